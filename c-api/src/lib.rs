@@ -1,0 +1,1 @@
+//! Edge of the language; see ARCHITECTURE.md.

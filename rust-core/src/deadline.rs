@@ -1,0 +1,246 @@
+//! Time left: how long a call may wait, and what it does while it waits.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Timeout {
+    /// As long as the object's options say; 30 s where they say nothing.
+    #[default]
+    Default,
+    /// At most this long; zero never waits.
+    After(Duration),
+    /// For ever, which has to be written out.
+    Forever,
+}
+
+impl From<Duration> for Timeout {
+    fn from(duration: Duration) -> Timeout {
+        Timeout::After(duration)
+    }
+}
+
+impl From<Option<Duration>> for Timeout {
+    /// `None` waits for ever.
+    fn from(duration: Option<Duration>) -> Timeout {
+        duration.map_or(Timeout::Forever, Timeout::After)
+    }
+}
+
+impl Timeout {
+    /// From seconds, as Python, PHP, Fortran and the shell give them; `OutOfRange` for NaN and below zero.
+    pub fn from_seconds(seconds: f64) -> Result<Timeout> {
+        if seconds == f64::INFINITY {
+            return Ok(Timeout::Forever);
+        }
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(duration) => Ok(Timeout::After(duration)),
+            Err(_) => Err(Error::new(
+                ErrorKind::OutOfRange,
+                format!("a time-out of {seconds} s: give seconds from 0 upwards, or the word for \"for ever\""),
+            )),
+        }
+    }
+}
+
+/// The instant at which a wait ends, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Never.
+    pub const NEVER: Deadline = Deadline(None);
+
+    /// So long from now.
+    pub fn after(duration: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(duration))
+    }
+
+    /// The time that is left, `None` for ever; zero once it has passed.
+    pub fn left(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether it has passed.
+    pub fn has_passed(self) -> bool {
+        self.0.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// The earlier of the two.
+    pub fn sooner(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
+            (a, b) => Deadline(a.or(b)),
+        }
+    }
+}
+
+/// What runs while a call waits: about every 100 ms, and when a signal interrupts a system call. An error ends the wait.
+pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
+
+/// How a call waits: its time-out, and what runs meanwhile. Made from a `Duration`, from `None` (for ever), or in full.
+#[derive(Default)]
+pub struct Wait<'a> {
+    timeout: Timeout,
+    tick: Option<&'a mut Tick<'a>>,
+}
+
+impl<'a> Wait<'a> {
+    /// About how often a tick runs.
+    pub const TICK: Duration = Duration::from_millis(100);
+
+    /// Waits so long.
+    pub fn new(timeout: impl Into<Timeout>) -> Wait<'a> {
+        Wait { timeout: timeout.into(), tick: None }
+    }
+
+    /// Never waits.
+    pub fn none() -> Wait<'a> {
+        Wait::new(Duration::ZERO)
+    }
+
+    /// Runs `tick` while it waits.
+    #[must_use]
+    pub fn tick(mut self, tick: &'a mut Tick<'a>) -> Wait<'a> {
+        self.tick = Some(tick);
+        self
+    }
+
+    /// Starts the clock: `default` applies where the caller gave no time-out, `on_wait` runs beside the tick.
+    pub(crate) fn start(self, default: Timeout) -> Waiting<'a> {
+        const LAST_RESORT: Duration = Duration::from_secs(30);
+        let resolved = if self.timeout == Timeout::Default { default } else { self.timeout };
+        let (deadline, duration) = match resolved {
+            Timeout::Forever => (Deadline::NEVER, None),
+            Timeout::After(d) => (Deadline::after(d), Some(d)),
+            Timeout::Default => (Deadline::after(LAST_RESORT), Some(LAST_RESORT)),
+        };
+        Waiting { deadline, duration, tick: self.tick, on_wait: None, next: None }
+    }
+}
+
+impl From<Duration> for Wait<'_> {
+    fn from(duration: Duration) -> Self {
+        Wait::new(duration)
+    }
+}
+
+impl From<Option<Duration>> for Wait<'_> {
+    fn from(duration: Option<Duration>) -> Self {
+        Wait::new(duration)
+    }
+}
+
+impl From<Timeout> for Wait<'_> {
+    fn from(timeout: Timeout) -> Self {
+        Wait::new(timeout)
+    }
+}
+
+/// A wait that is under way.
+pub(crate) struct Waiting<'a> {
+    pub deadline: Deadline,
+    duration: Option<Duration>,
+    tick: Option<&'a mut Tick<'a>>,
+    on_wait: Option<&'a OnWait>,
+    next: Option<Instant>,
+}
+
+/// The callback of the option `on_wait`: false ends the wait with `Cancelled`.
+pub(crate) type OnWait = dyn Fn() -> bool + Send + Sync;
+
+impl<'a> Waiting<'a> {
+    /// Runs this beside the tick.
+    pub fn on_wait(mut self, on_wait: Option<&'a OnWait>) -> Waiting<'a> {
+        self.on_wait = on_wait;
+        self
+    }
+
+    /// A wait without ticks, for what happens inside another.
+    pub fn until(deadline: Deadline) -> Waiting<'static> {
+        Waiting { deadline, duration: deadline.left(), tick: None, on_wait: None, next: None }
+    }
+
+    /// Whether the caller said not to wait.
+    pub fn is_none(&self) -> bool {
+        self.duration == Some(Duration::ZERO)
+    }
+
+    /// How long to sleep before looking again; `None` for ever. `Timeout` once the deadline has passed.
+    pub fn sleep(&mut self) -> Result<Option<Duration>> {
+        let left = self.deadline.left();
+        if left == Some(Duration::ZERO) {
+            return Err(self.timed_out());
+        }
+        if self.tick.is_none() && self.on_wait.is_none() {
+            return Ok(left);
+        }
+        let next = *self.next.get_or_insert_with(|| Instant::now() + Wait::TICK);
+        let until_tick = next.saturating_duration_since(Instant::now());
+        Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
+    }
+
+    /// To be called after each sleep: runs the tick if it is due, or if a signal ended the sleep.
+    pub fn woke(&mut self, interrupted: bool) -> Result<()> {
+        let due = self.next.is_some_and(|next| next <= Instant::now());
+        if !(due || interrupted) {
+            return Ok(());
+        }
+        if let Some(tick) = &mut self.tick {
+            tick()?;
+        }
+        if due {
+            self.next = None;
+            if self.on_wait.is_some_and(|on_wait| !on_wait()) {
+                return Err(Error::new(ErrorKind::Cancelled, "on_wait returned false, so the wait was ended"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error that says how long was waited in vain.
+    #[cold]
+    pub fn timed_out(&self) -> Error {
+        let text = match self.duration {
+            Some(Duration::ZERO) => "not ready, and the call was not to wait".to_owned(),
+            Some(d) => format!("nothing happened within {} s; nothing was lost, try again", d.as_secs_f64()),
+            None => "a wait without a deadline ended".to_owned(),
+        };
+        Error::new(ErrorKind::Timeout, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_run_on_a_signal_and_its_error_ends_the_wait() {
+        let mut count = 0;
+        let mut tick = || {
+            count += 1;
+            if count == 2 { Err(Error::new(ErrorKind::Interrupted, "ctrl-c")) } else { Ok(()) }
+        };
+        let mut waiting = Wait::new(None).tick(&mut tick).start(Timeout::Default);
+        assert!(waiting.sleep().unwrap().unwrap() <= Wait::TICK);
+        waiting.woke(true).unwrap();
+        assert_eq!(waiting.woke(true).unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+
+    #[test]
+    fn no_wait_is_a_timeout_at_once() {
+        let mut waiting = Wait::none().start(Timeout::Default);
+        assert!(waiting.is_none());
+        assert_eq!(waiting.sleep().unwrap_err().kind(), ErrorKind::Timeout);
+    }
+
+    #[test]
+    fn seconds_are_checked() {
+        assert_eq!(Timeout::from_seconds(0.5).unwrap(), Timeout::After(Duration::from_millis(500)));
+        assert_eq!(Timeout::from_seconds(f64::INFINITY).unwrap(), Timeout::Forever);
+        assert_eq!(Timeout::from_seconds(-1.0).unwrap_err().kind(), ErrorKind::OutOfRange);
+        assert_eq!(Timeout::from_seconds(f64::NAN).unwrap_err().kind(), ErrorKind::OutOfRange);
+    }
+}

@@ -1,0 +1,12 @@
+//! Linkspan joins programs in different languages on one machine.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll");
+
+mod deadline;
+mod error;
+pub mod value;
+
+pub use deadline::{Deadline, Tick, Timeout, Wait};
+pub use error::{Error, ErrorKind, RemoteFailure, Result};
+pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};

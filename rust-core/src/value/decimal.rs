@@ -1,0 +1,173 @@
+//! Exact decimal numbers, carried as text in the one form of the General Decimal Arithmetic specification.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A decimal number: a coefficient and an exponent of ten, both kept (1.10 stays 1.10), or an infinity, or NaN.
+///
+/// The text is what General Decimal Arithmetic calls the scientific string, which is also what Python's
+/// `str(Decimal)` gives, so equal texts are equal numbers of equal precision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Decimal(String);
+
+/// A decimal number taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecimalParts {
+    /// `coefficient × 10^exponent`, negative when so said (zero too has a sign).
+    Finite {
+        /// Below zero, or minus zero.
+        negative: bool,
+        /// Decimal digits without leading zeros; `0` for zero.
+        coefficient: String,
+        /// The power of ten.
+        exponent: i32,
+    },
+    /// Infinity, negative when so said.
+    Infinite(bool),
+    /// Not a number.
+    Nan,
+}
+
+impl Decimal {
+    /// The most digits of a coefficient.
+    pub const DIGITS: usize = 1024;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number with these parts. `coefficient` has decimal digits only.
+    pub fn from_parts(negative: bool, coefficient: &str, exponent: i32) -> Result<Decimal> {
+        let digits = coefficient.trim_start_matches('0');
+        let digits = if digits.is_empty() { "0" } else { digits };
+        if digits.len() > Self::DIGITS {
+            let text = format!("over the decimal limit: {} digits asked, {} allowed", digits.len(), Self::DIGITS);
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        let mut text = String::with_capacity(digits.len() + 8);
+        if negative {
+            text.push('-');
+        }
+        let adjusted = i64::from(exponent) + digits.len() as i64 - 1;
+        if exponent <= 0 && adjusted >= -6 {
+            let point = digits.len() as i64 + i64::from(exponent);
+            if exponent == 0 {
+                text.push_str(digits);
+            } else if point > 0 {
+                text.push_str(&digits[..point as usize]);
+                text.push('.');
+                text.push_str(&digits[point as usize..]);
+            } else {
+                text.push_str("0.");
+                text.extend(std::iter::repeat_n('0', (-point) as usize));
+                text.push_str(digits);
+            }
+        } else {
+            text.push_str(&digits[..1]);
+            if digits.len() > 1 {
+                text.push('.');
+                text.push_str(&digits[1..]);
+            }
+            text.push_str(&format!("E{adjusted:+}"));
+        }
+        Ok(Decimal(text))
+    }
+
+    /// The number taken apart.
+    pub fn parts(&self) -> DecimalParts {
+        match self.0.as_str() {
+            "NaN" => DecimalParts::Nan,
+            "Infinity" => DecimalParts::Infinite(false),
+            "-Infinity" => DecimalParts::Infinite(true),
+            text => match split(text) {
+                Some((negative, coefficient, exponent)) => {
+                    DecimalParts::Finite { negative, coefficient, exponent }
+                }
+                None => unreachable!("a Decimal is made of text that was taken apart before"),
+            },
+        }
+    }
+}
+
+/// Sign, digits without leading zeros, exponent; none where the text is not a finite decimal number.
+fn split(text: &str) -> Option<(bool, String, i32)> {
+    let (negative, rest) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (number, exponent) = match rest.find(['e', 'E']) {
+        Some(at) => (&rest[..at], rest[at + 1..].parse::<i32>().ok()?),
+        None => (rest, 0),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = [whole, part].concat();
+    if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let exponent = exponent.checked_sub(i32::try_from(part.len()).ok()?)?;
+    let trimmed = digits.trim_start_matches('0');
+    Some((negative, if trimmed.is_empty() { "0".into() } else { trimmed.into() }, exponent))
+}
+
+impl FromStr for Decimal {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Decimal> {
+        let unsigned = text.trim_start_matches(['-', '+']);
+        if text.len() - unsigned.len() <= 1 {
+            let negative = text.starts_with('-');
+            match unsigned.to_ascii_lowercase().as_str() {
+                "nan" => return Ok(Decimal("NaN".into())),
+                "inf" | "infinity" if negative => return Ok(Decimal("-Infinity".into())),
+                "inf" | "infinity" => return Ok(Decimal("Infinity".into())),
+                _ => {}
+            }
+        }
+        match split(text) {
+            Some((negative, coefficient, exponent)) => Decimal::from_parts(negative, &coefficient, exponent),
+            None => Err(Error::new(ErrorKind::Malformed, format!("{text:?} is not a decimal number such as 1.10"))),
+        }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_for_one_number() {
+        for (given, text) in [
+            ("1.10", "1.10"),
+            ("+007", "7"),
+            ("-0", "-0"),
+            ("0.0000001", "1E-7"),
+            ("0.000001", "0.000001"),
+            ("1e3", "1E+3"),
+            ("12.5E+10", "1.25E+11"),
+            (".5", "0.5"),
+            ("-inf", "-Infinity"),
+            ("0E+5", "0E+5"),
+        ] {
+            let decimal: Decimal = given.parse().unwrap();
+            assert_eq!(decimal.as_str(), text);
+            assert_eq!(text.parse::<Decimal>().unwrap(), decimal);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_refused() {
+        for text in ["", ".", "1..2", "e5", "1e", "--1", "0x1", "1 ", "1e99999999999"] {
+            assert_eq!(text.parse::<Decimal>().unwrap_err().kind(), ErrorKind::Malformed, "{text:?}");
+        }
+    }
+}

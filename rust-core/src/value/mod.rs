@@ -1,0 +1,29 @@
+//! What can be said: the kinds of value, and the one pair of traits that everything carrying values has.
+//!
+//! | kind | lives in |
+//! |---|---|
+//! | null, bool, integers, floats, text, bytes, array, map | [`Value`] in `tree` |
+//! | integers beyond 64 bits | [`BigInt`] in `bigint` |
+//! | exact decimal numbers | [`Decimal`] in `decimal` |
+//! | instants | [`Timestamp`] in `timestamp` |
+//! | N-d arrays of numbers | [`NdArray`] in `ndarray` |
+//! | events and who gives them | [`Sink`], [`Source`] in `sink` |
+//! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits` |
+
+mod bigint;
+mod decimal;
+mod limits;
+mod ndarray;
+mod path;
+mod sink;
+mod timestamp;
+mod tree;
+
+pub use bigint::BigInt;
+pub use decimal::{Decimal, DecimalParts};
+pub use limits::{Keys, Limits, Meter};
+pub use ndarray::{DType, Element, NdArray, NdArrayRef, Order};
+pub use path::Path;
+pub use sink::{Sink, Source};
+pub use timestamp::Timestamp;
+pub use tree::{Map, Value, ValueBuilder};

@@ -1,0 +1,270 @@
+//! N-d arrays of numbers: element type, shape, order, and the elements in one little-endian block.
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The element types of an N-d array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DType {
+    /// One byte, 0 or 1.
+    Bool = 0,
+    /// 8-bit integer.
+    I8 = 1,
+    /// 16-bit integer.
+    I16 = 2,
+    /// 32-bit integer.
+    I32 = 3,
+    /// 64-bit integer.
+    I64 = 4,
+    /// 8-bit integer without sign.
+    U8 = 5,
+    /// 16-bit integer without sign.
+    U16 = 6,
+    /// 32-bit integer without sign.
+    U32 = 7,
+    /// 64-bit integer without sign.
+    U64 = 8,
+    /// IEEE 754 binary32.
+    F32 = 9,
+    /// IEEE 754 binary64.
+    F64 = 10,
+    /// Two binary32: real, imaginary.
+    C64 = 11,
+    /// Two binary64: real, imaginary.
+    C128 = 12,
+}
+
+impl DType {
+    /// Every element type, in the order of its number.
+    pub const ALL: [DType; 13] = [
+        DType::Bool,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::U16,
+        DType::U32,
+        DType::U64,
+        DType::F32,
+        DType::F64,
+        DType::C64,
+        DType::C128,
+    ];
+
+    /// The name in every language and on the wire: `f64`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::I8 => "i8",
+            DType::I16 => "i16",
+            DType::I32 => "i32",
+            DType::I64 => "i64",
+            DType::U8 => "u8",
+            DType::U16 => "u16",
+            DType::U32 => "u32",
+            DType::U64 => "u64",
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+            DType::C64 => "c64",
+            DType::C128 => "c128",
+        }
+    }
+
+    /// The element type of this name.
+    pub fn from_name(name: &str) -> Option<DType> {
+        DType::ALL.into_iter().find(|d| d.name() == name)
+    }
+
+    /// Bytes of one element.
+    pub const fn size(self) -> usize {
+        match self {
+            DType::Bool | DType::I8 | DType::U8 => 1,
+            DType::I16 | DType::U16 => 2,
+            DType::I32 | DType::U32 | DType::F32 => 4,
+            DType::I64 | DType::U64 | DType::F64 | DType::C64 => 8,
+            DType::C128 => 16,
+        }
+    }
+}
+
+/// In which order the elements lie in memory. Shapes mean the same in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Order {
+    /// The last index runs fastest: C, NumPy's default.
+    #[default]
+    Row = 0,
+    /// The first index runs fastest: Fortran.
+    Column = 1,
+}
+
+impl Order {
+    /// `row` or `column`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Order::Row => "row",
+            Order::Column => "column",
+        }
+    }
+
+    /// The order of this name.
+    pub fn from_name(name: &str) -> Option<Order> {
+        [Order::Row, Order::Column].into_iter().find(|o| o.name() == name)
+    }
+}
+
+/// An N-d array that lies in somebody's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NdArrayRef<'a> {
+    /// The type of the elements.
+    pub dtype: DType,
+    /// Their order in memory.
+    pub order: Order,
+    /// The length of each dimension; none for a single number.
+    pub shape: &'a [u64],
+    /// The elements, little-endian, without gaps: `product(shape) × dtype.size()` bytes.
+    pub data: &'a [u8],
+}
+
+impl<'a> NdArrayRef<'a> {
+    /// The most dimensions.
+    pub const MAX_RANK: usize = 15;
+
+    /// An array over this memory; `Malformed` where shape and length disagree, `TooLarge` above 15 dimensions.
+    pub fn new(dtype: DType, order: Order, shape: &'a [u64], data: &'a [u8]) -> Result<NdArrayRef<'a>> {
+        let bytes = Self::byte_length(dtype, shape)?;
+        if bytes != data.len() as u64 {
+            let text = format!(
+                "an array of {} with shape {shape:?} takes {bytes} bytes, here are {}",
+                dtype.name(),
+                data.len()
+            );
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        if dtype == DType::Bool && data.iter().any(|b| *b > 1) {
+            return Err(Error::new(ErrorKind::Malformed, "an array of bool holds a byte that is neither 0 nor 1"));
+        }
+        Ok(NdArrayRef { dtype, order, shape, data })
+    }
+
+    /// How many bytes an array of this shape takes.
+    pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
+        if shape.len() > Self::MAX_RANK {
+            let text = format!("over the rank limit: {} dimensions asked, {} allowed", shape.len(), Self::MAX_RANK);
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        // Zero wins over any overflow: an empty array may have one very long dimension.
+        let elements = if shape.contains(&0) {
+            Some(0)
+        } else {
+            shape.iter().try_fold(1u64, |n, d| n.checked_mul(*d))
+        };
+        elements
+            .and_then(|n| n.checked_mul(dtype.size() as u64))
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
+    }
+
+    /// A copy of its own.
+    pub fn to_owned(self) -> NdArray {
+        NdArray {
+            dtype: self.dtype,
+            order: self.order,
+            shape: self.shape.to_vec(),
+            data: Bytes::copy_from_slice(self.data),
+        }
+    }
+}
+
+/// An N-d array that holds its memory, shared with its clones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NdArray {
+    /// The type of the elements.
+    pub dtype: DType,
+    /// Their order in memory.
+    pub order: Order,
+    /// The length of each dimension.
+    pub shape: Vec<u64>,
+    /// The elements, little-endian, without gaps.
+    pub data: Bytes,
+}
+
+impl NdArray {
+    /// An array of these elements; `Malformed` where the shape asks for another number of them.
+    pub fn from_slice<T: Element>(elements: &[T], shape: &[u64], order: Order) -> Result<NdArray> {
+        NdArrayRef::new(T::DTYPE, order, shape, bytemuck::cast_slice(elements)).map(NdArrayRef::to_owned)
+    }
+
+    /// One dimension, these elements.
+    pub fn vector<T: Element>(elements: &[T]) -> NdArray {
+        NdArray {
+            dtype: T::DTYPE,
+            order: Order::Row,
+            shape: vec![elements.len() as u64],
+            data: Bytes::copy_from_slice(bytemuck::cast_slice(elements)),
+        }
+    }
+
+    /// The same array, lent.
+    pub fn as_ref(&self) -> NdArrayRef<'_> {
+        NdArrayRef { dtype: self.dtype, order: self.order, shape: &self.shape, data: &self.data }
+    }
+
+    /// The elements in the order of memory; `WrongType` where they are of another type.
+    ///
+    /// Borrowed where the memory is aligned for `T`, which it is in every message of the default encoding.
+    pub fn elements<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
+        if self.dtype != T::DTYPE {
+            let text = format!("an array of {} is there, one of {} was asked for", self.dtype.name(), T::DTYPE.name());
+            return Err(Error::new(ErrorKind::WrongType, text));
+        }
+        Ok(match bytemuck::try_cast_slice(&self.data) {
+            Ok(elements) => elements.into(),
+            Err(_) => self.data.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect(),
+        })
+    }
+}
+
+/// A Rust type that is one element of an N-d array.
+pub trait Element: bytemuck::Pod {
+    /// Its element type.
+    const DTYPE: DType;
+}
+
+macro_rules! elements {
+    ($($rust:ty = $dtype:ident),*) => {
+        $(impl Element for $rust { const DTYPE: DType = DType::$dtype; })*
+    };
+}
+elements!(i8 = I8, i16 = I16, i32 = I32, i64 = I64, u8 = U8, u16 = U16, u32 = U32, u64 = U64);
+elements!(f32 = F32, f64 = F64, [f32; 2] = C64, [f64; 2] = C128);
+
+#[cfg(target_endian = "big")]
+compile_error!("array elements lie in memory as they lie on the wire: little-endian");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shape_and_bytes_must_agree() {
+        let array = NdArray::from_slice(&[1.0f64, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3], Order::Column).unwrap();
+        assert_eq!(array.data.len(), 48);
+        assert_eq!(array.elements::<f64>().unwrap()[5], 6.0);
+        assert_eq!(array.elements::<f32>().unwrap_err().kind(), ErrorKind::WrongType);
+        assert_eq!(NdArray::from_slice(&[1u8; 5], &[2, 3], Order::Row).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2]).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2, 0]).unwrap(), 0);
+        assert_eq!(NdArrayRef::byte_length(DType::U8, &[1; 16]).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn names_and_numbers_are_one_to_one() {
+        for (i, dtype) in DType::ALL.into_iter().enumerate() {
+            assert_eq!(dtype as usize, i);
+            assert_eq!(DType::from_name(dtype.name()), Some(dtype));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Paths into values: keys and zero-based positions joined by `/`, escaped as in RFC 6901.
+
+use super::Value;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A path into a value, such as `rows/0/name`. The empty path is the value itself.
+///
+/// In a key, `~1` stands for `/` and `~0` for `~`, as in RFC 6901; unlike there, no `/` stands in front.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'a>(&'a str);
+
+impl<'a> Path<'a> {
+    /// The path that this text writes.
+    pub fn new(text: &'a str) -> Path<'a> {
+        Path(text)
+    }
+
+    /// The keys and positions, unescaped, outermost first.
+    pub fn segments(self) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
+        let path = (!self.0.is_empty()).then_some(self.0);
+        path.into_iter().flat_map(|p| p.split('/')).map(|segment| {
+            if segment.contains('~') { segment.replace("~1", "/").replace("~0", "~").into() } else { segment.into() }
+        })
+    }
+
+    /// The value at this path below `root`. `Missing` names the part that is not there, `WrongType` what stands there.
+    pub fn find(self, root: &Value) -> Result<&Value> {
+        let mut here = root;
+        for segment in self.segments() {
+            here = match here {
+                Value::Map(map) => map.get(segment.as_ref()),
+                Value::Array(items) => position(&segment).and_then(|i| items.get(i)),
+                other => {
+                    let text = format!("nothing can lie below {}: {segment:?} was asked of it", other.type_name());
+                    return Err(Error::new(ErrorKind::WrongType, text).with_path(self.0));
+                }
+            }
+            .ok_or_else(|| self.missing(&segment, here))?;
+        }
+        Ok(here)
+    }
+
+    #[cold]
+    fn missing(self, segment: &str, here: &Value) -> Error {
+        let text = match here {
+            Value::Map(map) if map.is_empty() => format!("no value for the key {segment:?}: the map is empty"),
+            Value::Map(map) => {
+                let keys: Vec<_> = map.keys().take(8).map(|k| format!("{k:?}")).collect();
+                let more = if map.len() > 8 { ", …" } else { "" };
+                format!("no value for the key {segment:?}; the map has {}{more}", keys.join(", "))
+            }
+            Value::Array(items) => format!("no item {segment:?} in an array of {}", items.len()),
+            _ => format!("no value for {segment:?}"),
+        };
+        Error::new(ErrorKind::Missing, text).with_path(self.0)
+    }
+}
+
+/// A position as RFC 6901 writes it: digits without leading zeros.
+fn position(segment: &str) -> Option<usize> {
+    let plain = segment == "0" || (!segment.starts_with('0') && segment.bytes().all(|c| c.is_ascii_digit()));
+    plain.then(|| segment.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Map;
+
+    #[test]
+    fn finds_and_says_what_is_missing() {
+        let inner = Map::from_iter([("a/b".to_owned(), Value::Int(7))]);
+        let root = Value::Map(Map::from_iter([("rows".to_owned(), Value::Array(vec![Value::Map(inner)]))]));
+        assert_eq!(Path::new("rows/0/a~1b").find(&root).unwrap(), &Value::Int(7));
+        assert_eq!(Path::new("").find(&root).unwrap(), &root);
+        for (path, kind) in [
+            ("rows/1", ErrorKind::Missing),
+            ("rows/00", ErrorKind::Missing),
+            ("cols", ErrorKind::Missing),
+            ("rows/0/a~1b/c", ErrorKind::WrongType),
+        ] {
+            let error = Path::new(path).find(&root).unwrap_err();
+            assert_eq!((error.kind(), error.path()), (kind, Some(path)));
+        }
+    }
+}

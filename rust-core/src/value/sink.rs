@@ -1,0 +1,113 @@
+//! The one pair of traits that joins everything that carries values: events go into a Sink, a Source gives them.
+
+use super::{BigInt, Decimal, NdArrayRef, Timestamp};
+use crate::error::Result;
+
+/// Receives one value as a sequence of events.
+///
+/// An encoder is a Sink, and so is whatever builds a value: [`crate::Value`], a Python object, a PHP zval. A decoder
+/// drives one. The caller keeps these promises, and a Sink may rely on them:
+///
+/// - exactly one value is sent; inside an array, `len` values; inside a map, `len` times a key and its value;
+/// - each `begin_*` is closed by its `end_*`;
+/// - [`Sink::uint`] is only called above `i64::MAX`, and [`Sink::big_int`] only for what fits neither integer.
+///
+/// An error ends the walk; a Sink that has returned one is not used again.
+pub trait Sink {
+    /// Null: a value like any other, never "nothing there".
+    fn null(&mut self) -> Result<()>;
+    /// A truth value.
+    fn bool(&mut self, value: bool) -> Result<()>;
+    /// An integer that fits 64 bits with a sign.
+    fn int(&mut self, value: i64) -> Result<()>;
+    /// An integer above `i64::MAX`.
+    fn uint(&mut self, value: u64) -> Result<()>;
+    /// An integer that fits neither.
+    fn big_int(&mut self, value: &BigInt) -> Result<()>;
+    /// A float; every bit pattern is kept.
+    fn float(&mut self, value: f64) -> Result<()>;
+    /// Text.
+    fn text(&mut self, value: &str) -> Result<()>;
+    /// Bytes.
+    fn bytes(&mut self, value: &[u8]) -> Result<()>;
+    /// An instant.
+    fn timestamp(&mut self, value: Timestamp) -> Result<()>;
+    /// A UUID, most significant byte first.
+    fn uuid(&mut self, value: [u8; 16]) -> Result<()>;
+    /// A decimal number.
+    fn decimal(&mut self, value: &Decimal) -> Result<()>;
+    /// An N-d array of numbers.
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()>;
+    /// Begins an array of `len` values.
+    fn begin_array(&mut self, len: usize) -> Result<()>;
+    /// Ends it.
+    fn end_array(&mut self) -> Result<()>;
+    /// Begins a map of `len` entries.
+    fn begin_map(&mut self, len: usize) -> Result<()>;
+    /// The key of the next value; keys of one map differ.
+    fn key(&mut self, key: &str) -> Result<()>;
+    /// Ends it.
+    fn end_map(&mut self) -> Result<()>;
+}
+
+/// Gives one value as a sequence of events.
+pub trait Source {
+    /// Sends the value's events. An error names its path below this value.
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()>;
+}
+
+impl<T: Source + ?Sized> Source for &T {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        (**self).walk(sink)
+    }
+}
+
+/// Passes every event on to the sink that this expression names; for sinks that wrap another.
+macro_rules! forward_scalars {
+    ($self:ident => $to:expr; $($before:expr)?) => {
+        fn null(&mut $self) -> $crate::error::Result<()> { $($before;)? $to.null() }
+        fn bool(&mut $self, value: bool) -> $crate::error::Result<()> { $($before;)? $to.bool(value) }
+        fn int(&mut $self, value: i64) -> $crate::error::Result<()> { $($before;)? $to.int(value) }
+        fn uint(&mut $self, value: u64) -> $crate::error::Result<()> { $($before;)? $to.uint(value) }
+        fn float(&mut $self, value: f64) -> $crate::error::Result<()> { $($before;)? $to.float(value) }
+        fn timestamp(&mut $self, value: $crate::value::Timestamp) -> $crate::error::Result<()> {
+            $($before;)? $to.timestamp(value)
+        }
+        fn uuid(&mut $self, value: [u8; 16]) -> $crate::error::Result<()> { $($before;)? $to.uuid(value) }
+    };
+}
+pub(crate) use forward_scalars;
+
+impl<T: Sink + ?Sized> Sink for &mut T {
+    forward_scalars!(self => (**self););
+    fn big_int(&mut self, value: &BigInt) -> Result<()> {
+        (**self).big_int(value)
+    }
+    fn text(&mut self, value: &str) -> Result<()> {
+        (**self).text(value)
+    }
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        (**self).bytes(value)
+    }
+    fn decimal(&mut self, value: &Decimal) -> Result<()> {
+        (**self).decimal(value)
+    }
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        (**self).ndarray(value)
+    }
+    fn begin_array(&mut self, len: usize) -> Result<()> {
+        (**self).begin_array(len)
+    }
+    fn end_array(&mut self) -> Result<()> {
+        (**self).end_array()
+    }
+    fn begin_map(&mut self, len: usize) -> Result<()> {
+        (**self).begin_map(len)
+    }
+    fn key(&mut self, key: &str) -> Result<()> {
+        (**self).key(key)
+    }
+    fn end_map(&mut self) -> Result<()> {
+        (**self).end_map()
+    }
+}
