@@ -3,10 +3,15 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll");
 
+pub mod codec;
 mod deadline;
 mod error;
+mod frame;
+mod sys;
+mod transport;
 pub mod value;
 
+pub use codec::Encoding;
 pub use deadline::{Deadline, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, RemoteFailure, Result};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};

@@ -1,0 +1,50 @@
+//! Bytes and values: the encodings, each an encoder that is a Sink and a decoder that drives one.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a message's body is written. The header says which, so a reader never guesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Encoding {
+    /// Bytes as they are: the value is one block of bytes.
+    Raw = 0,
+    /// JSON, RFC 8259.
+    Json = 1,
+    /// CBOR, RFC 8949, with RFC 8746 for arrays: the default.
+    #[default]
+    Cbor = 2,
+    /// BSON 1.1.
+    Bson = 3,
+    /// Smile 1.0.6.
+    Smile = 4,
+}
+
+impl Encoding {
+    /// Every encoding, in the order of its number.
+    pub const ALL: [Encoding; 5] =
+        [Encoding::Raw, Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
+
+    /// The name in every language: `cbor`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Encoding::Raw => "raw",
+            Encoding::Json => "json",
+            Encoding::Cbor => "cbor",
+            Encoding::Bson => "bson",
+            Encoding::Smile => "smile",
+        }
+    }
+
+    /// The encoding of this name, else `Unsupported`.
+    pub fn from_name(name: &str) -> Result<Encoding> {
+        Encoding::ALL.into_iter().find(|e| e.name() == name).ok_or_else(|| {
+            let text = format!("no encoding is called {name:?}: there are raw, json, cbor, bson and smile");
+            Error::new(ErrorKind::Unsupported, text)
+        })
+    }
+
+    /// The encoding of this number in a header.
+    pub const fn from_number(number: u8) -> Option<Encoding> {
+        if (number as usize) < Encoding::ALL.len() { Some(Encoding::ALL[number as usize]) } else { None }
+    }
+}

@@ -1,0 +1,43 @@
+//! How frames get from one process to another: the contract that every transport keeps, and the kinds there are.
+//!
+//! # The contract
+//!
+//! A transport moves opaque frames ([`Outgoing`], [`Incoming`]); it never looks into a body and never calls up. A
+//! connected pair of ends is a *link*, made of two halves that two threads may use at once: a sending half and a
+//! receiving half. Each half belongs to one thread at a time.
+//!
+//! **Sending.** `try_send(frame)` gives [`Sent::Whole`] when the frame is with the transport, [`Sent::Blocked`] when
+//! not one byte of it is (the frame is still the caller's, who may drop it), and [`Sent::Part`] when some of it is. After
+//! `Part` the caller calls `try_send` again with the *same* frame, or `adopt(frame)`, which keeps a copy of the rest: then
+//! the frame counts as sent, and `flush()`, which every later `try_send` begins with, brings the rest away. So a stream
+//! never holds half a frame for good, and a deadline never leaves a message both refused and sent. `wait_room` sleeps
+//! until trying again may help.
+//!
+//! **Receiving.** `try_recv()` gives the next frame in memory of our own, or none now. Frames come whole, in the order of
+//! sending, each once per link. `consumed()` says that the frame given last has been dealt with; a transport that can
+//! tells the sender. To sleep, call `park()`: true means that a frame is there after all; otherwise every descriptor of
+//! `descriptors()` wakes an epoll set when `try_recv` should be called again (level-triggered). After the sleep,
+//! `unpark()`. `spin()` looks for a frame for a few microseconds without the kernel, where that is worth it.
+//!
+//! **Death.** When the peer's process ends, however it ends, the receiving half first gives every frame that was
+//! whole, then `Disconnected`, and keeps saying so; the sending half says `Disconnected` at the next call, also out of
+//! `wait_room`. Nothing that a dead or hostile peer leaves behind (half a frame, wrong lengths, garbage in its own memory
+//! file) is more than an error: `Malformed` ends the link for both halves. Dropping both halves closes the link; what the
+//! kernel or the ring already holds is still delivered to a living peer.
+//!
+//! **Waiting.** No half polls a clock. `EINTR` returns to the caller's tick.
+
+pub(crate) mod shm;
+
+pub use crate::frame::{Incoming, Outgoing};
+
+/// What became of a frame that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The transport has all of it.
+    Whole,
+    /// The transport has some of it: try again with the same frame, or let it be adopted.
+    Part,
+    /// The transport has none of it.
+    Blocked,
+}

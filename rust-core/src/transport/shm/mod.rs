@@ -1,0 +1,1 @@
+//! Shared memory: each side owns one sealed memory file that only it writes, and reads the other's.
