@@ -1,1 +1,22 @@
 //! The kernel, and the only place that knows it.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the runtime directory | `directory` |
+//! | locks that die with their owner | `lock` |
+//! | sockets, and descriptors sent over them | `socket` |
+//! | who is on the other side, and whether it lives | `peer` |
+//! | sleeping until one of many things happens | `poll` |
+//! | noticing that a name appears | `inotify` |
+//! | what a forked child may not touch | `fork` |
+//! | wake-ups and memory files | `eventfd`, `memory` |
+//! | signals that ask a program to stop | `stop` |
+
+pub(crate) mod directory;
+pub(crate) mod fork;
+pub(crate) mod inotify;
+pub(crate) mod lock;
+pub(crate) mod peer;
+pub(crate) mod poll;
+pub(crate) mod socket;
+pub(crate) mod stop;

@@ -1,0 +1,125 @@
+//! The runtime directory: where sockets and locks of this machine's programs meet.
+
+use std::fs::{DirBuilder, File};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// An open directory that holds names.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    handle: File,
+    /// 0600 for a directory of one user, 0660 for one that a group shares.
+    file_mode: u32,
+}
+
+impl Directory {
+    /// The runtime directory of this process, made if need be.
+    ///
+    /// `$LINKSPAN_DIR`, else `/run/linkspan` where it exists, else `/run/user/$UID/linkspan` where `/run/user/$UID` is
+    /// ours, else `/tmp/linkspan-$UID`.
+    pub fn runtime() -> Result<Directory> {
+        let (path, why) = runtime_path();
+        Directory::open(&path, why)
+    }
+
+    /// A directory that the endpoint itself names; it has to exist.
+    pub fn existing(path: &Path) -> Result<Directory> {
+        let handle = File::open(path).doing(format_args!("opening the directory {}", path.display()))?;
+        Ok(Directory { path: path.to_owned(), handle, file_mode: 0o600 })
+    }
+
+    fn open(path: &Path, why: Origin) -> Result<Directory> {
+        if why != Origin::Shared {
+            match DirBuilder::new().mode(0o700).recursive(why == Origin::Environment).create(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(e).doing(format_args!("making the runtime directory {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        let doing = || format!("opening the runtime directory {}", path.display());
+        let handle = File::open(path).doing(doing())?;
+        let facts = handle.metadata().doing(doing())?;
+        // In /tmp anybody can make the name first, and what they own they can read and replace.
+        let ours = facts.uid() == rustix::process::geteuid().as_raw();
+        if why == Origin::Temporary && (!ours || facts.mode() & 0o077 != 0 || path.is_symlink()) {
+            let text = format!(
+                "{} belongs to uid {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or set LINKSPAN_DIR",
+                path.display(),
+                facts.uid(),
+                facts.mode() & 0o7777
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        let shared = facts.mode() & 0o2070 == 0o2070;
+        Ok(Directory { path: path.to_owned(), handle, file_mode: if shared { 0o660 } else { 0o600 } })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The mode of what is made in it, unless the caller says otherwise.
+    pub fn file_mode(&self) -> u32 {
+        self.file_mode
+    }
+
+    /// A path to a name in it that is short however long the directory's own path is: `sun_path` holds 108 bytes.
+    pub fn short_path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
+    }
+
+    /// The names in it.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let doing = || format!("reading the directory {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path).doing(doing())? {
+            if let Ok(name) = entry.doing(doing())?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+/// Why a directory is the runtime directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `LINKSPAN_DIR` names it.
+    Environment,
+    /// `/run/linkspan` exists: made by the administrator for several users.
+    Shared,
+    /// `/run/user/$UID/linkspan`.
+    User,
+    /// `/tmp/linkspan-$UID`.
+    Temporary,
+}
+
+/// The path of the runtime directory and why it is this one.
+pub fn runtime_path() -> (PathBuf, Origin) {
+    if let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|p| !p.is_empty()) {
+        return (path.into(), Origin::Environment);
+    }
+    let shared = Path::new("/run/linkspan");
+    if shared.is_dir() {
+        return (shared.to_owned(), Origin::Shared);
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let user = PathBuf::from(format!("/run/user/{uid}"));
+    if user.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == uid) {
+        return (user.join("linkspan"), Origin::User);
+    }
+    (PathBuf::from(format!("/tmp/linkspan-{uid}")), Origin::Temporary)
+}

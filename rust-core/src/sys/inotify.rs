@@ -1,0 +1,83 @@
+//! Noticing that a name appears in a directory: one inotify instance a process, however many wait.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+
+use super::directory::Directory;
+use super::fork;
+use crate::error::{Doing, Result};
+
+/// Watches for changes of names in a directory. Both descriptors wake its owner, who then calls [`Watch::drain`] and
+/// looks at the names that matter.
+pub struct Watch {
+    shared: Arc<Instance>,
+    /// Rung by whoever reads the shared instance in our stead.
+    bell: Arc<OwnedFd>,
+}
+
+struct Instance {
+    fd: OwnedFd,
+    born: u64,
+    bells: Mutex<Vec<Weak<OwnedFd>>>,
+}
+
+static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
+
+impl Watch {
+    /// Watches this directory from now on: names made, renamed into place, removed.
+    pub fn new(directory: &Directory) -> Result<Watch> {
+        let shared = instance()?;
+        let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
+        inotify::add_watch(&shared.fd, directory.short_path("."), what)
+            .doing(format_args!("watching the directory {}", directory.path().display()))?;
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?);
+        let mut bells = shared.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.retain(|b| b.strong_count() > 0);
+        bells.push(Arc::downgrade(&bell));
+        drop(bells);
+        Ok(Watch { shared, bell })
+    }
+
+    /// What to sleep on.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.shared.fd.as_fd(), self.bell.as_fd()]
+    }
+
+    /// Takes what is there, and tells the others that something was.
+    pub fn drain(&self) {
+        let mut space = [MaybeUninit::<u8>::uninit(); 4096];
+        let mut any = false;
+        while let Ok((read, _)) = rustix::io::read(&self.shared.fd, &mut space[..]) {
+            if read.is_empty() {
+                break;
+            }
+            any = true;
+        }
+        if any {
+            for bell in self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                if let Some(bell) = bell.upgrade() {
+                    // A full counter is rung enough.
+                    let _ = rustix::io::write(&*bell, &1u64.to_le_bytes());
+                }
+            }
+        }
+        let mut count = [0u8; 8];
+        // Empty when it was the shared instance that woke us.
+        let _ = rustix::io::read(&*self.bell, &mut count);
+    }
+}
+
+fn instance() -> Result<Arc<Instance>> {
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(instance) = current.upgrade().filter(|i| i.born == fork::generation()) {
+        return Ok(instance);
+    }
+    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing("making an inotify instance")?;
+    let made = Arc::new(Instance { fd, born: fork::generation(), bells: Mutex::new(Vec::new()) });
+    *current = Arc::downgrade(&made);
+    Ok(made)
+}

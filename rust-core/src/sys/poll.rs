@@ -1,0 +1,106 @@
+//! Sleeping until one of many things happens, without looking at a clock in between.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use crate::deadline::Waiting;
+use crate::error::{Doing, Result};
+
+pub use rustix::event::epoll::EventFlags as Interest;
+
+/// A set of descriptors to sleep on.
+#[derive(Debug)]
+pub struct Epoll(OwnedFd);
+
+/// Something that woke us: the number given at `add`, and what is ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// The number given when the descriptor was added.
+    pub token: u64,
+    /// What it is ready for.
+    pub what: EventFlags,
+}
+
+impl Epoll {
+    /// An empty set.
+    pub fn new() -> Result<Epoll> {
+        Ok(Epoll(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?))
+    }
+
+    /// Adds a descriptor; hang-ups are always told.
+    pub fn add(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
+        epoll::add(&self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
+    }
+
+    /// Changes what a descriptor is watched for.
+    pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
+        epoll::modify(&self.0, fd, EventData::new_u64(token), what).doing("changing a descriptor in an epoll set")
+    }
+
+    /// Takes a descriptor out; one that is not in it is no error, because a closed one leaves by itself.
+    pub fn remove(&self, fd: impl AsFd) {
+        let _ = epoll::delete(&self.0, fd);
+    }
+
+    /// Sleeps until something is ready, the deadline, or a tick; `into` is empty after a tick.
+    pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
+        let sleep = waiting.sleep()?;
+        let interrupted = self.sleep(sleep, into)?;
+        waiting.woke(interrupted)
+    }
+
+    /// What is ready now.
+    pub fn look(&self, into: &mut Vec<Ready>) -> Result<()> {
+        self.sleep(Some(std::time::Duration::ZERO), into).map(drop)
+    }
+
+    /// Sleeps so long at most; true when a signal ended it.
+    pub fn sleep(&self, left: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
+        into.clear();
+        let timeout = left.map(timespec);
+        let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
+        match epoll::wait(&self.0, &mut events[..], timeout.as_ref()) {
+            Ok(n) => {
+                into.extend(events[..n].iter().map(|e| Ready { token: e.data.u64(), what: e.flags }));
+                Ok(false)
+            }
+            Err(Errno::INTR) => Ok(true),
+            Err(e) => Err(e).doing("sleeping in epoll"),
+        }
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Epoll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn timespec(d: std::time::Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
+}
+
+/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Gives what each is ready for.
+pub fn wait_any<const N: usize>(
+    waiting: &mut Waiting<'_>,
+    on: [(BorrowedFd<'_>, PollFlags); N],
+) -> Result<[PollFlags; N]> {
+    let sleep = waiting.sleep()?.map(timespec);
+    let mut fds = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
+    let interrupted = match rustix::event::poll(&mut fds, sleep.as_ref()) {
+        Ok(_) => false,
+        Err(Errno::INTR) => true,
+        Err(e) => return Err(e).doing("sleeping in poll"),
+    };
+    waiting.woke(interrupted)?;
+    Ok(if interrupted { [PollFlags::empty(); N] } else { fds.map(|fd| fd.revents()) })
+}

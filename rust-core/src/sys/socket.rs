@@ -1,0 +1,114 @@
+//! Unix sockets: names of any length in a directory, descriptors sent along, exact reads.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+use super::directory::Directory;
+use super::fork::Guarded;
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// The most descriptors that one message of ours carries.
+pub const MAX_DESCRIPTORS: usize = 4;
+
+fn stream() -> Result<Guarded> {
+    let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .doing("making a socket")?;
+    Ok(Guarded::new(fd))
+}
+
+fn address(directory: &Directory, name: &str) -> Result<SocketAddrUnix> {
+    SocketAddrUnix::new(directory.short_path(name)).doing(format_args!("naming the socket {name}"))
+}
+
+/// A listening socket under this name, non-blocking.
+pub fn listen(directory: &Directory, name: &str, mode: u32) -> Result<Guarded> {
+    let socket = stream()?;
+    let doing = || format!("listening at {}", directory.path().join(name).display());
+    rustix::net::bind(&socket, &address(directory, name)?).doing(doing())?;
+    // The mode is set before anybody can connect: nobody listens yet.
+    rustix::fs::chmod(directory.short_path(name), rustix::fs::Mode::from_raw_mode(mode)).doing(doing())?;
+    rustix::net::listen(&socket, 128).doing(doing())?;
+    rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;
+    Ok(socket)
+}
+
+/// The next connection of a listening socket, non-blocking; none where nobody waits.
+pub fn accept(listener: impl AsFd) -> Result<Option<Guarded>> {
+    match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        Ok(fd) => Ok(Some(Guarded::new(fd))),
+        Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("accepting a connection"),
+    }
+}
+
+/// Connects to the socket of this name, waiting at most so long for a place in its queue; non-blocking afterwards.
+///
+/// None where the time has passed: somebody listens, but the queue is full.
+pub fn connect(directory: &Directory, name: &str, patience: Duration) -> Result<Option<Guarded>> {
+    let socket = stream()?;
+    // Zero would mean "for ever" to the kernel.
+    let patience = patience.max(Duration::from_millis(1));
+    rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Send, Some(patience))
+        .doing("setting a socket's time-out")?;
+    match rustix::net::connect(&socket, &address(directory, name)?) {
+        Ok(()) => {}
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(e) => return Err(e).doing(format_args!("connecting to {}", directory.path().join(name).display())),
+    }
+    rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking")?;
+    Ok(Some(socket))
+}
+
+/// Writes as much as there is room for now; descriptors go with the first byte. None where there is no room.
+pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(Error::new(ErrorKind::Internal, "too many descriptors for one message"));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    match rustix::net::sendmsg(socket, parts, &mut ancillary, flags) {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("writing to a socket"),
+    }
+}
+
+/// Reads what is there, at most the buffer's length; zero is the end. None where nothing is there yet.
+pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
+        Ok((n, _)) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a socket"),
+    }
+}
+
+/// Like [`receive`], and takes the descriptors that came along.
+pub fn receive_with(
+    socket: impl AsFd,
+    into: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<Option<usize>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let got = match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut ancillary, flags) {
+        Ok(got) => got,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(e) => return Err(e).doing("reading from a socket"),
+    };
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            descriptors.extend(fds);
+        }
+    }
+    Ok(Some(got.bytes))
+}
