@@ -4,10 +4,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use super::directory::Directory;
+use super::eventfd::EventFd;
 use super::fork;
 use crate::error::{Doing, Result};
 
@@ -16,13 +16,13 @@ use crate::error::{Doing, Result};
 pub struct Watch {
     shared: Arc<Instance>,
     /// Rung by whoever reads the shared instance in our stead.
-    bell: Arc<OwnedFd>,
+    bell: Arc<EventFd>,
 }
 
 struct Instance {
     fd: OwnedFd,
     born: u64,
-    bells: Mutex<Vec<Weak<OwnedFd>>>,
+    bells: Mutex<Vec<Weak<EventFd>>>,
 }
 
 static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
@@ -34,7 +34,7 @@ impl Watch {
         let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
         inotify::add_watch(&shared.fd, directory.short_path("."), what)
             .doing(format_args!("watching the directory {}", directory.path().display()))?;
-        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?);
+        let bell = Arc::new(EventFd::new()?);
         let mut bells = shared.bells.lock().unwrap_or_else(PoisonError::into_inner);
         bells.retain(|b| b.strong_count() > 0);
         bells.push(Arc::downgrade(&bell));
@@ -60,14 +60,11 @@ impl Watch {
         if any {
             for bell in self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 if let Some(bell) = bell.upgrade() {
-                    // A full counter is rung enough.
-                    let _ = rustix::io::write(&*bell, &1u64.to_le_bytes());
+                    bell.ring();
                 }
             }
         }
-        let mut count = [0u8; 8];
-        // Empty when it was the shared instance that woke us.
-        let _ = rustix::io::read(&*self.bell, &mut count);
+        self.bell.drain();
     }
 }
 

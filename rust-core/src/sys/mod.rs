@@ -10,9 +10,11 @@
 //! | noticing that a name appears | `inotify` |
 //! | what a forked child may not touch | `fork` |
 //! | wake-ups and memory files | `eventfd`, `memory` |
+//! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
 
 pub(crate) mod directory;
+pub(crate) mod eventfd;
 pub(crate) mod fork;
 pub(crate) mod inotify;
 pub(crate) mod lock;
@@ -20,3 +22,4 @@ pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod socket;
 pub(crate) mod stop;
+pub(crate) mod thread;

@@ -1,0 +1,51 @@
+//! Wake-ups: a counter in the kernel that one process rings and another sleeps on.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// An eventfd, non-blocking.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// A new one, not rung.
+    pub fn new() -> Result<EventFd> {
+        Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
+    }
+
+    /// One that a peer has given us; anything but an eventfd is refused, because writing to it could block.
+    pub fn from_peer(fd: OwnedFd) -> Result<EventFd> {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).doing("looking at a descriptor")?;
+        if link.as_os_str() != "anon_inode:[eventfd]" {
+            let text = format!("the peer sent {} where an eventfd was due", link.display());
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        rustix::io::ioctl_fionbio(&fd, true).doing("making a descriptor non-blocking")?;
+        Ok(EventFd(fd))
+    }
+
+    /// Wakes whoever sleeps on it. A full counter is rung enough.
+    pub fn ring(&self) {
+        let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
+    }
+
+    /// Makes it unrung. It may have been so already.
+    pub fn drain(&self) {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.0, &mut count);
+    }
+
+    /// Another descriptor of the same counter, to be sent to a peer.
+    pub fn duplicate(&self) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(&self.0, 3).doing("duplicating an eventfd")
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,277 @@
+//! Memory files: mine, sealed and writable by me alone; the peer's, checked and mapped read-only.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::headroom;
+
+/// What a memory file must promise before it is mapped: it never shrinks (no SIGBUS), grows, or is written through
+/// another mapping or hole-punched.
+const SEALS: SealFlags =
+    SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
+
+/// A range of shared pages; unmapped on drop, absent in a forked child.
+#[derive(Debug)]
+struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread looks at it, and is reached only
+// through atomics and through copies whose order the protocols above settle.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags) -> Result<Mapping> {
+        // SAFETY: the kernel chooses the address, so no other mapping is replaced.
+        let start = unsafe {
+            rustix::mm::mmap(
+                std::ptr::null_mut(),
+                length,
+                access,
+                MapFlags::SHARED | MapFlags::POPULATE,
+                fd,
+                0,
+            )
+        }
+        .doing("mapping a memory file")?;
+        let start = NonNull::new(start.cast())
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero"))?;
+        let mapping = Mapping { start, length };
+        // SAFETY: the range was mapped just now and nobody else knows it.
+        unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
+            .doing("keeping a memory file from forked children")?;
+        Ok(mapping)
+    }
+
+    /// The address of `length` bytes at `at`. Panics outside the mapping: positions are checked before they come here.
+    #[inline]
+    fn range(&self, at: usize, length: usize) -> *mut u8 {
+        assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
+        // SAFETY: the offset was checked to lie inside the mapping, whose length fits an isize.
+        unsafe { self.start.as_ptr().add(at) }
+    }
+
+    /// The word at `at`, a multiple of 8.
+    #[inline]
+    fn word(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8), "a word between two words");
+        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as long as the
+        // mapping does. Loads of this size never write, so read-only pages are fine for them.
+        unsafe { AtomicU64::from_ptr(self.range(at, 8).cast()) }
+    }
+
+    #[inline]
+    fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        let from = self.range(at, into.len());
+        // SAFETY: both ranges are valid for this length and distinct, as `into` is borrowed memory of our own. The
+        // record's header was loaded with acquire, so an honest peer no longer writes here; a dishonest one writes in
+        // its own process and can only spoil the bytes, every pattern of which is a valid `u8`.
+        unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
+    }
+
+    fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        let (words, rest) = into.as_chunks_mut::<8>();
+        let mut at = at;
+        for word in words {
+            *word = self.word(at).load(Ordering::Relaxed).to_le_bytes().map(MaybeUninit::new);
+            at += 8;
+        }
+        if !rest.is_empty() {
+            let last = self.word(at).load(Ordering::Relaxed).to_le_bytes();
+            for (to, from) in rest.iter_mut().zip(last) {
+                to.write(from);
+            }
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours, and no reference into it outlives the mapping. In a forked child there is nothing at
+        // this address, and unmapping nothing is no error.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+/// A memory file of this process: allocated, sealed, and writable through this mapping alone.
+#[derive(Debug)]
+pub(crate) struct MemoryFile {
+    file: OwnedFd,
+    mapping: Mapping,
+}
+
+impl MemoryFile {
+    /// A file of `bytes` zeros, a multiple of the page size. `name` shows in `/proc/PID/fd`. `OutOfMemory` when the
+    /// container's or the process's limit would be passed, because past them the kernel kills.
+    pub fn create(name: &str, bytes: usize) -> Result<MemoryFile> {
+        headroom::check(bytes as u64)?;
+        let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .doing("making a memory file")?;
+        rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
+        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).map_err(|errno| {
+            let text = format!("no memory for a memory file of {bytes} bytes: {errno}; choose a smaller buffer");
+            Error::new(ErrorKind::OutOfMemory, text)
+        })?;
+        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE)?;
+        // Only now: the seal FUTURE_WRITE spares the mapping that exists.
+        rustix::fs::fcntl_add_seals(&file, SEALS).doing("sealing a memory file")?;
+        Ok(MemoryFile { file, mapping })
+    }
+
+    /// The file, for the peer.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// The word at `at`, a multiple of 8 inside the file.
+    #[inline]
+    pub fn word(&self, at: usize) -> &AtomicU64 {
+        self.mapping.word(at)
+    }
+
+    /// Copies bytes of mine, which I alone write.
+    #[inline]
+    pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        self.mapping.copy_out(at, into);
+    }
+
+    /// Copies into the file where nobody reads yet.
+    #[inline]
+    pub fn copy_in(&self, at: usize, from: &[u8]) {
+        let to = self.mapping.range(at, from.len());
+        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The callers own the
+        // writing end, and the peer reads here only after a later release store.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
+    }
+
+    /// Copies into the file, to a multiple of 8, while others may be reading: word by word, and the last word is
+    /// filled up with zeros.
+    pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
+        let (words, rest) = from.as_chunks::<8>();
+        let mut at = at;
+        for word in words {
+            self.mapping.word(at).store(u64::from_le_bytes(*word), Ordering::Relaxed);
+            at += 8;
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.mapping.word(at).store(u64::from_le_bytes(last), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A memory file that another process writes: mapped read-only, checked to be of fixed size.
+#[derive(Debug)]
+pub(crate) struct PeerMemory {
+    mapping: Mapping,
+}
+
+impl PeerMemory {
+    /// Maps a descriptor that came from a peer; its size must lie between the two bounds. `Malformed` when it is no
+    /// sealed, allocated memory file of such a size.
+    pub fn open(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
+        let refuse = |text: String| Err(Error::new(ErrorKind::Malformed, text));
+        let Ok(seals) = rustix::fs::fcntl_get_seals(fd) else {
+            return refuse("the peer's descriptor is not a memory file".into());
+        };
+        if !seals.contains(SEALS) {
+            return refuse(format!("the peer's memory file has the seals {seals:?}, it needs {SEALS:?}"));
+        }
+        let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size < min || size > max {
+            return refuse(format!("the peer's memory file has {size} bytes, {min} to {max} are allowed"));
+        }
+        if u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < size as u64 {
+            return refuse("the peer's memory file has holes, whose pages would be counted as ours".into());
+        }
+        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ)? })
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> usize {
+        self.mapping.length
+    }
+
+    /// The word at `at`, a multiple of 8 inside the file.
+    #[inline]
+    pub fn load(&self, at: usize, order: Ordering) -> u64 {
+        self.mapping.word(at).load(order)
+    }
+
+    /// Copies bytes that the protocol says the peer has finished writing.
+    #[inline]
+    pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        self.mapping.copy_out(at, into);
+    }
+
+    /// Copies bytes from a multiple of 8 that the peer may be overwriting: word by word, to be validated afterwards.
+    pub fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        self.mapping.copy_out_racing(at, into);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(memory: &PeerMemory, at: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![MaybeUninit::new(0xEE); length];
+        memory.copy_out(at, &mut bytes);
+        // SAFETY: every byte was initialised above.
+        bytes.into_iter().map(|b| unsafe { b.assume_init() }).collect()
+    }
+
+    #[test]
+    fn what_one_side_writes_the_other_reads() {
+        let mine = MemoryFile::create("linkspan-test", 8192).unwrap();
+        let theirs = PeerMemory::open(mine.fd(), 4096, 8192).unwrap();
+        assert_eq!(theirs.length(), 8192);
+        mine.copy_in(5, b"hello");
+        mine.copy_in_racing(4096, b"eleven bytes");
+        mine.word(8184).store(7, Ordering::Relaxed);
+        assert_eq!(bytes_of(&theirs, 4, 7), b"\0hello\0");
+        let mut racing = [MaybeUninit::new(0); 12];
+        theirs.copy_out_racing(4096, &mut racing);
+        // SAFETY: initialised above.
+        assert_eq!(racing.map(|b| unsafe { b.assume_init() }), *b"eleven bytes");
+        assert_eq!(theirs.load(8184, Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn nobody_else_can_write_shrink_or_unseal_it() {
+        let mine = MemoryFile::create("linkspan-test", 4096).unwrap();
+        assert!(rustix::fs::ftruncate(mine.fd(), 0).is_err());
+        assert!(rustix::fs::ftruncate(mine.fd(), 8192).is_err());
+        assert!(rustix::io::write(mine.fd(), b"x").is_err());
+        assert!(Mapping::map(mine.fd(), 4096, ProtFlags::READ | ProtFlags::WRITE).is_err());
+        assert!(rustix::fs::fcntl_add_seals(mine.fd(), SealFlags::WRITE).is_err());
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        assert!(rustix::fs::fallocate(mine.fd(), punch, 0, 4096).is_err());
+    }
+
+    #[test]
+    fn a_foreign_descriptor_is_refused_for_what_it_is() {
+        let refused = |fd: BorrowedFd<'_>| PeerMemory::open(fd, 4096, 8192).unwrap_err();
+        let unsealed = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        rustix::fs::ftruncate(&unsealed, 4096).unwrap();
+        assert_eq!(refused(unsealed.as_fd()).kind(), ErrorKind::Malformed);
+        rustix::fs::fcntl_add_seals(&unsealed, SEALS).unwrap();
+        assert!(refused(unsealed.as_fd()).text().contains("holes"));
+        let small = MemoryFile::create("t", 4096).unwrap();
+        assert!(PeerMemory::open(small.fd(), 8192, 8192).unwrap_err().text().contains("4096"));
+        assert!(PeerMemory::open(small.fd(), 512, 1024).is_err());
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(refused(socket.as_fd()).kind(), ErrorKind::Malformed);
+    }
+}
