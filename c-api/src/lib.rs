@@ -1,1 +1,25 @@
-//! Edge of the language; see ARCHITECTURE.md.
+//! The C interface: an `extern "C"` edge over the crate `linkspan`, and nothing of its own.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | status codes, version | `status` |
+//! | the guard at the edge, the last error | `error` |
+//! | what callers hand in and get back | `argument` |
+//! | messages: life, building, reading, walking | `message`, `put`, `read`, `walk` |
+//! | N-d arrays | `array` |
+//! | the codecs alone | `codec` |
+//! | options | `options` |
+//! | channels, servers, publishers, subscribers | `channel`, `server`, `publish` |
+//!
+//! The functions are documented for C in `include/linkspan.h`, which is generated from here.
+#![allow(non_camel_case_types)] // the names are C's
+
+pub mod argument;
+pub mod array;
+// pub mod codec;
+pub mod error;
+pub mod message;
+pub mod put;
+pub mod read;
+pub mod status;
+pub mod walk;

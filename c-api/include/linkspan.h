@@ -1,0 +1,656 @@
+/* Linkspan: programs in different languages on one machine talk.
+ *
+ * Every function that can fail returns a linkspan_status: LINKSPAN_OK, or the code of an error kind; what is known
+ * about it is in linkspan_last_error(). Keys and paths are NUL-terminated; texts are (pointer, length), for which
+ * LINKSPAN_ZSTR(text) stands with a NUL-terminated one. Time-outs are nanoseconds. What a function gives is released
+ * by the caller, except views, which live as long as the message that they were read from is not changed.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef LINKSPAN_H
+#define LINKSPAN_H
+
+/* Generated from c-api/src by cbindgen: change it there. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+/* A NUL-terminated text where pointer and length are asked for. */
+#define LINKSPAN_ZSTR(text) (text), strlen(text)
+
+/* What structs begin with; valid in C11 and C++17. */
+#define LINKSPAN_ERROR_INIT \
+    {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0}
+#define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
+#define LINKSPAN_ITEM_INIT \
+    {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
+
+
+// A time-out: as the object's options say, which is 30 s where they say nothing.
+#define LINKSPAN_DEFAULT -1
+
+// A time-out: for ever.
+#define LINKSPAN_FOREVER 9223372036854775807
+
+// The most dimensions of an array.
+#define LINKSPAN_MAX_RANK 15
+
+// A message: one value, and for a received one where it came from.
+//
+// Messages are reference-counted: `_new`, `_retain` and whatever gives a message add a reference, `_release` takes
+// one away. Texts, bytes and arrays read from a message are views into it: they are valid until the message is
+// changed or its last reference is released. Any number of threads may read one message; one that changes it must
+// be alone with it.
+typedef struct linkspan_message linkspan_message;
+
+// A walk through a message, to be released with `linkspan_walk_release`. It holds a reference to the message.
+typedef struct linkspan_walk linkspan_walk;
+
+// What a call came to: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
+typedef int32_t linkspan_status;
+
+// The type of an array's elements.
+typedef int32_t linkspan_dtype;
+
+// In which order an array's elements lie in memory. Shapes mean the same in both.
+typedef int32_t linkspan_order;
+
+// An N-d array of numbers in somebody's memory, without gaps.
+typedef struct linkspan_array {
+    // The type of the elements.
+    linkspan_dtype dtype;
+    // Their order in memory.
+    linkspan_order order;
+    // How many of `dims` count; 0 for a single number.
+    size_t rank;
+    // The length of each dimension.
+    uint64_t dims[LINKSPAN_MAX_RANK];
+    // The elements, aligned for their type.
+    const void *data;
+    // How many bytes they take. Filled in what is read; not looked at in what is put.
+    size_t length;
+} linkspan_array;
+
+// What is known about a call that failed. Texts live until the next call of this thread fails.
+//
+// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
+typedef struct linkspan_error {
+    // `sizeof(linkspan_error)`.
+    size_t size;
+    // The code, or `LINKSPAN_OK` where no call of this thread has failed yet.
+    linkspan_status status;
+    // Whether trying the same call again can succeed without a change to the program.
+    bool retryable;
+    // What was tried on what, and what to do; names endpoint, path and offset. Never NULL.
+    const char *text;
+    // The endpoint that the call was about, or NULL.
+    const char *endpoint;
+    // Where in the value, or NULL.
+    const char *path;
+    // Where in the bytes, counted from zero, or -1.
+    int64_t offset;
+    // How many messages a subscriber missed, for `LINKSPAN_LAGGED`.
+    uint64_t missed;
+    // The system's error number behind it, or 0.
+    int32_t os_error;
+    // The code that the other side's handler answered, for `LINKSPAN_REMOTE`.
+    int64_t remote_code;
+    // The dotted type that the other side's handler answered, or NULL.
+    const char *remote_type;
+    // The text that the other side's handler answered, or NULL.
+    const char *remote_text;
+    // The value that the other side's handler sent along, as CBOR, or NULL.
+    const uint8_t *remote_data;
+    // How many bytes that is.
+    size_t remote_data_length;
+} linkspan_error;
+
+// The kind of a value.
+typedef int32_t linkspan_type;
+
+// One value of a walk. What its `type` does not call for is zero or NULL; texts, bytes and arrays are views.
+//
+// Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
+typedef struct linkspan_item {
+    // `sizeof(linkspan_item)`.
+    size_t size;
+    // The kind of the value.
+    linkspan_type type;
+    // 0 for the value that the walk began with, 1 for what lies in it, and so on.
+    uint32_t depth;
+    // The key in the map around it, not NUL-terminated; NULL in an array and at depth 0.
+    const char *key;
+    // How many bytes the key has.
+    size_t key_length;
+    // The position in the array or map around it.
+    size_t position;
+    // As `linkspan_message_count` gives it: an array or map is followed by so many values one level deeper.
+    size_t count;
+    // For `LINKSPAN_TYPE_BOOL`; and whether a big integer is below zero.
+    bool truth;
+    // For `LINKSPAN_TYPE_INT`, and nanoseconds since 1970 for `LINKSPAN_TYPE_TIMESTAMP`.
+    int64_t integer;
+    // For `LINKSPAN_TYPE_UINT`.
+    uint64_t unsigned_integer;
+    // For `LINKSPAN_TYPE_FLOAT`.
+    double number;
+    // For `LINKSPAN_TYPE_TEXT` and `LINKSPAN_TYPE_DECIMAL`, not NUL-terminated.
+    const char *text;
+    // For `LINKSPAN_TYPE_BYTES`, `LINKSPAN_TYPE_UUID`, and the magnitude for `LINKSPAN_TYPE_BIG_INT`.
+    const uint8_t *bytes;
+    // How many bytes `text` or `bytes` has.
+    size_t length;
+    // For `LINKSPAN_TYPE_NDARRAY`.
+    struct linkspan_array array;
+} linkspan_item;
+
+// One byte, 0 or 1.
+#define LINKSPAN_BOOL 0
+
+// `int8_t`.
+#define LINKSPAN_I8 1
+
+// `int16_t`.
+#define LINKSPAN_I16 2
+
+// `int32_t`.
+#define LINKSPAN_I32 3
+
+// `int64_t`.
+#define LINKSPAN_I64 4
+
+// `uint8_t`.
+#define LINKSPAN_U8 5
+
+// `uint16_t`.
+#define LINKSPAN_U16 6
+
+// `uint32_t`.
+#define LINKSPAN_U32 7
+
+// `uint64_t`.
+#define LINKSPAN_U64 8
+
+// `float`.
+#define LINKSPAN_F32 9
+
+// `double`.
+#define LINKSPAN_F64 10
+
+// Two `float`: real, imaginary.
+#define LINKSPAN_C64 11
+
+// Two `double`: real, imaginary.
+#define LINKSPAN_C128 12
+
+// The last index runs fastest: C.
+#define LINKSPAN_ROW 0
+
+// The first index runs fastest: Fortran.
+#define LINKSPAN_COLUMN 1
+
+// Null.
+#define LINKSPAN_TYPE_NULL 0
+
+// A truth value.
+#define LINKSPAN_TYPE_BOOL 1
+
+// An integer that fits `int64_t`.
+#define LINKSPAN_TYPE_INT 2
+
+// A larger integer that fits `uint64_t`.
+#define LINKSPAN_TYPE_UINT 3
+
+// An integer that fits neither.
+#define LINKSPAN_TYPE_BIG_INT 4
+
+// A float.
+#define LINKSPAN_TYPE_FLOAT 5
+
+// Text.
+#define LINKSPAN_TYPE_TEXT 6
+
+// Bytes.
+#define LINKSPAN_TYPE_BYTES 7
+
+// An instant.
+#define LINKSPAN_TYPE_TIMESTAMP 8
+
+// A UUID.
+#define LINKSPAN_TYPE_UUID 9
+
+// An exact decimal number.
+#define LINKSPAN_TYPE_DECIMAL 10
+
+// An N-d array of numbers.
+#define LINKSPAN_TYPE_NDARRAY 11
+
+// An array of values.
+#define LINKSPAN_TYPE_ARRAY 12
+
+// A map.
+#define LINKSPAN_TYPE_MAP 13
+
+// The call did what it was asked.
+#define LINKSPAN_OK 0
+
+// This system can't do that transport.
+#define LINKSPAN_TRANSPORT_UNAVAILABLE 100
+
+// The other side went away.
+#define LINKSPAN_DISCONNECTED 102
+
+// Nobody listens at that name.
+#define LINKSPAN_NOT_FOUND 103
+
+// No value at that path.
+#define LINKSPAN_MISSING 104
+
+// Somebody else listens at that name.
+#define LINKSPAN_ADDRESS_IN_USE 105
+
+// The object can't do that now (closed, wrong role, other side of a fork).
+#define LINKSPAN_INVALID_STATE 106
+
+// The name or port is malformed.
+#define LINKSPAN_INVALID_ENDPOINT 107
+
+// Memory, descriptors or space in the memory file ran out.
+#define LINKSPAN_OUT_OF_MEMORY 108
+
+// Another type is there; says both.
+#define LINKSPAN_WRONG_TYPE 109
+
+// The deadline passed; nothing was lost.
+#define LINKSPAN_TIMEOUT 110
+
+// The queue is full and the call was not to wait.
+#define LINKSPAN_FULL 111
+
+// Nothing there and the call was not to wait.
+#define LINKSPAN_EMPTY 112
+
+// Mode, owner or peer credentials refuse.
+#define LINKSPAN_PERMISSION_DENIED 113
+
+// Over a limit; says which, its value, the size asked.
+#define LINKSPAN_TOO_LARGE 114
+
+// Bytes that are not a valid message; says the offset.
+#define LINKSPAN_MALFORMED 115
+
+// The value has no form in that encoding; says the path.
+#define LINKSPAN_UNSUPPORTED 116
+
+// The two sides' schemas differ; shows the difference.
+#define LINKSPAN_SCHEMA_MISMATCH 117
+
+// Protocol versions don't overlap; shows both.
+#define LINKSPAN_VERSION_MISMATCH 118
+
+// Cancelled by the caller.
+#define LINKSPAN_CANCELLED 119
+
+// A signal arrived and its handler raised.
+#define LINKSPAN_INTERRUPTED 120
+
+// The other side is alive but holds a lock or does not answer.
+#define LINKSPAN_STALLED 121
+
+// The other side's handler answered with an error; carries its code, type, text, data.
+#define LINKSPAN_REMOTE 122
+
+// A number does not fit the type asked for.
+#define LINKSPAN_OUT_OF_RANGE 123
+
+// The disk is full.
+#define LINKSPAN_NO_SPACE 124
+
+// A subscriber was overtaken; carries how many were missed.
+#define LINKSPAN_LAGGED 125
+
+// A stored file fails its check sum; says which and where.
+#define LINKSPAN_CORRUPT 126
+
+// A defect in Linkspan; carries a backtrace when asked for.
+#define LINKSPAN_INTERNAL 127
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Copies an array's elements into memory of the caller's, so that the element at (i, j, …) stays at (i, j, …):
+// `to` gives the order to be had and the element type, either the same or a wider one that holds every value of it
+// (integers into wider integers, `float` into `double`, complex numbers likewise), else `WrongType`.
+//
+// `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
+//
+// The caller sees to this:
+// Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
+// overlap.
+linkspan_status linkspan_array_copy(const struct linkspan_array *from,
+                                    const struct linkspan_array *to);
+
+// Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
+//
+// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
+//
+// The caller sees to this:
+// `error` is NULL or points to a `linkspan_error` whose `size` is set.
+linkspan_status linkspan_last_error(struct linkspan_error *error);
+
+// The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
+const char *linkspan_last_error_text(void);
+
+// Makes an empty message, whose value is null until something is put into it. Release it with
+// `linkspan_message_release`.
+//
+// The caller sees to this:
+// `message` may be written.
+linkspan_status linkspan_message_new(struct linkspan_message **message);
+
+// Adds a reference, to be taken away by another `linkspan_message_release`.
+//
+// The caller sees to this:
+// `message` is a live message.
+linkspan_status linkspan_message_retain(struct linkspan_message *message);
+
+// Takes a reference away; the last one frees the message and ends all views into it. NULL is allowed.
+//
+// A request that was neither replied to nor failed is answered `Remote` by its last release.
+//
+// The caller sees to this:
+// `message` is NULL or a live message, one of whose references belongs to the caller.
+void linkspan_message_release(struct linkspan_message *message);
+
+// Empties the message, to build another value in it. A received message becomes an empty one of its own.
+//
+// The caller sees to this:
+// `message` is a live message.
+linkspan_status linkspan_message_clear(struct linkspan_message *message);
+
+// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
+// gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
+// an empty message. The first key that is put into an empty message makes its value a map.
+//
+// The caller sees to this:
+// `message` is a live message, `key` is NULL or NUL-terminated.
+linkspan_status linkspan_message_put_null(struct linkspan_message *message,
+                                          const char *key);
+
+// Puts a truth value.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_put_bool(struct linkspan_message *message, const char *key, bool value);
+
+// Puts an integer.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_put_i64(struct linkspan_message *message, const char *key, int64_t value);
+
+// Puts an integer without a sign.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_put_u64(struct linkspan_message *message, const char *key, uint64_t value);
+
+// Puts an integer of any size up to 1 KiB: its sign and its absolute value, most significant byte first.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `magnitude` points to `length` bytes.
+linkspan_status linkspan_message_put_big_int(struct linkspan_message *message,
+                                             const char *key,
+                                             bool negative,
+                                             const uint8_t *magnitude,
+                                             size_t length);
+
+// Puts a float. 7.0 stays a float: it never becomes the integer 7.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_put_f64(struct linkspan_message *message, const char *key, double value);
+
+// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8. `LINKSPAN_ZSTR(text)` gives pointer and
+// length of a NUL-terminated text.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `text` points to `length` bytes.
+linkspan_status linkspan_message_put_text(struct linkspan_message *message,
+                                          const char *key,
+                                          const char *text,
+                                          size_t length);
+
+// Puts bytes, copied.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `bytes` points to `length` bytes.
+linkspan_status linkspan_message_put_bytes(struct linkspan_message *message,
+                                           const char *key,
+                                           const uint8_t *bytes,
+                                           size_t length);
+
+// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_put_timestamp(struct linkspan_message *message,
+                                               const char *key,
+                                               int64_t nanoseconds);
+
+// Puts a UUID: 16 bytes, most significant first.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `uuid` points to 16 bytes.
+linkspan_status linkspan_message_put_uuid(struct linkspan_message *message,
+                                          const char *key,
+                                          const uint8_t *uuid);
+
+// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `text` points to `length` bytes.
+linkspan_status linkspan_message_put_decimal(struct linkspan_message *message,
+                                             const char *key,
+                                             const char *text,
+                                             size_t length);
+
+// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` say all, `length` is not looked at.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
+linkspan_status linkspan_message_put_array(struct linkspan_message *message,
+                                           const char *key,
+                                           const struct linkspan_array *array);
+
+// Puts the whole value of another message, copied.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `value` is a live message.
+linkspan_status linkspan_message_put_message(struct linkspan_message *message,
+                                             const char *key,
+                                             const struct linkspan_message *value);
+
+// Begins a map: what follows goes into it, until `linkspan_message_end`.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_begin_map(struct linkspan_message *message, const char *key);
+
+// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_message_end`.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`.
+linkspan_status linkspan_message_begin_array(struct linkspan_message *message, const char *key);
+
+// Ends the innermost map or array that is open. The map that the first key made needs no end.
+//
+// The caller sees to this:
+// `message` is a live message.
+linkspan_status linkspan_message_end(struct linkspan_message *message);
+
+// The kind of the value at a path. Every `_get_` function gives `Missing` where nothing is at the path, `WrongType`
+// where something else is, and leaves zero or NULL in its results when it fails.
+//
+// The caller sees to this:
+// `message` is a live message, `path` is NUL-terminated, the results may be written.
+linkspan_status linkspan_message_get_type(const struct linkspan_message *message,
+                                          const char *path,
+                                          linkspan_type *type);
+
+// How many values lie in the array or map at a path, elements in the N-d array, bytes in the text or bytes; 1 for
+// anything else.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_count(const struct linkspan_message *message,
+                                       const char *path,
+                                       size_t *count);
+
+// The key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_key(const struct linkspan_message *message,
+                                         const char *path,
+                                         size_t position,
+                                         const char **key,
+                                         size_t *length);
+
+// Reads a truth value.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_bool(const struct linkspan_message *message,
+                                          const char *path,
+                                          bool *value);
+
+// Reads an integer; `OutOfRange` where it does not fit.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_i64(const struct linkspan_message *message,
+                                         const char *path,
+                                         int64_t *value);
+
+// Reads an integer without a sign; `OutOfRange` where it does not fit.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_u64(const struct linkspan_message *message,
+                                         const char *path,
+                                         uint64_t *value);
+
+// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
+// `WrongType` for smaller ones, which `_get_i64` and `_get_u64` read.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_big_int(const struct linkspan_message *message,
+                                             const char *path,
+                                             bool *negative,
+                                             const uint8_t **magnitude,
+                                             size_t *length);
+
+// Reads a number: a float, or an integer that a `double` holds exactly, else `OutOfRange`.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_f64(const struct linkspan_message *message,
+                                         const char *path,
+                                         double *value);
+
+// Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_text(const struct linkspan_message *message,
+                                          const char *path,
+                                          const char **text,
+                                          size_t *length);
+
+// Reads bytes: a view.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_bytes(const struct linkspan_message *message,
+                                           const char *path,
+                                           const uint8_t **bytes,
+                                           size_t *length);
+
+// Reads an instant: nanoseconds since 1970-01-01T00:00:00Z.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_timestamp(const struct linkspan_message *message,
+                                               const char *path,
+                                               int64_t *nanoseconds);
+
+// Reads a UUID into 16 bytes, most significant first.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`; `uuid` has room for 16 bytes.
+linkspan_status linkspan_message_get_uuid(const struct linkspan_message *message,
+                                          const char *path,
+                                          uint8_t *uuid);
+
+// Reads an exact decimal number: a view of its text, not NUL-terminated.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_decimal(const struct linkspan_message *message,
+                                             const char *path,
+                                             const char **text,
+                                             size_t *length);
+
+// Reads an N-d array: a view.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_array(const struct linkspan_message *message,
+                                           const char *path,
+                                           struct linkspan_array *array);
+
+// Copies the value at a path into a new message, which the caller releases.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_message(const struct linkspan_message *message,
+                                             const char *path,
+                                             struct linkspan_message **value);
+
+// The version of the library that is running: `"0.1.0"`. Lives as long as the program.
+const char *linkspan_version(void);
+
+// The name of a status as every language writes it: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number that
+// is no status. Lives as long as the program.
+const char *linkspan_status_name(linkspan_status status);
+
+// Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
+//
+// The caller sees to this:
+// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
+linkspan_status linkspan_walk_begin(struct linkspan_message *message,
+                                    const char *path,
+                                    struct linkspan_walk **walk);
+
+// Gives the next value; `Empty` after the last.
+//
+// The caller sees to this:
+// `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
+linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
+
+// Ends a walk. NULL is allowed.
+//
+// The caller sees to this:
+// `walk` is NULL or a live walk.
+void linkspan_walk_release(struct linkspan_walk *walk);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LINKSPAN_H */

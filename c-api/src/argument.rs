@@ -1,0 +1,146 @@
+//! What callers hand in and get back: pointers that are checked once, here.
+
+use std::ffi::{CStr, c_char};
+use std::slice;
+use std::time::Duration;
+
+use linkspan::{Error, ErrorKind, Result, Timeout};
+
+/// A time-out: as the object's options say, which is 30 s where they say nothing.
+pub const LINKSPAN_DEFAULT: i64 = -1;
+/// A time-out: for ever.
+pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
+
+#[cold]
+fn is_null(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidState, format!("{what} is NULL"))
+}
+
+/// What a pointer to one of our handles stands for.
+///
+/// # Safety
+/// `pointer` is NULL or points to a live `T`.
+pub(crate) unsafe fn handle<'a, T>(pointer: *const T, what: &str) -> Result<&'a T> {
+    // SAFETY: the caller promises NULL or a live T.
+    unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what))
+}
+
+/// Where a result goes; set to `nothing` at once, so that a failed call leaves no stale pointer behind.
+///
+/// # Safety
+/// `pointer` is NULL or may be written.
+pub(crate) unsafe fn out<'a, T>(pointer: *mut T, nothing: T, what: &str) -> Result<&'a mut T> {
+    if pointer.is_null() {
+        return Err(is_null(what));
+    }
+    // SAFETY: not NULL, and the caller promises it may be written; `write` drops nothing that was never made.
+    unsafe {
+        pointer.write(nothing);
+        Ok(&mut *pointer)
+    }
+}
+
+/// A NUL-terminated text.
+///
+/// # Safety
+/// `pointer` is NULL or a NUL-terminated string that outlives `'a`.
+pub(crate) unsafe fn c_text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str> {
+    // SAFETY: the caller promises a NUL-terminated string.
+    unsafe { c_text_or_none(pointer, what) }?.ok_or_else(|| is_null(what))
+}
+
+/// A NUL-terminated text, or none.
+///
+/// # Safety
+/// As for [`c_text`].
+pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and the caller promises NUL-termination.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    utf8(bytes, what).map(Some)
+}
+
+/// Text, checked to be UTF-8.
+pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        Error::new(ErrorKind::Malformed, format!("{what} is not UTF-8; send other bytes as bytes"))
+            .at(e.valid_up_to())
+    })
+}
+
+/// A block of memory; NULL is allowed where the length is zero.
+///
+/// # Safety
+/// `pointer` points to `length` bytes that outlive `'a`, or `length` is zero, or `pointer` is NULL.
+pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) -> Result<&'a [u8]> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() {
+        return Err(is_null(what));
+    }
+    if length > isize::MAX as usize {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("{what} has {length} bytes, which no memory holds"),
+        ));
+    }
+    // SAFETY: not NULL, a length that memory can have, and the caller promises the bytes.
+    Ok(unsafe { slice::from_raw_parts(pointer, length) })
+}
+
+/// Nanoseconds to a time-out; `OutOfRange` below zero, [`LINKSPAN_DEFAULT`] apart.
+pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
+    match nanoseconds {
+        LINKSPAN_DEFAULT => Ok(Timeout::Default),
+        LINKSPAN_FOREVER => Ok(Timeout::Forever),
+        ns => u64::try_from(ns).map(|ns| Timeout::After(Duration::from_nanos(ns))).map_err(|_| {
+            let text = format!("a time-out of {ns} ns: give 0 or more, LINKSPAN_DEFAULT or LINKSPAN_FOREVER");
+            Error::new(ErrorKind::OutOfRange, text)
+        }),
+    }
+}
+
+/// Reads a struct that begins with its size; what an older program does not have stays as in `default`.
+///
+/// # Safety
+/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning says. Every field of `T` is valid
+/// for any bits that C can put there.
+pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Result<T> {
+    if pointer.is_null() {
+        return Ok(default);
+    }
+    // SAFETY: the struct begins with its size, as the caller promises.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    if size < size_of::<usize>() || size > (1 << 16) {
+        let text = format!("a struct says that it has {size} bytes; begin it with its _INIT macro");
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
+    let mut here = default;
+    // SAFETY: `size` bytes can be read there, and at most size_of::<T>() are written here.
+    unsafe {
+        pointer.cast::<u8>().copy_to_nonoverlapping((&raw mut here).cast(), size.min(size_of::<T>()));
+    }
+    Ok(here)
+}
+
+/// Fills a struct that begins with its size, as far as it reaches.
+///
+/// # Safety
+/// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning says.
+pub(crate) unsafe fn give_sized<T>(pointer: *mut T, full: T) {
+    if pointer.is_null() {
+        return;
+    }
+    const SIZE: usize = size_of::<usize>();
+    // SAFETY: the struct begins with its size; between that and `size` bytes are written, no more than T has.
+    unsafe {
+        let size = pointer.cast::<usize>().read().min(size_of::<T>());
+        if size > SIZE {
+            let from = (&raw const full).cast::<u8>().add(SIZE);
+            from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);
+        }
+    }
+}

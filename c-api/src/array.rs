@@ -1,0 +1,262 @@
+//! N-d arrays both ways: what C describes becomes an array, an array becomes what C can read.
+
+use linkspan::value::NdArrayRef;
+use linkspan::{DType, Error, ErrorKind, Order, Result};
+
+use crate::argument::{block, handle};
+use crate::error::guard;
+use crate::status::linkspan_status;
+
+/// The type of an array's elements.
+pub type linkspan_dtype = i32;
+/// One byte, 0 or 1.
+pub const LINKSPAN_BOOL: linkspan_dtype = 0;
+/// `int8_t`.
+pub const LINKSPAN_I8: linkspan_dtype = 1;
+/// `int16_t`.
+pub const LINKSPAN_I16: linkspan_dtype = 2;
+/// `int32_t`.
+pub const LINKSPAN_I32: linkspan_dtype = 3;
+/// `int64_t`.
+pub const LINKSPAN_I64: linkspan_dtype = 4;
+/// `uint8_t`.
+pub const LINKSPAN_U8: linkspan_dtype = 5;
+/// `uint16_t`.
+pub const LINKSPAN_U16: linkspan_dtype = 6;
+/// `uint32_t`.
+pub const LINKSPAN_U32: linkspan_dtype = 7;
+/// `uint64_t`.
+pub const LINKSPAN_U64: linkspan_dtype = 8;
+/// `float`.
+pub const LINKSPAN_F32: linkspan_dtype = 9;
+/// `double`.
+pub const LINKSPAN_F64: linkspan_dtype = 10;
+/// Two `float`: real, imaginary.
+pub const LINKSPAN_C64: linkspan_dtype = 11;
+/// Two `double`: real, imaginary.
+pub const LINKSPAN_C128: linkspan_dtype = 12;
+
+/// In which order an array's elements lie in memory. Shapes mean the same in both.
+pub type linkspan_order = i32;
+/// The last index runs fastest: C.
+pub const LINKSPAN_ROW: linkspan_order = 0;
+/// The first index runs fastest: Fortran.
+pub const LINKSPAN_COLUMN: linkspan_order = 1;
+
+/// The most dimensions of an array.
+pub const LINKSPAN_MAX_RANK: usize = 15;
+
+/// An N-d array of numbers in somebody's memory, without gaps.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct linkspan_array {
+    /// The type of the elements.
+    pub dtype: linkspan_dtype,
+    /// Their order in memory.
+    pub order: linkspan_order,
+    /// How many of `dims` count; 0 for a single number.
+    pub rank: usize,
+    /// The length of each dimension.
+    pub dims: [u64; LINKSPAN_MAX_RANK],
+    /// The elements, aligned for their type.
+    pub data: *const std::ffi::c_void,
+    /// How many bytes they take. Filled in what is read; not looked at in what is put.
+    pub length: usize,
+}
+
+impl linkspan_array {
+    fn layout(&self) -> Result<(DType, Order, &[u64])> {
+        let dtype = usize::try_from(self.dtype).ok().and_then(|n| DType::ALL.get(n)).copied();
+        let order = match self.order {
+            LINKSPAN_ROW => Some(Order::Row),
+            LINKSPAN_COLUMN => Some(Order::Column),
+            _ => None,
+        };
+        let (Some(dtype), Some(order)) = (dtype, order) else {
+            let text = format!("no array has dtype {} and order {}", self.dtype, self.order);
+            return Err(Error::new(ErrorKind::WrongType, text));
+        };
+        let dims = self.dims.get(..self.rank).ok_or_else(|| {
+            let text =
+                format!("over the rank limit: {} dimensions asked, {LINKSPAN_MAX_RANK} allowed", self.rank);
+            Error::new(ErrorKind::TooLarge, text)
+        })?;
+        Ok((dtype, order, dims))
+    }
+
+    /// The array that C describes.
+    ///
+    /// # Safety
+    /// `data` points to as many elements as `dims` say.
+    pub(crate) unsafe fn lend(&self) -> Result<NdArrayRef<'_>> {
+        let (dtype, order, dims) = self.layout()?;
+        let length = NdArrayRef::byte_length(dtype, dims)?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        // SAFETY: as the caller promises.
+        let data = unsafe { block(self.data.cast(), length, "array->data") }?;
+        NdArrayRef::new(dtype, order, dims, data)
+    }
+
+    /// An array as C reads it; its data is copied to `aligned` where it does not lie as its elements ask.
+    pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> linkspan_array {
+        let mut dims = [0; LINKSPAN_MAX_RANK];
+        dims[..array.shape.len()].copy_from_slice(array.shape);
+        let data = aligned.place(array.data, alignment(array.dtype));
+        linkspan_array {
+            dtype: array.dtype as linkspan_dtype,
+            order: array.order as linkspan_order,
+            rank: array.shape.len(),
+            dims,
+            data: data.cast(),
+            length: array.data.len(),
+        }
+    }
+}
+
+/// How elements must lie; a complex number lies as its parts do.
+fn alignment(dtype: DType) -> usize {
+    match dtype {
+        DType::C64 => 4,
+        dtype => dtype.size().min(8),
+    }
+}
+
+/// Copies of array data that came unaligned, as it does in encodings other than the default: a C program may not
+/// read it in place. Each lives as long as its message, beside the place that it was copied from.
+#[derive(Default)]
+pub(crate) struct Aligned(Vec<(usize, usize, Box<[u64]>)>);
+
+impl Aligned {
+    fn place(&mut self, data: &[u8], alignment: usize) -> *const u8 {
+        if data.is_empty() {
+            // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
+            return std::ptr::without_provenance(8);
+        }
+        if data.as_ptr().addr() % alignment == 0 {
+            return data.as_ptr();
+        }
+        let (place, length) = (data.as_ptr().addr(), data.len());
+        let known = self.0.iter().position(|(p, l, _)| (*p, *l) == (place, length));
+        let at = known.unwrap_or_else(|| {
+            let mut copy = vec![0u64; length.div_ceil(8)].into_boxed_slice();
+            // SAFETY: `copy` has at least `length` bytes, is aligned for more than bytes, and overlaps nothing.
+            unsafe { data.as_ptr().copy_to_nonoverlapping(copy.as_mut_ptr().cast(), length) };
+            self.0.push((place, length, copy));
+            self.0.len() - 1
+        });
+        self.0[at].2.as_ptr().cast()
+    }
+
+    /// Frees the copies: their message is emptied.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Copies an array's elements into memory of the caller's, so that the element at (i, j, …) stays at (i, j, …):
+/// `to` gives the order to be had and the element type, either the same or a wider one that holds every value of it
+/// (integers into wider integers, `float` into `double`, complex numbers likewise), else `WrongType`.
+///
+/// `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
+///
+/// # Safety
+/// Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
+/// overlap.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_array_copy(
+    from: *const linkspan_array,
+    to: *const linkspan_array,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let (from, to) = unsafe { (handle(from, "from")?.lend()?, handle(to, "to")?) };
+        let (dtype, order, dims) = to.layout()?;
+        if dims != from.shape {
+            let text = format!("an array of shape {:?} is there, one of {dims:?} was asked for", from.shape);
+            return Err(Error::new(ErrorKind::WrongType, text));
+        }
+        if to.data.is_null() && !from.data.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidState, "to->data is NULL"));
+        }
+        let bytes = NdArrayRef::byte_length(dtype, dims)? as usize;
+        let room = if bytes == 0 {
+            &mut []
+        } else {
+            // SAFETY: not NULL; the caller promises room for the dims, and that nothing overlaps.
+            unsafe { std::slice::from_raw_parts_mut(to.data.cast_mut().cast::<u8>(), bytes) }
+        };
+        copy_elements(from, dtype, order, room)
+    })
+}
+
+fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]) -> Result<()> {
+    let same_order = from.order == order || from.shape.iter().filter(|d| **d != 1).count() <= 1;
+    if from.dtype == dtype && same_order {
+        to.copy_from_slice(from.data);
+        return Ok(());
+    }
+    let Some(widen) = widening(from.dtype, dtype) else {
+        let text =
+            format!("an array of {} is there, which one of {} can't hold", from.dtype.name(), dtype.name());
+        return Err(Error::new(ErrorKind::WrongType, text));
+    };
+    let (size_from, size_to) = (from.dtype.size(), dtype.size());
+    let count = to.len() / size_to;
+    // The strides of `from` in elements, for an index that runs in the order of `to`, fastest dimension first.
+    let mut strides = vec![0; from.shape.len()];
+    let mut step = 1;
+    let fastest = |o: Order, i: usize| if o == Order::Column { i } else { from.shape.len() - 1 - i };
+    for i in 0..strides.len() {
+        let dimension = fastest(from.order, i);
+        strides[dimension] = step;
+        step *= from.shape[dimension] as usize;
+    }
+    let mut index = vec![0u64; from.shape.len()];
+    let mut at = 0;
+    for n in 0..count {
+        let element = &from.data[at * size_from..(at + 1) * size_from];
+        widen(element, &mut to[n * size_to..(n + 1) * size_to]);
+        for i in 0..index.len() {
+            let dimension = fastest(order, i);
+            index[dimension] += 1;
+            at += strides[dimension];
+            if index[dimension] < from.shape[dimension] {
+                break;
+            }
+            at -= strides[dimension] * index[dimension] as usize;
+            index[dimension] = 0;
+        }
+    }
+    Ok(())
+}
+
+/// How one element becomes a wider one, little-endian as arrays are; none where it may lose something.
+fn widening(from: DType, to: DType) -> Option<fn(&[u8], &mut [u8])> {
+    use DType::{Bool, C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
+    fn same(from: &[u8], to: &mut [u8]) {
+        to.copy_from_slice(from);
+    }
+    fn unsigned(from: &[u8], to: &mut [u8]) {
+        to[..from.len()].copy_from_slice(from);
+        to[from.len()..].fill(0);
+    }
+    fn signed(from: &[u8], to: &mut [u8]) {
+        to[..from.len()].copy_from_slice(from);
+        to[from.len()..].fill(if from[from.len() - 1] & 0x80 == 0 { 0 } else { 0xff });
+    }
+    fn floats(from: &[u8], to: &mut [u8]) {
+        for (from, to) in from.chunks_exact(4).zip(to.chunks_exact_mut(8)) {
+            let wide = f64::from(f32::from_le_bytes([from[0], from[1], from[2], from[3]]));
+            to.copy_from_slice(&wide.to_le_bytes());
+        }
+    }
+    match (from, to) {
+        (a, b) if a == b => Some(same),
+        (U8, I16 | I32 | I64 | U16 | U32 | U64) => Some(unsigned),
+        (U16, I32 | I64 | U32 | U64) | (U32, I64 | U64) => Some(unsigned),
+        (I8, I16 | I32 | I64) | (I16, I32 | I64) | (I32, I64) => Some(signed),
+        (F32, F64) | (C64, C128) => Some(floats),
+        (Bool, _) | (_, Bool) => None,
+        _ => None,
+    }
+}

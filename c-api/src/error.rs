@@ -1,0 +1,235 @@
+//! The guard that every call goes through, and the last error of each thread.
+
+use std::backtrace::Backtrace;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Once;
+
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::argument::give_sized;
+use crate::status::{LINKSPAN_OK, linkspan_status};
+
+/// What is known about a call that failed. Texts live until the next call of this thread fails.
+///
+/// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
+#[repr(C)]
+pub struct linkspan_error {
+    /// `sizeof(linkspan_error)`.
+    pub size: usize,
+    /// The code, or `LINKSPAN_OK` where no call of this thread has failed yet.
+    pub status: linkspan_status,
+    /// Whether trying the same call again can succeed without a change to the program.
+    pub retryable: bool,
+    /// What was tried on what, and what to do; names endpoint, path and offset. Never NULL.
+    pub text: *const c_char,
+    /// The endpoint that the call was about, or NULL.
+    pub endpoint: *const c_char,
+    /// Where in the value, or NULL.
+    pub path: *const c_char,
+    /// Where in the bytes, counted from zero, or -1.
+    pub offset: i64,
+    /// How many messages a subscriber missed, for `LINKSPAN_LAGGED`.
+    pub missed: u64,
+    /// The system's error number behind it, or 0.
+    pub os_error: i32,
+    /// The code that the other side's handler answered, for `LINKSPAN_REMOTE`.
+    pub remote_code: i64,
+    /// The dotted type that the other side's handler answered, or NULL.
+    pub remote_type: *const c_char,
+    /// The text that the other side's handler answered, or NULL.
+    pub remote_text: *const c_char,
+    /// The value that the other side's handler sent along, as CBOR, or NULL.
+    pub remote_data: *const u8,
+    /// How many bytes that is.
+    pub remote_data_length: usize,
+}
+
+/// An error with its texts as C strings.
+struct Kept {
+    error: Error,
+    text: CString,
+    endpoint: Option<CString>,
+    path: Option<CString>,
+    remote: Option<(CString, CString)>,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs the body of a call: its error becomes the thread's last error, and a panic ends here as `Internal`.
+pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
+    silence_panics();
+    let outer = INSIDE.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    INSIDE.set(outer);
+    match outcome {
+        Ok(Ok(())) => LINKSPAN_OK,
+        Ok(Err(error)) => remember(error),
+        Err(_) => {
+            let text = PANIC.take().unwrap_or_default();
+            remember(Error::new(
+                ErrorKind::Internal,
+                format!("a defect in Linkspan, please report it: {text}"),
+            ))
+        }
+    }
+}
+
+/// Runs what gives a resource back: there is nobody to tell of an error, and a panic must not cross into C.
+pub(crate) fn guard_release(body: impl FnOnce()) {
+    guard(|| {
+        body();
+        Ok(())
+    });
+}
+
+/// A panic inside a call is reported in the last error, so it is not printed: nothing here writes to a program's
+/// standard error. Panics elsewhere in the program are left to whoever dealt with them before.
+fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if INSIDE.get() {
+                // A backtrace only where RUST_BACKTRACE asks for one.
+                let trace = Backtrace::capture();
+                let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
+                    format!("\n{trace}")
+                } else {
+                    String::new()
+                };
+                PANIC.set(Some(format!("{panic}{trace}")));
+            } else {
+                before(panic);
+            }
+        }));
+    });
+}
+
+fn remember(error: Error) -> linkspan_status {
+    let status = error.kind().code().into();
+    let kept = Kept {
+        text: c_string(&error.to_string()),
+        endpoint: error.endpoint().map(c_string),
+        path: error.path().map(c_string),
+        remote: error.remote_failure().map(|r| (c_string(&r.kind), c_string(&r.text))),
+        error,
+    };
+    LAST.set(Some(kept));
+    status
+}
+
+/// A C string ends at its first NUL, so a NUL inside is shown by its symbol.
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default()
+}
+
+/// Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
+///
+/// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
+///
+/// # Safety
+/// `error` is NULL or points to a `linkspan_error` whose `size` is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> linkspan_status {
+    LAST.with_borrow(|last| {
+        let told = match last {
+            Some(kept) => kept.tell(),
+            None => linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() },
+        };
+        let status = told.status;
+        // SAFETY: the caller gives NULL or a struct with its size set, as said above.
+        unsafe { give_sized(error, told) };
+        status
+    })
+}
+
+/// The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn linkspan_last_error_text() -> *const c_char {
+    LAST.with_borrow(|last| last.as_ref().map_or(c"".as_ptr(), |kept| kept.text.as_ptr()))
+}
+
+impl linkspan_error {
+    const fn nothing() -> linkspan_error {
+        linkspan_error {
+            size: size_of::<linkspan_error>(),
+            status: LINKSPAN_OK,
+            retryable: false,
+            text: ptr::null(),
+            endpoint: ptr::null(),
+            path: ptr::null(),
+            offset: -1,
+            missed: 0,
+            os_error: 0,
+            remote_code: 0,
+            remote_type: ptr::null(),
+            remote_text: ptr::null(),
+            remote_data: ptr::null(),
+            remote_data_length: 0,
+        }
+    }
+}
+
+impl Kept {
+    fn tell(&self) -> linkspan_error {
+        let mut told = linkspan_error {
+            status: self.error.kind().code().into(),
+            retryable: self.error.kind().retryable(),
+            text: self.text.as_ptr(),
+            endpoint: self.endpoint.as_ref().map_or(ptr::null(), |t| t.as_ptr()),
+            path: self.path.as_ref().map_or(ptr::null(), |t| t.as_ptr()),
+            offset: self.error.offset().and_then(|o| i64::try_from(o).ok()).unwrap_or(-1),
+            missed: self.error.missed().unwrap_or(0),
+            os_error: self.error.errno().unwrap_or(0),
+            ..linkspan_error::nothing()
+        };
+        if let (Some(failure), Some((kind, text))) = (self.error.remote_failure(), &self.remote) {
+            told.remote_code = failure.code;
+            told.remote_type = kind.as_ptr();
+            told.remote_text = text.as_ptr();
+            if !failure.data.is_empty() {
+                told.remote_data = failure.data.as_ptr();
+                told.remote_data_length = failure.data.len();
+            }
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::LINKSPAN_INTERNAL;
+    use std::ffi::CStr;
+
+    #[test]
+    fn a_panic_becomes_an_internal_error_with_its_place() {
+        assert_eq!(guard(|| panic!("so {}", "bad")), LINKSPAN_INTERNAL);
+        // SAFETY: the text was made by this thread's last error and lives until the next.
+        let text = unsafe { CStr::from_ptr(linkspan_last_error_text()) }.to_str().unwrap();
+        assert!(text.contains("so bad") && text.contains("error.rs"), "{text}");
+    }
+
+    #[test]
+    fn a_shorter_struct_of_an_older_program_is_filled_to_its_length() {
+        guard(|| Err(Error::new(ErrorKind::Malformed, "no").at(17)));
+        let mut old = linkspan_error {
+            size: std::mem::offset_of!(linkspan_error, offset),
+            ..linkspan_error::nothing()
+        };
+        // SAFETY: the struct lives and its size is not larger than it is.
+        let status = unsafe { linkspan_last_error(&mut old) };
+        assert_eq!((status, old.status, old.offset), (115, 115, -1));
+        old.size = size_of::<linkspan_error>();
+        // SAFETY: as above.
+        unsafe { linkspan_last_error(&mut old) };
+        assert_eq!(old.offset, 17);
+    }
+}

@@ -1,0 +1,160 @@
+//! Messages: reference-counted, built with a cursor or received, read by path or by walking.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use linkspan::value::{Sink, Source};
+use linkspan::{Error, ErrorKind, Result, Value};
+
+use crate::argument::{handle, out};
+use crate::array::Aligned;
+use crate::error::{guard, guard_release};
+use crate::put::Tree;
+use crate::status::linkspan_status;
+
+/// A message: one value, and for a received one where it came from.
+///
+/// Messages are reference-counted: `_new`, `_retain` and whatever gives a message add a reference, `_release` takes
+/// one away. Texts, bytes and arrays read from a message are views into it: they are valid until the message is
+/// changed or its last reference is released. Any number of threads may read one message; one that changes it must
+/// be alone with it.
+pub struct linkspan_message {
+    state: RwLock<State>,
+    aligned: Mutex<Aligned>,
+}
+
+/// What a message is made of.
+pub(crate) enum State {
+    /// A value that is being built, or was decoded.
+    Tree(Tree),
+}
+
+impl linkspan_message {
+    /// Hands a new message out, with one reference.
+    pub(crate) fn give(state: State) -> *mut linkspan_message {
+        let message = linkspan_message { state: RwLock::new(state), aligned: Mutex::default() };
+        Arc::into_raw(Arc::new(message)).cast_mut()
+    }
+
+    fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is inside; `InvalidState` while another thread reads or changes it.
+    pub(crate) fn change(&self) -> Result<RwLockWriteGuard<'_, State>> {
+        self.state.try_write().map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidState,
+                "another thread is using this message; one that changes it must be alone",
+            )
+        })
+    }
+
+    /// The tree that is being built.
+    pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
+        self.aligned().clear();
+        match &mut *self.change()? {
+            State::Tree(tree) => what(tree),
+        }
+    }
+
+    /// Looks at the value.
+    pub(crate) fn look<T>(&self, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+        match &*self.read_state() {
+            State::Tree(tree) => what(tree.so_far()),
+        }
+    }
+
+    /// Looks at the value at a path; errors name the path.
+    pub(crate) fn look_at<T>(&self, path: &str, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+        self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
+    }
+
+    /// A copy of the whole value.
+    pub(crate) fn copy(&self) -> Result<Value> {
+        match &*self.read_state() {
+            State::Tree(tree) => tree.whole().cloned(),
+        }
+    }
+
+    /// Copies of array data that did not lie as its element type asks.
+    pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
+        self.aligned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for linkspan_message {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        match &*self.read_state() {
+            State::Tree(tree) => tree.whole()?.walk(sink),
+        }
+    }
+}
+
+/// Makes an empty message, whose value is null until something is put into it. Release it with
+/// `linkspan_message_release`.
+///
+/// # Safety
+/// `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_message) -> linkspan_status {
+    guard(|| {
+        // SAFETY: the caller gives a place to write to.
+        let message = unsafe { out(message, ptr::null_mut(), "message") }?;
+        *message = linkspan_message::give(State::Tree(Tree::default()));
+        Ok(())
+    })
+}
+
+/// Adds a reference, to be taken away by another `linkspan_message_release`.
+///
+/// # Safety
+/// `message` is a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
+    guard(|| {
+        // SAFETY: a live message, as the caller promises.
+        unsafe { handle(message, "message") }?;
+        // SAFETY: it came from Arc::into_raw, and at least one reference is held.
+        unsafe { Arc::increment_strong_count(message) };
+        Ok(())
+    })
+}
+
+/// Takes a reference away; the last one frees the message and ends all views into it. NULL is allowed.
+///
+/// A request that was neither replied to nor failed is answered `Remote` by its last release.
+///
+/// # Safety
+/// `message` is NULL or a live message, one of whose references belongs to the caller.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message) {
+    guard_release(|| {
+        if !message.is_null() {
+            // SAFETY: it came from Arc::into_raw, and the caller gives up one reference.
+            drop(unsafe { Arc::from_raw(message) });
+        }
+    });
+}
+
+/// Empties the message, to build another value in it. A received message becomes an empty one of its own.
+///
+/// # Safety
+/// `message` is a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) -> linkspan_status {
+    guard(|| {
+        // SAFETY: a live message, as the caller promises.
+        let message = unsafe { handle(message, "message") }?;
+        *message.change()? = State::Tree(Tree::default());
+        message.aligned().clear();
+        Ok(())
+    })
+}
+
+/// A text as pointer and length, for results; not NUL-terminated.
+pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) {
+    *to = text.as_ptr().cast();
+    *length = text.len();
+}

@@ -1,0 +1,225 @@
+//! Walking a message: each value in turn, with its depth and its key.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::Arc;
+
+use linkspan::{Error, ErrorKind, Value};
+
+use crate::argument::{c_text, give_sized, handle, out};
+use crate::array::{LINKSPAN_MAX_RANK, linkspan_array};
+use crate::error::{guard, guard_release};
+use crate::message::{give_text, linkspan_message};
+use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
+use crate::status::linkspan_status;
+
+/// A walk through a message, to be released with `linkspan_walk_release`. It holds a reference to the message.
+pub struct linkspan_walk {
+    message: Arc<linkspan_message>,
+    /// Where it began, then the positions down to the value that comes next.
+    path: String,
+    next: Option<Vec<usize>>,
+}
+
+/// One value of a walk. What its `type` does not call for is zero or NULL; texts, bytes and arrays are views.
+///
+/// Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
+#[repr(C)]
+pub struct linkspan_item {
+    /// `sizeof(linkspan_item)`.
+    pub size: usize,
+    /// The kind of the value.
+    pub r#type: linkspan_type,
+    /// 0 for the value that the walk began with, 1 for what lies in it, and so on.
+    pub depth: u32,
+    /// The key in the map around it, not NUL-terminated; NULL in an array and at depth 0.
+    pub key: *const c_char,
+    /// How many bytes the key has.
+    pub key_length: usize,
+    /// The position in the array or map around it.
+    pub position: usize,
+    /// As `linkspan_message_count` gives it: an array or map is followed by so many values one level deeper.
+    pub count: usize,
+    /// For `LINKSPAN_TYPE_BOOL`; and whether a big integer is below zero.
+    pub truth: bool,
+    /// For `LINKSPAN_TYPE_INT`, and nanoseconds since 1970 for `LINKSPAN_TYPE_TIMESTAMP`.
+    pub integer: i64,
+    /// For `LINKSPAN_TYPE_UINT`.
+    pub unsigned_integer: u64,
+    /// For `LINKSPAN_TYPE_FLOAT`.
+    pub number: f64,
+    /// For `LINKSPAN_TYPE_TEXT` and `LINKSPAN_TYPE_DECIMAL`, not NUL-terminated.
+    pub text: *const c_char,
+    /// For `LINKSPAN_TYPE_BYTES`, `LINKSPAN_TYPE_UUID`, and the magnitude for `LINKSPAN_TYPE_BIG_INT`.
+    pub bytes: *const u8,
+    /// How many bytes `text` or `bytes` has.
+    pub length: usize,
+    /// For `LINKSPAN_TYPE_NDARRAY`.
+    pub array: linkspan_array,
+}
+
+/// Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
+///
+/// # Safety
+/// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_walk_begin(
+    message: *mut linkspan_message,
+    path: *const c_char,
+    walk: *mut *mut linkspan_walk,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let walk = unsafe { out(walk, ptr::null_mut(), "walk") }?;
+        // SAFETY: as the caller promises.
+        let path = unsafe {
+            let path = c_text(path, "a path")?;
+            handle(message, "message")?.look_at(path, |_| Ok(()))?;
+            path.to_owned()
+        };
+        // SAFETY: the message is live and came from Arc::into_raw; a reference of the walk's own is added.
+        let message = unsafe {
+            Arc::increment_strong_count(message);
+            Arc::from_raw(message)
+        };
+        *walk = Box::into_raw(Box::new(linkspan_walk { message, path, next: Some(Vec::new()) }));
+        Ok(())
+    })
+}
+
+/// Gives the next value; `Empty` after the last.
+///
+/// # Safety
+/// `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_walk_next(
+    walk: *mut linkspan_walk,
+    item: *mut linkspan_item,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises; a walk is used by one thread at a time.
+        let walk =
+            unsafe { walk.as_mut() }.ok_or_else(|| Error::new(ErrorKind::InvalidState, "walk is NULL"))?;
+        let Some(positions) = walk.next.take() else {
+            return Err(Error::new(ErrorKind::Empty, "the walk has come to its end"));
+        };
+        let message = &walk.message;
+        let next = message.look_at(&walk.path, |root| {
+            let mut full = linkspan_item { depth: positions.len() as u32, ..linkspan_item::nothing() };
+            let mut above = Vec::with_capacity(positions.len());
+            let mut here = root;
+            for &position in &positions {
+                above.push(here);
+                here = below(here, position).ok_or_else(changed)?;
+            }
+            if let (Some(&around), Some(&position)) = (above.last(), positions.last()) {
+                full.position = position;
+                if let Value::Map(entries) = around
+                    && let Some((key, _)) = entries.get_index(position)
+                {
+                    give_text(key, &mut full.key, &mut full.key_length);
+                }
+            }
+            full.fill(here, message)?;
+            // SAFETY: the caller gives NULL or a struct with its size set.
+            unsafe { give_sized(item, full) };
+            let mut next = positions;
+            if below(here, 0).is_some() {
+                next.push(0);
+                return Ok(Some(next));
+            }
+            while let (Some(position), Some(around)) = (next.pop(), above.pop()) {
+                if below(around, position + 1).is_some() {
+                    next.push(position + 1);
+                    return Ok(Some(next));
+                }
+            }
+            Ok(None)
+        })?;
+        walk.next = next;
+        Ok(())
+    })
+}
+
+/// Ends a walk. NULL is allowed.
+///
+/// # Safety
+/// `walk` is NULL or a live walk.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_walk_release(walk: *mut linkspan_walk) {
+    guard_release(|| {
+        if !walk.is_null() {
+            // SAFETY: it came from Box::into_raw and is given up by the caller.
+            drop(unsafe { Box::from_raw(walk) });
+        }
+    });
+}
+
+fn below(value: &Value, position: usize) -> Option<&Value> {
+    match value {
+        Value::Array(items) => items.get(position),
+        Value::Map(entries) => entries.get_index(position).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+fn changed() -> Error {
+    Error::new(ErrorKind::InvalidState, "the message was changed during the walk")
+}
+
+impl linkspan_item {
+    const fn nothing() -> linkspan_item {
+        linkspan_item {
+            size: 0,
+            r#type: LINKSPAN_TYPE_NULL,
+            depth: 0,
+            key: ptr::null(),
+            key_length: 0,
+            position: 0,
+            count: 0,
+            truth: false,
+            integer: 0,
+            unsigned_integer: 0,
+            number: 0.0,
+            text: ptr::null(),
+            bytes: ptr::null(),
+            length: 0,
+            array: linkspan_array {
+                dtype: 0,
+                order: 0,
+                rank: 0,
+                dims: [0; LINKSPAN_MAX_RANK],
+                data: ptr::null(),
+                length: 0,
+            },
+        }
+    }
+
+    fn fill(&mut self, value: &Value, message: &linkspan_message) -> linkspan::Result<()> {
+        self.r#type = type_of(value)?;
+        self.count = count_of(value);
+        match value {
+            Value::Bool(v) => self.truth = *v,
+            Value::Int(v) => self.integer = *v,
+            Value::Uint(v) => self.unsigned_integer = *v,
+            Value::BigInt(v) => {
+                self.truth = v.is_negative();
+                self.give_bytes(v.magnitude());
+            }
+            Value::Float(v) => self.number = *v,
+            Value::Text(v) => give_text(v, &mut self.text, &mut self.length),
+            Value::Bytes(v) => self.give_bytes(v),
+            Value::Timestamp(v) => self.integer = v.nanoseconds(),
+            Value::Uuid(v) => self.give_bytes(v),
+            Value::Decimal(v) => give_text(v.as_str(), &mut self.text, &mut self.length),
+            Value::NdArray(v) => self.array = linkspan_array::of(v.as_ref(), &mut message.aligned()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn give_bytes(&mut self, bytes: &[u8]) {
+        self.bytes = bytes.as_ptr();
+        self.length = bytes.len();
+    }
+}
