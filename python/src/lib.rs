@@ -1,1 +1,39 @@
-//! Edge of the language; see ARCHITECTURE.md.
+//! `linkspan._native`: the core's nouns as Python classes. The public names stand in the package around it.
+//!
+//! | module | turns |
+//! |---|---|
+//! | `walk`, `foreign` | Python objects into events: the built-in types; everything else that is understood |
+//! | `builder` | events into Python objects |
+//! | `array` | buffers into arrays and back |
+//! | `timestamp` | instants into a Python class |
+//! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
+//! | `codec` | values into bytes and back |
+
+mod array;
+mod builder;
+mod codec;
+mod errors;
+mod foreign;
+mod timestamp;
+mod walk;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    use super::*;
+
+    #[pymodule_export]
+    use super::array::NdArray;
+    #[pymodule_export]
+    use super::codec::{decode, encode, transcode};
+    #[pymodule_export]
+    use super::errors::error_table;
+    #[pymodule_export]
+    use super::timestamp::Timestamp;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

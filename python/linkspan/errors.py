@@ -1,0 +1,135 @@
+"""The exceptions of Linkspan: one class for each kind of error, named and numbered by the core's one table.
+
+All are `linkspan.Error`. Those that Python has a built-in exception for are that too, so that
+`except TimeoutError:` and `except linkspan.Timeout:` both work.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ._native import error_table
+
+_TABLE = {name: (code, retryable, meaning) for code, name, retryable, meaning in error_table()}
+
+
+class Error(Exception):
+    """What every failing call of Linkspan raises: one text that says what was tried, on what, and what to do."""
+
+    #: The kind's number in the table: 100 to 127.
+    code: ClassVar[int] = 0
+    #: The kind's name, the same in every language.
+    kind: ClassVar[str] = ""
+    #: Whether trying the same call again can succeed without a change to the program.
+    retryable: ClassVar[bool] = False
+
+    #: The endpoint that the call was about.
+    endpoint: str | None = None
+    #: Where in the value: keys and zero-based positions joined by `/`.
+    path: str | None = None
+    #: Where in the bytes, counted from zero.
+    offset: int | None = None
+    #: How many messages a subscriber missed.
+    missed: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A program's own subclass keeps what its base says.
+        if cls.__module__ == __name__:
+            cls.kind = cls.__name__
+            cls.code, cls.retryable, meaning = _TABLE[cls.__name__]
+            cls.__doc__ = f"{cls.code}: {meaning}."
+
+
+class TransportUnavailable(Error): ...
+
+
+class Disconnected(Error, ConnectionError): ...
+
+
+class NotFound(Error, ConnectionError, FileNotFoundError): ...
+
+
+class Missing(Error, KeyError):
+    # KeyError's own text is the repr of the key.
+    __str__ = Exception.__str__
+
+
+class AddressInUse(Error): ...
+
+
+class InvalidState(Error): ...
+
+
+class InvalidEndpoint(Error, ValueError): ...
+
+
+class OutOfMemory(Error): ...
+
+
+class WrongType(Error, TypeError): ...
+
+
+class Timeout(Error, TimeoutError): ...
+
+
+class Full(Error): ...
+
+
+class Empty(Error): ...
+
+
+class PermissionDenied(Error, PermissionError): ...
+
+
+class TooLarge(Error): ...
+
+
+class Malformed(Error, ValueError): ...
+
+
+class Unsupported(Error): ...
+
+
+class SchemaMismatch(Error): ...
+
+
+class VersionMismatch(Error): ...
+
+
+class Cancelled(Error): ...
+
+
+class Interrupted(Error): ...
+
+
+class Stalled(Error, ConnectionError): ...
+
+
+class Remote(Error):
+    #: The handler's own code, or one of JSON-RPC's.
+    remote_code: int | None = None
+    #: A dotted type, or the name of the exception that the handler raised.
+    remote_kind: str | None = None
+    #: The handler's text.
+    remote_text: str | None = None
+    #: More for the program, as the handler gave it.
+    data: Any = None
+
+
+class OutOfRange(Error, ValueError): ...
+
+
+class NoSpace(Error): ...
+
+
+class Lagged(Error): ...
+
+
+class Corrupt(Error): ...
+
+
+class Internal(Error): ...
+
+
+__all__ = ["Error", *_TABLE]  # noqa: PLE0604 - the names are those of the table, which a test compares

@@ -1,0 +1,383 @@
+//! N-d arrays and the buffer protocol: what any buffer lends, and the class `NdArray` that lends its own.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
+
+use linkspan::value::NdArrayRef;
+use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyComplex, PyList, PyString, PyTuple};
+
+use crate::errors::{Failure, Outcome};
+
+/// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
+///
+/// This is what arrays arrive as where NumPy cannot be imported.
+#[pyclass(frozen, module = "linkspan")]
+pub struct NdArray {
+    array: Array,
+    shape: Box<[isize]>,
+    strides: Box<[isize]>,
+}
+
+impl NdArray {
+    pub fn new(array: Array) -> NdArray {
+        let shape: Box<[isize]> = array.shape.iter().map(|d| *d as isize).collect();
+        let mut strides = vec![0; shape.len()].into_boxed_slice();
+        let mut stride = array.dtype.size() as isize;
+        let mut step = |i: usize| {
+            strides[i] = stride;
+            stride = stride.saturating_mul(shape[i].max(1));
+        };
+        match array.order {
+            Order::Row => (0..shape.len()).rev().for_each(&mut step),
+            Order::Column => (0..shape.len()).for_each(&mut step),
+        }
+        NdArray { array, shape, strides }
+    }
+
+    pub fn lend(&self) -> NdArrayRef<'_> {
+        self.array.as_ref()
+    }
+
+    fn nested<'py>(&self, py: Python<'py>, dimension: usize, offset: usize) -> PyResult<Bound<'py, PyAny>> {
+        let Some(length) = self.shape.get(dimension) else {
+            return element(py, self.array.dtype, &self.array.data[offset..]);
+        };
+        let stride = self.strides[dimension] as usize;
+        let items = (0..*length as usize).map(|i| self.nested(py, dimension + 1, offset + i * stride));
+        Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
+    }
+}
+
+#[pymethods]
+impl NdArray {
+    /// An array of what `data` holds, copied: a buffer that knows its element type and shape, or, where `dtype` is
+    /// given, the elements as bytes, little-endian, in this `order`.
+    #[new]
+    #[pyo3(signature = (data, dtype=None, shape=None, order="row"))]
+    fn from_buffer(
+        data: &Bound<'_, PyAny>,
+        dtype: Option<&str>,
+        shape: Option<Vec<u64>>,
+        order: &str,
+    ) -> Outcome<NdArray> {
+        let lent = Lent::new(data)?;
+        let given = lent.array()?;
+        let Some(name) = dtype else {
+            return Ok(NdArray::new(match shape {
+                Some(shape) => NdArrayRef::new(given.dtype, given.order, &shape, given.data)?.to_owned(),
+                None => given.to_owned(),
+            }));
+        };
+        let unknown = |what: &str, name: &str| {
+            Error::new(ErrorKind::Unsupported, format!("no {what} is called {name:?}"))
+        };
+        let dtype = DType::from_name(name).ok_or_else(|| unknown("element type", name))?;
+        let order = Order::from_name(order).ok_or_else(|| unknown("order", order))?;
+        let shape = shape.unwrap_or_else(|| vec![(given.data.len() / dtype.size()) as u64]);
+        Ok(NdArray::new(NdArrayRef::new(dtype, order, &shape, given.data)?.to_owned()))
+    }
+
+    /// The element type: `bool`, `i8` to `i64`, `u8` to `u64`, `f32`, `f64`, `c64`, `c128`.
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        self.array.dtype.name()
+    }
+
+    /// The length of each dimension.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.array.shape)
+    }
+
+    /// How the elements lie in memory: `row` (C) or `column` (Fortran).
+    #[getter]
+    fn order(&self) -> &'static str {
+        self.array.order.name()
+    }
+
+    /// Bytes of all elements.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.array.data.len()
+    }
+
+    /// The elements as nested lists.
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.nested(py, 0, 0)
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        let first =
+            self.shape.first().ok_or_else(|| PyTypeError::new_err("a single number has no length"))?;
+        Ok(*first as usize)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<NdArray>().is_ok_and(|other| self.array == other.get().array)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.NdArray {} {:?} {}-major>", self.dtype(), self.array.shape, self.order())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let data = pyo3::types::PyBytes::new(py, &this.array.data);
+        Ok((
+            slf.get_type().into_any(),
+            (data, this.dtype(), this.shape(py)?, this.order()).into_pyobject(py)?,
+        ))
+    }
+
+    /// # Safety
+    /// Called by the interpreter alone, which gives a view to fill in.
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let this = slf.get();
+        // SAFETY: the interpreter promises a view to fill in.
+        let view = unsafe { &mut *view };
+        view.obj = std::ptr::null_mut();
+        let refuse = |why: &'static str| Err(PyBufferError::new_err(why));
+        if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
+            return refuse("what has arrived cannot be written to: copy it first");
+        }
+        let (rank, asked) = (this.shape.len(), |flag| flags & flag == flag);
+        let (row, column) =
+            (this.array.order == Order::Row || rank < 2, this.array.order == Order::Column || rank < 2);
+        if (!row && (asked(ffi::PyBUF_C_CONTIGUOUS) || !asked(ffi::PyBUF_STRIDES)))
+            || (!column && asked(ffi::PyBUF_F_CONTIGUOUS) && !asked(ffi::PyBUF_ANY_CONTIGUOUS))
+        {
+            return refuse("the elements lie in the other order: ask for strides, or copy");
+        }
+        let data = &this.array.data;
+        view.buf = data.as_ptr() as *mut c_void;
+        view.len = data.len() as isize;
+        view.readonly = 1;
+        view.itemsize = this.array.dtype.size() as isize;
+        view.format = if asked(ffi::PyBUF_FORMAT) {
+            format(this.array.dtype).as_ptr().cast_mut()
+        } else {
+            std::ptr::null_mut()
+        };
+        view.ndim = rank as c_int;
+        let or_null = |wanted: bool, of: &[isize]| {
+            if wanted && rank > 0 { of.as_ptr().cast_mut() } else { std::ptr::null_mut() }
+        };
+        view.shape = or_null(asked(ffi::PyBUF_ND), &this.shape);
+        view.strides = or_null(asked(ffi::PyBUF_STRIDES), &this.strides);
+        view.suboffsets = std::ptr::null_mut();
+        view.internal = std::ptr::null_mut();
+        // The view owns a reference to this object, and so to shape, strides and elements.
+        view.obj = slf.clone().into_any().into_ptr();
+        Ok(())
+    }
+}
+
+/// The element type's letter in the `struct` module, as NumPy and `memoryview` write it.
+fn format(dtype: DType) -> &'static CStr {
+    match dtype {
+        DType::Bool => c"?",
+        DType::I8 => c"b",
+        DType::I16 => c"h",
+        DType::I32 => c"i",
+        DType::I64 => c"q",
+        DType::U8 => c"B",
+        DType::U16 => c"H",
+        DType::U32 => c"I",
+        DType::U64 => c"Q",
+        DType::F32 => c"f",
+        DType::F64 => c"d",
+        DType::C64 => c"Zf",
+        DType::C128 => c"Zd",
+    }
+}
+
+/// The element type that a `struct` letter and a size mean.
+fn dtype(letters: &[u8], size: usize) -> Option<DType> {
+    let found = match (letters, size) {
+        (b"?", 1) => DType::Bool,
+        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 1) => DType::I8,
+        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 2) => DType::I16,
+        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 4) => DType::I32,
+        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 8) => DType::I64,
+        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 1) => DType::U8,
+        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 2) => DType::U16,
+        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 4) => DType::U32,
+        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 8) => DType::U64,
+        (b"f", 4) => DType::F32,
+        (b"d", 8) => DType::F64,
+        (b"Zf" | b"F", 8) => DType::C64,
+        (b"Zd" | b"D", 16) => DType::C128,
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// One element as a Python number.
+fn element<'py>(py: Python<'py>, dtype: DType, at: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    macro_rules! read {
+        ($type:ty, $from:expr) => {{
+            let mut raw = [0; size_of::<$type>()];
+            raw.copy_from_slice(&at[$from..$from + size_of::<$type>()]);
+            <$type>::from_le_bytes(raw)
+        }};
+    }
+    Ok(match dtype {
+        DType::Bool => PyBool::new(py, at[0] != 0).to_owned().into_any(),
+        DType::I8 => read!(i8, 0).into_pyobject(py)?.into_any(),
+        DType::I16 => read!(i16, 0).into_pyobject(py)?.into_any(),
+        DType::I32 => read!(i32, 0).into_pyobject(py)?.into_any(),
+        DType::I64 => read!(i64, 0).into_pyobject(py)?.into_any(),
+        DType::U8 => read!(u8, 0).into_pyobject(py)?.into_any(),
+        DType::U16 => read!(u16, 0).into_pyobject(py)?.into_any(),
+        DType::U32 => read!(u32, 0).into_pyobject(py)?.into_any(),
+        DType::U64 => read!(u64, 0).into_pyobject(py)?.into_any(),
+        DType::F32 => read!(f32, 0).into_pyobject(py)?.into_any(),
+        DType::F64 => read!(f64, 0).into_pyobject(py)?.into_any(),
+        DType::C64 => PyComplex::from_doubles(py, read!(f32, 0).into(), read!(f32, 4).into()).into_any(),
+        DType::C128 => PyComplex::from_doubles(py, read!(f64, 0), read!(f64, 8)).into_any(),
+    })
+}
+
+/// The memory of an object that has the buffer protocol, as an array; lent until this is dropped.
+pub struct Lent<'py> {
+    // Boxed: some exporters keep the view's address.
+    view: Box<ffi::Py_buffer>,
+    dtype: DType,
+    order: Order,
+    shape: Vec<u64>,
+    copy: Option<Vec<u8>>,
+    attached: PhantomData<Bound<'py, PyAny>>,
+}
+
+impl<'py> Lent<'py> {
+    /// Whether the object has the buffer protocol.
+    pub fn possible(object: &Bound<'py, PyAny>) -> bool {
+        // SAFETY: the interpreter is attached and the object alive.
+        unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
+    }
+
+    /// Borrows the memory as it is where it is row-major or column-major, else copies it to row-major.
+    pub fn new(object: &Bound<'py, PyAny>) -> Outcome<Lent<'py>> {
+        let py = object.py();
+        let mut view = Box::new(ffi::Py_buffer::new());
+        // SAFETY: the object is alive, the view is ours and stays at its address.
+        if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, ffi::PyBUF_FULL_RO) } != 0 {
+            let why = PyErr::fetch(py);
+            // NumPy's way to say that an element type, such as datetime64, has no form in a buffer.
+            if why.is_instance_of::<PyValueError>(py) || why.is_instance_of::<PyBufferError>(py) {
+                return Err(
+                    Error::new(ErrorKind::Unsupported, format!("the array has no form: {why}")).into()
+                );
+            }
+            return Err(why.into());
+        }
+        let mut lent = Lent {
+            view,
+            dtype: DType::U8,
+            order: Order::Row,
+            shape: Vec::new(),
+            copy: None,
+            attached: PhantomData,
+        };
+        let format = if lent.view.format.is_null() {
+            c"B" // what the protocol says that no format means
+        } else {
+            // SAFETY: the exporter gives NUL-terminated text that lives as long as the view.
+            unsafe { CStr::from_ptr(lent.view.format) }
+        };
+        let (swapped, letters) = match format.to_bytes() {
+            [b'>' | b'!', rest @ ..] => (true, rest),
+            [b'<' | b'=' | b'@', rest @ ..] => (false, rest),
+            all => (false, all),
+        };
+        let size = lent.view.itemsize as usize;
+        lent.dtype = dtype(letters, size).ok_or_else(|| {
+            let text = format!(
+                "an array of elements {format:?} has no form: there are bool, 8 to 64-bit integers, float32, float64, complex64 and complex128"
+            );
+            Error::new(ErrorKind::Unsupported, text)
+        })?;
+        for i in 0..lent.view.ndim as usize {
+            // SAFETY: with PyBUF_FULL_RO the exporter gives as many lengths as there are dimensions.
+            lent.shape.push(unsafe { *lent.view.shape.add(i) } as u64);
+        }
+        let contiguous = |order: u8| {
+            // SAFETY: the view was filled in above.
+            unsafe { ffi::PyBuffer_IsContiguous(&*lent.view, order as _) == 1 }
+        };
+        if contiguous(b'C') {
+            lent.order = Order::Row;
+        } else if contiguous(b'F') {
+            lent.order = Order::Column;
+        } else {
+            lent.gather(py)?;
+        }
+        if swapped && size > 1 {
+            lent.swap();
+        }
+        Ok(lent)
+    }
+
+    /// Copies strided elements to row-major order.
+    fn gather(&mut self, py: Python<'py>) -> Result<(), Failure> {
+        let mut copy = vec![0u8; self.view.len as usize];
+        // SAFETY: the copy has the length that the view names, and the view is alive.
+        let done = unsafe {
+            ffi::PyBuffer_ToContiguous(copy.as_mut_ptr().cast(), &*self.view, self.view.len, b'C' as _)
+        };
+        if done != 0 {
+            return Err(PyErr::fetch(py).into());
+        }
+        self.copy = Some(copy);
+        Ok(())
+    }
+
+    /// Big-endian elements, as many instruments write them, to the wire's little-endian.
+    fn swap(&mut self) {
+        let parts = if matches!(self.dtype, DType::C64 | DType::C128) { 2 } else { 1 };
+        let mut copy = self.bytes().to_vec();
+        copy.chunks_exact_mut(self.dtype.size() / parts).for_each(<[u8]>::reverse);
+        self.copy = Some(copy);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.copy {
+            Some(copy) => copy,
+            None if self.view.len == 0 => &[],
+            // SAFETY: the exporter lends this many contiguous bytes until the view is released.
+            None => unsafe { std::slice::from_raw_parts(self.view.buf.cast(), self.view.len as usize) },
+        }
+    }
+
+    /// The array; `Malformed` where a bool is neither 0 nor 1, `TooLarge` above 15 dimensions.
+    pub fn array(&self) -> linkspan::Result<NdArrayRef<'_>> {
+        NdArrayRef::new(self.dtype, self.order, &self.shape, self.bytes())
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker says that the interpreter is attached.
+        unsafe { ffi::PyBuffer_Release(&mut *self.view) }
+    }
+}
+
+/// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported, else `NdArray`.
+pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
+    static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
+    let object = Bound::new(py, NdArray::new(array))?.into_any();
+    let as_array = AS_ARRAY.get_or_try_init(py, || match py.import("numpy") {
+        Ok(numpy) => numpy.getattr(PyString::intern(py, "asarray")).map(|f| Some(f.unbind())),
+        Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => Ok(None),
+        Err(error) => Err(error),
+    })?;
+    match as_array {
+        Some(as_array) => as_array.bind(py).call1((object,)),
+        None => Ok(object),
+    }
+}

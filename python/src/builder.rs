@@ -1,0 +1,207 @@
+//! Events into Python objects: the Sink that a decoder drives to make what a Python program sees.
+
+use bytes::Bytes;
+use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant};
+use linkspan::{Error, ErrorKind, NdArray as Array, Result};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
+
+use crate::array::arrived;
+use crate::errors::{Failure, Outcome, imported};
+use crate::timestamp::Timestamp;
+
+/// Builds one Python object.
+pub struct Builder<'py> {
+    py: Python<'py>,
+    origin: Origin<'py>,
+    /// The values of the open lists, outermost first; a list is made at its end, when its length is a fact.
+    items: Vec<Bound<'py, PyAny>>,
+    open: Vec<Open<'py>>,
+    done: Option<Bound<'py, PyAny>>,
+    raised: Option<PyErr>,
+}
+
+enum Open<'py> {
+    List { from: usize },
+    Dict { dict: Bound<'py, PyDict>, key: Option<Bound<'py, PyString>> },
+}
+
+/// The memory that is being decoded, which arrays may be views of.
+enum Origin<'py> {
+    Unknown,
+    Shared(Bytes),
+    Object(Bound<'py, PyBytes>),
+}
+
+/// Below this many bytes a copy is cheaper than keeping the whole message alive, as in the core's own builder.
+const SHARE_FROM: usize = 512;
+
+impl<'py> Builder<'py> {
+    /// A builder whose arrays are copies.
+    pub fn copying(py: Python<'py>) -> Builder<'py> {
+        Builder { py, origin: Origin::Unknown, items: Vec::new(), open: Vec::new(), done: None, raised: None }
+    }
+
+    /// A builder whose arrays are views of this memory, where they lie in it.
+    pub fn sharing(py: Python<'py>, origin: Bytes) -> Builder<'py> {
+        Builder { origin: Origin::Shared(origin), ..Builder::copying(py) }
+    }
+
+    /// A builder whose arrays are views of these bytes, where they lie in them.
+    pub fn viewing(origin: Bound<'py, PyBytes>) -> Builder<'py> {
+        Builder { origin: Origin::Object(origin.clone()), ..Builder::copying(origin.py()) }
+    }
+
+    /// The object, once all its events have come.
+    pub fn finish(self) -> Outcome<Bound<'py, PyAny>> {
+        match (self.raised, self.done) {
+            (Some(raised), _) => Err(raised.into()),
+            (None, Some(done)) if self.open.is_empty() => Ok(done),
+            _ => {
+                Err(Error::new(ErrorKind::Internal, "a value ended before all of its events had come").into())
+            }
+        }
+    }
+
+    fn put(&mut self, value: Bound<'py, PyAny>) -> Result<()> {
+        match self.open.last_mut() {
+            Some(Open::List { .. }) => self.items.push(value),
+            Some(Open::Dict { dict, key }) => {
+                let Some(key) = key.take() else {
+                    return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
+                };
+                if let Err(raised) = dict.set_item(key, value) {
+                    return Err(self.hold(raised));
+                }
+            }
+            None => self.done = Some(value),
+        }
+        Ok(())
+    }
+
+    fn put_or_raise(&mut self, made: PyResult<Bound<'py, PyAny>>) -> Result<()> {
+        match made {
+            Ok(value) => self.put(value),
+            Err(raised) => Err(self.hold(raised)),
+        }
+    }
+
+    /// Keeps what Python raised; the walk is ended by an error that stands for it.
+    #[cold]
+    fn hold(&mut self, raised: PyErr) -> Error {
+        let text = format!("making a Python object raised {raised}");
+        self.raised = Some(raised);
+        Error::new(ErrorKind::Internal, text)
+    }
+
+    fn block(&self, data: &[u8]) -> Bytes {
+        let within = |origin: &[u8]| {
+            let (outer, inner) = (origin.as_ptr_range(), data.as_ptr_range());
+            data.len() >= SHARE_FROM && outer.start <= inner.start && inner.end <= outer.end
+        };
+        match &self.origin {
+            Origin::Shared(origin) if within(origin) => origin.slice_ref(data),
+            Origin::Object(origin) if within(origin.as_bytes()) => {
+                let held = pyo3::pybacked::PyBackedBytes::from(origin.clone());
+                Bytes::from_owner(held).slice_ref(data)
+            }
+            _ => Bytes::copy_from_slice(data),
+        }
+    }
+}
+
+/// Runs a decoder into the builder and takes the object; what Python raised on the way comes out unchanged.
+pub fn build<'py>(
+    mut builder: Builder<'py>,
+    run: impl FnOnce(&mut Builder<'py>) -> Result<()>,
+) -> Outcome<Bound<'py, PyAny>> {
+    match run(&mut builder) {
+        Ok(()) => builder.finish(),
+        Err(error) => Err(builder.raised.take().map_or(Failure::Core(error), Failure::Python)),
+    }
+}
+
+impl<'py> Sink for Builder<'py> {
+    fn null(&mut self) -> Result<()> {
+        self.put(self.py.None().into_bound(self.py))
+    }
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.put(PyBool::new(self.py, value).to_owned().into_any())
+    }
+    fn int(&mut self, value: i64) -> Result<()> {
+        self.put(PyInt::new(self.py, value).into_any())
+    }
+    fn uint(&mut self, value: u64) -> Result<()> {
+        self.put(PyInt::new(self.py, value).into_any())
+    }
+    fn big_int(&mut self, value: &BigInt) -> Result<()> {
+        static FROM_BYTES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = self.py;
+        let make = || {
+            let from_bytes = FROM_BYTES
+                .get_or_try_init(py, || py.get_type::<PyInt>().getattr("from_bytes").map(Bound::unbind))?
+                .bind(py);
+            let magnitude = from_bytes.call1((PyBytes::new(py, value.magnitude()), "big"))?;
+            if value.is_negative() { magnitude.neg() } else { Ok(magnitude) }
+        };
+        self.put_or_raise(make())
+    }
+    fn float(&mut self, value: f64) -> Result<()> {
+        self.put(PyFloat::new(self.py, value).into_any())
+    }
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.put(PyString::new(self.py, value).into_any())
+    }
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        self.put(PyBytes::new(self.py, value).into_any())
+    }
+    fn timestamp(&mut self, value: Instant) -> Result<()> {
+        self.put_or_raise(Bound::new(self.py, Timestamp(value)).map(Bound::into_any))
+    }
+    fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
+        static UUID: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = self.py;
+        let made = imported(py, &UUID, "uuid", "UUID")
+            .and_then(|class| class.call1((py.None(), PyBytes::new(py, &value))));
+        self.put_or_raise(made)
+    }
+    fn decimal(&mut self, value: &Decimal) -> Result<()> {
+        static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let made = imported(self.py, &DECIMAL, "decimal", "Decimal")
+            .and_then(|class| class.call1((value.as_str(),)));
+        self.put_or_raise(made)
+    }
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        let data = self.block(value.data);
+        let array = Array { dtype: value.dtype, order: value.order, shape: value.shape.to_vec(), data };
+        self.put_or_raise(arrived(self.py, array))
+    }
+    fn begin_array(&mut self, _len: usize) -> Result<()> {
+        self.open.push(Open::List { from: self.items.len() });
+        Ok(())
+    }
+    fn end_array(&mut self) -> Result<()> {
+        let Some(Open::List { from }) = self.open.pop() else { return Err(unbalanced()) };
+        let made = PyList::new(self.py, self.items.drain(from..)).map(Bound::into_any);
+        self.put_or_raise(made)
+    }
+    fn begin_map(&mut self, _len: usize) -> Result<()> {
+        self.open.push(Open::Dict { dict: PyDict::new(self.py), key: None });
+        Ok(())
+    }
+    fn key(&mut self, text: &str) -> Result<()> {
+        let Some(Open::Dict { key, .. }) = self.open.last_mut() else { return Err(unbalanced()) };
+        *key = Some(PyString::new(self.py, text));
+        Ok(())
+    }
+    fn end_map(&mut self) -> Result<()> {
+        let Some(Open::Dict { dict, .. }) = self.open.pop() else { return Err(unbalanced()) };
+        self.put(dict.into_any())
+    }
+}
+
+#[cold]
+fn unbalanced() -> Error {
+    Error::new(ErrorKind::Internal, "an end or a key came without its beginning")
+}

@@ -1,0 +1,66 @@
+//! The codecs by themselves: values into bytes and back, and from one encoding to another.
+
+use std::cell::Cell;
+
+use linkspan::Encoding;
+use linkspan::codec::{How, decode_into, encode_into};
+use linkspan::value::{Keys, Limits};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::array::Lent;
+use crate::builder::{Builder, build};
+use crate::errors::Outcome;
+use crate::walk::Walk;
+
+thread_local! {
+    /// The buffer of the last `encode` on this thread. Taken out while in use: a value may run Python code that encodes.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer longer than this is given back to the system.
+const SCRATCH_LIMIT: usize = 1 << 20;
+
+/// The value in this encoding, as bytes; `Unsupported` with its path where a value has no form.
+#[pyfunction]
+#[pyo3(signature = (value, encoding="cbor"))]
+pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'py, PyBytes>> {
+    let encoding = Encoding::from_name(encoding)?;
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    let how = How { keys: Keys::Trust, ..How::default() };
+    let done = Walk::with(value, |walk| encode_into(walk, encoding, &how, &mut scratch));
+    let bytes = done.map(|()| PyBytes::new(value.py(), &scratch));
+    if scratch.capacity() <= SCRATCH_LIMIT {
+        SCRATCH.set(scratch);
+    }
+    bytes
+}
+
+/// The value that these bytes hold; `Malformed` with its offset where they hold none. Arrays are views of `data`
+/// where that is `bytes`.
+#[pyfunction]
+#[pyo3(signature = (data, encoding="cbor"))]
+pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'py, PyAny>> {
+    let encoding = Encoding::from_name(encoding)?;
+    let bytes = frozen(data)?;
+    build(Builder::viewing(bytes.clone()), |builder| {
+        decode_into(bytes.as_bytes(), encoding, &Limits::default(), builder).map(|_| ())
+    })
+}
+
+/// The same value in another encoding.
+#[pyfunction]
+pub fn transcode<'py>(data: &Bound<'py, PyAny>, from_: &str, to: &str) -> Outcome<Bound<'py, PyBytes>> {
+    let (from, to) = (Encoding::from_name(from_)?, Encoding::from_name(to)?);
+    let bytes = frozen(data)?;
+    Ok(PyBytes::new(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?))
+}
+
+/// `bytes` as they are; a copy of any other buffer, because its owner may write to it.
+fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    Ok(PyBytes::new(data.py(), Lent::new(data)?.array()?.data))
+}

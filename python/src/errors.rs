@@ -1,0 +1,92 @@
+//! The core's errors as the exceptions of `linkspan.errors`, which are written in Python.
+
+use linkspan::codec::decode_into;
+use linkspan::value::Limits;
+use linkspan::{Encoding, Error, ErrorKind};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::builder::{Builder, build};
+
+/// What a call of this module fails with: an error of the table, or an exception that Python code raised meanwhile.
+pub enum Failure {
+    Core(Error),
+    Python(PyErr),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Core(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Failure {
+        Failure::Python(error)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> PyErr {
+        match failure {
+            Failure::Python(error) => error,
+            Failure::Core(error) => {
+                Python::attach(|py| exception(py, &error).unwrap_or_else(|broken| broken))
+            }
+        }
+    }
+}
+
+/// What this module's functions return.
+pub type Outcome<T> = Result<T, Failure>;
+
+/// Makes the exception: its class is the one named like the kind, its details are attributes.
+fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let class = py.import("linkspan.errors")?.getattr(error.kind().name())?;
+    let raised = class.call1((error.to_string(),))?;
+    if let Some(endpoint) = error.endpoint() {
+        raised.setattr("endpoint", endpoint)?;
+    }
+    if let Some(path) = error.path() {
+        raised.setattr("path", path)?;
+    }
+    if let Some(offset) = error.offset() {
+        raised.setattr("offset", offset)?;
+    }
+    if let Some(missed) = error.missed() {
+        raised.setattr("missed", missed)?;
+    }
+    if let Some(failure) = error.remote_failure() {
+        raised.setattr("remote_code", failure.code)?;
+        raised.setattr("remote_kind", &failure.kind)?;
+        raised.setattr("remote_text", &failure.text)?;
+        if !failure.data.is_empty() {
+            let data = build(Builder::copying(py), |builder| {
+                decode_into(&failure.data, Encoding::Cbor, &Limits::default(), builder).map(|_| ())
+            });
+            match data {
+                Ok(data) => raised.setattr("data", data)?,
+                // The failure itself matters more than what came with it: its bytes are handed on as they are.
+                Err(_) => raised.setattr("data", failure.data.as_slice())?,
+            }
+        }
+    }
+    Ok(PyErr::from_value(raised))
+}
+
+/// The core's table: (code, name, retryable, meaning) of every kind of error.
+#[pyfunction]
+pub fn error_table() -> Vec<(u16, &'static str, bool, &'static str)> {
+    ErrorKind::ALL.iter().map(|k| (k.code(), k.name(), k.retryable(), k.meaning())).collect()
+}
+
+/// An attribute of a module, looked up once.
+pub fn imported<'a, 'py>(
+    py: Python<'py>,
+    cell: &'a PyOnceLock<Py<PyAny>>,
+    module: &str,
+    name: &str,
+) -> PyResult<&'a Bound<'py, PyAny>> {
+    let found = cell.get_or_try_init(py, || py.import(module)?.getattr(name).map(Bound::unbind))?;
+    Ok(found.bind(py))
+}

@@ -1,0 +1,196 @@
+//! Objects beyond the built-in types: instants, arrays, NumPy's scalars, enums, UUIDs, decimals, dataclasses, mappings.
+
+use linkspan::value::Sink;
+use linkspan::{Decimal, Error, ErrorKind, Result};
+use pyo3::exceptions::PyImportError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
+
+use crate::array::{Lent, NdArray};
+use crate::errors::{Failure, imported};
+use crate::timestamp::{NAIVE, Timestamp, instant};
+use crate::walk::{self, Raised, hold};
+
+/// The events of an object that is of none of the exact built-in types.
+#[cold]
+#[inline(never)]
+pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised: &Raised) -> Result<()> {
+    if let Ok(timestamp) = object.cast_exact::<Timestamp>() {
+        return sink.timestamp(timestamp.get().0);
+    }
+    if let Ok(array) = object.cast_exact::<NdArray>() {
+        return sink.ndarray(array.get().lend());
+    }
+    let failed = |failure: Failure| match failure {
+        Failure::Core(error) => error,
+        Failure::Python(error) => hold(raised, error),
+    };
+    let kind = kind(object).map_err(|error| hold(raised, error))?;
+    let raise = |error: PyErr| hold(raised, error);
+    match kind {
+        Kind::Scalar => {
+            // By the kind of its type: the item of a datetime64 is an int that says nothing of its unit.
+            let letter = object.getattr("dtype").and_then(|d| d.getattr("kind")).map_err(raise)?;
+            let known = letter.extract::<char>().is_ok_and(|letter| "biufUS".contains(letter));
+            let plain = object.call_method0("item").map_err(raise)?;
+            if !known || plain.get_type().is(object.get_type()) {
+                return Err(refused(object, "no Python number stands for it"));
+            }
+            walk::object(&plain, sink, raised)
+        }
+        Kind::Enum => {
+            let plain = object.getattr("value").map_err(raise)?;
+            if plain
+                .is_instance(imported(object.py(), &ENUM, "enum", "Enum").map_err(raise)?)
+                .map_err(raise)?
+            {
+                return Err(refused(object, "its value is an enum again"));
+            }
+            walk::object(&plain, sink, raised)
+        }
+        Kind::Buffer => {
+            let lent = Lent::new(object).map_err(failed)?;
+            sink.ndarray(lent.array()?)
+        }
+        Kind::Text => walk::text(object.cast().map_err(|e| raise(e.into()))?, sink),
+        Kind::Int => walk::integer(object, sink, raised),
+        Kind::Float => sink.float(object.extract().map_err(raise)?),
+        Kind::Bytes => sink.bytes(object.cast::<PyBytes>().map_err(|e| raise(e.into()))?.as_bytes()),
+        Kind::List => walk::list(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
+        Kind::Tuple => walk::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
+        Kind::Datetime => match instant(object).map_err(failed)? {
+            Some(found) => sink.timestamp(found),
+            None => Err(Error::new(ErrorKind::Unsupported, NAIVE)),
+        },
+        Kind::Uuid => sink.uuid(object.getattr("bytes").and_then(|b| b.extract()).map_err(raise)?),
+        Kind::Decimal => {
+            let text = object.str().map_err(raise)?.to_string();
+            let decimal: Decimal =
+                text.parse().map_err(|_| refused(object, &format!("{text} has no form")))?;
+            sink.decimal(&decimal)
+        }
+        Kind::Dataclass => fields(object, sink, raised),
+        Kind::Mapping => {
+            // A dict of its own: whatever the class does while it is asked, keys are there once and the count holds.
+            let items = object.cast::<PyMapping>().map_err(|e| raise(e.into()))?.items().map_err(raise)?;
+            let entries = PyDict::from_sequence(items.as_any()).map_err(raise)?;
+            walk::dict(&entries, sink, raised)
+        }
+        Kind::Other => {
+            Err(refused(object, "give what it holds as dict, list, str, a number, bytes or an array"))
+        }
+    }
+}
+
+/// What an object is taken for.
+#[derive(Clone, Copy)]
+enum Kind {
+    Scalar,
+    Enum,
+    Buffer,
+    Text,
+    Int,
+    Float,
+    Bytes,
+    List,
+    Tuple,
+    Datetime,
+    Uuid,
+    Decimal,
+    Dataclass,
+    Mapping,
+    Other,
+}
+
+static ENUM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Decides, the most specific first: NumPy's `float64` is a `float` too, and a `StrEnum` member a `str`.
+fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
+    static UUID: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static DATETIME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = object.py();
+    if let Some(generic) = numpy_generic(py)?
+        && object.is_instance(generic)?
+    {
+        return Ok(Kind::Scalar);
+    }
+    if object.is_instance(imported(py, &ENUM, "enum", "Enum")?)? {
+        return Ok(Kind::Enum);
+    }
+    Ok(if object.is_instance_of::<PyString>() {
+        Kind::Text
+    } else if object.is_instance_of::<PyInt>() {
+        Kind::Int
+    } else if object.is_instance_of::<PyFloat>() {
+        Kind::Float
+    } else if object.is_instance_of::<PyBytes>() {
+        Kind::Bytes
+    } else if object.is_instance_of::<PyList>() {
+        Kind::List
+    } else if object.is_instance_of::<PyTuple>() {
+        Kind::Tuple
+    } else if Lent::possible(object) {
+        Kind::Buffer
+    } else if object.is_instance(imported(py, &DATETIME, "datetime", "datetime")?)? {
+        Kind::Datetime
+    } else if object.is_instance(imported(py, &UUID, "uuid", "UUID")?)? {
+        Kind::Uuid
+    } else if object.is_instance(imported(py, &DECIMAL, "decimal", "Decimal")?)? {
+        Kind::Decimal
+    } else if object.is_instance_of::<PyMapping>() {
+        Kind::Mapping
+    } else if !object.is_instance_of::<PyType>() && object.get_type().hasattr("__dataclass_fields__")? {
+        Kind::Dataclass
+    } else {
+        Kind::Other
+    })
+}
+
+/// NumPy's base class of scalars, once the program has imported NumPy; an object of it cannot exist before.
+fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
+    static GENERIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if let Some(found) = GENERIC.get(py) {
+        return Ok(Some(found.bind(py)));
+    }
+    static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if !imported(py, &MODULES, "sys", "modules")?.contains("numpy")? {
+        return Ok(None);
+    }
+    match imported(py, &GENERIC, "numpy", "generic") {
+        Ok(found) => Ok(Some(found)),
+        // A module of that name that is not NumPy, or one that is only half imported yet.
+        Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(None),
+        Err(error) if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A dataclass is a map of its fields, in their order.
+fn fields<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised: &Raised) -> Result<()> {
+    static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let names = || -> PyResult<Vec<Bound<'_, PyString>>> {
+        let fields = imported(object.py(), &FIELDS, "dataclasses", "fields")?.call1((object,))?;
+        let fields = fields.cast::<PyTuple>()?;
+        fields.iter().map(|field| Ok(field.getattr("name")?.cast_into::<PyString>()?)).collect()
+    };
+    let names = names().map_err(|error| hold(raised, error))?;
+    sink.begin_map(names.len())?;
+    for name in &names {
+        let text = name.to_str().map_err(|error| hold(raised, error))?;
+        let value = object.getattr(name).map_err(|error| hold(raised, error))?;
+        sink.key(text).and_then(|()| walk::object(&value, sink, raised)).map_err(|e| e.under_key(text))?;
+    }
+    sink.end_map()
+}
+
+/// The type's name as a traceback shows it.
+pub fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().fully_qualified_name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
+}
+
+#[cold]
+fn refused(object: &Bound<'_, PyAny>, why: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{} has no form in any encoding: {why}", type_name(object)))
+}

@@ -1,0 +1,161 @@
+"""N-d arrays: any buffer goes out, a read-only view of the message comes in."""
+
+import array
+import gc
+import pickle
+import subprocess
+import sys
+
+import linkspan
+import numpy as np
+import pytest
+from linkspan import NdArray
+
+ENCODINGS = ["json", "cbor", "bson", "smile"]
+DTYPES = {
+    "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
+    "u32": np.uint32, "u64": np.uint64, "f32": np.float32, "f64": np.float64, "c64": np.complex64, "c128": np.complex128,
+}
+
+
+def back(value, encoding="cbor"):
+    return linkspan.decode(linkspan.encode(value, encoding), encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", DTYPES)
+def test_every_element_type_shape_and_order(name, encoding):
+    rng = np.random.default_rng(1)
+    for shape in [(), (1,), (0,), (5,), (2, 3), (0, 4), (4, 0, 2), (2, 3, 4), (1, 7), (1,) * 15]:
+        for order in "CF":
+            given = np.array(rng.integers(0, 2, shape) * (1.5 if name[0] in "fc" else 1), order=order).astype(DTYPES[name], order=order)
+            got = back(given, encoding)
+            assert type(got) is np.ndarray and got.dtype == given.dtype and got.shape == given.shape
+            assert np.array_equal(got, given)
+            assert not got.flags.writeable
+            if min(shape, default=0) > 1:
+                assert got.flags.f_contiguous == given.flags.f_contiguous
+
+
+def test_strided_and_foreign_order_are_copied_right():
+    base = np.arange(24.0).reshape(4, 6)
+    for view in [base[::2], base[:, 1::2], base[::-1], base.T[1:3], np.broadcast_to(np.float32(3), (2, 2))]:
+        assert np.array_equal(back(view), view)
+    big = np.arange(6, dtype=">i4").reshape(2, 3)
+    assert np.array_equal(back(big), big) and back(big).dtype == np.int32
+    assert np.array_equal(back(np.array([1 + 2j], dtype=">c16")), [1 + 2j])
+
+
+def test_nan_payloads_survive():
+    bits = np.array([0x7FF8000000000001, 0xFFF0000000000000], dtype=np.uint64)
+    assert np.array_equal(back(bits.view(np.float64)).view(np.uint64), bits)
+
+
+def test_any_buffer_is_an_array():
+    assert back(array.array("h", [1, 2, 3])).tolist() == [1, 2, 3]
+    assert back(memoryview(b"abc")).tolist() == [97, 98, 99]
+    assert back(memoryview(bytes(16)).cast("i", (2, 2))).shape == (2, 2)
+    assert back(memoryview(b"abcdef")[::2]).tolist() == [97, 99, 101]
+
+
+def test_numpy_scalars_are_numbers():
+    for given, arrives in [
+        (np.float64(0.5), 0.5), (np.float32(0.5), 0.5), (np.int8(-3), -3), (np.uint64(2**64 - 1), 2**64 - 1),
+        (np.bool_(True), True), (np.str_("x"), "x"), (np.bytes_(b"x"), b"x"),
+    ]:
+        got = back({"v": given})["v"]
+        assert got == arrives and type(got) is type(arrives)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.zeros(2, np.float16), np.zeros(2, "M8[s]"), np.array([None]), np.zeros(2, "U3"), np.zeros(2, [("a", "i4")]),
+     np.complex128(1j), np.datetime64("2026-01-01", "ns"), np.longdouble(1)],
+    ids=lambda g: str(g.dtype),
+)
+def test_what_has_no_element_type_is_refused_with_its_path(given):
+    with pytest.raises(linkspan.Unsupported) as caught:
+        linkspan.encode({"a": [given]})
+    assert caught.value.path == "a/0"
+
+
+def test_a_long_array_is_a_view_that_keeps_its_message():
+    data = linkspan.encode({"wave": np.arange(4096.0)})
+    wave = linkspan.decode(data)["wave"]
+    inside = np.frombuffer(data, np.uint8)
+    assert np.shares_memory(wave, inside)
+    del data, inside
+    gc.collect()
+    assert wave[4095] == 4095.0
+
+
+def test_the_memory_goes_with_the_last_view():
+    data = linkspan.encode(np.arange(4096.0))
+    before = sys.getrefcount(data)
+    wave = linkspan.decode(data)
+    part = wave[10:20]
+    del wave
+    gc.collect()
+    assert sys.getrefcount(data) == before + 1 and part[0] == 10.0
+    del part
+    gc.collect()
+    assert sys.getrefcount(data) == before
+
+
+def test_ndarray_lends_its_memory():
+    lent = NdArray(np.arange(6, dtype=np.int16).reshape(2, 3))
+    assert (lent.dtype, lent.shape, lent.order, lent.nbytes, len(lent)) == ("i16", (2, 3), "row", 12, 2)
+    assert repr(lent) == "<linkspan.NdArray i16 [2, 3] row-major>"
+    view = memoryview(lent)
+    assert view.readonly and view.format == "h" and view.shape == (2, 3) and view[1, 2] == 5
+    assert lent.tolist() == [[0, 1, 2], [3, 4, 5]] == view.tolist()
+    assert pickle.loads(pickle.dumps(lent)) == lent
+    assert lent == NdArray(bytes(view), "i16", [2, 3]) and lent != NdArray(b"ab")
+    assert np.array_equal(back(lent), lent.tolist())
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        np.asarray(lent).setflags(write=True)
+    with pytest.raises(TypeError):
+        view[0, 0] = 1
+
+
+def test_column_order_keeps_its_indices():
+    lent = NdArray(np.asfortranarray(np.arange(6.0).reshape(2, 3)))
+    assert lent.order == "column" and lent.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert memoryview(lent).tolist() == lent.tolist()
+    assert memoryview(lent).f_contiguous and not memoryview(lent).c_contiguous
+    assert NdArray(bytes(48), "f64", [2, 3], "column").order == "column"
+
+
+def test_bad_shapes_and_names_are_refused():
+    with pytest.raises(linkspan.Malformed):
+        NdArray(b"abc", "u8", [2])
+    with pytest.raises(linkspan.Unsupported):
+        NdArray(b"abc", "f16")
+    with pytest.raises(linkspan.Malformed):
+        NdArray(memoryview(b"\x02").cast("?"))
+    with pytest.raises(TypeError):
+        NdArray([1, 2])
+
+
+def test_complex_elements_as_numbers():
+    assert NdArray(np.array([[1 + 2j], [3j]], np.complex64)).tolist() == [[1 + 2j], [3j]]
+
+
+WITHOUT_NUMPY = """
+import sys
+sys.modules["numpy"] = None
+import array, linkspan
+got = linkspan.decode(linkspan.encode({"a": array.array("d", [1.5] * 100)}))["a"]
+assert type(got) is linkspan.NdArray, type(got)
+assert memoryview(got)[99] == 1.5 and memoryview(got).readonly
+assert linkspan.decode(linkspan.encode(got)) == got
+"""
+
+
+def test_without_numpy_an_ndarray_arrives():
+    subprocess.run([sys.executable, "-c", WITHOUT_NUMPY], check=True)
+
+
+def test_numpy_is_not_imported_before_the_first_array():
+    code = "import sys, linkspan; linkspan.decode(linkspan.encode({'a': [1]})); assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
