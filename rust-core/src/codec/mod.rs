@@ -1,4 +1,24 @@
 //! Bytes and values: the encodings, each an encoder that is a Sink and a decoder that drives one.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | encode, decode, transcode by the encoding's name | `entry` |
+//! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw` |
+//! | escapes for what an encoding has no form for | `escape`, `unescape` |
+//! | a place in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
+//! | how deep documents may be | `nesting` |
+
+mod cbor;
+mod entry;
+mod escape;
+mod input;
+mod json;
+mod nesting;
+mod output;
+mod raw;
+mod unescape;
+
+pub use entry::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into, transcode};
 
 use crate::error::{Error, ErrorKind, Result};
 

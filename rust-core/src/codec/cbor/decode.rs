@@ -1,0 +1,202 @@
+//! CBOR to values: a walk over the bytes that drives a Sink.
+
+use std::borrow::Cow;
+
+use super::count::count;
+use super::float::float;
+use super::head::{BREAK, Head, head};
+use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{BigInt, Limits, Sink, Source};
+
+/// Sends the one value that `bytes` hold to `sink`, which holds the limits.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
+    let mut decoder = Decoder { input: Input::new(bytes), sink, counts: Counts::default(), limits: *limits };
+    decoder.value()?;
+    decoder.input.finish()
+}
+
+pub(super) struct Decoder<'a, 's, S> {
+    pub(super) input: Input<'a>,
+    pub(super) sink: &'s mut S,
+    counts: Counts,
+    limits: Limits,
+}
+
+impl<'a, S: Sink> Decoder<'a, '_, S> {
+    pub(super) fn value(&mut self) -> Result<()> {
+        let head = head(&mut self.input)?;
+        let at = head.at;
+        match head.major {
+            0 => self.unsigned(head.n),
+            1 => self.negative(head.n),
+            2 => {
+                let bytes = self.bytes(head)?;
+                self.sink.bytes(&bytes)
+            }
+            3 => {
+                let text = self.text(head)?;
+                self.sink.text(&text)
+            }
+            4 => self.array(head),
+            5 => self.map(head),
+            6 => self.tagged(head),
+            _ => self.simple(head),
+        }
+        .map_err(|e| e.at(at))
+    }
+
+    #[inline]
+    fn unsigned(&mut self, n: u64) -> Result<()> {
+        match i64::try_from(n) {
+            Ok(n) => self.sink.int(n),
+            Err(_) => self.sink.uint(n),
+        }
+    }
+
+    /// The integer -1 - n.
+    pub(super) fn negative(&mut self, n: u64) -> Result<()> {
+        match i64::try_from(n) {
+            Ok(n) => self.sink.int(!n),
+            Err(_) => {
+                let magnitude = u128::from(n) + 1;
+                BigInt::from_parts(true, &magnitude.to_be_bytes())?.walk(self.sink)
+            }
+        }
+    }
+
+    fn simple(&mut self, head: Head) -> Result<()> {
+        match (head.info, head.n) {
+            (20, _) => self.sink.bool(false),
+            (21, _) => self.sink.bool(true),
+            (22, _) => self.sink.null(),
+            (23, _) => Err(unsupported(head.at, "undefined has no form here; null has")),
+            (24, 0..32) => Err(malformed(head.at, format!("simple value {} stands in two bytes", head.n))),
+            (25..=27, _) => self.sink.float(float(head)),
+            (_, n) => Err(unsupported(head.at, format!("simple value {n} has no form here"))),
+        }
+    }
+
+    fn array(&mut self, head: Head) -> Result<()> {
+        let count = self.items(head)?;
+        self.sink.begin_array(count)?;
+        for i in 0..count {
+            self.value().map_err(|e| e.under_index(i))?;
+        }
+        self.end(head)?;
+        self.sink.end_array()
+    }
+
+    fn map(&mut self, head: Head) -> Result<()> {
+        let count = self.items(head)?;
+        self.sink.begin_map(count)?;
+        for _ in 0..count {
+            let key = self.key()?;
+            self.value().map_err(|e| e.under_key(&key))?;
+        }
+        self.end(head)?;
+        self.sink.end_map()
+    }
+
+    #[inline]
+    fn key(&mut self) -> Result<Cow<'a, str>> {
+        let head = head(&mut self.input)?;
+        if head.major != 3 {
+            return Err(unsupported(head.at, "a key that is not text has no form here"));
+        }
+        let key = self.text(head)?;
+        match self.sink.key(&key) {
+            Ok(()) => Ok(key),
+            Err(e) => Err(e.at(head.at).under_key(&key)),
+        }
+    }
+
+    /// How many items the array or entries the map has.
+    #[inline]
+    pub(super) fn items(&mut self, head: Head) -> Result<usize> {
+        if !head.is_indefinite() {
+            // Each item takes a byte at least, so a claim beyond what is left is false.
+            let least = if head.major == 5 { 2 } else { 1 };
+            if head.n > self.input.left() as u64 / least {
+                let text = format!("{} items are claimed and {} bytes are left", head.n, self.input.left());
+                return Err(malformed(head.at, text));
+            }
+            return Ok(head.n as usize);
+        }
+        if self.counts.is_spent() {
+            let mut from = self.input.clone();
+            from.at = head.at;
+            self.counts.clear();
+            count(from, &mut self.counts, self.limits.nodes.saturating_add(8));
+        }
+        self.counts.take().ok_or_else(|| {
+            let text = format!("over the node limit: {} values allowed", self.limits.nodes);
+            Error::new(ErrorKind::TooLarge, text).at(head.at)
+        })
+    }
+
+    /// Takes the break of an indefinite array or map once its items are read.
+    #[inline]
+    pub(super) fn end(&mut self, head: Head) -> Result<()> {
+        if !head.is_indefinite() {
+            return Ok(());
+        }
+        let at = self.input.at;
+        match self.input.byte()? {
+            BREAK => Ok(()),
+            _ => Err(malformed(at, "an indefinite item goes on after its last item")),
+        }
+    }
+
+    /// The content of a byte string.
+    pub(super) fn bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
+        if !head.is_indefinite() {
+            return Ok(Cow::Borrowed(self.input.take(head.n, head.at)?));
+        }
+        let mut whole: Cow<'a, [u8]> = Cow::Borrowed(&[]);
+        while let Some(chunk) = self.chunk(head)? {
+            let bytes = self.input.take(chunk.n, chunk.at)?;
+            if whole.is_empty() {
+                whole = Cow::Borrowed(bytes);
+            } else if !bytes.is_empty() {
+                whole.to_mut().extend_from_slice(bytes);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The content of a text string; each chunk is valid text by itself.
+    #[inline]
+    pub(super) fn text(&mut self, head: Head) -> Result<Cow<'a, str>> {
+        if !head.is_indefinite() {
+            return Ok(Cow::Borrowed(self.input.text(head.n, head.at)?));
+        }
+        let mut whole = Cow::Borrowed("");
+        while let Some(chunk) = self.chunk(head)? {
+            let bytes = self.input.take(chunk.n, chunk.at)?;
+            let text = utf8(bytes, self.input.at - bytes.len())?;
+            if whole.is_empty() {
+                whole = Cow::Borrowed(text);
+            } else {
+                whole.to_mut().push_str(text);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The head of the next chunk of an indefinite string; none after its break.
+    fn chunk(&mut self, string: Head) -> Result<Option<Head>> {
+        if self.input.peek() == Some(BREAK) {
+            self.input.byte()?;
+            return Ok(None);
+        }
+        let chunk = head(&mut self.input)?;
+        if chunk.major != string.major || chunk.is_indefinite() {
+            return Err(malformed(
+                chunk.at,
+                "a chunk of an indefinite string is a definite string of the same kind",
+            ));
+        }
+        Ok(Some(chunk))
+    }
+}

@@ -1,0 +1,79 @@
+//! Shorter floats widened bit by bit: NaN keeps its payload, which the processor's conversion would quieten.
+
+use super::head::Head;
+
+/// The float of this head, of whichever width.
+#[inline]
+pub(super) fn float(head: Head) -> f64 {
+    match head.info {
+        25 => from_f16(head.n as u16),
+        26 => from_f32(head.n as u32),
+        _ => f64::from_bits(head.n),
+    }
+}
+
+/// A binary32 as binary64.
+fn from_f32(bits: u32) -> f64 {
+    let value = f32::from_bits(bits);
+    if !value.is_nan() {
+        return value.into();
+    }
+    let sign = u64::from(bits >> 31) << 63;
+    f64::from_bits(sign | 0x7ff0_0000_0000_0000 | u64::from(bits & 0x007f_ffff) << 29)
+}
+
+/// A binary16 as binary32, exactly.
+pub(super) fn f16_to_f32(bits: u16) -> u32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10 & 0x1f);
+    let fraction = u32::from(bits & 0x3ff);
+    sign | match (exponent, fraction) {
+        (0, 0) => 0,
+        (0, _) => {
+            // Subnormal: shift until the leading one is where binary32 does not write it.
+            let shift = fraction.leading_zeros() - 21;
+            (113 - shift) << 23 | (fraction << (shift + 13) & 0x007f_ffff)
+        }
+        (31, _) => 0x7f80_0000 | fraction << 13,
+        _ => (exponent + 112) << 23 | fraction << 13,
+    }
+}
+
+/// A binary16 as binary64.
+fn from_f16(bits: u16) -> f64 {
+    from_f32(f16_to_f32(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_is_what_its_formula_says() {
+        for bits in 0..=u16::MAX {
+            let exponent = i32::from(bits >> 10 & 0x1f);
+            let fraction = f64::from(bits & 0x3ff);
+            let magnitude = match exponent {
+                0 => fraction * 2f64.powi(-24),
+                31 if fraction == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                e => (1.0 + fraction / 1024.0) * 2f64.powi(e - 15),
+            };
+            let expected = if bits >> 15 == 1 { -magnitude } else { magnitude };
+            let found = from_f16(bits);
+            if expected.is_nan() {
+                assert_eq!(
+                    found.to_bits() >> 42,
+                    0x7ff << 10 | u64::from(bits >> 15) << 21 | u64::from(bits & 0x3ff)
+                );
+            } else {
+                assert_eq!(found.to_bits(), expected.to_bits(), "{bits:#06x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signalling_nan_stays_one() {
+        assert_eq!(from_f32(0x7f80_0001).to_bits(), 0x7ff0_0000_2000_0000);
+    }
+}

@@ -1,0 +1,51 @@
+//! The head of an item: its major type and the number behind it.
+
+use crate::codec::input::{Input, malformed};
+use crate::error::Result;
+
+/// The byte that ends an indefinite item.
+pub(super) const BREAK: u8 = 0xff;
+
+/// The first bytes of an item.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    /// Where it begins.
+    pub(super) at: usize,
+    /// 0 to 7.
+    pub(super) major: u8,
+    /// The low five bits: how long the number is, or the number itself.
+    pub(super) info: u8,
+    /// The number: a value, a length, a count, a tag. Zero for an indefinite length.
+    pub(super) n: u64,
+}
+
+impl Head {
+    /// Whether the item has no length and goes on to a break.
+    #[inline]
+    pub(super) fn is_indefinite(self) -> bool {
+        self.info == 31
+    }
+}
+
+/// Takes the next head. Indefinite lengths are let through for strings, arrays and maps only.
+#[inline]
+pub(super) fn head(input: &mut Input<'_>) -> Result<Head> {
+    let at = input.at;
+    let first = input.byte()?;
+    let (major, info) = (first >> 5, first & 31);
+    let n = if info < 24 { info.into() } else { long(input, at, major, info)? };
+    Ok(Head { at, major, info, n })
+}
+
+fn long(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<u64> {
+    match info {
+        24 => Ok(input.byte()?.into()),
+        25 => Ok(u16::from_be_bytes(input.array()?).into()),
+        26 => Ok(u32::from_be_bytes(input.array()?).into()),
+        27 => Ok(u64::from_be_bytes(input.array()?)),
+        31 if (2..=5).contains(&major) => Ok(0),
+        31 if major == 7 => Err(malformed(at, "a break stands outside an indefinite item")),
+        31 => Err(malformed(at, format!("major type {major} has no indefinite form"))),
+        _ => Err(malformed(at, format!("additional information {info} is reserved"))),
+    }
+}

@@ -1,0 +1,63 @@
+//! CBOR (RFC 8949), with RFC 8746 for N-d arrays and RFC 9581 for instants.
+//!
+//! | value | written as | also read |
+//! |---|---|---|
+//! | null, bool, text, bytes, array, map | their major types, shortest heads, definite lengths | any head, indefinite lengths |
+//! | integer | major type 0 or 1; tag 2 or 3 beyond 64 bits | tag 2 or 3 for small ones |
+//! | float | float64 | float16, float32 |
+//! | timestamp | tag 1001 `{1: seconds, -9: nanoseconds}` | `-3`, `-6` there; tags 0 and 1 |
+//! | UUID | tag 37 | |
+//! | decimal | tag 4; tag 27 `["decimal", text]` where tag 4 cannot (-0, NaN, infinity) | |
+//! | N-d array | tag 40 or 1040 around `[shape, typed array]` | a typed array alone; big-endian; float16; plain numbers |
+//! | N-d array of bool | tag 41 for the elements | plain bools |
+//! | N-d array of complex | tag 43001 around the typed array of real and imaginary parts | |
+//!
+//! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are not text
+//! have no form in Linkspan and are `Unsupported`.
+
+mod array;
+mod count;
+mod decode;
+mod encode;
+mod float;
+mod head;
+mod tag;
+
+pub(crate) use decode::decode;
+pub(crate) use encode::Encoder;
+
+use crate::value::DType;
+
+const TIME_TEXT: u64 = 0;
+const TIME_SECONDS: u64 = 1;
+const BIG: u64 = 2;
+const BIG_NEGATIVE: u64 = 3;
+const DECIMAL: u64 = 4;
+const OBJECT: u64 = 27;
+const UUID: u64 = 37;
+const ROW_MAJOR: u64 = 40;
+const HOMOGENEOUS: u64 = 41;
+const TIME_EXTENDED: u64 = 1001;
+const COLUMN_MAJOR: u64 = 1040;
+const COMPLEX: u64 = 43_001;
+const SELF_DESCRIBED: u64 = 55_799;
+
+/// What tag 27 names a decimal number that tag 4 cannot write.
+const DECIMAL_OBJECT: &str = "decimal";
+
+/// The tag of the little-endian typed array of these elements; for complex ones, of their parts; none for bool.
+const fn typed_array(dtype: DType) -> Option<u64> {
+    Some(match dtype {
+        DType::Bool => return None,
+        DType::U8 => 64,
+        DType::U16 => 69,
+        DType::U32 => 70,
+        DType::U64 => 71,
+        DType::I8 => 72,
+        DType::I16 => 77,
+        DType::I32 => 78,
+        DType::I64 => 79,
+        DType::F32 | DType::C64 => 85,
+        DType::F64 | DType::C128 => 86,
+    })
+}

@@ -1,0 +1,228 @@
+//! The way in: encode, decode and transcode in the encoding that the caller names.
+
+use bytes::Bytes;
+
+use super::escape::Escape;
+use super::unescape::Unescape;
+use super::{Encoding, cbor, json, raw};
+use crate::codec::output::Output;
+use crate::error::Result;
+use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
+
+/// The deepest that any limit allows arrays and maps to lie in each other: the walks recurse, and a thread's stack is
+/// finite. A [`Limits::depth`] above it is taken as this.
+pub const DEEPEST: u32 = 256;
+
+/// How to encode.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct How {
+    /// What the value and its encoded form may take.
+    pub limits: Limits,
+    /// Whether the elements of N-d arrays begin at a multiple of 8 from where the encoded value begins. Only CBOR can
+    /// do it; the others ignore it.
+    pub align: bool,
+    /// Whether the source may give a key twice in one map.
+    pub keys: Keys,
+}
+
+impl Default for How {
+    /// The default limits, plain placement, keys trusted.
+    fn default() -> How {
+        How { limits: Limits::default(), align: false, keys: Keys::Trust }
+    }
+}
+
+impl How {
+    /// The defaults with these limits.
+    pub fn within(limits: Limits) -> How {
+        How { limits, ..How::default() }
+    }
+
+    /// The same with arrays aligned, or not.
+    #[must_use]
+    pub fn aligned(self, align: bool) -> How {
+        How { align, ..self }
+    }
+
+    /// The same with keys checked or trusted.
+    #[must_use]
+    pub fn with_keys(self, keys: Keys) -> How {
+        How { keys, ..self }
+    }
+}
+
+/// The value's bytes in this encoding, within the default limits.
+///
+/// `TooLarge` over a limit, `Unsupported` (with the path) for what the encoding has no form for: only
+/// [`Encoding::Raw`], which carries bytes alone.
+pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    encode_into(value, encoding, &How::default(), &mut out)?;
+    Ok(out)
+}
+
+/// Appends the value's bytes in this encoding to `out`, which is left as it was when there is an error.
+pub fn encode_into<T: Source + ?Sized>(
+    value: &T,
+    encoding: Encoding,
+    how: &How,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    write(encoding, how, out, Walk { value, limits: bounded(&how.limits), keys: how.keys })
+}
+
+/// The value that these bytes hold, within the default limits.
+///
+/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path; for JSON also `OutOfRange`, a number
+/// beyond what a float can hold. The path is that of the document, escapes included.
+pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
+    decode_into(bytes, encoding, &Limits::default(), ValueBuilder::new())?.finish()
+}
+
+/// The value that these bytes hold; its long blocks and arrays are views of `bytes` where they lie there whole.
+pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
+    decode_into(bytes, encoding, limits, ValueBuilder::sharing(bytes.clone()))?.finish()
+}
+
+/// Sends the value that these bytes hold into `sink`, and gives it back.
+///
+/// The elements of N-d arrays and blocks of bytes reach the sink as slices into `bytes` where they lie there whole and
+/// little-endian. After an error the sink has seen a part of the value and is dropped.
+pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
+    let limits = bounded(limits);
+    limits.check_message(bytes.len() as u64)?;
+    let mut meter = Meter::new(sink, limits, Keys::Check);
+    match encoding {
+        Encoding::Raw => meter.bytes(bytes)?,
+        Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
+        Encoding::Cbor => cbor::decode(bytes, &limits, &mut meter)?,
+        Encoding::Bson | Encoding::Smile => return Err(super::input::unsupported(0, "not yet")),
+    }
+    Ok(meter.into_inner())
+}
+
+/// The same value in another encoding, within the default limits and without a tree in between.
+pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len());
+    write(to, &How::default(), &mut out, Decode { bytes, from })?;
+    Ok(out)
+}
+
+/// What sends one value into the sink that it is given.
+trait Drive {
+    fn drive<S: Sink>(self, sink: S) -> Result<S>;
+}
+
+struct Walk<'a, T: ?Sized> {
+    value: &'a T,
+    limits: Limits,
+    keys: Keys,
+}
+
+impl<T: Source + ?Sized> Drive for Walk<'_, T> {
+    #[inline]
+    fn drive<S: Sink>(self, sink: S) -> Result<S> {
+        let mut meter = Meter::new(sink, self.limits, self.keys);
+        self.value.walk(&mut meter)?;
+        Ok(meter.into_inner())
+    }
+}
+
+struct Decode<'a> {
+    bytes: &'a [u8],
+    from: Encoding,
+}
+
+impl Drive for Decode<'_> {
+    fn drive<S: Sink>(self, sink: S) -> Result<S> {
+        decode_into(self.bytes, self.from, &Limits::default(), sink)
+    }
+}
+
+fn write<D: Drive>(encoding: Encoding, how: &How, out: &mut Vec<u8>, from: D) -> Result<()> {
+    let start = out.len();
+    let output = Output::new(out, how.limits);
+    let done = match encoding {
+        Encoding::Raw => from.drive(raw::Encoder::new(output)).and_then(raw::Encoder::finish),
+        Encoding::Json => from
+            .drive(Escape::new(json::Encoder::new(output)))
+            .and_then(|escape| escape.into_inner().finish()),
+        Encoding::Cbor => from.drive(cbor::Encoder::new(output, how.align)).and_then(cbor::Encoder::finish),
+        Encoding::Bson | Encoding::Smile => Err(super::input::unsupported(0, "not yet")),
+    };
+    if done.is_err() {
+        out.truncate(start);
+    }
+    done
+}
+
+fn bounded(limits: &Limits) -> Limits {
+    Limits { depth: limits.depth.min(DEEPEST), ..*limits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::value::{Decimal, NdArray, Order, Timestamp};
+
+    const CARRIERS: [Encoding; 2] = [Encoding::Json, Encoding::Cbor];
+
+    fn everything() -> Value {
+        Value::map([
+            ("null", Value::Null),
+            ("int", Value::from(-7)),
+            ("seven", Value::Float(7.0)),
+            ("large", Value::from(u64::MAX)),
+            ("big", crate::value::BigInt::parse("-18446744073709551617").unwrap()),
+            ("nan", Value::Float(f64::from_bits(0x7ff0_0000_0000_0001))),
+            ("text", Value::from("a\"\\\n\u{1}é€😀")),
+            ("bytes", Value::Bytes(Bytes::from_static(b"\0\xff"))),
+            ("time", Value::Timestamp(Timestamp(-1))),
+            ("uuid", Value::Uuid(*b"0123456789abcdef")),
+            ("decimal", Value::Decimal("-1.10".parse::<Decimal>().unwrap())),
+            ("minus zero", Value::Decimal("-0".parse::<Decimal>().unwrap())),
+            ("array", NdArray::from_slice(&[1.5f32, -2.0], &[2, 1], Order::Column).unwrap().into()),
+            ("list", Value::Array(vec![Value::Array(vec![]), Value::map([("", 1)])])),
+            ("$", Value::map([("$map", Value::map([("$x", Value::map([("$y", true)]))]))])),
+        ])
+    }
+
+    #[test]
+    fn every_pair_of_encodings_keeps_everything() {
+        let value = everything();
+        for from in CARRIERS {
+            let bytes = encode(&value, from).unwrap();
+            assert_eq!(decode(&bytes, from).unwrap(), value, "{}", from.name());
+            for to in CARRIERS {
+                assert_eq!(decode(&transcode(&bytes, from, to).unwrap(), to).unwrap(), value);
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_leaves_the_buffer_as_it_was() {
+        let mut out = b"before".to_vec();
+        let mut how = How::default();
+        how.limits.message = 10;
+        let error = encode_into(&everything(), Encoding::Cbor, &how, &mut out).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn aligned_elements_lie_at_multiples_of_eight_from_where_the_value_begins() {
+        let array = NdArray::vector(&[1.0f64; 100]);
+        for pad in 1..20 {
+            let value = Value::map([("x".repeat(pad), array.clone())]);
+            let mut out = vec![0; 3];
+            encode_into(&value, Encoding::Cbor, &How::default().aligned(true), &mut out).unwrap();
+            let bytes = Bytes::from(out).slice(3..);
+            let decoded = decode_shared(&bytes, Encoding::Cbor, &Limits::default()).unwrap();
+            assert_eq!(decoded, value);
+            let found = decoded.at(&"x".repeat(pad)).unwrap().as_ndarray().unwrap().data.as_ptr();
+            assert_eq!((found as usize - bytes.as_ptr() as usize) % 8, 0, "key of {pad} bytes");
+        }
+    }
+}

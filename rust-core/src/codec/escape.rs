@@ -1,0 +1,303 @@
+//! The one escape rule for JSON, BSON and Smile, on the way out.
+//!
+//! A map with exactly one key that begins with `$` is an escape: a value that the encoding has no form for.
+//!
+//! | escape | value |
+//! |---|---|
+//! | `{"$bytes": base64}` | bytes |
+//! | `{"$int": digits}` | an integer that the encoding cannot hold |
+//! | `{"$float": "nan" \| "inf" \| "-inf" \| "0x" and 16 hex digits}` | a float that the encoding cannot hold; the digits are its bits |
+//! | `{"$time": RFC 3339}` | a timestamp |
+//! | `{"$uuid": 8-4-4-4-12 hex digits}` | a UUID |
+//! | `{"$decimal": text}` | a decimal number |
+//! | `{"$ndarray": {"dtype", "shape", "order", "data"}}` | an N-d array; `data` is base64 in JSON, bytes elsewhere |
+//! | `{"$map": {…}}` | a user's own map with one key that begins with `$` |
+//! | `{"$map": [[key, value], …]}` | a map with a key that the encoding cannot hold |
+//! | `{"$value": value}` | in BSON, whose top is always a document: a value that is none |
+
+use crate::error::Result;
+use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
+
+/// The names of the escapes.
+pub(crate) mod name {
+    pub(crate) const BYTES: &str = "$bytes";
+    pub(crate) const INT: &str = "$int";
+    pub(crate) const FLOAT: &str = "$float";
+    pub(crate) const TIME: &str = "$time";
+    pub(crate) const UUID: &str = "$uuid";
+    pub(crate) const DECIMAL: &str = "$decimal";
+    pub(crate) const NDARRAY: &str = "$ndarray";
+    pub(crate) const MAP: &str = "$map";
+    pub(crate) const VALUE: &str = "$value";
+}
+
+/// The bits of the one NaN that is written `"nan"`: quiet, positive, without payload.
+pub(crate) const PLAIN_NAN: u64 = 0x7ff8_0000_0000_0000;
+
+/// What an encoding writes itself. Where a method gives `false`, it wrote nothing and the value goes as its escape.
+pub(crate) trait Plain {
+    fn null(&mut self) -> Result<()>;
+    fn bool(&mut self, value: bool) -> Result<()>;
+    fn int(&mut self, value: i64) -> Result<()>;
+    fn text(&mut self, value: &str) -> Result<()>;
+    fn begin_array(&mut self, len: usize) -> Result<()>;
+    fn end_array(&mut self) -> Result<()>;
+    fn begin_map(&mut self, len: usize) -> Result<()>;
+    fn key(&mut self, key: &str) -> Result<()>;
+    fn end_map(&mut self) -> Result<()>;
+
+    /// The elements of an N-d array: base64 or bytes.
+    fn elements(&mut self, value: &[u8]) -> Result<()>;
+
+    fn float(&mut self, value: f64) -> Result<bool>;
+    fn uint(&mut self, _: u64) -> Result<bool> {
+        Ok(false)
+    }
+    fn big_int(&mut self, _: &BigInt) -> Result<bool> {
+        Ok(false)
+    }
+    fn bytes(&mut self, _: &[u8]) -> Result<bool> {
+        Ok(false)
+    }
+    fn timestamp(&mut self, _: Timestamp) -> Result<bool> {
+        Ok(false)
+    }
+    fn uuid(&mut self, _: [u8; 16]) -> Result<bool> {
+        Ok(false)
+    }
+    fn decimal(&mut self, _: &Decimal) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Whether a key can be written as it is.
+    fn holds_key(&self, _: &str) -> bool {
+        true
+    }
+    /// Turns the innermost open map, with what it has so far, into `{"$map": [[key, value], …]}`, the list left open.
+    fn turn_into_pairs(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How a map that is open was begun.
+#[derive(Clone, Copy, PartialEq)]
+enum Open {
+    /// As it is.
+    Plain,
+    /// Inside a `$map`.
+    Wrapped,
+    /// As a list of pairs; whether one is open.
+    Pairs(bool),
+}
+
+/// The Sink over an encoding that lacks some values: writes those as escapes.
+pub(crate) struct Escape<P> {
+    plain: P,
+    maps: Vec<Open>,
+    /// A map of one entry has begun and its key decides how it is written.
+    undecided: bool,
+}
+
+impl<P: Plain> Escape<P> {
+    pub(crate) fn new(plain: P) -> Escape<P> {
+        Escape { plain, maps: Vec::new(), undecided: false }
+    }
+
+    pub(crate) fn into_inner(self) -> P {
+        self.plain
+    }
+
+    fn begin(&mut self, name: &str) -> Result<()> {
+        self.plain.begin_map(1)?;
+        self.plain.key(name)
+    }
+
+    fn scalar(&mut self, name: &str, text: &str) -> Result<()> {
+        self.begin(name)?;
+        self.plain.text(text)?;
+        self.plain.end_map()
+    }
+
+    /// Writes the key of an entry of a list of pairs, and the end of the entry before.
+    fn pair(&mut self, key: &str) -> Result<()> {
+        if let Some(Open::Pairs(open)) = self.maps.last_mut()
+            && std::mem::replace(open, true)
+        {
+            self.plain.end_array()?;
+        }
+        self.plain.begin_array(2)?;
+        self.plain.text(key)
+    }
+
+    #[cold]
+    fn unusual_key(&mut self, key: &str) -> Result<()> {
+        self.plain.turn_into_pairs()?;
+        if let Some(last) = self.maps.last_mut() {
+            *last = Open::Pairs(false);
+        }
+        self.pair(key)
+    }
+}
+
+impl<P: Plain> Sink for Escape<P> {
+    #[inline]
+    fn null(&mut self) -> Result<()> {
+        self.plain.null()
+    }
+
+    #[inline]
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.plain.bool(value)
+    }
+
+    #[inline]
+    fn int(&mut self, value: i64) -> Result<()> {
+        self.plain.int(value)
+    }
+
+    fn uint(&mut self, value: u64) -> Result<()> {
+        if self.plain.uint(value)? {
+            Ok(())
+        } else {
+            self.scalar(name::INT, itoa::Buffer::new().format(value))
+        }
+    }
+
+    fn big_int(&mut self, value: &BigInt) -> Result<()> {
+        if self.plain.big_int(value)? { Ok(()) } else { self.scalar(name::INT, &value.to_string()) }
+    }
+
+    #[inline]
+    fn float(&mut self, value: f64) -> Result<()> {
+        if self.plain.float(value)? {
+            return Ok(());
+        }
+        if value == f64::INFINITY {
+            self.scalar(name::FLOAT, "inf")
+        } else if value == f64::NEG_INFINITY {
+            self.scalar(name::FLOAT, "-inf")
+        } else if value.to_bits() == PLAIN_NAN {
+            self.scalar(name::FLOAT, "nan")
+        } else {
+            self.scalar(name::FLOAT, &format!("{:#018x}", value.to_bits()))
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.plain.text(value)
+    }
+
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        if self.plain.bytes(value)? {
+            return Ok(());
+        }
+        self.begin(name::BYTES)?;
+        self.plain.elements(value)?;
+        self.plain.end_map()
+    }
+
+    fn timestamp(&mut self, value: Timestamp) -> Result<()> {
+        if self.plain.timestamp(value)? { Ok(()) } else { self.scalar(name::TIME, &value.to_string()) }
+    }
+
+    fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
+        if self.plain.uuid(value)? {
+            return Ok(());
+        }
+        let mut text = String::with_capacity(36);
+        for (i, byte) in value.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            text.push(char::from(HEX[usize::from(byte >> 4)]));
+            text.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        self.scalar(name::UUID, &text)
+    }
+
+    fn decimal(&mut self, value: &Decimal) -> Result<()> {
+        if self.plain.decimal(value)? { Ok(()) } else { self.scalar(name::DECIMAL, value.as_str()) }
+    }
+
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        self.begin(name::NDARRAY)?;
+        self.plain.begin_map(4)?;
+        self.plain.key("dtype")?;
+        self.plain.text(value.dtype.name())?;
+        self.plain.key("shape")?;
+        self.plain.begin_array(value.shape.len())?;
+        for dimension in value.shape {
+            match i64::try_from(*dimension) {
+                Ok(n) => self.plain.int(n)?,
+                // Only an empty array has a dimension as long as this; its digits stand for it.
+                Err(_) if self.plain.uint(*dimension)? => {}
+                Err(_) => self.plain.text(itoa::Buffer::new().format(*dimension))?,
+            }
+        }
+        self.plain.end_array()?;
+        self.plain.key("order")?;
+        self.plain.text(value.order.name())?;
+        self.plain.key("data")?;
+        self.plain.elements(value.data)?;
+        self.plain.end_map()?;
+        self.plain.end_map()
+    }
+
+    #[inline]
+    fn begin_array(&mut self, len: usize) -> Result<()> {
+        self.plain.begin_array(len)
+    }
+
+    #[inline]
+    fn end_array(&mut self) -> Result<()> {
+        self.plain.end_array()
+    }
+
+    #[inline]
+    fn begin_map(&mut self, len: usize) -> Result<()> {
+        self.maps.push(Open::Plain);
+        if len == 1 {
+            self.undecided = true;
+            return Ok(());
+        }
+        self.plain.begin_map(len)
+    }
+
+    #[inline]
+    fn key(&mut self, key: &str) -> Result<()> {
+        if std::mem::take(&mut self.undecided) {
+            if key.starts_with('$') && self.plain.holds_key(key) {
+                self.begin(name::MAP)?;
+                if let Some(last) = self.maps.last_mut() {
+                    *last = Open::Wrapped;
+                }
+            }
+            self.plain.begin_map(1)?;
+        }
+        if let Some(Open::Pairs(_)) = self.maps.last() {
+            return self.pair(key);
+        }
+        if !self.plain.holds_key(key) {
+            return self.unusual_key(key);
+        }
+        self.plain.key(key)
+    }
+
+    #[inline]
+    fn end_map(&mut self) -> Result<()> {
+        match self.maps.pop() {
+            Some(Open::Wrapped) => self.plain.end_map()?,
+            Some(Open::Pairs(open)) => {
+                if open {
+                    self.plain.end_array()?;
+                }
+                self.plain.end_array()?;
+            }
+            _ => {}
+        }
+        self.plain.end_map()
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";

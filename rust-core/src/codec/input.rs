@@ -1,0 +1,176 @@
+//! Bytes being decoded: a place in them, and errors that name it.
+//!
+//! The rule for offsets, the same in every encoding:
+//!
+//! - a byte that cannot stand where it stands: that byte;
+//! - bytes that end before the value does: their length;
+//! - a length or count that reaches past the end: the first byte of the item that claims it;
+//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte;
+//! - text that is not UTF-8: the first byte that is not.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A place in the bytes being decoded.
+#[derive(Clone)]
+pub(crate) struct Input<'a> {
+    bytes: &'a [u8],
+    /// The offset of the next byte.
+    pub(crate) at: usize,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Input<'a> {
+        Input { bytes, at: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// The next byte without taking it.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline]
+    pub(crate) fn byte(&mut self) -> Result<u8> {
+        match self.bytes.get(self.at) {
+            Some(byte) => {
+                self.at += 1;
+                Ok(*byte)
+            }
+            None => Err(self.ended()),
+        }
+    }
+
+    /// The next `N` bytes, a part of an item whose length is fixed.
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.bytes[self.at..].first_chunk::<N>() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => Err(self.ended()),
+        }
+    }
+
+    /// The next `count` bytes, as the item that begins at `claimed_at` says.
+    #[inline]
+    pub(crate) fn take(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
+        if count > self.left() as u64 {
+            return Err(self.past_the_end(count, claimed_at));
+        }
+        let from = self.at;
+        self.at += count as usize;
+        Ok(&self.bytes[from..self.at])
+    }
+
+    /// The next `count` bytes as text.
+    #[inline]
+    pub(crate) fn text(&mut self, count: u64, claimed_at: usize) -> Result<&'a str> {
+        let bytes = self.take(count, claimed_at)?;
+        let from = self.at - bytes.len();
+        utf8(bytes, from)
+    }
+
+    /// The bytes from `from` up to here.
+    pub(crate) fn since(&self, from: usize) -> &'a [u8] {
+        &self.bytes[from..self.at]
+    }
+
+    /// What is left, without taking it.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Refuses whatever follows the value.
+    pub(crate) fn finish(&self) -> Result<()> {
+        match self.left() {
+            0 => Ok(()),
+            left => {
+                Err(malformed(self.at, format!("{left} bytes follow the value; a message holds one value")))
+            }
+        }
+    }
+
+    #[cold]
+    pub(crate) fn ended(&self) -> Error {
+        malformed(self.bytes.len(), "the bytes end before the value does")
+    }
+
+    #[cold]
+    fn past_the_end(&self, count: u64, claimed_at: usize) -> Error {
+        malformed(claimed_at, format!("a length of {count} bytes is claimed and {} are left", self.left()))
+    }
+}
+
+/// The text that these bytes, which begin at offset `at`, write.
+#[inline]
+pub(crate) fn utf8(bytes: &[u8], at: usize) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|e| malformed(at + e.valid_up_to(), "text is not UTF-8"))
+}
+
+#[cold]
+pub(crate) fn malformed(at: usize, text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Malformed, text).at(at)
+}
+
+#[cold]
+pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, text).at(at)
+}
+
+/// How many items each container has, in the order in which the containers open.
+///
+/// A sink is promised exact lengths, and JSON, BSON, Smile and CBOR's indefinite forms only say where a container ends:
+/// a first pass over the structure counts. It believes nothing and refuses nothing: where it meets bytes that it cannot
+/// follow it stops, and the second pass says what is wrong with them, before it asks for a count that is not there.
+#[derive(Default)]
+pub(crate) struct Counts {
+    counts: Vec<u32>,
+    next: usize,
+}
+
+impl Counts {
+    /// The number that the next container gets.
+    pub(crate) fn open(&mut self) -> usize {
+        self.counts.push(0);
+        self.counts.len() - 1
+    }
+
+    /// One more item in this container.
+    #[inline]
+    pub(crate) fn add(&mut self, container: usize) {
+        self.counts[container] += 1;
+    }
+
+    /// How many containers have been counted.
+    pub(crate) fn containers(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether every count has been asked for.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.next == self.counts.len()
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.counts.clear();
+        self.next = 0;
+    }
+
+    /// The items of the next container; none where the first pass stopped before it.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<usize> {
+        let count = *self.counts.get(self.next)?;
+        self.next += 1;
+        Some(count as usize)
+    }
+}

@@ -1,0 +1,188 @@
+//! JSON text to values: a walk over the text that drives a Sink.
+
+use std::borrow::Cow;
+
+use super::count::count;
+use super::{number, string};
+use crate::codec::input::{Counts, malformed};
+use crate::codec::nesting::{levels, too_deep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Limits, Sink};
+
+/// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Decoder::new(text, limits, sink).document(),
+        Err(e) => {
+            // Whatever is wrong before the first bad byte comes first.
+            let good = e.valid_up_to();
+            let text = std::str::from_utf8(&bytes[..good]).unwrap_or_default();
+            match Decoder::new(text, limits, sink).document() {
+                Err(e) if e.offset().is_some_and(|offset| offset < good as u64) => Err(e),
+                _ => Err(malformed(good, "text is not UTF-8")),
+            }
+        }
+    }
+}
+
+struct Decoder<'a, 's, S> {
+    text: &'a str,
+    at: usize,
+    sink: &'s mut S,
+    counts: Counts,
+    levels: u32,
+    nodes: u64,
+}
+
+impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
+    fn new(text: &'a str, limits: &Limits, sink: &'s mut S) -> Decoder<'a, 's, S> {
+        let levels = levels(limits);
+        // Escapes take up to three containers for one value.
+        let counts =
+            count(text.as_bytes(), levels as usize, limits.nodes.saturating_mul(3).saturating_add(8));
+        Decoder { text, at: 0, sink, counts, levels, nodes: limits.nodes }
+    }
+
+    fn document(mut self) -> Result<()> {
+        self.white_space();
+        self.value()?;
+        self.white_space();
+        if self.at < self.text.len() {
+            return Err(malformed(self.at, "more follows the value; a message holds one value"));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn peek(&self) -> Result<u8> {
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) => Ok(*byte),
+            None => Err(self.ended()),
+        }
+    }
+
+    #[cold]
+    fn ended(&self) -> Error {
+        malformed(self.text.len(), "the bytes end before the value does")
+    }
+
+    #[inline]
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self) -> Result<()> {
+        let at = self.at;
+        match self.peek()? {
+            b'"' => {
+                let (text, end) = string::read(self.text, at)?;
+                self.at = end;
+                self.sink.text(&text)
+            }
+            b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
+            b'{' => self.object(),
+            b'[' => self.array(),
+            b't' => self.word("true").and_then(|()| self.sink.bool(true)),
+            b'f' => self.word("false").and_then(|()| self.sink.bool(false)),
+            b'n' => self.word("null").and_then(|()| self.sink.null()),
+            _ => Err(malformed(at, "no value begins like this")),
+        }
+        .map_err(|e| e.at(at))
+    }
+
+    fn word(&mut self, word: &str) -> Result<()> {
+        for expected in word.bytes() {
+            if self.peek()? != expected {
+                return Err(malformed(self.at, format!("{word} is due")));
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Enters an array or object: its count, and one level less for what is inside.
+    fn enter(&mut self) -> Result<usize> {
+        let at = self.at;
+        self.at += 1;
+        self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
+        self.counts.take().ok_or_else(|| {
+            let text = format!("over the node limit: {} values allowed", self.nodes);
+            Error::new(ErrorKind::TooLarge, text).at(at)
+        })
+    }
+
+    /// Takes what stands behind an item: whether another one follows, or the end.
+    #[inline]
+    fn another(&mut self, end: u8) -> Result<bool> {
+        self.white_space();
+        let byte = self.peek()?;
+        if byte != b',' && byte != end {
+            return Err(malformed(self.at, format!("a comma or {:?} is due", char::from(end))));
+        }
+        self.at += 1;
+        Ok(byte == b',')
+    }
+
+    fn array(&mut self) -> Result<()> {
+        let count = self.enter()?;
+        self.sink.begin_array(count)?;
+        self.white_space();
+        if self.peek()? == b']' {
+            self.at += 1;
+        } else {
+            let mut index = 0;
+            loop {
+                self.white_space();
+                self.value().map_err(|e| e.under_index(index))?;
+                index += 1;
+                if !self.another(b']')? {
+                    break;
+                }
+            }
+        }
+        self.levels += 1;
+        self.sink.end_array()
+    }
+
+    fn object(&mut self) -> Result<()> {
+        let count = self.enter()?;
+        self.sink.begin_map(count)?;
+        self.white_space();
+        if self.peek()? == b'}' {
+            self.at += 1;
+        } else {
+            loop {
+                self.white_space();
+                let key = self.key()?;
+                self.white_space();
+                if self.peek()? != b':' {
+                    return Err(malformed(self.at, "a colon is due"));
+                }
+                self.at += 1;
+                self.white_space();
+                self.value().map_err(|e| e.under_key(&key))?;
+                if !self.another(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.levels += 1;
+        self.sink.end_map()
+    }
+
+    #[inline]
+    fn key(&mut self) -> Result<Cow<'a, str>> {
+        let at = self.at;
+        if self.peek()? != b'"' {
+            return Err(malformed(at, "a key in quotes is due"));
+        }
+        let (key, end) = string::read(self.text, at)?;
+        self.at = end;
+        match self.sink.key(&key) {
+            Ok(()) => Ok(key),
+            Err(e) => Err(e.at(at).under_key(&key)),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Values to JSON text.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::string;
+use crate::codec::escape::Plain;
+use crate::codec::output::Output;
+use crate::error::Result;
+
+/// Appends one value, without any white space.
+pub(crate) struct Encoder<'a> {
+    out: Output<'a>,
+}
+
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
+        Encoder { out }
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        self.out.finish()
+    }
+
+    /// Separates the next item from the one before: what was written last tells whether there is one.
+    #[inline]
+    fn separate(&mut self) {
+        if self.out.written() > 0 && !matches!(self.out.bytes.last(), Some(b'[' | b'{' | b':')) {
+            self.out.push(b',');
+        }
+    }
+}
+
+impl Plain for Encoder<'_> {
+    fn null(&mut self) -> Result<()> {
+        self.separate();
+        self.out.put(b"null");
+        Ok(())
+    }
+
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.separate();
+        self.out.put(if value { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    #[inline]
+    fn int(&mut self, value: i64) -> Result<()> {
+        self.separate();
+        self.out.put(itoa::Buffer::new().format(value).as_bytes());
+        Ok(())
+    }
+
+    fn uint(&mut self, value: u64) -> Result<bool> {
+        self.separate();
+        self.out.put(itoa::Buffer::new().format(value).as_bytes());
+        Ok(true)
+    }
+
+    #[inline]
+    fn float(&mut self, value: f64) -> Result<bool> {
+        if !value.is_finite() {
+            return Ok(false);
+        }
+        self.separate();
+        self.out.put(ryu::Buffer::new().format_finite(value).as_bytes());
+        Ok(true)
+    }
+
+    #[inline]
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.separate();
+        string::write(&mut self.out, value)
+    }
+
+    fn elements(&mut self, value: &[u8]) -> Result<()> {
+        self.separate();
+        let length = value.len().div_ceil(3) * 4;
+        self.out.room(length + 2)?;
+        self.out.push(b'"');
+        let from = self.out.bytes.len();
+        self.out.bytes.resize(from + length, 0);
+        let written = STANDARD.encode_slice(value, &mut self.out.bytes[from..]);
+        debug_assert_eq!(written, Ok(length));
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn begin_array(&mut self, _: usize) -> Result<()> {
+        self.separate();
+        self.out.push(b'[');
+        Ok(())
+    }
+
+    fn end_array(&mut self) -> Result<()> {
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn begin_map(&mut self, _: usize) -> Result<()> {
+        self.separate();
+        self.out.push(b'{');
+        Ok(())
+    }
+
+    #[inline]
+    fn key(&mut self, key: &str) -> Result<()> {
+        self.separate();
+        string::write(&mut self.out, key)?;
+        self.out.push(b':');
+        Ok(())
+    }
+
+    fn end_map(&mut self) -> Result<()> {
+        self.out.push(b'}');
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! JSON's strings, both ways.
+
+use std::borrow::Cow;
+
+use crate::codec::input::malformed;
+use crate::codec::output::Output;
+use crate::error::Result;
+
+/// What stands for a byte after the backslash; 0 for itself, `u` for four hex digits.
+const fn escape(byte: u8) -> u8 {
+    match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x09 => b't',
+        0x0a => b'n',
+        0x0c => b'f',
+        0x0d => b'r',
+        0..0x20 => b'u',
+        _ => 0,
+    }
+}
+
+/// Writes the text in quotes.
+#[inline]
+pub(super) fn write(out: &mut Output<'_>, text: &str) -> Result<()> {
+    out.room(text.len() + 2)?;
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let plain = plain_run(&bytes[from..]);
+        out.put(&bytes[from..from + plain]);
+        from += plain;
+        let Some(byte) = bytes.get(from) else { break };
+        match escape(*byte) {
+            b'u' => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.put(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            short => out.put(&[b'\\', short]),
+        }
+        from += 1;
+    }
+    out.push(b'"');
+    // Escapes make the text up to six times as long.
+    out.room(0)
+}
+
+/// How many bytes from the start are neither a quote, a backslash nor a control character.
+#[inline]
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let mut at = 0;
+    // Eight bytes at once: each lane's high bit is set where the byte is to be looked at (or where a lane below is).
+    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        if found & HIGH != 0 {
+            // The lowest lane found is exact: borrows only go upwards.
+            return at + (found & HIGH).trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|b| escape(**b) == 0).count()
+}
+
+/// Reads the string whose opening quote stands at `at`; gives the text and the offset behind the closing quote.
+#[inline]
+pub(super) fn read(text: &str, at: usize) -> Result<(Cow<'_, str>, usize)> {
+    let from = at + 1;
+    let bytes = text.as_bytes();
+    let end = from + plain_run(&bytes[from..]);
+    if bytes.get(end) == Some(&b'"') {
+        return Ok((Cow::Borrowed(&text[from..end]), end + 1));
+    }
+    read_escaped(text, from, end)
+}
+
+fn read_escaped(text: &str, from: usize, plain: usize) -> Result<(Cow<'_, str>, usize)> {
+    let bytes = text.as_bytes();
+    let mut whole = String::new();
+    let (mut from, mut at) = (from, plain);
+    loop {
+        whole.push_str(&text[from..at]);
+        match bytes.get(at) {
+            Some(b'"') => return Ok((Cow::Owned(whole), at + 1)),
+            Some(b'\\') => at = read_escape(text, at, &mut whole)?,
+            Some(_) => return Err(malformed(at, "a control character in a string is written as an escape")),
+            None => return Err(malformed(bytes.len(), "the bytes end before the value does")),
+        }
+        from = at;
+        at += plain_run(&bytes[at..]);
+    }
+}
+
+/// Reads the escape whose backslash stands at `at`; gives the offset behind it.
+fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
+    let bytes = text.as_bytes();
+    let ended = || malformed(bytes.len(), "the bytes end before the value does");
+    let c = match bytes.get(at + 1).ok_or_else(ended)? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let first = hex(bytes, at + 2)?;
+            let (code, end) = match first {
+                0xd800..0xdc00 => {
+                    if bytes.get(at + 6..at + 8) != Some(b"\\u") {
+                        return Err(malformed(at, "the first half of a surrogate pair stands alone"));
+                    }
+                    let second = hex(bytes, at + 8)?;
+                    if !(0xdc00..0xe000).contains(&second) {
+                        return Err(malformed(at, "the first half of a surrogate pair stands alone"));
+                    }
+                    (0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00), at + 12)
+                }
+                0xdc00..0xe000 => {
+                    return Err(malformed(at, "the second half of a surrogate pair stands alone"));
+                }
+                code => (code, at + 6),
+            };
+            whole.extend(char::from_u32(code));
+            return Ok(end);
+        }
+        _ => return Err(malformed(at + 1, "no escape in a string is written like this")),
+    };
+    whole.push(c);
+    Ok(at + 2)
+}
+
+fn hex(bytes: &[u8], at: usize) -> Result<u32> {
+    let mut code = 0;
+    for i in at..at + 4 {
+        let byte =
+            bytes.get(i).ok_or_else(|| malformed(bytes.len(), "the bytes end before the value does"))?;
+        let digit = char::from(*byte).to_digit(16);
+        code = code << 4 | digit.ok_or_else(|| malformed(i, "\\u is followed by four hex digits"))?;
+    }
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_run_ends_at_the_first_byte_to_be_looked_at() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                for filler in [b'a', 0x21, 0x23, 0x5b, 0x5d, 0x80, 0xff] {
+                    let mut bytes = [filler; 24];
+                    bytes[place] = byte;
+                    let expected = if escape(byte) == 0 { 24 } else { place };
+                    assert_eq!(plain_run(&bytes), expected, "{byte:#x} at {place}");
+                }
+            }
+        }
+    }
+}

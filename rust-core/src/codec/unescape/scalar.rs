@@ -1,0 +1,91 @@
+//! Escapes that hold one scalar: their text back to the value.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::malformed;
+use crate::codec::escape::{PLAIN_NAN, name};
+use crate::error::{Error, Result};
+use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
+
+/// The escapes that hold one scalar.
+pub(super) const NAMES: [&str; 6] =
+    [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
+
+/// A scalar that came where an escape's content is due.
+pub(super) enum Found<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    Int(i64),
+    Uint(u64),
+    /// Anything else, by its name.
+    Other(&'static str),
+}
+
+impl Found<'_> {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Found::Text(_) => "text",
+            Found::Bytes(_) => "bytes",
+            Found::Int(_) | Found::Uint(_) => "integer",
+            Found::Other(name) => name,
+        }
+    }
+}
+
+/// Sends the value of the escape with this name and content.
+pub(super) fn send<S: Sink>(name: &'static str, found: Found<'_>, sink: &mut S) -> Result<()> {
+    let text = match found {
+        Found::Text(text) => text,
+        Found::Bytes(bytes) if name == name::BYTES => return sink.bytes(bytes),
+        found => return Err(malformed(format!("{name} holds text, here is {}", found.name()))),
+    };
+    match name {
+        name::BYTES => sink.bytes(&base64(text)?),
+        name::INT => BigInt::parse(text)?.walk(sink),
+        name::FLOAT => sink.float(float(text)?),
+        name::TIME => sink.timestamp(text.parse::<Timestamp>()?),
+        name::UUID => sink.uuid(uuid(text)?),
+        _ => sink.decimal(&text.parse::<Decimal>()?),
+    }
+}
+
+/// The bytes that this text writes in base64: the standard alphabet, padded.
+pub(super) fn base64(text: &str) -> Result<Vec<u8>> {
+    STANDARD.decode(text).map_err(|e| malformed(format!("text is not base64: {e}")))
+}
+
+fn float(text: &str) -> Result<f64> {
+    let bits = match text {
+        "nan" => PLAIN_NAN,
+        "inf" => f64::INFINITY.to_bits(),
+        "-inf" => f64::NEG_INFINITY.to_bits(),
+        _ => {
+            let digits =
+                text.strip_prefix("0x").filter(|d| d.len() == 16 && d.bytes().all(|c| c.is_ascii_hexdigit()));
+            digits.and_then(|d| u64::from_str_radix(d, 16).ok()).ok_or_else(|| not("$float", text))?
+        }
+    };
+    Ok(f64::from_bits(bits))
+}
+
+fn uuid(text: &str) -> Result<[u8; 16]> {
+    let bytes = text.as_bytes();
+    let dashes = [8, 13, 18, 23];
+    if bytes.len() != 36 || !dashes.iter().all(|i| bytes[*i] == b'-') {
+        return Err(not("$uuid", text));
+    }
+    let mut digits = (0..36).filter(|i| !dashes.contains(i)).map(|i| char::from(bytes[i]).to_digit(16));
+    let mut uuid = [0; 16];
+    for byte in &mut uuid {
+        let pair = digits.next().flatten().zip(digits.next().flatten());
+        let (high, low) = pair.ok_or_else(|| not("$uuid", text))?;
+        *byte = (high << 4 | low) as u8;
+    }
+    Ok(uuid)
+}
+
+#[cold]
+fn not(name: &str, text: &str) -> Error {
+    malformed(format!("{text:?} is not what {name} holds"))
+}
