@@ -1,1 +1,62 @@
-//! Edge of the language; see ARCHITECTURE.md.
+//! The PHP extension `linkspan`: the edge of the language, without policy; see ARCHITECTURE.md.
+#![allow(
+    missing_docs,
+    reason = "what PHP sees is described in stubs/linkspan.stub.php, which a test compares"
+)]
+
+mod codec;
+mod edge;
+mod exception;
+mod from_wire;
+mod ndarray;
+mod scalars;
+mod to_wire;
+mod zend;
+
+use ext_php_rs::flags::IniEntryPermission;
+use ext_php_rs::prelude::*;
+use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
+use ext_php_rs::{info_table_end, info_table_row, info_table_start};
+
+static INI: IniEntryDefs<2> = IniEntryDefs::new([
+    IniEntryDef::new(c"linkspan.timeout", c"10", IniEntryPermission::All),
+    IniEntryDef::end(),
+]);
+
+/// Registers what the macros cannot. Nothing is opened here: FPM's master runs this as root.
+pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
+    edge::keep_panics_quiet();
+    IniEntryDef::register(INI.as_slice(), module);
+    match exception::register() {
+        Ok(()) => 0,
+        Err(_) => -1,
+    }
+}
+
+/// The section of phpinfo().
+pub extern "C" fn info(module: *mut ModuleEntry) {
+    info_table_start!();
+    info_table_row!("Linkspan", "enabled");
+    info_table_row!("Version", env!("CARGO_PKG_VERSION"));
+    info_table_row!("Encodings", "json, cbor, bson, smile, raw");
+    info_table_end!();
+    zend::print_ini_entries(module);
+}
+
+/// What the engine asks for when it loads the extension.
+#[php_module]
+#[php(startup = "startup")]
+pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
+    codec::functions(module)
+        .name("linkspan")
+        .info_function(info)
+        .enumeration::<codec::Encoding>()
+        .enumeration::<codec::State>()
+        .enumeration::<codec::Command>()
+        .class::<scalars::Bytes>()
+        .class::<scalars::Timestamp>()
+        .class::<scalars::BigInt>()
+        .class::<scalars::Decimal>()
+        .class::<scalars::Uuid>()
+        .class::<ndarray::NdArray>()
+}

@@ -1,0 +1,139 @@
+//! The codecs alone: `Linkspan\encode`, `decode`, `transcode`, and the enums that name things.
+
+use ext_php_rs::convert::StubLiteral;
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::BailoutGuard;
+use linkspan::codec;
+
+use crate::edge::edge;
+use crate::from_wire;
+use crate::scalars::{AnyString, Text};
+use crate::to_wire::PhpValue;
+
+/// `Linkspan\Encoding`.
+#[php_enum]
+#[php(name = "Linkspan\\Encoding")]
+#[derive(Clone, Copy)]
+pub enum Encoding {
+    #[php(value = "raw")]
+    Raw,
+    #[php(value = "json")]
+    Json,
+    #[php(value = "cbor")]
+    Cbor,
+    #[php(value = "bson")]
+    Bson,
+    #[php(value = "smile")]
+    Smile,
+}
+
+impl From<Encoding> for linkspan::Encoding {
+    fn from(encoding: Encoding) -> linkspan::Encoding {
+        match encoding {
+            Encoding::Raw => linkspan::Encoding::Raw,
+            Encoding::Json => linkspan::Encoding::Json,
+            Encoding::Cbor => linkspan::Encoding::Cbor,
+            Encoding::Bson => linkspan::Encoding::Bson,
+            Encoding::Smile => linkspan::Encoding::Smile,
+        }
+    }
+}
+
+impl From<linkspan::Encoding> for Encoding {
+    fn from(encoding: linkspan::Encoding) -> Encoding {
+        match encoding {
+            linkspan::Encoding::Raw => Encoding::Raw,
+            linkspan::Encoding::Json => Encoding::Json,
+            linkspan::Encoding::Cbor => Encoding::Cbor,
+            linkspan::Encoding::Bson => Encoding::Bson,
+            linkspan::Encoding::Smile => Encoding::Smile,
+        }
+    }
+}
+
+impl StubLiteral for Encoding {
+    fn stub_literal(&self) -> String {
+        use ext_php_rs::enum_::RegisteredEnum;
+        format!("\\Linkspan\\Encoding::{}", self.to_name())
+    }
+}
+
+/// `Linkspan\State`: what a service is doing.
+#[php_enum]
+#[php(name = "Linkspan\\State")]
+pub enum State {
+    #[php(value = "STARTING")]
+    Starting,
+    #[php(value = "READY")]
+    Ready,
+    #[php(value = "RUNNING")]
+    Running,
+    #[php(value = "PAUSING")]
+    Pausing,
+    #[php(value = "PAUSED")]
+    Paused,
+    #[php(value = "CHECKPOINTING")]
+    Checkpointing,
+    #[php(value = "STOPPING")]
+    Stopping,
+    #[php(value = "STOPPED")]
+    Stopped,
+    #[php(value = "FAILED")]
+    Failed,
+}
+
+/// `Linkspan\Command`: what a controller tells a service.
+#[php_enum]
+#[php(name = "Linkspan\\Command")]
+pub enum Command {
+    #[php(value = "GET_DATA")]
+    GetData,
+    #[php(value = "PAUSE")]
+    Pause,
+    #[php(value = "RUN")]
+    Run,
+    #[php(value = "CHECKPOINT")]
+    Checkpoint,
+    #[php(value = "SHUTDOWN")]
+    Shutdown,
+}
+
+/// `Linkspan\encode`: a value as bytes.
+#[php_function]
+#[php(name = "Linkspan\\encode", defaults(encoding = Encoding::Cbor))]
+pub fn encode(value: &Zval, encoding: Encoding) -> PhpResult<Text> {
+    edge(|| {
+        let bytes = BailoutGuard::new(codec::encode(&PhpValue(value), encoding.into())?);
+        Ok(Text::of(bytes.as_slice()))
+    })
+}
+
+/// `Linkspan\decode`: bytes as a value.
+#[php_function]
+#[php(name = "Linkspan\\decode", defaults(encoding = Encoding::Cbor))]
+pub fn decode(bytes: AnyString<'_>, encoding: Encoding) -> PhpResult<Zval> {
+    edge(|| {
+        let value = BailoutGuard::new(codec::decode(bytes.0, encoding.into())?);
+        Ok(from_wire::zval(&value))
+    })
+}
+
+/// `Linkspan\transcode`: bytes of one encoding as bytes of another.
+#[php_function]
+#[php(name = "Linkspan\\transcode")]
+pub fn transcode(bytes: AnyString<'_>, from: Encoding, to: Encoding) -> PhpResult<Text> {
+    edge(|| {
+        let bytes = BailoutGuard::new(codec::transcode(bytes.0, from.into(), to.into())?);
+        Ok(Text::of(bytes.as_slice()))
+    })
+}
+
+/// The functions of this file.
+pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
+    module
+        .function(wrap_function!(encode))
+        .function(wrap_function!(decode))
+        .function(wrap_function!(transcode))
+}

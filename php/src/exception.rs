@@ -1,0 +1,193 @@
+//! `Linkspan\LinkspanException` and one subclass for each kind of the core's table.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ext_php_rs::args::ArgInfoTables;
+use ext_php_rs::builders::{ClassBuilder, ClassProperty, FunctionBuilder};
+use ext_php_rs::convert::IntoZval;
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags, PropertyFlags};
+use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::zend::{BailoutGuard, ClassEntry, ExecuteData, ExecutorGlobals, run_handler};
+use ext_php_rs::zend_fastcall;
+use linkspan::{Encoding, Error, ErrorKind, codec};
+
+use crate::{from_wire, zend};
+
+const BASE: &str = "Linkspan\\LinkspanException";
+
+static BASE_CLASS: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static KIND_CLASSES: [AtomicPtr<ClassEntry>; ErrorKind::ALL.len()] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; ErrorKind::ALL.len()];
+
+/// Argument tables that the engine keeps pointers into for as long as the process lives.
+struct Kept(#[expect(dead_code, reason = "held for the engine, never read back")] ArgInfoTables);
+// SAFETY: filled while the module starts, before there are other threads, and never read back.
+unsafe impl Send for Kept {}
+static ARGUMENT_TABLES: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+/// What an exception tells beside message and code: method, property behind it, type, whether it may be null.
+const GETTERS: [(&str, &str, DataType, bool); 10] = [
+    ("getKind", "kind", DataType::String, false),
+    ("isRetryable", "retryable", DataType::Bool, false),
+    ("getEndpoint", "endpoint", DataType::String, true),
+    ("getPath", "path", DataType::String, true),
+    ("getOffset", "offset", DataType::Long, true),
+    ("getMissed", "missed", DataType::Long, true),
+    ("getRemoteCode", "remoteCode", DataType::Long, true),
+    ("getRemoteType", "remoteType", DataType::String, true),
+    ("getRemoteText", "remoteText", DataType::String, true),
+    ("getData", "data", DataType::Mixed, true),
+];
+
+zend_fastcall! {
+    extern fn getter(ex: &mut ExecuteData, retval: &mut Zval) {
+        run_handler(AssertUnwindSafe(|| {
+            // SAFETY: the engine calls this with its own frame, whose function is one of GETTERS.
+            let name = unsafe { ex.func.as_ref().and_then(|f| f.common.function_name.as_ref()) };
+            let found = GETTERS.iter().find(|g| name.is_some_and(|n| n.as_bytes() == g.0.as_bytes()));
+            let (Some((_, property, ..)), Some(object)) = (found, ex.get_self()) else { return };
+            let mut room = Zval::new();
+            // SAFETY: the object is live, the class is its own, and `room` outlives the answer, which is copied.
+            unsafe {
+                let read = ext_php_rs::ffi::zend_read_property(
+                    BASE_CLASS.load(Ordering::Acquire),
+                    object,
+                    property.as_ptr().cast(),
+                    property.len(),
+                    true,
+                    &raw mut room,
+                );
+                if let Some(value) = read.as_ref() {
+                    *retval = value.shallow_clone();
+                }
+            }
+        }));
+    }
+}
+
+fn base_class() -> &'static ClassEntry {
+    // SAFETY: `register` ran when the module started, and class entries live until it ends.
+    unsafe { &*BASE_CLASS.load(Ordering::Acquire) }
+}
+
+fn keep(tables: ArgInfoTables) {
+    ARGUMENT_TABLES.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Kept(tables));
+}
+
+fn long(number: u16) -> Zval {
+    let mut zval = Zval::new();
+    zval.set_long(number);
+    zval
+}
+
+fn property(name: &str, default: Option<Zval>) -> ClassProperty {
+    ClassProperty {
+        name: name.to_owned(),
+        flags: PropertyFlags::Protected,
+        default: default
+            .map(|zval| -> Box<dyn FnOnce() -> ext_php_rs::error::Result<Zval>> { Box::new(|| Ok(zval)) }),
+        docs: &[],
+        ty: None,
+        nullable: true,
+        readonly: false,
+        default_stub: None,
+    }
+}
+
+/// Registers the classes while the module starts. The names and codes come from the core's table alone.
+pub fn register() -> ext_php_rs::error::Result<()> {
+    let mut base = ClassBuilder::new(BASE)
+        .extends((zend::runtime_exception, "\\RuntimeException"))
+        .registration(|class, tables| {
+            BASE_CLASS.store(class, Ordering::Release);
+            keep(tables);
+        });
+    for (method, name, kind, nullable) in GETTERS {
+        let function = FunctionBuilder::new(method, getter).returns(kind, false, nullable);
+        base = base.method(function, MethodFlags::Public | MethodFlags::Final);
+        base = base.property(property(name, (name == "retryable").then(|| Zval::from(false))));
+    }
+    base.register()?;
+    for kind in ErrorKind::ALL {
+        let mut name = Zval::new();
+        name.set_interned_string(kind.name(), true)?;
+        ClassBuilder::new(format!("Linkspan\\{}Exception", kind.name()))
+            .extends((base_class, "\\Linkspan\\LinkspanException"))
+            .flags(ClassFlags::Final)
+            .property(property("code", Some(long(kind.code()))))
+            .property(property("kind", Some(name)))
+            .property(property("retryable", Some(Zval::from(kind.retryable()))))
+            .registration(|class, tables| {
+                let name = class.name().unwrap_or_default();
+                let place = ErrorKind::ALL.iter().position(|k| {
+                    name.strip_prefix("Linkspan\\").and_then(|n| n.strip_suffix("Exception"))
+                        == Some(k.name())
+                });
+                if let Some(place) = place {
+                    KIND_CLASSES[place].store(class, Ordering::Release);
+                }
+                keep(tables);
+            })
+            .register()?;
+    }
+    Ok(())
+}
+
+fn class_of(kind: ErrorKind) -> &'static ClassEntry {
+    let class =
+        ErrorKind::ALL.iter().position(|k| *k == kind).map(|i| KIND_CLASSES[i].load(Ordering::Acquire));
+    // SAFETY: `register` ran when the module started, and class entries live until it ends.
+    class.and_then(|class| unsafe { class.as_ref() }).unwrap_or_else(|| base_class())
+}
+
+/// The exception of this error, ready to be thrown. Where one is pending already (an `on_wait` that threw), that one
+/// stays.
+pub fn from_error(error: Error) -> PhpException {
+    let class = class_of(error.kind());
+    if ExecutorGlobals::has_exception() {
+        return PhpException::new(String::new(), 0, class);
+    }
+    // PHP allocates from here on, so the error must not be lost to a fatal error in there.
+    let error = BailoutGuard::new(error);
+    let mut object = ZendObject::new(class);
+    let mut set = |name: &str, value: ext_php_rs::error::Result<Zval>| {
+        if let Ok(value) = value {
+            zend::set_property(base_class(), &mut object, name, value);
+        }
+    };
+    let text = BailoutGuard::new(error.to_string());
+    set("message", text.as_str().into_zval(false));
+    if let Some(endpoint) = error.endpoint() {
+        set("endpoint", endpoint.into_zval(false));
+    }
+    if let Some(path) = error.path() {
+        set("path", path.into_zval(false));
+    }
+    if let Some(offset) = error.offset() {
+        set("offset", (offset as i64).into_zval(false));
+    }
+    if let Some(missed) = error.missed() {
+        set("missed", (missed as i64).into_zval(false));
+    }
+    if let Some(failure) = error.remote_failure() {
+        set("remoteCode", failure.code.into_zval(false));
+        set("remoteType", failure.kind.as_str().into_zval(false));
+        set("remoteText", failure.text.as_str().into_zval(false));
+        if let Some(value) = (!failure.data.is_empty()).then(|| codec::decode(&failure.data, Encoding::Cbor))
+        {
+            // Bytes that are no value are the other side's fault and must not hide its error: they are left out.
+            if let Ok(value) = value.map(BailoutGuard::new) {
+                set("data", Ok(from_wire::zval(&value)));
+            }
+        }
+    }
+    let zval = object.into_zval(false);
+    let exception = PhpException::new(String::new(), 0, class);
+    match zval {
+        Ok(zval) => exception.with_object(zval),
+        Err(_) => exception,
+    }
+}

@@ -1,0 +1,317 @@
+//! The value classes beside arrays: `Bytes`, `Timestamp`, `BigInt`, `Decimal`, `Uuid`.
+
+use base64::Engine;
+use ext_php_rs::convert::{FromZval, IntoZval};
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::flags::DataType;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendObject, ZendStr, Zval};
+use ext_php_rs::zend::ce;
+use linkspan::{Error, ErrorKind, Value};
+
+use crate::edge::{call_php, edge};
+use crate::to_wire::timestamp_of;
+use crate::zend::{self, Made, made};
+
+/// A string that PHP owns already; any bytes.
+pub struct Text(pub ext_php_rs::boxed::ZBox<ZendStr>);
+
+impl Text {
+    /// A copy of these bytes. PHP allocates: what they belong to sits in a PHP object or on the stack.
+    pub fn of(bytes: impl AsRef<[u8]>) -> Text {
+        Text(ZendStr::new(bytes, false))
+    }
+
+    /// The text of a number or an instant, at most 64 bytes of it, written without memory of Rust's.
+    fn short(value: impl std::fmt::Display) -> Text {
+        use std::io::Write;
+        let mut room = [0u8; 64];
+        let mut rest = &mut room[..];
+        // Longer than the room only if a caller errs, and then it is cut, never out of bounds.
+        let _ = write!(rest, "{value}");
+        let left = rest.len();
+        Text::of(&room[..64 - left])
+    }
+}
+
+impl IntoZval for Text {
+    const TYPE: DataType = DataType::String;
+    const NULLABLE: bool = false;
+
+    fn set_zval(self, zval: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
+        zval.set_zend_string(self.0);
+        Ok(())
+    }
+}
+
+/// A string argument; any bytes.
+pub struct AnyString<'a>(pub &'a [u8]);
+
+impl<'a> FromZval<'a> for AnyString<'a> {
+    const TYPE: DataType = DataType::String;
+
+    fn from_zval(zval: &'a Zval) -> Option<Self> {
+        zval.zend_str().map(|s| AnyString(s.as_bytes()))
+    }
+}
+
+/// An argument that is a `\DateTimeInterface`.
+pub struct DateTime<'a>(&'a ZendObject);
+
+impl<'a> FromZval<'a> for DateTime<'a> {
+    const TYPE: DataType = DataType::object("DateTimeInterface");
+
+    fn from_zval(zval: &'a Zval) -> Option<Self> {
+        zval.object().filter(|o| o.instance_of(zend::date_time_interface())).map(DateTime)
+    }
+}
+
+/// A `\DateTimeImmutable` to give back.
+pub struct DateTimeImmutable(Zval);
+
+impl IntoZval for DateTimeImmutable {
+    const TYPE: DataType = DataType::object("DateTimeImmutable");
+    const NULLABLE: bool = false;
+
+    fn set_zval(self, zval: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
+        *zval = self.0;
+        Ok(())
+    }
+}
+
+/// `Linkspan\Bytes`: bytes that are not text.
+#[php_class]
+#[php(name = "Linkspan\\Bytes", flags = zend::FINAL)]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
+#[derive(Clone)]
+pub struct Bytes(bytes::Bytes);
+
+impl Bytes {
+    /// Holds these bytes.
+    pub fn new(bytes: bytes::Bytes) -> Bytes {
+        Bytes(bytes)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[php_impl]
+impl Bytes {
+    pub fn __construct(data: AnyString<'_>) -> Self {
+        Bytes(bytes::Bytes::copy_from_slice(data.0))
+    }
+    #[php(getter)]
+    pub fn get_data(&self) -> Text {
+        Text::of(&self.0)
+    }
+    pub fn count(&self) -> i64 {
+        self.0.len() as i64
+    }
+    pub fn __to_string(&self) -> Text {
+        Text::of(&self.0)
+    }
+    pub fn json_serialize(&self) -> Zval {
+        let text =
+            ext_php_rs::zend::BailoutGuard::new(base64::engine::general_purpose::STANDARD.encode(&self.0));
+        let mut zval = Zval::new();
+        zval.set_zend_string(ZendStr::new(text.as_bytes(), false));
+        zval
+    }
+}
+
+/// `Linkspan\Timestamp`: an instant to the nanosecond.
+#[php_class]
+#[php(name = "Linkspan\\Timestamp", flags = zend::FINAL)]
+#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
+#[derive(Clone)]
+pub struct Timestamp(pub linkspan::Timestamp);
+
+#[php_impl]
+impl Timestamp {
+    pub fn __construct(nanoseconds: i64) -> Self {
+        Timestamp(linkspan::Timestamp(nanoseconds))
+    }
+    pub fn now() -> Made<Timestamp> {
+        made(|| Timestamp(linkspan::Timestamp::now()))
+    }
+    pub fn parse(text: &str) -> PhpResult<Made<Timestamp>> {
+        edge(|| text.parse().map(|at| made(|| Timestamp(at))))
+    }
+    pub fn from_date_time(time: DateTime<'_>) -> PhpResult<Made<Timestamp>> {
+        edge(|| timestamp_of(time.0).map(|at| made(|| Timestamp(at))))
+    }
+    #[php(getter)]
+    pub fn get_nanoseconds(&self) -> i64 {
+        self.0.nanoseconds()
+    }
+    #[php(getter)]
+    pub fn get_seconds(&self) -> f64 {
+        self.0.nanoseconds() as f64 / 1e9
+    }
+    pub fn to_date_time(&self) -> PhpResult<DateTimeImmutable> {
+        edge(|| {
+            let (seconds, nanoseconds) = self.0.parts();
+            call_php(|| {
+                let text = Text::short(format_args!("{seconds}.{:06}", nanoseconds / 1000));
+                let arguments: [Zval; 2] =
+                    [Text::of("U.u"), text].map(|t| t.into_zval(false).unwrap_or_default());
+                let mut answer = Zval::new();
+                if let Some(class) = ext_php_rs::zend::ClassEntry::try_find("DateTimeImmutable") {
+                    // SAFETY: the function comes from the class's own table and is static.
+                    unsafe {
+                        let function = ext_php_rs::ffi::zend_hash_str_find_ptr_lc(
+                            &raw const class.function_table,
+                            c"createfromformat".as_ptr(),
+                            16,
+                        );
+                        ext_php_rs::ffi::zend_call_known_function(
+                            function.cast(),
+                            std::ptr::null_mut(),
+                            std::ptr::from_ref(class).cast_mut(),
+                            &raw mut answer,
+                            2,
+                            arguments.as_ptr().cast_mut(),
+                            std::ptr::null_mut(),
+                        );
+                    }
+                }
+                DateTimeImmutable(answer)
+            })
+        })
+    }
+    pub fn __to_string(&self) -> Text {
+        Text::short(self.0)
+    }
+    pub fn json_serialize(&self) -> Zval {
+        Text::short(self.0).into_zval(false).unwrap_or_default()
+    }
+}
+
+/// `Linkspan\BigInt`: an integer that PHP's own cannot hold.
+#[php_class]
+#[php(name = "Linkspan\\BigInt", flags = zend::FINAL)]
+#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
+#[derive(Clone)]
+pub struct BigInt(pub Value);
+
+impl BigInt {
+    fn text(&self) -> Text {
+        match &self.0 {
+            Value::Int(v) => Text::short(v),
+            Value::Uint(v) => Text::short(v),
+            Value::BigInt(v) => Text::of(ext_php_rs::zend::BailoutGuard::new(v.to_string()).as_bytes()),
+            _ => Text::of(""),
+        }
+    }
+}
+
+#[php_impl]
+impl BigInt {
+    pub fn __construct(text: &str) -> PhpResult<Self> {
+        edge(|| linkspan::BigInt::parse(text).map(BigInt))
+    }
+    #[php(getter)]
+    pub fn get_text(&self) -> Text {
+        self.text()
+    }
+    pub fn __to_string(&self) -> Text {
+        self.text()
+    }
+    pub fn json_serialize(&self) -> Zval {
+        self.text().into_zval(false).unwrap_or_default()
+    }
+}
+
+/// `Linkspan\Decimal`: an exact decimal number; 1.10 stays 1.10.
+#[php_class]
+#[php(name = "Linkspan\\Decimal", flags = zend::FINAL)]
+#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
+#[derive(Clone)]
+pub struct Decimal(pub linkspan::Decimal);
+
+#[php_impl]
+impl Decimal {
+    pub fn __construct(text: &str) -> PhpResult<Self> {
+        edge(|| text.parse().map(Decimal))
+    }
+    #[php(getter)]
+    pub fn get_text(&self) -> Text {
+        Text::of(self.0.as_str())
+    }
+    pub fn __to_string(&self) -> Text {
+        Text::of(self.0.as_str())
+    }
+    pub fn json_serialize(&self) -> Zval {
+        Text::of(self.0.as_str()).into_zval(false).unwrap_or_default()
+    }
+}
+
+/// `Linkspan\Uuid`.
+#[php_class]
+#[php(name = "Linkspan\\Uuid", flags = zend::FINAL)]
+#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
+#[derive(Clone)]
+pub struct Uuid(pub [u8; 16]);
+
+impl Uuid {
+    fn text(&self) -> Text {
+        let hex = |at: usize| u128::from_be_bytes(self.0) >> (128 - at) & 0xffff_ffff_ffff;
+        Text::short(format_args!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            hex(32) & 0xffff_ffff,
+            hex(48) & 0xffff,
+            hex(64) & 0xffff,
+            hex(80) & 0xffff,
+            hex(128)
+        ))
+    }
+
+    fn read(text: &str) -> Option<Uuid> {
+        let hyphens = [8, 13, 18, 23];
+        let shaped = text.len() == 36
+            && text
+                .bytes()
+                .enumerate()
+                .all(|(i, c)| if hyphens.contains(&i) { c == b'-' } else { c.is_ascii_hexdigit() });
+        let number = shaped.then(|| u128::from_str_radix(&text.replace('-', ""), 16).ok()).flatten()?;
+        Some(Uuid(number.to_be_bytes()))
+    }
+}
+
+#[php_impl]
+impl Uuid {
+    pub fn __construct(text: &str) -> PhpResult<Self> {
+        edge(|| {
+            Uuid::read(text).ok_or_else(|| {
+                let example = "01234567-89ab-cdef-0123-456789abcdef";
+                Error::new(ErrorKind::Malformed, format!("{text:?} is not a UUID such as {example}"))
+            })
+        })
+    }
+    pub fn from_bytes(bytes: AnyString<'_>) -> PhpResult<Made<Uuid>> {
+        edge(|| match <[u8; 16]>::try_from(bytes.0) {
+            Ok(bytes) => Ok(made(|| Uuid(bytes))),
+            Err(_) => Err(Error::new(
+                ErrorKind::Malformed,
+                format!("a UUID has 16 bytes, here are {}", bytes.0.len()),
+            )),
+        })
+    }
+    #[php(getter)]
+    pub fn get_text(&self) -> Text {
+        self.text()
+    }
+    pub fn to_bytes(&self) -> Text {
+        Text::of(self.0)
+    }
+    pub fn __to_string(&self) -> Text {
+        self.text()
+    }
+    pub fn json_serialize(&self) -> Zval {
+        self.text().into_zval(false).unwrap_or_default()
+    }
+}
