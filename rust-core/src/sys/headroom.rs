@@ -9,7 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) fn check(bytes: u64) -> Result<()> {
     let file_limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     if let Some(limit) = file_limit.filter(|limit| *limit < bytes) {
-        let text = format!("a memory file of {bytes} bytes is over the process's limit on files, {limit} (ulimit -f)");
+        let text = format!(
+            "a memory file of {bytes} bytes is over the process's limit on files, {limit} (ulimit -f)"
+        );
         return Err(Error::new(ErrorKind::OutOfMemory, text));
     }
     let Some(left) = left_in_group() else { return Ok(()) };

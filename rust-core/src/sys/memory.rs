@@ -43,8 +43,9 @@ impl Mapping {
             )
         }
         .doing("mapping a memory file")?;
-        let start = NonNull::new(start.cast())
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero"))?;
+        let start = NonNull::new(start.cast()).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero")
+        })?;
         let mapping = Mapping { start, length };
         // SAFETY: the range was mapped just now and nobody else knows it.
         unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
@@ -118,7 +119,8 @@ impl MemoryFile {
             .doing("making a memory file")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).map_err(|errno| {
-            let text = format!("no memory for a memory file of {bytes} bytes: {errno}; choose a smaller buffer");
+            let text =
+                format!("no memory for a memory file of {bytes} bytes: {errno}; choose a smaller buffer");
             Error::new(ErrorKind::OutOfMemory, text)
         })?;
         let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE)?;
@@ -263,7 +265,8 @@ mod tests {
     #[test]
     fn a_foreign_descriptor_is_refused_for_what_it_is() {
         let refused = |fd: BorrowedFd<'_>| PeerMemory::open(fd, 4096, 8192).unwrap_err();
-        let unsealed = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        let unsealed =
+            rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         rustix::fs::ftruncate(&unsealed, 4096).unwrap();
         assert_eq!(refused(unsealed.as_fd()).kind(), ErrorKind::Malformed);
         rustix::fs::fcntl_add_seals(&unsealed, SEALS).unwrap();

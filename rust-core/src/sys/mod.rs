@@ -9,15 +9,17 @@
 //! | sleeping until one of many things happens | `poll` |
 //! | noticing that a name appears | `inotify` |
 //! | what a forked child may not touch | `fork` |
-//! | wake-ups and memory files | `eventfd`, `memory` |
+//! | wake-ups, memory files, and how much memory is left | `eventfd`, `memory`, `headroom` |
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
 
 pub(crate) mod directory;
 pub(crate) mod eventfd;
 pub(crate) mod fork;
+pub(crate) mod headroom;
 pub(crate) mod inotify;
 pub(crate) mod lock;
+pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod socket;

@@ -1,0 +1,402 @@
+//! The two halves of a connected pair of rings: sending, receiving, sleeping, and noticing that the peer is gone.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::memory::{Memory, OwnMemory};
+use super::park::{Bell, Park};
+use super::reader::{Reader, Step};
+use super::segment::{PeerSegment, Segment, at, state};
+use super::spin::Spin;
+use super::writer::Writer;
+use crate::deadline::Waiting;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{Incoming, Outgoing};
+use crate::sys::fork::{self, Guarded};
+use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::poll::wait_any;
+use crate::transport::Sent;
+
+/// What the two sides have exchanged, from which a link is made.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    /// This side's segment.
+    pub mine: Segment,
+    /// The peer's.
+    pub peer: PeerSegment,
+    /// The socket over which they came. Nothing is sent over it any more; its hang-up means that the peer is gone.
+    pub socket: Arc<Guarded>,
+    /// The peer's process, where the kernel gives one.
+    pub process: Option<Arc<OwnedFd>>,
+}
+
+/// Makes the two halves. Bodies above `limit` bytes are refused; `spin` bounds the time of looking before sleeping.
+pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> (ShmTx, ShmRx) {
+    let (mine, peer) = (ends.mine.memory.clone(), ends.peer.memory.clone());
+    let writer = Writer::new(mine.clone(), peer.clone(), ends.mine.ring);
+    let reader = Reader::new(mine, peer, ends.peer.ring, limit);
+    let shared = Arc::new(Shared {
+        ends,
+        end: OnceLock::new(),
+        heard: AtomicBool::new(false),
+        generation: fork::generation(),
+    });
+    let tx = ShmTx {
+        writer,
+        bell: Bell::default(),
+        park: Park::new(at::ROOM_PARK),
+        spin: Spin::new(spin),
+        doubts: 0,
+        shared: shared.clone(),
+    };
+    let rx = ShmRx {
+        reader,
+        bell: Bell::default(),
+        park: Park::new(at::DATA_PARK),
+        spin: Spin::new(spin),
+        vain: 0,
+        suspicious: false,
+        shared,
+    };
+    (tx, rx)
+}
+
+/// What both halves look at.
+#[derive(Debug)]
+struct Shared {
+    ends: Ends,
+    /// Why the link has ended, once it has.
+    end: OnceLock<Error>,
+    /// A frame has come since the sending half looked last: the peer lives, no need to ask the kernel.
+    heard: AtomicBool,
+    generation: u64,
+}
+
+impl Shared {
+    fn end(&self, error: Error) -> Error {
+        self.end.get_or_init(|| error).clone()
+    }
+
+    fn has_closed(&self) -> bool {
+        self.ends.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
+    }
+
+    /// Asks the kernel whether the peer is gone.
+    fn is_gone(&self) -> Result<bool> {
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.ends.socket.as_fd(), PollFlags::IN | PollFlags::RDHUP),
+            PollFd::from_borrowed_fd(self.process_or_socket(), PollFlags::IN),
+        ];
+        // Not a wait, so a signal can't interrupt it.
+        rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("asking whether the peer lives")?;
+        self.judge([fds[0].revents(), fds[1].revents()])
+    }
+
+    fn process_or_socket(&self) -> BorrowedFd<'_> {
+        self.ends.process.as_ref().map_or(self.ends.socket.as_fd(), |process| process.as_fd())
+    }
+
+    /// What the socket and the process are ready for says whether the peer is gone.
+    fn judge(&self, [socket, process]: [PollFlags; 2]) -> Result<bool> {
+        let hung_up = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        if socket.intersects(hung_up) || (self.ends.process.is_some() && process.contains(PollFlags::IN)) {
+            return Ok(true);
+        }
+        if socket.contains(PollFlags::IN) {
+            let text = "the peer sent bytes over the socket of a shared-memory link, which carries none";
+            return Err(self.end(Error::new(ErrorKind::Malformed, text)));
+        }
+        Ok(false)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // In a forked child the mapping is absent, and the link is the parent's.
+        if fork::generation() == self.generation {
+            self.ends.mine.memory.store(at::STATE, state::CLOSED, Ordering::Release);
+        }
+    }
+}
+
+#[cold]
+fn disconnected() -> Error {
+    Error::new(ErrorKind::Disconnected, "the other side closed the connection or its process ended")
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub(crate) struct ShmTx {
+    writer: Writer<Arc<MemoryFile>, Arc<PeerMemory>>,
+    bell: Bell,
+    park: Park,
+    spin: Spin,
+    /// Frames sent since the last sign of life.
+    doubts: u64,
+    shared: Arc<Shared>,
+}
+
+impl ShmTx {
+    /// See the contract.
+    #[inline]
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        self.check()?;
+        let sent = self.writer.try_write(frame).map_err(|e| self.shared.end(e))?;
+        if sent != Sent::Blocked {
+            self.wake_reader()?;
+        }
+        Ok(sent)
+    }
+
+    /// See the contract.
+    pub fn adopt(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        self.writer.adopt(frame)
+    }
+
+    /// See the contract; true when nothing of an adopted frame is left to bring away.
+    pub fn flush(&mut self) -> Result<bool> {
+        self.check()?;
+        let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
+        self.wake_reader()?;
+        Ok(flushed)
+    }
+
+    /// Sleeps until trying again may help.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.wait(waiting, |writer| writer.has_room(), |writer| writer.wanted())
+    }
+
+    /// Sleeps until the peer may have consumed everything: look at [`ShmTx::unacknowledged`] after it.
+    pub fn wait_acknowledged(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.wait(waiting, |writer| Ok(writer.unacknowledged()? == 0), |writer| writer.tail())
+    }
+
+    /// Frames sent, or adopted, that the peer has not consumed; known also after its death.
+    pub fn unacknowledged(&mut self) -> Result<u64> {
+        self.writer.unacknowledged().map_err(|e| self.shared.end(e))
+    }
+
+    fn wait(
+        &mut self,
+        waiting: &mut Waiting<'_>,
+        mut there: impl FnMut(&mut Writer<Arc<MemoryFile>, Arc<PeerMemory>>) -> Result<bool>,
+        wanted: impl Fn(&Writer<Arc<MemoryFile>, Arc<PeerMemory>>) -> u64,
+    ) -> Result<()> {
+        self.check()?;
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let found = self.spin.look(|| {
+            there(writer).unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        if let Some(error) = failed {
+            return Err(self.shared.end(error));
+        }
+        if found {
+            return Ok(());
+        }
+        let Ends { mine, .. } = &self.shared.ends;
+        mine.memory.store(at::ROOM_WANTED, wanted(&self.writer), Ordering::Relaxed);
+        self.park.lie_down(&mine.memory);
+        let slept = match there(&mut self.writer) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.sleep(waiting),
+            Err(error) => Err(self.shared.end(error)),
+        };
+        self.park.get_up(&self.shared.ends.mine.memory);
+        slept
+    }
+
+    fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Ends { mine, socket, .. } = &self.shared.ends;
+        let on = [
+            (mine.room.as_fd(), PollFlags::IN),
+            (socket.as_fd(), PollFlags::IN | PollFlags::RDHUP),
+            (self.shared.process_or_socket(), PollFlags::IN),
+        ];
+        let [room, socket, process] = wait_any(waiting, on)?;
+        if room.contains(PollFlags::IN) {
+            mine.room.drain();
+        }
+        if self.shared.judge([socket, process])? {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
+    }
+
+    /// Whether there is still somebody to send to. The kernel is asked the less often the longer nothing was heard
+    /// (after 1, 2, 4 … 64 frames and then every 64), because asking costs as much as several messages.
+    #[inline]
+    fn check(&mut self) -> Result<()> {
+        if let Some(error) = self.shared.end.get() {
+            return Err(error.clone());
+        }
+        if self.shared.has_closed() {
+            return Err(self.shared.end(disconnected()));
+        }
+        if self.shared.heard.load(Ordering::Relaxed) {
+            self.shared.heard.store(false, Ordering::Relaxed);
+            self.doubts = 0;
+            return Ok(());
+        }
+        self.doubts += 1;
+        if self.doubts.is_multiple_of(64) || self.doubts.is_power_of_two() {
+            return self.check_kernel();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn check_kernel(&self) -> Result<()> {
+        if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn wake_reader(&mut self) -> Result<()> {
+        let word = self.shared.ends.peer.memory.load_fenced(at::DATA_PARK);
+        if self.bell.is_due(word) { self.ring(word) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn ring(&mut self, word: u64) -> Result<()> {
+        self.bell.rung(word);
+        self.shared.ends.peer.data.ring();
+        // A sleeper may as well be a corpse. The call that rang is the dear one anyway.
+        self.check_kernel()
+    }
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub(crate) struct ShmRx {
+    reader: Reader<Arc<MemoryFile>, Arc<PeerMemory>>,
+    bell: Bell,
+    park: Park,
+    spin: Spin,
+    /// Looks in a row that found nothing.
+    vain: u32,
+    /// The peer may be gone: ask when there is nothing more to read.
+    suspicious: bool,
+    shared: Arc<Shared>,
+}
+
+impl ShmRx {
+    /// See the contract. `TooLarge` and `OutOfMemory` are about one frame, which was skipped; every other error is for
+    /// good.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        loop {
+            // Before looking: what the peer wrote until it went is still given.
+            let end = self.shared.end.get().cloned();
+            if let Some(error) = end.as_ref().filter(|e| e.kind() != ErrorKind::Disconnected) {
+                return Err(error.clone());
+            }
+            match self.reader.step() {
+                Ok(Step::Frame(frame)) => {
+                    self.vain = 0;
+                    if !self.shared.heard.load(Ordering::Relaxed) {
+                        self.shared.heard.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(Some(frame));
+                }
+                Ok(Step::Piece) => self.wake_writer()?,
+                Ok(Step::Empty) => match end {
+                    Some(error) => return Err(error),
+                    None if self.has_left()? => drop(self.shared.end(disconnected())),
+                    None => return Ok(None),
+                },
+                Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                    self.wake_writer()?;
+                    return Err(error);
+                }
+                Err(error) => return Err(self.shared.end(error)),
+            }
+        }
+    }
+
+    /// Whether the peer has gone, asked only after something that hints at it, or after many vain looks.
+    fn has_left(&mut self) -> Result<bool> {
+        if self.shared.has_closed() {
+            return Ok(true);
+        }
+        self.vain = self.vain.wrapping_add(1);
+        if !std::mem::take(&mut self.suspicious) && !self.vain.is_multiple_of(64) {
+            return Ok(false);
+        }
+        self.shared.is_gone()
+    }
+
+    /// Every frame given so far has been dealt with: the peer may forget it.
+    #[inline]
+    pub fn consumed(&mut self) -> Result<()> {
+        if self.reader.consume() { self.wake_writer() } else { Ok(()) }
+    }
+
+    #[inline]
+    fn wake_writer(&mut self) -> Result<()> {
+        let peer = &self.shared.ends.peer;
+        let word = peer.memory.load_fenced(at::ROOM_PARK);
+        if !self.bell.is_due(word)
+            || self.reader.head() < peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
+        {
+            return Ok(());
+        }
+        self.bell.rung(word);
+        peer.room.ring();
+        Ok(())
+    }
+
+    /// Looks for a few microseconds; true when something is there.
+    #[inline]
+    pub fn spin(&mut self) -> bool {
+        let reader = &self.reader;
+        self.spin.look(|| reader.is_ready())
+    }
+
+    /// About to sleep on [`ShmRx::descriptors`]; true when there is something to look at after all.
+    pub fn park(&mut self) -> Result<bool> {
+        let Ends { mine, .. } = &self.shared.ends;
+        // In this order: a ring for the value that is stored next must not be drained.
+        mine.data.drain();
+        self.park.lie_down(&mine.memory);
+        self.suspicious = true;
+        if self.reader.is_ready_fenced() || self.shared.end.get().is_some() || self.shared.has_closed() {
+            self.park.get_up(&mine.memory);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Awake again.
+    pub fn unpark(&mut self) {
+        self.park.get_up(&self.shared.ends.mine.memory);
+    }
+
+    /// For a descriptor that a foreign event loop watches: parks, and if there is something to look at, makes the
+    /// descriptors readable. To be called when `try_recv` has found nothing, and after a receive that did not park.
+    pub fn arm(&mut self) -> Result<()> {
+        if self.park()? {
+            self.shared.ends.mine.data.ring();
+        }
+        Ok(())
+    }
+
+    /// What wakes an epoll set (for reading) when `try_recv` should be called again: the bell for data, the socket,
+    /// the peer's process.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let Ends { mine, socket, process, .. } = &self.shared.ends;
+        let process = process.as_ref().map(|process| process.as_fd());
+        [mine.data.as_fd(), socket.as_fd()].into_iter().chain(process).collect()
+    }
+
+    /// Whether part of a large frame is here and the rest is to come.
+    pub fn is_inside_a_frame(&self) -> bool {
+        self.reader.is_inside_a_frame()
+    }
+}

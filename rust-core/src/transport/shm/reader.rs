@@ -1,0 +1,331 @@
+//! The reading end of a ring: records become frames, and nothing that a peer writes becomes more than an error.
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::memory::{Memory, OwnMemory};
+use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
+use super::segment::{PAGE, at};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming};
+
+/// The reading end: the ring is the peer's, the head is ours.
+///
+/// Every record header is loaded once and checked before anything is done with it; what it says is then ours, whatever
+/// the peer does to its memory meanwhile.
+#[derive(Debug)]
+pub(super) struct Reader<M, P> {
+    mine: M,
+    peer: P,
+    ring: u64,
+    /// Up to where this side has read, counted from the beginning of time, and up to where the peer knows it.
+    at: u64,
+    head: u64,
+    /// Frames given, and how many of them the peer knows to be consumed.
+    frames: u64,
+    consumed: u64,
+    /// The last sequence number that came.
+    sequence: u64,
+    limit: u64,
+    assembly: Option<Assembly>,
+}
+
+/// A large frame of which pieces are still to come.
+#[derive(Debug)]
+struct Assembly {
+    header: Header,
+    extension: Vec<u8>,
+    body: Vec<u8>,
+    /// Bytes of extension and body that are still to come.
+    missing: u64,
+    /// Nothing is kept: it was refused, and is only waited out.
+    refused: bool,
+}
+
+/// What one look into the ring gave.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A frame.
+    Frame(Incoming),
+    /// A piece of one: there is room again, and the next step goes on.
+    Piece,
+    /// Nothing yet.
+    Empty,
+}
+
+impl<M: OwnMemory, P: Memory> Reader<M, P> {
+    /// The reading end of the ring of `ring` bytes in `peer`, fresh; bodies above `limit` are refused.
+    pub fn new(mine: M, peer: P, ring: usize, limit: u64) -> Reader<M, P> {
+        let (ring, assembly) = (ring as u64, None);
+        Reader { mine, peer, ring, at: 0, head: 0, frames: 0, consumed: 0, sequence: 0, limit, assembly }
+    }
+
+    #[inline]
+    fn place(&self) -> usize {
+        PAGE + (self.at & (self.ring - 1)) as usize
+    }
+
+    /// Whether there is a record: `true` is worth a [`Reader::step`].
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.peer.load(self.place(), Ordering::Relaxed) != 0
+    }
+
+    /// The same, ordered behind this side's park word.
+    pub fn is_ready_fenced(&self) -> bool {
+        self.peer.load_fenced(self.place()) != 0
+    }
+
+    /// Whether a large frame has begun and not ended.
+    pub fn is_inside_a_frame(&self) -> bool {
+        self.assembly.is_some()
+    }
+
+    /// Looks for the next record. `Malformed` is for good; `TooLarge` and `OutOfMemory` are about one frame, which is
+    /// skipped.
+    #[inline]
+    pub fn step(&mut self) -> Result<Step> {
+        let mut word = self.peer.load(self.place(), Ordering::Acquire);
+        if word == 0 {
+            return Ok(Step::Empty);
+        }
+        let mut record = self.check(word)?;
+        if record.shape == Shape::Pad {
+            self.skip_pad(word, record)?;
+            word = self.peer.load(self.place(), Ordering::Acquire);
+            if word == 0 {
+                return Ok(Step::Empty);
+            }
+            record = self.check(word)?;
+        }
+        let content = self.place() + WORD as usize;
+        let length = record.length as usize;
+        match (record.shape, &self.assembly) {
+            (Shape::Compact | Shape::Linked | Shape::Full, None) => {}
+            (Shape::First, None) => return self.first(record, content),
+            (Shape::Piece, Some(_)) => return self.piece(record, content),
+            (Shape::Pad, _) => return Err(garbage(word, "a pad follows a pad")),
+            (Shape::Piece, None) => return Err(garbage(word, "a piece of no message")),
+            (_, Some(_)) => return Err(garbage(word, "a message in the middle of another")),
+        }
+        let (mut header, prefix) = match record.shape {
+            Shape::Compact => (self.compact(record, content), COMPACT),
+            Shape::Linked => (self.linked(record, content), LINKED),
+            _ => {
+                let header = self.header(content)?;
+                (header, HEADER + header.extension)
+            }
+        };
+        if record.shape == Shape::Full && (prefix as u64).checked_add(header.body) != Some(length as u64) {
+            return Err(garbage(word, "the message header's lengths are not the record's"));
+        }
+        header.body = (length - prefix) as u64;
+        if header.body > self.limit {
+            self.pass(record);
+            self.count(&header);
+            return Err(too_large(header.body, self.limit));
+        }
+        let extension = if header.extension == 0 {
+            Bytes::new()
+        } else {
+            self.copy(content + HEADER, header.extension).into()
+        };
+        let body = aligned(self.copy(content + prefix, length - prefix));
+        self.pass(record);
+        self.count(&header);
+        Ok(Step::Frame(Incoming { header, extension, body }))
+    }
+
+    fn compact(&self, record: Record, content: usize) -> Header {
+        Header {
+            flags: record.flags,
+            sequence: self.sequence.wrapping_add(1),
+            sent: self.peer.load(content, Ordering::Relaxed).cast_signed(),
+            ..Header::new(record.kind, record.encoding)
+        }
+    }
+
+    fn linked(&self, record: Record, content: usize) -> Header {
+        Header {
+            flags: record.flags,
+            sent: self.peer.load(content, Ordering::Relaxed).cast_signed(),
+            sequence: self.peer.load(content + 8, Ordering::Relaxed),
+            correlation: self.peer.load(content + 16, Ordering::Relaxed),
+            ..Header::new(record.kind, record.encoding)
+        }
+    }
+
+    fn header(&self, content: usize) -> Result<Header> {
+        let mut bytes = [0; HEADER];
+        // Seen as perhaps uninitialised, which asks less of it; only initialised bytes are written.
+        self.peer.copy_out(content, as_uninit(&mut bytes));
+        Header::from_bytes(&bytes)
+    }
+
+    /// The first record of a large frame: what it announces is checked, and only then is memory taken for it.
+    #[cold]
+    fn first(&mut self, record: Record, content: usize) -> Result<Step> {
+        let header = self.header(content)?;
+        let here = u64::from(record.length) - HEADER as u64;
+        let total = header.body.checked_add(header.extension as u64).filter(|total| *total > here);
+        let Some(total) = total else {
+            let text = "the peer's ring holds the first piece of a message that would end with it";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        };
+        let mut assembly =
+            Assembly { header, extension: Vec::new(), body: Vec::new(), missing: total, refused: false };
+        let mut refusal = None;
+        if header.body > self.limit {
+            refusal = Some(too_large(header.body, self.limit));
+        } else if assembly.extension.try_reserve_exact(header.extension).is_err()
+            || assembly.body.try_reserve_exact(header.body as usize).is_err()
+        {
+            let text = format!("no memory for a message of {} bytes, which was skipped", header.body);
+            refusal = Some(Error::new(ErrorKind::OutOfMemory, text));
+        }
+        assembly.refused = refusal.is_some();
+        self.take(&mut assembly, content + HEADER, here as usize);
+        self.assembly = Some(assembly);
+        self.pass(record);
+        self.release();
+        refusal.map_or(Ok(Step::Piece), Err)
+    }
+
+    #[cold]
+    fn piece(&mut self, record: Record, content: usize) -> Result<Step> {
+        let Some(mut assembly) = self.assembly.take() else { return Ok(Step::Empty) };
+        if u64::from(record.length) > assembly.missing {
+            let text = "the peer's ring holds more pieces of a message than its header announced";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.take(&mut assembly, content, record.length as usize);
+        self.pass(record);
+        if assembly.missing > 0 {
+            self.assembly = Some(assembly);
+            self.release();
+            return Ok(Step::Piece);
+        }
+        self.count(&assembly.header);
+        if assembly.refused {
+            self.release();
+            return Ok(Step::Piece);
+        }
+        let Assembly { header, extension, body, .. } = assembly;
+        Ok(Step::Frame(Incoming { header, extension: extension.into(), body: aligned(body) }))
+    }
+
+    /// Copies `length` bytes, which are not more than are missing, into the frame.
+    fn take(&self, assembly: &mut Assembly, content: usize, length: usize) {
+        assembly.missing -= length as u64;
+        if assembly.refused {
+            return;
+        }
+        let of_extension = length.min(assembly.header.extension - assembly.extension.len());
+        self.append(&mut assembly.extension, content, of_extension);
+        self.append(&mut assembly.body, content + of_extension, length - of_extension);
+    }
+
+    fn append(&self, to: &mut Vec<u8>, from: usize, length: usize) {
+        to.reserve(length);
+        self.peer.copy_out(from, &mut to.spare_capacity_mut()[..length]);
+        // SAFETY: `reserve` made room for them, and `copy_out` has just initialised them all.
+        unsafe { to.set_len(to.len() + length) };
+    }
+
+    #[inline]
+    fn copy(&self, from: usize, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length);
+        self.append(&mut bytes, from, length);
+        bytes
+    }
+
+    /// Reads a header word, and whether its record lies where an honest writer can have put it.
+    #[inline]
+    fn check(&self, word: u64) -> Result<Record> {
+        let record = Record::from_word(word, self.at / self.ring)?;
+        let (size, left) = (record.size(), self.ring - (self.at & (self.ring - 1)));
+        // What is read and not released, this record, and the granule that is always free.
+        if size > left || self.at - self.head + size + GRANULE > self.ring {
+            return Err(garbage(word, "the record is longer than the room that the peer had"));
+        }
+        Ok(record)
+    }
+
+    fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
+        let offset = self.at & (self.ring - 1);
+        if offset == 0 || offset + record.size() != self.ring {
+            return Err(garbage(word, "a pad that does not end a lap"));
+        }
+        self.pass(record);
+        Ok(())
+    }
+
+    #[inline]
+    fn pass(&mut self, record: Record) {
+        self.at += record.size();
+    }
+
+    #[inline]
+    fn count(&mut self, header: &Header) {
+        self.frames += 1;
+        if header.sequence != 0 {
+            self.sequence = header.sequence;
+        }
+    }
+
+    /// Tells the peer that what has been read is free again.
+    fn release(&mut self) {
+        self.head = self.at;
+        self.mine.store_fenced(at::HEAD, self.head);
+    }
+
+    /// Tells the peer that every frame given so far has been consumed; false when it knew.
+    #[inline]
+    pub fn consume(&mut self) -> bool {
+        if self.consumed == self.frames && self.head == self.at {
+            return false;
+        }
+        self.consumed = self.frames;
+        self.mine.store(at::CONSUMED, self.consumed, Ordering::Release);
+        self.release();
+        true
+    }
+
+    /// Up to where the peer knows its ring to be free.
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+}
+
+fn as_uninit(bytes: &mut [u8; HEADER]) -> &mut [MaybeUninit<u8>] {
+    let start = bytes.as_mut_ptr().cast();
+    // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.
+    unsafe { std::slice::from_raw_parts_mut(start, HEADER) }
+}
+
+#[cold]
+pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
+    let text = format!("a message of {bytes} bytes came, {limit} are allowed (option limit); it was skipped");
+    Error::new(ErrorKind::TooLarge, text)
+}
+
+/// Bytes whose first one lies at a multiple of 8, which every allocator in use gives anyway.
+#[inline]
+pub(super) fn aligned(bytes: Vec<u8>) -> Bytes {
+    if bytes.as_ptr().addr().is_multiple_of(8) { Bytes::from(bytes) } else { moved_to_words(&bytes) }
+}
+
+#[cold]
+fn moved_to_words(bytes: &[u8]) -> Bytes {
+    let mut words = vec![0u64; bytes.len().div_ceil(8)];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    struct Words(Vec<u64>);
+    impl AsRef<[u8]> for Words {
+        fn as_ref(&self) -> &[u8] {
+            bytemuck::cast_slice(&self.0)
+        }
+    }
+    Bytes::from_owner(Words(words)).slice(..bytes.len())
+}

@@ -1,0 +1,223 @@
+//! The layout of one side's memory file, what is sent of it to the peer, and what is checked of the peer's.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::memory::{Memory, OwnMemory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// The first page: what the file is, then one block of 128 bytes (two cache lines, which are fetched as a pair) for each
+/// thing that is written by itself. Every word has exactly one writer: the owner of the file.
+pub(super) mod at {
+    /// `LINKSHM1` or another magic of eight bytes.
+    pub const MAGIC: usize = 0;
+    /// The version of this layout, not of the package.
+    pub const LAYOUT: usize = 8;
+    /// No flag has a meaning yet.
+    pub const FLAGS: usize = 16;
+    /// The incarnation of the owner that this file belongs to.
+    pub const SESSION: usize = 24;
+    /// Where the ring begins.
+    pub const RING: usize = 32;
+    /// Bytes of the ring, a power of two.
+    pub const RING_LENGTH: usize = 40;
+    /// Up to where the owner has read the *peer's* ring: all before it is free again.
+    pub const HEAD: usize = 128;
+    /// How many of the peer's frames the owner has consumed: the acknowledgement.
+    pub const CONSUMED: usize = 136;
+    /// Odd while the owner sleeps until there is something to read.
+    pub const DATA_PARK: usize = 256;
+    /// Odd while the owner sleeps until there is room in its ring.
+    pub const ROOM_PARK: usize = 384;
+    /// The peer's head from which on waking the owner is worth while.
+    pub const ROOM_WANTED: usize = 392;
+    /// See [`super::state`].
+    pub const STATE: usize = 512;
+    /// Broadcast: up to where the writer may be overwriting.
+    pub const RESERVED: usize = 128;
+    /// Broadcast: behind the newest record.
+    pub const TAIL: usize = 256;
+    /// Broadcast: where the newest record begins.
+    pub const LATEST: usize = 384;
+    /// Broadcast: where a reader that was overtaken goes on.
+    pub const RESTART: usize = 392;
+    /// Broadcast: records written so far.
+    pub const COUNT: usize = 400;
+}
+
+/// Values of the word at [`at::STATE`].
+pub(super) mod state {
+    /// The owner lives and may write.
+    pub const OPEN: u64 = 0;
+    /// The owner has left and writes nothing more.
+    pub const CLOSED: u64 = 1;
+    /// Broadcast: the publisher goes on in a larger file.
+    pub const MOVED: u64 = 2;
+}
+
+/// Bytes before the ring.
+pub(super) const PAGE: usize = 4096;
+/// The smallest ring.
+pub(crate) const MIN_RING: usize = 4096;
+/// The largest ring; more is never faster, because rings are fast while they stay in a cache.
+pub(crate) const MAX_RING: usize = 1 << 30;
+/// The ring of a channel that says nothing else.
+pub(crate) const DEFAULT_RING: usize = 256 << 10;
+
+const LAYOUT: u64 = 1;
+/// One side of a channel.
+pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
+/// A publisher's ring.
+pub(super) const BROADCAST: u64 = u64::from_le_bytes(*b"LINKPUB1");
+/// A subscriber's page.
+pub(super) const PAGE_OF_SUBSCRIBER: u64 = u64::from_le_bytes(*b"LINKSUB1");
+
+/// Makes a memory file with a header and a ring of `ring` bytes (0 for none).
+pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile> {
+    let memory = MemoryFile::create("linkspan", PAGE + ring)?;
+    format(&memory, magic, session, ring);
+    Ok(memory)
+}
+
+/// Writes the header of a fresh memory.
+pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: usize) {
+    let words = [
+        (at::MAGIC, magic),
+        (at::LAYOUT, LAYOUT),
+        (at::SESSION, session),
+        (at::RING, PAGE as u64),
+        (at::RING_LENGTH, ring as u64),
+    ];
+    for (at, value) in words {
+        memory.store(at, value, Ordering::Release);
+    }
+}
+
+/// Maps a peer's file and checks its header; gives the memory and the length of its ring.
+pub(super) fn open(fd: BorrowedFd<'_>, magic: u64, session: u64) -> Result<(PeerMemory, usize)> {
+    let (min, max) = if magic == PAGE_OF_SUBSCRIBER { (0, 0) } else { (MIN_RING, MAX_RING) };
+    let memory = PeerMemory::open(fd, PAGE + min, PAGE + max)?;
+    let ring = check(&memory, memory.length(), magic, session)?;
+    Ok((memory, ring))
+}
+
+/// Checks a header in a memory of `length` bytes; gives the length of the ring.
+pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u64) -> Result<usize> {
+    let word = |at: usize| memory.load(at, Ordering::Acquire);
+    let refuse = |at: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(at));
+    if word(at::MAGIC) != magic {
+        return refuse(at::MAGIC, format!("the peer's memory file begins with {:#018x}", word(at::MAGIC)));
+    }
+    let layout = word(at::LAYOUT);
+    if layout != LAYOUT {
+        let text = format!("the peer's memory file has layout {layout}, this library knows layout {LAYOUT}");
+        return Err(Error::new(ErrorKind::VersionMismatch, text).at(at::LAYOUT));
+    }
+    if word(at::FLAGS) != 0 {
+        return refuse(at::FLAGS, "the peer's memory file has flags without a meaning".into());
+    }
+    if word(at::SESSION) != session {
+        return refuse(at::SESSION, "the peer's memory file belongs to another session".into());
+    }
+    if word(at::RING) != PAGE as u64 {
+        return refuse(at::RING, format!("the peer's ring begins at {}, not at {PAGE}", word(at::RING)));
+    }
+    let ring = length - PAGE;
+    if word(at::RING_LENGTH) != ring as u64 || !(ring == 0 || ring.is_power_of_two()) {
+        let text = format!("the peer's ring of {} bytes in a file of {length}", word(at::RING_LENGTH));
+        return refuse(at::RING_LENGTH, text);
+    }
+    Ok(ring)
+}
+
+/// The length of a ring that holds at least `buffer` bytes; `TooLarge` above [`MAX_RING`].
+pub(super) fn ring_length(buffer: usize) -> Result<usize> {
+    if buffer > MAX_RING {
+        let text = format!("a buffer of {buffer} bytes: at most {MAX_RING} are allowed");
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    Ok(buffer.max(MIN_RING).next_power_of_two())
+}
+
+/// This side's half of a channel's memory: its file, which it alone writes, and the two bells it sleeps on.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(super) memory: Arc<MemoryFile>,
+    pub(super) data: EventFd,
+    pub(super) room: EventFd,
+    pub(super) ring: usize,
+}
+
+impl Segment {
+    /// A segment for the session of this incarnation, with a ring of at least `buffer` bytes.
+    pub fn create(session: u64, buffer: usize) -> Result<Segment> {
+        let ring = ring_length(buffer)?;
+        let memory = Arc::new(create(CHANNEL, session, ring)?);
+        Ok(Segment { memory, data: EventFd::new()?, room: EventFd::new()?, ring })
+    }
+
+    /// What the peer needs, in this order: the memory file, the bell for data, the bell for room.
+    pub fn descriptors_for_peer(&self) -> [BorrowedFd<'_>; 3] {
+        [self.memory.fd(), self.data.as_fd(), self.room.as_fd()]
+    }
+}
+
+/// The peer's half, mapped read-only.
+#[derive(Debug)]
+pub(crate) struct PeerSegment {
+    pub(super) memory: Arc<PeerMemory>,
+    pub(super) data: EventFd,
+    pub(super) room: EventFd,
+    pub(super) ring: usize,
+}
+
+impl PeerSegment {
+    /// Checks and maps what the peer sent, in the order of [`Segment::descriptors_for_peer`].
+    pub fn from_descriptors(descriptors: [OwnedFd; 3], session: u64) -> Result<PeerSegment> {
+        let [memory, data, room] = descriptors;
+        let (memory, ring) = open(memory.as_fd(), CHANNEL, session)?;
+        let (data, room) = (EventFd::from_peer(data)?, EventFd::from_peer(room)?);
+        Ok(PeerSegment { memory: Arc::new(memory), data, room, ring })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::heap::Heap;
+    use super::*;
+
+    fn sent(segment: &Segment) -> [OwnedFd; 3] {
+        segment.descriptors_for_peer().map(|fd| fd.try_clone_to_owned().unwrap())
+    }
+
+    #[test]
+    fn a_segment_is_taken_by_the_peer_of_its_session_alone() {
+        let mine = Segment::create(42, 5000).unwrap();
+        let theirs = PeerSegment::from_descriptors(sent(&mine), 42).unwrap();
+        assert_eq!((mine.ring, theirs.ring), (8192, 8192));
+        let error = PeerSegment::from_descriptors(sent(&mine), 43).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(at::SESSION as u64)));
+    }
+
+    #[test]
+    fn every_wrong_word_of_the_header_is_refused_at_its_place() {
+        for at in [at::MAGIC, at::LAYOUT, at::FLAGS, at::SESSION, at::RING, at::RING_LENGTH] {
+            let memory = Heap::new(PAGE + 4096);
+            format(&memory, CHANNEL, 7, 4096);
+            assert_eq!(check(&memory, PAGE + 4096, CHANNEL, 7).unwrap(), 4096);
+            memory.store(at, 1 << 40, Ordering::Relaxed);
+            let error = check(&memory, PAGE + 4096, CHANNEL, 7).unwrap_err();
+            assert_eq!(error.offset(), Some(at as u64));
+        }
+    }
+
+    #[test]
+    fn a_ring_is_a_power_of_two_within_bounds() {
+        assert_eq!(ring_length(0).unwrap(), MIN_RING);
+        assert_eq!(ring_length(DEFAULT_RING).unwrap(), 256 << 10);
+        assert_eq!(ring_length(MAX_RING + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+}
