@@ -153,8 +153,10 @@ impl ShmTx {
     }
 
     /// See the contract.
-    pub fn adopt(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        self.writer.adopt(frame)
+    pub fn adopt(&mut self, frame: &Outgoing<'_>) {
+        if let Err(defect) = self.writer.adopt(frame) {
+            self.shared.end(defect);
+        }
     }
 
     /// See the contract; true when nothing of an adopted frame is left to bring away.
@@ -305,14 +307,14 @@ impl ShmRx {
                     }
                     return Ok(Some(frame));
                 }
-                Ok(Step::Piece) => self.wake_writer()?,
+                Ok(Step::Piece) => self.wake_writer(),
                 Ok(Step::Empty) => match end {
                     Some(error) => return Err(error),
                     None if self.has_left()? => drop(self.shared.end(disconnected())),
                     None => return Ok(None),
                 },
                 Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
-                    self.wake_writer()?;
+                    self.wake_writer();
                     return Err(error);
                 }
                 Err(error) => return Err(self.shared.end(error)),
@@ -334,22 +336,23 @@ impl ShmRx {
 
     /// Every frame given so far has been dealt with: the peer may forget it.
     #[inline]
-    pub fn consumed(&mut self) -> Result<()> {
-        if self.reader.consume() { self.wake_writer() } else { Ok(()) }
+    pub fn consumed(&mut self) {
+        if self.reader.consume() {
+            self.wake_writer();
+        }
     }
 
     #[inline]
-    fn wake_writer(&mut self) -> Result<()> {
+    fn wake_writer(&mut self) {
         let peer = &self.shared.ends.peer;
         let word = peer.memory.load_fenced(at::ROOM_PARK);
         if !self.bell.is_due(word)
             || self.reader.head() < peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
         {
-            return Ok(());
+            return;
         }
         self.bell.rung(word);
         peer.room.ring();
-        Ok(())
     }
 
     /// Looks for a few microseconds; true when something is there.

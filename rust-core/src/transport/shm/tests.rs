@@ -51,7 +51,7 @@ pub(super) fn recv(rx: &mut ShmRx) -> Result<Incoming> {
         epoll.add(fd, token as u64, Interest::IN | Interest::RDHUP)?;
     }
     let mut waiting = patient();
-    rx.consumed()?;
+    rx.consumed();
     loop {
         if let Some(frame) = rx.try_recv()? {
             return Ok(frame);
