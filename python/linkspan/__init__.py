@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import errors
-from ._native import NdArray, Timestamp, __version__, decode, encode, transcode
+from ._native import NdArray, __version__, decode, encode, transcode
 from .errors import *  # noqa: F403 - one class for each kind of error
+from .timestamp import Timestamp
 
 __all__ = [
     "NdArray",

@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyComplex, PyList, PyString, PyTuple};
+use pyo3::types::{PyMemoryView, PyString, PyTuple};
 
 use crate::errors::{Failure, Outcome};
 
@@ -41,15 +41,6 @@ impl NdArray {
 
     pub fn lend(&self) -> NdArrayRef<'_> {
         self.array.as_ref()
-    }
-
-    fn nested<'py>(&self, py: Python<'py>, dimension: usize, offset: usize) -> PyResult<Bound<'py, PyAny>> {
-        let Some(length) = self.shape.get(dimension) else {
-            return element(py, self.array.dtype, &self.array.data[offset..]);
-        };
-        let stride = self.strides[dimension] as usize;
-        let items = (0..*length as usize).map(|i| self.nested(py, dimension + 1, offset + i * stride));
-        Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
     }
 }
 
@@ -106,9 +97,9 @@ impl NdArray {
         self.array.data.len()
     }
 
-    /// The elements as nested lists.
-    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.nested(py, 0, 0)
+    /// The elements as nested lists; complex ones need NumPy for that.
+    fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        PyMemoryView::from(slf.as_any())?.call_method0("tolist")
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -177,70 +168,32 @@ impl NdArray {
     }
 }
 
-/// The element type's letter in the `struct` module, as NumPy and `memoryview` write it.
+/// The element types as the `struct` module, NumPy and `memoryview` write them: ours, and all that mean the same at
+/// this size.
+const LETTERS: [(DType, &CStr, &[u8]); 13] = [
+    (DType::Bool, c"?", b"?"),
+    (DType::I8, c"b", b"bhilqn"),
+    (DType::I16, c"h", b"bhilqn"),
+    (DType::I32, c"i", b"bhilqn"),
+    (DType::I64, c"q", b"bhilqn"),
+    (DType::U8, c"B", b"BHILQN"),
+    (DType::U16, c"H", b"BHILQN"),
+    (DType::U32, c"I", b"BHILQN"),
+    (DType::U64, c"Q", b"BHILQN"),
+    (DType::F32, c"f", b"f"),
+    (DType::F64, c"d", b"d"),
+    (DType::C64, c"Zf", b"F"),
+    (DType::C128, c"Zd", b"D"),
+];
+
 fn format(dtype: DType) -> &'static CStr {
-    match dtype {
-        DType::Bool => c"?",
-        DType::I8 => c"b",
-        DType::I16 => c"h",
-        DType::I32 => c"i",
-        DType::I64 => c"q",
-        DType::U8 => c"B",
-        DType::U16 => c"H",
-        DType::U32 => c"I",
-        DType::U64 => c"Q",
-        DType::F32 => c"f",
-        DType::F64 => c"d",
-        DType::C64 => c"Zf",
-        DType::C128 => c"Zd",
-    }
+    LETTERS[dtype as usize].1
 }
 
-/// The element type that a `struct` letter and a size mean.
-fn dtype(letters: &[u8], size: usize) -> Option<DType> {
-    let found = match (letters, size) {
-        (b"?", 1) => DType::Bool,
-        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 1) => DType::I8,
-        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 2) => DType::I16,
-        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 4) => DType::I32,
-        (b"b" | b"h" | b"i" | b"l" | b"q" | b"n", 8) => DType::I64,
-        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 1) => DType::U8,
-        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 2) => DType::U16,
-        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 4) => DType::U32,
-        (b"B" | b"H" | b"I" | b"L" | b"Q" | b"N", 8) => DType::U64,
-        (b"f", 4) => DType::F32,
-        (b"d", 8) => DType::F64,
-        (b"Zf" | b"F", 8) => DType::C64,
-        (b"Zd" | b"D", 16) => DType::C128,
-        _ => return None,
-    };
-    Some(found)
-}
-
-/// One element as a Python number.
-fn element<'py>(py: Python<'py>, dtype: DType, at: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    macro_rules! read {
-        ($type:ty, $from:expr) => {{
-            let mut raw = [0; size_of::<$type>()];
-            raw.copy_from_slice(&at[$from..$from + size_of::<$type>()]);
-            <$type>::from_le_bytes(raw)
-        }};
-    }
-    Ok(match dtype {
-        DType::Bool => PyBool::new(py, at[0] != 0).to_owned().into_any(),
-        DType::I8 => read!(i8, 0).into_pyobject(py)?.into_any(),
-        DType::I16 => read!(i16, 0).into_pyobject(py)?.into_any(),
-        DType::I32 => read!(i32, 0).into_pyobject(py)?.into_any(),
-        DType::I64 => read!(i64, 0).into_pyobject(py)?.into_any(),
-        DType::U8 => read!(u8, 0).into_pyobject(py)?.into_any(),
-        DType::U16 => read!(u16, 0).into_pyobject(py)?.into_any(),
-        DType::U32 => read!(u32, 0).into_pyobject(py)?.into_any(),
-        DType::U64 => read!(u64, 0).into_pyobject(py)?.into_any(),
-        DType::F32 => read!(f32, 0).into_pyobject(py)?.into_any(),
-        DType::F64 => read!(f64, 0).into_pyobject(py)?.into_any(),
-        DType::C64 => PyComplex::from_doubles(py, read!(f32, 0).into(), read!(f32, 4).into()).into_any(),
-        DType::C128 => PyComplex::from_doubles(py, read!(f64, 0), read!(f64, 8)).into_any(),
-    })
+fn dtype(format: &[u8], size: usize) -> Option<DType> {
+    let means =
+        |ours: &CStr, all: &[u8]| ours.to_bytes() == format || matches!(format, [one] if all.contains(one));
+    LETTERS.iter().find(|(dtype, ours, all)| dtype.size() == size && means(ours, all)).map(|found| found.0)
 }
 
 /// The memory of an object that has the buffer protocol, as an array; lent until this is dropped.

@@ -9,7 +9,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 
 use crate::array::arrived;
 use crate::errors::{Failure, Outcome, imported};
-use crate::timestamp::Timestamp;
+use crate::timestamp;
 
 /// Builds one Python object.
 pub struct Builder<'py> {
@@ -157,7 +157,7 @@ impl<'py> Sink for Builder<'py> {
         self.put(PyBytes::new(self.py, value).into_any())
     }
     fn timestamp(&mut self, value: Instant) -> Result<()> {
-        self.put_or_raise(Bound::new(self.py, Timestamp(value)).map(Bound::into_any))
+        self.put_or_raise(timestamp::object(self.py, value))
     }
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
         static UUID: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use linkspan::Encoding;
 use linkspan::codec::{How, decode_into, encode_into};
-use linkspan::value::{Keys, Limits};
+use linkspan::value::Limits;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -28,7 +28,7 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'
     let encoding = Encoding::from_name(encoding)?;
     let mut scratch = SCRATCH.take();
     scratch.clear();
-    let how = How { keys: Keys::Trust, ..How::default() };
+    let how = How::default();
     let done = Walk::with(value, |walk| encode_into(walk, encoding, &how, &mut scratch));
     let bytes = done.map(|()| PyBytes::new(value.py(), &scratch));
     if scratch.capacity() <= SCRATCH_LIMIT {

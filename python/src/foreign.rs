@@ -1,23 +1,34 @@
 //! Objects beyond the built-in types: instants, arrays, NumPy's scalars, enums, UUIDs, decimals, dataclasses, mappings.
 
 use linkspan::value::Sink;
-use linkspan::{Decimal, Error, ErrorKind, Result};
+use linkspan::{Decimal, Error, ErrorKind, Result, Timestamp};
 use pyo3::exceptions::PyImportError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
 
 use crate::array::{Lent, NdArray};
 use crate::errors::{Failure, imported};
-use crate::timestamp::{NAIVE, Timestamp, instant};
+use crate::timestamp;
 use crate::walk::{self, Raised, hold};
 
 /// The events of an object that is of none of the exact built-in types.
 #[cold]
 #[inline(never)]
 pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised: &Raised) -> Result<()> {
-    if let Ok(timestamp) = object.cast_exact::<Timestamp>() {
-        return sink.timestamp(timestamp.get().0);
+    let raise = |error: PyErr| hold(raised, error);
+    let timestamp = timestamp::class(object.py()).map_err(raise)?;
+    if object.get_type().is(timestamp) {
+        let nanoseconds = object.getattr(intern!(object.py(), "nanoseconds")).map_err(raise)?;
+        // Any int could be put into one; the wire's is of 64 bits.
+        return match nanoseconds.extract() {
+            Ok(nanoseconds) => sink.timestamp(Timestamp(nanoseconds)),
+            Err(_) => Err(Error::new(
+                ErrorKind::OutOfRange,
+                format!("{nanoseconds} ns since 1970 do not fit a timestamp"),
+            )),
+        };
     }
     if let Ok(array) = object.cast_exact::<NdArray>() {
         return sink.ndarray(array.get().lend());
@@ -26,9 +37,7 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
         Failure::Core(error) => error,
         Failure::Python(error) => hold(raised, error),
     };
-    let kind = kind(object).map_err(|error| hold(raised, error))?;
-    let raise = |error: PyErr| hold(raised, error);
-    match kind {
+    match kind(object).map_err(raise)? {
         Kind::Scalar => {
             // By the kind of its type: the item of a datetime64 is an int that says nothing of its unit.
             let letter = object.getattr("dtype").and_then(|d| d.getattr("kind")).map_err(raise)?;
@@ -59,10 +68,9 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
         Kind::Bytes => sink.bytes(object.cast::<PyBytes>().map_err(|e| raise(e.into()))?.as_bytes()),
         Kind::List => walk::list(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
         Kind::Tuple => walk::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
-        Kind::Datetime => match instant(object).map_err(failed)? {
-            Some(found) => sink.timestamp(found),
-            None => Err(Error::new(ErrorKind::Unsupported, NAIVE)),
-        },
+        Kind::Datetime => {
+            walk::object(&timestamp.call_method1("from_datetime", (object,)).map_err(raise)?, sink, raised)
+        }
         Kind::Uuid => sink.uuid(object.getattr("bytes").and_then(|b| b.extract()).map_err(raise)?),
         Kind::Decimal => {
             let text = object.str().map_err(raise)?.to_string();

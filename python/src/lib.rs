@@ -5,7 +5,7 @@
 //! | `walk`, `foreign` | Python objects into events: the built-in types; everything else that is understood |
 //! | `builder` | events into Python objects |
 //! | `array` | buffers into arrays and back |
-//! | `timestamp` | instants into a Python class |
+//! | `timestamp` | instants into the class that Python code has of them |
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
 
@@ -30,7 +30,7 @@ mod _native {
     #[pymodule_export]
     use super::errors::error_table;
     #[pymodule_export]
-    use super::timestamp::Timestamp;
+    use super::timestamp::{clock, format_time, parse_time};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

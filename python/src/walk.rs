@@ -26,8 +26,25 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Gives the object's events to whoever `consume` hands the Source to.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
         let walk = Walk { object, raised: Cell::new(None) };
-        consume(&walk).map_err(|error| walk.raised.take().map_or(Failure::Core(error), Failure::Python))
+        consume(&walk).map_err(|error| match walk.raised.take() {
+            Some(raised) => Failure::Python(placed(object.py(), raised, error.path())),
+            None => Failure::Core(error),
+        })
     }
+}
+
+/// Says in a note, and in the attribute that our own exceptions have for it, where in the value Python code raised.
+#[cold]
+fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
+    if let Some(path) = path {
+        let raised = raised.value(py);
+        let noted = raised.call_method1("add_note", (format!("in the value at path {path}"),));
+        let named =
+            if raised.hasattr("path").unwrap_or(false) { raised.setattr("path", path) } else { Ok(()) };
+        // An exception that takes neither is still the one that was raised.
+        drop((noted, named));
+    }
+    raised
 }
 
 impl Source for Walk<'_, '_> {

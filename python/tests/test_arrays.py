@@ -137,8 +137,11 @@ def test_bad_shapes_and_names_are_refused():
         NdArray([1, 2])
 
 
-def test_complex_elements_as_numbers():
-    assert NdArray(np.array([[1 + 2j], [3j]], np.complex64)).tolist() == [[1 + 2j], [3j]]
+def test_complex_elements_need_numpy_to_become_numbers():
+    lent = NdArray(np.array([[1 + 2j], [3j]], np.complex64))
+    assert np.array_equal(np.asarray(lent), [[1 + 2j], [3j]])
+    with pytest.raises(NotImplementedError):
+        lent.tolist()
 
 
 WITHOUT_NUMPY = """

@@ -165,8 +165,9 @@ def test_what_python_code_raises_comes_out_unchanged():
         def __len__(self):
             return 1
 
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
         linkspan.encode([Broken()])
+    assert caught.value.__notes__ == ["in the value at path 0"]
 
 
 def test_a_dict_that_changes_under_way_is_refused():

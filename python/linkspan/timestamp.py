@@ -1,0 +1,95 @@
+"""Instants, exact to the nanosecond."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta, timezone
+from typing import overload
+
+from ._native import clock, format_time, parse_time
+from .errors import OutOfRange, Unsupported
+
+_SECOND = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+@dataclasses.dataclass(frozen=True, order=True, slots=True, repr=False)
+class Timestamp:
+    """An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
+
+    The difference of two is seconds as a float; seconds or a `timedelta` may be added and taken away.
+    """
+
+    nanoseconds: int
+
+    @staticmethod
+    def now() -> Timestamp:
+        """The system clock's time."""
+        return Timestamp(clock())
+
+    @staticmethod
+    def parse(text: str) -> Timestamp:
+        """Reads RFC 3339, such as `2026-03-01T12:00:00.5Z`; `Malformed` where it is not that."""
+        return Timestamp(parse_time(text))
+
+    @staticmethod
+    def from_datetime(when: datetime) -> Timestamp:
+        """From a `datetime` with a time zone, to the microsecond that it has; `Unsupported` without one."""
+        if when.utcoffset() is None:
+            raise Unsupported("a datetime without a time zone names no instant: give it one, as when.astimezone() does")
+        return _in_range(_span(when - _EPOCH))
+
+    def to_datetime(self) -> datetime:
+        """The `datetime` in UTC, rounded down to its microsecond."""
+        return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since 1970 as `time.time()` gives them: a float, exact to about 200 ns."""
+        return self.nanoseconds / _SECOND
+
+    def __add__(self, span: float | timedelta) -> Timestamp:
+        length = _length(span)
+        return NotImplemented if length is None else _in_range(self.nanoseconds + length)
+
+    __radd__ = __add__
+
+    @overload
+    def __sub__(self, other: Timestamp) -> float: ...
+    @overload
+    def __sub__(self, other: float | timedelta) -> Timestamp: ...
+    def __sub__(self, other: Timestamp | float | timedelta) -> float | Timestamp:
+        if isinstance(other, Timestamp):
+            return (self.nanoseconds - other.nanoseconds) / _SECOND
+        length = _length(other)
+        return NotImplemented if length is None else _in_range(self.nanoseconds - length)
+
+    def __str__(self) -> str:
+        return format_time(self.nanoseconds)
+
+    def __repr__(self) -> str:
+        return f"<linkspan.Timestamp {self}>"
+
+
+def _span(delta: timedelta) -> int:
+    return (delta.days * 86_400 + delta.seconds) * _SECOND + delta.microseconds * 1000
+
+
+def _length(span: object) -> int | None:
+    """Nanoseconds of what may be added to an instant; none where it may not."""
+    if isinstance(span, timedelta):
+        return _span(span)
+    if isinstance(span, int):
+        return span * _SECOND
+    if isinstance(span, float):
+        if span - span != 0.0:
+            raise OutOfRange(f"{span} s is no length of time")
+        return round(span * _SECOND)
+    return None
+
+
+def _in_range(nanoseconds: int) -> Timestamp:
+    if not _LEAST <= nanoseconds <= _MOST:
+        raise OutOfRange("this instant does not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11")
+    return Timestamp(nanoseconds)

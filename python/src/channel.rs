@@ -1,0 +1,211 @@
+//! Channels and listeners: two ends, messages both ways, calls.
+
+use linkspan::{Channel as Link, Listener as Door};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::builder::Builder;
+use crate::errors::Outcome;
+use crate::message::{Message, object};
+use crate::timestamp::Timestamp;
+use crate::wait::{OnWait, Patience, options, waiting};
+use crate::walk::Walk;
+
+/// One end of a channel: messages both ways, requests and replies.
+#[pyclass(frozen, module = "linkspan")]
+pub struct Channel {
+    link: Link,
+    on_wait: OnWait,
+}
+
+/// What happened to an object: its kind, when, how many messages were missed, more for a person.
+pub type Event<'py> = Bound<'py, PyTuple>;
+
+/// The events as tuples; the package gives them names.
+pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Event<'py>>> {
+    events.into_iter().map(|e| (e.kind.name(), Timestamp(e.at), e.missed, e.text).into_pyobject(py)).collect()
+}
+
+#[pymethods]
+impl Channel {
+    /// Connects to whoever listens; waits for them.
+    #[staticmethod]
+    #[pyo3(signature = (endpoint, **given))]
+    fn connect(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+        let (options, on_wait) = options(given)?;
+        let link =
+            waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::connect(endpoint, &options, wait))?;
+        Ok(Channel { link, on_wait })
+    }
+
+    /// Connects if someone listens, and listens otherwise.
+    #[staticmethod]
+    #[pyo3(signature = (endpoint, **given))]
+    fn open(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+        let (options, on_wait) = options(given)?;
+        let link =
+            waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::open(endpoint, &options, wait))?;
+        Ok(Channel { link, on_wait })
+    }
+
+    /// Sends a value; gives its sequence number. `Timeout` where the queue stays full.
+    #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn send(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
+        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        self.wait(value.py(), timeout, on_wait, |wait| self.link.send_payload(&payload, wait))
+    }
+
+    /// Sends a value without waiting; `Full` where there is no room.
+    fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
+        Ok(Walk::with(value, |walk| self.link.try_send(walk))?)
+    }
+
+    /// The next message.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
+        self.wait(py, timeout, on_wait, |wait| self.link.recv(wait)).map(Message::new)
+    }
+
+    /// The next message if it is there; `Empty` otherwise.
+    fn try_recv(&self) -> Outcome<Message> {
+        Ok(Message::new(self.link.try_recv()?))
+    }
+
+    /// Whether `recv` would not wait.
+    fn poll(&self) -> Outcome<bool> {
+        Ok(self.link.poll()?)
+    }
+
+    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died.
+    #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
+        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))
+            .map(Message::new)
+    }
+
+    /// What happened since the last call: connected, disconnected, lagged, back.
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+        told(py, self.link.events())
+    }
+
+    /// Counters.
+    fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        object(&self.link.stats(), Builder::copying(py))
+    }
+
+    /// A file descriptor that is readable while `recv` would not wait, for event loops.
+    fn fileno(&self) -> i32 {
+        self.link.fileno()
+    }
+
+    /// What was sent is handed over, as far as the time-out allows; then the channel is closed. A second call does nothing.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
+    fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        self.wait(py, timeout, None, |wait| self.link.close(wait))
+    }
+
+    /// The endpoint that was asked for.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        self.link.endpoint()
+    }
+
+    /// `listener` or `connector`.
+    #[getter]
+    fn role(&self) -> &'static str {
+        self.link.role().name()
+    }
+
+    /// Whether `recv` would not wait.
+    #[getter]
+    fn readable(&self) -> bool {
+        self.link.readable()
+    }
+
+    /// Whether `send` would not wait.
+    #[getter]
+    fn writable(&self) -> bool {
+        self.link.writable()
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: Bound<'_, PyAny>,
+        _value: Bound<'_, PyAny>,
+        _trace: Bound<'_, PyAny>,
+    ) -> Outcome<()> {
+        self.close(py, Patience::DEFAULT)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Channel {} as {}>", self.endpoint(), self.role())
+    }
+}
+
+impl Channel {
+    fn wait<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Patience,
+        on_wait: OnWait,
+        call: impl FnOnce(linkspan::Wait<'_>) -> linkspan::Result<T> + Send,
+    ) -> Outcome<T> {
+        waiting(py, timeout, on_wait.as_ref().or(self.on_wait.as_ref()), call)
+    }
+}
+
+/// Takes one peer after the other.
+#[pyclass(frozen, module = "linkspan")]
+pub struct Listener {
+    door: Door,
+    on_wait: OnWait,
+}
+
+#[pymethods]
+impl Listener {
+    /// Listens at the endpoint; `AddressInUse` where somebody does.
+    #[new]
+    #[pyo3(signature = (endpoint, **given))]
+    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
+        let (options, on_wait) = options(given)?;
+        Ok(Listener { door: Door::listen(endpoint, &options)?, on_wait })
+    }
+
+    /// The channel to the next peer that connects.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn accept(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Channel> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        let link = waiting(py, timeout, callback, |wait| self.door.accept(wait))?;
+        Ok(Channel { link, on_wait: self.on_wait.as_ref().map(|f| f.clone_ref(py)) })
+    }
+
+    /// A file descriptor that is readable while `accept` would not wait.
+    fn fileno(&self) -> i32 {
+        self.door.fileno()
+    }
+
+    /// Listens no longer. Channels that were accepted stay.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.door.close());
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: Bound<'_, PyAny>,
+        _value: Bound<'_, PyAny>,
+        _trace: Bound<'_, PyAny>,
+    ) {
+        self.close(py);
+    }
+}

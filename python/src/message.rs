@@ -1,0 +1,108 @@
+//! What arrives: the class `Message`, whose value is decoded once, straight into Python objects.
+
+use linkspan::value::Source;
+use linkspan::{Message as Arrived, Value};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+
+use crate::builder::{Builder, build};
+use crate::errors::Outcome;
+use crate::timestamp;
+
+/// A message: its value, and where it came from. `message[key]` is an entry of a map or an item of a list.
+#[pyclass(frozen, subclass, module = "linkspan")]
+pub struct Message {
+    pub arrived: Arrived,
+    value: PyOnceLock<Py<PyAny>>,
+}
+
+impl Message {
+    pub fn new(arrived: Arrived) -> Message {
+        Message { arrived, value: PyOnceLock::new() }
+    }
+
+    fn decoded<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyAny>> {
+        let value = self.value.get_or_try_init(py, || {
+            let builder = Builder::sharing(py, self.arrived.body().clone());
+            build(builder, |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)
+        })?;
+        Ok(value.bind(py))
+    }
+}
+
+#[pymethods]
+impl Message {
+    /// The value. Arrays are read-only views of the message, which they keep alive.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        self.decoded(py).cloned()
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyAny>> {
+        let py = key.py();
+        let value = self.decoded(py)?;
+        if let (Ok(map), Ok(key)) = (value.cast_exact::<PyDict>(), key.cast::<PyString>())
+            && let Some(found) = map.get_item(key)?
+        {
+            return Ok(found);
+        }
+        if !key.is_instance_of::<PyString>()
+            && let Ok(found) = value.get_item(key)
+        {
+            return Ok(found);
+        }
+        // The core finds nothing either, and says what is there instead.
+        let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
+        self.get(py, &escaped)
+    }
+
+    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`. `Missing` and `WrongType`
+    /// say what stands there instead.
+    fn get<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
+        let found = self.arrived.get(path)?;
+        object(found, Builder::sharing(py, self.arrived.body().clone()))
+    }
+
+    /// Its number in the sender's session, from 1.
+    #[getter]
+    fn sequence(&self) -> u64 {
+        self.arrived.sequence()
+    }
+
+    /// When it was sent, by the sender's clock.
+    #[getter]
+    fn sent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        timestamp::object(py, self.arrived.sent())
+    }
+
+    /// Who sent it.
+    #[getter]
+    fn source(&self) -> &str {
+        self.arrived.source()
+    }
+
+    /// How it is written: `cbor`.
+    #[getter]
+    fn encoding(&self) -> &'static str {
+        self.arrived.encoding().name()
+    }
+
+    /// How many messages were skipped just before this one.
+    #[getter]
+    fn missed(&self) -> u64 {
+        self.arrived.missed()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> Outcome<String> {
+        let value = self.decoded(py)?.repr()?.to_string();
+        let shown: String =
+            if value.chars().count() > 80 { value.chars().take(79).chain(['…']).collect() } else { value };
+        Ok(format!("<linkspan.Message {} from {}: {shown}>", self.sequence(), self.source()))
+    }
+}
+
+/// One of the core's own values as a Python object.
+pub fn object<'py>(value: &Value, builder: Builder<'py>) -> Outcome<Bound<'py, PyAny>> {
+    build(builder, |builder| value.walk(builder))
+}

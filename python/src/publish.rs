@@ -1,0 +1,158 @@
+//! Publish and subscribe: one publisher, any number of subscribers, the latest value always there.
+
+use linkspan::{Publisher as Source, Subscriber as Reader};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::builder::Builder;
+use crate::channel::{Event, told};
+use crate::errors::Outcome;
+use crate::message::{Message, object};
+use crate::wait::{OnWait, Patience, options, waiting};
+use crate::walk::Walk;
+
+/// The one who publishes at an endpoint. It never waits for a subscriber.
+#[pyclass(frozen, module = "linkspan")]
+pub struct Publisher {
+    source: Source,
+}
+
+#[pymethods]
+impl Publisher {
+    /// Publishes at the endpoint; `AddressInUse` where somebody does.
+    #[new]
+    #[pyo3(signature = (endpoint, **given))]
+    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Publisher> {
+        let (options, _) = options(given)?;
+        Ok(Publisher { source: Source::new(endpoint, &options)? })
+    }
+
+    /// Publishes a value; gives its sequence number.
+    fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
+        let payload = Walk::with(value, |walk| self.source.encode(walk))?;
+        Ok(value.py().detach(|| self.source.send_payload(&payload))?)
+    }
+
+    /// How many subscribers are there.
+    #[getter]
+    fn subscribers(&self) -> usize {
+        self.source.subscribers()
+    }
+
+    /// Counters.
+    fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        object(&self.source.stats(), Builder::copying(py))
+    }
+
+    /// Publishes no longer; subscribers are told.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.source.close());
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: Bound<'_, PyAny>,
+        _value: Bound<'_, PyAny>,
+        _trace: Bound<'_, PyAny>,
+    ) {
+        self.close(py);
+    }
+}
+
+/// Reads what is published at an endpoint: the latest value first, then each new one.
+#[pyclass(frozen, module = "linkspan")]
+pub struct Subscriber {
+    reader: Reader,
+    on_wait: OnWait,
+}
+
+#[pymethods]
+impl Subscriber {
+    /// Subscribes; does not wait for the publisher.
+    #[new]
+    #[pyo3(signature = (endpoint, **given))]
+    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
+        let (options, on_wait) = options(given)?;
+        Ok(Subscriber { reader: Reader::new(endpoint, &options)?, on_wait })
+    }
+
+    /// The next message; `Lagged` once where some were missed.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        waiting(py, timeout, callback, |wait| self.reader.recv(wait)).map(Message::new)
+    }
+
+    /// The next message if it is there; `Empty` otherwise.
+    fn try_recv(&self) -> Outcome<Message> {
+        Ok(Message::new(self.reader.try_recv()?))
+    }
+
+    /// The next message: for ever where no time-out is given, `None` once closed or asked to stop.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        Ok(waiting(py, timeout, callback, |wait| self.reader.next(wait))?.map(Message::new))
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Outcome<Option<Message>> {
+        self.next(py, Patience::DEFAULT, None)
+    }
+
+    /// Whether `recv` would not wait.
+    fn poll(&self) -> Outcome<bool> {
+        Ok(self.reader.poll()?)
+    }
+
+    /// What happened since the last call: connected, disconnected, lagged, back.
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+        told(py, self.reader.events())
+    }
+
+    /// Counters.
+    fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        object(&self.reader.stats(), Builder::copying(py))
+    }
+
+    /// A file descriptor that is readable while `recv` would not wait, for event loops.
+    fn fileno(&self) -> i32 {
+        self.reader.fileno()
+    }
+
+    /// Reads no longer; an iteration in another thread ends.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.reader.close());
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: Bound<'_, PyAny>,
+        _value: Bound<'_, PyAny>,
+        _trace: Bound<'_, PyAny>,
+    ) {
+        self.close(py);
+    }
+}
+
+/// The newest message that was published; `Empty` where there is none yet, `NotFound` where nobody publishes.
+#[pyfunction]
+#[pyo3(signature = (endpoint, **given))]
+pub fn latest(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Message> {
+    let (options, on_wait) = options(given)?;
+    waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| linkspan::latest(endpoint, &options, wait))
+        .map(Message::new)
+}

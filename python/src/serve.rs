@@ -1,0 +1,171 @@
+//! Requests and replies: a server for many clients.
+
+use std::sync::{Mutex, PoisonError};
+
+use linkspan::{Error, ErrorKind, Payload, RemoteFailure, Request as Asked, Server as Service};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::builder::Builder;
+use crate::errors::Outcome;
+use crate::message::{Message, object};
+use crate::wait::{OnWait, Patience, options, waiting};
+use crate::walk::Walk;
+
+/// Answers the requests of many clients.
+#[pyclass(frozen, subclass, module = "linkspan._native")]
+pub struct Server {
+    service: Service,
+    on_wait: OnWait,
+}
+
+#[pymethods]
+impl Server {
+    /// Serves at the endpoint; `AddressInUse` where somebody does.
+    #[new]
+    #[pyo3(signature = (endpoint, **given))]
+    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Server> {
+        let (options, on_wait) = options(given)?;
+        Ok(Server { service: Service::serve(endpoint, &options)?, on_wait })
+    }
+
+    /// The next request: for ever where no time-out is given, `None` once the server is closed or asked to stop.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn next<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Option<Bound<'py, Request>>> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        match waiting(py, timeout, callback, |wait| self.service.next(wait))? {
+            Some(asked) => Ok(Some(Request::new(py, asked)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> Outcome<Option<Bound<'py, Request>>> {
+        self.next(py, Patience::DEFAULT, None)
+    }
+
+    /// Counters.
+    fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        object(&self.service.stats(), Builder::copying(py))
+    }
+
+    /// A file descriptor that is readable while `next` would not wait.
+    fn fileno(&self) -> i32 {
+        self.service.fileno()
+    }
+
+    /// Serves no longer; replies that were given are handed over, as far as the time-out allows.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
+    fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        waiting(py, timeout, self.on_wait.as_ref(), |wait| self.service.close(wait))
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: Bound<'_, PyAny>,
+        _value: Bound<'_, PyAny>,
+        _trace: Bound<'_, PyAny>,
+    ) -> Outcome<()> {
+        self.close(py, Patience::DEFAULT)
+    }
+}
+
+/// A message that waits for its answer: `reply` or `fail`, once. One that goes unanswered is answered `Remote`; so is
+/// one whose `with` block ends without an answer, or raises.
+#[pyclass(frozen, extends = Message, module = "linkspan")]
+pub struct Request {
+    asked: Mutex<Option<Asked>>,
+}
+
+impl Request {
+    fn new(py: Python<'_>, asked: Asked) -> PyResult<Bound<'_, Request>> {
+        let message = Message::new((*asked).clone());
+        Bound::new(
+            py,
+            PyClassInitializer::from(message).add_subclass(Request { asked: Mutex::new(Some(asked)) }),
+        )
+    }
+
+    fn take(&self) -> linkspan::Result<Asked> {
+        let taken = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidState, "this request has been answered: each is answered once")
+        })
+    }
+}
+
+#[pymethods]
+impl Request {
+    /// Answers with a value. A value that has no form is refused, and the request can still be answered.
+    fn reply(&self, value: &Bound<'_, PyAny>) -> Outcome<()> {
+        let asked = self.take()?;
+        match Walk::with(value, |walk| asked.encode(walk)) {
+            Ok(payload) => Ok(value.py().detach(|| asked.reply_payload(&payload))?),
+            Err(failure) => {
+                *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
+    /// `spectrum.window_too_long`, a code of the handler's own, and more for the program.
+    #[pyo3(signature = (text, kind="", code=0, data=None))]
+    fn fail(
+        &self,
+        py: Python<'_>,
+        text: String,
+        kind: &str,
+        code: i64,
+        data: Option<&Bound<'_, PyAny>>,
+    ) -> Outcome<()> {
+        let data = match data {
+            Some(data) => Walk::with(data, |walk| linkspan::codec::encode(walk, linkspan::Encoding::Cbor))?,
+            None => Vec::new(),
+        };
+        let failure = RemoteFailure { code, kind: kind.to_owned(), text, data };
+        let asked = self.take()?;
+        Ok(py.detach(|| asked.fail(failure))?)
+    }
+
+    /// Whether it has been answered.
+    #[getter]
+    fn answered(&self) -> bool {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Bound<'_, PyAny>,
+        value: Bound<'_, PyAny>,
+        _trace: Bound<'_, PyAny>,
+    ) -> Outcome<()> {
+        if self.answered() {
+            return Ok(());
+        }
+        if kind.is_none() {
+            drop(self.take()?);
+            return Ok(());
+        }
+        let kind = kind.getattr("__qualname__")?.cast_into::<PyString>().map_err(PyErr::from)?;
+        self.fail(py, value.str()?.to_string(), kind.to_str()?, 0, None)
+    }
+}
