@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::escape::Escape;
 use super::unescape::Unescape;
-use super::{Encoding, cbor, json, raw};
+use super::{Encoding, bson, cbor, json, raw, smile};
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
@@ -97,7 +97,8 @@ pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, s
         Encoding::Raw => meter.bytes(bytes)?,
         Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
         Encoding::Cbor => cbor::decode(bytes, &limits, &mut meter)?,
-        Encoding::Bson | Encoding::Smile => return Err(super::input::unsupported(0, "not yet")),
+        Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top())?,
+        Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
     }
     Ok(meter.into_inner())
 }
@@ -145,11 +146,16 @@ fn write<D: Drive>(encoding: Encoding, how: &How, out: &mut Vec<u8>, from: D) ->
     let output = Output::new(out, how.limits);
     let done = match encoding {
         Encoding::Raw => from.drive(raw::Encoder::new(output)).and_then(raw::Encoder::finish),
-        Encoding::Json => from
-            .drive(Escape::new(json::Encoder::new(output)))
-            .and_then(|escape| escape.into_inner().finish()),
+        Encoding::Json => {
+            from.drive(Escape::new(json::Encoder::new(output))).and_then(|e| e.into_inner().finish())
+        }
         Encoding::Cbor => from.drive(cbor::Encoder::new(output, how.align)).and_then(cbor::Encoder::finish),
-        Encoding::Bson | Encoding::Smile => Err(super::input::unsupported(0, "not yet")),
+        Encoding::Bson => {
+            from.drive(Escape::new(bson::Encoder::new(output))).and_then(|e| e.into_inner().finish())
+        }
+        Encoding::Smile => {
+            from.drive(Escape::new(smile::Encoder::new(output))).and_then(|e| e.into_inner().finish())
+        }
     };
     if done.is_err() {
         out.truncate(start);
@@ -167,7 +173,7 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::value::{Decimal, NdArray, Order, Timestamp};
 
-    const CARRIERS: [Encoding; 2] = [Encoding::Json, Encoding::Cbor];
+    const CARRIERS: [Encoding; 4] = [Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
 
     fn everything() -> Value {
         Value::map([

@@ -3,7 +3,7 @@
 //! The rule for offsets, the same in every encoding:
 //!
 //! - a byte that cannot stand where it stands: that byte;
-//! - bytes that end before the value does: their length;
+//! - bytes that end before the value does: their length (in BSON, the end of the document that ends too early);
 //! - a length or count that reaches past the end: the first byte of the item that claims it;
 //! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte;
 //! - text that is not UTF-8: the first byte that is not.
@@ -23,8 +23,9 @@ impl<'a> Input<'a> {
         Input { bytes, at: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    /// The same place in bytes that end at this offset.
+    pub(crate) fn up_to(&self, end: usize) -> Input<'a> {
+        Input { bytes: &self.bytes[..end], at: self.at }
     }
 
     pub(crate) fn left(&self) -> usize {

@@ -6,16 +6,19 @@
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw` |
 //! | escapes for what an encoding has no form for | `escape`, `unescape` |
 //! | a place in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
-//! | how deep documents may be | `nesting` |
+//! | how deep documents may be; shorter floats | `nesting`, `float` |
 
+mod bson;
 mod cbor;
 mod entry;
 mod escape;
+mod float;
 mod input;
 mod json;
 mod nesting;
 mod output;
 mod raw;
+mod smile;
 mod unescape;
 
 pub use entry::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into, transcode};

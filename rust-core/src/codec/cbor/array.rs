@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::decode::Decoder;
-use super::float::{f16_to_f32, float};
 use super::head::{Head, head};
 use super::{COLUMN_MAJOR, COMPLEX, HOMOGENEOUS, ROW_MAJOR};
+use crate::codec::float::f16_to_f32;
 use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{DType, NdArrayRef, Order, Sink};
@@ -138,7 +138,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 }
                 0xf9..=0xfb => {
                     let item = head(&mut self.input)?;
-                    (DType::F64, float(item).to_bits())
+                    (DType::F64, item.float().to_bits())
                 }
                 _ => return Err(unsupported(at, "an array of numbers holds something else")),
             };

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::count::count;
-use super::float::float;
 use super::head::{BREAK, Head, head};
 use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
 use crate::error::{Error, ErrorKind, Result};
@@ -72,7 +71,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             (22, _) => self.sink.null(),
             (23, _) => Err(unsupported(head.at, "undefined has no form here; null has")),
             (24, 0..32) => Err(malformed(head.at, format!("simple value {} stands in two bytes", head.n))),
-            (25..=27, _) => self.sink.float(float(head)),
+            (25..=27, _) => self.sink.float(head.float()),
             (_, n) => Err(unsupported(head.at, format!("simple value {n} has no form here"))),
         }
     }

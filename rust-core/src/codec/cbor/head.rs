@@ -1,5 +1,6 @@
 //! The head of an item: its major type and the number behind it.
 
+use crate::codec::float::{from_f16, from_f32};
 use crate::codec::input::{Input, malformed};
 use crate::error::Result;
 
@@ -24,6 +25,16 @@ impl Head {
     #[inline]
     pub(super) fn is_indefinite(self) -> bool {
         self.info == 31
+    }
+
+    /// The float of this width and these bits, for a head of major type 7 and information 25 to 27.
+    #[inline]
+    pub(super) fn float(self) -> f64 {
+        match self.info {
+            25 => from_f16(self.n as u16),
+            26 => from_f32(self.n as u32),
+            _ => f64::from_bits(self.n),
+        }
     }
 }
 

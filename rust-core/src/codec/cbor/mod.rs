@@ -19,7 +19,6 @@ mod array;
 mod count;
 mod decode;
 mod encode;
-mod float;
 mod head;
 mod tag;
 

@@ -1,7 +1,6 @@
 //! CBOR's tags to values: big integers, instants, UUIDs, decimal numbers.
 
 use super::decode::Decoder;
-use super::float::float;
 use super::head::{Head, head};
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
@@ -125,7 +124,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         if !(25..=27).contains(&content.info) {
             return Err(malformed(at, "tag 1 holds a number of seconds"));
         }
-        let seconds = float(content);
+        let seconds = content.float();
         if !seconds.is_finite() {
             return Err(malformed(at, format!("{seconds} is no number of seconds")));
         }

@@ -1,19 +1,8 @@
 //! Shorter floats widened bit by bit: NaN keeps its payload, which the processor's conversion would quieten.
 
-use super::head::Head;
-
-/// The float of this head, of whichever width.
-#[inline]
-pub(super) fn float(head: Head) -> f64 {
-    match head.info {
-        25 => from_f16(head.n as u16),
-        26 => from_f32(head.n as u32),
-        _ => f64::from_bits(head.n),
-    }
-}
-
 /// A binary32 as binary64.
-fn from_f32(bits: u32) -> f64 {
+#[inline]
+pub(crate) fn from_f32(bits: u32) -> f64 {
     let value = f32::from_bits(bits);
     if !value.is_nan() {
         return value.into();
@@ -23,7 +12,7 @@ fn from_f32(bits: u32) -> f64 {
 }
 
 /// A binary16 as binary32, exactly.
-pub(super) fn f16_to_f32(bits: u16) -> u32 {
+pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10 & 0x1f);
     let fraction = u32::from(bits & 0x3ff);
@@ -40,7 +29,7 @@ pub(super) fn f16_to_f32(bits: u16) -> u32 {
 }
 
 /// A binary16 as binary64.
-fn from_f16(bits: u16) -> f64 {
+pub(crate) fn from_f16(bits: u16) -> f64 {
     from_f32(f16_to_f32(bits))
 }
 

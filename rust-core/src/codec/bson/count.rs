@@ -1,0 +1,38 @@
+//! The first pass over a BSON document: how many elements it and every document and array inside it have.
+
+use super::element::{cstring, length, skip};
+use super::{ARRAY, DOCUMENT};
+use crate::codec::input::{Counts, Input};
+
+/// Counts the elements of every document and array, up to `levels` deep and `most` of them.
+pub(super) fn count(bytes: &[u8], levels: usize, most: u64) -> Counts {
+    let mut counts = Counts::default();
+    let mut input = Input::new(bytes);
+    // Stopping early is no harm: see Counts.
+    let _: Option<()> = walk(&mut input, &mut counts, levels, most);
+    counts
+}
+
+fn walk(input: &mut Input<'_>, counts: &mut Counts, levels: usize, most: u64) -> Option<()> {
+    length(input, 5).ok()?;
+    let mut open = vec![counts.open()];
+    while let Some(container) = open.last() {
+        let kind = input.byte().ok()?;
+        if kind == 0 {
+            open.pop();
+            continue;
+        }
+        counts.add(*container);
+        cstring(input).ok()?;
+        if kind == DOCUMENT || kind == ARRAY {
+            if open.len() >= levels || counts.containers() as u64 >= most {
+                return None;
+            }
+            length(input, 5).ok()?;
+            open.push(counts.open());
+        } else {
+            skip(input, kind).ok()?;
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,162 @@
+//! BSON to values: a walk over the bytes that drives a Sink.
+
+use super::count::count;
+use super::element::{binary, cstring, foreign, length, skip, string};
+use super::{
+    ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128,
+    subtype,
+};
+use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
+use crate::codec::nesting::{levels, too_deep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Limits, Sink, Timestamp};
+
+/// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
+    let levels = levels(limits);
+    // Escapes take up to three containers for one value.
+    let counts = count(bytes, levels as usize, limits.nodes.saturating_mul(3).saturating_add(8));
+    let mut decoder = Decoder { input: Input::new(bytes), sink, counts, levels, nodes: limits.nodes };
+    decoder.document().map_err(|e| e.at(0))?;
+    decoder.input.finish()
+}
+
+struct Decoder<'a, 's, S> {
+    /// Ends where the innermost open document ends.
+    input: Input<'a>,
+    sink: &'s mut S,
+    counts: Counts,
+    levels: u32,
+    nodes: u64,
+}
+
+impl<'a, S: Sink> Decoder<'a, '_, S> {
+    fn document(&mut self) -> Result<()> {
+        let (outer, count) = self.enter()?;
+        self.sink.begin_map(count)?;
+        loop {
+            let at = self.input.at;
+            let kind = self.input.byte()?;
+            if kind == 0 {
+                break;
+            }
+            let key_at = self.input.at;
+            let key = utf8(cstring(&mut self.input)?, key_at)?;
+            self.sink.key(key).map_err(|e| e.at(at).under_key(key))?;
+            self.value(kind, at).map_err(|e| e.at(at).under_key(key))?;
+        }
+        self.leave(outer)?;
+        self.sink.end_map()
+    }
+
+    fn array(&mut self) -> Result<()> {
+        let (outer, count) = self.enter()?;
+        self.sink.begin_array(count)?;
+        let mut index = 0;
+        loop {
+            let at = self.input.at;
+            let kind = self.input.byte()?;
+            if kind == 0 {
+                break;
+            }
+            cstring(&mut self.input)?;
+            self.value(kind, at).map_err(|e| e.at(at).under_index(index))?;
+            index += 1;
+        }
+        self.leave(outer)?;
+        self.sink.end_array()
+    }
+
+    /// Takes the length of a document and narrows the input to it; gives the input as it was, and the count.
+    fn enter(&mut self) -> Result<(Input<'a>, usize)> {
+        let at = self.input.at;
+        let length = length(&mut self.input, 5)?;
+        self.input.take(length - 4, at)?;
+        let end = self.input.at;
+        self.input.at = at + 4;
+        self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
+        let count = self.counts.take().ok_or_else(|| {
+            let text = format!("over the node limit: {} values allowed", self.nodes);
+            Error::new(ErrorKind::TooLarge, text).at(at)
+        })?;
+        let inner = self.input.up_to(end);
+        Ok((std::mem::replace(&mut self.input, inner), count))
+    }
+
+    /// Widens the input again; the document has to end where its length says.
+    fn leave(&mut self, outer: Input<'a>) -> Result<()> {
+        if self.input.left() > 0 {
+            return Err(malformed(self.input.at - 1, "a document ends before its length says"));
+        }
+        let at = self.input.at;
+        self.input = outer;
+        self.input.at = at;
+        self.levels += 1;
+        Ok(())
+    }
+
+    /// The content of an element whose type, which stands at `at`, is this.
+    fn value(&mut self, kind: u8, at: usize) -> Result<()> {
+        match kind {
+            DOUBLE => {
+                let bits = u64::from_le_bytes(self.input.array()?);
+                self.sink.float(f64::from_bits(bits))
+            }
+            STRING => {
+                let bytes = string(&mut self.input)?;
+                let text = utf8(bytes, self.input.at - 1 - bytes.len())?;
+                self.sink.text(text)
+            }
+            DOCUMENT => self.document(),
+            ARRAY => self.array(),
+            BINARY => self.binary(at),
+            BOOLEAN => match self.input.byte()? {
+                0 => self.sink.bool(false),
+                1 => self.sink.bool(true),
+                other => Err(malformed(self.input.at - 1, format!("a boolean is 0 or 1, here is {other}"))),
+            },
+            DATETIME => {
+                let milliseconds = i64::from_le_bytes(self.input.array()?);
+                let (seconds, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
+                self.sink.timestamp(Timestamp::from_parts(seconds, rest * 1_000_000)?)
+            }
+            NULL => self.sink.null(),
+            INT32 => {
+                let value = i32::from_le_bytes(self.input.array()?);
+                self.sink.int(value.into())
+            }
+            INT64 => {
+                let value = i64::from_le_bytes(self.input.array()?);
+                self.sink.int(value)
+            }
+            DECIMAL128 => {
+                let decimal = decimal128::read(self.input.array()?)?;
+                self.sink.decimal(&decimal)
+            }
+            kind => match foreign(kind) {
+                Some(name) => {
+                    skip(&mut self.input, kind)?;
+                    Err(unsupported(at, format!("{name} (BSON type {kind:#04x}) has no form here")))
+                }
+                None => Err(malformed(at, format!("no type of element has the number {kind:#04x}"))),
+            },
+        }
+    }
+
+    fn binary(&mut self, at: usize) -> Result<()> {
+        let (kind, bytes) = binary(&mut self.input)?;
+        match kind {
+            subtype::GENERIC => self.sink.bytes(bytes),
+            subtype::UUID => match <[u8; 16]>::try_from(bytes) {
+                Ok(uuid) => self.sink.uuid(uuid),
+                Err(_) => Err(malformed(at, format!("a UUID has 16 bytes, here are {}", bytes.len()))),
+            },
+            subtype::TIMESTAMP if bytes.len() == 8 => {
+                let mut nanoseconds = [0; 8];
+                nanoseconds.copy_from_slice(bytes);
+                self.sink.timestamp(Timestamp(i64::from_le_bytes(nanoseconds)))
+            }
+            kind => Err(unsupported(at, format!("binary of subtype {kind:#04x} has no form here"))),
+        }
+    }
+}

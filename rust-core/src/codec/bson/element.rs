@@ -1,0 +1,104 @@
+//! The elements of a BSON document: type, key, and how long the content is.
+
+use super::{
+    ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, subtype,
+};
+use crate::codec::input::{Input, malformed};
+use crate::error::Result;
+
+/// Takes bytes up to a NUL, which is taken too.
+#[inline]
+pub(super) fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
+    let Some(length) = input.rest().iter().position(|b| *b == 0) else {
+        return Err(input.ended());
+    };
+    let bytes = input.take(length as u64, input.at)?;
+    input.at += 1;
+    Ok(bytes)
+}
+
+/// Takes a length of four bytes with sign, at least `least`.
+#[inline]
+pub(super) fn length(input: &mut Input<'_>, least: i32) -> Result<u64> {
+    let at = input.at;
+    let length = i32::from_le_bytes(input.array()?);
+    if length < least {
+        return Err(malformed(at, format!("a length of {length} is claimed, the least is {least}")));
+    }
+    Ok(u64::from(length.cast_unsigned()))
+}
+
+/// Takes the content of a string: its bytes without the NUL at the end.
+#[inline]
+pub(super) fn string<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
+    let at = input.at;
+    let length = length(input, 1)?;
+    match input.take(length, at)?.split_last() {
+        Some((0, text)) => Ok(text),
+        _ => Err(malformed(input.at - 1, "a string ends with a NUL")),
+    }
+}
+
+/// Takes the content of a binary: its subtype and bytes.
+pub(super) fn binary<'a>(input: &mut Input<'a>) -> Result<(u8, &'a [u8])> {
+    let at = input.at;
+    let length = length(input, 0)?;
+    let kind = input.byte()?;
+    let bytes = input.take(length, at)?;
+    if kind == subtype::OLD_BINARY {
+        // Another length stands inside.
+        let mut inner = Input::new(bytes);
+        let inner_length =
+            self::length(&mut inner, 0).map_err(|_| malformed(at + 5, "a length is negative or cut off"))?;
+        if inner_length != inner.left() as u64 {
+            return Err(malformed(at + 5, "the two lengths of an old binary disagree"));
+        }
+    }
+    Ok((kind, bytes))
+}
+
+/// Takes the content of an element that is no document and no array, whether it has a form here or not.
+pub(super) fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
+    let at = input.at;
+    let fixed = match kind {
+        NULL | 0x06 | 0x7f | 0xff => 0,
+        BOOLEAN => 1,
+        INT32 => 4,
+        DOUBLE | DATETIME | INT64 | 0x11 => 8,
+        0x07 => 12,
+        DECIMAL128 => 16,
+        STRING | 0x0d | 0x0e => return string(input).map(drop),
+        BINARY => return binary(input).map(drop),
+        // A regular expression: pattern and options.
+        0x0b => return cstring(input).and_then(|_| cstring(input)).map(drop),
+        // A DBPointer: a string and an ObjectId.
+        0x0c => {
+            string(input)?;
+            12
+        }
+        // Code with its scope, whose first four bytes count themselves, as those of a document do.
+        DOCUMENT | ARRAY | 0x0f => {
+            let length = length(input, 5)?;
+            length - 4
+        }
+        _ => return Err(malformed(at, format!("no type of element has the number {kind:#04x}"))),
+    };
+    input.take(fixed, at).map(drop)
+}
+
+/// What types without a form here are called.
+pub(super) fn foreign(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        0x06 => "undefined",
+        0x07 => "an ObjectId",
+        0x0b => "a regular expression",
+        0x0c => "a DBPointer",
+        0x0d => "JavaScript code",
+        0x0e => "a symbol",
+        0x0f => "JavaScript code with its scope",
+        0x11 => "MongoDB's own timestamp",
+        0x7f => "the max key",
+        0xff => "the min key",
+        _ => return None,
+    })
+}

@@ -1,0 +1,233 @@
+//! Values to BSON.
+
+use super::element::{cstring, skip};
+use super::{
+    ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128, subtype,
+};
+use crate::codec::escape::{Plain, name};
+use crate::codec::input::Input;
+use crate::codec::output::Output;
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Decimal, Timestamp};
+
+/// Appends one document.
+pub(crate) struct Encoder<'a> {
+    out: Output<'a>,
+    open: Vec<Open>,
+    /// Where the type of the element stands whose key was written last: it is known when the value comes.
+    kind_at: Option<usize>,
+    /// Whether the document at the top was opened for a value that is no map.
+    wrapped: bool,
+}
+
+/// A document or array that is open.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Where its length stands.
+    length_at: usize,
+    /// For an array: the key of the next item.
+    next: usize,
+}
+
+/// Arrays number their elements; map elements have their keys.
+const MAP: usize = usize::MAX;
+
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
+        Encoder { out, open: Vec::new(), kind_at: None, wrapped: false }
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if self.wrapped {
+            self.close()?;
+        }
+        self.out.finish()
+    }
+
+    /// Begins an element: its type, and its key unless that was written already.
+    #[inline]
+    fn element(&mut self, kind: u8) {
+        if let Some(at) = self.kind_at.take() {
+            self.out.bytes[at] = kind;
+        } else if let Some(array) = self.open.last_mut() {
+            self.out.push(kind);
+            self.out.put(itoa::Buffer::new().format(array.next).as_bytes());
+            self.out.push(0);
+            array.next += 1;
+        } else {
+            self.wrap(kind);
+        }
+    }
+
+    #[cold]
+    fn wrap(&mut self, kind: u8) {
+        self.wrapped = true;
+        self.open(MAP);
+        self.out.push(kind);
+        self.out.put(name::VALUE.as_bytes());
+        self.out.push(0);
+    }
+
+    fn open(&mut self, next: usize) {
+        self.open.push(Open { length_at: self.out.bytes.len(), next });
+        self.out.put(&[0; 4]);
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.out.push(0);
+        let Some(open) = self.open.pop() else {
+            return Err(Error::new(ErrorKind::Internal, "an end came without its beginning"));
+        };
+        let length = length(self.out.bytes.len() - open.length_at)?;
+        self.out.bytes[open.length_at..open.length_at + 4].copy_from_slice(&length);
+        Ok(())
+    }
+
+    fn binary(&mut self, kind: u8, content: &[u8]) -> Result<()> {
+        self.element(BINARY);
+        self.out.put(&length(content.len())?);
+        self.out.push(kind);
+        self.out.block(content)
+    }
+
+    fn string(&mut self, value: &str) -> Result<()> {
+        self.out.put(&length(value.len() + 1)?);
+        self.out.block(value.as_bytes())?;
+        self.out.push(0);
+        Ok(())
+    }
+}
+
+/// A length as BSON writes it.
+#[inline]
+fn length(bytes: usize) -> Result<[u8; 4]> {
+    match i32::try_from(bytes) {
+        Ok(length) => Ok(length.to_le_bytes()),
+        Err(_) => {
+            let text = format!("BSON's lengths have 31 bits: {bytes} bytes asked; choose cbor");
+            Err(Error::new(ErrorKind::TooLarge, text))
+        }
+    }
+}
+
+impl Plain for Encoder<'_> {
+    fn null(&mut self) -> Result<()> {
+        self.element(NULL);
+        Ok(())
+    }
+
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.element(BOOLEAN);
+        self.out.push(value.into());
+        Ok(())
+    }
+
+    #[inline]
+    fn int(&mut self, value: i64) -> Result<()> {
+        if let Ok(value) = i32::try_from(value) {
+            self.element(INT32);
+            self.out.put(&value.to_le_bytes());
+        } else {
+            self.element(INT64);
+            self.out.put(&value.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn float(&mut self, value: f64) -> Result<bool> {
+        self.element(DOUBLE);
+        self.out.put(&value.to_bits().to_le_bytes());
+        Ok(true)
+    }
+
+    #[inline]
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.element(STRING);
+        self.string(value)
+    }
+
+    fn bytes(&mut self, value: &[u8]) -> Result<bool> {
+        self.binary(subtype::GENERIC, value).map(|()| true)
+    }
+
+    fn timestamp(&mut self, value: Timestamp) -> Result<bool> {
+        self.binary(subtype::TIMESTAMP, &value.nanoseconds().to_le_bytes()).map(|()| true)
+    }
+
+    fn uuid(&mut self, value: [u8; 16]) -> Result<bool> {
+        self.binary(subtype::UUID, &value).map(|()| true)
+    }
+
+    fn decimal(&mut self, value: &Decimal) -> Result<bool> {
+        let Some(bytes) = decimal128::write(value) else { return Ok(false) };
+        self.element(DECIMAL128);
+        self.out.put(&bytes);
+        Ok(true)
+    }
+
+    fn elements(&mut self, value: &[u8]) -> Result<()> {
+        self.binary(subtype::GENERIC, value)
+    }
+
+    fn begin_array(&mut self, _: usize) -> Result<()> {
+        self.element(ARRAY);
+        self.open(0);
+        Ok(())
+    }
+
+    fn end_array(&mut self) -> Result<()> {
+        self.close()
+    }
+
+    fn begin_map(&mut self, _: usize) -> Result<()> {
+        if !self.open.is_empty() {
+            self.element(DOCUMENT);
+        }
+        self.open(MAP);
+        Ok(())
+    }
+
+    #[inline]
+    fn key(&mut self, key: &str) -> Result<()> {
+        self.kind_at = Some(self.out.bytes.len());
+        self.out.push(0);
+        self.out.block(key.as_bytes())?;
+        self.out.push(0);
+        Ok(())
+    }
+
+    fn end_map(&mut self) -> Result<()> {
+        self.close()
+    }
+
+    #[inline]
+    fn holds_key(&self, key: &str) -> bool {
+        !key.as_bytes().contains(&0)
+    }
+
+    /// Takes back what the map has so far and writes it again, pair by pair. Rare enough to be slow.
+    fn turn_into_pairs(&mut self) -> Result<()> {
+        let Some(map) = self.open.last() else {
+            return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
+        };
+        let written = self.out.bytes.split_off(map.length_at + 4);
+        self.key(name::MAP)?;
+        self.begin_array(0)?;
+        let mut input = Input::new(&written);
+        while let Ok(kind) = input.byte() {
+            let key = cstring(&mut input)?;
+            let from = input.at;
+            skip(&mut input, kind)?;
+            self.begin_array(2)?;
+            self.element(STRING);
+            self.out.put(&length(key.len() + 1)?);
+            self.out.put(key);
+            self.out.push(0);
+            self.element(kind);
+            self.out.put(input.since(from));
+            self.end_array()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! Smile to values: a walk over the bytes that drives a Sink.
+
+use super::count::count;
+use super::number::{from_twos_complement, take, take_bits, take_safe, take_signed};
+use super::token::{Name, Token, header, long_text, text};
+use super::{END_OF_CONTENT, TABLE, feature};
+use crate::codec::input::{Counts, Input, malformed};
+use crate::codec::nesting::{levels, too_deep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Decimal, Limits, Sink, Source, Value};
+
+/// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
+    let mut input = Input::new(bytes);
+    let features = header(&mut input)?;
+    let levels = levels(limits);
+    // Escapes take up to three containers for one value.
+    let counts = count(input.clone(), levels as usize, limits.nodes.saturating_mul(3).saturating_add(8));
+    let mut decoder = Decoder {
+        input,
+        sink,
+        counts,
+        levels,
+        nodes: limits.nodes,
+        names: Table::new(features & feature::SHARED_NAMES != 0),
+        values: Table::new(features & feature::SHARED_VALUES != 0),
+        raw_binary: features & feature::RAW_BINARY != 0,
+    };
+    decoder.value()?;
+    if decoder.input.peek() == Some(END_OF_CONTENT) {
+        decoder.input.at += 1;
+    }
+    decoder.input.finish()
+}
+
+/// Texts that may come again as a reference.
+struct Table<'a> {
+    on: bool,
+    entries: Vec<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    fn new(on: bool) -> Table<'a> {
+        Table { on, entries: Vec::new() }
+    }
+
+    #[inline]
+    fn add(&mut self, text: &'a str) {
+        if !self.on {
+            return;
+        }
+        if self.entries.len() == TABLE {
+            self.entries.clear();
+        }
+        self.entries.push(text);
+    }
+
+    fn get(&self, number: usize, at: usize) -> Result<&'a str> {
+        self.entries.get(number).copied().ok_or_else(|| {
+            malformed(
+                at,
+                format!("text {number} is referred to, {} are there to refer to", self.entries.len()),
+            )
+        })
+    }
+}
+
+struct Decoder<'a, 's, S> {
+    input: Input<'a>,
+    sink: &'s mut S,
+    counts: Counts,
+    levels: u32,
+    nodes: u64,
+    names: Table<'a>,
+    values: Table<'a>,
+    raw_binary: bool,
+}
+
+impl<'a, S: Sink> Decoder<'a, '_, S> {
+    fn value(&mut self) -> Result<()> {
+        let at = self.input.at;
+        let byte = self.input.byte()?;
+        match Token::of(byte) {
+            Some(token) => self.token(token, at).map_err(|e| e.at(at)),
+            None => Err(malformed(at, format!("no value begins with {byte:#04x}"))),
+        }
+    }
+
+    fn token(&mut self, token: Token, at: usize) -> Result<()> {
+        match token {
+            Token::Null => self.sink.null(),
+            Token::Bool(value) => self.sink.bool(value),
+            Token::Int(value) => self.sink.int(value),
+            Token::Int32 => {
+                let value = take_signed(&mut self.input)?;
+                if i32::try_from(value).is_err() {
+                    return Err(malformed(at, format!("{value} stands for an integer of 32 bits")));
+                }
+                self.sink.int(value)
+            }
+            Token::Int64 => {
+                let value = take_signed(&mut self.input)?;
+                self.sink.int(value)
+            }
+            Token::BigInteger => from_twos_complement(take_safe(&mut self.input)?)?.walk(self.sink),
+            Token::BigDecimal => {
+                let decimal = self.decimal(at)?;
+                self.sink.decimal(&decimal)
+            }
+            Token::Float32 => {
+                let bits = take_bits::<5>(&mut self.input, 32)?;
+                self.sink.float(crate::codec::float::from_f32(bits as u32))
+            }
+            Token::Float64 => {
+                let bits = take_bits::<10>(&mut self.input, 64)?;
+                self.sink.float(f64::from_bits(bits))
+            }
+            Token::Empty => self.sink.text(""),
+            Token::Short(length, ascii) => {
+                let bytes = self.input.take(length, at)?;
+                let value = text(bytes, at + 1, ascii)?;
+                // Text of 65 bytes has a short token too, and no place in the table.
+                if bytes.len() <= 64 {
+                    self.values.add(value);
+                }
+                self.sink.text(value)
+            }
+            Token::Long(ascii) => {
+                let value = text(long_text(&mut self.input)?, at + 1, ascii)?;
+                self.sink.text(value)
+            }
+            Token::Reference(number) => {
+                let value = self.values.get(number, at)?;
+                self.sink.text(value)
+            }
+            Token::LongReference(high) => {
+                let number = high | usize::from(self.input.byte()?);
+                let value = self.values.get(number, at)?;
+                self.sink.text(value)
+            }
+            Token::SafeBinary => {
+                let bytes = take_safe(&mut self.input)?;
+                self.sink.bytes(&bytes)
+            }
+            Token::RawBinary if self.raw_binary => {
+                let length = take(&mut self.input)?;
+                let bytes = self.input.take(length, at)?;
+                self.sink.bytes(bytes)
+            }
+            Token::RawBinary => {
+                Err(malformed(at, "raw binary stands where the header says that there is none"))
+            }
+            Token::BeginArray => self.array(at),
+            Token::BeginObject => self.object(at),
+            Token::EndArray => Err(malformed(at, "the end of an array stands where a value is due")),
+        }
+    }
+
+    fn decimal(&mut self, at: usize) -> Result<Decimal> {
+        let scale = take_signed(&mut self.input)?;
+        let digits = match from_twos_complement(take_safe(&mut self.input)?)? {
+            Value::Uint(n) => n.to_string(),
+            Value::BigInt(n) => n.to_string(),
+            other => other.as_i64()?.to_string(),
+        };
+        let exponent = scale.checked_neg().and_then(|e| i32::try_from(e).ok()).ok_or_else(|| {
+            Error::new(ErrorKind::OutOfRange, "the exponent of a decimal number has 32 bits").at(at)
+        })?;
+        match digits.strip_prefix('-') {
+            Some(digits) => Decimal::from_parts(true, digits, exponent),
+            None => Decimal::from_parts(false, &digits, exponent),
+        }
+    }
+
+    /// Enters an array or object: its count, and one level less for what is inside.
+    fn enter(&mut self, at: usize) -> Result<usize> {
+        self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
+        self.counts.take().ok_or_else(|| {
+            let text = format!("over the node limit: {} values allowed", self.nodes);
+            Error::new(ErrorKind::TooLarge, text).at(at)
+        })
+    }
+
+    fn array(&mut self, at: usize) -> Result<()> {
+        let count = self.enter(at)?;
+        self.sink.begin_array(count)?;
+        for index in 0..count {
+            self.value().map_err(|e| e.under_index(index))?;
+        }
+        let end = self.input.at;
+        if Token::of(self.input.byte()?) != Some(Token::EndArray) {
+            return Err(malformed(end, "an item or the end of an array is due"));
+        }
+        self.levels += 1;
+        self.sink.end_array()
+    }
+
+    fn object(&mut self, at: usize) -> Result<()> {
+        let count = self.enter(at)?;
+        self.sink.begin_map(count)?;
+        while let Some(key) = self.key()? {
+            self.value().map_err(|e| e.under_key(key))?;
+        }
+        self.levels += 1;
+        self.sink.end_map()
+    }
+
+    /// The next key; none at the end of the object.
+    fn key(&mut self) -> Result<Option<&'a str>> {
+        let at = self.input.at;
+        let byte = self.input.byte()?;
+        let Some(name) = Name::of(byte) else {
+            return Err(malformed(at, format!("no key begins with {byte:#04x}")));
+        };
+        let key = match name {
+            Name::EndObject => return Ok(None),
+            Name::Empty => "",
+            Name::Reference(number) => self.names.get(number, at)?,
+            Name::LongReference(high) => {
+                let number = high | usize::from(self.input.byte()?);
+                self.names.get(number, at)?
+            }
+            Name::Short(length, ascii) => {
+                let key = text(self.input.take(length, at)?, at + 1, ascii)?;
+                self.names.add(key);
+                key
+            }
+            Name::Long => {
+                let key = text(long_text(&mut self.input)?, at + 1, false)?;
+                self.names.add(key);
+                key
+            }
+        };
+        match self.sink.key(key) {
+            Ok(()) => Ok(Some(key)),
+            Err(e) => Err(e.at(at).under_key(key)),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Smile's tokens: what a first byte means where a value is due, and where a key is due.
+
+use super::number::{safe_length, take};
+use super::{
+    BEGIN_ARRAY, BEGIN_OBJECT, BIG_DECIMAL, BIG_INTEGER, EMPTY, END_ARRAY, END_OBJECT, END_OF_TEXT, FALSE,
+    FLOAT32, FLOAT64, INT32, INT64, LONG_ASCII, LONG_NAME, LONG_TEXT, MAGIC, NULL, RAW_BINARY, SAFE_BINARY,
+    TRUE, feature,
+};
+use crate::codec::input::{Input, malformed, unsupported, utf8};
+use crate::error::Result;
+
+/// Takes the header, where there is one; gives the features.
+pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
+    if input.peek() != Some(MAGIC[0]) {
+        return Ok(feature::SHARED_NAMES);
+    }
+    for expected in MAGIC {
+        if input.byte()? != expected {
+            return Err(malformed(input.at - 1, "a Smile document begins with the bytes 3a 29 0a"));
+        }
+    }
+    let last = input.byte()?;
+    if last >> 4 != 0 {
+        return Err(unsupported(
+            input.at - 1,
+            format!("this is Smile version {}; version 0 is read", last >> 4),
+        ));
+    }
+    // The fourth bit is reserved and, as the specification asks, not looked at.
+    Ok(last & 7)
+}
+
+/// What stands where a value is due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Token {
+    Reference(usize),
+    /// The high byte of a reference; the low one follows.
+    LongReference(usize),
+    Empty,
+    Null,
+    Bool(bool),
+    Int(i64),
+    Int32,
+    Int64,
+    BigInteger,
+    BigDecimal,
+    Float32,
+    Float64,
+    /// Text of this many bytes; ASCII only where so said.
+    Short(u64, bool),
+    /// Text up to its end marker; ASCII only where so said.
+    Long(bool),
+    SafeBinary,
+    RawBinary,
+    BeginArray,
+    EndArray,
+    BeginObject,
+}
+
+impl Token {
+    /// The meaning of this byte; none for those that cannot begin a value or end an array.
+    #[inline]
+    pub(super) fn of(byte: u8) -> Option<Token> {
+        let low = u64::from(byte & 0x1f);
+        Some(match byte {
+            0x01..=0x1f => Token::Reference(low as usize - 1),
+            EMPTY => Token::Empty,
+            NULL => Token::Null,
+            FALSE => Token::Bool(false),
+            TRUE => Token::Bool(true),
+            INT32 => Token::Int32,
+            INT64 => Token::Int64,
+            BIG_INTEGER => Token::BigInteger,
+            FLOAT32 => Token::Float32,
+            FLOAT64 => Token::Float64,
+            BIG_DECIMAL => Token::BigDecimal,
+            0x40..=0x5f => Token::Short(low + 1, true),
+            0x60..=0x7f => Token::Short(low + 33, true),
+            0x80..=0x9f => Token::Short(low + 2, false),
+            0xa0..=0xbf => Token::Short(low + 34, false),
+            0xc0..=0xdf => Token::Int((low >> 1).cast_signed() ^ -((low & 1).cast_signed())),
+            LONG_ASCII => Token::Long(true),
+            LONG_TEXT => Token::Long(false),
+            SAFE_BINARY => Token::SafeBinary,
+            0xec..=0xef => Token::LongReference(usize::from(byte & 3) << 8),
+            BEGIN_ARRAY => Token::BeginArray,
+            END_ARRAY => Token::EndArray,
+            BEGIN_OBJECT => Token::BeginObject,
+            RAW_BINARY => Token::RawBinary,
+            _ => return None,
+        })
+    }
+
+    /// Takes the rest of a value that is no container, without looking at its content.
+    pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
+        let at = input.at;
+        let rest = match self {
+            Token::LongReference(_) => 1,
+            Token::Int32 | Token::Int64 => return take(input).map(drop),
+            Token::Float32 => 5,
+            Token::Float64 => 10,
+            Token::Short(length, _) => length,
+            Token::Long(_) => return long_text(input).map(drop),
+            Token::RawBinary => take(input)?,
+            Token::BigDecimal => {
+                take(input)?;
+                return Token::SafeBinary.skip(input);
+            }
+            Token::BigInteger | Token::SafeBinary => {
+                let length = take(input)?;
+                safe_length(length).unwrap_or(u64::MAX)
+            }
+            _ => 0,
+        };
+        input.take(rest, at).map(drop)
+    }
+}
+
+/// What stands where a key is due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Name {
+    Empty,
+    Reference(usize),
+    /// The high byte of a reference; the low one follows.
+    LongReference(usize),
+    /// A name of this many bytes; ASCII only where so said.
+    Short(u64, bool),
+    Long,
+    EndObject,
+}
+
+impl Name {
+    /// The meaning of this byte; none for those that cannot begin a key or end an object.
+    #[inline]
+    pub(super) fn of(byte: u8) -> Option<Name> {
+        Some(match byte {
+            EMPTY => Name::Empty,
+            0x30..=0x33 => Name::LongReference(usize::from(byte & 3) << 8),
+            LONG_NAME => Name::Long,
+            0x40..=0x7f => Name::Reference(usize::from(byte - 0x40)),
+            0x80..=0xbf => Name::Short(u64::from(byte - 0x80) + 1, true),
+            0xc0..=0xf7 => Name::Short(u64::from(byte - 0xc0) + 2, false),
+            END_OBJECT => Name::EndObject,
+            _ => return None,
+        })
+    }
+
+    /// Takes the rest of a key, without looking at its content.
+    pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
+        let at = input.at;
+        match self {
+            Name::LongReference(_) => input.byte().map(drop),
+            Name::Short(length, _) => input.take(length, at).map(drop),
+            Name::Long => long_text(input).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes text up to its end marker, which is taken too.
+pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
+    let Some(length) = input.rest().iter().position(|b| *b == END_OF_TEXT) else {
+        return Err(input.ended());
+    };
+    let bytes = input.take(length as u64, input.at)?;
+    input.at += 1;
+    Ok(bytes)
+}
+
+/// The text that these bytes, which begin at `at`, write.
+#[inline]
+pub(super) fn text(bytes: &[u8], at: usize, ascii: bool) -> Result<&str> {
+    if ascii && let Some(i) = bytes.iter().position(|b| !b.is_ascii()) {
+        return Err(malformed(at + i, "text that is said to be ASCII is not"));
+    }
+    utf8(bytes, at)
+}
