@@ -1,5 +1,6 @@
 //! Time left: how long a call may wait, and what it does while it waits.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -144,28 +145,33 @@ pub(crate) struct Waiting<'a> {
     pub deadline: Deadline,
     duration: Option<Duration>,
     tick: Option<&'a mut Tick<'a>>,
-    on_wait: Option<&'a OnWait>,
+    on_wait: Option<OnWait>,
     next: Option<Instant>,
 }
 
-/// The callback of the option `on_wait`: false ends the wait with `Cancelled`.
-pub(crate) type OnWait = dyn Fn() -> bool + Send + Sync;
+/// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
+pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
     /// Runs this beside the tick.
-    pub fn on_wait(mut self, on_wait: Option<&'a OnWait>) -> Waiting<'a> {
-        self.on_wait = on_wait;
+    pub fn on_wait(mut self, on_wait: &Option<OnWait>) -> Waiting<'a> {
+        self.on_wait.clone_from(on_wait);
         self
     }
 
     /// A wait without ticks, for what happens inside another.
-    pub fn until(deadline: Deadline) -> Waiting<'static> {
+    pub fn until(deadline: Deadline) -> Waiting<'a> {
         Waiting { deadline, duration: deadline.left(), tick: None, on_wait: None, next: None }
     }
 
     /// Whether the caller said not to wait.
     pub fn is_none(&self) -> bool {
         self.duration == Some(Duration::ZERO)
+    }
+
+    /// Whether there is no deadline.
+    pub fn is_forever(&self) -> bool {
+        self.duration.is_none()
     }
 
     /// How long to sleep before looking again; `None` for ever. `Timeout` once the deadline has passed.
@@ -193,7 +199,7 @@ impl<'a> Waiting<'a> {
         }
         if due {
             self.next = None;
-            if self.on_wait.is_some_and(|on_wait| !on_wait()) {
+            if self.on_wait.as_ref().is_some_and(|on_wait| !on_wait()) {
                 return Err(Error::new(ErrorKind::Cancelled, "on_wait returned false, so the wait was ended"));
             }
         }

@@ -3,15 +3,21 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll");
 
+mod channel;
 pub mod codec;
 mod deadline;
 mod error;
 mod frame;
+mod message;
+mod request;
 mod sys;
 mod transport;
 pub mod value;
 
+pub use channel::{Channel, Delivery, Event, EventKind, Listener, Options, Role};
 pub use codec::Encoding;
-pub use deadline::{Deadline, Tick, Timeout, Wait};
+pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, RemoteFailure, Result};
+pub use message::{Message, Payload};
+pub use request::{Request, Server};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};

@@ -27,9 +27,24 @@
 //!
 //! **Waiting.** No half polls a clock. `EINTR` returns to the caller's tick.
 
+//!
+//! | what | lives in |
+//! |---|---|
+//! | names, and their places in a directory | `endpoint`, `place` |
+//! | newcomers: who answers them, what is said first | `harbour`, `hello` |
+//! | the two halves of a link, whichever the transport | `link` |
+//! | the transports | `shm`, `socket` |
+
+pub(crate) mod endpoint;
+pub(crate) mod harbour;
+pub(crate) mod hello;
+mod link;
+pub(crate) mod place;
 pub(crate) mod shm;
+pub(crate) mod socket;
 
 pub use crate::frame::{Incoming, Outgoing};
+pub use link::{Offer, Rx, Tx};
 
 /// What became of a frame that was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

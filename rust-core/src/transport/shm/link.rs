@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 
 use super::memory::{Memory, OwnMemory};
 use super::park::{Bell, Park};
+use super::peer::Peer;
 use super::reader::{Reader, Step};
 use super::segment::{PeerSegment, Segment, at, state};
 use super::spin::Spin;
 use super::writer::Writer;
 use crate::deadline::Waiting;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -40,7 +41,9 @@ pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> (ShmTx, ShmRx) {
     let writer = Writer::new(mine.clone(), peer.clone(), ends.mine.ring);
     let reader = Reader::new(mine, peer, ends.peer.ring, limit);
     let shared = Arc::new(Shared {
-        ends,
+        mine: ends.mine,
+        peer: ends.peer,
+        life: Peer::new(ends.socket, ends.process),
         end: OnceLock::new(),
         heard: AtomicBool::new(false),
         generation: fork::generation(),
@@ -68,7 +71,9 @@ pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> (ShmTx, ShmRx) {
 /// What both halves look at.
 #[derive(Debug)]
 struct Shared {
-    ends: Ends,
+    mine: Segment,
+    peer: PeerSegment,
+    life: Peer,
     /// Why the link has ended, once it has.
     end: OnceLock<Error>,
     /// A frame has come since the sending half looked last: the peer lives, no need to ask the kernel.
@@ -82,35 +87,12 @@ impl Shared {
     }
 
     fn has_closed(&self) -> bool {
-        self.ends.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
+        self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
     }
 
     /// Asks the kernel whether the peer is gone.
     fn is_gone(&self) -> Result<bool> {
-        let mut fds = [
-            PollFd::from_borrowed_fd(self.ends.socket.as_fd(), PollFlags::IN | PollFlags::RDHUP),
-            PollFd::from_borrowed_fd(self.process_or_socket(), PollFlags::IN),
-        ];
-        // Not a wait, so a signal can't interrupt it.
-        rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("asking whether the peer lives")?;
-        self.judge([fds[0].revents(), fds[1].revents()])
-    }
-
-    fn process_or_socket(&self) -> BorrowedFd<'_> {
-        self.ends.process.as_ref().map_or(self.ends.socket.as_fd(), |process| process.as_fd())
-    }
-
-    /// What the socket and the process are ready for says whether the peer is gone.
-    fn judge(&self, [socket, process]: [PollFlags; 2]) -> Result<bool> {
-        let hung_up = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-        if socket.intersects(hung_up) || (self.ends.process.is_some() && process.contains(PollFlags::IN)) {
-            return Ok(true);
-        }
-        if socket.contains(PollFlags::IN) {
-            let text = "the peer sent bytes over the socket of a shared-memory link, which carries none";
-            return Err(self.end(Error::new(ErrorKind::Malformed, text)));
-        }
-        Ok(false)
+        self.life.is_gone().map_err(|e| self.end(e))
     }
 }
 
@@ -118,7 +100,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // In a forked child the mapping is absent, and the link is the parent's.
         if fork::generation() == self.generation {
-            self.ends.mine.memory.store(at::STATE, state::CLOSED, Ordering::Release);
+            self.mine.memory.store(at::STATE, state::CLOSED, Ordering::Release);
         }
     }
 }
@@ -172,6 +154,25 @@ impl ShmTx {
         self.wait(waiting, |writer| writer.has_room(), |writer| writer.wanted())
     }
 
+    /// About to sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it may at once.
+    pub fn park_room(&mut self) -> Result<bool> {
+        self.check()?;
+        let mine = &self.shared.mine;
+        mine.room.drain();
+        mine.memory.store(at::ROOM_WANTED, self.writer.wanted(), Ordering::Relaxed);
+        self.park.lie_down(&mine.memory);
+        let there = self.writer.has_room().map_err(|e| self.shared.end(e))?;
+        if there {
+            self.park.get_up(&self.shared.mine.memory);
+        }
+        Ok(there)
+    }
+
+    /// Rung when there is room again.
+    pub fn room_descriptor(&self) -> BorrowedFd<'_> {
+        self.shared.mine.room.as_fd()
+    }
+
     /// Sleeps until the peer may have consumed everything: look at [`ShmTx::unacknowledged`] after it.
     pub fn wait_acknowledged(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait(waiting, |writer| Ok(writer.unacknowledged()? == 0), |writer| writer.tail())
@@ -203,7 +204,7 @@ impl ShmTx {
         if found {
             return Ok(());
         }
-        let Ends { mine, .. } = &self.shared.ends;
+        let mine = &self.shared.mine;
         mine.memory.store(at::ROOM_WANTED, wanted(&self.writer), Ordering::Relaxed);
         self.park.lie_down(&mine.memory);
         let slept = match there(&mut self.writer) {
@@ -211,22 +212,18 @@ impl ShmTx {
             Ok(false) => self.sleep(waiting),
             Err(error) => Err(self.shared.end(error)),
         };
-        self.park.get_up(&self.shared.ends.mine.memory);
+        self.park.get_up(&self.shared.mine.memory);
         slept
     }
 
     fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let Ends { mine, socket, .. } = &self.shared.ends;
-        let on = [
-            (mine.room.as_fd(), PollFlags::IN),
-            (socket.as_fd(), PollFlags::IN | PollFlags::RDHUP),
-            (self.shared.process_or_socket(), PollFlags::IN),
-        ];
-        let [room, socket, process] = wait_any(waiting, on)?;
+        let Shared { mine, life, .. } = &*self.shared;
+        let [socket, process] = life.interests();
+        let [room, socket, process] = wait_any(waiting, [(mine.room.as_fd(), PollFlags::IN), socket, process])?;
         if room.contains(PollFlags::IN) {
             mine.room.drain();
         }
-        if self.shared.judge([socket, process])? {
+        if life.judge([socket, process]).map_err(|e| self.shared.end(e))? {
             return Err(self.shared.end(disconnected()));
         }
         Ok(())
@@ -261,14 +258,14 @@ impl ShmTx {
 
     #[inline]
     fn wake_reader(&mut self) -> Result<()> {
-        let word = self.shared.ends.peer.memory.load_fenced(at::DATA_PARK);
+        let word = self.shared.peer.memory.load_fenced(at::DATA_PARK);
         if self.bell.is_due(word) { self.ring(word) } else { Ok(()) }
     }
 
     #[cold]
     fn ring(&mut self, word: u64) -> Result<()> {
         self.bell.rung(word);
-        self.shared.ends.peer.data.ring();
+        self.shared.peer.data.ring();
         // A sleeper may as well be a corpse. The call that rang is the dear one anyway.
         self.check_kernel()
     }
@@ -344,7 +341,7 @@ impl ShmRx {
 
     #[inline]
     fn wake_writer(&mut self) {
-        let peer = &self.shared.ends.peer;
+        let peer = &self.shared.peer;
         let word = peer.memory.load_fenced(at::ROOM_PARK);
         if !self.bell.is_due(word)
             || self.reader.head() < peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
@@ -364,7 +361,7 @@ impl ShmRx {
 
     /// About to sleep on [`ShmRx::descriptors`]; true when there is something to look at after all.
     pub fn park(&mut self) -> Result<bool> {
-        let Ends { mine, .. } = &self.shared.ends;
+        let mine = &self.shared.mine;
         // In this order: a ring for the value that is stored next must not be drained.
         mine.data.drain();
         self.park.lie_down(&mine.memory);
@@ -378,14 +375,14 @@ impl ShmRx {
 
     /// Awake again.
     pub fn unpark(&mut self) {
-        self.park.get_up(&self.shared.ends.mine.memory);
+        self.park.get_up(&self.shared.mine.memory);
     }
 
     /// For a descriptor that a foreign event loop watches: parks, and if there is something to look at, makes the
     /// descriptors readable. To be called when `try_recv` has found nothing, and after a receive that did not park.
     pub fn arm(&mut self) -> Result<()> {
         if self.park()? {
-            self.shared.ends.mine.data.ring();
+            self.shared.mine.data.ring();
         }
         Ok(())
     }
@@ -393,9 +390,7 @@ impl ShmRx {
     /// What wakes an epoll set (for reading) when `try_recv` should be called again: the bell for data, the socket,
     /// the peer's process.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let Ends { mine, socket, process, .. } = &self.shared.ends;
-        let process = process.as_ref().map(|process| process.as_fd());
-        [mine.data.as_fd(), socket.as_fd()].into_iter().chain(process).collect()
+        [self.shared.mine.data.as_fd()].into_iter().chain(self.shared.life.descriptors()).collect()
     }
 
     /// Whether part of a large frame is here and the rest is to come.

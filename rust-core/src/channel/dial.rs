@@ -1,0 +1,116 @@
+//! Calling a listener until it answers: the side that connects, and connects again.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use super::greeting::{self, Greeting};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::inotify::Watch;
+use crate::sys::poll::wait_any;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::{self, Call, Called};
+use crate::transport::place::Place;
+
+/// Where to call, and the watch for a listener to appear while there is none.
+pub struct Dialler {
+    endpoint: Endpoint,
+    place: Place,
+    watch: Mutex<Option<Watch>>,
+}
+
+/// How long to wait after a listener that was there could not take us: out of descriptors, or just ending.
+const BUSY: Duration = Duration::from_millis(20);
+
+impl Dialler {
+    /// Will call this endpoint.
+    pub fn new(endpoint: &Endpoint) -> Result<Dialler> {
+        let place = Place::of(endpoint).map_err(|e| e.on(endpoint))?;
+        Ok(Dialler { endpoint: endpoint.clone(), place, watch: Mutex::new(None) })
+    }
+
+    /// The place that is called.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call.
+    ///
+    /// `NotFound` where nobody listened until the deadline. Any refusal is given as it is.
+    pub fn dial<T>(
+        &self,
+        hello: &Greeting,
+        mut offer: impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<(Called, Greeting, T)> {
+        let frame = hello.to_frame()?;
+        let mut dialled = || -> Result<_> {
+            loop {
+                let (own, descriptors) = offer()?;
+                let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+                match hello::call(&self.place, &frame, &lent, waiting)? {
+                    Call::Answered(called) => {
+                        let greeting = greeting::read_answer(&called.answer)?;
+                        *self.watch() = None;
+                        return Ok((called, greeting, own));
+                    }
+                    Call::Nobody if self.begin_watching()? => {}
+                    Call::Nobody => self.wait_for_name(waiting)?,
+                    Call::Busy => pause(waiting)?,
+                }
+            }
+        };
+        dialled().map_err(|e| match e.kind() {
+            ErrorKind::Timeout => self.nobody(waiting).on(&self.endpoint),
+            _ => e.on(&self.endpoint),
+        })
+    }
+
+    /// What wakes an epoll set once calling again may help.
+    pub fn with_descriptors<R>(&self, f: impl FnOnce([BorrowedFd<'_>; 2]) -> R) -> Option<R> {
+        self.watch().as_ref().map(|watch| f(watch.descriptors()))
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True where it was not watching yet: then it has to look once more before it sleeps.
+    fn begin_watching(&self) -> Result<bool> {
+        let mut watch = self.watch();
+        let begins = watch.is_none();
+        if begins {
+            *watch = Some(Watch::new(&self.place.directory)?);
+        }
+        Ok(begins)
+    }
+
+    fn wait_for_name(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let watch = self.watch();
+        let Some(watch) = watch.as_ref() else { return Ok(()) };
+        // Drained before the caller looks again, so that what happens after that look wakes the next sleep.
+        let [shared, own] = watch.descriptors();
+        wait_any(waiting, [(shared, PollFlags::IN), (own, PollFlags::IN)])?;
+        watch.drain();
+        Ok(())
+    }
+
+    fn nobody(&self, waiting: &Waiting<'_>) -> Error {
+        let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
+        let text = format!(
+            "nobody listens: {} {how}; start the other side, and see that both use the same directory (LINKSPAN_DIR)",
+            self.place.path().display()
+        );
+        Error::new(ErrorKind::NotFound, text)
+    }
+}
+
+fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
+    waiting.sleep()?;
+    let moment = Deadline::after(BUSY).sooner(waiting.deadline).left().unwrap_or(BUSY);
+    std::thread::sleep(moment);
+    waiting.woke(false)
+}

@@ -1,0 +1,205 @@
+//! Who is let in to a channel or a server, and the queue of those who were.
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rustix::event::PollFlags;
+
+use super::greeting::{self, Greeting, Pattern};
+use super::options::Options;
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork::Guarded;
+use crate::sys::peer::Credentials;
+use crate::sys::poll::wait_any;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
+use crate::transport::place::Place;
+use crate::transport::{Offer, Rx, Tx};
+
+/// Who is on the other side.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// How it is called as the source of messages.
+    pub source: Arc<str>,
+    /// What the name is for, as it said.
+    pub pattern: Pattern,
+    /// The longest message that both sides take.
+    pub limit: u64,
+}
+
+impl Peer {
+    pub fn new(greeting: &Greeting, options: &Options) -> Peer {
+        Peer {
+            source: greeting.source().into(),
+            pattern: greeting.pattern,
+            limit: greeting.limit.min(options.limit),
+        }
+    }
+}
+
+/// A connected pair of ends and who is at the other.
+pub struct Link {
+    pub tx: Tx,
+    pub rx: Rx,
+    pub peer: Peer,
+    pub seat: Arc<Seat>,
+}
+
+/// Taken while a link lives: a channel made by `open` has one for its one peer.
+#[derive(Debug)]
+pub struct Seat(Arc<Guarded>);
+
+impl Seat {
+    pub fn new(socket: Arc<Guarded>) -> Seat {
+        Seat(socket)
+    }
+
+    /// Whether the peer has gone without our having noticed yet.
+    fn is_abandoned(&self) -> bool {
+        let mut look = Waiting::until(Deadline::after(std::time::Duration::from_millis(1)));
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        wait_any(&mut look, [(self.0.as_fd(), PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
+    }
+}
+
+/// Links that nobody has accepted yet, at most.
+const QUEUE: usize = 128;
+
+/// Where newcomers wait for `accept`.
+pub struct Queue {
+    links: Mutex<VecDeque<Link>>,
+    bell: EventFd,
+}
+
+impl Queue {
+    fn links(&self) -> MutexGuard<'_, VecDeque<Link>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next, if somebody waits.
+    pub fn pop(&self) -> Option<Link> {
+        let mut links = self.links();
+        let link = links.pop_front();
+        if links.is_empty() {
+            self.bell.drain();
+        }
+        link
+    }
+
+    /// The next, once somebody comes.
+    pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
+        loop {
+            if let Some(link) = self.pop() {
+                return Ok(link);
+            }
+            wait_any(waiting, [(self.bell.as_fd(), PollFlags::IN)])?;
+        }
+    }
+
+    /// Readable while somebody waits.
+    pub fn bell(&self) -> &EventFd {
+        &self.bell
+    }
+}
+
+/// A name at which somebody is let in. Its end takes the name away.
+pub struct Door {
+    pub queue: Arc<Queue>,
+    _berth: Berth,
+}
+
+struct Keeper {
+    endpoint: Endpoint,
+    pattern: Pattern,
+    options: Options,
+    queue: Arc<Queue>,
+    /// For a channel with one peer: its seat.
+    one: Option<Mutex<Weak<Seat>>>,
+}
+
+impl Door {
+    /// Listens at an endpoint; with `one`, for one peer at a time.
+    pub fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options, one: bool) -> Result<Door> {
+        let queue = Arc::new(Queue { links: Mutex::default(), bell: EventFd::new()? });
+        let keeper = Keeper {
+            endpoint: endpoint.clone(),
+            pattern,
+            options: options.clone(),
+            queue: queue.clone(),
+            one: one.then(Mutex::default),
+        };
+        let claim = Place::of(endpoint)?.claim(options.mode)?;
+        Ok(Door { queue, _berth: harbour::open(claim, Arc::new(keeper))? })
+    }
+}
+
+/// Refuses users and groups that the options do not list.
+pub fn check_allowed(options: &Options, who: &Credentials) -> Result<()> {
+    let by_user = options.allow_uids.contains(&who.uid);
+    let by_group = options.allow_gids.iter().any(|g| *g == who.gid || who.groups.contains(g));
+    let listed = !options.allow_uids.is_empty() || !options.allow_gids.is_empty();
+    if !listed || by_user || by_group {
+        return Ok(());
+    }
+    let text = format!(
+        "uid {} with gid {} is not on the listener's list (allow_uids {:?}, allow_gids {:?}); have it added there",
+        who.uid, who.gid, options.allow_uids, options.allow_gids
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+impl Keeper {
+    /// Refuses a second peer while the first one lives.
+    fn check_seat(&self) -> Result<()> {
+        let Some(one) = &self.one else { return Ok(()) };
+        let seat = one.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        if seat.is_some_and(|seat| !seat.is_abandoned()) {
+            return Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"));
+        }
+        Ok(())
+    }
+}
+
+impl Doorman for Keeper {
+    fn answer(&self, arrival: Arrival) -> Result<Answer> {
+        let theirs = Greeting::from_frame(&arrival.hello)?;
+        check_allowed(&self.options, &arrival.credentials)?;
+        self.pattern.admits(theirs.pattern)?;
+        self.check_seat()?;
+        if self.queue.links().len() >= QUEUE {
+            let text = format!("{QUEUE} connections wait to be accepted; try again later");
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
+        let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
+        let descriptors = offer.descriptors()?;
+        let seat = Arc::new(Seat::new(arrival.socket.clone()));
+        let peer = Peer::new(&theirs, &self.options);
+        let (tx, rx) = offer.join(
+            arrival.socket,
+            arrival.process,
+            theirs.session,
+            arrival.descriptors,
+            self.options.limit,
+            self.options.spin,
+        )?;
+        if let Some(one) = &self.one {
+            *one.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&seat);
+        }
+        let queue = self.queue.clone();
+        let link = Link { tx, rx, peer, seat };
+        let admitted = Box::new(move || {
+            let mut links = queue.links();
+            links.push_back(link);
+            queue.bell.ring();
+        });
+        Ok(Answer { frame: ours.to_frame()?, descriptors, admitted })
+    }
+
+    fn refusal(&self, error: &Error) -> Vec<u8> {
+        greeting::refusal(error)
+    }
+}

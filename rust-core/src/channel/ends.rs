@@ -1,0 +1,416 @@
+//! The channel: two ends, messages both ways, requests and replies.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use super::dial::Dialler;
+use super::door::{Door, Link};
+use super::greeting::Pattern;
+use super::options::Options;
+use super::receiving::{Receiving, Taken};
+use super::record::{Event, Record};
+use super::renewal::{Origin, Renewal};
+use super::sending::{Draft, Sending};
+use crate::deadline::{Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::codec::Encoding;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::message::{Message, Payload, failure};
+use crate::sys::fork;
+use crate::transport::endpoint::Endpoint;
+use crate::value::{Source, Value};
+
+/// Which side of a channel this is; fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It holds the name; the other side comes, goes and comes again.
+    Listener,
+    /// It connects, and connects again when the other side has started anew.
+    Connector,
+}
+
+impl Role {
+    /// The name in every language.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Listener => "listener",
+            Role::Connector => "connector",
+        }
+    }
+}
+
+/// One of two ends. One thread at a time may send and one may receive; a second one in the same direction gets
+/// `InvalidState` at once.
+pub struct Channel {
+    endpoint: Endpoint,
+    shown: String,
+    options: Options,
+    role: Role,
+    renewal: Renewal,
+    sending: Mutex<Sending>,
+    receiving: Mutex<Receiving>,
+    record: Record,
+    descriptor: RawFd,
+    closed: AtomicBool,
+    born: u64,
+}
+
+impl Channel {
+    /// Connects to whoever listens, and waits until somebody does; connects again whenever the other side has gone and
+    /// come back. `NotFound` where nobody listened until the deadline.
+    pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let origin = Origin::Dial(Dialler::new(&endpoint)?);
+        let renewal = Renewal::new(origin, endpoint.clone(), options.clone());
+        let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
+        channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
+        Ok(channel)
+    }
+
+    /// Connects if somebody listens and listens otherwise: of two that start at the same instant exactly one listens.
+    /// A listener does not wait for its peer here. `AddressInUse` where the one who listens has its peer already.
+    pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
+        loop {
+            match Door::open(&endpoint, Pattern::Channel, options, true) {
+                Ok(door) => {
+                    let renewal = Renewal::new(Origin::Door(door), endpoint.clone(), options.clone());
+                    return Channel::over(renewal, None, &endpoint, options, Role::Listener);
+                }
+                Err(e) if e.kind() == ErrorKind::AddressInUse => {}
+                Err(e) => return Err(e.on(&endpoint)),
+            }
+            let origin = Origin::Dial(Dialler::new(&endpoint)?);
+            let renewal = Renewal::new(origin, endpoint.clone(), options.clone());
+            let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
+            // Whoever holds the name may end before it answers: then it is ours to take.
+            let mut turn = Waiting::until(crate::Deadline::after(Wait::TICK).sooner(waiting.deadline));
+            match channel.first_link(&mut turn) {
+                Ok(()) => return Ok(channel),
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {
+                    waiting.sleep().map_err(|e| e.on(&endpoint))?;
+                    waiting.woke(false).map_err(|e| e.on(&endpoint))?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    pub(super) fn over(
+        renewal: Renewal,
+        link: Option<Link>,
+        endpoint: &Endpoint,
+        options: &Options,
+        role: Role,
+    ) -> Result<Channel> {
+        let receiving = Receiving::new(options.limits(), &renewal.origin)?;
+        let record = Record::default();
+        if let Some(link) = link {
+            record.connected(&link.peer.source);
+            renewal.put(link);
+        }
+        Ok(Channel {
+            endpoint: endpoint.clone(),
+            shown: endpoint.to_string(),
+            options: options.clone(),
+            role,
+            renewal,
+            sending: Mutex::default(),
+            descriptor: receiving.epoll().as_raw_fd(),
+            receiving: Mutex::new(receiving),
+            record,
+            closed: AtomicBool::new(false),
+            born: fork::generation(),
+        })
+    }
+
+    fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let mut sending = self.sending()?;
+        let part = self.renewal.renew_tx(&mut sending.generation, &self.record, waiting)?;
+        sending.part = Some(part);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        fork::check(self.born)?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::InvalidState, "the channel is closed"));
+        }
+        Ok(())
+    }
+
+    fn sending(&self) -> Result<MutexGuard<'_, Sending>> {
+        self.check()?;
+        only_one(&self.sending, "sends")
+    }
+
+    fn receiving(&self) -> Result<MutexGuard<'_, Receiving>> {
+        self.check()?;
+        only_one(&self.receiving, "receives")
+    }
+
+    fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
+        wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
+    }
+
+    /// Encodes a value as this channel sends it.
+    pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        Payload::new(value, self.options.encoding, &self.options.limits()).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Sends a value; gives its sequence number. Waits while the other side is away or takes nothing; an error leaves
+    /// the message with the caller.
+    pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
+        self.send_payload(&self.encode(value)?, wait)
+    }
+
+    /// Sends what is encoded already.
+    pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
+        self.put(Kind::Data, 0, payload, &mut self.start(wait))
+    }
+
+    /// Sends without waiting: `Full` where the other side has no room.
+    pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
+        self.send(value, Wait::none()).map_err(|e| instead(e, ErrorKind::Full))
+    }
+
+    fn put(&self, kind: Kind, correlation: u64, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<u64> {
+        let draft = Draft { kind, correlation, flags: 0, payload };
+        self.sending()
+            .and_then(|mut sending| sending.send(&draft, &self.renewal, &self.record, waiting))
+            .map_err(|e| e.on(&self.shown))
+    }
+
+    /// Receives the next message. While the other side is away, waits for it to come back.
+    pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = self.start(wait);
+        self.receiving().and_then(|mut r| self.take(&mut r, &mut waiting)).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Receives without waiting: `Empty` where nothing is there.
+    pub fn try_recv(&self) -> Result<Message> {
+        self.recv(Wait::none()).map_err(|e| instead(e, ErrorKind::Empty))
+    }
+
+    fn take(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
+        loop {
+            match receiving.next(&self.renewal, &self.record, waiting)? {
+                Taken::Message(message) if matches!(message.header().kind, Kind::Reply | Kind::Error) => {
+                    // Its caller gave up before it came.
+                    self.record.count(&self.record.dropped);
+                }
+                Taken::Message(message) => return Ok(message),
+                Taken::Bye => self.answer_bye(),
+                Taken::Ack => {}
+            }
+        }
+    }
+
+    /// Tells the other side, which takes its leave, that all it sent has been consumed.
+    fn answer_bye(&self) {
+        if let Ok(mut sending) = self.sending.try_lock()
+            && let Some(part) = &mut sending.part
+        {
+            // A peer that is gone, or that reads no more, needs no answer.
+            let _ = part.tx.try_send(&bare(Kind::Ack));
+        }
+    }
+
+    /// Whether a message can be received at once.
+    pub fn poll(&self) -> Result<bool> {
+        let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        if !receiving.inbox.is_empty() {
+            return Ok(true);
+        }
+        let mut waiting = self.start(Wait::none());
+        match self.take(&mut receiving, &mut waiting) {
+            Ok(message) => {
+                receiving.inbox.push_back(message);
+                Ok(true)
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => Ok(false),
+            Err(e) => Err(e.on(&self.shown)),
+        }
+    }
+
+    /// Sends a request and waits for its answer. `Remote` where the other side's handler failed; `Disconnected` where it
+    /// went away before it answered: whether the request was carried out is then unknown.
+    pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        self.call_payload(&self.encode(value)?, wait)
+    }
+
+    /// Calls with what is encoded already.
+    pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = self.start(wait);
+        self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
+        let mut receiving = self.receiving()?;
+        let request = Draft { kind: Kind::Request, correlation: 0, flags: 0, payload };
+        let (number, generation) = {
+            let mut sending = self.sending()?;
+            (sending.send(&request, &self.renewal, &self.record, waiting)?, sending.generation)
+        };
+        loop {
+            let taken = receiving.from_link(&self.renewal, &self.record, waiting, false);
+            let message = match taken {
+                Ok(Taken::Message(message)) => message,
+                Ok(Taken::Bye) => {
+                    self.answer_bye();
+                    continue;
+                }
+                Ok(Taken::Ack) => continue,
+                // The request went over a newer link than the one that was read to its end here.
+                Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => continue,
+                Err(e) if e.kind() == ErrorKind::Disconnected => return Err(gone()),
+                Err(e) => return Err(e),
+            };
+            match message.header().kind {
+                Kind::Reply if message.header().correlation == number => return Ok(message),
+                Kind::Error if message.header().correlation == number => {
+                    return Err(failure::from_message(&message));
+                }
+                Kind::Reply | Kind::Error => self.record.count(&self.record.dropped),
+                _ => receiving.inbox.push_back(message),
+            }
+        }
+    }
+
+    /// Answers a request that [`Channel::recv`] gave.
+    pub fn reply<'a, T: Source + ?Sized>(
+        &self,
+        request: &Message,
+        value: &T,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<()> {
+        if !request.is_request() {
+            let text = "this message wants no answer: it was sent, not called";
+            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
+        }
+        let payload = self.encode(value)?;
+        self.put(Kind::Reply, request.sequence(), &payload, &mut self.start(wait)).map(drop)
+    }
+
+    /// What happened since the last call.
+    pub fn events(&self) -> Vec<Event> {
+        self.record.take()
+    }
+
+    /// Which side this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The endpoint, with its transport.
+    pub fn endpoint(&self) -> &str {
+        &self.shown
+    }
+
+    /// A descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
+    pub fn fileno(&self) -> Result<RawFd> {
+        self.receiving()?.watch();
+        // Looking once arms it: from now on what comes makes it readable.
+        self.poll()?;
+        Ok(self.descriptor)
+    }
+
+    /// Whether a message can be received at once.
+    pub fn readable(&self) -> Result<bool> {
+        self.poll()
+    }
+
+    /// Whether a small message can be sent at once, as far as is known.
+    pub fn writable(&self) -> Result<bool> {
+        match &mut self.sending()?.part {
+            Some(part) => part.tx.flush().or(Ok(false)),
+            None => Ok(false),
+        }
+    }
+
+    /// Counters and state, as a map.
+    pub fn stats(&self) -> Value {
+        let mut stats = self.record.stats();
+        stats.insert("endpoint".into(), self.endpoint.to_string().into());
+        stats.insert("role".into(), self.role.name().into());
+        Value::Map(stats)
+    }
+
+    /// Waits until the other side has consumed what was sent, then leaves. `Timeout` says how many messages it had not
+    /// consumed; the channel is closed all the same.
+    pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        if fork::check(self.born).is_err() || self.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut waiting = self.start(wait);
+        let left = self.take_leave(&mut waiting).map_err(|e| e.on(&self.shown));
+        self.closed.store(true, Ordering::Release);
+        if let (Ok(mut sending), Ok(mut receiving)) = (self.sending.try_lock(), self.receiving.try_lock()) {
+            sending.part = None;
+            receiving.drop_part();
+        }
+        left
+    }
+
+    fn take_leave(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let mut receiving = self.receiving()?;
+        let mut sending = self.sending()?;
+        let unconfirmed = sending.unconfirmed;
+        let Some(part) = sending.part.as_mut().filter(|_| unconfirmed > 0) else { return Ok(()) };
+        super::sending::push(part, &bare(Kind::Bye), waiting).map_err(|e| unconsumed(e, unconfirmed))?;
+        drop(sending);
+        receiving.until_ack(&self.renewal, &self.record, waiting).map_err(|e| unconsumed(e, unconfirmed))
+    }
+}
+
+/// A frame that is nothing but its kind.
+fn bare(kind: Kind) -> Outgoing<'static> {
+    Outgoing::new(Header::new(kind, Encoding::Raw), &[])
+}
+
+fn unconsumed(error: Error, count: u64) -> Error {
+    let what = format!("{count} messages were sent that the other side had not said to have consumed");
+    match error.kind() {
+        ErrorKind::Timeout | ErrorKind::Full => Error::new(ErrorKind::Timeout, format!("closed; {what}")),
+        ErrorKind::Disconnected => Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}")),
+        _ => error,
+    }
+}
+
+fn gone() -> Error {
+    let text = "the other side went away before it answered; whether the request was carried out is unknown";
+    Error::new(ErrorKind::Disconnected, text)
+}
+
+/// For calls that are not to wait: what a deadline that has passed, or nobody there, is called.
+pub fn instead(error: Error, kind: ErrorKind) -> Error {
+    match error.kind() {
+        ErrorKind::Timeout | ErrorKind::NotFound => {
+            let text = match kind {
+                ErrorKind::Empty => "nothing is there, and the call was not to wait",
+                _ => "there is no room, and the call was not to wait",
+            };
+            let renamed = Error::new(kind, text);
+            match error.endpoint() {
+                Some(endpoint) => renamed.on(endpoint),
+                None => renamed,
+            }
+        }
+        _ => error,
+    }
+}
+
+/// Locks a direction, which only one thread may use at a time.
+pub fn only_one<'a, T>(direction: &'a Mutex<T>, does: &str) -> Result<MutexGuard<'a, T>> {
+    match direction.try_lock() {
+        Ok(guard) => Ok(guard),
+        // A panic in a caller's callback has left no half-done state behind: each step is complete in itself.
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!("another thread {does} on this object; give each thread its own");
+            Err(Error::new(ErrorKind::InvalidState, text))
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What the two sides of a new connection tell each other before anything else.
+
+use crate::codec::{self, Encoding};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{self, Header, Incoming, Kind, Outgoing};
+use crate::value::{Limits, Map, Value};
+
+/// What a name is used for. A name has one pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// Two ends, messages both ways.
+    Channel,
+    /// Many clients, one server that answers.
+    Request,
+    /// One publisher, many subscribers.
+    Publish,
+}
+
+impl Pattern {
+    const ALL: [Pattern; 3] = [Pattern::Channel, Pattern::Request, Pattern::Publish];
+
+    /// The word in the hello and in listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Pattern::Channel => "channel",
+            Pattern::Request => "request",
+            Pattern::Publish => "publish",
+        }
+    }
+
+    /// What a name of this pattern is, and what to do with it.
+    const fn advice(self) -> &'static str {
+        match self {
+            Pattern::Channel => "is a channel, connect to it",
+            Pattern::Request => "is a server, connect and call it",
+            Pattern::Publish => "is a publisher, subscribe to it",
+        }
+    }
+
+    /// Refuses a caller who came with the wrong verb.
+    pub fn admits(self, caller: Pattern) -> Result<()> {
+        let fits = match self {
+            Pattern::Channel | Pattern::Request => caller != Pattern::Publish,
+            Pattern::Publish => caller == Pattern::Publish,
+        };
+        if fits { Ok(()) } else { Err(Error::new(ErrorKind::InvalidState, self.advice())) }
+    }
+}
+
+/// What one side tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// What the name is for, or how the caller wants to use it.
+    pub pattern: Pattern,
+    /// Whether only the newest value is wanted: `latest()`.
+    pub once: bool,
+    /// The stable name, if it has one.
+    pub client_id: Option<String>,
+    /// A number drawn by chance for this incarnation.
+    pub session: u64,
+    /// The number of the last message taken from the other side's current session.
+    pub received: u64,
+    /// The longest message that it takes.
+    pub limit: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Its program.
+    pub title: String,
+}
+
+impl Greeting {
+    /// The first greeting of a new incarnation of this process.
+    pub fn new(pattern: Pattern, client_id: Option<String>, limit: u64) -> Result<Greeting> {
+        Ok(Greeting {
+            pattern,
+            once: false,
+            client_id,
+            session: random()?,
+            received: 0,
+            limit,
+            pid: std::process::id(),
+            title: title(),
+        })
+    }
+
+    /// How this side is called as the source of messages.
+    pub fn source(&self) -> String {
+        self.client_id.clone().unwrap_or_else(|| format!("{}-{}", self.title, self.pid))
+    }
+
+    /// The hello frame.
+    pub fn to_frame(&self) -> Result<Vec<u8>> {
+        let version = i64::from(frame::VERSION);
+        let mut map = Map::new();
+        map.insert("versions".into(), vec![version, version].into());
+        map.insert("pattern".into(), self.pattern.name().into());
+        map.insert("session".into(), self.session.into());
+        map.insert("received".into(), self.received.into());
+        map.insert("limit".into(), self.limit.into());
+        map.insert("pid".into(), self.pid.into());
+        map.insert("title".into(), self.title.as_str().into());
+        if let Some(client_id) = &self.client_id {
+            map.insert("client_id".into(), client_id.as_str().into());
+        }
+        if self.once {
+            map.insert("once".into(), true.into());
+        }
+        to_frame(Kind::Hello, &Value::Map(map))
+    }
+
+    /// Reads a hello. `VersionMismatch` shows both ranges; keys that are not known are left aside, for later versions.
+    pub fn from_frame(hello: &Incoming) -> Result<Greeting> {
+        let value = codec::decode_shared(&hello.body, hello.header.encoding, &Limits::for_message(16 << 10))?;
+        let (least, most) = (value.at("versions/0")?.as_u64()?, value.at("versions/1")?.as_u64()?);
+        let ours = u64::from(frame::VERSION);
+        if !(least..=most).contains(&ours) {
+            let text = format!("the other side speaks versions {least} to {most} of the protocol, this one speaks {ours}");
+            return Err(Error::new(ErrorKind::VersionMismatch, text));
+        }
+        let word = value.at("pattern")?.as_text()?;
+        let pattern = Pattern::ALL
+            .into_iter()
+            .find(|p| p.name() == word)
+            .ok_or_else(|| Error::new(ErrorKind::Malformed, format!("no pattern is called {word:?}")))?;
+        let optional = |key: &str| value.at(key).ok();
+        Ok(Greeting {
+            pattern,
+            once: optional("once").map(Value::as_bool).transpose()?.unwrap_or(false),
+            client_id: optional("client_id").map(Value::as_text).transpose()?.map(str::to_owned),
+            session: value.at("session")?.as_u64()?,
+            received: value.at("received")?.as_u64()?,
+            limit: value.at("limit")?.as_u64()?,
+            pid: value.at("pid")?.as_u64()? as u32,
+            title: value.at("title")?.as_text()?.to_owned(),
+        })
+    }
+}
+
+fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {
+    let body = codec::encode(value, Encoding::Cbor)?;
+    let frame = Outgoing::new(Header::new(kind, Encoding::Cbor), &body);
+    let mut bytes = frame.head();
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+/// The frame that says why a caller is not admitted.
+pub fn refusal(error: &Error) -> Vec<u8> {
+    let value = Value::map([
+        ("code", Value::from(error.kind().code())),
+        ("text", Value::from(error.text())),
+    ]);
+    // A map of a number and a text has a form in CBOR; should it have none, an empty answer closes the connection.
+    to_frame(Kind::Error, &value).unwrap_or_default()
+}
+
+/// The answer to a hello: a greeting, or the error that a refusal carries.
+pub fn read_answer(answer: &Incoming) -> Result<Greeting> {
+    if answer.header.kind == Kind::Hello {
+        return Greeting::from_frame(answer);
+    }
+    let value = codec::decode_shared(&answer.body, answer.header.encoding, &Limits::for_message(16 << 10))?;
+    let code = value.at("code")?.as_u64()?;
+    let kind = u16::try_from(code).ok().and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Internal);
+    Err(Error::new(kind, value.at("text")?.as_text()?))
+}
+
+/// A number drawn by chance, never zero.
+pub fn random() -> Result<u64> {
+    let mut bytes = [0; 8];
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match got {
+        Ok(8) => Ok(u64::from_le_bytes(bytes) | 1),
+        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random number")),
+    }
+}
+
+/// The program's name, as `ps` shows it.
+fn title() -> String {
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
+    if name.is_empty() { "process".into() } else { name }
+}

@@ -1,0 +1,68 @@
+//! Listeners: take one peer after the other, each a channel of its own.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Mutex, PoisonError};
+
+use super::door::Door;
+use super::ends::{Channel, Role};
+use super::greeting::Pattern;
+use super::options::Options;
+use super::renewal::{Origin, Renewal};
+use crate::deadline::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fork;
+use crate::transport::endpoint::Endpoint;
+
+/// Listens at an endpoint and gives a [`Channel`] for each peer that connects.
+///
+/// Newcomers are answered while the program works; up to 128 wait to be accepted, later ones get `Full`.
+pub struct Listener {
+    endpoint: Endpoint,
+    options: Options,
+    door: Mutex<Option<std::sync::Arc<Door>>>,
+    bell: RawFd,
+    born: u64,
+}
+
+impl Listener {
+    /// Listens. `AddressInUse` where a living process does.
+    pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let door = Door::open(&endpoint, Pattern::Channel, options, false).map_err(|e| e.on(&endpoint))?;
+        let bell = door.queue.bell().as_fd().as_raw_fd();
+        let door = Mutex::new(Some(std::sync::Arc::new(door)));
+        Ok(Listener { endpoint, options: options.clone(), door, bell, born: fork::generation() })
+    }
+
+    /// Takes the next peer; `Timeout` where none came.
+    pub fn accept<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Channel> {
+        self.try_accept(wait.into()).map_err(|e| e.on(&self.endpoint))
+    }
+
+    fn try_accept(&self, wait: Wait<'_>) -> Result<Channel> {
+        fork::check(self.born)?;
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(door) = door else {
+            return Err(Error::new(ErrorKind::InvalidState, "the listener is closed"));
+        };
+        let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
+        let link = door.queue.wait(&mut waiting)?;
+        let renewal = Renewal::new(Origin::Accepted, self.endpoint.clone(), self.options.clone());
+        Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)
+    }
+
+    /// The endpoint, with its transport.
+    pub fn endpoint(&self) -> String {
+        self.endpoint.to_string()
+    }
+
+    /// A descriptor that is readable while somebody waits to be accepted.
+    pub fn fileno(&self) -> RawFd {
+        self.bell
+    }
+
+    /// Listens no more. Channels that were accepted stay.
+    pub fn close(&self) {
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

@@ -1,0 +1,28 @@
+//! Channels: two ends, messages both ways, whatever the transport; and what every object above a link is made of.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the public channel: open, connect, send, recv, call | `ends` |
+//! | the public listener | `listener` |
+//! | its options, its events and counters | `options`, `record` |
+//! | the first words on a connection | `greeting` |
+//! | who calls, who is called | `dial`, `door` |
+//! | a link that is made anew when it breaks | `renewal` |
+//! | sending, receiving over it | `sending`, `receiving` |
+
+pub(crate) mod dial;
+pub(crate) mod door;
+mod ends;
+pub(crate) mod greeting;
+mod listener;
+mod options;
+mod receiving;
+pub(crate) mod record;
+mod renewal;
+mod sending;
+
+pub(crate) use ends::{instead, only_one};
+pub use ends::{Channel, Role};
+pub use listener::Listener;
+pub use options::{Delivery, Options};
+pub use record::{Event, EventKind};

@@ -1,0 +1,248 @@
+//! Receiving over a link that may break: the next frame, a sleep until there is one, a new link.
+
+use std::collections::VecDeque;
+
+use super::record::Record;
+use super::renewal::{Origin, Renewal, RxPart};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Incoming, Kind};
+use crate::message::Message;
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::value::Limits;
+
+/// The receiving direction of a channel.
+pub struct Receiving {
+    part: Option<RxPart>,
+    pub generation: u64,
+    /// Messages that came while a caller waited for another one.
+    pub inbox: VecDeque<Message>,
+    parked: bool,
+    /// Whether the program sleeps on our descriptor itself.
+    watched: bool,
+    limits: Limits,
+    epoll: Epoll,
+    /// Rung while messages wait on our side of the descriptor.
+    bell: EventFd,
+    ready: Vec<Ready>,
+}
+
+/// What a received frame means to the channel.
+pub enum Taken {
+    /// A message.
+    Message(Message),
+    /// The other side takes its leave and waits to hear that all before it has been consumed.
+    Bye,
+    /// The other side has consumed all that was sent.
+    Ack,
+}
+
+const LINK: u64 = 1;
+const ORIGIN: u64 = 2;
+
+impl Receiving {
+    pub fn new(limits: Limits, origin: &Origin) -> Result<Receiving> {
+        let epoll = Epoll::new()?;
+        let bell = EventFd::new()?;
+        epoll.add(&bell, LINK, Interest::IN)?;
+        if let Origin::Door(door) = origin {
+            epoll.add(door.queue.bell(), ORIGIN, Interest::IN | Interest::ET)?;
+        }
+        Ok(Receiving {
+            part: None,
+            generation: 0,
+            inbox: VecDeque::new(),
+            parked: false,
+            watched: false,
+            limits,
+            epoll,
+            bell,
+            ready: Vec::new(),
+        })
+    }
+
+    /// The descriptor that a program's own event loop sleeps on.
+    pub fn epoll(&self) -> &Epoll {
+        &self.epoll
+    }
+
+    /// From now on keeps the descriptor readable exactly while something can be received.
+    pub fn watch(&mut self) {
+        self.watched = true;
+    }
+
+    /// Whether a link is there, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// The next message, in the inbox or from the link.
+    pub fn next(
+        &mut self,
+        renewal: &Renewal,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Taken> {
+        if let Some(message) = self.inbox.pop_front() {
+            self.tell(false);
+            return Ok(Taken::Message(message));
+        }
+        self.from_link(renewal, record, waiting, true)
+    }
+
+    /// The next message from the link. Without `renew`, a link that has broken is `Disconnected` at once.
+    pub fn from_link(
+        &mut self,
+        renewal: &Renewal,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+        renew: bool,
+    ) -> Result<Taken> {
+        self.rouse();
+        if let Some(part) = &mut self.part {
+            part.rx.consumed();
+        }
+        loop {
+            // A newer link waits until this one has given all that a peer which went had sent.
+            if self.part.is_none() {
+                self.connect(renewal, record, waiting)?;
+            }
+            let Some(part) = &mut self.part else { continue };
+            match part.rx.try_recv() {
+                Ok(Some(frame)) => {
+                    if let Some(taken) = self.sort(frame, record) {
+                        return Ok(taken);
+                    }
+                }
+                Ok(None) => self.sleep(waiting)?,
+                // These are about one frame, which was skipped.
+                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => return Err(e),
+                Err(e) => {
+                    self.lose(record, &e);
+                    let lasting = e.kind() != ErrorKind::Disconnected;
+                    if lasting || !renew || matches!(renewal.origin, Origin::Accepted) {
+                        return Err(e);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What one frame means; none where it means nothing to the program.
+    fn sort(&mut self, frame: Incoming, record: &Record) -> Option<Taken> {
+        match frame.header.kind {
+            Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {
+                record.count(&record.received);
+                let source = self.part.as_ref().map_or_else(|| "".into(), |part| part.peer.source.clone());
+                let message = Message::new(frame, source, self.limits);
+                self.tell(true);
+                Some(Taken::Message(message))
+            }
+            Kind::Bye => {
+                if let Some(part) = &mut self.part {
+                    part.rx.consumed();
+                }
+                Some(Taken::Bye)
+            }
+            Kind::Ack => Some(Taken::Ack),
+            Kind::Hello | Kind::Command | Kind::Event => None,
+        }
+    }
+
+    fn connect(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.drop_part();
+        let renewed = renewal.renew_rx(&mut self.generation, record, waiting);
+        if self.watched
+            && let (Err(_), Origin::Dial(dialler)) = (&renewed, &renewal.origin)
+        {
+            // Nobody listens: the program's event loop is woken when a name appears.
+            dialler.with_descriptors(|fds| {
+                for fd in fds {
+                    // One that is in the set already stays.
+                    let _ = self.epoll.add(fd, ORIGIN, Interest::IN | Interest::ET);
+                }
+            });
+        }
+        let part = renewed?;
+        for fd in part.rx.descriptors() {
+            self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// Sleeps until the link may have something, unless it has it already.
+    fn sleep(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        if waiting.is_none() && !self.watched {
+            return Err(waiting.timed_out());
+        }
+        if !waiting.is_none() && part.rx.spin() {
+            return Ok(());
+        }
+        self.bell.drain();
+        self.parked = true;
+        if part.rx.park()? {
+            self.rouse();
+            return Ok(());
+        }
+        if waiting.is_none() {
+            // Stays parked: the program sleeps on our descriptor.
+            return Err(waiting.timed_out());
+        }
+        let slept = self.epoll.wait(waiting, &mut self.ready);
+        self.rouse();
+        slept
+    }
+
+    fn rouse(&mut self) {
+        if let Some(part) = self.part.as_mut().filter(|_| self.parked) {
+            part.rx.unpark();
+        }
+        self.parked = false;
+    }
+
+    /// Keeps the descriptor readable while something waits on our side of it. `link` looks into the link, too.
+    fn tell(&mut self, link: bool) {
+        if !self.watched {
+            return;
+        }
+        let more = match &mut self.part {
+            Some(part) if link => part.rx.park().unwrap_or(true),
+            _ => false,
+        };
+        self.parked |= link;
+        if more || !self.inbox.is_empty() {
+            self.bell.ring();
+        } else if link {
+            self.bell.drain();
+        }
+    }
+
+    fn lose(&mut self, record: &Record, why: &Error) {
+        record.disconnected(why.to_string());
+        self.drop_part();
+    }
+
+    /// Waits until the other side says that it has consumed everything; what else comes goes into the inbox.
+    pub fn until_ack(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
+        loop {
+            match self.from_link(renewal, record, waiting, false)? {
+                Taken::Ack => return Ok(()),
+                // Both take their leave at once: neither will read on.
+                Taken::Bye => return Ok(()),
+                Taken::Message(message) => self.inbox.push_back(message),
+            }
+        }
+    }
+
+    /// Lets go of the link.
+    pub fn drop_part(&mut self) {
+        let Some(part) = self.part.take() else { return };
+        for fd in part.rx.descriptors() {
+            self.epoll.remove(fd);
+        }
+        self.parked = false;
+    }
+}

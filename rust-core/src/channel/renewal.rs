@@ -1,0 +1,167 @@
+//! A link that is made anew when it breaks, for two threads that use its halves independently.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::dial::Dialler;
+use super::door::{Door, Link, Peer, Seat};
+use super::greeting::{Greeting, Pattern};
+use super::options::Options;
+use super::record::Record;
+use crate::deadline::{Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::{Offer, Rx, Tx};
+
+/// Where a link comes from.
+pub enum Origin {
+    /// It is dialled, and dialled again.
+    Dial(Dialler),
+    /// The other side dials; we hold the name.
+    Door(Door),
+    /// It was accepted from a listener, and is not replaced.
+    Accepted,
+}
+
+/// The receiving half and what belongs to it.
+pub struct RxPart {
+    pub rx: Rx,
+    pub peer: Peer,
+    _seat: Arc<Seat>,
+}
+
+/// The sending half and what belongs to it.
+pub struct TxPart {
+    pub tx: Tx,
+    pub peer: Peer,
+}
+
+/// Gives each half its part of the newest link.
+pub struct Renewal {
+    pub origin: Origin,
+    endpoint: Endpoint,
+    options: Options,
+    fresh: Mutex<Fresh>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Fresh {
+    /// Counts links; each half knows the number of the one it holds.
+    generation: u64,
+    /// Whether a thread is making a new one.
+    in_hand: bool,
+    tx: Option<TxPart>,
+    rx: Option<RxPart>,
+}
+
+impl Renewal {
+    pub fn new(origin: Origin, endpoint: Endpoint, options: Options) -> Renewal {
+        Renewal { origin, endpoint, options, fresh: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Puts a first link in.
+    pub fn put(&self, link: Link) {
+        let mut fresh = self.fresh();
+        fresh.generation += 1;
+        fresh.tx = Some(TxPart { tx: link.tx, peer: link.peer.clone() });
+        fresh.rx = Some(RxPart { rx: link.rx, peer: link.peer, _seat: link.seat });
+        self.changed.notify_all();
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, Fresh> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a newer link than this one is there.
+    pub fn is_newer(&self, than: u64) -> bool {
+        self.fresh().generation > than
+    }
+
+    /// The sending half of a newer link than `held`; makes one if need be.
+    pub fn renew_tx(&self, held: &mut u64, record: &Record, waiting: &mut Waiting<'_>) -> Result<TxPart> {
+        self.renew(held, record, waiting, |fresh| fresh.tx.take())
+    }
+
+    /// The receiving half of a newer link than `held`; makes one if need be.
+    pub fn renew_rx(&self, held: &mut u64, record: &Record, waiting: &mut Waiting<'_>) -> Result<RxPart> {
+        self.renew(held, record, waiting, |fresh| fresh.rx.take())
+    }
+
+    fn renew<T>(
+        &self,
+        held: &mut u64,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+        take: impl Fn(&mut Fresh) -> Option<T>,
+    ) -> Result<T> {
+        let mut fresh = self.fresh();
+        loop {
+            if fresh.generation > *held {
+                *held = fresh.generation;
+                if let Some(part) = take(&mut fresh) {
+                    return Ok(part);
+                }
+            }
+            if fresh.in_hand {
+                let step = waiting.sleep()?.map_or(Wait::TICK, |left| left.min(Wait::TICK));
+                fresh = self.pause(fresh, step);
+                waiting.woke(false)?;
+                continue;
+            }
+            fresh.in_hand = true;
+            drop(fresh);
+            let made = self.make(record, waiting);
+            self.fresh().in_hand = false;
+            self.changed.notify_all();
+            let link = made?;
+            record.connected(&link.peer.source);
+            self.put(link);
+            fresh = self.fresh();
+        }
+    }
+
+    fn pause<'a>(&self, fresh: MutexGuard<'a, Fresh>, step: Duration) -> MutexGuard<'a, Fresh> {
+        self.changed.wait_timeout(fresh, step).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn make(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
+        let made = match &self.origin {
+            Origin::Dial(dialler) => self.dial(dialler, waiting),
+            Origin::Door(door) => door.queue.wait(waiting),
+            Origin::Accepted => {
+                let text = "the other side went away; accept the next connection of the listener";
+                Err(Error::new(ErrorKind::Disconnected, text))
+            }
+        };
+        made.map_err(|e| match e.kind() {
+            // Where there was somebody once, "nobody listens" is told as what it means to the caller.
+            ErrorKind::NotFound | ErrorKind::Timeout if record.was_connected() && !waiting.is_none() => {
+                let text = "the other side went away and did not come back within the time given; try again, or see why it ended";
+                Error::new(ErrorKind::Disconnected, text).on(&self.endpoint)
+            }
+            _ => e.on(&self.endpoint),
+        })
+    }
+
+    fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Link> {
+        let options = &self.options;
+        let ours = Greeting::new(Pattern::Channel, options.client_id.clone(), options.limit)?;
+        let offer = || {
+            let offer = Offer::new(self.endpoint.transport(), ours.session, options.buffer)?;
+            let descriptors = offer.descriptors()?;
+            Ok((offer, descriptors))
+        };
+        let (called, theirs, offer) = dialler.dial(&ours, offer, waiting)?;
+        let seat = Arc::new(Seat::new(called.socket.clone()));
+        let (tx, rx) = offer.join(
+            called.socket,
+            called.process,
+            theirs.session,
+            called.descriptors,
+            options.limit,
+            options.spin,
+        )?;
+        Ok(Link { tx, rx, peer: Peer::new(&theirs, options), seat })
+    }
+}

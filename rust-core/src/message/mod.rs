@@ -1,0 +1,146 @@
+//! What arrives and what is ready to leave: a header, a body, and the value in it.
+
+pub(crate) mod failure;
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::codec::{self, Encoding, How};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind};
+use crate::value::{Limits, Sink, Source, Timestamp, Value};
+
+/// A message that has arrived. Clones share the body.
+#[derive(Clone, Debug)]
+pub struct Message(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    header: Header,
+    body: Bytes,
+    source: Arc<str>,
+    limits: Limits,
+    missed: u64,
+    value: OnceLock<Value>,
+}
+
+impl Message {
+    pub(crate) fn new(frame: Incoming, source: Arc<str>, limits: Limits) -> Message {
+        Message(Arc::new(Inner {
+            header: frame.header,
+            body: frame.body,
+            source,
+            limits,
+            missed: 0,
+            value: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.0.header
+    }
+
+    /// The value, decoded at the first call and kept.
+    pub fn value(&self) -> Result<&Value> {
+        if let Some(value) = self.0.value.get() {
+            return Ok(value);
+        }
+        let value = codec::decode_shared(&self.0.body, self.0.header.encoding, &self.0.limits)?;
+        Ok(self.0.value.get_or_init(|| value))
+    }
+
+    /// The value at this path; `Missing` (104) or `WrongType` (109) say what stands there instead.
+    pub fn get(&self, path: &str) -> Result<&Value> {
+        self.value()?.at(path)
+    }
+
+    /// Decodes straight into a Sink; arrays reach it as slices of [`Message::body`] where their form allows it.
+    pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
+        codec::decode_into(&self.0.body, self.0.header.encoding, &self.0.limits, sink)
+    }
+
+    /// The encoded value.
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
+    /// How the body is written.
+    pub fn encoding(&self) -> Encoding {
+        self.0.header.encoding
+    }
+
+    /// Its number in the sender's session, from 1.
+    pub fn sequence(&self) -> u64 {
+        self.0.header.sequence
+    }
+
+    /// When it was sent, by the sender's clock.
+    pub fn sent(&self) -> Timestamp {
+        Timestamp(self.0.header.sent)
+    }
+
+    /// Who sent it: its `client_id`, else its program's name and process number.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// How many messages were skipped just before this one, for a subscriber that asked for the newest only.
+    pub fn missed(&self) -> u64 {
+        self.0.missed
+    }
+
+    pub(crate) fn with_missed(mut self, missed: u64) -> Message {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.missed = missed;
+        }
+        self
+    }
+
+    /// Whether the sender waits for an answer.
+    pub fn is_request(&self) -> bool {
+        self.0.header.kind == Kind::Request
+    }
+}
+
+/// An encoded value, ready to be sent as often as need be.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    encoding: Encoding,
+    body: Bytes,
+}
+
+impl Payload {
+    /// Encodes a value; arrays are placed so that the receiver can use them where they lie.
+    pub fn new<T: Source + ?Sized>(value: &T, encoding: Encoding, limits: &Limits) -> Result<Payload> {
+        let mut body = Vec::new();
+        let how = How { limits: *limits, align: true, ..How::default() };
+        codec::encode_into(value, encoding, &how, &mut body)?;
+        Ok(Payload { encoding, body: body.into() })
+    }
+
+    /// Bytes that are encoded already; they are not looked at.
+    pub fn from_bytes(encoding: Encoding, body: Bytes) -> Payload {
+        Payload { encoding, body }
+    }
+
+    /// How the body is written.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The encoded value.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Refuses what the other side said that it will not take.
+    pub(crate) fn check(&self, limit: u64) -> Result<()> {
+        let size = self.body.len() as u64;
+        if size <= limit {
+            return Ok(());
+        }
+        let text = format!("over the message limit: {size} bytes asked, {limit} allowed by the narrower of the two sides (option limit)");
+        Err(Error::new(ErrorKind::TooLarge, text))
+    }
+}

@@ -1,0 +1,245 @@
+//! A request, its one answer, and the way back to the client that asked.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::channel::Options;
+use crate::channel::record::Record;
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::frame::{Header, Kind, Outgoing};
+use crate::message::failure::{self, INTERNAL_ERROR};
+use crate::message::{Message, Payload};
+use crate::sys::eventfd::EventFd;
+use crate::transport::{Sent, Tx};
+use crate::value::{Source, Timestamp};
+
+/// The way back to one client. Answers that it does not take at once wait here, so that a client that reads slowly, or
+/// not at all, keeps nobody else waiting.
+pub struct Outlet {
+    state: Mutex<Outbound>,
+    /// Whether answers wait.
+    pub pending: AtomicBool,
+    /// Wakes the server that sleeps, so that it brings the rest away.
+    wake: Arc<EventFd>,
+    pub sequence: AtomicU64,
+    limit: u64,
+    options: Options,
+    record: Arc<Record>,
+}
+
+struct Outbound {
+    tx: Option<Tx>,
+    backlog: VecDeque<(Header, Payload)>,
+    bytes: u64,
+}
+
+impl Outlet {
+    pub fn new(tx: Tx, limit: u64, options: &Options, record: Arc<Record>, wake: Arc<EventFd>) -> Outlet {
+        Outlet {
+            state: Mutex::new(Outbound { tx: Some(tx), backlog: VecDeque::new(), bytes: 0 }),
+            pending: AtomicBool::new(false),
+            wake,
+            sequence: AtomicU64::new(0),
+            limit,
+            options: options.clone(),
+            record,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Outbound> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends, or keeps for later. What is meant for a client that has gone is dropped and counted.
+    pub fn send(&self, kind: Kind, correlation: u64, payload: &Payload) -> Result<()> {
+        payload.check(self.limit)?;
+        let header = Header {
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+            correlation,
+            sent: Timestamp::now().0,
+            ..Header::new(kind, payload.encoding())
+        };
+        let mut state = self.state();
+        let Outbound { tx, backlog, bytes } = &mut *state;
+        let Some(sender) = tx else {
+            self.record.count(&self.record.dropped);
+            return Ok(());
+        };
+        let frame = Outgoing::new(header, payload.body());
+        let sent = if backlog.is_empty() { sender.try_send(&frame) } else { Ok(Sent::Blocked) };
+        match sent {
+            Ok(Sent::Whole) => {
+                self.record.count(&self.record.sent);
+                return Ok(());
+            }
+            Ok(Sent::Part) => {
+                sender.adopt(&frame);
+                self.record.count(&self.record.sent);
+            }
+            Ok(Sent::Blocked) if *bytes + payload.body().len() as u64 <= self.options.limit => {
+                *bytes += payload.body().len() as u64;
+                backlog.push_back((header, payload.clone()));
+            }
+            // A client that asks and asks and never reads: it is let go of, the others are not kept waiting.
+            Ok(Sent::Blocked) | Err(_) => {
+                self.record.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
+                *tx = None;
+                backlog.clear();
+                return Ok(());
+            }
+        }
+        self.pending.store(true, Ordering::Release);
+        self.wake.ring();
+        Ok(())
+    }
+
+    /// Brings away what waits; true when nothing is left, or nobody to bring it to.
+    pub fn flush(&self) -> bool {
+        let mut state = self.state();
+        let Outbound { tx, backlog, bytes } = &mut *state;
+        let Some(sender) = tx else { return self.settled() };
+        let brought = (|| -> Result<bool> {
+            if !sender.flush()? {
+                return Ok(false);
+            }
+            while let Some((header, payload)) = backlog.front() {
+                let frame = Outgoing::new(*header, payload.body());
+                let sent = sender.try_send(&frame)?;
+                if sent == Sent::Blocked {
+                    return Ok(false);
+                }
+                if sent == Sent::Part {
+                    sender.adopt(&frame);
+                }
+                *bytes -= payload.body().len() as u64;
+                self.record.count(&self.record.sent);
+                backlog.pop_front();
+                if sent == Sent::Part {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })();
+        match brought {
+            Ok(true) => self.settled(),
+            Ok(false) => false,
+            Err(_) => {
+                self.record.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
+                backlog.clear();
+                *tx = None;
+                self.settled()
+            }
+        }
+    }
+
+    fn settled(&self) -> bool {
+        self.pending.store(false, Ordering::Release);
+        true
+    }
+
+    /// Looks at the way out itself.
+    pub fn with_tx<R>(&self, f: impl FnOnce(&mut Tx) -> R) -> Option<R> {
+        self.state().tx.as_mut().map(f)
+    }
+
+    /// The client has gone.
+    pub fn close(&self) {
+        let mut state = self.state();
+        self.record.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
+        state.tx = None;
+        state.backlog.clear();
+        self.settled();
+    }
+}
+
+/// A request that waits for its answer; a [`Message`] besides. Dropped unanswered, it is answered `Remote`.
+pub struct Request {
+    message: Message,
+    outlet: Arc<Outlet>,
+    answered: AtomicBool,
+    shown: Arc<str>,
+}
+
+impl Request {
+    pub(super) fn new(message: Message, outlet: Arc<Outlet>, shown: Arc<str>) -> Request {
+        let answered = AtomicBool::new(!message.is_request());
+        Request { message, outlet, answered, shown }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Whether the sender waits for an answer; otherwise it was sent, not called.
+    pub fn wants_reply(&self) -> bool {
+        self.message.is_request()
+    }
+
+    /// Encodes a value as the answer is written: in the encoding of the request.
+    pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        Payload::new(value, self.answer_encoding(), &self.outlet.options.limits()).map_err(|e| e.on(&self.shown))
+    }
+
+    fn answer_encoding(&self) -> Encoding {
+        self.message.encoding()
+    }
+
+    /// Answers with a value. An answer to a client that has gone meanwhile is dropped and counted, and no error.
+    pub fn reply<T: Source + ?Sized>(&self, value: &T) -> Result<()> {
+        self.reply_payload(&self.encode(value)?)
+    }
+
+    /// Answers with what is encoded already.
+    pub fn reply_payload(&self, payload: &Payload) -> Result<()> {
+        self.answer(Kind::Reply, payload)
+    }
+
+    /// Answers that it failed; the client's call gives `Remote` with this.
+    pub fn fail(&self, failure: &RemoteFailure) -> Result<()> {
+        self.answer(Kind::Error, &failure::to_payload(failure)?)
+    }
+
+    fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
+        if self.answered.swap(true, Ordering::AcqRel) {
+            let text = if self.wants_reply() {
+                "this request has been answered; a request has one answer"
+            } else {
+                "this message wants no answer: it was sent, not called"
+            };
+            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
+        }
+        let sent = self.outlet.send(kind, self.message.sequence(), payload);
+        if sent.is_err() {
+            // An answer that could not be given, too large for instance, leaves the request open for another one.
+            self.answered.store(false, Ordering::Release);
+        }
+        sent.map_err(|e| e.on(&self.shown))
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if !*self.answered.get_mut() {
+            let failure = RemoteFailure {
+                code: INTERNAL_ERROR,
+                kind: "linkspan.unanswered".into(),
+                text: "the server dropped the request without an answer".into(),
+                data: Vec::new(),
+            };
+            // Nobody is left to tell that it could not be said.
+            let _ = self.fail(&failure);
+        }
+    }
+}
+
+impl Deref for Request {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
+    }
+}

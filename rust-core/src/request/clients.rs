@@ -1,0 +1,298 @@
+//! A server's clients, and whose turn it is.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::answer::{Outlet, Request};
+use crate::channel::Options;
+use crate::channel::door::{Door, Link, Peer, Seat};
+use crate::channel::record::Record;
+use crate::deadline::Waiting;
+use crate::error::{Doing, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::{Message, Payload};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::stop;
+use crate::transport::Rx;
+
+struct Client {
+    rx: Rx,
+    peer: Peer,
+    outlet: Arc<Outlet>,
+    parked: bool,
+    /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
+    room: Option<OwnedFd>,
+    _seat: Arc<Seat>,
+}
+
+/// Everybody who is connected.
+pub struct Clients {
+    epoll: Epoll,
+    clients: HashMap<u64, Client>,
+    /// Those that may have something, in the order of their turn.
+    turn: VecDeque<u64>,
+    last_token: u64,
+    wake: Arc<EventFd>,
+    options: Options,
+    record: Arc<Record>,
+    shown: Arc<str>,
+    stops: bool,
+    ready: Vec<Ready>,
+    /// Whether the program sleeps on our descriptor itself.
+    pub watched: bool,
+}
+
+const DOOR: u64 = 0;
+const WAKE: u64 = 1;
+const STOP: u64 = 2;
+const FIRST: u64 = 16;
+/// Set in the token of a client's "there is room".
+const ROOM: u64 = 1 << 63;
+
+/// Why a look at the clients ended.
+pub enum Next {
+    /// A request.
+    Request(Request),
+    /// Somebody wants to know whether the server is still open.
+    Woken,
+    /// A signal asked the program to stop.
+    Stopped,
+}
+
+impl Clients {
+    pub fn new(
+        door: &Door,
+        wake: Arc<EventFd>,
+        options: &Options,
+        record: Arc<Record>,
+        shown: Arc<str>,
+    ) -> Result<Clients> {
+        let epoll = Epoll::new()?;
+        epoll.add(door.queue.bell(), DOOR, Interest::IN)?;
+        epoll.add(&*wake, WAKE, Interest::IN)?;
+        Ok(Clients {
+            epoll,
+            clients: HashMap::new(),
+            turn: VecDeque::new(),
+            last_token: FIRST,
+            wake,
+            options: options.clone(),
+            record,
+            shown,
+            stops: false,
+            ready: Vec::new(),
+            watched: false,
+        })
+    }
+
+    pub fn epoll(&self) -> &Epoll {
+        &self.epoll
+    }
+
+    /// Lets SIGINT and SIGTERM end the wait.
+    pub fn stop_on_signals(&mut self) -> Result<()> {
+        if !self.stops {
+            stop::watch()?;
+            self.epoll.add(stop::bell(), STOP, Interest::IN)?;
+            self.stops = true;
+        }
+        Ok(())
+    }
+
+    /// The next request of whoever's turn it is.
+    pub fn next(&mut self, door: &Door, waiting: &mut Waiting<'_>) -> Result<Next> {
+        loop {
+            self.welcome(door)?;
+            if let Some(request) = self.look()? {
+                return Ok(Next::Request(request));
+            }
+            self.bring_away()?;
+            if waiting.is_none() && !self.watched {
+                return Err(waiting.timed_out());
+            }
+            if self.park_all()? {
+                continue;
+            }
+            let mut ready = std::mem::take(&mut self.ready);
+            let slept = match waiting.is_none() {
+                true => Err(waiting.timed_out()),
+                false => self.epoll.wait(waiting, &mut ready),
+            };
+            let mut ended = None;
+            for Ready { token, .. } in ready.drain(..) {
+                match token {
+                    DOOR => {}
+                    WAKE => {
+                        self.wake.drain();
+                        ended = Some(Next::Woken);
+                    }
+                    STOP => ended = Some(Next::Stopped),
+                    token if token & ROOM != 0 => {}
+                    token if !self.turn.contains(&token) => self.turn.push_back(token),
+                    _ => {}
+                }
+            }
+            self.ready = ready;
+            slept?;
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn welcome(&mut self, door: &Door) -> Result<()> {
+        while let Some(Link { tx, rx, peer, seat }) = door.queue.pop() {
+            self.last_token += 1;
+            let token = self.last_token;
+            for fd in rx.descriptors() {
+                self.epoll.add(fd, token, Interest::IN | Interest::RDHUP)?;
+            }
+            self.record.connected(&peer.source);
+            let outlet = Outlet::new(tx, peer.limit, &self.options, self.record.clone(), self.wake.clone());
+            let client = Client { rx, peer, outlet: outlet.into(), parked: false, room: None, _seat: seat };
+            self.clients.insert(token, client);
+            self.turn.push_back(token);
+        }
+        Ok(())
+    }
+
+    /// Goes round those that may have something until one has, or none.
+    fn look(&mut self) -> Result<Option<Request>> {
+        while let Some(token) = self.turn.pop_front() {
+            let Some(client) = self.clients.get_mut(&token) else { continue };
+            if client.parked {
+                client.rx.unpark();
+                client.parked = false;
+            }
+            client.rx.consumed();
+            let got = loop {
+                match client.rx.try_recv() {
+                    Ok(None) if self.turn.is_empty() && client.rx.spin() => {}
+                    got => break got,
+                }
+            };
+            match got {
+                Ok(Some(frame)) => {
+                    self.turn.push_back(token);
+                    match frame.header.kind {
+                        Kind::Request | Kind::Data => {
+                            self.record.count(&self.record.received);
+                            let message = Message::new(frame, client.peer.source.clone(), self.options.limits());
+                            return Ok(Some(Request::new(message, client.outlet.clone(), self.shown.clone())));
+                        }
+                        Kind::Bye => {
+                            client.rx.consumed();
+                            let empty = Payload::from_bytes(crate::Encoding::Raw, bytes::Bytes::new());
+                            client.outlet.send(Kind::Ack, 0, &empty)?;
+                        }
+                        _ => {}
+                    }
+                }
+                // Cold from here on: `park_all` lets it wake us.
+                Ok(None) => {}
+                // One frame of it was too large, and was skipped; its sender has been told the limit in the hello.
+                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                    self.record.count(&self.record.dropped);
+                    self.turn.push_back(token);
+                }
+                Err(e) => {
+                    self.record.disconnected(format!("{}: {e}", client.peer.source));
+                    self.let_go(token);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn let_go(&mut self, token: u64) {
+        let Some(client) = self.clients.remove(&token) else { return };
+        client.outlet.close();
+        for fd in client.rx.descriptors() {
+            self.epoll.remove(fd);
+        }
+        if let Some(room) = &client.room {
+            self.epoll.remove(room);
+        }
+    }
+
+    /// Brings away answers that wait, and arranges to be woken for the rest.
+    fn bring_away(&mut self) -> Result<()> {
+        for (token, client) in &mut self.clients {
+            if !client.outlet.pending.load(Ordering::Acquire) && client.room.is_none() {
+                continue;
+            }
+            if let Some(room) = client.room.take() {
+                self.epoll.remove(room);
+            }
+            while !client.outlet.flush() {
+                let parked = client.outlet.with_tx(|tx| -> Result<Option<OwnedFd>> {
+                    if tx.park_room()? {
+                        return Ok(None);
+                    }
+                    let (fd, what) = tx.room_descriptor();
+                    let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
+                    self.epoll.add(own.as_fd(), token | ROOM, what)?;
+                    Ok(Some(own))
+                });
+                match parked {
+                    Some(Ok(None)) => {}
+                    Some(Ok(Some(own))) => {
+                        client.room = Some(own);
+                        break;
+                    }
+                    // The client has gone: its receiving half says so at its next turn.
+                    Some(Err(_)) | None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets every client wake us; true where one has something after all.
+    fn park_all(&mut self) -> Result<bool> {
+        for (token, client) in &mut self.clients {
+            if client.parked {
+                continue;
+            }
+            if client.rx.park().unwrap_or(true) {
+                self.turn.push_back(*token);
+            } else {
+                client.parked = true;
+            }
+        }
+        Ok(!self.turn.is_empty())
+    }
+
+    /// Brings away every answer that waits, until the deadline; then how many clients have not taken theirs.
+    pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        loop {
+            self.bring_away()?;
+            if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {
+                return Ok(());
+            }
+            let mut ready = Vec::new();
+            self.epoll.wait(waiting, &mut ready)?;
+            // Requests and newcomers find the server closing: they are not taken any more.
+            if ready.iter().all(|r| r.token & ROOM == 0) {
+                waiting.sleep()?;
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// How many are connected.
+    pub fn count(&self) -> usize {
+        self.clients.len()
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        for client in self.clients.values() {
+            client.outlet.close();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The server: takes the requests of many clients, one after the other.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::answer::Request;
+use super::clients::{Clients, Next};
+use crate::channel::door::Door;
+use crate::channel::greeting::Pattern;
+use crate::channel::record::Record;
+use crate::channel::{Event, Options, only_one};
+use crate::deadline::{Timeout, Wait};
+use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::message::failure::INTERNAL_ERROR;
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork;
+use crate::transport::endpoint::Endpoint;
+use crate::value::Value;
+
+/// Serves an endpoint: any number of clients call, the program takes their requests in turn and answers each.
+pub struct Server {
+    shown: Arc<str>,
+    options: Options,
+    serving: Mutex<Option<Serving>>,
+    wake: Arc<EventFd>,
+    record: Arc<Record>,
+    descriptor: RawFd,
+    closed: AtomicBool,
+    born: u64,
+}
+
+struct Serving {
+    clients: Clients,
+    door: Door,
+}
+
+impl Server {
+    /// Takes the name. `AddressInUse` where a living process has it.
+    pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let shown: Arc<str> = endpoint.to_string().into();
+        let wake = Arc::new(EventFd::new()?);
+        let record = Arc::new(Record::default());
+        let door = Door::open(&endpoint, Pattern::Request, options, false).map_err(|e| e.on(&endpoint))?;
+        let clients = Clients::new(&door, wake.clone(), options, record.clone(), shown.clone())?;
+        let descriptor = clients.epoll().as_raw_fd();
+        Ok(Server {
+            shown,
+            options: options.clone(),
+            serving: Mutex::new(Some(Serving { clients, door })),
+            wake,
+            record,
+            descriptor,
+            closed: AtomicBool::new(false),
+            born: fork::generation(),
+        })
+    }
+
+    /// The next request. Without a time-out it waits for ever, and gives none once the server is closed or SIGINT or
+    /// SIGTERM has asked the program to stop. With one it gives `Timeout`.
+    pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Request>> {
+        self.try_next(wait.into()).map_err(|e| e.on(&self.shown))
+    }
+
+    fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
+        fork::check(self.born)?;
+        let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
+        let mut serving = only_one(&self.serving, "takes requests")?;
+        let Some(Serving { clients, door }) = serving.as_mut() else { return Ok(None) };
+        if waiting.is_forever() {
+            clients.stop_on_signals()?;
+        }
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            match clients.next(door, &mut waiting)? {
+                Next::Request(request) => return Ok(Some(request)),
+                Next::Stopped if waiting.is_forever() => return Ok(None),
+                Next::Stopped | Next::Woken => {}
+            }
+        }
+    }
+
+    /// Answers every request with what the handler gives, until the server is closed or the program asked to stop. A
+    /// handler's error is answered `Remote` with its kind and text.
+    pub fn run(&self, mut handler: impl FnMut(&Request) -> Result<Value>) -> Result<()> {
+        while let Some(request) = self.next(None)? {
+            let answered = match handler(&request) {
+                Ok(_) if !request.wants_reply() => Ok(()),
+                Ok(value) => request.reply(&value),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = answered {
+                let failure = match error.remote_failure() {
+                    Some(failure) => failure.clone(),
+                    None => RemoteFailure {
+                        code: INTERNAL_ERROR,
+                        kind: error.kind().name().to_owned(),
+                        text: error.to_string(),
+                        data: Vec::new(),
+                    },
+                };
+                if request.wants_reply() {
+                    request.fail(&failure)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened since the last call: clients that came and went.
+    pub fn events(&self) -> Vec<Event> {
+        self.record.take()
+    }
+
+    /// The endpoint, with its transport.
+    pub fn endpoint(&self) -> &str {
+        &self.shown
+    }
+
+    /// A descriptor for an event loop: readable while [`Server::next`] without waiting has something to do.
+    pub fn fileno(&self) -> Result<RawFd> {
+        fork::check(self.born)?;
+        if let Some(serving) = only_one(&self.serving, "takes requests")?.as_mut() {
+            serving.clients.watched = true;
+        }
+        // Readable once, so that the event loop takes a first look, which arms the clients.
+        self.wake.ring();
+        Ok(self.descriptor)
+    }
+
+    /// Counters and state, as a map.
+    pub fn stats(&self) -> Value {
+        let mut stats = self.record.stats();
+        stats.insert("endpoint".into(), (&*self.shown).into());
+        if let Ok(serving) = only_one(&self.serving, "takes requests") {
+            let clients = serving.as_ref().map_or(0, |s| s.clients.count());
+            stats.insert("clients".into(), (clients as u64).into());
+        }
+        Value::Map(stats)
+    }
+
+    /// Takes no more requests, gives the name away, and waits until the clients have their answers.
+    pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        if fork::check(self.born).is_err() {
+            return Ok(());
+        }
+        self.closed.store(true, Ordering::Release);
+        // Another thread that waits in `next` sees it and lets go.
+        self.wake.ring();
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut serving = match self.serving.lock() {
+            Ok(serving) => serving,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let Some(Serving { mut clients, door }) = serving.take() else { return Ok(()) };
+        drop(door);
+        clients.finish(&mut waiting).map_err(|e| match e.kind() {
+            ErrorKind::Timeout => {
+                let text = "closed; some clients had not taken their answers";
+                Error::new(ErrorKind::Timeout, text).on(&self.shown)
+            }
+            _ => e.on(&self.shown),
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! The harbour: one thread a process that answers newcomers while the program works.
+//!
+//! It accepts, reads one hello and nothing after it, asks the [`Doorman`] that was registered with the listener, sends the
+//! answer, and watches what it was given to watch. It never runs the program's code, and it ends with the last listener.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::hello::Reading;
+use super::place::Claim;
+use crate::error::{Error, Result};
+use crate::frame::Incoming;
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork::{self, Guarded};
+use crate::sys::peer::{self, Credentials};
+use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::{socket, thread};
+
+/// A peer that says nothing for so long before its hello is sent away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The token of the bell among the others, which count from one.
+const BELL: u64 = 0;
+
+/// Somebody who has said hello.
+pub struct Arrival {
+    /// The connection.
+    pub socket: Arc<Guarded>,
+    /// What was said.
+    pub hello: Incoming,
+    /// The descriptors that came along.
+    pub descriptors: Vec<OwnedFd>,
+    /// Who it is, as the kernel says.
+    pub credentials: Credentials,
+    /// Readable once that process has ended.
+    pub process: Option<Arc<OwnedFd>>,
+}
+
+/// What a newcomer is answered.
+pub struct Answer {
+    /// The frame.
+    pub frame: Vec<u8>,
+    /// Descriptors to go along.
+    pub descriptors: Vec<OwnedFd>,
+    /// What to do once that is sent: nothing else may write to the socket before.
+    pub admitted: Box<dyn FnOnce() + Send>,
+}
+
+/// Decides about newcomers. Runs on the harbour's thread, so it neither waits nor runs the program's code.
+pub trait Doorman: Send + Sync {
+    /// The answer to a hello, or why not.
+    fn answer(&self, arrival: Arrival) -> Result<Answer>;
+    /// The frame that says why not.
+    fn refusal(&self, error: &Error) -> Vec<u8>;
+}
+
+/// Is told when a descriptor that the harbour watches is ready. False ends the watch.
+pub trait Watcher: Send + Sync {
+    /// Called on the harbour's thread; neither waits nor runs the program's code.
+    fn ready(&self, what: Interest) -> bool;
+}
+
+/// A listener's place in the harbour. Its end closes the listener.
+pub struct Berth {
+    harbour: Arc<Harbour>,
+    token: u64,
+}
+
+/// A descriptor's place in the harbour.
+pub struct Watched {
+    harbour: Arc<Harbour>,
+    token: u64,
+    socket: Arc<Guarded>,
+}
+
+struct Harbour {
+    born: u64,
+    epoll: Epoll,
+    bell: EventFd,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_token: u64,
+    running: bool,
+    berths: HashMap<u64, Listening>,
+    callers: HashMap<u64, Calling>,
+    watched: HashMap<u64, Arc<dyn Watcher>>,
+}
+
+struct Listening {
+    claim: Claim,
+    doorman: Arc<dyn Doorman>,
+}
+
+struct Calling {
+    socket: Arc<Guarded>,
+    doorman: Arc<dyn Doorman>,
+    reading: Reading,
+    patience: Instant,
+}
+
+static CURRENT: Mutex<Option<Arc<Harbour>>> = Mutex::new(None);
+
+/// Lets the harbour's thread answer whoever comes to this claim.
+pub fn open(claim: Claim, doorman: Arc<dyn Doorman>) -> Result<Berth> {
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let harbour = match current.as_ref().filter(|h| h.born == fork::generation()) {
+        Some(harbour) => harbour.clone(),
+        None => {
+            let harbour = Arc::new(Harbour {
+                born: fork::generation(),
+                epoll: Epoll::new()?,
+                bell: EventFd::new()?,
+                state: Mutex::default(),
+            });
+            harbour.epoll.add(&harbour.bell, BELL, Interest::IN)?;
+            // The parent's, in a forked child, is not ours to take down.
+            std::mem::forget(current.replace(harbour.clone()));
+            harbour
+        }
+    };
+    let mut state = harbour.state();
+    let token = state.next_token();
+    harbour.epoll.add(&*claim.socket, token, Interest::IN)?;
+    state.berths.insert(token, Listening { claim, doorman });
+    if !state.running {
+        let runner = harbour.clone();
+        thread::start("linkspan-harbour", move || runner.run())?;
+        state.running = true;
+    }
+    drop(state);
+    Ok(Berth { harbour, token })
+}
+
+impl Berth {
+    /// Lets the harbour watch a connected socket as well.
+    pub fn watch(&self, socket: Arc<Guarded>, what: Interest, watcher: Arc<dyn Watcher>) -> Result<Watched> {
+        let mut state = self.harbour.state();
+        let token = state.next_token();
+        state.watched.insert(token, watcher);
+        drop(state);
+        self.harbour.epoll.add(&*socket, token, what)?;
+        Ok(Watched { harbour: self.harbour.clone(), token, socket })
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        if self.harbour.born != fork::generation() {
+            return;
+        }
+        let mut state = self.harbour.state();
+        let gone = state.berths.remove(&self.token);
+        if let Some(gone) = &gone {
+            self.harbour.epoll.remove(&*gone.claim.socket);
+        }
+        drop(state);
+        self.harbour.bell.ring();
+    }
+}
+
+impl Watched {
+    /// Changes what is waited for.
+    pub fn change(&self, what: Interest) -> Result<()> {
+        self.harbour.epoll.modify(&*self.socket, self.token, what)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.harbour.born == fork::generation() {
+            self.harbour.epoll.remove(&*self.socket);
+            self.harbour.state().watched.remove(&self.token);
+        }
+    }
+}
+
+impl State {
+    fn next_token(&mut self) -> u64 {
+        self.last_token += 1;
+        self.last_token
+    }
+}
+
+impl Harbour {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut spare = spare();
+        let mut ready = Vec::new();
+        loop {
+            let nearest = {
+                let mut state = self.state();
+                if state.berths.is_empty() {
+                    state.running = false;
+                    state.callers.clear();
+                    return;
+                }
+                state.callers.values().map(|c| c.patience).min()
+            };
+            let left = nearest.map(|at| at.saturating_duration_since(Instant::now()));
+            if self.epoll.sleep(left, &mut ready).is_err() {
+                continue;
+            }
+            for Ready { token, what } in ready.drain(..) {
+                self.handle(token, what, &mut spare);
+            }
+            let now = Instant::now();
+            self.state().callers.retain(|_, c| c.patience > now);
+        }
+    }
+
+    fn handle(&self, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
+        if token == BELL {
+            self.bell.drain();
+            return;
+        }
+        let mut state = self.state();
+        if let Some(listening) = state.berths.get(&token) {
+            let (socket, doorman) = (listening.claim.socket.clone(), listening.doorman.clone());
+            drop(state);
+            self.accept(&socket, &doorman, spare);
+        } else if let Some(watcher) = state.watched.get(&token).cloned() {
+            drop(state);
+            if !watcher.ready(what) {
+                self.state().watched.remove(&token);
+            }
+        } else if let Some(mut caller) = state.callers.remove(&token) {
+            drop(state);
+            match caller.reading.read_more(&*caller.socket) {
+                Ok(false) => {
+                    self.state().callers.insert(token, caller);
+                }
+                heard => {
+                    self.epoll.remove(&*caller.socket);
+                    heard_out(caller, heard.map(drop));
+                }
+            }
+        }
+    }
+
+    fn accept(&self, listener: &Guarded, doorman: &Arc<dyn Doorman>, spare: &mut Option<OwnedFd>) {
+        loop {
+            match socket::accept(listener) {
+                Ok(None) => return,
+                Ok(Some(socket)) => {
+                    let socket = Arc::new(socket);
+                    let mut state = self.state();
+                    let token = state.next_token();
+                    if self.epoll.add(&*socket, token, Interest::IN | Interest::RDHUP).is_ok() {
+                        let patience = Instant::now() + PATIENCE;
+                        let doorman = doorman.clone();
+                        state.callers.insert(token, Calling { socket, doorman, reading: Reading::default(), patience });
+                    }
+                }
+                // Out of descriptors. The caller would stay in the queue and wake us for ever: the spare descriptor lets
+                // it in, to be closed at once, which it sees as "went away" and tries again.
+                Err(_) => {
+                    drop(spare.take());
+                    let _ = socket::accept(listener);
+                    *spare = self::spare();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn spare() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}
+
+/// Answers a caller whose hello has come, or could not be read.
+fn heard_out(caller: Calling, heard: Result<()>) {
+    let Calling { socket, doorman, reading, .. } = caller;
+    let answer = heard.and_then(|()| {
+        let (hello, descriptors) = reading.finish()?;
+        let credentials = peer::credentials(&*socket)?;
+        let process = peer::process(&*socket, &credentials).map(Arc::new);
+        doorman.answer(Arrival { socket: socket.clone(), hello, descriptors, credentials, process })
+    });
+    // A hello's answer is short and the first thing on this connection, so there is room for it, unless the caller has
+    // gone: then it has no need of it.
+    match answer {
+        Ok(answer) => {
+            let fds: Vec<_> = answer.descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
+            let sent = socket::send(&*socket, &[std::io::IoSlice::new(&answer.frame)], &fds);
+            if matches!(sent, Ok(Some(n)) if n == answer.frame.len()) {
+                (answer.admitted)();
+            }
+        }
+        Err(error) => {
+            let _ = socket::send(&*socket, &[std::io::IoSlice::new(&doorman.refusal(&error))], &[]);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading one hello from a new connection, and nothing after it; and calling a listener.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::event::PollFlags;
+
+use super::place::Place;
+use crate::deadline::{Deadline, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming, Kind};
+use crate::sys::fork::Guarded;
+use crate::sys::peer::{self, Credentials};
+use crate::sys::poll::wait_any;
+use crate::sys::socket;
+
+/// The most bytes of a hello's body.
+const MAX_BODY: u64 = 16 << 10;
+
+/// A hello that is being read.
+#[derive(Default)]
+pub struct Reading {
+    bytes: Vec<u8>,
+    header: Option<Header>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Reading {
+    /// Reads what is there, never past the hello; true when it is complete.
+    pub fn read_more(&mut self, socket: impl AsFd) -> Result<bool> {
+        loop {
+            let whole = match &self.header {
+                None => HEADER,
+                Some(header) => header.body_offset() + header.body as usize,
+            };
+            let have = self.bytes.len();
+            if have == whole {
+                let Ok(first) = <&[u8; HEADER]>::try_from(&self.bytes[..HEADER]) else { return Ok(false) };
+                if self.header.is_some() {
+                    return Ok(true);
+                }
+                let header = Header::from_bytes(first)?;
+                if !matches!(header.kind, Kind::Hello | Kind::Error) || header.body > MAX_BODY {
+                    let text = format!(
+                        "a connection begins with a hello of at most {MAX_BODY} bytes, here is {:?} of {}",
+                        header.kind, header.body
+                    );
+                    return Err(Error::new(ErrorKind::Malformed, text).at(5));
+                }
+                self.header = Some(header);
+                continue;
+            }
+            self.bytes.resize(whole, 0);
+            let got = socket::receive_with(&socket, &mut self.bytes[have..], &mut self.descriptors);
+            self.bytes.truncate(have + got.as_ref().ok().and_then(|n| *n).unwrap_or(0));
+            match got? {
+                None => return Ok(false),
+                Some(0) => {
+                    return Err(Error::new(ErrorKind::Disconnected, "the other side went away before its hello was complete"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The hello and the descriptors that came with it.
+    pub fn finish(self) -> Result<(Incoming, Vec<OwnedFd>)> {
+        let Some(header) = self.header else {
+            return Err(Error::new(ErrorKind::Internal, "a hello was taken before it had come"));
+        };
+        let bytes = Bytes::from(self.bytes);
+        let extension = bytes.slice(HEADER..HEADER + header.extension);
+        let body = bytes.slice(header.body_offset()..);
+        Ok((Incoming { header, extension, body }, self.descriptors))
+    }
+}
+
+/// A listener that has answered.
+pub struct Called {
+    /// The connection.
+    pub socket: Arc<Guarded>,
+    /// What was answered: a hello or an error.
+    pub answer: Incoming,
+    /// The descriptors that came along.
+    pub descriptors: Vec<OwnedFd>,
+    /// Who it is, as the kernel says.
+    pub credentials: Credentials,
+    /// Readable once that process has ended.
+    pub process: Option<Arc<OwnedFd>>,
+}
+
+/// What became of a call.
+pub enum Call {
+    /// Somebody has answered.
+    Answered(Called),
+    /// Nobody listens: a name will appear once somebody does.
+    Nobody,
+    /// Somebody listens and has no place, or has just gone: the same call may succeed in a moment.
+    Busy,
+}
+
+/// A listener answers a hello from a thread of its own, so even a call that is not to wait allows it this long.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Calls whoever listens at this place, once. `Stalled` where somebody listens but does not answer in time.
+pub fn call(
+    place: &Place,
+    hello: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+) -> Result<Call> {
+    let patience = waiting.deadline.left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
+    let socket = match socket::connect(&place.directory, &place.file, patience) {
+        Ok(Some(socket)) => Arc::new(socket),
+        Ok(None) => return Ok(Call::Busy),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Call::Nobody),
+        Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(denied(place, e)),
+        Err(e) => return Err(e),
+    };
+    let sent = match socket::send(&*socket, &[IoSlice::new(hello)], descriptors) {
+        Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
+        sent => sent?,
+    };
+    if sent != Some(hello.len()) {
+        return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
+    }
+    let mut reading = Reading::default();
+    let mut grace = Waiting::until(Deadline::after(GRACE));
+    loop {
+        match reading.read_more(&*socket) {
+            Ok(true) => break,
+            Ok(false) => {
+                let step = if waiting.deadline.has_passed() { &mut grace } else { &mut *waiting };
+                match wait_any(step, [(socket.as_fd(), PollFlags::IN)]) {
+                    Err(e) if e.kind() == ErrorKind::Timeout && !grace.deadline.has_passed() => {}
+                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(place)),
+                    other => drop(other?),
+                }
+            }
+            // It ended between our connect and its answer: the next one will answer.
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
+            Err(e) => return Err(e),
+        }
+    }
+    let (answer, descriptors) = reading.finish()?;
+    let credentials = peer::credentials(&*socket)?;
+    let process = peer::process(&*socket, &credentials).map(Arc::new);
+    Ok(Call::Answered(Called { socket, answer, descriptors, credentials, process }))
+}
+
+fn stalled(place: &Place) -> Error {
+    let text = format!(
+        "somebody listens at {} but does not answer; that process may be stopped or overloaded",
+        place.path().display()
+    );
+    Error::new(ErrorKind::Stalled, text)
+}
+
+/// Says whose the socket is and what would help.
+fn denied(place: &Place, error: Error) -> Error {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    let Ok(facts) = place.path().metadata() else { return error };
+    let text = format!(
+        "uid {me} may not connect to {}, which belongs to uid {} and gid {} with mode {:04o}; let the listener give mode=0o660 and a group that both are in, or share a directory with `linkspan setup --group NAME`",
+        place.path().display(),
+        facts.uid(),
+        facts.gid(),
+        facts.mode() & 0o7777
+    );
+    Error::new(ErrorKind::PermissionDenied, text)
+}

@@ -1,0 +1,171 @@
+//! A connected pair of ends, whichever the transport: two halves, dispatched without trait objects.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::Transport;
+use super::shm::{self, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
+use super::socket::{UnixRx, UnixTx};
+use super::{Incoming, Outgoing, Sent};
+use crate::deadline::Waiting;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::fork::Guarded;
+use crate::sys::poll::Interest;
+
+/// The sending half; each method is described in the transport contract.
+pub enum Tx {
+    /// Over a Unix socket.
+    Unix(UnixTx),
+    /// Through shared memory.
+    Shm(ShmTx),
+}
+
+/// The receiving half; each method is described in the transport contract.
+pub enum Rx {
+    /// Over a Unix socket.
+    Unix(UnixRx),
+    /// Through shared memory.
+    Shm(ShmRx),
+}
+
+/// What this side brings to a link before it knows the other.
+pub enum Offer {
+    /// Nothing but the socket.
+    Unix,
+    /// The memory that this side writes.
+    Shm(Segment),
+}
+
+impl Offer {
+    /// What a link of this transport needs from us, for the session of this incarnation.
+    pub fn new(transport: Transport, session: u64, buffer: Option<usize>) -> Result<Offer> {
+        match transport {
+            Transport::Unix => Ok(Offer::Unix),
+            Transport::Shm => Ok(Offer::Shm(Segment::create(session, buffer.unwrap_or(DEFAULT_RING))?)),
+        }
+    }
+
+    /// Descriptors that go along with our hello.
+    pub fn descriptors(&self) -> Result<Vec<OwnedFd>> {
+        match self {
+            Offer::Unix => Ok(Vec::new()),
+            Offer::Shm(segment) => segment
+                .descriptors_for_peer()
+                .into_iter()
+                .map(|fd| fd.try_clone_to_owned().doing("duplicating a descriptor for the peer"))
+                .collect(),
+        }
+    }
+
+    /// Makes the link, with what came along with the other side's hello.
+    pub fn join(
+        self,
+        socket: Arc<Guarded>,
+        process: Option<Arc<OwnedFd>>,
+        peer_session: u64,
+        descriptors: Vec<OwnedFd>,
+        limit: u64,
+        spin: Duration,
+    ) -> Result<(Tx, Rx)> {
+        match self {
+            Offer::Unix => {
+                Ok((Tx::Unix(UnixTx::new(socket.clone())), Rx::Unix(UnixRx::new(socket, process, limit))))
+            }
+            Offer::Shm(mine) => {
+                let descriptors = descriptors.try_into().map_err(|got: Vec<_>| {
+                    let text = format!("a hello of a shared-memory link brings 3 descriptors, here are {}", got.len());
+                    Error::new(ErrorKind::Malformed, text)
+                })?;
+                let peer = PeerSegment::from_descriptors(descriptors, peer_session)?;
+                let (tx, rx) = shm::link(Ends { mine, peer, socket, process }, limit, spin);
+                Ok((Tx::Shm(tx), Rx::Shm(rx)))
+            }
+        }
+    }
+}
+
+macro_rules! each {
+    ($on:expr, $half:ident => $call:expr) => {
+        match $on {
+            Self::Unix($half) => $call,
+            Self::Shm($half) => $call,
+        }
+    };
+}
+
+impl Tx {
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        each!(self, half => half.try_send(frame))
+    }
+
+    pub fn adopt(&mut self, frame: &Outgoing<'_>) {
+        each!(self, half => half.adopt(frame))
+    }
+
+    pub fn flush(&mut self) -> Result<bool> {
+        each!(self, half => half.flush())
+    }
+
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        each!(self, half => half.wait_room(waiting))
+    }
+
+    /// About to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
+    pub fn park_room(&mut self) -> Result<bool> {
+        match self {
+            Tx::Unix(_) => Ok(false),
+            Tx::Shm(half) => half.park_room(),
+        }
+    }
+
+    /// What is ready once there is room, and for what: a Unix socket becomes writable, shared memory rings a bell.
+    pub fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
+        match self {
+            Tx::Unix(half) => (half.descriptor(), Interest::OUT),
+            Tx::Shm(half) => (half.room_descriptor(), Interest::IN),
+        }
+    }
+}
+
+impl Rx {
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        each!(self, half => half.try_recv())
+    }
+
+    pub fn consumed(&mut self) {
+        match self {
+            // The kernel has forgotten it already.
+            Rx::Unix(_) => {}
+            Rx::Shm(half) => half.consumed(),
+        }
+    }
+
+    pub fn spin(&mut self) -> bool {
+        match self {
+            Rx::Unix(_) => false,
+            Rx::Shm(half) => half.spin(),
+        }
+    }
+
+    pub fn park(&mut self) -> Result<bool> {
+        match self {
+            Rx::Unix(half) => Ok(half.park()),
+            Rx::Shm(half) => half.park(),
+        }
+    }
+
+    pub fn unpark(&mut self) {
+        match self {
+            Rx::Unix(_) => {}
+            Rx::Shm(half) => half.unpark(),
+        }
+    }
+
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Rx::Unix(half) => half.descriptors().collect(),
+            Rx::Shm(half) => half.descriptors().into_iter().collect(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A name in a directory: taken under a lock, appearing whole or not at all, swept when its owner has died.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::endpoint::Endpoint;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
+use crate::sys::fork::{self, Guarded};
+use crate::sys::lock::{self, Lock};
+use crate::sys::socket;
+
+/// Where an endpoint's socket is, or would be.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory.
+    pub directory: Arc<Directory>,
+    /// The name there.
+    pub file: String,
+}
+
+impl Place {
+    /// The place of an endpoint.
+    pub fn of(endpoint: &Endpoint) -> Result<Place> {
+        let (directory, file) = match endpoint.absolute() {
+            Some((path, file)) => (Directory::existing(path)?, file.to_owned()),
+            None => (Directory::runtime()?, endpoint.file_name()),
+        };
+        Ok(Place { directory: Arc::new(directory), file })
+    }
+
+    /// The path, for texts.
+    pub fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join(&self.file)
+    }
+
+    /// Listens here; `AddressInUse` where a living process does. What a dead one left is taken over.
+    pub fn claim(&self, mode: Option<u32>) -> Result<Claim> {
+        let Some(lock) = lock::try_lock(&self.directory, &self.file)? else {
+            let text = format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        };
+        // Under the lock, so what lies at either name is nobody's. A socket is made and listens before it gets its name:
+        // whoever sees the name can connect.
+        let temporary = temporary(&self.file);
+        self.remove(&temporary)?;
+        let socket = socket::listen(&self.directory, &temporary, mode.unwrap_or(self.directory.file_mode()))?;
+        rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.file)
+            .doing(format_args!("giving a socket its name {}", self.path().display()))?;
+        let born = fork::generation();
+        Ok(Claim { socket: Arc::new(socket), place: self.clone(), born, _lock: lock })
+    }
+
+    /// Whether a living process listens here.
+    pub fn is_claimed(&self) -> Result<bool> {
+        lock::is_locked(&self.directory, &self.file)
+    }
+
+    /// Removes what a dead listener left; true where there was something.
+    pub fn sweep(&self) -> Result<bool> {
+        let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else { return Ok(false) };
+        Ok(self.remove(&temporary(&self.file))? | self.remove(&self.file)?)
+    }
+
+    fn remove(&self, file: &str) -> Result<bool> {
+        match rustix::fs::unlinkat(self.directory.as_fd(), file, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(e).doing(format_args!("removing {}", self.directory.path().join(file).display())),
+        }
+    }
+}
+
+const TEMPORARY: &str = ".new.";
+
+fn temporary(file: &str) -> String {
+    [TEMPORARY, file].concat()
+}
+
+/// The name that a temporary one is to become.
+pub fn of_temporary(file: &str) -> Option<&str> {
+    file.strip_prefix(TEMPORARY)
+}
+
+/// A place where we listen. Its end takes the name away.
+#[derive(Debug)]
+pub struct Claim {
+    /// The listening socket.
+    pub socket: Arc<Guarded>,
+    place: Place,
+    born: u64,
+    _lock: Lock,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // A forked child shares neither the lock nor the right to the name.
+        if self.born == fork::generation() {
+            // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
+            let _ = self.place.remove(&self.place.file);
+        }
+    }
+}

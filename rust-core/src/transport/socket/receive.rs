@@ -1,0 +1,157 @@
+//! The receiving half of a Unix socket link.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming};
+use crate::sys::fork::Guarded;
+use crate::sys::socket;
+use crate::value::Limits;
+
+/// One read takes at most this much; longer bodies are read straight into their own memory.
+const BUFFER: usize = 64 << 10;
+
+/// The receiving half.
+pub struct UnixRx {
+    socket: Arc<Guarded>,
+    process: Option<Arc<OwnedFd>>,
+    limit: u64,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    long: Option<Long>,
+    /// Bytes of a frame over the limit that are still to be read and forgotten.
+    skip: u64,
+    /// The peer may be gone although its socket is open: ask once there is nothing to read.
+    suspicious: bool,
+    /// Why nothing more will come.
+    over: Option<Error>,
+}
+
+/// A frame that is longer than what was left of the buffer.
+struct Long {
+    header: Header,
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl UnixRx {
+    /// Receives from this connected, non-blocking socket bodies of at most `limit` bytes.
+    pub fn new(socket: Arc<Guarded>, process: Option<Arc<OwnedFd>>, limit: u64) -> UnixRx {
+        let buffer = vec![0; BUFFER].into_boxed_slice();
+        UnixRx { socket, process, limit, buffer, start: 0, end: 0, long: None, skip: 0, suspicious: false, over: None }
+    }
+
+    /// See the transport contract.
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        loop {
+            if let Some(frame) = self.buffered()? {
+                return Ok(Some(frame));
+            }
+            if let Some(over) = &self.over {
+                return Err(over.clone());
+            }
+            let into = match &mut self.long {
+                Some(long) => &mut long.bytes[long.filled..],
+                None => {
+                    self.buffer.copy_within(self.start..self.end, 0);
+                    (self.start, self.end) = (0, self.end - self.start);
+                    &mut self.buffer[self.end..]
+                }
+            };
+            match socket::receive(&*self.socket, into) {
+                Ok(None) if std::mem::take(&mut self.suspicious) && self.has_ended()? => {
+                    self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
+                }
+                Ok(None) => return Ok(None),
+                Ok(Some(0)) => {
+                    let half = self.end > self.start || self.long.is_some();
+                    let text = if half { "the other side went away in the middle of a message" } else { "the other side went away" };
+                    self.over = Some(Error::new(ErrorKind::Disconnected, text));
+                }
+                Ok(Some(n)) => {
+                    self.suspicious = false;
+                    match &mut self.long {
+                        Some(long) => long.filled += n,
+                        None => self.end += n,
+                    }
+                }
+                Err(e) => self.over = Some(e),
+            }
+        }
+    }
+
+    /// The next frame of those that have been read, if one is whole.
+    fn buffered(&mut self) -> Result<Option<Incoming>> {
+        if let Some(long) = &self.long {
+            if long.filled < long.bytes.len() {
+                return Ok(None);
+            }
+            return Ok(self.long.take().map(|long| split(long.header, Bytes::from(long.bytes))));
+        }
+        let skipped = self.skip.min((self.end - self.start) as u64);
+        self.skip -= skipped;
+        self.start += skipped as usize;
+        let there = &self.buffer[self.start..self.end];
+        let Some(first) = there.first_chunk::<HEADER>() else { return Ok(None) };
+        let header = match Header::from_bytes(first) {
+            Ok(header) => header,
+            Err(error) => {
+                // Where one frame is wrong, nobody knows where the next begins.
+                (self.start, self.end) = (0, 0);
+                self.over = Some(error.clone());
+                return Err(error);
+            }
+        };
+        if let Err(too_large) = Limits::for_message(self.limit).check_message(header.body) {
+            self.skip = header.body.saturating_add(header.body_offset() as u64);
+            return Err(too_large);
+        }
+        let whole = header.body_offset() + header.body as usize;
+        if there.len() >= whole {
+            let frame = split(header, Bytes::copy_from_slice(&there[..whole]));
+            self.start += whole;
+            return Ok(Some(frame));
+        }
+        if whole > self.buffer.len() {
+            let mut bytes = vec![0; whole];
+            let filled = there.len();
+            bytes[..filled].copy_from_slice(there);
+            (self.start, self.end) = (0, 0);
+            self.long = Some(Long { header, bytes, filled });
+        }
+        Ok(None)
+    }
+
+    /// Asks the kernel whether the peer's process has ended: a child of its own may keep the socket open.
+    fn has_ended(&self) -> Result<bool> {
+        let Some(process) = &self.process else { return Ok(false) };
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("asking whether the peer lives")?;
+        Ok(fds[0].revents().contains(PollFlags::IN))
+    }
+
+    /// See the contract: bytes that have been read wait in the buffer, and the socket does not tell of those.
+    pub fn park(&mut self) -> bool {
+        self.suspicious = true;
+        let there = (self.end - self.start) as u64;
+        self.over.is_some() || there.saturating_sub(self.skip) >= HEADER as u64 && self.long.is_none()
+    }
+
+    /// What to sleep on: the connection, and the peer's process where the kernel gives one.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::once(self.socket.as_fd()).chain(self.process.as_ref().map(|p| p.as_fd()))
+    }
+}
+
+fn split(header: Header, bytes: Bytes) -> Incoming {
+    Incoming {
+        extension: bytes.slice(HEADER..HEADER + header.extension),
+        body: bytes.slice(header.body_offset()..),
+        header,
+    }
+}
