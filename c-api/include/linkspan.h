@@ -73,6 +73,9 @@ typedef struct linkspan_array {
     size_t length;
 } linkspan_array;
 
+// How a message's body is written.
+typedef int32_t linkspan_encoding;
+
 // What is known about a call that failed. Texts live until the next call of this thread fails.
 //
 // Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
@@ -190,6 +193,21 @@ typedef struct linkspan_item {
 
 // The first index runs fastest: Fortran.
 #define LINKSPAN_COLUMN 1
+
+// Bytes as they are: the value is one block of bytes.
+#define LINKSPAN_RAW 0
+
+// JSON, RFC 8259.
+#define LINKSPAN_JSON 1
+
+// CBOR, RFC 8949, with RFC 8746 for arrays: the default.
+#define LINKSPAN_CBOR 2
+
+// BSON 1.1.
+#define LINKSPAN_BSON 3
+
+// Smile 1.0.6.
+#define LINKSPAN_SMILE 4
 
 // Null.
 #define LINKSPAN_TYPE_NULL 0
@@ -332,6 +350,51 @@ extern "C" {
 // overlap.
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
+
+// The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
+const char *linkspan_encoding_name(linkspan_encoding encoding);
+
+// The encoding of a name; `Unsupported` where there is none.
+//
+// The caller sees to this:
+// `name` is NUL-terminated, `encoding` may be written.
+linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
+
+// Writes a message's value in an encoding. Free the bytes with `linkspan_free`.
+//
+// The caller sees to this:
+// `message` is a live message, the results may be written.
+linkspan_status linkspan_encode(const struct linkspan_message *message,
+                                linkspan_encoding encoding,
+                                uint8_t **bytes,
+                                size_t *length);
+
+// Reads the value that bytes of an encoding hold into a new message, which the caller releases. The bytes may be
+// freed at once.
+//
+// The caller sees to this:
+// `bytes` points to `length` bytes, `message` may be written.
+linkspan_status linkspan_decode(const uint8_t *bytes,
+                                size_t length,
+                                linkspan_encoding encoding,
+                                struct linkspan_message **message);
+
+// Writes the value that bytes of one encoding hold in another. Free the result with `linkspan_free`.
+//
+// The caller sees to this:
+// `bytes` points to `length` bytes, the results may be written.
+linkspan_status linkspan_transcode(const uint8_t *bytes,
+                                   size_t length,
+                                   linkspan_encoding from,
+                                   linkspan_encoding to,
+                                   uint8_t **result,
+                                   size_t *result_length);
+
+// Frees bytes that `linkspan_encode` or `linkspan_transcode` gave. NULL is allowed.
+//
+// The caller sees to this:
+// `bytes` and `length` are as they were given, and were not freed before.
+void linkspan_free(uint8_t *bytes, size_t length);
 
 // Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
 //

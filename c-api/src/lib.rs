@@ -16,7 +16,7 @@
 
 pub mod argument;
 pub mod array;
-// pub mod codec;
+pub mod codec;
 pub mod error;
 pub mod message;
 pub mod put;

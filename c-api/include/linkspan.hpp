@@ -1,0 +1,12 @@
+// Linkspan for C++17: the C interface as classes that release what they hold, and exceptions instead of codes.
+//
+// Link with liblinkspan; nothing else needs to be built. Include nlohmann/json.hpp before this for the bridge to it.
+#ifndef LINKSPAN_HPP
+#define LINKSPAN_HPP
+
+#include <linkspan/array.hpp>
+#include <linkspan/codec.hpp>
+#include <linkspan/error.hpp>
+#include <linkspan/message.hpp>
+
+#endif

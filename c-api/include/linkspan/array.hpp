@@ -1,0 +1,162 @@
+// N-d arrays: views that know element type, shape and order.
+#ifndef LINKSPAN_ARRAY_HPP
+#define LINKSPAN_ARRAY_HPP
+
+#include <linkspan/error.hpp>
+
+#include <complex>
+#include <cstddef>
+#include <initializer_list>
+#include <type_traits>
+#include <vector>
+
+namespace linkspan {
+
+/// The type of an array's elements.
+enum class dtype : linkspan_dtype {
+    boolean = LINKSPAN_BOOL,
+    i8 = LINKSPAN_I8,
+    i16 = LINKSPAN_I16,
+    i32 = LINKSPAN_I32,
+    i64 = LINKSPAN_I64,
+    u8 = LINKSPAN_U8,
+    u16 = LINKSPAN_U16,
+    u32 = LINKSPAN_U32,
+    u64 = LINKSPAN_U64,
+    f32 = LINKSPAN_F32,
+    f64 = LINKSPAN_F64,
+    c64 = LINKSPAN_C64,
+    c128 = LINKSPAN_C128,
+};
+
+/// In which order an array's elements lie in memory.
+enum class order : linkspan_order {
+    /// The last index runs fastest: C.
+    row = LINKSPAN_ROW,
+    /// The first index runs fastest: Fortran.
+    column = LINKSPAN_COLUMN,
+};
+
+namespace detail {
+
+/// The dtype that stands for a C++ type; -1 for none.
+template <class T> constexpr linkspan_dtype dtype_of() {
+    using U = std::remove_cv_t<T>;
+    if constexpr (std::is_same_v<U, bool>) return LINKSPAN_BOOL;
+    else if constexpr (std::is_same_v<U, std::complex<float>>) return LINKSPAN_C64;
+    else if constexpr (std::is_same_v<U, std::complex<double>>) return LINKSPAN_C128;
+    else if constexpr (std::is_same_v<U, float>) return LINKSPAN_F32;
+    else if constexpr (std::is_same_v<U, double>) return LINKSPAN_F64;
+    else if constexpr (std::is_integral_v<U> && !std::is_same_v<U, char> && !std::is_same_v<U, wchar_t> &&
+                       !std::is_same_v<U, char16_t> && !std::is_same_v<U, char32_t>) {
+        constexpr bool s = std::is_signed_v<U>;
+        if constexpr (sizeof(U) == 1) return s ? LINKSPAN_I8 : LINKSPAN_U8;
+        else if constexpr (sizeof(U) == 2) return s ? LINKSPAN_I16 : LINKSPAN_U16;
+        else if constexpr (sizeof(U) == 4) return s ? LINKSPAN_I32 : LINKSPAN_U32;
+        else if constexpr (sizeof(U) == 8) return s ? LINKSPAN_I64 : LINKSPAN_U64;
+        else return -1;
+    } else return -1;
+}
+
+inline const char *dtype_name(linkspan_dtype d) {
+    static constexpr const char *names[] = {"bool", "i8",  "i16", "i32", "i64", "u8",  "u16",
+                                            "u32",  "u64", "f32", "f64", "c64", "c128"};
+    return d >= 0 && d <= LINKSPAN_C128 ? names[d] : "an unknown type";
+}
+
+} // namespace detail
+
+/// Whether `T` can be the element of an N-d array.
+template <class T> inline constexpr bool is_element = detail::dtype_of<T>() >= 0;
+
+/// An N-d array in somebody's memory, without gaps. What a message gave is valid until the message is changed or
+/// its last reference goes.
+template <class T> class array_view {
+    static_assert(is_element<T>, "an array's elements are bool, integers, float, double or std::complex of those");
+
+public:
+    using value_type = std::remove_cv_t<T>;
+    using size_type = std::size_t;
+    using iterator = const T *;
+
+    array_view() = default;
+    /// One dimension.
+    array_view(const T *data, std::size_t length) : array_view(data, {length}) {}
+    /// Any shape of at most 15 dimensions; `malformed` for more.
+    array_view(const T *data, std::initializer_list<std::size_t> shape, linkspan::order o = order::row)
+        : array_view(data, shape.begin(), shape.size(), o) {}
+    /// Any shape of at most 15 dimensions.
+    array_view(const T *data, const std::vector<std::size_t> &shape, linkspan::order o = order::row)
+        : array_view(data, shape.data(), shape.size(), o) {}
+
+    /// What C calls it.
+    explicit array_view(const linkspan_array &c) : c_(c) {
+        size_ = 1;
+        for (std::size_t i = 0; i < c.rank; ++i) size_ *= static_cast<std::size_t>(c.dims[i]);
+    }
+
+    const T *data() const noexcept { return static_cast<const T *>(c_.data); }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    std::size_t rank() const noexcept { return c_.rank; }
+    /// The length of a dimension.
+    std::size_t dim(std::size_t i) const { return i < c_.rank ? static_cast<std::size_t>(c_.dims[i]) : bad_rank(); }
+    /// The lengths of all dimensions.
+    std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
+    linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
+
+    iterator begin() const noexcept { return data(); }
+    iterator end() const noexcept { return data() + size_; }
+    /// In the order of memory.
+    const T &operator[](std::size_t i) const noexcept { return data()[i]; }
+
+    /// The element at these indices, whatever the order in memory; std::out_of_range for a wrong rank or index.
+    template <class... I> const T &operator()(I... indices) const {
+        const std::size_t at[sizeof...(I) + 1] = {static_cast<std::size_t>(indices)..., 0};
+        if (sizeof...(I) != c_.rank) bad_rank();
+        std::size_t position = 0;
+        for (std::size_t n = 0; n < c_.rank; ++n) {
+            const std::size_t i = order() == linkspan::order::row ? n : c_.rank - 1 - n;
+            if (at[i] >= c_.dims[i]) throw std::out_of_range("an index of a linkspan::array_view");
+            position = position * static_cast<std::size_t>(c_.dims[i]) + at[i];
+        }
+        return data()[position];
+    }
+
+    /// A copy in another order, so that the element at (i, j) stays at (i, j).
+    std::vector<value_type> copy(linkspan::order o = order::row) const {
+        static_assert(!std::is_same_v<value_type, bool>, "std::vector<bool> has no memory to copy to");
+        std::vector<value_type> result(size_);
+        linkspan_array to = c_;
+        to.order = static_cast<linkspan_order>(o);
+        to.data = result.data();
+        check(linkspan_array_copy(&c_, &to));
+        return result;
+    }
+
+    /// What C calls it.
+    const linkspan_array &c() const noexcept { return c_; }
+
+private:
+    template <class N> array_view(const T *data, const N *shape, std::size_t rank, linkspan::order o) {
+        if (rank > LINKSPAN_MAX_RANK) bad_rank();
+        c_.dtype = detail::dtype_of<T>();
+        c_.order = static_cast<linkspan_order>(o);
+        c_.rank = rank;
+        size_ = 1;
+        for (std::size_t i = 0; i < rank; ++i) {
+            c_.dims[i] = shape[i];
+            size_ *= shape[i];
+        }
+        c_.data = data;
+        c_.length = size_ * sizeof(T);
+    }
+    [[noreturn]] static std::size_t bad_rank() { throw std::out_of_range("the rank of a linkspan::array_view"); }
+
+    linkspan_array c_ = LINKSPAN_ARRAY_INIT;
+    std::size_t size_ = 0;
+};
+
+} // namespace linkspan
+
+#endif

@@ -1,0 +1,184 @@
+// Errors: one exception class a kind, all derived from linkspan::error.
+#ifndef LINKSPAN_ERROR_HPP
+#define LINKSPAN_ERROR_HPP
+
+#include <linkspan.h>
+
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace linkspan {
+
+/// What the other side's handler answered when it failed: the terms of JSON-RPC 2.0.
+struct remote_failure {
+    /// The handler's own code, or one of JSON-RPC's.
+    std::int64_t code = 0;
+    /// A dotted type such as `spectrum.window_too_long`.
+    std::string type;
+    /// The text for a person.
+    std::string text;
+    /// One value in CBOR, or nothing.
+    std::vector<std::uint8_t> data;
+};
+
+/// What a call of Linkspan throws: `what()` says what was tried on what, and what to do next.
+class error : public std::runtime_error {
+public:
+    explicit error(const linkspan_error &e)
+        : std::runtime_error(e.text), code_(e.status), retryable_(e.retryable), endpoint_(text(e.endpoint)),
+          path_(text(e.path)), offset_(e.offset), missed_(e.missed), os_error_(e.os_error) {
+        if (e.status == LINKSPAN_REMOTE) {
+            remote_.code = e.remote_code;
+            remote_.type = text(e.remote_type);
+            remote_.text = text(e.remote_text);
+            if (e.remote_data != nullptr) remote_.data.assign(e.remote_data, e.remote_data + e.remote_data_length);
+        }
+    }
+
+    /// The code in the table of errors, 100 to 127.
+    linkspan_status code() const noexcept { return code_; }
+    /// The kind's name: `"Timeout"`.
+    const char *kind() const noexcept { return linkspan_status_name(code_); }
+    /// Whether trying the same call again can succeed without a change to the program.
+    bool retryable() const noexcept { return retryable_; }
+    /// The endpoint that the call was about, or `""`.
+    const std::string &endpoint() const noexcept { return endpoint_; }
+    /// Where in the value, or `""`.
+    const std::string &path() const noexcept { return path_; }
+    /// Where in the bytes, counted from zero, or -1.
+    std::int64_t offset() const noexcept { return offset_; }
+    /// How many messages a subscriber missed.
+    std::uint64_t missed() const noexcept { return missed_; }
+    /// The system's error number behind it, or 0.
+    int os_error() const noexcept { return os_error_; }
+    /// What the other side's handler answered, for linkspan::remote.
+    const remote_failure &failure() const noexcept { return remote_; }
+
+private:
+    static std::string text(const char *t) { return t == nullptr ? std::string() : std::string(t); }
+
+    linkspan_status code_;
+    bool retryable_;
+    std::string endpoint_;
+    std::string path_;
+    std::int64_t offset_;
+    std::uint64_t missed_;
+    int os_error_;
+    remote_failure remote_;
+};
+
+/// This system can't do that transport.
+class transport_unavailable : public error { using error::error; };
+/// The other side went away.
+class disconnected : public error { using error::error; };
+/// Nobody listens at that name.
+class not_found : public error { using error::error; };
+/// No value at that path.
+class missing : public error { using error::error; };
+/// Somebody else listens at that name.
+class address_in_use : public error { using error::error; };
+/// The object can't do that now (closed, wrong role, other side of a fork).
+class invalid_state : public error { using error::error; };
+/// The name or port is malformed.
+class invalid_endpoint : public error { using error::error; };
+/// Memory, descriptors or space in the memory file ran out.
+class out_of_memory : public error { using error::error; };
+/// Another type is there; says both.
+class wrong_type : public error { using error::error; };
+/// The deadline passed; nothing was lost.
+class timeout : public error { using error::error; };
+/// The queue is full and the call was not to wait.
+class full : public error { using error::error; };
+/// Nothing there and the call was not to wait.
+class empty : public error { using error::error; };
+/// Mode, owner or peer credentials refuse.
+class permission_denied : public error { using error::error; };
+/// Over a limit; says which, its value, the size asked.
+class too_large : public error { using error::error; };
+/// Bytes that are not a valid message; says the offset.
+class malformed : public error { using error::error; };
+/// The value has no form in that encoding; says the path.
+class unsupported : public error { using error::error; };
+/// The two sides' schemas differ; shows the difference.
+class schema_mismatch : public error { using error::error; };
+/// Protocol versions don't overlap; shows both.
+class version_mismatch : public error { using error::error; };
+/// Cancelled by the caller.
+class cancelled : public error { using error::error; };
+/// A signal arrived and its handler raised.
+class interrupted : public error { using error::error; };
+/// The other side is alive but holds a lock or does not answer.
+class stalled : public error { using error::error; };
+/// The other side's handler answered with an error; carries its code, type, text, data.
+class remote : public error { using error::error; };
+/// A number does not fit the type asked for.
+class out_of_range : public error { using error::error; };
+/// The disk is full.
+class no_space : public error { using error::error; };
+/// A subscriber was overtaken; carries how many were missed.
+class lagged : public error { using error::error; };
+/// A stored file fails its check sum; says which and where.
+class corrupt : public error { using error::error; };
+/// A defect in Linkspan; carries a backtrace when asked for.
+class internal : public error { using error::error; };
+
+/// Throws the last error of this thread as the class of its kind.
+[[noreturn]] inline void throw_last_error() {
+    linkspan_error detail = LINKSPAN_ERROR_INIT;
+    switch (linkspan_last_error(&detail)) {
+    case LINKSPAN_TRANSPORT_UNAVAILABLE: throw transport_unavailable(detail);
+    case LINKSPAN_DISCONNECTED: throw disconnected(detail);
+    case LINKSPAN_NOT_FOUND: throw not_found(detail);
+    case LINKSPAN_MISSING: throw missing(detail);
+    case LINKSPAN_ADDRESS_IN_USE: throw address_in_use(detail);
+    case LINKSPAN_INVALID_STATE: throw invalid_state(detail);
+    case LINKSPAN_INVALID_ENDPOINT: throw invalid_endpoint(detail);
+    case LINKSPAN_OUT_OF_MEMORY: throw out_of_memory(detail);
+    case LINKSPAN_WRONG_TYPE: throw wrong_type(detail);
+    case LINKSPAN_TIMEOUT: throw timeout(detail);
+    case LINKSPAN_FULL: throw full(detail);
+    case LINKSPAN_EMPTY: throw empty(detail);
+    case LINKSPAN_PERMISSION_DENIED: throw permission_denied(detail);
+    case LINKSPAN_TOO_LARGE: throw too_large(detail);
+    case LINKSPAN_MALFORMED: throw malformed(detail);
+    case LINKSPAN_UNSUPPORTED: throw unsupported(detail);
+    case LINKSPAN_SCHEMA_MISMATCH: throw schema_mismatch(detail);
+    case LINKSPAN_VERSION_MISMATCH: throw version_mismatch(detail);
+    case LINKSPAN_CANCELLED: throw cancelled(detail);
+    case LINKSPAN_INTERRUPTED: throw interrupted(detail);
+    case LINKSPAN_STALLED: throw stalled(detail);
+    case LINKSPAN_REMOTE: throw remote(detail);
+    case LINKSPAN_OUT_OF_RANGE: throw out_of_range(detail);
+    case LINKSPAN_NO_SPACE: throw no_space(detail);
+    case LINKSPAN_LAGGED: throw lagged(detail);
+    case LINKSPAN_CORRUPT: throw corrupt(detail);
+    case LINKSPAN_INTERNAL: throw internal(detail);
+    default: throw error(detail);
+    }
+}
+
+/// Throws unless the status is LINKSPAN_OK.
+inline void check(linkspan_status status) {
+    if (status != LINKSPAN_OK) throw_last_error();
+}
+
+namespace detail {
+
+/// An error that this side found by itself, in the table's terms.
+template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path) {
+    const std::string full = text + ", at path " + path;
+    linkspan_error e = LINKSPAN_ERROR_INIT;
+    e.status = code;
+    e.text = full.c_str();
+    e.path = path;
+    throw E(e);
+}
+
+} // namespace detail
+
+} // namespace linkspan
+
+#endif

@@ -1,0 +1,411 @@
+// Messages: built with put, read by path with get, walked with a loop.
+#ifndef LINKSPAN_MESSAGE_HPP
+#define LINKSPAN_MESSAGE_HPP
+
+#include <linkspan/array.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace linkspan {
+
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+using timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
+
+/// The system clock's time.
+inline timestamp now() {
+    return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+}
+
+/// 16 bytes, most significant first.
+using uuid = std::array<std::uint8_t, 16>;
+
+/// Bytes in somebody's memory.
+struct bytes_view {
+    const std::uint8_t *first = nullptr;
+    std::size_t length = 0;
+
+    bytes_view() = default;
+    bytes_view(const std::uint8_t *data, std::size_t size) : first(data), length(size) {}
+    bytes_view(const std::vector<std::uint8_t> &v) : first(v.data()), length(v.size()) {}
+    const std::uint8_t *data() const noexcept { return first; }
+    std::size_t size() const noexcept { return length; }
+    const std::uint8_t *begin() const noexcept { return first; }
+    const std::uint8_t *end() const noexcept { return first + length; }
+    std::vector<std::uint8_t> copy() const { return {begin(), end()}; }
+};
+
+/// An exact decimal number such as 1.10.
+struct decimal {
+    std::string text;
+};
+
+/// An integer beyond 64 bits: its sign, and its absolute value, most significant byte first.
+struct big_int {
+    bool negative = false;
+    std::vector<std::uint8_t> magnitude;
+};
+
+/// The kind of a value.
+enum class type : linkspan_type {
+    null = LINKSPAN_TYPE_NULL,
+    boolean = LINKSPAN_TYPE_BOOL,
+    integer = LINKSPAN_TYPE_INT,
+    unsigned_integer = LINKSPAN_TYPE_UINT,
+    big_int = LINKSPAN_TYPE_BIG_INT,
+    floating = LINKSPAN_TYPE_FLOAT,
+    text = LINKSPAN_TYPE_TEXT,
+    bytes = LINKSPAN_TYPE_BYTES,
+    timestamp = LINKSPAN_TYPE_TIMESTAMP,
+    uuid = LINKSPAN_TYPE_UUID,
+    decimal = LINKSPAN_TYPE_DECIMAL,
+    ndarray = LINKSPAN_TYPE_NDARRAY,
+    array = LINKSPAN_TYPE_ARRAY,
+    map = LINKSPAN_TYPE_MAP,
+};
+
+/// A key, path or endpoint: NUL-terminated, lent for the call.
+class zstring {
+public:
+    zstring(const char *text) : text_(text) {}
+    zstring(const std::string &text) : text_(text.c_str()) {}
+    const char *c_str() const noexcept { return text_; }
+
+private:
+    const char *text_;
+};
+
+/// One value of a walk; texts, bytes and arrays are views into the message.
+class item {
+public:
+    explicit item(const linkspan_item &c) : c_(c) {}
+    linkspan::type type() const noexcept { return static_cast<linkspan::type>(c_.type); }
+    /// 0 for the value that the walk began with, 1 for what lies in it, and so on.
+    std::size_t depth() const noexcept { return c_.depth; }
+    /// The key in the map around it; empty in an array.
+    std::string_view key() const noexcept { return {c_.key == nullptr ? "" : c_.key, c_.key_length}; }
+    std::size_t position() const noexcept { return c_.position; }
+    /// How many values lie in an array or map.
+    std::size_t count() const noexcept { return c_.count; }
+    bool truth() const noexcept { return c_.truth; }
+    std::int64_t integer() const noexcept { return c_.integer; }
+    std::uint64_t unsigned_integer() const noexcept { return c_.unsigned_integer; }
+    double number() const noexcept { return c_.number; }
+    linkspan::timestamp timestamp() const { return linkspan::timestamp(std::chrono::nanoseconds(c_.integer)); }
+    std::string_view text() const noexcept { return {c_.text == nullptr ? "" : c_.text, c_.length}; }
+    bytes_view bytes() const noexcept { return {c_.bytes, c_.length}; }
+    /// What C calls it.
+    const linkspan_item &c() const noexcept { return c_; }
+
+private:
+    linkspan_item c_;
+};
+
+/// A loop over values: `for (const item &i : message.walk("rows"))`.
+class walk {
+public:
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = item;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const item *;
+        using reference = const item &;
+
+        iterator() = default;
+        explicit iterator(linkspan_walk *walk) : walk_(walk) { step(); }
+        reference operator*() const { return *item_; }
+        pointer operator->() const { return &*item_; }
+        iterator &operator++() {
+            step();
+            return *this;
+        }
+        bool operator==(const iterator &other) const noexcept { return walk_ == other.walk_; }
+        bool operator!=(const iterator &other) const noexcept { return walk_ != other.walk_; }
+
+    private:
+        void step() {
+            linkspan_item next = LINKSPAN_ITEM_INIT;
+            const linkspan_status status = linkspan_walk_next(walk_, &next);
+            if (status == LINKSPAN_EMPTY) {
+                walk_ = nullptr;
+                return;
+            }
+            check(status);
+            item_.emplace(next);
+        }
+
+        linkspan_walk *walk_ = nullptr;
+        std::optional<item> item_;
+    };
+
+    explicit walk(linkspan_walk *c) : c_(c) {}
+    walk(walk &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
+    walk(const walk &) = delete;
+    walk &operator=(const walk &) = delete;
+    ~walk() { linkspan_walk_release(c_); }
+    iterator begin() { return iterator(c_); }
+    iterator end() { return {}; }
+
+private:
+    linkspan_walk *c_;
+};
+
+/// A message: one value, and for a received one where it came from. It is moved, not copied; `share()` gives
+/// another reference to the same message.
+class message {
+public:
+    /// An empty message, whose value is null until something is put into it.
+    message() { check(linkspan_message_new(&c_)); }
+    /// Takes a reference over from C.
+    explicit message(linkspan_message *c) noexcept : c_(c) {}
+    message(message &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
+    message &operator=(message &&other) noexcept {
+        std::swap(c_, other.c_);
+        return *this;
+    }
+    message(const message &) = delete;
+    message &operator=(const message &) = delete;
+    ~message() { linkspan_message_release(c_); }
+
+    /// Another reference to the same message.
+    message share() const {
+        check(linkspan_message_retain(c_));
+        return message(c_);
+    }
+    /// Empties it, to build another value.
+    message &clear() { return done(linkspan_message_clear(c_)); }
+
+    /// Puts a value under a key; the first key makes the message a map.
+    template <class T> message &put(zstring key, const T &value) { return put_at(key.c_str(), value); }
+    /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
+    template <class T> message &put(const T &value) { return put_at(nullptr, value); }
+    message &begin_map(zstring key) { return done(linkspan_message_begin_map(c_, key.c_str())); }
+    message &begin_map() { return done(linkspan_message_begin_map(c_, nullptr)); }
+    message &begin_array(zstring key) { return done(linkspan_message_begin_array(c_, key.c_str())); }
+    message &begin_array() { return done(linkspan_message_begin_array(c_, nullptr)); }
+    /// Ends the innermost map or array that was begun.
+    message &end() { return done(linkspan_message_end(c_)); }
+
+    /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view, bytes_view,
+    /// timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message.
+    template <class T> T get(zstring path = "") const;
+    /// The value at a path, or `otherwise` where nothing is at the path.
+    template <class T> T get_or(zstring path, T otherwise) const {
+        return contains(path) ? get<T>(path) : std::move(otherwise);
+    }
+    bool contains(zstring path) const {
+        linkspan_type t;
+        const linkspan_status status = linkspan_message_get_type(c_, path.c_str(), &t);
+        if (status == LINKSPAN_MISSING) return false;
+        check(status);
+        return true;
+    }
+    linkspan::type type_at(zstring path = "") const {
+        linkspan_type t;
+        check(linkspan_message_get_type(c_, path.c_str(), &t));
+        return static_cast<linkspan::type>(t);
+    }
+    /// How many values lie in the array or map at a path.
+    std::size_t count(zstring path = "") const {
+        std::size_t n;
+        check(linkspan_message_count(c_, path.c_str(), &n));
+        return n;
+    }
+    /// The keys of the map at a path, in their order.
+    std::vector<std::string_view> keys(zstring path = "") const {
+        if (type_at(path) != type::map) get<std::string>(path); // throws the table's WrongType
+        std::vector<std::string_view> all(count(path));
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const char *key;
+            std::size_t length;
+            check(linkspan_message_get_key(c_, path.c_str(), i, &key, &length));
+            all[i] = {key, length};
+        }
+        return all;
+    }
+    linkspan::walk walk(zstring path = "") const {
+        linkspan_walk *w;
+        check(linkspan_walk_begin(c_, path.c_str(), &w));
+        return linkspan::walk(w);
+    }
+
+    /// What C calls it; it stays this message's.
+    linkspan_message *c() const noexcept { return c_; }
+
+private:
+    message &done(linkspan_status status) {
+        check(status);
+        return *this;
+    }
+
+    template <class T> message &put_at(const char *key, const T &value);
+
+    linkspan_message *c_ = nullptr;
+};
+
+namespace detail {
+
+template <class T> struct is_array_view : std::false_type {};
+template <class E> struct is_array_view<array_view<E>> : std::true_type {};
+template <class T> struct is_vector : std::false_type {};
+template <class E> struct is_vector<std::vector<E>> : std::true_type {};
+template <class T> inline constexpr bool never = false;
+
+template <class N> std::string does_not_fit(N number, std::size_t size, const char *sign) {
+    return std::to_string(number) + " does not fit an integer of " + std::to_string(size * 8) + " bits " + sign +
+           " a sign";
+}
+
+} // namespace detail
+
+template <class T> message &message::put_at(const char *key, const T &value) {
+    if constexpr (std::is_same_v<T, std::nullptr_t>) {
+        return done(linkspan_message_put_null(c_, key));
+    } else if constexpr (std::is_same_v<T, bool>) {
+        return done(linkspan_message_put_bool(c_, key, value));
+    } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
+        return done(linkspan_message_put_i64(c_, key, value));
+    } else if constexpr (std::is_integral_v<T>) {
+        return done(linkspan_message_put_u64(c_, key, value));
+    } else if constexpr (std::is_floating_point_v<T>) {
+        static_assert(sizeof(T) <= sizeof(double), "a long double does not fit; say which double it is to be");
+        return done(linkspan_message_put_f64(c_, key, value));
+    } else if constexpr (std::is_convertible_v<T, std::string_view>) {
+        const std::string_view text = value;
+        return done(linkspan_message_put_text(c_, key, text.data(), text.size()));
+    } else if constexpr (std::is_same_v<T, bytes_view>) {
+        return done(linkspan_message_put_bytes(c_, key, value.data(), value.size()));
+    } else if constexpr (std::is_same_v<T, uuid>) {
+        return done(linkspan_message_put_uuid(c_, key, value.data()));
+    } else if constexpr (std::is_same_v<T, decimal>) {
+        return done(linkspan_message_put_decimal(c_, key, value.text.data(), value.text.size()));
+    } else if constexpr (std::is_same_v<T, big_int>) {
+        return done(
+            linkspan_message_put_big_int(c_, key, value.negative, value.magnitude.data(), value.magnitude.size()));
+    } else if constexpr (std::is_convertible_v<T, timestamp>) {
+        const timestamp at = value;
+        return done(linkspan_message_put_timestamp(c_, key, at.time_since_epoch().count()));
+    } else if constexpr (detail::is_array_view<T>::value) {
+        return done(linkspan_message_put_array(c_, key, &value.c()));
+    } else if constexpr (detail::is_vector<T>::value) {
+        using E = typename T::value_type;
+        if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
+            return put_at(key, array_view<E>(value.data(), value.size()));
+        } else {
+            check(linkspan_message_begin_array(c_, key));
+            for (const auto &element : value) put_at(nullptr, static_cast<const E &>(element));
+            return end();
+        }
+    } else if constexpr (std::is_same_v<T, message>) {
+        return done(linkspan_message_put_message(c_, key, value.c()));
+    } else {
+        static_assert(detail::never<T>, "this type has no form in a message; put its parts");
+    }
+}
+
+template <class T> T message::get(zstring path) const {
+    const char *p = path.c_str();
+    if constexpr (std::is_same_v<T, bool>) {
+        bool v;
+        check(linkspan_message_get_bool(c_, p, &v));
+        return v;
+    } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
+        std::int64_t v;
+        check(linkspan_message_get_i64(c_, p, &v));
+        if (v < std::numeric_limits<T>::min() || v > std::numeric_limits<T>::max()) {
+            detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, detail::does_not_fit(v, sizeof(T), "with"), p);
+        }
+        return static_cast<T>(v);
+    } else if constexpr (std::is_integral_v<T>) {
+        std::uint64_t v;
+        check(linkspan_message_get_u64(c_, p, &v));
+        if (v > std::numeric_limits<T>::max()) {
+            detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, detail::does_not_fit(v, sizeof(T), "without"), p);
+        }
+        return static_cast<T>(v);
+    } else if constexpr (std::is_floating_point_v<T>) {
+        double v;
+        check(linkspan_message_get_f64(c_, p, &v));
+        return static_cast<T>(v);
+    } else if constexpr (std::is_same_v<T, std::string_view> || std::is_same_v<T, std::string>) {
+        const char *text;
+        std::size_t length;
+        check(linkspan_message_get_text(c_, p, &text, &length));
+        return T(text, length);
+    } else if constexpr (std::is_same_v<T, bytes_view>) {
+        const std::uint8_t *data;
+        std::size_t length;
+        check(linkspan_message_get_bytes(c_, p, &data, &length));
+        return bytes_view(data, length);
+    } else if constexpr (std::is_same_v<T, timestamp>) {
+        std::int64_t ns;
+        check(linkspan_message_get_timestamp(c_, p, &ns));
+        return timestamp(std::chrono::nanoseconds(ns));
+    } else if constexpr (std::is_same_v<T, uuid>) {
+        uuid v;
+        check(linkspan_message_get_uuid(c_, p, v.data()));
+        return v;
+    } else if constexpr (std::is_same_v<T, decimal>) {
+        const char *text;
+        std::size_t length;
+        check(linkspan_message_get_decimal(c_, p, &text, &length));
+        return decimal{std::string(text, length)};
+    } else if constexpr (std::is_same_v<T, big_int>) {
+        big_int v;
+        const std::uint8_t *magnitude;
+        std::size_t length;
+        check(linkspan_message_get_big_int(c_, p, &v.negative, &magnitude, &length));
+        v.magnitude.assign(magnitude, magnitude + length);
+        return v;
+    } else if constexpr (detail::is_array_view<T>::value) {
+        using E = typename T::value_type;
+        linkspan_array a;
+        check(linkspan_message_get_array(c_, p, &a));
+        if (a.dtype != detail::dtype_of<E>()) {
+            const std::string text = std::string("an array of ") + detail::dtype_name(a.dtype) +
+                                     " is there, a view of " + detail::dtype_name(detail::dtype_of<E>()) +
+                                     " was asked for; a std::vector of a wider type may be asked for instead";
+            detail::refuse<wrong_type>(LINKSPAN_WRONG_TYPE, text, p);
+        }
+        return array_view<E>(a);
+    } else if constexpr (detail::is_vector<T>::value) {
+        using E = typename T::value_type;
+        if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
+            linkspan_array a;
+            check(linkspan_message_get_array(c_, p, &a));
+            std::size_t size = 1;
+            for (std::size_t i = 0; i < a.rank; ++i) size *= static_cast<std::size_t>(a.dims[i]);
+            T result(size);
+            linkspan_array to = a;
+            to.dtype = detail::dtype_of<E>();
+            to.order = LINKSPAN_ROW;
+            to.data = result.data();
+            check(linkspan_array_copy(&a, &to));
+            return result;
+        } else {
+            T result;
+            const std::string prefix = *p == '\0' ? std::string() : std::string(p) + "/";
+            for (std::size_t i = 0, n = count(path); i < n; ++i) result.push_back(get<E>(prefix + std::to_string(i)));
+            return result;
+        }
+    } else if constexpr (std::is_same_v<T, message>) {
+        linkspan_message *v;
+        check(linkspan_message_get_message(c_, p, &v));
+        return message(v);
+    } else {
+        static_assert(detail::never<T>, "this type can't be read from a message");
+    }
+}
+
+} // namespace linkspan
+
+#endif
