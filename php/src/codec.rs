@@ -116,7 +116,7 @@ pub fn encode(value: &Zval, encoding: Encoding) -> PhpResult<Text> {
 pub fn decode(bytes: AnyString<'_>, encoding: Encoding) -> PhpResult<Zval> {
     edge(|| {
         let value = BailoutGuard::new(codec::decode(bytes.0, encoding.into())?);
-        Ok(from_wire::zval(&value))
+        from_wire::checked(&value, bytes.0.len())
     })
 }
 

@@ -179,8 +179,11 @@ pub fn from_error(error: Error) -> PhpException {
         if let Some(value) = (!failure.data.is_empty()).then(|| codec::decode(&failure.data, Encoding::Cbor))
         {
             // Bytes that are no value are the other side's fault and must not hide its error: they are left out.
-            if let Ok(value) = value.map(BailoutGuard::new) {
-                set("data", Ok(from_wire::zval(&value)));
+            // So is a value that memory_limit cannot hold.
+            if let Ok(value) = value.map(BailoutGuard::new)
+                && let Ok(zval) = from_wire::checked(&value, failure.data.len())
+            {
+                set("data", Ok(zval));
             }
         }
     }

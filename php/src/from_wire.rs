@@ -7,11 +7,48 @@ use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::zend_hash_str_update;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
-use linkspan::{Map, Value};
+use linkspan::{Error, ErrorKind, Map, Result, Value};
 
 use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
-use crate::zend::made;
+use crate::zend::{self, made};
+
+/// The most memory of PHP's that one encoded byte can ask for: an empty map in a map takes about this much.
+const MOST_PER_BYTE: usize = 256;
+
+/// This value as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is looked at beforehand because
+/// running into the limit in the middle ends the script, or with some engines the process; `encoded` is the length of
+/// what it was decoded from, and small messages are not looked at.
+pub fn checked(value: &Value, encoded: usize) -> Result<Zval> {
+    if let Some(left) = zend::memory_left().filter(|left| *left / MOST_PER_BYTE < encoded) {
+        let needed = memory_of(value);
+        if needed > left {
+            return Err(Error::new(
+                ErrorKind::OutOfMemory,
+                format!("the value takes at least {needed} bytes and memory_limit leaves {left}: raise it, or ask for less at once"),
+            ));
+        }
+    }
+    Ok(zval(value))
+}
+
+/// What a value takes at least in PHP's memory, beside the 16 bytes where it stands.
+fn memory_of(value: &Value) -> usize {
+    const STRING: usize = 24;
+    const TABLE: usize = 56;
+    const OBJECT: usize = 64;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+        Value::Text(text) => STRING + text.len(),
+        Value::Array(items) => TABLE + 16 * items.len() + items.iter().map(memory_of).sum::<usize>(),
+        Value::Map(map) => {
+            let entries = map.iter().map(|(key, value)| 32 + STRING + key.len() + memory_of(value));
+            TABLE + entries.sum::<usize>()
+        }
+        // The bytes of these stay in Rust's memory.
+        _ => OBJECT,
+    }
+}
 
 /// This value as PHP has it: maps as arrays, except those that would read back as lists, which are `stdClass`.
 pub fn zval(value: &Value) -> Zval {

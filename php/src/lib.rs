@@ -9,6 +9,7 @@ mod edge;
 mod exception;
 mod from_wire;
 mod ndarray;
+mod options;
 mod scalars;
 mod to_wire;
 mod zend;
@@ -50,6 +51,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
     codec::functions(module)
         .name("linkspan")
         .info_function(info)
+        .constant(("Linkspan\\DEFAULT_TIMEOUT", options::DEFAULT_TIMEOUT, &[]))
         .enumeration::<codec::Encoding>()
         .enumeration::<codec::State>()
         .enumeration::<codec::Command>()

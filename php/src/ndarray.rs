@@ -98,10 +98,12 @@ impl NdArray {
                 .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
         })
     }
-    pub fn offset_set(&self, _offset: &Zval, _value: &Zval) -> PhpResult<()> {
+    pub fn offset_set(&self, offset: &Zval, value: &Zval) -> PhpResult<()> {
+        let _ = (offset, value);
         edge(|| Err(read_only()))
     }
-    pub fn offset_unset(&self, _offset: &Zval) -> PhpResult<()> {
+    pub fn offset_unset(&self, offset: &Zval) -> PhpResult<()> {
+        let _ = offset;
         edge(|| Err(read_only()))
     }
 }

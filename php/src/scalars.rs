@@ -150,7 +150,8 @@ impl Timestamp {
     }
     #[php(getter)]
     pub fn get_seconds(&self) -> f64 {
-        self.0.nanoseconds() as f64 / 1e9
+        let (seconds, nanoseconds) = self.0.parts();
+        seconds as f64 + f64::from(nanoseconds) / 1e9
     }
     pub fn to_date_time(&self) -> PhpResult<DateTimeImmutable> {
         edge(|| {

@@ -141,8 +141,9 @@ fn enum_value(object: &ZendObject) -> Option<&Zval> {
 /// user's overrides them.
 pub fn timestamp_of(object: &ZendObject) -> Result<linkspan::Timestamp> {
     let mut class = object.get_class_entry();
-    // SAFETY: the type says which part of the union is meant; only PHP's own classes are internal.
-    while unsafe { class.type_ } != 1 {
+    // Only classes of PHP's own and of extensions are internal.
+    const INTERNAL: std::ffi::c_char = 1;
+    while class.type_ != INTERNAL {
         match class.parent() {
             Some(parent) => class = parent,
             None => break,

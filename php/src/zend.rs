@@ -7,7 +7,7 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::ffi::{HashTable, zend_string};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
-use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry};
+use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals};
 
 unsafe extern "C" {
     fn zend_hash_get_current_key_ex(
@@ -30,6 +30,7 @@ unsafe extern "C" {
         name: *mut zend_string,
         value: *mut Zval,
     );
+    fn zend_memory_usage(real: bool) -> usize;
     fn display_ini_entries(module: *mut ModuleEntry);
     fn php_date_get_interface_ce() -> *mut ClassEntry;
     fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
@@ -131,6 +132,13 @@ pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut
     unsafe {
         zend_update_property_ex(std::ptr::from_ref(scope).cast_mut(), object, &raw mut *name, &raw mut value);
     }
+}
+
+/// How much of memory_limit is left, at most; `None` where there is no limit.
+pub fn memory_left() -> Option<usize> {
+    let limit = usize::try_from(ProcessGlobals::get().memory_limit).ok()?;
+    // SAFETY: only reads a counter of the engine's.
+    (limit < isize::MAX as usize).then(|| limit.saturating_sub(unsafe { zend_memory_usage(false) }))
 }
 
 /// Prints our ini entries into phpinfo().

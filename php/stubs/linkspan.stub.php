@@ -1,0 +1,262 @@
+<?php
+
+/**
+ * What the extension `linkspan` offers, for editors and analysers. Written by hand; tests/stubs.phpt compares it with
+ * what the extension says of itself.
+ *
+ * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, null for ever),
+ * client_id, buffer (bytes), limit (bytes), delivery ('latest', 'best_effort', 'at_least_once', 'durable'), ack ('auto',
+ * 'manual'), framing, mode, group, allow_uids, allow_gids, spin (µs), immutable, durable, schema, on_wait (a callable
+ * that runs about every 100 ms of a wait; false ends it with CancelledException). An array of them is spread:
+ * `Channel::connect('lab/fft', ...$options)`.
+ *
+ * Time-outs are seconds. Left out they are what the option `timeout` says, else the ini entry `linkspan.timeout` (10 s);
+ * null waits for ever, 0 never waits.
+ *
+ * Values: null, bool, int, float, string (UTF-8), arrays (a list when the keys are 0 to n-1, else a map), stdClass (always
+ * a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of backed enums. What arrives
+ * is an array, save a map that would read back as a list (empty, or with the keys 0 to n-1), which is a stdClass.
+ */
+
+namespace Linkspan;
+
+/** The time-out that means: as the options or linkspan.timeout say. */
+const DEFAULT_TIMEOUT = -1.0;
+
+/** The value as bytes. @throws LinkspanException */
+function encode(mixed $value, Encoding $encoding = Encoding::Cbor): string {}
+
+/** The value that these bytes are. @throws LinkspanException */
+function decode(string $bytes, Encoding $encoding = Encoding::Cbor): mixed {}
+
+/** Bytes of one encoding as bytes of another. @throws LinkspanException */
+function transcode(string $bytes, Encoding $from, Encoding $to): string {}
+
+enum Encoding: string
+{
+    case Raw = 'raw';
+    case Json = 'json';
+    case Cbor = 'cbor';
+    case Bson = 'bson';
+    case Smile = 'smile';
+}
+
+/** What a service is doing. */
+enum State: string
+{
+    case Starting = 'STARTING';
+    case Ready = 'READY';
+    case Running = 'RUNNING';
+    case Pausing = 'PAUSING';
+    case Paused = 'PAUSED';
+    case Checkpointing = 'CHECKPOINTING';
+    case Stopping = 'STOPPING';
+    case Stopped = 'STOPPED';
+    case Failed = 'FAILED';
+}
+
+/** What a controller tells a service. */
+enum Command: string
+{
+    case GetData = 'GET_DATA';
+    case Pause = 'PAUSE';
+    case Run = 'RUN';
+    case Checkpoint = 'CHECKPOINT';
+    case Shutdown = 'SHUTDOWN';
+}
+
+/** Bytes that are not text. JSON shows them in base64. */
+final class Bytes implements \Countable, \JsonSerializable, \Stringable
+{
+    public readonly string $data;
+    public function __construct(string $data) {}
+    public function count(): int {}
+    public function __toString(): string {}
+    public function jsonSerialize(): mixed {}
+}
+
+/** An instant: nanoseconds since 1970 in UTC, shown as RFC 3339. */
+final class Timestamp implements \JsonSerializable, \Stringable
+{
+    public readonly int $nanoseconds;
+    public readonly float $seconds;
+    public function __construct(int $nanoseconds) {}
+    public static function now(): Timestamp {}
+    /** @throws MalformedException where the text is not RFC 3339 */
+    public static function parse(string $text): Timestamp {}
+    public static function fromDateTime(\DateTimeInterface $time): Timestamp {}
+    /** To the microsecond, in UTC. */
+    public function toDateTime(): \DateTimeImmutable {}
+    public function __toString(): string {}
+    public function jsonSerialize(): mixed {}
+}
+
+/** An integer that int cannot hold, as decimal text; what fits 64 bits travels as a plain integer. */
+final class BigInt implements \JsonSerializable, \Stringable
+{
+    public readonly string $text;
+    public function __construct(string $text) {}
+    public function __toString(): string {}
+    public function jsonSerialize(): mixed {}
+}
+
+/** An exact decimal number; 1.10 stays 1.10. */
+final class Decimal implements \JsonSerializable, \Stringable
+{
+    public readonly string $text;
+    public function __construct(string $text) {}
+    public function __toString(): string {}
+    public function jsonSerialize(): mixed {}
+}
+
+final class Uuid implements \JsonSerializable, \Stringable
+{
+    public readonly string $text;
+    public function __construct(string $text) {}
+    /** From its 16 bytes. */
+    public static function fromBytes(string $bytes): Uuid {}
+    /** Its 16 bytes. */
+    public function toBytes(): string {}
+    public function __toString(): string {}
+    public function jsonSerialize(): mixed {}
+}
+
+/**
+ * An N-d array of numbers: element type (bool, i8 … u64, f32, f64, c64, c128), shape, order (row or column), and the
+ * elements, little-endian, as one string. `$a[1]` is a number of a vector and a sub-array of more dimensions,
+ * `$a[[1, 2]]` goes down two at once. A complex number is a list of its two parts.
+ */
+final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
+{
+    public readonly string $dtype;
+    /** @var list<int> */
+    public readonly array $shape;
+    public readonly string $order;
+    public readonly string $data;
+    public function __construct(string $dtype, array $shape, string $data, string $order = 'row') {}
+    /** From nested lists, row by row. */
+    public static function fromArray(array $items, string $dtype = 'f64'): NdArray {}
+    /** Nested lists; a number for an array without dimensions. */
+    public function toArray(): mixed {}
+    /** The length of the first dimension. */
+    public function count(): int {}
+    public function offsetExists(mixed $offset): bool {}
+    public function offsetGet(mixed $offset): mixed {}
+    public function offsetSet(mixed $offset, mixed $value): void {}
+    public function offsetUnset(mixed $offset): void {}
+    public function jsonSerialize(): mixed {}
+}
+
+/** Whatever goes wrong; the subclasses are the kinds of the one table, and getCode() is the kind's number in it. */
+class LinkspanException extends \RuntimeException
+{
+    protected $kind;
+    protected $retryable = false;
+    protected $endpoint;
+    protected $path;
+    protected $offset;
+    protected $missed;
+    protected $remoteCode;
+    protected $remoteType;
+    protected $remoteText;
+    protected $data;
+    /** The kind's name, the same in every language: `Timeout`. */
+    final public function getKind(): string {}
+    /** Whether the same call can succeed later without a change to the program. */
+    final public function isRetryable(): bool {}
+    final public function getEndpoint(): ?string {}
+    /** Where in the value: keys and positions joined by `/`. */
+    final public function getPath(): ?string {}
+    /** Where in the bytes. */
+    final public function getOffset(): ?int {}
+    /** How many messages a subscriber missed. */
+    final public function getMissed(): ?int {}
+    /** The code that the other side's handler gave. */
+    final public function getRemoteCode(): ?int {}
+    /** The dotted type, or the class of the exception, that the other side's handler gave. */
+    final public function getRemoteType(): ?string {}
+    final public function getRemoteText(): ?string {}
+    /** What the other side's handler added for the program. */
+    final public function getData(): mixed {}
+}
+
+/** 100: this system can't do that transport. */
+final class TransportUnavailableException extends LinkspanException { protected $code = 100; }
+
+/** 102: the other side went away. */
+final class DisconnectedException extends LinkspanException { protected $code = 102; }
+
+/** 103: nobody listens at that name. */
+final class NotFoundException extends LinkspanException { protected $code = 103; }
+
+/** 104: no value at that path. */
+final class MissingException extends LinkspanException { protected $code = 104; }
+
+/** 105: somebody else listens at that name. */
+final class AddressInUseException extends LinkspanException { protected $code = 105; }
+
+/** 106: the object can't do that now (closed, wrong role, other side of a fork). */
+final class InvalidStateException extends LinkspanException { protected $code = 106; }
+
+/** 107: the name or port is malformed. */
+final class InvalidEndpointException extends LinkspanException { protected $code = 107; }
+
+/** 108: memory, descriptors or space in the memory file ran out. */
+final class OutOfMemoryException extends LinkspanException { protected $code = 108; }
+
+/** 109: another type is there; says both. */
+final class WrongTypeException extends LinkspanException { protected $code = 109; }
+
+/** 110: the deadline passed; nothing was lost. */
+final class TimeoutException extends LinkspanException { protected $code = 110; }
+
+/** 111: the queue is full and the call was not to wait. */
+final class FullException extends LinkspanException { protected $code = 111; }
+
+/** 112: nothing there and the call was not to wait. */
+final class EmptyException extends LinkspanException { protected $code = 112; }
+
+/** 113: mode, owner or peer credentials refuse. */
+final class PermissionDeniedException extends LinkspanException { protected $code = 113; }
+
+/** 114: over a limit; says which, its value, the size asked. */
+final class TooLargeException extends LinkspanException { protected $code = 114; }
+
+/** 115: bytes that are not a valid message; says the offset. */
+final class MalformedException extends LinkspanException { protected $code = 115; }
+
+/** 116: the value has no form in that encoding; says the path. */
+final class UnsupportedException extends LinkspanException { protected $code = 116; }
+
+/** 117: the two sides' schemas differ; shows the difference. */
+final class SchemaMismatchException extends LinkspanException { protected $code = 117; }
+
+/** 118: protocol versions don't overlap; shows both. */
+final class VersionMismatchException extends LinkspanException { protected $code = 118; }
+
+/** 119: cancelled by the caller. */
+final class CancelledException extends LinkspanException { protected $code = 119; }
+
+/** 120: a signal arrived and its handler raised. */
+final class InterruptedException extends LinkspanException { protected $code = 120; }
+
+/** 121: the other side is alive but holds a lock or does not answer. */
+final class StalledException extends LinkspanException { protected $code = 121; }
+
+/** 122: the other side's handler answered with an error; carries its code, type, text, data. */
+final class RemoteException extends LinkspanException { protected $code = 122; }
+
+/** 123: a number does not fit the type asked for. */
+final class OutOfRangeException extends LinkspanException { protected $code = 123; }
+
+/** 124: the disk is full. */
+final class NoSpaceException extends LinkspanException { protected $code = 124; }
+
+/** 125: a subscriber was overtaken; carries how many were missed. */
+final class LaggedException extends LinkspanException { protected $code = 125; }
+
+/** 126: a stored file fails its check sum; says which and where. */
+final class CorruptException extends LinkspanException { protected $code = 126; }
+
+/** 127: a defect in Linkspan; carries a backtrace when asked for. */
+final class InternalException extends LinkspanException { protected $code = 127; }

@@ -1,0 +1,35 @@
+<?php
+// One process of `php -S` serves many requests that all end in a fatal error inside decode(); were Rust's memory lost
+// each time, it would grow by more than 10 MB a request.
+require getenv('LINKSPAN_TESTS') . '/server.inc';
+
+$page = sys_get_temp_dir() . '/linkspan_fatal_' . getmypid() . '.php';
+file_put_contents($page, <<<'PHP'
+    <?php
+    function rss(): int { preg_match('/VmRSS:\s+(\d+)/', file_get_contents('/proc/self/status'), $m); return (int) $m[1]; }
+    if (isset($_GET['rss'])) { echo rss(); exit; }
+    ini_set('memory_limit', '8M');
+    // 100,000 strings take 4 MB with their list: two of them fit, and the third runs into the limit on its way.
+    $count = (int) ($_GET['count'] ?? 100000);
+    $bytes = "\x9a" . pack('N', $count) . str_repeat("\x68textuell", $count);
+    try {
+        while (true) $values[] = Linkspan\decode($bytes);
+    } catch (Linkspan\OutOfMemoryException $e) {
+        echo get_class($e), ' after ', count($values ?? []);
+    }
+    PHP);
+[$process, $url] = serve($page);
+try {
+    echo get("$url?count=400000"), "\n";
+    $fatal = 0;
+    for ($i = 0; $i < 5; $i++) $fatal += preg_match('/Allowed memory size of 8388608 bytes exhausted/', $text = get($url));
+    echo $fatal === 5 ? "fatal errors\n" : "$text\n";
+    $before = (int) get("$url?rss");
+    for ($i = 0; $i < 20; $i++) get($url);
+    $grown = (int) get("$url?rss") - $before;
+    echo $grown < 60_000 ? "memory is given back\n" : "grew by $grown kB in 20 requests\n";
+} finally {
+    stop($process);
+    unlink($page);
+}
+?>

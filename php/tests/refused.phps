@@ -1,0 +1,46 @@
+<?php
+use Linkspan\{Encoding, LinkspanException};
+use function Linkspan\{decode, encode, transcode};
+
+enum Unit { case One; }
+class Point { public int $x = 1; }
+class Old extends stdClass { private $hidden = 1; }
+
+function tell(callable $do): void
+{
+    try {
+        var_dump($do());
+    } catch (LinkspanException $e) {
+        printf("%s %d path=%s offset=%s", $e->getKind(), $e->getCode(), $e->getPath() ?? '-', $e->getOffset() ?? '-');
+        // Texts of the core's codecs are the core's to test; ours are told here.
+        echo $e->getKind() === 'Unsupported' ? ": {$e->getMessage()}\n" : "\n";
+        if (get_class($e) !== "Linkspan\\{$e->getKind()}Exception") echo get_class($e), "\n";
+    }
+}
+
+tell(fn () => encode("\xff"));
+tell(fn () => encode(['rows' => [['name' => "ok"], ['name' => "bad \xc3("]]]));
+tell(fn () => encode(['a' => ["k\xff" => 1]]));
+tell(fn () => encode(['a/b' => ['c~d' => fopen('php://memory', 'r')]]));
+tell(fn () => encode([new Point]));
+tell(fn () => encode(new Old));
+tell(fn () => encode(Unit::One));
+tell(fn () => encode(fn () => 1));
+$cycle = []; $cycle['again'] = &$cycle;
+try { encode($cycle); } catch (LinkspanException $e) { echo get_class($e), ' ', $e->getPath() === implode('/', array_fill(0, 64, 'again')) ? 'at depth 64' : $e->getPath(), "\n"; }
+$object = new stdClass; $object->self = $object;
+try { encode($object); } catch (Linkspan\TooLargeException $e) { echo "cyclic object refused\n"; }
+
+echo "---\n";
+tell(fn () => decode(''));
+tell(fn () => decode("\x01\x02"));
+tell(fn () => decode('{"a":1,"a":2}', Encoding::Json));
+tell(fn () => decode('[1,2', Encoding::Json));
+tell(fn () => decode("\x61\xff"));
+tell(fn () => transcode("\xff", Encoding::Cbor, Encoding::Json));
+tell(fn () => transcode('{"a":[1,tru]}', Encoding::Json, Encoding::Cbor));
+echo "---\n";
+try { encode(1, 'cbor'); } catch (TypeError $e) { echo get_class($e), "\n"; }
+try { encode(); } catch (ArgumentCountError $e) { echo get_class($e), "\n"; }
+try { encode(value: 1, coding: 2); } catch (Error $e) { echo $e->getMessage(), "\n"; }
+?>
