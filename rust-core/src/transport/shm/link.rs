@@ -219,7 +219,8 @@ impl ShmTx {
     fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let Shared { mine, life, .. } = &*self.shared;
         let [socket, process] = life.interests();
-        let [room, socket, process] = wait_any(waiting, [(mine.room.as_fd(), PollFlags::IN), socket, process])?;
+        let [room, socket, process] =
+            wait_any(waiting, [(mine.room.as_fd(), PollFlags::IN), socket, process])?;
         if room.contains(PollFlags::IN) {
             mine.room.drain();
         }

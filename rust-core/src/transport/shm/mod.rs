@@ -7,13 +7,17 @@
 //! | the record header | `record` |
 //! | the two ends of a ring | `writer`, `reader` |
 //! | looking, sleeping, waking | `spin`, `park` |
+//! | whether the peer lives | `peer` |
 //! | the two halves of a connected pair, as the contract wants them | `link` |
+//! | a publisher's ring and its readers | `broadcast/` |
 
 #![allow(dead_code, reason = "not yet behind the dispatch of the floor above")]
 
+mod broadcast;
 mod link;
 mod memory;
 mod park;
+mod peer;
 mod reader;
 mod record;
 mod segment;
@@ -22,5 +26,8 @@ mod spin;
 mod tests;
 mod writer;
 
+pub(crate) use broadcast::{
+    Broadcast, BroadcastReader, Follower, Published, Received, Start, SubscriberPage, Subscription,
+};
 pub(crate) use link::{Ends, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, MIN_RING, PeerSegment, Segment};

@@ -1,0 +1,153 @@
+//! The subscriber's side: a follower that can sleep, and the page that tells the publisher when it does.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::park::Park;
+use super::super::peer::Peer;
+use super::super::segment::{self, at};
+use super::super::spin::Spin;
+use super::follower::{Follower, Received, Start};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork::Guarded;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// A subscriber's own page: the publisher reads from it whether the subscriber sleeps.
+#[derive(Debug)]
+pub(crate) struct SubscriberPage {
+    memory: MemoryFile,
+    data: EventFd,
+}
+
+impl SubscriberPage {
+    /// A page for the session of this incarnation.
+    pub fn create(session: u64) -> Result<SubscriberPage> {
+        Ok(SubscriberPage {
+            memory: segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)?,
+            data: EventFd::new()?,
+        })
+    }
+
+    /// What the publisher needs, in this order: the page, the bell.
+    pub fn descriptors_for_peer(&self) -> [BorrowedFd<'_>; 2] {
+        [self.memory.fd(), self.data.as_fd()]
+    }
+}
+
+/// The receiving half of a subscription.
+#[derive(Debug)]
+pub(crate) struct BroadcastReader {
+    follower: Follower<PeerMemory>,
+    page: SubscriberPage,
+    park: Park,
+    spin: Spin,
+    publisher: Peer,
+    /// The publisher may be gone: ask when there is nothing more to read.
+    suspicious: bool,
+    /// Looks in a row that found nothing.
+    vain: u32,
+    gone: bool,
+}
+
+impl BroadcastReader {
+    /// Follows the ring with `page`, which the publisher has. `socket` is where both were exchanged: its hang-up means
+    /// that the publisher is gone, as does the end of `process`, where the kernel gives one.
+    pub fn new(
+        follower: Follower<PeerMemory>,
+        page: SubscriberPage,
+        socket: Arc<Guarded>,
+        process: Option<Arc<OwnedFd>>,
+        spin: Duration,
+    ) -> BroadcastReader {
+        BroadcastReader {
+            follower,
+            page,
+            park: Park::new(at::DATA_PARK),
+            spin: Spin::new(spin),
+            publisher: Peer::new(socket, process),
+            suspicious: false,
+            vain: 0,
+            gone: false,
+        }
+    }
+
+    /// Goes on in the ring that the publisher has moved to, behind what was read.
+    pub fn follow(&mut self, file: OwnedFd, session: u64, limit: u64) -> Result<()> {
+        self.follower = Follower::open(file, session, limit, self.follower.resume())?;
+        Ok(())
+    }
+
+    /// The next frame, nothing, or that the publisher has moved; errors as [`Follower::read`] says, and `Disconnected`
+    /// once everything has been read that a gone publisher left.
+    pub fn try_recv(&mut self) -> Result<Received> {
+        loop {
+            let gone = self.gone;
+            match self.follower.read()? {
+                Received::Nothing if gone => {
+                    let text = "the publisher closed or its process ended";
+                    return Err(Error::new(ErrorKind::Disconnected, text));
+                }
+                Received::Nothing => {
+                    self.vain = self.vain.wrapping_add(1);
+                    let ask = std::mem::take(&mut self.suspicious) || self.vain.is_multiple_of(64);
+                    if !ask || !self.publisher.is_gone()? {
+                        return Ok(Received::Nothing);
+                    }
+                    // Once more: it may have published between the look and its end.
+                    self.gone = true;
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// The newest frame, whether read before or not.
+    pub fn latest(&self) -> Result<Received> {
+        self.follower.latest()
+    }
+
+    /// Where to go on in the ring that the publisher has moved to, for a new subscription.
+    pub fn resume(&self) -> Start {
+        self.follower.resume()
+    }
+
+    /// Looks for a few microseconds; true when something is there.
+    pub fn spin(&mut self) -> bool {
+        let follower = &self.follower;
+        self.spin.look(|| follower.is_ready())
+    }
+
+    /// About to sleep on [`BroadcastReader::descriptors`]; true when there is something to look at after all.
+    pub fn park(&mut self) -> Result<bool> {
+        // In this order: a ring for the value that is stored next must not be drained.
+        self.page.data.drain();
+        self.park.lie_down(&self.page.memory);
+        self.suspicious = true;
+        if self.gone || self.follower.is_ready_fenced() {
+            self.unpark();
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Awake again.
+    pub fn unpark(&mut self) {
+        self.park.get_up(&self.page.memory);
+    }
+
+    /// For a descriptor that a foreign event loop watches: parks, and if there is something to look at, makes the
+    /// descriptors readable. To be called when `try_recv` has found nothing, and after a receive that did not park.
+    pub fn arm(&mut self) -> Result<()> {
+        if self.park()? {
+            self.page.data.ring();
+        }
+        Ok(())
+    }
+
+    /// What wakes an epoll set (for reading) when `try_recv` should be called again.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        [self.page.data.as_fd()].into_iter().chain(self.publisher.descriptors()).collect()
+    }
+}

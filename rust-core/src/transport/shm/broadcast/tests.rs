@@ -1,0 +1,358 @@
+//! What publisher and subscriber promise, tried with real memory files.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::memory::heap::Heap;
+use super::super::memory::{Memory, OwnMemory};
+use super::super::segment::{PAGE, at};
+use super::super::tests::{data, patient, pattern};
+use super::caster::Caster;
+use super::*;
+use crate::error::{ErrorKind, Result};
+use crate::frame::{Incoming, Outgoing, flags};
+use crate::sys::fork::Guarded;
+use crate::sys::poll::{Epoll, Interest};
+
+const LIMIT: u64 = 64 << 20;
+
+fn body(sequence: u64, length: usize) -> Vec<u8> {
+    pattern(length, sequence.wrapping_mul(1001))
+}
+
+fn publish(broadcast: &mut Broadcast, sequence: u64, length: usize) -> Published {
+    broadcast.publish(&Outgoing::new(data(sequence), &body(sequence, length))).unwrap()
+}
+
+fn file(broadcast: &Broadcast) -> OwnedFd {
+    broadcast.descriptor_for_peer().try_clone_to_owned().unwrap()
+}
+
+fn follow(broadcast: &Broadcast) -> Follower<crate::sys::memory::PeerMemory> {
+    Follower::open(file(broadcast), 9, LIMIT, Start::Newest).unwrap()
+}
+
+fn frame(received: Result<Received>) -> Incoming {
+    match received.unwrap() {
+        Received::Frame(frame) => frame,
+        other => panic!("a frame was due, not {other:?}"),
+    }
+}
+
+fn assert_is(frame: &Incoming, sequence: u64, length: usize) {
+    assert_eq!((frame.header.sequence, frame.body.len()), (sequence, length));
+    assert_eq!(frame.body, body(sequence, length));
+}
+
+#[test]
+fn every_subscriber_gets_every_message_in_order_and_the_late_one_begins_with_the_newest() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut early = follow(&broadcast);
+    assert!(matches!(early.read(), Ok(Received::Nothing)));
+    assert!(matches!(early.latest(), Ok(Received::Nothing)));
+    for sequence in 1..=3 {
+        publish(&mut broadcast, sequence, 100);
+    }
+    let mut late = follow(&broadcast);
+    publish(&mut broadcast, 4, 0);
+    for sequence in 1..=3 {
+        let got = frame(early.read());
+        assert_is(&got, sequence, 100);
+        assert_eq!(got.header.flags, 0);
+    }
+    let got = frame(late.read());
+    assert_is(&got, 3, 100);
+    assert_eq!(got.header.flags, flags::RETAINED);
+    for follower in [&mut early, &mut late] {
+        let got = frame(follower.read());
+        assert_is(&got, 4, 0);
+        assert_eq!(got.header.flags, 0);
+        assert!(!follower.is_ready());
+        assert!(matches!(follower.read(), Ok(Received::Nothing)));
+    }
+}
+
+#[test]
+fn the_overtaken_is_told_exactly_how_many_it_missed_and_goes_on() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut slow = follow(&broadcast);
+    for sequence in 1..=1000 {
+        publish(&mut broadcast, sequence, 200);
+    }
+    let error = slow.read().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lagged);
+    let next = error.missed().unwrap() + 1;
+    // Records of 288 bytes: at least half of what the ring holds is left to be read.
+    assert!((985..=994).contains(&next), "{next}");
+    for sequence in next..=1000 {
+        assert_is(&frame(slow.read()), sequence, 200);
+    }
+    assert!(matches!(slow.read(), Ok(Received::Nothing)));
+}
+
+#[test]
+fn latest_is_the_newest_whatever_was_read() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut reader = follow(&broadcast);
+    for sequence in 1..=500 {
+        publish(&mut broadcast, sequence, (sequence as usize * 37) % 1500);
+        let got = frame(reader.latest());
+        assert_is(&got, sequence, (sequence as usize * 37) % 1500);
+        assert_eq!(got.header.flags, flags::RETAINED);
+    }
+    assert_eq!(reader.read().unwrap_err().kind(), ErrorKind::Lagged, "latest does not move the position");
+}
+
+#[test]
+fn a_large_message_moves_the_publisher_and_nothing_is_missed_on_the_way() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut reader = follow(&broadcast);
+    assert_eq!(publish(&mut broadcast, 1, 10), Published::Here);
+    assert_eq!(publish(&mut broadcast, 2, 1900), Published::Here);
+    assert_eq!(publish(&mut broadcast, 3, 3000), Published::Moved);
+    assert_eq!(broadcast.ring(), 16384);
+    assert_eq!(publish(&mut broadcast, 4, 5), Published::Here);
+    assert_is(&frame(reader.read()), 1, 10);
+    assert_is(&frame(reader.read()), 2, 1900);
+    assert!(reader.is_ready());
+    assert!(matches!(reader.read(), Ok(Received::Moved)));
+    assert!(matches!(reader.latest(), Ok(Received::Moved)));
+    let mut reader = Follower::open(file(&broadcast), 9, LIMIT, reader.resume()).unwrap();
+    assert_is(&frame(reader.read()), 3, 3000);
+    assert_is(&frame(reader.read()), 4, 5);
+    assert!(matches!(reader.read(), Ok(Received::Nothing)));
+}
+
+#[test]
+fn who_moves_late_learns_what_it_missed() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut reader = follow(&broadcast);
+    publish(&mut broadcast, 1, 10);
+    publish(&mut broadcast, 2, 4000);
+    for sequence in 3..=100 {
+        publish(&mut broadcast, sequence, 2000);
+    }
+    assert_is(&frame(reader.read()), 1, 10);
+    assert!(matches!(reader.read(), Ok(Received::Moved)));
+    let mut reader = Follower::open(file(&broadcast), 9, LIMIT, reader.resume()).unwrap();
+    let missed = reader.read().unwrap_err().missed().unwrap();
+    assert_is(&frame(reader.read()), missed + 2, 2000);
+}
+
+#[test]
+fn a_closed_publisher_is_read_to_the_end() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut reader = follow(&broadcast);
+    publish(&mut broadcast, 1, 10);
+    drop(broadcast);
+    assert_is(&frame(reader.read()), 1, 10);
+    assert_eq!(reader.read().unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+#[test]
+fn what_is_over_the_limit_is_skipped() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut reader = Follower::open(file(&broadcast), 9, 100, Start::Newest).unwrap();
+    publish(&mut broadcast, 1, 101);
+    publish(&mut broadcast, 2, 100);
+    assert_eq!(reader.read().unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_is(&frame(reader.read()), 2, 100);
+}
+
+fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscription, OwnedFd) {
+    let (mine, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let page = SubscriberPage::create(4).unwrap();
+    let sent = page.descriptors_for_peer().map(|fd| fd.try_clone_to_owned().unwrap());
+    let subscription = Subscription::from_descriptors(sent, 4).unwrap();
+    let socket = Arc::new(Guarded::new(mine.into()));
+    (BroadcastReader::new(follow(broadcast), page, socket, None, spin), subscription, theirs.into())
+}
+
+fn recv(reader: &mut BroadcastReader) -> Result<Incoming> {
+    let epoll = Epoll::new()?;
+    for (token, fd) in reader.descriptors().into_iter().enumerate() {
+        epoll.add(fd, token as u64, Interest::IN)?;
+    }
+    let mut waiting = patient();
+    loop {
+        match reader.try_recv()? {
+            Received::Frame(frame) => return Ok(frame),
+            Received::Moved => panic!("nobody moved"),
+            Received::Nothing if reader.spin() || reader.park()? => {}
+            Received::Nothing => {
+                epoll.wait(&mut waiting, &mut Vec::new())?;
+                reader.unpark();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sleeping_subscriber_is_woken_for_each_message_and_for_the_end() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let (mut reader, mut subscription, socket) = subscribe(&broadcast, Duration::ZERO);
+    let turn = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        let reading = s.spawn(|| {
+            for sequence in 1..=200 {
+                assert_is(&recv(&mut reader).unwrap(), sequence, 30);
+                turn.store(false, Ordering::Release);
+            }
+            recv(&mut reader).unwrap_err().kind()
+        });
+        for sequence in 1..=200 {
+            turn.store(true, Ordering::Release);
+            publish(&mut broadcast, sequence, 30);
+            subscription.notify();
+            while turn.load(Ordering::Acquire) && !reading.is_finished() {
+                std::thread::yield_now();
+            }
+        }
+        // As if the process had been killed: the ring says nothing, the socket hangs up.
+        drop(socket);
+        assert_eq!(reading.join().unwrap(), ErrorKind::Disconnected);
+    });
+}
+
+#[test]
+fn an_armed_subscriber_is_readable_exactly_while_there_is_something() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let (mut reader, mut subscription, _socket) = subscribe(&broadcast, Duration::ZERO);
+    let epoll = Epoll::new().unwrap();
+    for (token, fd) in reader.descriptors().into_iter().enumerate() {
+        epoll.add(fd, token as u64, Interest::IN).unwrap();
+    }
+    let readable = || {
+        let mut ready = Vec::new();
+        epoll.look(&mut ready).unwrap();
+        !ready.is_empty()
+    };
+    publish(&mut broadcast, 1, 1);
+    subscription.notify();
+    reader.arm().unwrap();
+    assert!(readable(), "what came before arming counts");
+    assert_is(&frame(reader.try_recv()), 1, 1);
+    assert!(matches!(reader.try_recv(), Ok(Received::Nothing)));
+    reader.arm().unwrap();
+    assert!(!readable());
+    for sequence in 2..=3 {
+        publish(&mut broadcast, sequence, 1);
+        subscription.notify();
+    }
+    assert!(readable());
+    assert_is(&frame(reader.try_recv()), 2, 1);
+    assert!(readable());
+    assert_is(&frame(reader.try_recv()), 3, 1);
+}
+
+#[test]
+fn readers_that_race_with_the_writer_get_whole_messages_or_learn_what_they_missed() {
+    const MESSAGES: u64 = 200_000;
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let mut readers: Vec<_> = (0..2).map(|_| follow(&broadcast)).collect();
+    std::thread::scope(|s| {
+        let reading: Vec<_> = readers
+            .iter_mut()
+            .map(|reader| {
+                s.spawn(move || {
+                    let (mut next, mut got) = (1, 0u64);
+                    while next <= MESSAGES {
+                        match reader.read() {
+                            Ok(Received::Frame(frame)) => {
+                                assert_is(&frame, next, (next % 300) as usize);
+                                next += 1;
+                                got += 1;
+                            }
+                            Ok(Received::Nothing) => std::hint::spin_loop(),
+                            Ok(Received::Moved) => panic!("nobody moved"),
+                            Err(e) if e.kind() == ErrorKind::Lagged => next += e.missed().unwrap(),
+                            Err(e) if e.kind() == ErrorKind::Stalled => {}
+                            Err(e) => panic!("{e:?}"),
+                        }
+                    }
+                    got
+                })
+            })
+            .collect();
+        for sequence in 1..=MESSAGES {
+            publish(&mut broadcast, sequence, (sequence % 300) as usize);
+        }
+        for reading in reading {
+            // The last one is never overwritten, so everybody gets at least that.
+            assert!(reading.join().unwrap() >= 1);
+        }
+    });
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_writes_and_reads_gives_each_message_once_or_counts_it_missed(
+        steps in prop::collection::vec((0usize..1900, 0u8..6), 1..300)
+    ) {
+        let memory = Heap::new(PAGE + 4096);
+        let mut caster = Caster::new(memory.clone(), 4096);
+        let mut follower = Follower::new(memory, 4096, LIMIT, Start::Newest);
+        let (mut written, mut accounted) = (0, 0);
+        let lengths: Vec<usize> = steps.iter().map(|(length, _)| *length).collect();
+        for (length, reads) in steps {
+            written += 1;
+            prop_assert!(caster.write(&Outgoing::new(data(written), &body(written, length))));
+            for _ in 0..reads {
+                match follower.read() {
+                    Ok(Received::Frame(frame)) => {
+                        accounted += 1;
+                        prop_assert_eq!(frame.header.sequence, accounted);
+                        prop_assert_eq!(&frame.body, &body(accounted, lengths[accounted as usize - 1]));
+                    }
+                    Ok(Received::Nothing) => prop_assert_eq!(accounted, written),
+                    Ok(Received::Moved) => prop_assert!(false),
+                    Err(e) => {
+                        prop_assert_eq!(e.kind(), ErrorKind::Lagged);
+                        accounted += e.missed().unwrap();
+                        prop_assert!(accounted < written);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_in_the_ring_is_an_error_and_never_more(
+        writes in 0u64..60,
+        spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..40)
+    ) {
+        let memory = Heap::new(PAGE + 4096);
+        let mut caster = Caster::new(memory.clone(), 4096);
+        let mut follower = Follower::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        for sequence in 1..=writes {
+            caster.write(&Outgoing::new(data(sequence), &body(sequence, 100)));
+        }
+        for (what, place, value, flip) in spoils {
+            let at = match what {
+                0 => at::RESERVED,
+                1 => at::TAIL,
+                2 => [at::LATEST, at::RESTART, at::COUNT, at::STATE][place.index(4)],
+                _ => PAGE + place.index(512) * 8,
+            };
+            let value = if flip { memory.load(at, Ordering::Relaxed) ^ 1 << (value % 64) } else { value };
+            memory.store(at, value, Ordering::Relaxed);
+            let allowed = [ErrorKind::Malformed, ErrorKind::VersionMismatch, ErrorKind::Lagged,
+                           ErrorKind::Stalled, ErrorKind::Disconnected];
+            for _ in 0..3 {
+                for result in [follower.read(), follower.latest(),
+                               Follower::new(memory.clone(), 4096, LIMIT, Start::Newest).read(),
+                               Follower::new(memory.clone(), 4096, LIMIT, Start::After(3)).read()] {
+                    match result {
+                        Ok(Received::Frame(frame)) => prop_assert!(frame.body.len() <= 4096),
+                        Ok(_) => {}
+                        Err(e) => prop_assert!(allowed.contains(&e.kind()), "{:?}", e),
+                    }
+                }
+            }
+        }
+    }
+}
