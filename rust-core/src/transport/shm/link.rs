@@ -394,6 +394,12 @@ impl ShmRx {
         [self.shared.mine.data.as_fd()].into_iter().chain(self.shared.life.descriptors()).collect()
     }
 
+    /// The socket to the peer.
+    #[cfg(test)]
+    pub(super) fn socket(&self) -> &Arc<Guarded> {
+        self.shared.life.socket()
+    }
+
     /// Whether part of a large frame is here and the rest is to come.
     pub fn is_inside_a_frame(&self) -> bool {
         self.reader.is_inside_a_frame()

@@ -22,6 +22,11 @@ impl Peer {
         Peer { socket, process }
     }
 
+    #[cfg(test)]
+    pub fn socket(&self) -> &Arc<Guarded> {
+        &self.socket
+    }
+
     /// What becomes readable when the peer goes.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [self.socket.as_fd()].into_iter().chain(self.process.as_ref().map(|process| process.as_fd()))

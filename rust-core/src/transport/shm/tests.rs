@@ -106,3 +106,290 @@ fn every_form_of_header_and_every_size_arrives_as_it_was_sent() {
         }
     }
 }
+
+/// A descriptor set as a foreign event loop would have it.
+fn watch(rx: &ShmRx) -> Epoll {
+    let epoll = Epoll::new().unwrap();
+    for (token, fd) in rx.descriptors().into_iter().enumerate() {
+        epoll.add(fd, token as u64, Interest::IN | Interest::RDHUP).unwrap();
+    }
+    epoll
+}
+
+fn is_readable(epoll: &Epoll) -> bool {
+    let mut ready = Vec::new();
+    epoll.look(&mut ready).unwrap();
+    !ready.is_empty()
+}
+
+fn fill(tx: &mut ShmTx, from: u64, body: &[u8]) -> u64 {
+    let mut sequence = from;
+    while tx.try_send(&Outgoing::new(data(sequence), body)).unwrap() == Sent::Whole {
+        sequence += 1;
+    }
+    sequence - from
+}
+
+#[test]
+fn two_threads_stream_through_a_small_ring_both_ways() {
+    const MESSAGES: u64 = 30_000;
+    for spin in [SPIN, Duration::ZERO] {
+        let (a, b) = pair(4096, 1 << 20, spin);
+        let run = |(mut tx, mut rx): Half| {
+            move || {
+                std::thread::scope(|s| {
+                    s.spawn(move || {
+                        for sequence in 1..=MESSAGES {
+                            let body = pattern((sequence * 7 % 1200) as usize, sequence);
+                            send(&mut tx, &Outgoing::new(data(sequence), &body)).unwrap();
+                        }
+                        tx
+                    });
+                    for sequence in 1..=MESSAGES {
+                        let frame = recv(&mut rx).unwrap();
+                        assert_eq!(frame.header.sequence, sequence);
+                        assert_eq!(frame.body, pattern((sequence * 7 % 1200) as usize, sequence));
+                    }
+                    rx
+                });
+            }
+        };
+        let (one, two) = (std::thread::spawn(run(a)), std::thread::spawn(run(b)));
+        one.join().unwrap();
+        two.join().unwrap();
+    }
+}
+
+#[test]
+fn a_full_ring_blocks_and_what_is_consumed_makes_room() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, SPIN);
+    let sent = fill(&mut tx, 1, &[7; 100]);
+    assert!(sent >= 30, "{sent} records of 128 bytes in 4,096");
+    assert_eq!(tx.unacknowledged().unwrap(), sent);
+    assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, 1);
+    assert_eq!(tx.try_send(&Outgoing::new(data(sent + 1), &[7; 100])).unwrap(), Sent::Blocked);
+    assert_eq!(tx.unacknowledged().unwrap(), sent, "received is not consumed");
+    rx.consumed();
+    assert_eq!(tx.unacknowledged().unwrap(), sent - 1);
+    assert_eq!(tx.try_send(&Outgoing::new(data(sent + 1), &[7; 100])).unwrap(), Sent::Whole);
+    for sequence in 2..=sent + 1 {
+        assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, sequence);
+    }
+    assert!(rx.try_recv().unwrap().is_none());
+    rx.consumed();
+    assert_eq!(tx.unacknowledged().unwrap(), 0);
+}
+
+#[test]
+fn waiting_for_room_ends_with_the_deadline_and_nothing_is_lost() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    let sent = fill(&mut tx, 1, &[7; 100]);
+    let mut until_it_fails = |mut waiting: Waiting<'_>| {
+        loop {
+            if let Err(error) = tx.wait_room(&mut waiting) {
+                return error.kind();
+            }
+        }
+    };
+    let waiting = Wait::new(Duration::from_millis(5)).start(Timeout::Default);
+    assert_eq!(until_it_fails(waiting), ErrorKind::Timeout);
+    let mut tick = || Err(Error::new(ErrorKind::Interrupted, "ctrl-c"));
+    let waiting = Wait::new(None).tick(&mut tick).start(Timeout::Default);
+    assert_eq!(until_it_fails(waiting), ErrorKind::Interrupted);
+    for sequence in 1..=sent {
+        assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, sequence);
+    }
+}
+
+#[test]
+fn waiting_for_the_acknowledgement_ends_when_the_last_message_is_consumed() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    for sequence in 1..=3 {
+        send(&mut tx, &Outgoing::new(data(sequence), b"x")).unwrap();
+    }
+    std::thread::scope(|s| {
+        let waiting = s.spawn(|| {
+            let mut waiting = patient();
+            while tx.unacknowledged().unwrap() > 0 {
+                tx.wait_acknowledged(&mut waiting).unwrap();
+            }
+        });
+        for _ in 0..3 {
+            recv(&mut rx).unwrap();
+        }
+        assert!(!waiting.is_finished(), "the last is received, not consumed");
+        rx.consumed();
+        waiting.join().unwrap();
+    });
+}
+
+#[test]
+fn a_large_frame_is_tried_again_or_adopted_and_the_order_holds() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, SPIN);
+    let (extension, large, other) = (pattern(64, 5), pattern(20_000, 1), pattern(9_000, 2));
+    let header = Header { extension: 64, body: large.len() as u64, ..data(1) };
+    let frame = Outgoing { header, extension: &extension, body: &large };
+    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
+    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part, "no room, and no harm");
+    tx.adopt(&frame);
+    assert_eq!(tx.unacknowledged().unwrap(), 1, "adopted is sent");
+    assert!(!tx.flush().unwrap());
+    let next = Outgoing::new(data(2), b"small");
+    assert_eq!(tx.try_send(&next).unwrap(), Sent::Blocked, "behind the rest of the first");
+    assert!(rx.try_recv().unwrap().is_none());
+    assert!(rx.is_inside_a_frame());
+    let mut got = None;
+    for _ in 0..100 {
+        tx.flush().unwrap();
+        got = rx.try_recv().unwrap();
+        if got.is_some() {
+            break;
+        }
+    }
+    let got = got.unwrap();
+    assert_eq!((got.header, &got.extension[..], &got.body[..]), (header, &extension[..], &large[..]));
+    assert!(tx.flush().unwrap());
+    rx.consumed();
+    assert_eq!(tx.try_send(&next).unwrap(), Sent::Whole);
+    assert_eq!(tx.try_send(&Outgoing::new(data(3), &other)).unwrap(), Sent::Part);
+    assert_eq!(rx.try_recv().unwrap().unwrap().body, "small");
+    assert!(rx.try_recv().unwrap().is_none());
+    rx.consumed();
+    while tx.try_send(&Outgoing::new(data(3), &other)).unwrap() == Sent::Part {
+        if let Some(got) = rx.try_recv().unwrap() {
+            panic!("too early: {got:?}");
+        }
+    }
+    assert_eq!(rx.try_recv().unwrap().unwrap().body, other);
+}
+
+#[test]
+fn what_is_over_the_limit_is_refused_before_memory_is_taken_and_skipped() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 3000, SPIN);
+    for (sequence, size) in [(1, 3001), (2, 3000), (3, 1 << 20), (4, 5)] {
+        let body = pattern(size, sequence);
+        let got = std::thread::scope(|s| {
+            let sender = s.spawn(|| send(&mut tx, &Outgoing::new(data(sequence), &body)));
+            let got = recv(&mut rx);
+            if got.is_err() {
+                // The rest of it goes by while the next is waited for.
+                let epoll = watch(&rx);
+                while !sender.is_finished() {
+                    assert!(rx.try_recv().unwrap().is_none());
+                    if !rx.park().unwrap() {
+                        epoll.sleep(Some(Duration::from_millis(1)), &mut Vec::new()).unwrap();
+                        rx.unpark();
+                    }
+                }
+            }
+            sender.join().unwrap().unwrap();
+            got
+        });
+        match got {
+            Ok(frame) => assert_eq!((frame.header.sequence, frame.body), (sequence, body.into())),
+            Err(error) => {
+                assert!(size > 3000);
+                assert_eq!(error.kind(), ErrorKind::TooLarge);
+            }
+        }
+    }
+    assert!(rx.try_recv().unwrap().is_none());
+    rx.consumed();
+    assert_eq!(tx.unacknowledged().unwrap(), 0, "what was skipped is acknowledged");
+}
+
+#[test]
+fn a_closed_peer_is_drained_before_it_is_gone() {
+    let ((mut tx, rx), (mut theirs, mut receiving)) = pair(4096, 1 << 20, SPIN);
+    send(&mut tx, &Outgoing::new(data(1), b"last words")).unwrap();
+    drop((tx, rx));
+    assert_eq!(receiving.try_recv().unwrap().unwrap().body, "last words");
+    for _ in 0..2 {
+        assert_eq!(receiving.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
+    }
+    assert!(receiving.park().unwrap(), "there is an error to be had, so do not sleep");
+    let error = theirs.try_send(&Outgoing::new(data(1), b"")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+}
+
+/// The peer's process ends without a word: its memory stays as it was, the socket hangs up.
+fn kill((tx, rx): Half) {
+    let socket = rx.socket().clone();
+    rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
+    // Its memory must not say that it closed.
+    std::mem::forget((tx, rx));
+}
+
+#[test]
+fn a_killed_peer_is_noticed_by_every_kind_of_wait() {
+    let (mut peer, (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    let large = pattern(10_000, 1);
+    send(&mut peer.0, &Outgoing::new(data(1), b"whole")).unwrap();
+    assert_eq!(peer.0.try_send(&Outgoing::new(data(2), &large)).unwrap(), Sent::Part);
+    fill(&mut tx, 1, &[0; 100]);
+    std::thread::scope(|s| {
+        let room = s.spawn(|| tx.wait_room(&mut patient()).unwrap_err().kind());
+        let receiving = s.spawn(|| {
+            assert_eq!(recv(&mut rx).unwrap().body, "whole");
+            recv(&mut rx).unwrap_err().kind()
+        });
+        kill(peer);
+        assert_eq!(room.join().unwrap(), ErrorKind::Disconnected);
+        assert_eq!(receiving.join().unwrap(), ErrorKind::Disconnected);
+    });
+    assert_eq!(tx.flush().unwrap_err().kind(), ErrorKind::Disconnected);
+    assert!(tx.unacknowledged().unwrap() > 0, "known also after its death");
+}
+
+#[test]
+fn a_killed_peer_is_noticed_by_those_who_only_try() {
+    let (peer, (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    kill(peer);
+    let sent = (0..64).find_map(|_| tx.try_send(&Outgoing::new(data(1), b"")).err()).unwrap();
+    assert_eq!(sent.kind(), ErrorKind::Disconnected);
+    let received = (0..64).find_map(|_| rx.try_recv().err()).unwrap();
+    assert_eq!(received.kind(), ErrorKind::Disconnected);
+}
+
+#[test]
+fn bytes_over_the_socket_end_the_link() {
+    let ((_tx, theirs), (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    rustix::io::write(&*theirs.socket().clone(), b"?").unwrap();
+    assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
+    let error = tx.try_send(&Outgoing::new(data(1), b"")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "for both halves");
+}
+
+#[test]
+fn an_armed_link_is_readable_exactly_while_a_frame_can_be_received() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    let epoll = watch(&rx);
+    send(&mut tx, &Outgoing::new(data(1), b"")).unwrap();
+    rx.arm().unwrap();
+    assert!(is_readable(&epoll), "what came before arming counts");
+    send(&mut tx, &Outgoing::new(data(2), b"")).unwrap();
+    for sequence in 1..=2 {
+        assert!(is_readable(&epoll));
+        assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, sequence);
+    }
+    assert!(rx.try_recv().unwrap().is_none());
+    rx.arm().unwrap();
+    assert!(!is_readable(&epoll));
+    send(&mut tx, &Outgoing::new(data(3), b"")).unwrap();
+    assert!(is_readable(&epoll));
+}
+
+#[test]
+fn a_sleeper_is_rung_once() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
+    assert!(!rx.park().unwrap());
+    for sequence in 1..=3 {
+        send(&mut tx, &Outgoing::new(data(sequence), b"")).unwrap();
+    }
+    let mut count = [0; 8];
+    rustix::io::read(rx.descriptors()[0], &mut count).unwrap();
+    assert_eq!(u64::from_le_bytes(count), 1, "three messages, one ring");
+    rx.unpark();
+    send(&mut tx, &Outgoing::new(data(4), b"")).unwrap();
+    assert!(!is_readable(&watch(&rx)), "nobody sleeps, nobody rings");
+}
