@@ -23,6 +23,11 @@
 /* What structs begin with; valid in C11 and C++17. */
 #define LINKSPAN_ERROR_INIT \
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0}
+#define LINKSPAN_OPTIONS_INIT \
+    {sizeof(linkspan_options), NULL, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
+     NULL, NULL, NULL}
+#define LINKSPAN_CHANNEL_STATE_INIT {sizeof(linkspan_channel_state), 0, false, false, NULL, 0}
+#define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
 #define LINKSPAN_ITEM_INIT \
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
@@ -37,6 +42,14 @@
 // The most dimensions of an array.
 #define LINKSPAN_MAX_RANK 15
 
+// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_channel_release`.
+//
+// One thread may send while another receives; a second one in the same direction gets `InvalidState`.
+typedef struct linkspan_channel linkspan_channel;
+
+// Waits for peers at an endpoint. Release it with `linkspan_listener_release`.
+typedef struct linkspan_listener linkspan_listener;
+
 // A message: one value, and for a received one where it came from.
 //
 // Messages are reference-counted: `_new`, `_retain` and whatever gives a message add a reference, `_release` takes
@@ -44,6 +57,9 @@
 // changed or its last reference is released. Any number of threads may read one message; one that changes it must
 // be alone with it.
 typedef struct linkspan_message linkspan_message;
+
+// Answers the requests of any number of clients. Release it with `linkspan_server_release`.
+typedef struct linkspan_server linkspan_server;
 
 // A walk through a message, to be released with `linkspan_walk_release`. It holds a reference to the message.
 typedef struct linkspan_walk linkspan_walk;
@@ -72,6 +88,73 @@ typedef struct linkspan_array {
     // How many bytes they take. Filled in what is read; not looked at in what is put.
     size_t length;
 } linkspan_array;
+
+// What an endpoint is opened with. Zero and NULL mean the default, so all that is not named stays as it is.
+//
+// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
+typedef struct linkspan_options {
+    // `sizeof(linkspan_options)`.
+    size_t size;
+    // The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
+    const char *encoding;
+    // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, or `LINKSPAN_FOREVER`.
+    int64_t timeout;
+    // A name that stays the same across restarts.
+    const char *client_id;
+    // How many bytes may wait to be read.
+    uint64_t buffer;
+    // How many bytes a message may have.
+    uint64_t limit;
+    // `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
+    const char *delivery;
+    // `"auto"` or `"manual"`.
+    const char *ack;
+    // For peers that know nothing of Linkspan: `"lines"` or `"raw"`.
+    const char *framing;
+    // The access mode of what is made in the file system, such as 0660.
+    uint32_t mode;
+    // The group that what is made in the file system belongs to.
+    const char *group;
+    // The users that may connect, `allow_uids_count` of them; NULL for those whom the mode lets in.
+    const uint32_t *allow_uids;
+    // How many there are.
+    size_t allow_uids_count;
+    // The groups whose members may connect, `allow_gids_count` of them.
+    const uint32_t *allow_gids;
+    // How many there are.
+    size_t allow_gids_count;
+    // How many microseconds to look again and again before sleeping; -1 for not at all.
+    int32_t spin;
+    // Whether what is sent stays as it is.
+    bool immutable;
+    // Whether what is sent is on disk before the call returns.
+    bool durable;
+    // The schema that values are held to.
+    const char *schema;
+    // Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
+    bool (*on_wait)(void *context);
+    // Handed to `on_wait`.
+    void *on_wait_context;
+} linkspan_options;
+
+// Which end of a channel this is.
+typedef int32_t linkspan_role;
+
+// What a channel is like now. Begin with `linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;`.
+typedef struct linkspan_channel_state {
+    // `sizeof(linkspan_channel_state)`.
+    size_t size;
+    // Which end this is.
+    linkspan_role role;
+    // Whether `linkspan_recv` would not wait.
+    bool readable;
+    // Whether `linkspan_send` would not wait.
+    bool writable;
+    // The endpoint, not NUL-terminated: lives as long as the channel.
+    const char *endpoint;
+    // How many bytes that is.
+    size_t endpoint_length;
+} linkspan_channel_state;
 
 // How a message's body is written.
 typedef int32_t linkspan_encoding;
@@ -109,6 +192,30 @@ typedef struct linkspan_error {
     // How many bytes that is.
     size_t remote_data_length;
 } linkspan_error;
+
+// Where a message came from. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+typedef struct linkspan_message_info {
+    // `sizeof(linkspan_message_info)`.
+    size_t size;
+    // Its number in the sender's session, from 1.
+    uint64_t sequence;
+    // When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
+    int64_t sent;
+    // How many messages were missed just before it.
+    uint64_t missed;
+    // How its body is written.
+    linkspan_encoding encoding;
+    // Whether the sender waits for an answer.
+    bool is_request;
+    // Who sent it: a view, not NUL-terminated.
+    const char *source;
+    // How many bytes that is.
+    size_t source_length;
+    // The body as it arrived: a view.
+    const uint8_t *body;
+    // How many bytes that is.
+    size_t body_length;
+} linkspan_message_info;
 
 // The kind of a value.
 typedef int32_t linkspan_type;
@@ -193,6 +300,12 @@ typedef struct linkspan_item {
 
 // The first index runs fastest: Fortran.
 #define LINKSPAN_COLUMN 1
+
+// The end that listened: known by its endpoint.
+#define LINKSPAN_LISTENER 0
+
+// The end that connected: re-dials when the other side restarts.
+#define LINKSPAN_CONNECTOR 1
 
 // Bytes as they are: the value is one block of bytes.
 #define LINKSPAN_RAW 0
@@ -351,6 +464,159 @@ extern "C" {
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
+// Connects where somebody listens, and listens otherwise: of two programs that start at the same instant exactly
+// one listens. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `channel` may be written.
+linkspan_status linkspan_open(const char *endpoint,
+                              const struct linkspan_options *options,
+                              int64_t timeout,
+                              struct linkspan_channel **channel);
+
+// Connects: waits until somebody listens, and re-dials when the other side restarts. `options` may be NULL.
+//
+// The caller sees to this:
+// As for `linkspan_open`.
+linkspan_status linkspan_connect(const char *endpoint,
+                                 const struct linkspan_options *options,
+                                 int64_t timeout,
+                                 struct linkspan_channel **channel);
+
+// Listens at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+linkspan_status linkspan_listen(const char *endpoint,
+                                const struct linkspan_options *options,
+                                struct linkspan_listener **listener);
+
+// Takes one peer.
+//
+// The caller sees to this:
+// `listener` is live, `channel` may be written.
+linkspan_status linkspan_accept(const struct linkspan_listener *listener,
+                                int64_t timeout,
+                                struct linkspan_channel **channel);
+
+// A descriptor that is readable while `linkspan_accept` would not wait. It stays the listener's.
+//
+// The caller sees to this:
+// `listener` is live, `fd` may be written.
+linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener, int *fd);
+
+// Stops listening; channels that were accepted stay. The listener still has to be released.
+//
+// The caller sees to this:
+// `listener` is live.
+linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
+
+// Stops listening and frees the listener. NULL is allowed.
+//
+// The caller sees to this:
+// `listener` is NULL or live, and no other call uses it.
+void linkspan_listener_release(struct linkspan_listener *listener);
+
+// Sends a message, waiting while the other side's queue is full. `sequence`, which may be NULL, gets its number. A
+// send that fails leaves the message as it was.
+//
+// The caller sees to this:
+// `channel` and `message` are live, `sequence` is NULL or may be written.
+linkspan_status linkspan_send(const struct linkspan_channel *channel,
+                              const struct linkspan_message *message,
+                              int64_t timeout,
+                              uint64_t *sequence);
+
+// Sends a message without waiting; `Full` where the other side's queue is full.
+//
+// The caller sees to this:
+// As for `linkspan_send`.
+linkspan_status linkspan_try_send(const struct linkspan_channel *channel,
+                                  const struct linkspan_message *message,
+                                  uint64_t *sequence);
+
+// Receives a message, which the caller releases.
+//
+// The caller sees to this:
+// `channel` is live, `message` may be written.
+linkspan_status linkspan_recv(const struct linkspan_channel *channel,
+                              int64_t timeout,
+                              struct linkspan_message **message);
+
+// Receives a message without waiting; `Empty` where none is there.
+//
+// The caller sees to this:
+// As for `linkspan_recv`.
+linkspan_status linkspan_try_recv(const struct linkspan_channel *channel, struct linkspan_message **message);
+
+// Looks whether a message is there, without waiting and without taking it.
+//
+// The caller sees to this:
+// `channel` is live, `there` may be written.
+linkspan_status linkspan_poll(const struct linkspan_channel *channel, bool *there);
+
+// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
+// `Disconnected` where the other side died meanwhile.
+//
+// The caller sees to this:
+// `channel` and `request` are live, `reply` may be written.
+linkspan_status linkspan_call(const struct linkspan_channel *channel,
+                              const struct linkspan_message *request,
+                              int64_t timeout,
+                              struct linkspan_message **reply);
+
+// Answers a request that `linkspan_recv` gave; a server's requests are answered with `linkspan_reply`.
+//
+// The caller sees to this:
+// `channel`, `request` and `reply` are live.
+linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
+                                       const struct linkspan_message *request,
+                                       const struct linkspan_message *reply,
+                                       int64_t timeout);
+
+// What has happened since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// `back`), `at`, `missed` and `text`. The caller releases it.
+//
+// The caller sees to this:
+// `channel` is live, `events` may be written.
+linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
+                                        struct linkspan_message **events);
+
+// What the channel is like now.
+//
+// The caller sees to this:
+// `channel` is live, `state` points to a `linkspan_channel_state` whose `size` is set.
+linkspan_status linkspan_channel_look(const struct linkspan_channel *channel,
+                                      struct linkspan_channel_state *state);
+
+// A descriptor that is readable while `linkspan_recv` would not wait, for event loops. It stays the channel's.
+//
+// The caller sees to this:
+// `channel` is live, `fd` may be written.
+linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
+                                        int *fd);
+
+// Counters as a map, which the caller releases.
+//
+// The caller sees to this:
+// `channel` is live, `stats` may be written.
+linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
+                                       struct linkspan_message **stats);
+
+// Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The
+// channel still has to be released.
+//
+// The caller sees to this:
+// `channel` is live.
+linkspan_status linkspan_channel_close(const struct linkspan_channel *channel,
+                                       int64_t timeout);
+
+// Closes the channel and frees it. NULL is allowed.
+//
+// The caller sees to this:
+// `channel` is NULL or live, and no other call uses it.
+void linkspan_channel_release(struct linkspan_channel *channel);
+
 // The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
 const char *linkspan_encoding_name(linkspan_encoding encoding);
 
@@ -433,6 +699,13 @@ void linkspan_message_release(struct linkspan_message *message);
 // The caller sees to this:
 // `message` is a live message.
 linkspan_status linkspan_message_clear(struct linkspan_message *message);
+
+// Where a message came from; `InvalidState` for one that was built or decoded here.
+//
+// The caller sees to this:
+// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
+linkspan_status linkspan_message_look(const struct linkspan_message *message,
+                                      struct linkspan_message_info *info);
 
 // Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
 // gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
@@ -684,6 +957,71 @@ linkspan_status linkspan_message_get_array(const struct linkspan_message *messag
 linkspan_status linkspan_message_get_message(const struct linkspan_message *message,
                                              const char *path,
                                              struct linkspan_message **value);
+
+// Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `server` may be written.
+linkspan_status linkspan_serve(const char *endpoint,
+                               const struct linkspan_options *options,
+                               struct linkspan_server **server);
+
+// Takes the next request, to be answered with `linkspan_reply` or `linkspan_fail` and then released.
+// `LINKSPAN_DEFAULT` waits for ever here. At close and at a stop signal the call succeeds and `request` gets NULL.
+//
+// The caller sees to this:
+// `server` is live, `request` may be written.
+linkspan_status linkspan_next(const struct linkspan_server *server,
+                              int64_t timeout,
+                              struct linkspan_message **request);
+
+// Answers a request. A request is answered once; a second answer is `InvalidState`.
+//
+// The caller sees to this:
+// `request` and `reply` are live messages.
+linkspan_status linkspan_reply(const struct linkspan_message *request, const struct linkspan_message *reply);
+
+// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
+// `spectrum.window_too_long`, a text for a person, and a value for the program, which may be NULL.
+//
+// The caller sees to this:
+// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
+linkspan_status linkspan_fail(const struct linkspan_message *request,
+                              int64_t code,
+                              const char *type,
+                              const char *text,
+                              const struct linkspan_message *data);
+
+// A descriptor that is readable while `linkspan_next` would not wait, for event loops. It stays the server's.
+//
+// The caller sees to this:
+// `server` is live, `fd` may be written.
+linkspan_status linkspan_server_fileno(const struct linkspan_server *server, int *fd);
+
+// What has happened since the last call, as `linkspan_channel_events` tells it.
+//
+// The caller sees to this:
+// `server` is live, `events` may be written.
+linkspan_status linkspan_server_events(const struct linkspan_server *server,
+                                       struct linkspan_message **events);
+
+// Counters as a map, which the caller releases.
+//
+// The caller sees to this:
+// `server` is live, `stats` may be written.
+linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
+
+// Takes no more requests: `linkspan_next` of other threads ends. The server still has to be released.
+//
+// The caller sees to this:
+// `server` is live.
+linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
+
+// Closes the server and frees it. NULL is allowed.
+//
+// The caller sees to this:
+// `server` is NULL or live, and no other call uses it.
+void linkspan_server_release(struct linkspan_server *server);
 
 // The version of the library that is running: `"0.1.0"`. Lives as long as the program.
 const char *linkspan_version(void);

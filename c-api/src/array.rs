@@ -132,7 +132,7 @@ impl Aligned {
             // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
             return std::ptr::without_provenance(8);
         }
-        if data.as_ptr().addr() % alignment == 0 {
+        if data.as_ptr().addr().is_multiple_of(alignment) {
             return data.as_ptr();
         }
         let (place, length) = (data.as_ptr().addr(), data.len());
@@ -230,8 +230,11 @@ fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]
     Ok(())
 }
 
+/// Writes one element as a wider one.
+type Widen = fn(&[u8], &mut [u8]);
+
 /// How one element becomes a wider one, little-endian as arrays are; none where it may lose something.
-fn widening(from: DType, to: DType) -> Option<fn(&[u8], &mut [u8])> {
+fn widening(from: DType, to: DType) -> Option<Widen> {
     use DType::{Bool, C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
     fn same(from: &[u8], to: &mut [u8]) {
         to.copy_from_slice(from);

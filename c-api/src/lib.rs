@@ -16,10 +16,13 @@
 
 pub mod argument;
 pub mod array;
+pub mod channel;
 pub mod codec;
 pub mod error;
 pub mod message;
+pub mod options;
 pub mod put;
 pub mod read;
+pub mod server;
 pub mod status;
 pub mod walk;

@@ -5,10 +5,11 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use linkspan::value::{Sink, Source};
-use linkspan::{Error, ErrorKind, Result, Value};
+use linkspan::{Error, ErrorKind, Event, Message, Request, Result, Value};
 
-use crate::argument::{handle, out};
+use crate::argument::{give_sized, handle, out};
 use crate::array::Aligned;
+use crate::codec::linkspan_encoding;
 use crate::error::{guard, guard_release};
 use crate::put::Tree;
 use crate::status::linkspan_status;
@@ -28,9 +29,63 @@ pub struct linkspan_message {
 pub(crate) enum State {
     /// A value that is being built, or was decoded.
     Tree(Tree),
+    /// A message that has arrived.
+    Received(Message),
+    /// A request that waits for its answer.
+    Request(Request),
+}
+
+impl State {
+    fn value(&self) -> Result<&Value> {
+        match self {
+            State::Tree(tree) => Ok(tree.so_far()),
+            State::Received(message) => message.value(),
+            State::Request(request) => request.value(),
+        }
+    }
+
+    /// The value, once it is whole.
+    fn whole(&self) -> Result<&Value> {
+        match self {
+            State::Tree(tree) => tree.whole(),
+            arrived => arrived.value(),
+        }
+    }
+
+    /// What arrived, where this did.
+    fn arrived(&self) -> Option<&Message> {
+        match self {
+            State::Tree(_) => None,
+            State::Received(message) => Some(message),
+            State::Request(request) => Some(request.message()),
+        }
+    }
 }
 
 impl linkspan_message {
+    /// Hands a value out as a new message.
+    pub(crate) fn of(value: Value) -> *mut linkspan_message {
+        linkspan_message::give(State::Tree(Tree::of(value)))
+    }
+
+    /// Hands a message out that has arrived.
+    pub(crate) fn arrived(message: Message) -> *mut linkspan_message {
+        linkspan_message::give(State::Received(message))
+    }
+
+    /// Hands events out as a new message.
+    pub(crate) fn events(events: Vec<Event>) -> *mut linkspan_message {
+        let map = |event: Event| {
+            Value::map([
+                ("kind", Value::from(event.kind.name())),
+                ("at", Value::Timestamp(event.at)),
+                ("missed", Value::from(event.missed)),
+                ("text", Value::from(event.text)),
+            ])
+        };
+        linkspan_message::of(Value::Array(events.into_iter().map(map).collect()))
+    }
+
     /// Hands a new message out, with one reference.
     pub(crate) fn give(state: State) -> *mut linkspan_message {
         let message = linkspan_message { state: RwLock::new(state), aligned: Mutex::default() };
@@ -56,14 +111,16 @@ impl linkspan_message {
         self.aligned().clear();
         match &mut *self.change()? {
             State::Tree(tree) => what(tree),
+            _ => {
+                let text = "a message that has arrived is not changed; call linkspan_message_clear first";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
         }
     }
 
     /// Looks at the value.
     pub(crate) fn look<T>(&self, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
-        match &*self.read_state() {
-            State::Tree(tree) => what(tree.so_far()),
-        }
+        what(self.read_state().value()?)
     }
 
     /// Looks at the value at a path; errors name the path.
@@ -73,8 +130,26 @@ impl linkspan_message {
 
     /// A copy of the whole value.
     pub(crate) fn copy(&self) -> Result<Value> {
+        self.read_state().whole().cloned()
+    }
+
+    /// What arrived; `InvalidState` for a message of the program's own.
+    pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
+        match self.read_state().arrived() {
+            Some(message) => what(message),
+            None => {
+                Err(Error::new(ErrorKind::InvalidState, "this message was built here, it did not arrive"))
+            }
+        }
+    }
+
+    /// The request that a server gave; `InvalidState` for any other message.
+    pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
         match &*self.read_state() {
-            State::Tree(tree) => tree.whole().cloned(),
+            State::Request(request) => what(request),
+            _ => {
+                Err(Error::new(ErrorKind::InvalidState, "this message is no request that linkspan_next gave"))
+            }
         }
     }
 
@@ -86,9 +161,7 @@ impl linkspan_message {
 
 impl Source for linkspan_message {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        match &*self.read_state() {
-            State::Tree(tree) => tree.whole()?.walk(sink),
-        }
+        self.read_state().whole()?.walk(sink)
     }
 }
 
@@ -157,4 +230,61 @@ pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) 
 pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) {
     *to = text.as_ptr().cast();
     *length = text.len();
+}
+
+/// Where a message came from. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+#[repr(C)]
+pub struct linkspan_message_info {
+    /// `sizeof(linkspan_message_info)`.
+    pub size: usize,
+    /// Its number in the sender's session, from 1.
+    pub sequence: u64,
+    /// When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
+    pub sent: i64,
+    /// How many messages were missed just before it.
+    pub missed: u64,
+    /// How its body is written.
+    pub encoding: linkspan_encoding,
+    /// Whether the sender waits for an answer.
+    pub is_request: bool,
+    /// Who sent it: a view, not NUL-terminated.
+    pub source: *const c_char,
+    /// How many bytes that is.
+    pub source_length: usize,
+    /// The body as it arrived: a view.
+    pub body: *const u8,
+    /// How many bytes that is.
+    pub body_length: usize,
+}
+
+/// Where a message came from; `InvalidState` for one that was built or decoded here.
+///
+/// # Safety
+/// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_look(
+    message: *const linkspan_message,
+    info: *mut linkspan_message_info,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: a live message, as the caller promises.
+        unsafe { handle(message, "message") }?.with_arrived(|arrived| {
+            let mut full = linkspan_message_info {
+                size: 0,
+                sequence: arrived.sequence(),
+                sent: arrived.sent().nanoseconds(),
+                missed: arrived.missed(),
+                encoding: arrived.encoding() as linkspan_encoding,
+                is_request: arrived.is_request(),
+                source: ptr::null(),
+                source_length: 0,
+                body: arrived.body().as_ptr(),
+                body_length: arrived.body().len(),
+            };
+            give_text(arrived.source(), &mut full.source, &mut full.source_length);
+            // SAFETY: the caller gives NULL or a struct with its size set.
+            unsafe { give_sized(info, full) };
+            Ok(())
+        })
+    })
 }

@@ -12,7 +12,7 @@ const HERE: &str = env!("CARGO_MANIFEST_DIR");
 fn committed(name: &str, made: &str) {
     let path = Path::new(HERE).join(name);
     if std::env::var_os("LINKSPAN_WRITE").is_some() {
-        fs::write(&path, made).unwrap();
+        fs::write(&path, made).expect("the committed file can be written");
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
     assert!(
@@ -23,9 +23,9 @@ fn committed(name: &str, made: &str) {
 
 fn header() -> String {
     let mut header = Vec::new();
-    cbindgen::generate(HERE).unwrap().write(&mut header);
+    cbindgen::generate(HERE).expect("cbindgen reads the sources").write(&mut header);
     // Rust's heading for what a caller has to see to, in words that fit a C header.
-    String::from_utf8(header).unwrap().replace("# Safety", "The caller sees to this:")
+    String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller sees to this:")
 }
 
 /// The functions that a header declares.

@@ -1,0 +1,450 @@
+//! Channels: open, connect, listen and accept; send, receive and call.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use linkspan::{Channel, Listener, Result, Role, Wait};
+
+use crate::argument::{c_text, give_sized, handle, out, timeout};
+use crate::error::{guard, guard_release};
+use crate::message::{give_text, linkspan_message};
+use crate::options::{linkspan_options, options};
+use crate::status::linkspan_status;
+
+/// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_channel_release`.
+///
+/// One thread may send while another receives; a second one in the same direction gets `InvalidState`.
+pub struct linkspan_channel(Channel);
+
+/// Waits for peers at an endpoint. Release it with `linkspan_listener_release`.
+pub struct linkspan_listener(Listener);
+
+/// Which end of a channel this is.
+pub type linkspan_role = i32;
+/// The end that listened: known by its endpoint.
+pub const LINKSPAN_LISTENER: linkspan_role = 0;
+/// The end that connected: re-dials when the other side restarts.
+pub const LINKSPAN_CONNECTOR: linkspan_role = 1;
+
+/// What a channel is like now. Begin with `linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;`.
+#[repr(C)]
+pub struct linkspan_channel_state {
+    /// `sizeof(linkspan_channel_state)`.
+    pub size: usize,
+    /// Which end this is.
+    pub role: linkspan_role,
+    /// Whether `linkspan_recv` would not wait.
+    pub readable: bool,
+    /// Whether `linkspan_send` would not wait.
+    pub writable: bool,
+    /// The endpoint, not NUL-terminated: lives as long as the channel.
+    pub endpoint: *const c_char,
+    /// How many bytes that is.
+    pub endpoint_length: usize,
+}
+
+/// How long a call waits.
+pub(crate) fn wait(nanoseconds: i64) -> Result<Wait<'static>> {
+    timeout(nanoseconds).map(Wait::new)
+}
+
+/// Hands an object out.
+pub(crate) fn give<T>(object: T) -> *mut T {
+    Box::into_raw(Box::new(object))
+}
+
+/// Takes an object back that [`give`] handed out; NULL is allowed.
+///
+/// # Safety
+/// `object` is NULL or came from [`give`] and is not used again.
+pub(crate) unsafe fn take_back<T>(object: *mut T) {
+    guard_release(|| {
+        if !object.is_null() {
+            // SAFETY: as the caller promises.
+            drop(unsafe { Box::from_raw(object) });
+        }
+    });
+}
+
+/// Connects where somebody listens, and listens otherwise: of two programs that start at the same instant exactly
+/// one listens. `options` may be NULL.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `channel` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_open(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    timeout: i64,
+    channel: *mut *mut linkspan_channel,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(channel, ptr::null_mut(), "channel")?;
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            *to = give(linkspan_channel(Channel::open(endpoint, &options, wait(timeout)?)?));
+        }
+        Ok(())
+    })
+}
+
+/// Connects: waits until somebody listens, and re-dials when the other side restarts. `options` may be NULL.
+///
+/// # Safety
+/// As for `linkspan_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_connect(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    timeout: i64,
+    channel: *mut *mut linkspan_channel,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(channel, ptr::null_mut(), "channel")?;
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            *to = give(linkspan_channel(Channel::connect(endpoint, &options, wait(timeout)?)?));
+        }
+        Ok(())
+    })
+}
+
+/// Listens at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listen(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    listener: *mut *mut linkspan_listener,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(listener, ptr::null_mut(), "listener")?;
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            *to = give(linkspan_listener(Listener::listen(endpoint, &options)?));
+        }
+        Ok(())
+    })
+}
+
+/// Takes one peer.
+///
+/// # Safety
+/// `listener` is live, `channel` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_accept(
+    listener: *const linkspan_listener,
+    timeout: i64,
+    channel: *mut *mut linkspan_channel,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(channel, ptr::null_mut(), "channel")?;
+            *to = give(linkspan_channel(handle(listener, "listener")?.0.accept(wait(timeout)?)?));
+        }
+        Ok(())
+    })
+}
+
+/// A descriptor that is readable while `linkspan_accept` would not wait. It stays the listener's.
+///
+/// # Safety
+/// `listener` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_fileno(
+    listener: *const linkspan_listener,
+    fd: *mut c_int,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { *out(fd, -1, "fd")? = handle(listener, "listener")?.0.fileno() };
+        Ok(())
+    })
+}
+
+/// Stops listening; channels that were accepted stay. The listener still has to be released.
+///
+/// # Safety
+/// `listener` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_listener) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { handle(listener, "listener") }?.0.close();
+        Ok(())
+    })
+}
+
+/// Stops listening and frees the listener. NULL is allowed.
+///
+/// # Safety
+/// `listener` is NULL or live, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_release(listener: *mut linkspan_listener) {
+    // SAFETY: as the caller promises.
+    unsafe { take_back(listener) }
+}
+
+/// Sends a message, waiting while the other side's queue is full. `sequence`, which may be NULL, gets its number. A
+/// send that fails leaves the message as it was.
+///
+/// # Safety
+/// `channel` and `message` are live, `sequence` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_send(
+    channel: *const linkspan_channel,
+    message: *const linkspan_message,
+    timeout: i64,
+    sequence: *mut u64,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let (channel, message) = unsafe { (&handle(channel, "channel")?.0, handle(message, "message")?) };
+        let payload = channel.encode(message)?;
+        let number = channel.send_payload(&payload, wait(timeout)?)?;
+        // SAFETY: NULL or writable, as the caller promises.
+        if let Some(to) = unsafe { sequence.as_mut() } {
+            *to = number;
+        }
+        Ok(())
+    })
+}
+
+/// Sends a message without waiting; `Full` where the other side's queue is full.
+///
+/// # Safety
+/// As for `linkspan_send`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_try_send(
+    channel: *const linkspan_channel,
+    message: *const linkspan_message,
+    sequence: *mut u64,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let (channel, message) = unsafe { (&handle(channel, "channel")?.0, handle(message, "message")?) };
+        let number = channel.try_send(message)?;
+        // SAFETY: NULL or writable, as the caller promises.
+        if let Some(to) = unsafe { sequence.as_mut() } {
+            *to = number;
+        }
+        Ok(())
+    })
+}
+
+/// Receives a message, which the caller releases.
+///
+/// # Safety
+/// `channel` is live, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_recv(
+    channel: *const linkspan_channel,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(message, ptr::null_mut(), "message")?;
+            *to = linkspan_message::arrived(handle(channel, "channel")?.0.recv(wait(timeout)?)?);
+        }
+        Ok(())
+    })
+}
+
+/// Receives a message without waiting; `Empty` where none is there.
+///
+/// # Safety
+/// As for `linkspan_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_try_recv(
+    channel: *const linkspan_channel,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(message, ptr::null_mut(), "message")?;
+            *to = linkspan_message::arrived(handle(channel, "channel")?.0.try_recv()?);
+        }
+        Ok(())
+    })
+}
+
+/// Looks whether a message is there, without waiting and without taking it.
+///
+/// # Safety
+/// `channel` is live, `there` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_poll(
+    channel: *const linkspan_channel,
+    there: *mut bool,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { *out(there, false, "there")? = handle(channel, "channel")?.0.poll()? };
+        Ok(())
+    })
+}
+
+/// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
+/// `Disconnected` where the other side died meanwhile.
+///
+/// # Safety
+/// `channel` and `request` are live, `reply` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_call(
+    channel: *const linkspan_channel,
+    request: *const linkspan_message,
+    timeout: i64,
+    reply: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(reply, ptr::null_mut(), "reply")?;
+            let (channel, request) = (&handle(channel, "channel")?.0, handle(request, "request")?);
+            let payload = channel.encode(request)?;
+            *to = linkspan_message::arrived(channel.call_payload(&payload, wait(timeout)?)?);
+        }
+        Ok(())
+    })
+}
+
+/// Answers a request that `linkspan_recv` gave; a server's requests are answered with `linkspan_reply`.
+///
+/// # Safety
+/// `channel`, `request` and `reply` are live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_reply(
+    channel: *const linkspan_channel,
+    request: *const linkspan_message,
+    reply: *const linkspan_message,
+    timeout: i64,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (channel, reply) = (&handle(channel, "channel")?.0, handle(reply, "reply")?);
+            let wait = wait(timeout)?;
+            handle(request, "request")?.with_arrived(|request| channel.reply(request, reply, wait))
+        }
+    })
+}
+
+/// What has happened since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// `back`), `at`, `missed` and `text`. The caller releases it.
+///
+/// # Safety
+/// `channel` is live, `events` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_events(
+    channel: *const linkspan_channel,
+    events: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(events, ptr::null_mut(), "events")?;
+            *to = linkspan_message::events(handle(channel, "channel")?.0.events());
+        }
+        Ok(())
+    })
+}
+
+/// What the channel is like now.
+///
+/// # Safety
+/// `channel` is live, `state` points to a `linkspan_channel_state` whose `size` is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_look(
+    channel: *const linkspan_channel,
+    state: *mut linkspan_channel_state,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let channel = unsafe { &handle(channel, "channel")?.0 };
+        let mut full = linkspan_channel_state {
+            size: 0,
+            role: match channel.role() {
+                Role::Listener => LINKSPAN_LISTENER,
+                Role::Connector => LINKSPAN_CONNECTOR,
+            },
+            readable: channel.readable()?,
+            writable: channel.writable()?,
+            endpoint: ptr::null(),
+            endpoint_length: 0,
+        };
+        give_text(channel.endpoint(), &mut full.endpoint, &mut full.endpoint_length);
+        // SAFETY: as the caller promises.
+        unsafe { give_sized(state, full) };
+        Ok(())
+    })
+}
+
+/// A descriptor that is readable while `linkspan_recv` would not wait, for event loops. It stays the channel's.
+///
+/// # Safety
+/// `channel` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_fileno(
+    channel: *const linkspan_channel,
+    fd: *mut c_int,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { *out(fd, -1, "fd")? = handle(channel, "channel")?.0.fileno()? };
+        Ok(())
+    })
+}
+
+/// Counters as a map, which the caller releases.
+///
+/// # Safety
+/// `channel` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_stats(
+    channel: *const linkspan_channel,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(stats, ptr::null_mut(), "stats")?;
+            *to = linkspan_message::of(handle(channel, "channel")?.0.stats());
+        }
+        Ok(())
+    })
+}
+
+/// Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The
+/// channel still has to be released.
+///
+/// # Safety
+/// `channel` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_close(
+    channel: *const linkspan_channel,
+    timeout: i64,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { handle(channel, "channel") }?.0.close(wait(timeout)?)
+    })
+}
+
+/// Closes the channel and frees it. NULL is allowed.
+///
+/// # Safety
+/// `channel` is NULL or live, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_release(channel: *mut linkspan_channel) {
+    // SAFETY: as the caller promises.
+    unsafe { take_back(channel) }
+}

@@ -1,0 +1,165 @@
+//! Options: a struct that begins with its size becomes the core's options, by the core's names.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+
+use linkspan::{Options, Result, Value};
+
+use crate::argument::{LINKSPAN_FOREVER, block, c_text_or_none, read_sized, timeout};
+
+/// What an endpoint is opened with. Zero and NULL mean the default, so all that is not named stays as it is.
+///
+/// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct linkspan_options {
+    /// `sizeof(linkspan_options)`.
+    pub size: usize,
+    /// The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
+    pub encoding: *const c_char,
+    /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, or `LINKSPAN_FOREVER`.
+    pub timeout: i64,
+    /// A name that stays the same across restarts.
+    pub client_id: *const c_char,
+    /// How many bytes may wait to be read.
+    pub buffer: u64,
+    /// How many bytes a message may have.
+    pub limit: u64,
+    /// `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
+    pub delivery: *const c_char,
+    /// `"auto"` or `"manual"`.
+    pub ack: *const c_char,
+    /// For peers that know nothing of Linkspan: `"lines"` or `"raw"`.
+    pub framing: *const c_char,
+    /// The access mode of what is made in the file system, such as 0660.
+    pub mode: u32,
+    /// The group that what is made in the file system belongs to.
+    pub group: *const c_char,
+    /// The users that may connect, `allow_uids_count` of them; NULL for those whom the mode lets in.
+    pub allow_uids: *const u32,
+    /// How many there are.
+    pub allow_uids_count: usize,
+    /// The groups whose members may connect, `allow_gids_count` of them.
+    pub allow_gids: *const u32,
+    /// How many there are.
+    pub allow_gids_count: usize,
+    /// How many microseconds to look again and again before sleeping; -1 for not at all.
+    pub spin: i32,
+    /// Whether what is sent stays as it is.
+    pub immutable: bool,
+    /// Whether what is sent is on disk before the call returns.
+    pub durable: bool,
+    /// The schema that values are held to.
+    pub schema: *const c_char,
+    /// Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
+    pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
+    /// Handed to `on_wait`.
+    pub on_wait_context: *mut c_void,
+}
+
+const DEFAULT: linkspan_options = linkspan_options {
+    size: size_of::<linkspan_options>(),
+    encoding: ptr::null(),
+    timeout: 0,
+    client_id: ptr::null(),
+    buffer: 0,
+    limit: 0,
+    delivery: ptr::null(),
+    ack: ptr::null(),
+    framing: ptr::null(),
+    mode: 0,
+    group: ptr::null(),
+    allow_uids: ptr::null(),
+    allow_uids_count: 0,
+    allow_gids: ptr::null(),
+    allow_gids_count: 0,
+    spin: 0,
+    immutable: false,
+    durable: false,
+    schema: ptr::null(),
+    on_wait: None,
+    on_wait_context: ptr::null_mut(),
+};
+
+/// A callback of the program's with its context.
+struct OnWait(unsafe extern "C" fn(context: *mut c_void) -> bool, *mut c_void);
+
+// SAFETY: the context is only handed back to the program, whose callback runs in the thread that waits; that it may
+// do so is said in the docs of `on_wait`.
+unsafe impl Send for OnWait {}
+// SAFETY: as above.
+unsafe impl Sync for OnWait {}
+
+impl OnWait {
+    fn run(&self) -> bool {
+        // SAFETY: the program gave the callback with its context and keeps both alive as long as the object.
+        unsafe { (self.0)(self.1) }
+    }
+}
+
+/// The core's options.
+///
+/// # Safety
+/// `options` is NULL or points to options that begin with their size; every pointer in them is NULL or good.
+pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options> {
+    // SAFETY: as the caller promises.
+    let given = unsafe { read_sized(options, DEFAULT) }?;
+    let mut core = Options::default();
+    for (name, text) in [
+        ("encoding", given.encoding),
+        ("client_id", given.client_id),
+        ("delivery", given.delivery),
+        ("ack", given.ack),
+        ("framing", given.framing),
+        ("group", given.group),
+        ("schema", given.schema),
+    ] {
+        // SAFETY: as the caller promises.
+        if let Some(text) = unsafe { c_text_or_none(text, name) }? {
+            core.set(name, &Value::from(text))?;
+        }
+    }
+    for (name, number) in [("buffer", given.buffer), ("limit", given.limit), ("mode", given.mode.into())] {
+        if number != 0 {
+            core.set(name, &Value::from(number))?;
+        }
+    }
+    for (name, ids, count) in [
+        ("allow_uids", given.allow_uids, given.allow_uids_count),
+        ("allow_gids", given.allow_gids, given.allow_gids_count),
+    ] {
+        if !ids.is_null() {
+            // SAFETY: the caller promises `count` readable numbers there.
+            let ids = unsafe {
+                block(ids.cast(), count.saturating_mul(size_of::<u32>()), name)?;
+                slice::from_raw_parts(ids, count)
+            };
+            core.set(name, &Value::Array(ids.iter().map(|id| Value::from(*id)).collect()))?;
+        }
+    }
+    for (name, truth) in [("immutable", given.immutable), ("durable", given.durable)] {
+        if truth {
+            core.set(name, &Value::Bool(true))?;
+        }
+    }
+    match given.spin {
+        0 => {}
+        -1 => core.set("spin", &Value::Int(0))?,
+        microseconds => core.set("spin", &Value::from(microseconds))?,
+    }
+    match given.timeout {
+        0 => {}
+        LINKSPAN_FOREVER => core.set("timeout", &Value::Null)?,
+        ns => {
+            timeout(ns)?;
+            core.set("timeout", &Value::Float(ns as f64 / 1e9))?;
+        }
+    }
+    if let Some(callback) = given.on_wait {
+        let on_wait = OnWait(callback, given.on_wait_context);
+        core.on_wait = Some(Arc::new(move || on_wait.run()));
+    }
+    Ok(core)
+}
