@@ -7,8 +7,8 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::builder::Builder;
 use crate::errors::Outcome;
 use crate::message::{Message, object};
-use crate::timestamp::Timestamp;
-use crate::wait::{OnWait, Patience, options, waiting};
+use crate::timestamp;
+use crate::wait::{OnWait, Patience, options, tree, waiting};
 use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
@@ -23,7 +23,10 @@ pub type Event<'py> = Bound<'py, PyTuple>;
 
 /// The events as tuples; the package gives them names.
 pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Event<'py>>> {
-    events.into_iter().map(|e| (e.kind.name(), Timestamp(e.at), e.missed, e.text).into_pyobject(py)).collect()
+    let tuple = |e: linkspan::Event| {
+        (e.kind.name(), timestamp::object(py, e.at)?, e.missed, e.text).into_pyobject(py)
+    };
+    events.into_iter().map(tuple).collect()
 }
 
 #[pymethods]
@@ -57,7 +60,7 @@ impl Channel {
 
     /// Sends a value without waiting; `Full` where there is no room.
     fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
-        Ok(Walk::with(value, |walk| self.link.try_send(walk))?)
+        Walk::with(value, |walk| self.link.try_send(walk))
     }
 
     /// The next message.
@@ -84,6 +87,19 @@ impl Channel {
             .map(Message::new)
     }
 
+    /// Answers a request that `recv` gave.
+    #[pyo3(signature = (request, value, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn reply(
+        &self,
+        request: &Message,
+        value: &Bound<'_, PyAny>,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<()> {
+        let answer = tree(value)?;
+        self.wait(value.py(), timeout, on_wait, |wait| self.link.reply(&request.arrived, &answer, wait))
+    }
+
     /// What happened since the last call: connected, disconnected, lagged, back.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
         told(py, self.link.events())
@@ -95,8 +111,8 @@ impl Channel {
     }
 
     /// A file descriptor that is readable while `recv` would not wait, for event loops.
-    fn fileno(&self) -> i32 {
-        self.link.fileno()
+    fn fileno(&self) -> Outcome<i32> {
+        Ok(self.link.fileno()?)
     }
 
     /// What was sent is handed over, as far as the time-out allows; then the channel is closed. A second call does nothing.
@@ -119,14 +135,14 @@ impl Channel {
 
     /// Whether `recv` would not wait.
     #[getter]
-    fn readable(&self) -> bool {
-        self.link.readable()
+    fn readable(&self) -> Outcome<bool> {
+        Ok(self.link.readable()?)
     }
 
     /// Whether `send` would not wait.
     #[getter]
-    fn writable(&self) -> bool {
-        self.link.writable()
+    fn writable(&self) -> Outcome<bool> {
+        Ok(self.link.writable()?)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -183,6 +199,12 @@ impl Listener {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         let link = waiting(py, timeout, callback, |wait| self.door.accept(wait))?;
         Ok(Channel { link, on_wait: self.on_wait.as_ref().map(|f| f.clone_ref(py)) })
+    }
+
+    /// The endpoint, with its transport.
+    #[getter]
+    fn endpoint(&self) -> String {
+        self.door.endpoint()
     }
 
     /// A file descriptor that is readable while `accept` would not wait.

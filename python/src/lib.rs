@@ -8,13 +8,19 @@
 //! | `timestamp` | instants into the class that Python code has of them |
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
+//! | `wait` | a call that may wait into one that Ctrl-C ends |
+//! | `channel`, `serve`, `publish`, `message` | the core's objects into Python's |
 
 mod array;
 mod builder;
+mod channel;
 mod codec;
 mod errors;
 mod foreign;
+mod message;
+mod serve;
 mod timestamp;
+mod wait;
 mod walk;
 
 use pyo3::prelude::*;
@@ -26,9 +32,15 @@ mod _native {
     #[pymodule_export]
     use super::array::NdArray;
     #[pymodule_export]
+    use super::channel::{Channel, Listener};
+    #[pymodule_export]
     use super::codec::{decode, encode, transcode};
     #[pymodule_export]
     use super::errors::error_table;
+    #[pymodule_export]
+    use super::message::Message;
+    #[pymodule_export]
+    use super::serve::{Request, Server};
     #[pymodule_export]
     use super::timestamp::{clock, format_time, parse_time};
 

@@ -1,13 +1,14 @@
 //! Requests and replies: a server for many clients.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use linkspan::{Error, ErrorKind, Payload, RemoteFailure, Request as Asked, Server as Service};
+use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Request as Asked, Server as Service};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::builder::Builder;
-use crate::errors::Outcome;
+use crate::channel::{Event, told};
+use crate::errors::{Failure, Outcome};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, options, waiting};
 use crate::walk::Walk;
@@ -58,8 +59,19 @@ impl Server {
     }
 
     /// A file descriptor that is readable while `next` would not wait.
-    fn fileno(&self) -> i32 {
-        self.service.fileno()
+    fn fileno(&self) -> Outcome<i32> {
+        Ok(self.service.fileno()?)
+    }
+
+    /// The endpoint, with its transport.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        self.service.endpoint()
+    }
+
+    /// What happened since the last call: clients that came and went.
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+        told(py, self.service.events())
     }
 
     /// Serves no longer; replies that were given are handed over, as far as the time-out allows.
@@ -92,59 +104,58 @@ pub struct Request {
 
 impl Request {
     fn new(py: Python<'_>, asked: Asked) -> PyResult<Bound<'_, Request>> {
-        let message = Message::new((*asked).clone());
+        let message = Message::new(asked.message().clone());
         Bound::new(
             py,
             PyClassInitializer::from(message).add_subclass(Request { asked: Mutex::new(Some(asked)) }),
         )
     }
 
+    fn asked(&self) -> MutexGuard<'_, Option<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken out while it is being answered: encoding may run Python code, which must not find the lock held.
     fn take(&self) -> linkspan::Result<Asked> {
-        let taken = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.ok_or_else(|| {
-            Error::new(ErrorKind::InvalidState, "this request has been answered: each is answered once")
-        })
+        let text = "this request has been answered: each is answered once";
+        self.asked().take().ok_or_else(|| Error::new(ErrorKind::InvalidState, text))
+    }
+
+    fn keep(&self, asked: Asked, answered: Outcome<()>) -> Outcome<()> {
+        if answered.is_err() {
+            *self.asked() = Some(asked);
+        }
+        answered
     }
 }
 
 #[pymethods]
 impl Request {
-    /// Answers with a value. A value that has no form is refused, and the request can still be answered.
+    /// Answers with a value. Where that is refused, too large for instance, the request can still be answered.
     fn reply(&self, value: &Bound<'_, PyAny>) -> Outcome<()> {
         let asked = self.take()?;
-        match Walk::with(value, |walk| asked.encode(walk)) {
-            Ok(payload) => Ok(value.py().detach(|| asked.reply_payload(&payload))?),
-            Err(failure) => {
-                *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
-                Err(failure)
-            }
-        }
+        let answered = Walk::with(value, |walk| asked.reply(walk));
+        self.keep(asked, answered)
     }
 
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
-    /// `spectrum.window_too_long`, a code of the handler's own, and more for the program.
-    #[pyo3(signature = (text, kind="", code=0, data=None))]
-    fn fail(
-        &self,
-        py: Python<'_>,
-        text: String,
-        kind: &str,
-        code: i64,
-        data: Option<&Bound<'_, PyAny>>,
-    ) -> Outcome<()> {
+    /// `spectrum.window_too_long`, a code (JSON-RPC's for a handler that broke, unless it has its own), and more for
+    /// the program.
+    #[pyo3(signature = (text, kind="", code=-32603, data=None))]
+    fn fail(&self, text: String, kind: &str, code: i64, data: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
         let data = match data {
-            Some(data) => Walk::with(data, |walk| linkspan::codec::encode(walk, linkspan::Encoding::Cbor))?,
+            Some(data) => Walk::with(data, |walk| linkspan::codec::encode(walk, Encoding::Cbor))?,
             None => Vec::new(),
         };
-        let failure = RemoteFailure { code, kind: kind.to_owned(), text, data };
         let asked = self.take()?;
-        Ok(py.detach(|| asked.fail(failure))?)
+        let answered = asked.fail(&RemoteFailure { code, kind: kind.to_owned(), text, data });
+        self.keep(asked, answered.map_err(Failure::Core))
     }
 
-    /// Whether it has been answered.
+    /// Whether it has been answered, or wants no answer because it was sent and not called.
     #[getter]
     fn answered(&self) -> bool {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.asked().as_ref().is_none_or(|asked| !asked.wants_reply())
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -153,7 +164,6 @@ impl Request {
 
     fn __exit__(
         &self,
-        py: Python<'_>,
         kind: Bound<'_, PyAny>,
         value: Bound<'_, PyAny>,
         _trace: Bound<'_, PyAny>,
@@ -166,6 +176,6 @@ impl Request {
             return Ok(());
         }
         let kind = kind.getattr("__qualname__")?.cast_into::<PyString>().map_err(PyErr::from)?;
-        self.fail(py, value.str()?.to_string(), kind.to_str()?, 0, None)
+        self.fail(value.str()?.to_string(), kind.to_str()?, -32603, None)
     }
 }

@@ -1,0 +1,39 @@
+"""Servers: requests of many clients, each answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import _native
+from ._native import Request
+from .errors import Remote
+
+
+class Server(_native.Server):
+    """Answers the requests of many clients: iterate over it, or give `run` a handler."""
+
+    __slots__ = ()
+
+    def run(self, handler: Callable[[Request], Any]) -> None:
+        """Answers each request with what the handler returns, until the server is closed or the program asked to stop.
+
+        What the handler raises is answered as `Remote` with its type and text, and the next request is taken. A
+        message that was sent rather than called is handed over, too, and wants no answer.
+        """
+        for request in self:
+            try:
+                answer = handler(request)
+                if not request.answered:
+                    request.reply(answer)
+            except Exception as error:  # every one of them is the caller's to see
+                if not request.answered:
+                    fail_with(request, error)
+
+
+def fail_with(request: Request, error: BaseException) -> None:
+    """Answers with an exception: a `Remote` that was raised further down passes on as it is."""
+    if isinstance(error, Remote) and error.remote_kind is not None:
+        request.fail(error.remote_text or "", error.remote_kind, error.remote_code, error.data)
+    else:
+        request.fail(str(error), type(error).__qualname__)
