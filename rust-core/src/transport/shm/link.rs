@@ -400,6 +400,11 @@ impl ShmRx {
         self.shared.life.socket()
     }
 
+    #[cfg(test)]
+    pub(super) fn own_memory(&self) -> &Arc<MemoryFile> {
+        &self.shared.mine.memory
+    }
+
     /// Whether part of a large frame is here and the rest is to come.
     pub fn is_inside_a_frame(&self) -> bool {
         self.reader.is_inside_a_frame()

@@ -20,9 +20,11 @@ mod park;
 mod peer;
 mod reader;
 mod record;
+#[cfg(all(test, not(loom)))]
+mod ring_tests;
 mod segment;
 mod spin;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod writer;
 

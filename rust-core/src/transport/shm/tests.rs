@@ -393,3 +393,52 @@ fn a_sleeper_is_rung_once() {
     send(&mut tx, &Outgoing::new(data(4), b"")).unwrap();
     assert!(!is_readable(&watch(&rx)), "nobody sleeps, nobody rings");
 }
+
+#[test]
+fn a_peer_that_scribbles_over_its_own_memory_ends_the_link_and_nothing_else() {
+    use crate::error::ErrorKind::{Disconnected, Malformed, OutOfMemory, TooLarge, VersionMismatch};
+    for round in 0..60u64 {
+        let ((mut their_tx, their_rx), (mut tx, mut rx)) = pair(4096, 1 << 16, Duration::ZERO);
+        let memory = their_rx.own_memory().clone();
+        let mut random = round.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = move || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let scribbler = std::thread::spawn(move || {
+            for sequence in 1..20_000 {
+                // Now and then something true, so that the reader gets somewhere.
+                if sequence % 4 == 0 && their_tx.try_send(&Outgoing::new(data(sequence), &[1; 200])).is_err()
+                {
+                    break;
+                }
+                let ring = round % 2 == 0;
+                let at = if ring { 4096 + next() as usize % 4096 } else { next() as usize % 1024 } & !7;
+                memory.word(at).store(next() >> (next() % 64), std::sync::atomic::Ordering::Relaxed);
+            }
+            drop((their_tx, their_rx));
+        });
+        let mut sequence = 0;
+        let mut end = None;
+        // Either the garbage is noticed, or the peer leaves in the end.
+        while end.is_none() {
+            match rx.try_recv() {
+                Ok(_) => rx.consumed(),
+                Err(e) if matches!(e.kind(), TooLarge | OutOfMemory) => {}
+                Err(e) => end = Some(e.kind()),
+            }
+            sequence += 1;
+            let sent =
+                tx.try_send(&Outgoing::new(data(sequence), &[2; 50])).and_then(|_| tx.unacknowledged());
+            if let Err(e) = sent {
+                end = end.or(Some(e.kind()));
+            }
+        }
+        let end = end.unwrap();
+        assert!(matches!(end, Malformed | VersionMismatch | Disconnected), "seed {round}: {end:?}");
+        drop((tx, rx));
+        scribbler.join().unwrap();
+    }
+}

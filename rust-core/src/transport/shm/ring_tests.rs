@@ -1,0 +1,236 @@
+//! The two ends of a ring on a heap: random sequences of writes and reads, and memory full of garbage.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use proptest::prelude::*;
+
+use super::memory::heap::Heap;
+use super::memory::{Memory, OwnMemory};
+use super::reader::{Reader, Step};
+use super::record::{Record, Shape};
+use super::segment::{PAGE, at};
+use super::tests::{data, pattern};
+use super::writer::Writer;
+use crate::codec::Encoding;
+use crate::error::ErrorKind;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::transport::Sent;
+
+const RING: usize = 4096;
+const LIMIT: u64 = 1 << 20;
+
+type Ends = (Writer<Arc<Heap>, Arc<Heap>>, Reader<Arc<Heap>, Arc<Heap>>);
+
+/// A writer with its own memory, and a reader with its own.
+fn ring() -> (Arc<Heap>, Arc<Heap>, Ends) {
+    let (writing, reading) = (Heap::new(PAGE + RING), Heap::new(PAGE));
+    let writer = Writer::new(writing.clone(), reading.clone(), RING);
+    let reader = Reader::new(reading.clone(), writing.clone(), RING, LIMIT);
+    (writing, reading, (writer, reader))
+}
+
+fn frame_header(sequence: u64, form: u8) -> Header {
+    match form {
+        0 => data(sequence),
+        1 => Header { correlation: 3, ..Header::new(Kind::Reply, Encoding::Json) },
+        2 => Header { schema: 5, ..data(sequence) },
+        _ => Header { extension: 72, ..data(sequence) },
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_writes_and_reads_gives_every_frame_once_in_order(
+        steps in prop::collection::vec(
+            prop_oneof![
+                (0usize..700, 0u8..4).prop_map(Some),
+                (0usize..12_000, 0u8..4).prop_map(Some),
+                Just(None), Just(None), Just(None)
+            ],
+            1..200
+        ),
+        adopt: bool
+    ) {
+        let (_, _, (mut writer, mut reader)) = ring();
+        let extension = pattern(72, 3);
+        let mut expected = std::collections::VecDeque::new();
+        let (mut sequence, mut outstanding) = (0, 0u64);
+        let mut pending: Option<(Header, Vec<u8>)> = None;
+        // The end of the run reads everything.
+        let steps = steps.into_iter().chain(std::iter::repeat_n(None, 100_000));
+        for step in steps {
+            if pending.is_none() {
+                if let Some((length, form)) = step {
+                    sequence += 1;
+                    let header = Header { body: length as u64, ..frame_header(sequence, form) };
+                    pending = Some((header, pattern(length, sequence)));
+                } else if expected.is_empty() {
+                    if outstanding == 0 && writer.flush().unwrap() {
+                        break;
+                    }
+                }
+            }
+            if let Some((header, body)) = pending.take() {
+                let frame = Outgoing { header, extension: &extension[..header.extension], body: &body };
+                match writer.try_write(&frame).unwrap() {
+                    Sent::Whole => { expected.push_back((header, body)); outstanding += 1; }
+                    Sent::Part if adopt => {
+                        writer.adopt(&frame).unwrap();
+                        expected.push_back((header, body));
+                        outstanding += 1;
+                    }
+                    Sent::Part | Sent::Blocked => pending = Some((header, body)),
+                }
+            } else {
+                writer.flush().unwrap();
+            }
+            if step.is_none() {
+                match reader.step().unwrap() {
+                    Step::Frame(got) => {
+                        let (header, body) = match pending.take_if(|_| expected.is_empty()) {
+                            // Whole in the ring before its writer was told: it will be, when it tries again.
+                            Some(frame) => panic!("{:?} was never sent as a whole", frame.0),
+                            None => expected.pop_front().unwrap(),
+                        };
+                        prop_assert_eq!(got.header, header);
+                        prop_assert_eq!(&got.extension[..], &extension[..header.extension]);
+                        prop_assert_eq!(&got.body, &body);
+                        prop_assert_eq!(writer.unacknowledged().unwrap(), outstanding);
+                        reader.consume();
+                        outstanding -= 1;
+                        prop_assert_eq!(writer.unacknowledged().unwrap(), outstanding);
+                    }
+                    Step::Piece => {}
+                    Step::Empty => prop_assert!(expected.is_empty() || reader.is_inside_a_frame()),
+                }
+            }
+        }
+        prop_assert!(expected.is_empty() && pending.is_none());
+        prop_assert!(writer.is_drained().unwrap());
+    }
+
+    #[test]
+    fn garbage_in_the_peers_ring_is_an_error_and_never_more(
+        frames in prop::collection::vec((0usize..900, 0u8..4), 0..12),
+        spoils in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0u8..3), 1..30)
+    ) {
+        let (writing, _, (mut writer, mut reader)) = ring();
+        let extension = pattern(72, 3);
+        let mut spoils = spoils.into_iter();
+        for (i, (length, form)) in frames.into_iter().enumerate() {
+            let header = Header { body: length as u64, ..frame_header(i as u64 + 1, form) };
+            let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1) };
+            writer.try_write(&frame).unwrap();
+            if i % 3 == 2 && let Ok(Step::Frame(_)) = reader.step() {
+                reader.consume();
+            }
+            let Some((place, value, how)) = spoils.next() else { continue };
+            let at = PAGE + place.index(RING / 8) * 8;
+            let old = writing.load(at, Ordering::Relaxed);
+            let value = match how {
+                0 => value,
+                1 => old ^ 1 << (value % 64),
+                // Almost right: a header of this lap with any shape and length.
+                _ => Record::bare(Shape::Pad, value as u32 % 5000).to_word(0) & !(0xF << 32) | (value >> 40 & 7) << 32,
+            };
+            writing.store(at, value, Ordering::Relaxed);
+        }
+        // A ring holds at most 256 records, so whoever reads more of a ring at rest runs in circles.
+        let ended = (0..300).find_map(|_| match reader.step() {
+            Ok(Step::Frame(frame)) => { assert!(frame.body.len() as u64 <= LIMIT); None }
+            Ok(Step::Piece) => None,
+            Ok(Step::Empty) => Some(None),
+            Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => None,
+            Err(e) => Some(Some(e.kind())),
+        });
+        let ended = ended.expect("a ring at rest comes to an end");
+        let allowed = [None, Some(ErrorKind::Malformed), Some(ErrorKind::VersionMismatch)];
+        prop_assert!(allowed.contains(&ended), "{:?}", ended);
+    }
+}
+
+#[test]
+fn a_head_that_no_honest_reader_tells_is_refused() {
+    for (head, consumed) in [(8, 0), (1 << 20, 0), (u64::MAX, 0), (0, 2), (0, u64::MAX)] {
+        let (_, reading, (mut writer, _reader)) = ring();
+        assert_eq!(writer.try_write(&Outgoing::new(data(1), b"abc")).unwrap(), Sent::Whole);
+        reading.store(at::HEAD, head, Ordering::Relaxed);
+        reading.store(at::CONSUMED, consumed, Ordering::Relaxed);
+        let error =
+            if consumed > 0 { writer.unacknowledged().unwrap_err() } else { writer.has_room().unwrap_err() };
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+    }
+}
+
+#[test]
+fn a_head_never_goes_back() {
+    let (_, reading, (mut writer, mut reader)) = ring();
+    writer.try_write(&Outgoing::new(data(1), b"abc")).unwrap();
+    assert!(matches!(reader.step(), Ok(Step::Frame(_))));
+    assert!(reader.consume());
+    assert!(!reader.consume(), "told already");
+    assert!(writer.is_drained().unwrap());
+    reading.store(at::HEAD, 0, Ordering::Relaxed);
+    assert_eq!(writer.is_drained().unwrap_err().kind(), ErrorKind::Malformed);
+}
+
+/// Each of these is what an attacker would try first.
+#[test]
+fn hostile_records_one_by_one() {
+    let word = |shape, length| Record::bare(shape, length).to_word(0);
+    let mut first = Header { body: 100, ..data(1) };
+    let cases = [
+        ("longer than the ring", vec![(0, word(Shape::Compact, 5000))]),
+        ("as long as the ring, so the free granule is gone", vec![(0, word(Shape::Compact, 4088))]),
+        ("a length near 2^32", vec![(0, word(Shape::Compact, u32::MAX))]),
+        ("a pad at the beginning of a lap", vec![(0, word(Shape::Pad, 4088))]),
+        (
+            "a pad that ends before the lap does",
+            vec![(0, word(Shape::Compact, 8)), (16, word(Shape::Pad, 8))],
+        ),
+        ("a piece of nothing", vec![(0, word(Shape::Piece, 8))]),
+        ("another lap's record", vec![(0, Record::bare(Shape::Compact, 8).to_word(1))]),
+        ("no shape", vec![(0, 8)]),
+        ("all ones", vec![(0, u64::MAX)]),
+        ("a first piece that is too short for its header", vec![(0, word(Shape::First, 63))]),
+        ("a header of zeros", vec![(0, word(Shape::Full, 64))]),
+    ];
+    for (what, words) in cases {
+        let (writing, _, (_, mut reader)) = ring();
+        for (at, word) in words {
+            writing.store(PAGE + at, word, Ordering::Relaxed);
+        }
+        let error = (0..3).find_map(|_| reader.step().err()).unwrap_or_else(|| panic!("{what} was taken"));
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{what}");
+    }
+    // A header whose lengths are not its record's, a train that has no end, and one with too much in it.
+    for (shape, body, length) in [(Shape::Full, 99, 164), (Shape::First, 100, 164), (Shape::First, 0, 64)] {
+        let (writing, _, (_, mut reader)) = ring();
+        first.body = body;
+        writing.copy_in(PAGE + 8, &first.to_bytes());
+        writing.store(PAGE, word(shape, length), Ordering::Relaxed);
+        assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::Malformed, "{shape:?} {body} {length}");
+    }
+    for second in
+        [word(Shape::Compact, 8), word(Shape::First, 64), word(Shape::Piece, 101), word(Shape::Pad, 0)]
+    {
+        let (writing, _, (_, mut reader)) = ring();
+        first.body = 100;
+        writing.copy_in(PAGE + 8, &first.to_bytes());
+        writing.store(PAGE, word(Shape::First, 64), Ordering::Relaxed);
+        writing.store(PAGE + 80, second, Ordering::Relaxed);
+        assert!(matches!(reader.step(), Ok(Step::Piece)));
+        assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::Malformed, "{second:#x}");
+    }
+}
+
+#[test]
+fn a_frame_of_2_to_the_63_bytes_takes_no_memory() {
+    let (writing, _, (_, mut reader)) = ring();
+    let header = Header { body: 1 << 63, ..data(1) };
+    writing.copy_in(PAGE + 8, &header.to_bytes());
+    writing.store(PAGE, Record::bare(Shape::First, 64).to_word(0), Ordering::Relaxed);
+    assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::TooLarge);
+    assert!(matches!(reader.step(), Ok(Step::Empty)));
+}
