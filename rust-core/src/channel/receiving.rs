@@ -70,6 +70,13 @@ impl Receiving {
     /// From now on keeps the descriptor readable exactly while something can be received.
     pub fn watch(&mut self) {
         self.watched = true;
+        self.tell(false);
+    }
+
+    /// Keeps a message that was only looked for; the descriptor goes on saying that it is there.
+    pub fn keep(&mut self, message: Message) {
+        self.inbox.push_back(message);
+        self.tell(false);
     }
 
     /// Whether a link is there, as far as is known.
