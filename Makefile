@@ -1,0 +1,58 @@
+# The commands of the workspace; `make help` lists them.
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+.PHONY: help build test test-quick test-nightly bench demo install python php lint clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+build:  ## build the core, the C library and the program: needs Rust alone
+	cargo build
+
+test:  ## install what testing needs, build everything, run every suite
+	@tools/apt.sh
+	@$(MAKE) --no-print-directory .venv/ready
+	tests/run
+
+test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
+	tests/run --quick
+
+test-nightly:  ## what needs hours or a nightly compiler: the long faults, the sanitizers, Miri, fuzzing
+	@tools/apt.sh
+	@$(MAKE) --no-print-directory .venv/ready
+	tests/run --nightly
+
+bench:  ## measure ours beside the floors, as ratios
+	cargo run --release -p linkspan-benches --
+
+demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS
+	@tools/apt.sh
+	@$(MAKE) --no-print-directory .venv/ready
+	examples/observatory/run
+
+install:  ## put the C, C++ and Fortran library and the program under PREFIX
+	cargo build --release -p linkspan-c -p linkspan-cli
+	c-api/install.sh "$(PREFIX)"
+	install -D -m 0755 "$(CARGO_TARGET_DIR)/release/linkspan" "$(DESTDIR)$(PREFIX)/bin/linkspan"
+
+python: .venv/ready  ## build the Python module into .venv
+	.venv/bin/python -m pip install --quiet --no-deps ./python
+
+php:  ## build the PHP extension
+	cargo build --release -p linkspan-php
+	@echo "php -d extension=$(CARGO_TARGET_DIR)/release/liblinkspan_php.so"
+
+lint:  ## clippy without a warning, rustfmt without a change
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fmt --all --check
+
+clean:  ## remove what was built
+	cargo clean
+	rm -rf .venv build
+
+.venv/ready: tests/requirements.txt
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building and testing everything needs; does nothing where they are all there.
+#
+# Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops. `--missing` only lists.
+set -euo pipefail
+
+packages=(
+    build-essential pkg-config cmake gfortran        # C, C++, Fortran; pkg-config and CMake consumers
+    clang-14 libclang1-14                            # bindgen reads PHP's headers with libclang
+    php-cli php-dev php-fpm nginx                    # the extension, and the page behind a real web server
+    libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
+    nodejs npm                                       # the page's plot library
+    chromium chromium-driver                         # the page in a real browser
+    valgrind strace                                  # memory errors, faults at every system call
+    curl procps                                      # the tests look at pages and processes
+)
+# Any Python from 3.11 on will do; Debian's makes virtual environments only with this package.
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+    # A program of that name that came by another way will do.
+    [ "$state" = installed ] || command -v "$package" >/dev/null || missing+=("$package")
+done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+if [ "${1:-}" = --missing ]; then
+    printf '%s\n' "${missing[@]}"
+    exit 0
+fi
+
+line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+if [ "$(id -u)" = 0 ]; then
+    run=()
+elif sudo -n true 2>/dev/null; then
+    run=(sudo -n)
+else
+    printf 'These packages are missing. As root, run:\n\n    %s\n\n' "$line" >&2
+    exit 1
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${run[@]}" apt-get update -q
+"${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
