@@ -5,8 +5,10 @@
 #define LINKSPAN_HPP
 
 #include <linkspan/array.hpp>
+#include <linkspan/channel.hpp>
 #include <linkspan/codec.hpp>
 #include <linkspan/error.hpp>
 #include <linkspan/message.hpp>
+#include <linkspan/options.hpp>
 
 #endif

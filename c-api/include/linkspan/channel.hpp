@@ -1,0 +1,250 @@
+// Channels: open, connect, listen and accept; send, receive, call; servers.
+#ifndef LINKSPAN_CHANNEL_HPP
+#define LINKSPAN_CHANNEL_HPP
+
+#include <linkspan/options.hpp>
+
+namespace linkspan {
+
+/// Where a message came from; the texts are views into it.
+struct message_info {
+    /// Its number in the sender's session, from 1.
+    std::uint64_t sequence;
+    timestamp sent;
+    /// How many messages were missed just before it.
+    std::uint64_t missed;
+    linkspan::encoding encoding;
+    /// Whether the sender waits for an answer.
+    bool is_request;
+    std::string_view source;
+    bytes_view body;
+};
+
+/// Where a message came from; `invalid_state` for one that was built or decoded here.
+inline message_info info(const message &m) {
+    linkspan_message_info c = LINKSPAN_MESSAGE_INFO_INIT;
+    check(linkspan_message_look(m.c(), &c));
+    return {c.sequence,
+            timestamp(std::chrono::nanoseconds(c.sent)),
+            c.missed,
+            static_cast<encoding>(c.encoding),
+            c.is_request,
+            {c.source, c.source_length},
+            {c.body, c.body_length}};
+}
+
+/// Which end of a channel this is.
+enum class role : linkspan_role { listener = LINKSPAN_LISTENER, connector = LINKSPAN_CONNECTOR };
+
+/// A channel: two ends, messages both ways, requests and replies. One thread may send while another receives.
+class channel : public detail::handle<linkspan_channel, linkspan_channel_release> {
+public:
+    /// Connects where somebody listens, and listens otherwise.
+    static channel open(zstring endpoint, const options &o = {}, timeout_value t = {}) {
+        return channel(detail::opened<linkspan_channel>(
+            o, [&](auto *c, auto **to) { return linkspan_open(endpoint.c_str(), c, t.nanoseconds(), to); }));
+    }
+    /// Connects: waits until somebody listens, and re-dials when the other side restarts.
+    static channel connect(zstring endpoint, const options &o = {}, timeout_value t = {}) {
+        return channel(detail::opened<linkspan_channel>(
+            o, [&](auto *c, auto **to) { return linkspan_connect(endpoint.c_str(), c, t.nanoseconds(), to); }));
+    }
+
+    /// Sends, and gives the message's number. A send that fails leaves the message as it was.
+    std::uint64_t send(const message &m, timeout_value t = {}) const {
+        std::uint64_t sequence;
+        check(linkspan_send(c(), m.c(), t.nanoseconds(), &sequence));
+        return sequence;
+    }
+    /// Sends without waiting; throws `full`.
+    std::uint64_t try_send(const message &m) const {
+        std::uint64_t sequence;
+        check(linkspan_try_send(c(), m.c(), &sequence));
+        return sequence;
+    }
+    message recv(timeout_value t = {}) const {
+        linkspan_message *m;
+        check(linkspan_recv(c(), t.nanoseconds(), &m));
+        return message(m);
+    }
+    /// Receives without waiting; throws `empty`.
+    message try_recv() const {
+        linkspan_message *m;
+        check(linkspan_try_recv(c(), &m));
+        return message(m);
+    }
+    /// Whether a message is there.
+    bool poll() const {
+        bool there;
+        check(linkspan_poll(c(), &there));
+        return there;
+    }
+    /// Sends a request and waits for its reply.
+    message call(const message &request, timeout_value t = {}) const {
+        linkspan_message *m;
+        check(linkspan_call(c(), request.c(), t.nanoseconds(), &m));
+        return message(m);
+    }
+    /// Answers a request that `recv` gave.
+    void reply(const message &request, const message &answer, timeout_value t = {}) const {
+        check(linkspan_channel_reply(c(), request.c(), answer.c(), t.nanoseconds()));
+    }
+    /// What has happened since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
+    message events() const {
+        linkspan_message *m;
+        check(linkspan_channel_events(c(), &m));
+        return message(m);
+    }
+    message stats() const {
+        linkspan_message *m;
+        check(linkspan_channel_stats(c(), &m));
+        return message(m);
+    }
+    linkspan::role role() const { return static_cast<linkspan::role>(look().role); }
+    bool readable() const { return look().readable; }
+    bool writable() const { return look().writable; }
+    std::string_view endpoint() const {
+        const auto state = look();
+        return {state.endpoint, state.endpoint_length};
+    }
+    /// A descriptor that is readable while `recv` would not wait. It stays the channel's.
+    int fileno() const {
+        int fd;
+        check(linkspan_channel_fileno(c(), &fd));
+        return fd;
+    }
+    /// Closes once what was sent has been taken over.
+    void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
+
+private:
+    friend class listener;
+    explicit channel(std::pair<linkspan_channel *, std::unique_ptr<detail::on_wait>> made) noexcept
+        : handle(made.first, std::move(made.second)) {}
+    linkspan_channel_state look() const {
+        linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
+        check(linkspan_channel_look(c(), &state));
+        return state;
+    }
+};
+
+/// Waits for peers at an endpoint. A callback of its options runs in its channels' waits too, so it outlives them.
+class listener : public detail::handle<linkspan_listener, linkspan_listener_release> {
+public:
+    static listener listen(zstring endpoint, const options &o = {}) {
+        return listener(detail::opened<linkspan_listener>(
+            o, [&](auto *c, auto **to) { return linkspan_listen(endpoint.c_str(), c, to); }));
+    }
+    channel accept(timeout_value t = {}) const {
+        linkspan_channel *ch;
+        check(linkspan_accept(c(), t.nanoseconds(), &ch));
+        return channel({ch, nullptr});
+    }
+    /// A descriptor that is readable while `accept` would not wait. It stays the listener's.
+    int fileno() const {
+        int fd;
+        check(linkspan_listener_fileno(c(), &fd));
+        return fd;
+    }
+    void close() const { check(linkspan_listener_close(c())); }
+
+private:
+    explicit listener(std::pair<linkspan_listener *, std::unique_ptr<detail::on_wait>> made) noexcept
+        : handle(made.first, std::move(made.second)) {}
+};
+
+namespace detail {
+
+/// A loop over what `Owner::next()` gives, until it gives nothing.
+template <class Owner> class next_iterator {
+public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = message;
+    using difference_type = std::ptrdiff_t;
+    using pointer = message *;
+    using reference = message &;
+
+    next_iterator() = default;
+    explicit next_iterator(const Owner *owner) : owner_(owner) { ++*this; }
+    reference operator*() { return *current_; }
+    pointer operator->() { return &*current_; }
+    next_iterator &operator++() {
+        current_.reset();
+        current_ = owner_->next();
+        if (!current_) owner_ = nullptr;
+        return *this;
+    }
+    bool operator==(const next_iterator &other) const noexcept { return owner_ == other.owner_; }
+    bool operator!=(const next_iterator &other) const noexcept { return owner_ != other.owner_; }
+
+private:
+    const Owner *owner_ = nullptr;
+    std::optional<message> current_;
+};
+
+} // namespace detail
+
+/// Answers the requests of any number of clients: `for (auto &request : server) server.reply(request, …);`
+class server : public detail::handle<linkspan_server, linkspan_server_release> {
+public:
+    using iterator = detail::next_iterator<server>;
+
+    static server serve(zstring endpoint, const options &o = {}) {
+        return server(detail::opened<linkspan_server>(
+            o, [&](auto *c, auto **to) { return linkspan_serve(endpoint.c_str(), c, to); }));
+    }
+    /// The next request; nothing at close and at a stop signal. Waits for ever unless told otherwise. A request that
+    /// is dropped unanswered is answered `remote`.
+    std::optional<message> next(timeout_value t = {}) const {
+        linkspan_message *m;
+        check(linkspan_next(c(), t.nanoseconds(), &m));
+        return m == nullptr ? std::nullopt : std::optional<message>(message(m));
+    }
+    void reply(const message &request, const message &answer) const {
+        check(linkspan_reply(request.c(), answer.c()));
+    }
+    /// Answers with an error: a code, a dotted type, a text for a person, a value for the program.
+    void fail(const message &request, std::int64_t code, zstring type, zstring text,
+              const message *data = nullptr) const {
+        check(linkspan_fail(request.c(), code, type.c_str(), text.c_str(), data == nullptr ? nullptr : data->c()));
+    }
+    /// Answers every request with what `handler` returns for it, until the end; what it throws becomes the answer.
+    template <class F> void run(F &&handler) const {
+        for (message &request : *this) {
+            try {
+                const message answer = handler(static_cast<const message &>(request));
+                reply(request, answer);
+            } catch (const error &e) {
+                fail(request, e.code(), e.kind(), e.what());
+            } catch (const std::exception &e) {
+                fail(request, -32603, "std::exception", e.what());
+            }
+        }
+    }
+    iterator begin() const { return iterator(this); }
+    iterator end() const { return {}; }
+    message events() const {
+        linkspan_message *m;
+        check(linkspan_server_events(c(), &m));
+        return message(m);
+    }
+    message stats() const {
+        linkspan_message *m;
+        check(linkspan_server_stats(c(), &m));
+        return message(m);
+    }
+    /// A descriptor that is readable while `next` would not wait. It stays the server's.
+    int fileno() const {
+        int fd;
+        check(linkspan_server_fileno(c(), &fd));
+        return fd;
+    }
+    void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
+
+private:
+    explicit server(std::pair<linkspan_server *, std::unique_ptr<detail::on_wait>> made) noexcept
+        : handle(made.first, std::move(made.second)) {}
+};
+
+} // namespace linkspan
+
+#endif

@@ -1,0 +1,167 @@
+// Options and time-outs: what objects are opened with, how long calls wait.
+#ifndef LINKSPAN_OPTIONS_HPP
+#define LINKSPAN_OPTIONS_HPP
+
+#include <linkspan/codec.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace linkspan {
+
+struct forever_t {};
+/// For ever, which has to be written out.
+inline constexpr forever_t forever{};
+
+/// How long a call waits: any std::chrono duration, `forever`, or nothing for what the options say (30 s where they
+/// say nothing).
+class timeout_value {
+public:
+    constexpr timeout_value() = default;
+    constexpr timeout_value(forever_t) : ns_(LINKSPAN_FOREVER) {}
+    template <class R, class P>
+    constexpr timeout_value(std::chrono::duration<R, P> d)
+        : ns_(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()) {
+        // Below zero is refused by the core; -1 would mean the default there.
+        if (ns_ < 0) ns_ = LINKSPAN_DEFAULT - 1;
+    }
+    constexpr std::int64_t nanoseconds() const noexcept { return ns_; }
+
+private:
+    std::int64_t ns_ = LINKSPAN_DEFAULT;
+};
+
+/// What an endpoint is opened with; what is not named has its default.
+struct options {
+    std::optional<linkspan::encoding> encoding;
+    /// What a call waits that is not told otherwise.
+    timeout_value timeout;
+    /// A name that stays the same across restarts.
+    std::string client_id;
+    /// How many bytes may wait to be read.
+    std::uint64_t buffer = 0;
+    /// How many bytes a message may have.
+    std::uint64_t limit = 0;
+    /// `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
+    std::string delivery;
+    /// `"auto"` or `"manual"`.
+    std::string ack;
+    /// `"lines"` or `"raw"`, for peers that know nothing of Linkspan.
+    std::string framing;
+    /// The access mode of what is made in the file system.
+    unsigned mode = 0;
+    std::string group;
+    std::vector<std::uint32_t> allow_uids;
+    std::vector<std::uint32_t> allow_gids;
+    /// How long to look again and again before sleeping; zero for not at all.
+    std::optional<std::chrono::microseconds> spin;
+    bool immutable = false;
+    bool durable = false;
+    std::string schema;
+    /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`, and what it throws comes out
+    /// of the call that waited.
+    std::function<bool()> on_wait;
+};
+
+namespace detail {
+
+/// A callback that outlives the options that it came in, and what it threw.
+struct on_wait {
+    std::function<bool()> function;
+    std::exception_ptr thrown;
+
+    static bool run(void *context) noexcept {
+        auto *self = static_cast<on_wait *>(context);
+        try {
+            return self->function();
+        } catch (...) {
+            self->thrown = std::current_exception();
+            return false;
+        }
+    }
+
+    /// Throws unless the status is LINKSPAN_OK: what the callback threw, else the last error.
+    static void check(linkspan_status status, const std::unique_ptr<on_wait> &self) {
+        if (status == LINKSPAN_OK) return;
+        if (self && self->thrown) std::rethrow_exception(std::exchange(self->thrown, nullptr));
+        throw_last_error();
+    }
+};
+
+/// The options as C reads them, together with what they point to.
+class c_options {
+public:
+    explicit c_options(const options &o) {
+        const auto text = [](const std::string &t) { return t.empty() ? nullptr : t.c_str(); };
+        if (o.encoding) c_.encoding = name(*o.encoding);
+        c_.timeout = o.timeout.nanoseconds() == LINKSPAN_DEFAULT ? 0 : o.timeout.nanoseconds();
+        c_.client_id = text(o.client_id);
+        c_.buffer = o.buffer;
+        c_.limit = o.limit;
+        c_.delivery = text(o.delivery);
+        c_.ack = text(o.ack);
+        c_.framing = text(o.framing);
+        c_.mode = o.mode;
+        c_.group = text(o.group);
+        if (!o.allow_uids.empty()) c_.allow_uids = o.allow_uids.data();
+        c_.allow_uids_count = o.allow_uids.size();
+        if (!o.allow_gids.empty()) c_.allow_gids = o.allow_gids.data();
+        c_.allow_gids_count = o.allow_gids.size();
+        if (o.spin) c_.spin = o.spin->count() == 0 ? -1 : static_cast<std::int32_t>(o.spin->count());
+        c_.immutable = o.immutable;
+        c_.durable = o.durable;
+        c_.schema = text(o.schema);
+        if (o.on_wait) {
+            callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
+            c_.on_wait = on_wait::run;
+            c_.on_wait_context = callback.get();
+        }
+    }
+    const linkspan_options *c() const noexcept { return &c_; }
+
+    std::unique_ptr<on_wait> callback;
+
+private:
+    linkspan_options c_ = LINKSPAN_OPTIONS_INIT;
+};
+
+/// An object that C handed out: moved, not copied; released at its end.
+template <class C, void (*Release)(C *)> class handle {
+public:
+    handle(handle &&other) noexcept
+        : callback_(std::move(other.callback_)), c_(std::exchange(other.c_, nullptr)) {}
+    handle &operator=(handle &&other) noexcept {
+        std::swap(c_, other.c_);
+        std::swap(callback_, other.callback_);
+        return *this;
+    }
+    handle(const handle &) = delete;
+    handle &operator=(const handle &) = delete;
+    ~handle() { Release(c_); }
+
+    /// What C calls it; it stays this object's.
+    C *c() const noexcept { return c_; }
+
+protected:
+    handle(C *c, std::unique_ptr<on_wait> callback) noexcept : callback_(std::move(callback)), c_(c) {}
+    void check(linkspan_status status) const { on_wait::check(status, callback_); }
+
+    std::unique_ptr<on_wait> callback_;
+
+private:
+    C *c_;
+};
+
+/// Opens an object: `call` is the C function that makes it.
+template <class C, class F> std::pair<C *, std::unique_ptr<on_wait>> opened(const options &o, F &&call) {
+    c_options given(o);
+    C *c = nullptr;
+    on_wait::check(call(given.c(), &c), given.callback);
+    return {c, std::move(given.callback)};
+}
+
+} // namespace detail
+
+} // namespace linkspan
+
+#endif

@@ -1,0 +1,113 @@
+// Publishers, subscribers, and the newest value.
+#ifndef LINKSPAN_PUBLISH_HPP
+#define LINKSPAN_PUBLISH_HPP
+
+#include <linkspan/channel.hpp>
+
+namespace linkspan {
+
+/// Sends to any number of subscribers, and never waits for a slow one.
+class publisher : public detail::handle<linkspan_publisher, linkspan_publisher_release> {
+public:
+    explicit publisher(zstring endpoint, const options &o = {})
+        : publisher(detail::opened<linkspan_publisher>(
+              o, [&](auto *c, auto **to) { return linkspan_publisher_new(endpoint.c_str(), c, to); })) {}
+
+    /// Publishes, and gives the message's number.
+    std::uint64_t send(const message &m) const {
+        std::uint64_t sequence;
+        check(linkspan_publisher_send(c(), m.c(), &sequence));
+        return sequence;
+    }
+    /// How many subscribers there are now.
+    std::size_t subscribers() const {
+        std::size_t count;
+        check(linkspan_publisher_subscribers(c(), &count));
+        return count;
+    }
+    message stats() const {
+        linkspan_message *m;
+        check(linkspan_publisher_stats(c(), &m));
+        return message(m);
+    }
+    void close() const { check(linkspan_publisher_close(c())); }
+
+private:
+    explicit publisher(std::pair<linkspan_publisher *, std::unique_ptr<detail::on_wait>> made) noexcept
+        : handle(made.first, std::move(made.second)) {}
+};
+
+/// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`.
+class subscriber : public detail::handle<linkspan_subscriber, linkspan_subscriber_release> {
+public:
+    using iterator = detail::next_iterator<subscriber>;
+
+    /// Subscribes at once: the publisher may come later, and come back.
+    explicit subscriber(zstring endpoint, const options &o = {})
+        : subscriber(detail::opened<linkspan_subscriber>(
+              o, [&](auto *c, auto **to) { return linkspan_subscribe(endpoint.c_str(), c, to); })) {}
+
+    /// The next message; throws `lagged` once where messages were missed, and goes on.
+    message recv(timeout_value t = {}) const {
+        linkspan_message *m;
+        check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
+        return message(m);
+    }
+    /// Receives without waiting; throws `empty`.
+    message try_recv() const {
+        linkspan_message *m;
+        check(linkspan_subscriber_try_recv(c(), &m));
+        return message(m);
+    }
+    /// The next message, for ever unless told otherwise; nothing at close and at a stop signal.
+    std::optional<message> next(timeout_value t = {}) const {
+        linkspan_message *m;
+        check(linkspan_subscriber_next(c(), t.nanoseconds(), &m));
+        return m == nullptr ? std::nullopt : std::optional<message>(message(m));
+    }
+    iterator begin() const { return iterator(this); }
+    iterator end() const { return {}; }
+    /// Whether a message is there.
+    bool poll() const {
+        bool there;
+        check(linkspan_subscriber_poll(c(), &there));
+        return there;
+    }
+    message events() const {
+        linkspan_message *m;
+        check(linkspan_subscriber_events(c(), &m));
+        return message(m);
+    }
+    message stats() const {
+        linkspan_message *m;
+        check(linkspan_subscriber_stats(c(), &m));
+        return message(m);
+    }
+    /// A descriptor that is readable while `recv` would not wait. It stays the subscriber's.
+    int fileno() const {
+        int fd;
+        check(linkspan_subscriber_fileno(c(), &fd));
+        return fd;
+    }
+    void close() const { check(linkspan_subscriber_close(c())); }
+
+private:
+    explicit subscriber(std::pair<linkspan_subscriber *, std::unique_ptr<detail::on_wait>> made) noexcept
+        : handle(made.first, std::move(made.second)) {}
+};
+
+/// Subscribes at an endpoint.
+inline subscriber subscribe(zstring endpoint, const options &o = {}) { return subscriber(endpoint, o); }
+
+/// The newest value that a publisher sent, without subscribing. Throws `empty` where nothing was published yet,
+/// `not_found` where nobody publishes.
+inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
+    detail::c_options given(o);
+    linkspan_message *m;
+    detail::on_wait::check(linkspan_latest(endpoint.c_str(), given.c(), t.nanoseconds(), &m), given.callback);
+    return message(m);
+}
+
+} // namespace linkspan
+
+#endif

@@ -1,0 +1,227 @@
+/* Channels between two processes: send and receive, call and reply, failures, events, descriptors. */
+#include <linkspan.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
+                    linkspan_last_error_text());                                                             \
+            exit(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+#define OK(call) CHECK((call) == LINKSPAN_OK)
+
+static int ticks;
+
+static bool give_up_at_the_second_tick(void *context) {
+    CHECK(context == &ticks);
+    return ++ticks < 2;
+}
+
+/* Doubles `n`, fails for what it does not know, leaves `drop` unanswered, ends at `quit`. */
+static int serve(const char *endpoint) {
+    linkspan_server *server;
+    linkspan_message *request, *reply;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    options.encoding = "json";
+    OK(linkspan_serve(endpoint, &options, &server));
+    OK(linkspan_message_new(&reply));
+    bool more = true;
+    while (more && linkspan_next(server, LINKSPAN_DEFAULT, &request) == LINKSPAN_OK && request != NULL) {
+        int64_t n;
+        linkspan_type type;
+        if (linkspan_message_get_i64(request, "n", &n) == LINKSPAN_OK) {
+            OK(linkspan_message_clear(reply));
+            OK(linkspan_message_put_i64(reply, "twice", 2 * n));
+            OK(linkspan_reply(request, reply));
+            CHECK(linkspan_reply(request, reply) == LINKSPAN_INVALID_STATE);
+        } else if (linkspan_message_get_type(request, "echo", &type) == LINKSPAN_OK) {
+            OK(linkspan_reply(request, request));
+        } else if (linkspan_message_get_type(request, "quit", &type) == LINKSPAN_OK) {
+            OK(linkspan_reply(request, request));
+            more = false;
+        } else if (linkspan_message_get_type(request, "drop", &type) != LINKSPAN_OK) {
+            OK(linkspan_message_clear(reply));
+            OK(linkspan_message_put_text(reply, "known", LINKSPAN_ZSTR("n, echo, drop, quit")));
+            OK(linkspan_fail(request, -32601, "test.unknown", "no such operation", reply));
+        }
+        linkspan_message_release(request);
+    }
+    linkspan_message_release(reply);
+    OK(linkspan_server_close(server, 5000000000));
+    linkspan_server_release(server);
+    return 0;
+}
+
+static linkspan_status ask(linkspan_channel *channel, const char *key, int64_t value, linkspan_message **reply) {
+    linkspan_message *request;
+    OK(linkspan_message_new(&request));
+    OK(linkspan_message_put_i64(request, key, value));
+    const double wave[4] = {1, 2, 3, 4};
+    const linkspan_array array = {LINKSPAN_F64, LINKSPAN_COLUMN, 2, {2, 2}, wave, 0};
+    OK(linkspan_message_put_array(request, "wave", &array));
+    const linkspan_status status = linkspan_call(channel, request, 10000000000, reply);
+    linkspan_message_release(request);
+    return status;
+}
+
+static void call(const char *endpoint) {
+    linkspan_channel *channel;
+    linkspan_message *reply;
+    OK(linkspan_connect(endpoint, NULL, 10000000000, &channel));
+    linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
+    OK(linkspan_channel_look(channel, &state));
+    CHECK(state.role == LINKSPAN_CONNECTOR && state.writable && !state.readable);
+    CHECK(state.endpoint_length == strlen(endpoint) && memcmp(state.endpoint, endpoint, state.endpoint_length) == 0);
+
+    int64_t twice;
+    for (int64_t n = 0; n < 100; ++n) {
+        OK(ask(channel, "n", n, &reply));
+        OK(linkspan_message_get_i64(reply, "twice", &twice));
+        CHECK(twice == 2 * n);
+        linkspan_message_release(reply);
+    }
+    OK(ask(channel, "echo", 1, &reply));
+    linkspan_array a;
+    OK(linkspan_message_get_array(reply, "wave", &a));
+    CHECK(a.order == LINKSPAN_COLUMN && a.rank == 2 && a.dims[1] == 2 && ((const double *)a.data)[3] == 4.0);
+    linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
+    OK(linkspan_message_look(reply, &info));
+    CHECK(info.sequence > 0 && info.sent > 0 && info.encoding == LINKSPAN_CBOR && info.body_length > 32);
+    CHECK(linkspan_message_put_i64(reply, "x", 1) == LINKSPAN_INVALID_STATE);
+    linkspan_message_release(reply);
+
+    linkspan_error e = LINKSPAN_ERROR_INIT;
+    CHECK(ask(channel, "what", 1, &reply) == LINKSPAN_REMOTE && reply == NULL);
+    linkspan_last_error(&e);
+    CHECK(e.remote_code == -32601 && strcmp(e.remote_type, "test.unknown") == 0);
+    CHECK(strcmp(e.remote_text, "no such operation") == 0 && e.remote_data != NULL);
+    linkspan_message *known;
+    const char *text;
+    size_t length;
+    OK(linkspan_decode(e.remote_data, e.remote_data_length, LINKSPAN_CBOR, &known));
+    OK(linkspan_message_get_text(known, "known", &text, &length));
+    CHECK(length == 19);
+    linkspan_message_release(known);
+    CHECK(ask(channel, "drop", 1, &reply) == LINKSPAN_REMOTE);
+
+    OK(linkspan_channel_events(channel, &reply));
+    OK(linkspan_message_get_text(reply, "0/kind", &text, &length));
+    CHECK(length == 9 && memcmp(text, "connected", 9) == 0);
+    linkspan_message_release(reply);
+    OK(linkspan_channel_stats(channel, &reply));
+    OK(linkspan_message_count(reply, "", &length));
+    CHECK(length > 0);
+    linkspan_message_release(reply);
+    OK(ask(channel, "quit", 1, &reply));
+    linkspan_message_release(reply);
+    OK(linkspan_channel_close(channel, 5000000000));
+    linkspan_channel_release(channel);
+}
+
+static void a_server_answers_and_fails(const char *endpoint) {
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) exit(serve(endpoint));
+    call(endpoint);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void messages_go_both_ways(const char *endpoint) {
+    linkspan_listener *listener;
+    linkspan_channel *here, *there;
+    linkspan_message *m, *got;
+    uint64_t sequence;
+    bool is_there;
+    int fd;
+    OK(linkspan_listen(endpoint, NULL, &listener));
+    linkspan_listener *second;
+    CHECK(linkspan_listen(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
+    OK(linkspan_listener_fileno(listener, &fd));
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        OK(linkspan_connect(endpoint, NULL, 10000000000, &there));
+        OK(linkspan_recv(there, 10000000000, &got));
+        OK(linkspan_send(there, got, 10000000000, NULL));
+        linkspan_message_release(got);
+        OK(linkspan_recv(there, 10000000000, &got));
+        linkspan_message_release(got);
+        OK(linkspan_channel_close(there, 10000000000));
+        linkspan_channel_release(there);
+        _exit(0);
+    }
+    struct pollfd ready = {fd, POLLIN, 0};
+    CHECK(poll(&ready, 1, 10000) == 1);
+    OK(linkspan_accept(listener, 10000000000, &here));
+    CHECK(linkspan_try_recv(here, &got) == LINKSPAN_EMPTY && got == NULL);
+    OK(linkspan_poll(here, &is_there));
+    CHECK(!is_there);
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_text(m, NULL, LINKSPAN_ZSTR("hello")));
+    OK(linkspan_send(here, m, LINKSPAN_DEFAULT, &sequence));
+    CHECK(sequence == 1);
+    OK(linkspan_channel_fileno(here, &fd));
+    ready.fd = fd;
+    CHECK(poll(&ready, 1, 10000) == 1);
+    OK(linkspan_poll(here, &is_there));
+    CHECK(is_there);
+    OK(linkspan_recv(here, 0, &got));
+    const char *text;
+    size_t length;
+    OK(linkspan_message_get_text(got, "", &text, &length));
+    CHECK(length == 5 && memcmp(text, "hello", 5) == 0);
+    linkspan_message_release(got);
+    CHECK(linkspan_recv(here, 1000000, &got) == LINKSPAN_TIMEOUT);
+    CHECK(linkspan_recv(here, -2, &got) == LINKSPAN_OUT_OF_RANGE);
+    OK(linkspan_try_send(here, m, NULL));
+    linkspan_message_release(m);
+    OK(linkspan_channel_close(here, 10000000000));
+    CHECK(linkspan_recv(here, 0, &got) == LINKSPAN_INVALID_STATE);
+    linkspan_channel_release(here);
+    OK(linkspan_listener_close(listener));
+    linkspan_listener_release(listener);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void options_are_checked_and_a_wait_can_be_ended(void) {
+    linkspan_channel *channel;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    linkspan_error e = LINKSPAN_ERROR_INIT;
+    options.encoding = "xml";
+    CHECK(linkspan_connect("unix:nobody", &options, 0, &channel) == LINKSPAN_UNSUPPORTED);
+    linkspan_last_error(&e);
+    CHECK(strcmp(e.path, "encoding") == 0);
+    options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
+    options.size = 3;
+    CHECK(linkspan_connect("unix:nobody", &options, 0, &channel) == LINKSPAN_INVALID_STATE);
+    options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
+    options.on_wait = give_up_at_the_second_tick;
+    options.on_wait_context = &ticks;
+    CHECK(linkspan_connect("unix:nobody", &options, LINKSPAN_FOREVER, &channel) == LINKSPAN_CANCELLED);
+    CHECK(channel == NULL && ticks == 2);
+    CHECK(linkspan_connect("unix:nobody", NULL, 0, &channel) == LINKSPAN_NOT_FOUND);
+    linkspan_last_error(&e);
+    CHECK(e.retryable && e.endpoint != NULL && strcmp(e.endpoint, "unix:nobody") == 0);
+    CHECK(linkspan_connect("unix:../etc", NULL, 0, &channel) == LINKSPAN_INVALID_ENDPOINT);
+}
+
+int main(int count, char **arguments) {
+    const char *transport = count > 1 ? arguments[1] : "unix";
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "%s:test/server", transport);
+    a_server_answers_and_fails(endpoint);
+    snprintf(endpoint, sizeof endpoint, "%s:test/channel", transport);
+    messages_go_both_ways(endpoint);
+    options_are_checked_and_a_wait_can_be_ended();
+    puts("ok");
+    return 0;
+}
