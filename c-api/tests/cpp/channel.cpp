@@ -128,6 +128,7 @@ void messages_go_both_ways(const std::string &endpoint) {
     ready.fd = here.fileno();
     CHECK(poll(&ready, 1, 10000) == 1 && here.poll());
     CHECK(here.recv(0s).get<std::string>() == "hello");
+    here.close(10s);
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
