@@ -12,9 +12,9 @@ use super::receiving::{Receiving, Taken};
 use super::record::{Event, Record};
 use super::renewal::{Origin, Renewal};
 use super::sending::{Draft, Sending};
+use crate::codec::Encoding;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Message, Payload, failure};
 use crate::sys::fork;
@@ -210,11 +210,8 @@ impl Channel {
 
     /// Tells the other side, which takes its leave, that all it sent has been consumed.
     fn answer_bye(&self) {
-        if let Ok(mut sending) = self.sending.try_lock()
-            && let Some(part) = &mut sending.part
-        {
-            // A peer that is gone, or that reads no more, needs no answer.
-            let _ = part.tx.try_send(&bare(Kind::Ack));
+        if let Ok(mut sending) = self.sending.try_lock() {
+            sending.answer(&bare(Kind::Ack), &self.renewal, &self.record);
         }
     }
 
@@ -227,7 +224,7 @@ impl Channel {
         let mut waiting = self.start(Wait::none());
         match self.take(&mut receiving, &mut waiting) {
             Ok(message) => {
-                receiving.inbox.push_back(message);
+                receiving.keep(message);
                 Ok(true)
             }
             Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => Ok(false),
@@ -264,7 +261,9 @@ impl Channel {
                 }
                 Ok(Taken::Ack) => continue,
                 // The request went over a newer link than the one that was read to its end here.
-                Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => continue,
+                Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => {
+                    continue;
+                }
                 Err(e) if e.kind() == ErrorKind::Disconnected => return Err(gone()),
                 Err(e) => return Err(e),
             };
@@ -374,7 +373,9 @@ fn unconsumed(error: Error, count: u64) -> Error {
     let what = format!("{count} messages were sent that the other side had not said to have consumed");
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => Error::new(ErrorKind::Timeout, format!("closed; {what}")),
-        ErrorKind::Disconnected => Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}")),
+        ErrorKind::Disconnected => {
+            Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}"))
+        }
         _ => error,
     }
 }

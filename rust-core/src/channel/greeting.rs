@@ -47,6 +47,13 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Refuses a name of another pattern than the caller wants.
+    pub fn fits(self, name: Pattern) -> Result<()> {
+        name.admits(self)
+    }
+}
+
 /// What one side tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
@@ -114,7 +121,9 @@ impl Greeting {
         let (least, most) = (value.at("versions/0")?.as_u64()?, value.at("versions/1")?.as_u64()?);
         let ours = u64::from(frame::VERSION);
         if !(least..=most).contains(&ours) {
-            let text = format!("the other side speaks versions {least} to {most} of the protocol, this one speaks {ours}");
+            let text = format!(
+                "the other side speaks versions {least} to {most} of the protocol, this one speaks {ours}"
+            );
             return Err(Error::new(ErrorKind::VersionMismatch, text));
         }
         let word = value.at("pattern")?.as_text()?;
@@ -146,10 +155,7 @@ fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {
 
 /// The frame that says why a caller is not admitted.
 pub fn refusal(error: &Error) -> Vec<u8> {
-    let value = Value::map([
-        ("code", Value::from(error.kind().code())),
-        ("text", Value::from(error.text())),
-    ]);
+    let value = Value::map([("code", Value::from(error.kind().code())), ("text", Value::from(error.text()))]);
     // A map of a number and a text has a form in CBOR; should it have none, an empty answer closes the connection.
     to_frame(Kind::Error, &value).unwrap_or_default()
 }

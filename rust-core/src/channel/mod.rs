@@ -21,8 +21,8 @@ pub(crate) mod record;
 mod renewal;
 mod sending;
 
-pub(crate) use ends::{instead, only_one};
 pub use ends::{Channel, Role};
+pub(crate) use ends::{instead, only_one};
 pub use listener::Listener;
 pub use options::{Delivery, Options};
 pub use record::{Event, EventKind};

@@ -144,7 +144,9 @@ fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
 }
 
 fn numbers(value: &Value) -> Result<Vec<u32>> {
-    let one = |(i, v): (usize, &Value)| within(v, 0, u32::MAX.into()).map(|n| n as u32).map_err(|e| e.under_index(i));
+    let one = |(i, v): (usize, &Value)| {
+        within(v, 0, u32::MAX.into()).map(|n| n as u32).map_err(|e| e.under_index(i))
+    };
     value.as_array()?.iter().enumerate().map(one).collect()
 }
 

@@ -85,12 +85,7 @@ impl Receiving {
     }
 
     /// The next message, in the inbox or from the link.
-    pub fn next(
-        &mut self,
-        renewal: &Renewal,
-        record: &Record,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Taken> {
+    pub fn next(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<Taken> {
         if let Some(message) = self.inbox.pop_front() {
             self.tell(false);
             return Ok(Taken::Message(message));

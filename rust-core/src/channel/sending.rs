@@ -82,6 +82,20 @@ impl Sending {
     }
 }
 
+impl Sending {
+    /// Sends an answer of the library's own over the link that is there. A peer that is gone, or that reads no more,
+    /// needs none.
+    pub fn answer(&mut self, frame: &Outgoing<'_>, renewal: &Renewal, record: &Record) {
+        if self.part.is_none() && renewal.is_newer(self.generation) {
+            let mut at_once = Waiting::until(crate::deadline::Deadline::after(std::time::Duration::ZERO));
+            self.part = renewal.renew_tx(&mut self.generation, record, &mut at_once).ok();
+        }
+        if let Some(part) = &mut self.part {
+            let _ = part.tx.try_send(frame);
+        }
+    }
+}
+
 /// Brings one frame to the transport. `Timeout`, or `Full` for a call that is not to wait, when none of it went.
 pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
     let mut begun = false;

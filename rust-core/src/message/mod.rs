@@ -140,7 +140,9 @@ impl Payload {
         if size <= limit {
             return Ok(());
         }
-        let text = format!("over the message limit: {size} bytes asked, {limit} allowed by the narrower of the two sides (option limit)");
+        let text = format!(
+            "over the message limit: {size} bytes asked, {limit} allowed by the narrower of the two sides (option limit)"
+        );
         Err(Error::new(ErrorKind::TooLarge, text))
     }
 }

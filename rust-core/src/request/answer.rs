@@ -181,7 +181,8 @@ impl Request {
 
     /// Encodes a value as the answer is written: in the encoding of the request.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        Payload::new(value, self.answer_encoding(), &self.outlet.options.limits()).map_err(|e| e.on(&self.shown))
+        Payload::new(value, self.answer_encoding(), &self.outlet.options.limits())
+            .map_err(|e| e.on(&self.shown))
     }
 
     fn answer_encoding(&self) -> Encoding {

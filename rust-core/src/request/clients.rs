@@ -180,8 +180,13 @@ impl Clients {
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
                             self.record.count(&self.record.received);
-                            let message = Message::new(frame, client.peer.source.clone(), self.options.limits());
-                            return Ok(Some(Request::new(message, client.outlet.clone(), self.shown.clone())));
+                            let message =
+                                Message::new(frame, client.peer.source.clone(), self.options.limits());
+                            return Ok(Some(Request::new(
+                                message,
+                                client.outlet.clone(),
+                                self.shown.clone(),
+                            )));
                         }
                         Kind::Bye => {
                             client.rx.consumed();

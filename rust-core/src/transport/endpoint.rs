@@ -88,14 +88,21 @@ fn check_name(name: &str) -> Result<()> {
     }
     for segment in name.split('/') {
         if segment.is_empty() || segment == "." || segment == ".." {
-            return Err(invalid(format!("{name:?} has the segment {segment:?}; give each 1 to {MAX_SEGMENT} characters, not . or ..")));
+            return Err(invalid(format!(
+                "{name:?} has the segment {segment:?}; give each 1 to {MAX_SEGMENT} characters, not . or .."
+            )));
         }
         if segment.len() > MAX_SEGMENT {
-            return Err(invalid(format!("a segment of {name:?} has {} bytes, {MAX_SEGMENT} are allowed", segment.len())));
+            return Err(invalid(format!(
+                "a segment of {name:?} has {} bytes, {MAX_SEGMENT} are allowed",
+                segment.len()
+            )));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if let Some(bad) = segment.chars().find(|c| !allowed(*c)) {
-            return Err(invalid(format!("{name:?} has the character {bad:?}; letters, digits, . _ - are allowed, and / between segments")));
+            return Err(invalid(format!(
+                "{name:?} has the character {bad:?}; letters, digits, . _ - are allowed, and / between segments"
+            )));
         }
     }
     Ok(())
@@ -114,12 +121,19 @@ impl FromStr for Endpoint {
                 return Err(Error::new(ErrorKind::TransportUnavailable, why).on(text));
             }
             Some((word, _)) => {
-                return Err(invalid(format!("no transport is called {word:?}; there are shm: and unix:")).on(text));
+                return Err(
+                    invalid(format!("no transport is called {word:?}; there are shm: and unix:")).on(text)
+                );
             }
         };
         if transport == Transport::Unix && name.starts_with('/') {
             let path = PathBuf::from(name);
-            if path.file_name().is_none() || path.components().any(|c| c.as_os_str() == "..") || name.contains('\0') || name.len() > 4095 || name.ends_with('/') {
+            if path.file_name().is_none()
+                || path.components().any(|c| c.as_os_str() == "..")
+                || name.contains('\0')
+                || name.len() > 4095
+                || name.ends_with('/')
+            {
                 return Err(invalid(format!("{name:?} is not the path of a socket")).on(text));
             }
         } else {
@@ -156,11 +170,32 @@ mod tests {
 
     #[test]
     fn what_is_refused_says_why() {
-        for text in ["", "shm:", "a//b", "/a", "a/", "a/../b", ".", "a b", "ä", "a@b", "bus:x", "shm:/abs", "unix:/", "unix:/a/", "unix:/a/..", &"x".repeat(65), &"x/".repeat(101)] {
+        for text in [
+            "",
+            "shm:",
+            "a//b",
+            "/a",
+            "a/",
+            "a/../b",
+            ".",
+            "a b",
+            "ä",
+            "a@b",
+            "bus:x",
+            "shm:/abs",
+            "unix:/",
+            "unix:/a/",
+            "unix:/a/..",
+            &"x".repeat(65),
+            &"x/".repeat(101),
+        ] {
             let error = text.parse::<Endpoint>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{text:?}");
             assert_eq!(error.endpoint(), Some(text));
         }
-        assert_eq!("tcp://127.0.0.1:1".parse::<Endpoint>().unwrap_err().kind(), ErrorKind::TransportUnavailable);
+        assert_eq!(
+            "tcp://127.0.0.1:1".parse::<Endpoint>().unwrap_err().kind(),
+            ErrorKind::TransportUnavailable
+        );
     }
 }

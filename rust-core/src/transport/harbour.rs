@@ -35,6 +35,19 @@ pub struct Arrival {
     pub credentials: Credentials,
     /// Readable once that process has ended.
     pub process: Option<Arc<OwnedFd>>,
+    harbour: Arc<Harbour>,
+}
+
+impl Arrival {
+    /// Lets the harbour watch the connection from now on.
+    pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<Watched> {
+        let mut state = self.harbour.state();
+        let token = state.next_token();
+        state.watched.insert(token, watcher);
+        drop(state);
+        self.harbour.epoll.add(&*self.socket, token, what)?;
+        Ok(Watched { harbour: self.harbour.clone(), token, socket: self.socket.clone() })
+    }
 }
 
 /// What a newcomer is answered.
@@ -67,7 +80,7 @@ pub struct Berth {
     token: u64,
 }
 
-/// A descriptor's place in the harbour.
+/// A connected socket's place in the harbour. Its end ends the watch.
 pub struct Watched {
     harbour: Arc<Harbour>,
     token: u64,
@@ -135,18 +148,6 @@ pub fn open(claim: Claim, doorman: Arc<dyn Doorman>) -> Result<Berth> {
     Ok(Berth { harbour, token })
 }
 
-impl Berth {
-    /// Lets the harbour watch a connected socket as well.
-    pub fn watch(&self, socket: Arc<Guarded>, what: Interest, watcher: Arc<dyn Watcher>) -> Result<Watched> {
-        let mut state = self.harbour.state();
-        let token = state.next_token();
-        state.watched.insert(token, watcher);
-        drop(state);
-        self.harbour.epoll.add(&*socket, token, what)?;
-        Ok(Watched { harbour: self.harbour.clone(), token, socket })
-    }
-}
-
 impl Drop for Berth {
     fn drop(&mut self) {
         if self.harbour.born != fork::generation() {
@@ -190,7 +191,7 @@ impl Harbour {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         let mut spare = spare();
         let mut ready = Vec::new();
         loop {
@@ -215,7 +216,7 @@ impl Harbour {
         }
     }
 
-    fn handle(&self, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
+    fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == BELL {
             self.bell.drain();
             return;
@@ -238,7 +239,7 @@ impl Harbour {
                 }
                 heard => {
                     self.epoll.remove(&*caller.socket);
-                    heard_out(caller, heard.map(drop));
+                    self.hear_out(caller, heard.map(drop));
                 }
             }
         }
@@ -255,7 +256,10 @@ impl Harbour {
                     if self.epoll.add(&*socket, token, Interest::IN | Interest::RDHUP).is_ok() {
                         let patience = Instant::now() + PATIENCE;
                         let doorman = doorman.clone();
-                        state.callers.insert(token, Calling { socket, doorman, reading: Reading::default(), patience });
+                        state.callers.insert(
+                            token,
+                            Calling { socket, doorman, reading: Reading::default(), patience },
+                        );
                     }
                 }
                 // Out of descriptors. The caller would stay in the queue and wake us for ever: the spare descriptor lets
@@ -269,33 +273,41 @@ impl Harbour {
             }
         }
     }
+
+    /// Answers a caller whose hello has come, or could not be read.
+    fn hear_out(self: &Arc<Self>, caller: Calling, heard: Result<()>) {
+        let Calling { socket, doorman, reading, .. } = caller;
+        let answer = heard.and_then(|()| {
+            let (hello, descriptors) = reading.finish()?;
+            let credentials = peer::credentials(&*socket)?;
+            let process = peer::process(&*socket, &credentials).map(Arc::new);
+            let harbour = self.clone();
+            doorman.answer(Arrival {
+                socket: socket.clone(),
+                hello,
+                descriptors,
+                credentials,
+                process,
+                harbour,
+            })
+        });
+        // A hello's answer is short and the first thing on this connection, so there is room for it, unless the caller has
+        // gone: then it has no need of it.
+        match answer {
+            Ok(answer) => {
+                let fds: Vec<_> = answer.descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
+                let sent = socket::send(&*socket, &[std::io::IoSlice::new(&answer.frame)], &fds);
+                if matches!(sent, Ok(Some(n)) if n == answer.frame.len()) {
+                    (answer.admitted)();
+                }
+            }
+            Err(error) => {
+                let _ = socket::send(&*socket, &[std::io::IoSlice::new(&doorman.refusal(&error))], &[]);
+            }
+        }
+    }
 }
 
 fn spare() -> Option<OwnedFd> {
     std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
-}
-
-/// Answers a caller whose hello has come, or could not be read.
-fn heard_out(caller: Calling, heard: Result<()>) {
-    let Calling { socket, doorman, reading, .. } = caller;
-    let answer = heard.and_then(|()| {
-        let (hello, descriptors) = reading.finish()?;
-        let credentials = peer::credentials(&*socket)?;
-        let process = peer::process(&*socket, &credentials).map(Arc::new);
-        doorman.answer(Arrival { socket: socket.clone(), hello, descriptors, credentials, process })
-    });
-    // A hello's answer is short and the first thing on this connection, so there is room for it, unless the caller has
-    // gone: then it has no need of it.
-    match answer {
-        Ok(answer) => {
-            let fds: Vec<_> = answer.descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
-            let sent = socket::send(&*socket, &[std::io::IoSlice::new(&answer.frame)], &fds);
-            if matches!(sent, Ok(Some(n)) if n == answer.frame.len()) {
-                (answer.admitted)();
-            }
-        }
-        Err(error) => {
-            let _ = socket::send(&*socket, &[std::io::IoSlice::new(&doorman.refusal(&error))], &[]);
-        }
-    }
 }

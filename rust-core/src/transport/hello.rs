@@ -59,7 +59,10 @@ impl Reading {
             match got? {
                 None => return Ok(false),
                 Some(0) => {
-                    return Err(Error::new(ErrorKind::Disconnected, "the other side went away before its hello was complete"));
+                    return Err(Error::new(
+                        ErrorKind::Disconnected,
+                        "the other side went away before its hello was complete",
+                    ));
                 }
                 Some(_) => {}
             }

@@ -74,7 +74,10 @@ impl Offer {
             }
             Offer::Shm(mine) => {
                 let descriptors = descriptors.try_into().map_err(|got: Vec<_>| {
-                    let text = format!("a hello of a shared-memory link brings 3 descriptors, here are {}", got.len());
+                    let text = format!(
+                        "a hello of a shared-memory link brings 3 descriptors, here are {}",
+                        got.len()
+                    );
                     Error::new(ErrorKind::Malformed, text)
                 })?;
                 let peer = PeerSegment::from_descriptors(descriptors, peer_session)?;

@@ -40,7 +40,8 @@ impl Place {
     /// Listens here; `AddressInUse` where a living process does. What a dead one left is taken over.
     pub fn claim(&self, mode: Option<u32>) -> Result<Claim> {
         let Some(lock) = lock::try_lock(&self.directory, &self.file)? else {
-            let text = format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
+            let text =
+                format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
         // Under the lock, so what lies at either name is nobody's. A socket is made and listens before it gets its name:

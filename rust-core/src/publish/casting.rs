@@ -1,0 +1,298 @@
+//! How a publisher reaches its subscribers: one ring that all read, or a socket for each.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::channel::record::Record;
+use crate::error::{Doing, ErrorKind, Result};
+use crate::frame::{Header, Kind, Outgoing, flags};
+use crate::message::Payload;
+use crate::sys::fork::Guarded;
+use crate::sys::poll::Interest;
+use crate::transport::Sent;
+use crate::transport::endpoint::Transport;
+use crate::transport::harbour::{Arrival, Watched, Watcher};
+use crate::transport::shm::{Broadcast, Subscription};
+use crate::transport::socket::UnixTx;
+
+/// Bytes of a publisher's ring where nothing else is said.
+const RING: usize = 1 << 20;
+
+/// A published message, kept for those who come later.
+#[derive(Clone)]
+struct Published {
+    header: Header,
+    payload: Payload,
+}
+
+impl Published {
+    fn frame(&self, retained: bool) -> Outgoing<'_> {
+        let mut header = self.header;
+        header.flags |= if retained { flags::RETAINED } else { 0 };
+        Outgoing::new(header, self.payload.body())
+    }
+}
+
+/// What the program's thread and the harbour's share.
+pub struct Casting {
+    state: Mutex<State>,
+    pub record: Record,
+    next_id: AtomicU64,
+}
+
+struct State {
+    way: Way,
+    newest: Option<Published>,
+}
+
+enum Way {
+    Shm { ring: Broadcast, subscribers: Vec<ShmSubscriber> },
+    Unix { subscribers: Vec<Arc<UnixSubscriber>> },
+}
+
+struct ShmSubscriber {
+    id: u64,
+    subscription: Subscription,
+    _watched: Watched,
+}
+
+struct UnixSubscriber {
+    id: u64,
+    out: Mutex<Out>,
+}
+
+struct Out {
+    tx: UnixTx,
+    /// The last number that went to it whole, or that the kernel has at least begun with.
+    sequence: u64,
+    watched: Option<Watched>,
+}
+
+impl Casting {
+    pub fn new(transport: Transport, session: u64, buffer: Option<usize>) -> Result<Casting> {
+        let way = match transport {
+            Transport::Shm => {
+                let ring = Broadcast::create(session, buffer.unwrap_or(RING))?;
+                Way::Shm { ring, subscribers: Vec::new() }
+            }
+            Transport::Unix => Way::Unix { subscribers: Vec::new() },
+        };
+        let state = Mutex::new(State { way, newest: None });
+        Ok(Casting { state, record: Record::default(), next_id: AtomicU64::new(1) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes one message; waits for nobody.
+    pub fn publish(&self, header: Header, payload: &Payload) -> Result<()> {
+        let mut state = self.state();
+        let published = Published { header, payload: payload.clone() };
+        match &mut state.way {
+            Way::Shm { ring, subscribers } => {
+                ring.publish(&published.frame(false))?;
+                subscribers.iter_mut().for_each(|s| s.subscription.notify());
+            }
+            Way::Unix { subscribers } => {
+                for subscriber in &*subscribers {
+                    // One that is gone is taken out by the harbour, which sees its hang-up.
+                    let _ = subscriber.out().offer(&published, false);
+                }
+                state.newest = Some(published);
+            }
+        }
+        self.record.count(&self.record.sent);
+        Ok(())
+    }
+
+    /// How many subscribers there are.
+    pub fn subscribers(&self) -> usize {
+        match &self.state().way {
+            Way::Shm { subscribers, .. } => subscribers.len(),
+            Way::Unix { subscribers } => subscribers.len(),
+        }
+    }
+
+    /// Lets a subscriber to the ring in; gives the descriptor of the ring. One that wants the newest value alone is
+    /// told nothing later, so it is not kept.
+    pub fn admit_to_ring(
+        self: &Arc<Self>,
+        arrival: &mut Arrival,
+        session: u64,
+        once: bool,
+    ) -> Result<Vec<OwnedFd>> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let subscriber = if once {
+            None
+        } else {
+            let descriptors =
+                std::mem::take(&mut arrival.descriptors).try_into().map_err(|got: Vec<_>| {
+                    let text = format!("a subscriber brings 2 descriptors, here are {}", got.len());
+                    crate::Error::new(ErrorKind::Malformed, text)
+                })?;
+            let subscription = Subscription::from_descriptors(descriptors, session)?;
+            let watcher = Arc::new(HangUp { casting: Arc::downgrade(self), id });
+            Some(ShmSubscriber { id, subscription, _watched: arrival.watch(Interest::RDHUP, watcher)? })
+        };
+        // Both under one lock: whoever gets this ring is also told what is published in it from now on.
+        let mut state = self.state();
+        let Way::Shm { ring, subscribers } = &mut state.way else { return Ok(Vec::new()) };
+        let ring =
+            ring.descriptor_for_peer().try_clone_to_owned().doing("duplicating a ring's descriptor")?;
+        subscribers.extend(subscriber);
+        Ok(vec![ring])
+    }
+
+    /// Gives a subscriber with a socket of its own the newest value, and keeps it for more. To be called once its hello
+    /// has been answered.
+    pub fn admit_to_socket(
+        self: &Arc<Self>,
+        socket: Arc<Guarded>,
+        watched: impl FnOnce(Arc<dyn Watcher>) -> Result<Watched>,
+        once: bool,
+    ) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut out = Out { tx: UnixTx::new(socket), sequence: 0, watched: None };
+        let mut state = self.state();
+        let newest = state.newest.clone();
+        // An error here is the hang-up of a newcomer: there is nobody to tell.
+        if once {
+            let _ = match &newest {
+                Some(newest) => out.offer(newest, true),
+                None => out
+                    .tx
+                    .try_send(&Outgoing::new(Header::new(Kind::Ack, crate::Encoding::Raw), &[]))
+                    .map(drop),
+            };
+            // Whatever the kernel did not take at once goes out while the connection is kept.
+            if out.tx.flush().unwrap_or(true) {
+                return;
+            }
+        }
+        let subscriber = Arc::new(UnixSubscriber { id, out: Mutex::new(out) });
+        let watcher =
+            Arc::new(Room { casting: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
+        if let Ok(watched) = watched(watcher) {
+            let mut out = subscriber.out();
+            out.watched = Some(watched);
+            if let Some(newest) = newest.filter(|_| !once) {
+                let _ = out.offer(&newest, true);
+            } else if once {
+                out.await_room(true);
+            }
+            drop(out);
+            if let Way::Unix { subscribers } = &mut state.way {
+                subscribers.push(subscriber);
+            }
+        }
+    }
+
+    /// Lets everybody go.
+    pub fn end(&self) {
+        let mut state = self.state();
+        let gone = match &mut state.way {
+            Way::Shm { subscribers, .. } => (std::mem::take(subscribers), Vec::new()),
+            Way::Unix { subscribers } => (Vec::new(), std::mem::take(subscribers)),
+        };
+        drop(state);
+        drop(gone);
+    }
+
+    fn remove(&self, id: u64) {
+        let mut state = self.state();
+        // What is removed is dropped after the lock: its end asks the harbour, which may be asking us.
+        let gone: (Vec<ShmSubscriber>, Vec<Arc<UnixSubscriber>>) = match &mut state.way {
+            Way::Shm { subscribers, .. } => {
+                (subscribers.extract_if(.., |s| s.id == id).collect(), Vec::new())
+            }
+            Way::Unix { subscribers } => (Vec::new(), subscribers.extract_if(.., |s| s.id == id).collect()),
+        };
+        drop(state);
+        drop(gone);
+    }
+}
+
+impl UnixSubscriber {
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Out {
+    /// Sends a message if there is room for it; a subscriber that has none misses it, and sees the gap in the numbers.
+    fn offer(&mut self, published: &Published, retained: bool) -> Result<()> {
+        let frame = published.frame(retained);
+        match self.tx.try_send(&frame)? {
+            Sent::Whole => {
+                self.sequence = published.header.sequence;
+                return Ok(());
+            }
+            Sent::Part => {
+                self.tx.adopt(&frame);
+                self.sequence = published.header.sequence;
+            }
+            Sent::Blocked => {}
+        }
+        self.await_room(true);
+        Ok(())
+    }
+
+    fn await_room(&self, wanted: bool) {
+        if let Some(watched) = &self.watched {
+            let what = if wanted { Interest::RDHUP | Interest::OUT } else { Interest::RDHUP };
+            // The descriptor is in the set as long as it is watched.
+            let _ = watched.change(what);
+        }
+    }
+}
+
+/// Takes a subscriber out when its connection ends.
+struct HangUp {
+    casting: std::sync::Weak<Casting>,
+    id: u64,
+}
+
+impl Watcher for HangUp {
+    fn ready(&self, _what: Interest) -> bool {
+        if let Some(casting) = self.casting.upgrade() {
+            casting.remove(self.id);
+        }
+        false
+    }
+}
+
+/// Brings the rest of a message away when a slow subscriber has room again, and then the newest one if that was missed.
+struct Room {
+    casting: std::sync::Weak<Casting>,
+    subscriber: std::sync::Weak<UnixSubscriber>,
+}
+
+impl Watcher for Room {
+    fn ready(&self, what: Interest) -> bool {
+        let (Some(casting), Some(subscriber)) = (self.casting.upgrade(), self.subscriber.upgrade()) else {
+            return false;
+        };
+        if what.intersects(Interest::RDHUP | Interest::HUP | Interest::ERR) {
+            casting.remove(subscriber.id);
+            return false;
+        }
+        let newest = casting.state().newest.clone();
+        let mut out = subscriber.out();
+        match out.tx.flush() {
+            Ok(true) => {}
+            Ok(false) => return true,
+            Err(_) => {
+                drop(out);
+                casting.remove(subscriber.id);
+                return false;
+            }
+        }
+        out.await_room(false);
+        match newest {
+            Some(newest) if newest.header.sequence > out.sequence => out.offer(&newest, false).is_ok(),
+            _ => true,
+        }
+    }
+}

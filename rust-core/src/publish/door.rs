@@ -1,0 +1,48 @@
+//! Who may subscribe, and what a subscriber is answered.
+
+use std::sync::Arc;
+
+use super::casting::Casting;
+use crate::channel::Options;
+use crate::channel::door::check_allowed;
+use crate::channel::greeting::{self, Greeting, Pattern};
+use crate::error::{Error, Result};
+use crate::sys::poll::Interest;
+use crate::transport::endpoint::Transport;
+use crate::transport::harbour::{Answer, Arrival, Doorman};
+
+/// Answers newcomers of a publisher.
+pub struct Keeper {
+    pub transport: Transport,
+    pub greeting: Greeting,
+    pub options: Options,
+    pub casting: Arc<Casting>,
+}
+
+impl Doorman for Keeper {
+    fn answer(&self, mut arrival: Arrival) -> Result<Answer> {
+        let theirs = Greeting::from_frame(&arrival.hello)?;
+        check_allowed(&self.options, &arrival.credentials)?;
+        Pattern::Publish.admits(theirs.pattern)?;
+        let frame = self.greeting.to_frame()?;
+        match self.transport {
+            Transport::Shm => {
+                let descriptors = self.casting.admit_to_ring(&mut arrival, theirs.session, theirs.once)?;
+                // The harbour's watch keeps the connection; for one look at the newest value it may end here.
+                Ok(Answer { frame, descriptors, admitted: Box::new(|| {}) })
+            }
+            Transport::Unix => {
+                let casting = self.casting.clone();
+                let admitted = Box::new(move || {
+                    let socket = arrival.socket.clone();
+                    casting.admit_to_socket(socket, |w| arrival.watch(Interest::RDHUP, w), theirs.once);
+                });
+                Ok(Answer { frame, descriptors: Vec::new(), admitted })
+            }
+        }
+    }
+
+    fn refusal(&self, error: &Error) -> Vec<u8> {
+        greeting::refusal(error)
+    }
+}

@@ -1,0 +1,155 @@
+//! What a subscriber reads from: the publisher's ring, or a socket.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::channel::Options;
+use crate::channel::dial::Dialler;
+use crate::channel::greeting::{Greeting, Pattern};
+use crate::deadline::Waiting;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{Incoming, Kind};
+use crate::transport::endpoint::Transport;
+use crate::transport::shm::{BroadcastReader, Follower, Received, Start, SubscriberPage};
+use crate::transport::socket::UnixRx;
+
+/// A subscription that is up.
+pub struct Feed {
+    way: Way,
+    /// The publisher's incarnation.
+    pub session: u64,
+    /// Who publishes.
+    pub source: std::sync::Arc<str>,
+    /// The last number that came over a socket.
+    sequence: Option<u64>,
+}
+
+enum Way {
+    Shm(BroadcastReader),
+    Unix(UnixRx),
+}
+
+/// What a look gave.
+pub enum Look {
+    /// A frame.
+    Frame(Incoming),
+    /// Nothing new.
+    Nothing,
+    /// The publisher goes on elsewhere: dial it again.
+    Moved,
+}
+
+impl Feed {
+    /// Dials the publisher. `before` is the feed that it replaces, so that nothing is read twice.
+    pub fn dial(
+        dialler: &Dialler,
+        transport: Transport,
+        options: &Options,
+        before: Option<(u64, Start)>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Feed> {
+        let ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+        let offer = || -> Result<(Option<SubscriberPage>, Vec<OwnedFd>)> {
+            if transport == Transport::Unix {
+                return Ok((None, Vec::new()));
+            }
+            let page = SubscriberPage::create(ours.session)?;
+            let cloned = |fd: BorrowedFd<'_>| {
+                fd.try_clone_to_owned().doing("duplicating a descriptor for the publisher")
+            };
+            let descriptors = page.descriptors_for_peer().into_iter().map(cloned).collect::<Result<_>>()?;
+            Ok((Some(page), descriptors))
+        };
+        let (mut called, theirs, page) = dialler.dial(&ours, offer, waiting)?;
+        Pattern::Publish.fits(theirs.pattern)?;
+        let way = match page {
+            None => Way::Unix(UnixRx::new(called.socket, called.process, options.limit)),
+            Some(page) => {
+                let start = match before {
+                    Some((session, start)) if session == theirs.session => start,
+                    _ => Start::Newest,
+                };
+                let follower =
+                    Follower::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
+                Way::Shm(BroadcastReader::new(follower, page, called.socket, called.process, options.spin))
+            }
+        };
+        Ok(Feed { way, session: theirs.session, source: theirs.source().into(), sequence: None })
+    }
+
+    /// The next frame. Errors as for a link; `Lagged` once where messages were missed.
+    pub fn look(&mut self) -> Result<Look> {
+        match &mut self.way {
+            Way::Shm(reader) => Ok(match reader.try_recv()? {
+                Received::Frame(frame) => Look::Frame(frame),
+                Received::Nothing => Look::Nothing,
+                Received::Moved => Look::Moved,
+            }),
+            Way::Unix(rx) => loop {
+                let Some(frame) = rx.try_recv()? else { return Ok(Look::Nothing) };
+                if frame.header.kind == Kind::Data {
+                    return Ok(Look::Frame(frame));
+                }
+            },
+        }
+    }
+
+    /// How many messages are missing before this one, which came over a socket; the ring tells that itself.
+    pub fn gap(&mut self, frame: &Incoming) -> u64 {
+        if matches!(self.way, Way::Shm(_)) {
+            return 0;
+        }
+        let before = self.sequence.replace(frame.header.sequence);
+        before.map_or(0, |before| frame.header.sequence.saturating_sub(before + 1))
+    }
+
+    /// Where a feed that replaces this one goes on.
+    pub fn resume(&self) -> (u64, Start) {
+        let start = match &self.way {
+            Way::Shm(reader) => reader.resume(),
+            Way::Unix(_) => Start::Newest,
+        };
+        (self.session, start)
+    }
+
+    /// See the transport contract.
+    pub fn spin(&mut self) -> bool {
+        match &mut self.way {
+            Way::Shm(reader) => reader.spin(),
+            Way::Unix(_) => false,
+        }
+    }
+
+    /// See the transport contract.
+    pub fn park(&mut self) -> Result<bool> {
+        match &mut self.way {
+            Way::Shm(reader) => reader.park(),
+            Way::Unix(rx) => Ok(rx.park()),
+        }
+    }
+
+    /// See the transport contract.
+    pub fn unpark(&mut self) {
+        if let Way::Shm(reader) = &mut self.way {
+            reader.unpark();
+        }
+    }
+
+    /// See the transport contract.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match &self.way {
+            Way::Shm(reader) => reader.descriptors(),
+            Way::Unix(rx) => rx.descriptors().collect(),
+        }
+    }
+}
+
+/// The ring among what came along with a publisher's hello.
+pub fn ring(descriptors: &mut Vec<OwnedFd>) -> Result<OwnedFd> {
+    match (descriptors.pop(), descriptors.is_empty()) {
+        (Some(ring), true) => Ok(ring),
+        _ => {
+            let text = "a publisher's hello brings one descriptor, its ring";
+            Err(Error::new(ErrorKind::Malformed, text))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The newest value alone: no subscription is left behind.
+
+use super::feed::ring;
+use crate::channel::Options;
+use crate::channel::dial::Dialler;
+use crate::channel::greeting::{Greeting, Pattern};
+use crate::deadline::{Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Incoming, Kind};
+use crate::message::Message;
+use crate::sys::poll::wait_any;
+use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::shm::{Follower, Received, Start};
+use crate::transport::socket::UnixRx;
+
+/// The newest value of a publisher. `Empty` where nothing was published, `NotFound` where nobody publishes: without a
+/// time-out of its own it does not wait for a publisher to come.
+pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    let no_wait = crate::deadline::Timeout::After(std::time::Duration::ZERO);
+    let mut waiting = wait.into().start(no_wait).on_wait(&options.on_wait);
+    find(&endpoint, options, &mut waiting).map_err(|e| e.on(&endpoint))
+}
+
+fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
+    let dialler = Dialler::new(endpoint)?;
+    let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+    ours.once = true;
+    loop {
+        let (mut called, theirs, ()) = dialler.dial(&ours, || Ok(((), Vec::new())), waiting)?;
+        Pattern::Publish.fits(theirs.pattern)?;
+        let frame = match endpoint.transport() {
+            Transport::Shm => {
+                let ring = ring(&mut called.descriptors)?;
+                match Follower::open(ring, theirs.session, options.limit, Start::Newest)?.latest()? {
+                    Received::Frame(frame) => Some(frame),
+                    Received::Nothing => None,
+                    // It grew between the answer and our look: ask again.
+                    Received::Moved => continue,
+                }
+            }
+            Transport::Unix => {
+                from_socket(UnixRx::new(called.socket, called.process, options.limit), waiting)?
+            }
+        };
+        return match frame {
+            Some(frame) => Ok(Message::new(frame, theirs.source().into(), options.limits())),
+            None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
+        };
+    }
+}
+
+/// The one frame that a publisher sends after its hello. It is on its way already, so that a call which is not to wait
+/// gets it too.
+fn from_socket(mut rx: UnixRx, waiting: &mut Waiting<'_>) -> Result<Option<Incoming>> {
+    let mut grace = Waiting::until(crate::deadline::Deadline::after(Wait::TICK * 5));
+    loop {
+        if let Some(frame) = rx.try_recv()? {
+            return Ok(Some(frame).filter(|f| f.header.kind == Kind::Data));
+        }
+        let step = if waiting.deadline.has_passed() { &mut grace } else { &mut *waiting };
+        let fd = rx.descriptors().next().map(|fd| (fd, rustix::event::PollFlags::IN));
+        match fd.map(|fd| wait_any(step, [fd])) {
+            Some(Err(e)) if e.kind() != ErrorKind::Timeout || grace.deadline.has_passed() => return Err(e),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Publish and subscribe: one publisher, any number of subscribers, the newest value always there to read.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the public publisher | `publisher` |
+//! | how it reaches its subscribers: one ring for all, or a socket each | `casting` |
+//! | who is let in | `door` |
+//! | the public subscriber | `subscriber` |
+//! | what it reads from | `feed` |
+//! | the newest value alone | `latest` |
+
+mod casting;
+mod door;
+mod feed;
+mod latest;
+mod publisher;
+mod subscriber;
+
+pub use latest::latest;
+pub use publisher::Publisher;
+pub use subscriber::Subscriber;

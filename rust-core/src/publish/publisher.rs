@@ -1,0 +1,130 @@
+//! The publisher: says its values to whoever listens, and waits for nobody.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::casting::Casting;
+use super::door::Keeper;
+use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::{Event, Options, only_one};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Kind};
+use crate::message::Payload;
+use crate::sys::fork;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::harbour::{self, Berth};
+use crate::transport::place::Place;
+use crate::value::{Source, Timestamp, Value};
+
+/// Publishes at an endpoint. Subscribers come and go; late ones get the newest value first. A slow subscriber never
+/// slows the publisher: it is overtaken, and told how much it missed.
+pub struct Publisher {
+    shown: String,
+    options: Options,
+    casting: Arc<Casting>,
+    /// The number of the last message.
+    sequence: Mutex<u64>,
+    berth: Mutex<Option<Berth>>,
+    closed: AtomicBool,
+    born: u64,
+}
+
+impl Publisher {
+    /// Takes the name. `AddressInUse` where a living process has it.
+    pub fn new(endpoint: &str, options: &Options) -> Result<Publisher> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        Publisher::at(&endpoint, options).map_err(|e| e.on(&endpoint))
+    }
+
+    fn at(endpoint: &Endpoint, options: &Options) -> Result<Publisher> {
+        let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+        let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
+        let keeper = Keeper {
+            transport: endpoint.transport(),
+            greeting,
+            options: options.clone(),
+            casting: casting.clone(),
+        };
+        let claim = Place::of(endpoint)?.claim(options.mode)?;
+        let berth = harbour::open(claim, Arc::new(keeper))?;
+        Ok(Publisher {
+            shown: endpoint.to_string(),
+            options: options.clone(),
+            casting,
+            sequence: Mutex::new(0),
+            berth: Mutex::new(Some(berth)),
+            closed: AtomicBool::new(false),
+            born: fork::generation(),
+        })
+    }
+
+    /// Encodes a value as this publisher sends it.
+    pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        Payload::new(value, self.options.encoding, &self.options.limits()).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Publishes a value; gives its sequence number. Never waits.
+    pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
+        self.send_payload(&self.encode(value)?)
+    }
+
+    /// Publishes what is encoded already.
+    pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
+        self.try_send(payload).map_err(|e| e.on(&self.shown))
+    }
+
+    fn try_send(&self, payload: &Payload) -> Result<u64> {
+        fork::check(self.born)?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
+        }
+        let mut sequence = only_one(&self.sequence, "publishes")?;
+        payload.check(self.options.limit)?;
+        let header = Header {
+            sequence: *sequence + 1,
+            sent: Timestamp::now().0,
+            ..Header::new(Kind::Data, payload.encoding())
+        };
+        self.casting.publish(header, payload)?;
+        *sequence += 1;
+        Ok(*sequence)
+    }
+
+    /// How many subscribers there are.
+    pub fn subscribers(&self) -> usize {
+        self.casting.subscribers()
+    }
+
+    /// The endpoint, with its transport.
+    pub fn endpoint(&self) -> &str {
+        &self.shown
+    }
+
+    /// What happened since the last call.
+    pub fn events(&self) -> Vec<Event> {
+        self.casting.record.take()
+    }
+
+    /// Counters and state, as a map.
+    pub fn stats(&self) -> Value {
+        let mut stats = self.casting.record.stats();
+        stats.insert("endpoint".into(), self.shown.as_str().into());
+        stats.insert("subscribers".into(), (self.subscribers() as u64).into());
+        Value::Map(stats)
+    }
+
+    /// Gives the name away. Subscribers read what is there, and wait for the next publisher.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.casting.end();
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        if self.born == fork::generation() {
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The subscriber: hears a publisher, and the next one when that has gone.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::feed::{Feed, Look};
+use crate::channel::dial::Dialler;
+use crate::channel::record::{Event, Record};
+use crate::channel::{Delivery, Options, instead, only_one};
+use crate::deadline::{Timeout, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork;
+use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::stop;
+use crate::transport::endpoint::Endpoint;
+use crate::value::Value;
+
+/// Hears what a publisher says: the newest value first, then every one that follows. The publisher need not be there yet,
+/// and may come back.
+///
+/// A subscriber that was overtaken gets `Lagged` with the number of messages missed, once, and goes on with the oldest
+/// that is left; with the option `delivery="latest"` it gets the newest value instead, whose `missed` tells.
+pub struct Subscriber {
+    shown: String,
+    endpoint: Endpoint,
+    options: Options,
+    dialler: Dialler,
+    hearing: Mutex<Hearing>,
+    record: Record,
+    closed: AtomicBool,
+    wake: EventFd,
+    descriptor: RawFd,
+    born: u64,
+}
+
+struct Hearing {
+    feed: Option<Feed>,
+    epoll: Epoll,
+    /// Rung while a message waits on our side of the descriptor.
+    bell: EventFd,
+    kept: Option<Message>,
+    /// A message that came together with the news that others were missed.
+    next: Option<Message>,
+    parked: bool,
+    watched: bool,
+    stops: bool,
+    ready: Vec<Ready>,
+}
+
+const FEED: u64 = 1;
+const NAME: u64 = 2;
+const WAKE: u64 = 3;
+const STOP: u64 = 4;
+
+impl Subscriber {
+    /// Subscribes; does not wait for the publisher.
+    pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let (epoll, bell, wake) = (Epoll::new()?, EventFd::new()?, EventFd::new()?);
+        epoll.add(&bell, FEED, Interest::IN)?;
+        epoll.add(&wake, WAKE, Interest::IN)?;
+        Ok(Subscriber {
+            shown: endpoint.to_string(),
+            dialler: Dialler::new(&endpoint)?,
+            endpoint,
+            options: options.clone(),
+            descriptor: epoll.as_raw_fd(),
+            hearing: Mutex::new(Hearing {
+                feed: None,
+                epoll,
+                bell,
+                kept: None,
+                next: None,
+                parked: false,
+                watched: false,
+                stops: false,
+                ready: Vec::new(),
+            }),
+            record: Record::default(),
+            closed: AtomicBool::new(false),
+            wake,
+            born: fork::generation(),
+        })
+    }
+
+    /// The next message. `Timeout` where none came, `NotFound` where there was no publisher all that time, `Lagged`
+    /// where some were missed: then the next call goes on.
+    pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        self.hear(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.is_closed())
+    }
+
+    /// The next message without waiting: `Empty` where there is none.
+    pub fn try_recv(&self) -> Result<Message> {
+        self.recv(Wait::none()).map_err(|e| instead(e, ErrorKind::Empty))
+    }
+
+    /// The next message, for loops: without a time-out it waits for ever, and gives none once the subscriber is closed or
+    /// SIGINT or SIGTERM has asked the program to stop. With one it gives `Timeout`.
+    pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
+        let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.on_wait);
+        self.hear(&mut waiting, true).map_err(|e| e.on(&self.shown))
+    }
+
+    fn hear(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
+        fork::check(self.born)?;
+        let mut hearing = only_one(&self.hearing, "receives")?;
+        let hearing = &mut *hearing;
+        if iterates && waiting.is_forever() && !hearing.stops {
+            stop::watch()?;
+            hearing.epoll.add(stop::bell(), STOP, Interest::IN)?;
+            hearing.stops = true;
+        }
+        if !self.closed.load(Ordering::Acquire)
+            && let Some(message) = hearing.next.take()
+        {
+            hearing.tell();
+            return Ok(Some(message));
+        }
+        let mut missed = 0;
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            if iterates && waiting.is_forever() && stop::was_asked() {
+                return Ok(None);
+            }
+            match self.one(hearing, waiting) {
+                Ok(Some(mut message)) => {
+                    if self.options.delivery == Some(Delivery::Latest) {
+                        // Whatever is newer is what was asked for.
+                        let mut at_once =
+                            Waiting::until(crate::deadline::Deadline::after(std::time::Duration::ZERO));
+                        while let Ok(Some(newer)) = self.one(hearing, &mut at_once) {
+                            message = newer;
+                            missed += 1;
+                        }
+                        message = message.with_missed(missed);
+                    }
+                    self.record.count(&self.record.received);
+                    hearing.tell();
+                    return Ok(Some(message));
+                }
+                Ok(None) => {}
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    let count = e.missed().unwrap_or(0);
+                    self.record.lagged(count);
+                    missed += count;
+                    if self.options.delivery != Some(Delivery::Latest) {
+                        return Err(e);
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// One message, or none where the sleep ended for another reason.
+    fn one(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
+        hearing.rouse();
+        if hearing.feed.is_none() {
+            self.connect(hearing, None, waiting)?;
+        }
+        let Some(feed) = &mut hearing.feed else { return Ok(None) };
+        match feed.look() {
+            Ok(Look::Frame(frame)) => {
+                let gap = feed.gap(&frame);
+                let message = Message::new(frame, feed.source.clone(), self.options.limits());
+                if gap > 0 {
+                    hearing.next = Some(message);
+                    return Err(Error::lagged(gap));
+                }
+                Ok(Some(message))
+            }
+            Ok(Look::Nothing) => {
+                hearing.sleep(&self.wake, waiting)?;
+                Ok(hearing.next.take())
+            }
+            Ok(Look::Moved) => {
+                let resume = feed.resume();
+                hearing.let_go();
+                self.connect(hearing, Some(resume), waiting)?;
+                Ok(None)
+            }
+            Err(e)
+                if matches!(e.kind(), ErrorKind::Lagged | ErrorKind::TooLarge | ErrorKind::OutOfMemory) =>
+            {
+                Err(e)
+            }
+            // The publisher writes faster than can be copied: try again, unless there is no time.
+            Err(e) if e.kind() == ErrorKind::Stalled => {
+                waiting.sleep().map_err(|_| e)?;
+                waiting.woke(false)?;
+                Ok(None)
+            }
+            Err(e) => {
+                self.record.disconnected(e.to_string());
+                hearing.let_go();
+                if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
+            }
+        }
+    }
+
+    fn connect(
+        &self,
+        hearing: &mut Hearing,
+        before: Option<(u64, crate::transport::shm::Start)>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        let moved = before.is_some();
+        match Feed::dial(&self.dialler, self.endpoint.transport(), &self.options, before, waiting) {
+            Ok(feed) => {
+                for fd in feed.descriptors() {
+                    hearing.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
+                }
+                if !moved {
+                    self.record.connected(&feed.source);
+                }
+                hearing.feed = Some(feed);
+                Ok(())
+            }
+            Err(e) => {
+                if hearing.watched {
+                    self.dialler.with_descriptors(|fds| {
+                        for fd in fds {
+                            // One that is in the set already stays.
+                            let _ = hearing.epoll.add(fd, NAME, Interest::IN | Interest::ET);
+                        }
+                    });
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// The newest message that has come, whether it was given before or not: for programs that ask now and then.
+    /// `Empty` where nothing was published, `NotFound` where there is no publisher.
+    pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        self.look_for_newest(&mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    fn look_for_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
+        fork::check(self.born)?;
+        let mut hearing = only_one(&self.hearing, "receives")?;
+        let hearing = &mut *hearing;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(self.is_closed());
+        }
+        // A publisher that has just gone must not be taken for one that is there: look with suspicion.
+        if let Some(feed) = &mut hearing.feed {
+            feed.park()?;
+            feed.unpark();
+        }
+        loop {
+            if hearing.feed.is_none() {
+                hearing.kept = None;
+                self.connect(hearing, None, waiting)?;
+            }
+            let mut at_once = Waiting::until(crate::deadline::Deadline::after(std::time::Duration::ZERO));
+            match self.one(hearing, &mut at_once) {
+                Ok(Some(message)) => hearing.kept = Some(message),
+                Ok(None) => {}
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    if let Some(next) = hearing.next.take() {
+                        hearing.kept = Some(next);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Timeout => {
+                    if let Some(kept) = &hearing.kept {
+                        return Ok(kept.clone());
+                    }
+                    if self.endpoint.transport() == crate::transport::endpoint::Transport::Shm
+                        || waiting.is_none()
+                    {
+                        return Err(Error::new(ErrorKind::Empty, "nothing has been published yet"));
+                    }
+                    hearing
+                        .sleep(&self.wake, waiting)
+                        .map_err(|_| Error::new(ErrorKind::Empty, "nothing has been published yet"))?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Whether a message can be received at once.
+    pub fn poll(&self) -> Result<bool> {
+        let mut hearing = only_one(&self.hearing, "receives").map_err(|e| e.on(&self.shown))?;
+        if hearing.next.is_some() {
+            return Ok(true);
+        }
+        let mut waiting = Wait::none().start(Timeout::Default);
+        loop {
+            match self.one(&mut hearing, &mut waiting) {
+                Ok(Some(message)) => {
+                    hearing.next = Some(message);
+                    return Ok(true);
+                }
+                Ok(None) => {}
+                Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => return Ok(false),
+                Err(e) => return Err(e.on(&self.shown)),
+            }
+        }
+    }
+
+    /// What happened since the last call.
+    pub fn events(&self) -> Vec<Event> {
+        self.record.take()
+    }
+
+    /// The endpoint, with its transport.
+    pub fn endpoint(&self) -> &str {
+        &self.shown
+    }
+
+    /// A descriptor for an event loop: readable while [`Subscriber::try_recv`] has something to do.
+    pub fn fileno(&self) -> Result<RawFd> {
+        fork::check(self.born)?;
+        only_one(&self.hearing, "receives")?.watched = true;
+        // Looking once arms it: from now on what comes makes it readable.
+        if self.poll()? {
+            only_one(&self.hearing, "receives")?.bell.ring();
+        }
+        Ok(self.descriptor)
+    }
+
+    /// Counters and state, as a map.
+    pub fn stats(&self) -> Value {
+        let mut stats = self.record.stats();
+        stats.insert("endpoint".into(), self.shown.as_str().into());
+        Value::Map(stats)
+    }
+
+    /// Hears no more. A thread that waits in [`Subscriber::next`] gets none.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        if fork::check(self.born).is_ok() {
+            self.wake.ring();
+            if let Ok(mut hearing) = self.hearing.try_lock() {
+                hearing.let_go();
+            }
+        }
+    }
+
+    fn is_closed(&self) -> Error {
+        Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
+    }
+}
+
+impl Hearing {
+    /// Sleeps until the feed may have something.
+    fn sleep(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        if waiting.is_none() && !self.watched {
+            return Err(waiting.timed_out());
+        }
+        if !waiting.is_none() && feed.spin() {
+            return Ok(());
+        }
+        self.bell.drain();
+        self.parked = true;
+        if feed.park()? {
+            self.rouse();
+            return Ok(());
+        }
+        if waiting.is_none() {
+            // Stays parked: the program sleeps on our descriptor.
+            return Err(waiting.timed_out());
+        }
+        let slept = self.epoll.wait(waiting, &mut self.ready);
+        if self.ready.iter().any(|r| r.token == WAKE) {
+            wake.drain();
+        }
+        self.rouse();
+        slept
+    }
+
+    fn rouse(&mut self) {
+        if let Some(feed) = self.feed.as_mut().filter(|_| self.parked) {
+            feed.unpark();
+        }
+        self.parked = false;
+    }
+
+    /// Keeps the descriptor readable while something waits on our side of it.
+    fn tell(&mut self) {
+        if !self.watched {
+            return;
+        }
+        let more = self.next.is_some()
+            || self.feed.as_mut().is_some_and(|feed| {
+                let more = feed.park().unwrap_or(true);
+                self.parked = !more;
+                more
+            });
+        if more {
+            self.bell.ring();
+        } else {
+            self.bell.drain();
+        }
+    }
+
+    fn let_go(&mut self) {
+        let Some(feed) = self.feed.take() else { return };
+        for fd in feed.descriptors() {
+            self.epoll.remove(fd);
+        }
+        self.parked = false;
+    }
+}

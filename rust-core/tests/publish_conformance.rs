@@ -1,0 +1,256 @@
+//! One suite, the same case names for every transport: what a publisher and its subscribers promise.
+
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value, latest};
+
+mod support;
+use support::{SOON, name};
+
+fn options(set: &[(&str, Value)]) -> Options {
+    let mut options = Options::default();
+    for (name, value) in set {
+        options.set(name, value).unwrap();
+    }
+    options
+}
+
+fn late_subscribers_get_the_latest_first(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    for i in 1..=3i64 {
+        assert_eq!(publisher.send(&Value::Int(i)).unwrap(), i as u64);
+    }
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let first = subscriber.recv(SOON).unwrap();
+    assert_eq!((first.value().unwrap(), first.sequence()), (&Value::Int(3), 3));
+    for i in 4..50i64 {
+        publisher.send(&Value::Int(i)).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+    }
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    assert_eq!(publisher.subscribers(), 1);
+}
+
+fn subscribe_before_publish(t: &str) {
+    let endpoint = name(t);
+    thread::scope(|s| {
+        let hears = s.spawn(|| {
+            let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+            subscriber.recv(SOON).unwrap().value().unwrap().clone()
+        });
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        publisher.send(&Value::from("first")).unwrap();
+        assert_eq!(hears.join().unwrap(), Value::from("first"));
+    });
+}
+
+fn many_subscribers(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::Int(0)).unwrap();
+    thread::scope(|s| {
+        let all: Vec<_> = (0..10)
+            .map(|_| {
+                s.spawn(|| {
+                    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+                    let mut last = subscriber.recv(SOON).unwrap().sequence();
+                    while last < 101 {
+                        let message = subscriber.recv(SOON).unwrap();
+                        assert_eq!(message.sequence(), last + 1, "in order, none twice, none missing");
+                        last += 1;
+                    }
+                })
+            })
+            .collect();
+        while publisher.subscribers() < 10 {
+            thread::yield_now();
+        }
+        for i in 1..=100i64 {
+            publisher.send(&Value::Int(i)).unwrap();
+        }
+        all.into_iter().for_each(|one| one.join().unwrap());
+    });
+}
+
+fn latest_alone(t: &str) {
+    let endpoint = name(t);
+    let ask = || latest(&endpoint, &Options::default(), Duration::ZERO);
+    assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(ask().unwrap_err().kind(), ErrorKind::Empty);
+    publisher.send(&Value::from("a")).unwrap();
+    publisher.send(&Value::from("b")).unwrap();
+    let message = ask().unwrap();
+    assert_eq!((message.value().unwrap(), message.sequence()), (&Value::from("b"), 2));
+    let large = Value::from(bytes::Bytes::from(vec![9; 3_000_000]));
+    publisher.send(&large).unwrap();
+    assert!(ask().unwrap().value().unwrap() == &large);
+    publisher.close();
+    assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+fn the_slow_one_is_told_and_goes_on(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &options(&[("buffer", Value::Int(65_536))])).unwrap();
+    let slow = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(slow.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    while publisher.subscribers() == 0 {
+        thread::yield_now();
+    }
+    let body = Value::from(bytes::Bytes::from(vec![1; 4000]));
+    const SENT: u64 = 500;
+    for _ in 0..SENT {
+        publisher.send(&body).unwrap();
+    }
+    let (mut got, mut missed, mut last) = (0, 0, 0);
+    while last < SENT {
+        match slow.recv(SOON) {
+            Ok(message) => {
+                got += 1;
+                assert!(message.sequence() > last);
+                last = message.sequence();
+            }
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::Lagged, "{e}");
+                missed += e.missed().unwrap();
+            }
+        }
+    }
+    assert!(missed > 0);
+    assert_eq!(got + missed, SENT, "what was not read was told");
+    assert!(slow.events().iter().any(|e| e.kind.name() == "lagged"));
+}
+
+fn who_wants_the_latest_is_not_told_of_the_rest(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &options(&[("delivery", "latest".into())])).unwrap();
+    publisher.send(&Value::Int(1)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    for i in 2..=40i64 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    let mut last = subscriber.recv(SOON).unwrap();
+    let mut seen = 1 + last.missed();
+    while last.sequence() < 40 {
+        last = subscriber.recv(SOON).unwrap();
+        seen += 1 + last.missed();
+    }
+    assert_eq!((last.value().unwrap(), seen), (&Value::Int(40), 39));
+}
+
+fn publisher_restart(t: &str) {
+    let endpoint = name(t);
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    for round in 0..3i64 {
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        publisher.send(&Value::Int(round)).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(round));
+    }
+    assert_eq!(subscriber.recv(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::NotFound);
+    let kinds: Vec<_> = subscriber.events().iter().map(|e| e.kind.name()).collect();
+    assert_eq!(kinds, ["connected", "disconnected", "back", "disconnected", "back", "disconnected"]);
+}
+
+fn growing_messages(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &options(&[("buffer", Value::Int(8192))])).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    for size in [10usize, 5000, 100_000, 10, 2_000_000, 20] {
+        let value = Value::from(bytes::Bytes::from(vec![size as u8; size]));
+        thread::scope(|s| {
+            s.spawn(|| publisher.send(&value).unwrap());
+            assert!(subscriber.recv(SOON).unwrap().value().unwrap() == &value, "{size} bytes");
+        });
+    }
+}
+
+fn one_name_one_pattern(t: &str) {
+    let (published, served, open) = (name(t), name(t), name(t));
+    let publisher = Publisher::new(&published, &Options::default()).unwrap();
+    publisher.send(&Value::Null).unwrap();
+    let _server = Server::serve(&served, &Options::default()).unwrap();
+    let _channel = Channel::open(&open, &Options::default(), SOON).unwrap();
+    let error = Channel::connect(&published, &Options::default(), SOON).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidState);
+    assert_eq!(error.to_string(), format!("{published}: is a publisher, subscribe to it"));
+    for (endpoint, advice) in
+        [(&served, "is a server, connect and call it"), (&open, "is a channel, connect to it")]
+    {
+        let subscriber = Subscriber::new(endpoint, &Options::default()).unwrap();
+        let error = subscriber.recv(SOON).unwrap_err();
+        assert_eq!((error.kind(), error.text()), (ErrorKind::InvalidState, advice));
+        assert_eq!(latest(endpoint, &Options::default(), SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+}
+
+fn two_publishers(t: &str) {
+    let endpoint = name(t);
+    let _first = Publisher::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(Publisher::new(&endpoint, &Options::default()).err().unwrap().kind(), ErrorKind::AddressInUse);
+}
+
+fn a_descriptor_for_event_loops(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let fd = subscriber.fileno().unwrap();
+    assert!(!support::readable(fd, 0));
+    for i in 0..5i64 {
+        publisher.send(&Value::Int(i)).unwrap();
+        publisher.send(&Value::Int(-i)).unwrap();
+        assert!(support::readable(fd, 20));
+        assert_eq!(subscriber.try_recv().unwrap().value().unwrap(), &Value::Int(i));
+        assert!(support::readable(fd, 20));
+        assert_eq!(subscriber.try_recv().unwrap().value().unwrap(), &Value::Int(-i));
+        assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        assert!(!support::readable(fd, 0));
+    }
+    publisher.close();
+    assert!(support::readable(fd, 20));
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::from("back")).unwrap();
+    assert!(support::readable(fd, 20), "a name that appears wakes the event loop");
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from("back"));
+}
+
+fn a_closed_subscriber_ends_its_loop(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        let hears = s.spawn(|| {
+            let mut count = 0;
+            while let Some(message) = subscriber.next(None).unwrap() {
+                count += 1;
+                if message.value().unwrap() == &Value::from("enough") {
+                    subscriber.close();
+                }
+            }
+            count
+        });
+        while publisher.subscribers() == 0 {
+            thread::yield_now();
+        }
+        publisher.send(&Value::Null).unwrap();
+        publisher.send(&Value::from("enough")).unwrap();
+        assert_eq!(hears.join().unwrap(), 2);
+    });
+}
+
+macro_rules! suite {
+    ($($case:ident)*) => {
+        mod shm { $(#[test] fn $case() { super::$case("shm") })* }
+        mod unix { $(#[test] fn $case() { super::$case("unix") })* }
+    };
+}
+
+suite! {
+    late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
+    the_slow_one_is_told_and_goes_on who_wants_the_latest_is_not_told_of_the_rest publisher_restart
+    growing_messages one_name_one_pattern two_publishers a_descriptor_for_event_loops
+    a_closed_subscriber_ends_its_loop
+}

@@ -1,0 +1,33 @@
+//! What the conformance suites share: names of their own, a bound against hangs, a look at a descriptor.
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::process::id;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+static DIRECTORY: Once = Once::new();
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Only guards against a hang: nothing here is about time.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// A name of its own for each test, in a runtime directory of this process.
+pub fn name(transport: &str) -> String {
+    DIRECTORY.call_once(|| {
+        let path = std::env::temp_dir().join(format!("linkspan-test-{}", id()));
+        // SAFETY: this runs once, before any thread of these tests looks at the environment.
+        unsafe { std::env::set_var("LINKSPAN_DIR", path) };
+    });
+    format!("{transport}:test/{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether a descriptor is readable within so many seconds.
+pub fn readable(fd: RawFd, seconds: i64) -> bool {
+    // SAFETY: the object under test keeps the descriptor open.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() == 1
+}

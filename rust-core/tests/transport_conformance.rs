@@ -1,0 +1,399 @@
+//! One suite, the same case names for every transport: what a channel promises whatever carries it.
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload, Role, Server, Value};
+
+mod support;
+use support::{SOON, name, readable};
+
+fn pair(endpoint: &str, options: &Options) -> (Channel, Channel) {
+    let listener = Listener::listen(endpoint, options).unwrap();
+    let a = Channel::connect(endpoint, options, SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    (a, b)
+}
+
+fn raw(bytes: Vec<u8>) -> Payload {
+    Payload::from_bytes(Encoding::Raw, bytes.into())
+}
+
+fn order(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    for i in 0..200i64 {
+        assert_eq!(a.send(&Value::Int(i), SOON).unwrap(), i as u64 + 1);
+    }
+    for i in 0..200i64 {
+        let message = b.recv(SOON).unwrap();
+        assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
+    }
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+}
+
+fn boundaries(t: &str) {
+    let options = Options::default();
+    let (a, b) = pair(&name(t), &options);
+    let sizes =
+        [0usize, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 32_767, 32_768, 65_535, 65_536, 262_144, 1_000_003];
+    thread::scope(|s| {
+        s.spawn(|| {
+            for (i, size) in sizes.into_iter().enumerate() {
+                a.send_payload(&raw(vec![i as u8; size]), SOON).unwrap();
+            }
+        });
+        for (i, size) in sizes.into_iter().enumerate() {
+            let message = b.recv(SOON).unwrap();
+            assert_eq!(message.body().len(), size);
+            assert!(message.body().iter().all(|byte| *byte == i as u8));
+            assert_eq!(message.body().as_ptr() as usize % 8, 0, "a body of {size} bytes is aligned");
+        }
+    });
+}
+
+fn limit_exact_and_one_over(t: &str) {
+    let mut options = Options::default();
+    options.set("limit", &Value::Int(100_000)).unwrap();
+    let (a, b) = pair(&name(t), &options);
+    thread::scope(|s| {
+        s.spawn(|| {
+            a.send_payload(&raw(vec![1; 100_000]), SOON).unwrap();
+            let error = a.send_payload(&raw(vec![1; 100_001]), SOON).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge);
+            assert!(error.to_string().contains("100001") && error.to_string().contains("100000"), "{error}");
+            a.send_payload(&raw(vec![2; 3]), SOON).unwrap();
+        });
+        assert_eq!(b.recv(SOON).unwrap().body().len(), 100_000);
+        assert_eq!(b.recv(SOON).unwrap().body().len(), 3);
+    });
+}
+
+fn hundred_megabytes(t: &str) {
+    let mut options = Options::default();
+    options.set("limit", &Value::Int(200 << 20)).unwrap();
+    let (a, b) = pair(&name(t), &options);
+    let body: Vec<u8> = (0..100 << 20).map(|i: u32| (i ^ (i >> 13)) as u8).collect();
+    let sent = raw(body);
+    thread::scope(|s| {
+        s.spawn(|| a.send_payload(&sent, SOON).unwrap());
+        assert!(b.recv(SOON).unwrap().body() == sent.body());
+    });
+}
+
+fn back_pressure(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    let payload = raw(vec![7; 10_000]);
+    let mut sent = 0;
+    let error = loop {
+        match a.send_payload(&payload, Duration::ZERO) {
+            Ok(_) => sent += 1,
+            Err(e) => break e,
+        }
+        assert!(sent < 10_000, "a queue that never fills");
+    };
+    assert_eq!(error.kind(), ErrorKind::Full);
+    assert_eq!(a.send_payload(&payload, Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
+    for i in 1..=sent {
+        assert_eq!(b.recv(SOON).unwrap().sequence(), i);
+    }
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    assert_eq!(a.send_payload(&payload, SOON).unwrap(), sent + 1);
+    assert_eq!(b.recv(SOON).unwrap().sequence(), sent + 1);
+}
+
+fn both_ways_and_calls(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    a.send(&Value::from("ping"), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("ping"));
+    b.send(&Value::from("pong"), SOON).unwrap();
+    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("pong"));
+    thread::scope(|s| {
+        s.spawn(|| {
+            let request = b.recv(SOON).unwrap();
+            assert!(request.is_request());
+            b.send(&Value::from("between"), SOON).unwrap();
+            b.reply(&request, &Value::from("answer"), SOON).unwrap();
+        });
+        assert_eq!(a.call(&Value::from("question"), SOON).unwrap().value().unwrap(), &Value::from("answer"));
+    });
+    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("between"));
+}
+
+fn connect_before_listen(t: &str) {
+    let endpoint = name(t);
+    thread::scope(|s| {
+        let dialler = s.spawn(|| {
+            let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+            channel.send(&Value::Int(1), SOON).unwrap();
+            channel.close(SOON).unwrap();
+        });
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+        assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+        dialler.join().unwrap();
+    });
+}
+
+fn nobody_there(t: &str) {
+    let endpoint = name(t);
+    for wait in [Duration::ZERO, Duration::from_millis(30)] {
+        let error = Channel::connect(&endpoint, &Options::default(), wait).err().unwrap();
+        assert_eq!((error.kind(), error.endpoint()), (ErrorKind::NotFound, Some(&*endpoint)));
+        assert!(error.text().contains("linkspan-test-"), "names the directory: {error}");
+    }
+}
+
+fn two_listeners(t: &str) {
+    let endpoint = name(t);
+    let first = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let error = Listener::listen(&endpoint, &Options::default()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::AddressInUse);
+    first.close();
+    Listener::listen(&endpoint, &Options::default()).unwrap();
+}
+
+fn listener_restart(t: &str) {
+    let endpoint = name(t);
+    let (a, b) = pair(&endpoint, &Options::default());
+    b.send(&Value::from("last words"), SOON).unwrap();
+    drop(b);
+    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("last words"));
+    thread::scope(|s| {
+        s.spawn(|| {
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let b = listener.accept(SOON).unwrap();
+            b.send(&Value::from("back"), SOON).unwrap();
+            assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("welcome"));
+            // Consumed is what the next receive says.
+            assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+        });
+        assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("back"));
+        a.send(&Value::from("welcome"), SOON).unwrap();
+        a.close(SOON).unwrap();
+    });
+    let kinds: Vec<_> = a.events().iter().map(|e| e.kind.name()).collect();
+    assert_eq!(kinds[..3], ["connected", "disconnected", "back"]);
+}
+
+fn connector_restart(t: &str) {
+    let endpoint = name(t);
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    for i in 0..3 {
+        let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        a.send(&Value::Int(i), SOON).unwrap();
+        drop(a);
+        let b = listener.accept(SOON).unwrap();
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+        assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+        assert_eq!(b.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+    }
+}
+
+fn open_takes_both_roles(t: &str) {
+    let endpoint = name(t);
+    let roles = Mutex::new(Vec::new());
+    thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                let channel = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+                roles.lock().unwrap().push(channel.role());
+                channel.send(&Value::from(channel.role().name()), SOON).unwrap();
+                let other = if channel.role() == Role::Listener { "connector" } else { "listener" };
+                assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::from(other));
+                channel.close(SOON).ok();
+            });
+        }
+    });
+    let mut roles = roles.into_inner().unwrap();
+    roles.sort_by_key(|r| r.name());
+    assert_eq!(roles, [Role::Connector, Role::Listener]);
+}
+
+fn open_takes_one_peer(t: &str) {
+    let endpoint = name(t);
+    let a = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    let b = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    assert_eq!((a.role(), b.role()), (Role::Listener, Role::Connector));
+    let error = Channel::open(&endpoint, &Options::default(), SOON).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::AddressInUse);
+    drop(b);
+    let b = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    b.send(&Value::from("second"), SOON).unwrap();
+    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("second"));
+}
+
+fn close_waits_until_consumed(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    a.send(&Value::Int(1), SOON).unwrap();
+    let error = a.close(Duration::from_millis(30)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.text().contains("1 messages"), "{error}");
+    assert_eq!(a.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+    assert_eq!(a.recv(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+    a.close(SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+    b.close(SOON).unwrap();
+}
+
+fn a_second_thread_in_one_direction(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    thread::scope(|s| {
+        let waiting = s.spawn(|| a.recv(SOON).unwrap());
+        let error = loop {
+            match a.try_recv() {
+                Err(e) if e.kind() == ErrorKind::Empty => thread::yield_now(),
+                other => break other.unwrap_err(),
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::InvalidState);
+        a.send(&Value::from("the other direction is free"), SOON).unwrap();
+        b.recv(SOON).unwrap();
+        b.send(&Value::Null, SOON).unwrap();
+        waiting.join().unwrap();
+    });
+}
+
+fn many_clients_one_server(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    const CLIENTS: i64 = 8;
+    const CALLS: i64 = 50;
+    thread::scope(|s| {
+        s.spawn(|| {
+            server.run(|request| Ok(Value::from(vec![request.value()?.clone(), request.source().into()])))
+        });
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|c| {
+                let endpoint = &endpoint;
+                s.spawn(move || {
+                    let mut options = Options::default();
+                    options.set("client_id", &format!("client-{c}").into()).unwrap();
+                    let channel = Channel::connect(endpoint, &options, SOON).unwrap();
+                    for i in 0..CALLS {
+                        let reply = channel.call(&Value::Int(c * 1000 + i), SOON).unwrap();
+                        assert_eq!(reply.get("0").unwrap(), &Value::Int(c * 1000 + i));
+                        assert_eq!(reply.get("1").unwrap(), &Value::from(format!("client-{c}")));
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().unwrap();
+        }
+        server.close(SOON).unwrap();
+    });
+}
+
+fn a_handler_that_fails(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| {
+            let request = server.next(SOON).unwrap().unwrap();
+            let failure = linkspan::RemoteFailure {
+                code: 42,
+                kind: "lab.too_hot".into(),
+                text: "the oven is on".into(),
+                data: linkspan::codec::encode(&Value::from(vec![1i64, 2]), Encoding::Cbor).unwrap(),
+            };
+            request.fail(&failure).unwrap();
+            assert_eq!(request.reply(&Value::Null).unwrap_err().kind(), ErrorKind::InvalidState);
+            drop(server.next(SOON).unwrap().unwrap());
+        });
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let error = channel.call(&Value::Null, SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Remote);
+        let failure = error.remote_failure().unwrap();
+        assert_eq!((failure.code, &*failure.kind, &*failure.text), (42, "lab.too_hot", "the oven is on"));
+        assert_eq!(
+            linkspan::codec::decode(&failure.data, Encoding::Cbor).unwrap(),
+            Value::from(vec![1i64, 2])
+        );
+        let error = channel.call(&Value::Null, SOON).unwrap_err();
+        assert_eq!(error.remote_failure().unwrap().kind, "linkspan.unanswered");
+    });
+}
+
+fn a_call_whose_server_dies(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| {
+            let request = server.next(SOON).unwrap().unwrap();
+            server.close(SOON).unwrap();
+            drop(request);
+        });
+        assert_eq!(channel.call(&Value::Int(1), SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+    });
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.next(SOON).unwrap().unwrap().reply(&Value::from("the second server")).unwrap());
+        assert_eq!(
+            channel.call(&Value::Int(2), SOON).unwrap().value().unwrap(),
+            &Value::from("the second server")
+        );
+    });
+}
+
+fn large_requests_and_replies(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        for size in [10usize, 300_000, 5_000_000] {
+            let value = Value::from(bytes::Bytes::from(vec![5; size]));
+            assert!(channel.call(&value, SOON).unwrap().value().unwrap() == &value, "{size}");
+        }
+        server.close(SOON).unwrap();
+    });
+}
+
+fn a_descriptor_for_event_loops(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    let fd = b.fileno().unwrap();
+    assert!(!readable(fd, 0));
+    for round in 0..3 {
+        for i in 0..3 {
+            a.send(&Value::Int(i), SOON).unwrap();
+        }
+        assert!(readable(fd, 20));
+        for i in 0..3 {
+            assert!(readable(fd, 0), "message {i} of round {round} waits");
+            assert_eq!(b.try_recv().unwrap().value().unwrap(), &Value::Int(i));
+        }
+        assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        assert!(!readable(fd, 0));
+    }
+    drop(a);
+    assert!(readable(fd, 20));
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+fn on_wait_ends_a_wait(t: &str) {
+    let mut options = Options::default();
+    let (_a, b) = {
+        options.on_wait = Some(std::sync::Arc::new(|| false));
+        pair(&name(t), &options)
+    };
+    assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+macro_rules! suite {
+    ($($case:ident)*) => {
+        mod shm { $(#[test] fn $case() { super::$case("shm") })* }
+        mod unix { $(#[test] fn $case() { super::$case("unix") })* }
+    };
+}
+
+suite! {
+    order boundaries limit_exact_and_one_over hundred_megabytes back_pressure both_ways_and_calls
+    connect_before_listen nobody_there two_listeners listener_restart connector_restart
+    open_takes_both_roles open_takes_one_peer close_waits_until_consumed a_second_thread_in_one_direction
+    many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
+    a_descriptor_for_event_loops on_wait_ends_a_wait
+}
