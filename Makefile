@@ -25,7 +25,7 @@ test-nightly:  ## what needs hours or a nightly compiler: the long faults, the s
 	tests/run --nightly
 
 bench:  ## measure ours beside the floors, as ratios
-	cargo run --release -p linkspan-benches --
+	benches/run
 
 demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS
 	@tools/apt.sh

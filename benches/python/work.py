@@ -1,0 +1,236 @@
+"""A worker in Python: the same protocol as the one in Rust, see benches/src/worker.rs.
+
+`work.py CASE FAR-PROGRAM` prints `ready` or `absent WHY`, then answers each line `N` with the nanoseconds of one
+operation: the mean of N in one go, then single ones. `work.py far CASE ADDRESS` is the other end of a case.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+
+READING = {
+    "id": 123456,
+    "name": "boiler-7",
+    "temperature": 71.25,
+    "pressure": 2.125,
+    "unit": "bar",
+    "ok": True,
+    "station": "hall/3",
+    "count": 98765,
+    "time": 1251082000.25,
+    "note": None,
+}
+SINGLES = 200
+
+
+def serve(once):
+    """Does rounds until standard input ends; `once` does one operation."""
+    print("ready", flush=True)
+    clock = time.perf_counter_ns
+    for line in sys.stdin:
+        count = int(line)
+        for _ in range(min(max(count // 8, 2), 100)):
+            once()
+        rounds = range(count)
+        start = clock()
+        for _ in rounds:
+            once()
+        numbers = [(clock() - start) / count]
+        for _ in range(min(count, SINGLES)):
+            start = clock()
+            once()
+            numbers.append(clock() - start)
+        print(*(f"{n:.1f}" for n in numbers), flush=True)
+
+
+def pin(together: bool = True, far: bool = False) -> None:
+    """As the Rust ends are pinned."""
+    allowed = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {allowed[-1] if far and not together else allowed[0]})
+
+
+def start_far(case: str, address: str) -> None:
+    """The other end, in a process of its own that ends with this one."""
+    subprocess.Popen([sys.executable, __file__, "far", case, address], stdin=subprocess.DEVNULL)
+
+
+def end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def encoder(case: str):
+    """What makes bytes of the dict; each is warmed up and checked once."""
+    if case == "encode-linkspan":
+        import linkspan
+
+        return lambda: linkspan.encode(READING)
+    if case == "encode-linkspan-json":
+        import linkspan
+
+        return lambda: linkspan.encode(READING, "json")
+    if case == "encode-orjson":
+        import orjson
+
+        return lambda: orjson.dumps(READING)
+    if case == "encode-msgpack":
+        import msgpack
+
+        return lambda: msgpack.packb(READING)
+    if case == "encode-cbor2":
+        import cbor2
+
+        return lambda: cbor2.dumps(READING)
+    if case == "encode-json":
+        import json
+
+        return lambda: json.dumps(READING)
+    raise SystemExit(f"no case is called {case}")
+
+
+def content(what: str):
+    """A dict to be sent, or an array of 1 MB."""
+    if what == "dict":
+        return READING
+    import numpy
+
+    return numpy.arange(125_000, dtype="f8")
+
+
+def answer(what: str, value):
+    """The dict goes back whole; of an array every page is looked at and its length goes back."""
+    if what == "dict":
+        return value
+    return int(value[::512].sum() >= 0) + len(value)
+
+
+def near_linkspan(transport: str, what: str):
+    import linkspan
+
+    address = f"{transport}:bench-{os.getpid()}"
+    start_far(f"{transport}-{what}", address)
+    channel = linkspan.connect(address, timeout=20.0, spin=0)
+    value = content(what)
+
+    def once():
+        channel.send(value)
+        return channel.recv().value
+
+    return once
+
+
+def far_linkspan(what: str, address: str) -> None:
+    import linkspan
+
+    channel = linkspan.open(address, timeout=None, spin=0)
+    while True:
+        channel.send(answer(what, channel.recv().value))
+
+
+def near_pipe(what: str):
+    import multiprocessing.connection
+
+    address = f"{os.environ.get('LINKSPAN_DIR', '/tmp')}/bench-pipe-{os.getpid()}"
+    with multiprocessing.connection.Listener(address, "AF_UNIX") as listener:
+        start_far(f"multiprocessing-{what}", address)
+        connection = listener.accept()
+    value = content(what)
+
+    def once():
+        connection.send(value)
+        return connection.recv()
+
+    return once
+
+
+def far_pipe(what: str, address: str) -> None:
+    import multiprocessing.connection
+
+    connection = multiprocessing.connection.Client(address, "AF_UNIX")
+    while True:
+        connection.send(answer(what, connection.recv()))
+
+
+def near_zmq(what: str):
+    import zmq
+
+    socket = zmq.Context(1).socket(zmq.PAIR)
+    address = f"ipc://{os.environ.get('LINKSPAN_DIR', '/tmp')}/bench-zmq-{os.getpid()}"
+    socket.bind(address)
+    start_far(f"pyzmq-{what}", address)
+    value = content(what)
+    if what == "dict":
+        import orjson
+
+        def once():
+            socket.send(orjson.dumps(value))
+            return orjson.loads(socket.recv())
+    else:
+
+        def once():
+            socket.send(value, copy=False)
+            return socket.recv()
+
+    return once
+
+
+def far_zmq(what: str, address: str) -> None:
+    import zmq
+
+    socket = zmq.Context(1).socket(zmq.PAIR)
+    socket.connect(address)
+    if what == "dict":
+        import orjson
+
+        while True:
+            socket.send(orjson.dumps(orjson.loads(socket.recv())))
+    import numpy
+
+    while True:
+        frame = socket.recv(copy=False)
+        socket.send(str(answer(what, numpy.frombuffer(frame, "f8"))).encode())
+
+
+def copy_array():
+    """The floor of sending an array: one copy of it."""
+    import numpy
+
+    source, target = content("array"), numpy.empty(125_000, dtype="f8")
+    return lambda: numpy.copyto(target, source)
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[0] == "far":
+        end_with_parent()
+        pin(far=True)
+        _, case, address = arguments
+        by, what = case.split("-")
+        {"multiprocessing": far_pipe, "pyzmq": far_zmq}.get(by, far_linkspan)(what, address)
+        return
+    (case,) = arguments
+    try:
+        by, _, what = case.partition("-")
+        if by == "encode":
+            once = encoder(case)
+        elif case == "copy":
+            once = copy_array()
+        elif by == "multiprocessing":
+            once = near_pipe(what)
+        elif by == "pyzmq":
+            once = near_zmq(what)
+        else:
+            once = near_linkspan(by, what)
+        once()
+    except (ImportError, AttributeError) as why:
+        print(f"absent {why}", flush=True)
+        return
+    pin()
+    serve(once)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

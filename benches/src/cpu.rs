@@ -1,0 +1,64 @@
+//! Which processor each end runs on: where the scheduler puts them decides more than what they do.
+
+use std::io;
+
+use crate::Result;
+
+/// Where the two ends of a case run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// One processor each: for those that spin, and for the wake-up of an idle processor.
+    Apart,
+    /// Both on one: a wake-up is a switch from one process to the other.
+    Together,
+}
+
+impl Placement {
+    /// As it is written in a worker's arguments.
+    pub fn from_name(name: &str) -> Result<Placement> {
+        match name {
+            "apart" => Ok(Placement::Apart),
+            "together" => Ok(Placement::Together),
+            _ => Err(format!("{name} is no placement: apart and together are").into()),
+        }
+    }
+}
+
+/// Which end of a case is to be pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The one that takes the time.
+    Near,
+    /// The one that answers.
+    Far,
+}
+
+/// The processors that this process may use, in their order.
+fn allowed() -> Vec<usize> {
+    // SAFETY: an all-zero cpu_set_t is a valid, empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes at most the size given into our own set.
+    unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) };
+    // SAFETY: the index is below CPU_SETSIZE and the set is initialised.
+    (0..libc::CPU_SETSIZE as usize).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
+}
+
+/// Pins the calling thread. With a single processor both ends share it, whatever was asked for.
+pub fn pin(placement: Placement, end: End) -> Result<()> {
+    let allowed = allowed();
+    let index = if placement == Placement::Apart && end == End::Far { allowed.len() - 1 } else { 0 };
+    // SAFETY: an all-zero cpu_set_t is a valid, empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the number came from such a set, so it is in range.
+    unsafe { libc::CPU_SET(allowed[index], &mut set) };
+    // SAFETY: the set is ours and of the size that is given.
+    if unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) } != 0 {
+        return Err(format!("pinning to processor {}: {}", allowed[index], io::Error::last_os_error()).into());
+    }
+    Ok(())
+}
+
+/// How many processors there are for us.
+pub fn count() -> usize {
+    allowed().len()
+}

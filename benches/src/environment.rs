@@ -1,0 +1,55 @@
+//! Where it was measured: versions, processors, the date; and a directory for the names of the run.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::Result;
+
+/// A runtime directory of our own for this run, gone afterwards.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// Makes it and tells the workers by their environment.
+    pub fn new() -> Result<Directory> {
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let path = base.join(format!("linkspan-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|e| format!("making {}: {e}", path.display()))?;
+        // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var("LINKSPAN_DIR", &path) };
+        Ok(Directory(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("removing {}: {error}", self.0.display());
+        }
+    }
+}
+
+fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
+}
+
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("unknown processor", |(_, name)| name).to_owned()
+}
+
+/// What the figures depend on, one fact a line.
+pub fn describe() -> Vec<String> {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut facts = vec![
+        format!("linkspan {}", env!("CARGO_PKG_VERSION")),
+        first_line("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_else(|| "unknown date".into()),
+        format!("{} × {}", crate::cpu::count(), processor()),
+        format!("Linux {}", kernel.trim()),
+        format!("load average at the end {}", load.split(' ').next().unwrap_or("unknown")),
+    ];
+    facts.extend(first_line("rustc", &["--version"]));
+    facts
+}

@@ -1,0 +1,101 @@
+//! Floors in the kernel: the bare system calls of a pipe, a socket and an eventfd, blocking.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use crate::Result;
+use crate::cpu::Placement;
+use crate::ends::split;
+use crate::worker::{Work, serve};
+
+/// Bytes written and read back.
+struct Bytes<R, W> {
+    from: R,
+    to: W,
+    content: Vec<u8>,
+}
+
+impl<R: Read, W: Write> Work for Bytes<R, W> {
+    fn once(&mut self) -> Result<()> {
+        self.to.write_all(&self.content)?;
+        self.from.read_exact(&mut self.content)?;
+        Ok(())
+    }
+}
+
+impl<R: Read, W: Write> Bytes<R, W> {
+    fn echo(mut self) -> Result<()> {
+        loop {
+            self.from.read_exact(&mut self.content)?;
+            self.to.write_all(&self.content)?;
+        }
+    }
+}
+
+/// Two pipes.
+pub fn pipe(bytes: usize, placement: Placement) -> Result<()> {
+    let (their_read, our_write): (PipeReader, PipeWriter) = io::pipe()?;
+    let (our_read, their_write) = io::pipe()?;
+    split(placement, || Bytes { from: their_read, to: their_write, content: vec![0; bytes] }.echo())?;
+    serve(Bytes { from: our_read, to: our_write, content: vec![0; bytes] })
+}
+
+/// A pair of stream sockets.
+pub fn socket(bytes: usize, placement: Placement) -> Result<()> {
+    let (ours, theirs) = UnixStream::pair()?;
+    split(placement, || Bytes { from: theirs.try_clone()?, to: theirs, content: vec![0; bytes] }.echo())?;
+    serve(Bytes { from: ours.try_clone()?, to: ours, content: vec![0; bytes] })
+}
+
+struct Bell(OwnedFd);
+
+impl Bell {
+    fn new() -> Result<Bell> {
+        // SAFETY: no memory is involved.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        // SAFETY: the kernel has just given us this descriptor.
+        Ok(Bell(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    fn ring(&self) {
+        let one = 1u64;
+        // SAFETY: eight bytes of our own are read.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    fn wait(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight bytes of our own are written.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+struct Bells {
+    there: Bell,
+    back: Bell,
+}
+
+impl Work for Bells {
+    fn once(&mut self) -> Result<()> {
+        self.there.ring();
+        self.back.wait();
+        Ok(())
+    }
+}
+
+/// Two eventfds, which carry nothing but the news.
+pub fn eventfd(placement: Placement) -> Result<()> {
+    let near = Bells { there: Bell::new()?, back: Bell::new()? };
+    let far = Bells { there: Bell(near.there.0.try_clone()?), back: Bell(near.back.0.try_clone()?) };
+    split(placement, || {
+        loop {
+            far.there.wait();
+            far.back.ring();
+        }
+    })?;
+    serve(near)
+}

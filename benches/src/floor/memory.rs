@@ -1,0 +1,169 @@
+//! Floors in memory: a word that goes to and fro between two processors, with and without a copy, spinning or asleep.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Result;
+use crate::cpu::Placement;
+use crate::ends::{Shared, split};
+use crate::worker::{Work, serve};
+
+/// How an end waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Looks and looks.
+    Spin,
+    /// Sleeps in the kernel.
+    Futex,
+}
+
+/// The longest content that is exchanged.
+const LONGEST: usize = 1 << 20;
+
+/// A word on a pair of cache lines of its own: the processor fetches lines in pairs.
+#[repr(C, align(128))]
+struct Line(AtomicU32);
+
+#[repr(C)]
+struct Table {
+    /// The number of the last trip that the near end began.
+    ping: Line,
+    /// The number of the last trip that the far end answered.
+    pong: Line,
+    /// Odd while a round is under way.
+    round: Line,
+    there: [u8; LONGEST],
+    back: [u8; LONGEST],
+}
+
+struct Near {
+    table: Shared<Table>,
+    how: How,
+    trip: u32,
+    own: Vec<u8>,
+}
+
+fn futex(word: &AtomicU32, operation: i32, value: u32) {
+    let timeout: *const libc::timespec = std::ptr::null();
+    // SAFETY: the word outlives the call; EAGAIN and EINTR mean that the caller looks again, as it does anyway.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };
+}
+
+/// Tells the other side.
+fn store(line: &Line, value: u32, how: How) {
+    line.0.store(value, Ordering::Release);
+    if how == How::Futex {
+        futex(&line.0, libc::FUTEX_WAKE, 1);
+    }
+}
+
+/// Waits until the word has this value.
+fn wait(line: &Line, value: u32, how: How) {
+    loop {
+        let now = line.0.load(Ordering::Acquire);
+        if now == value {
+            return;
+        }
+        match how {
+            How::Spin => std::hint::spin_loop(),
+            How::Futex => futex(&line.0, libc::FUTEX_WAIT, now),
+        }
+    }
+}
+
+/// Copies what one side has written, as a transport does that hands out memory of its own.
+fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
+    // SAFETY: both are at least `LONGEST` (or the vector's length) long, never overlap, and the words keep the two
+    // processes from touching the same area at once.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, count) };
+}
+
+impl Work for Near {
+    fn begin(&mut self) -> Result<()> {
+        self.table.round.0.fetch_add(1, Ordering::Release);
+        futex(&self.table.round.0, libc::FUTEX_WAKE, 1);
+        Ok(())
+    }
+
+    fn once(&mut self) -> Result<()> {
+        self.trip = self.trip.wrapping_add(1);
+        let table = self.table.as_ptr();
+        // SAFETY: only the address is taken; the mapping is as large as a Table.
+        let (there, back) = unsafe { (&raw mut (*table).there, &raw const (*table).back) };
+        copy_bytes(self.own.as_ptr(), there.cast(), self.own.len());
+        store(&self.table.ping, self.trip, self.how);
+        wait(&self.table.pong, self.trip, self.how);
+        copy_bytes(back.cast(), self.own.as_mut_ptr(), self.own.len());
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        // The far end that spins for the next trip looks at this word, too.
+        self.table.round.0.fetch_add(1, Ordering::Release);
+        if self.how == How::Futex {
+            futex(&self.table.ping.0, libc::FUTEX_WAKE, 1);
+        }
+        Ok(())
+    }
+}
+
+fn far(table: &Shared<Table>, how: How, bytes: usize) -> Result<()> {
+    let mut own = vec![0u8; bytes];
+    // SAFETY: only the address is taken; the mapping is as large as a Table.
+    let (there, back) = unsafe { (&raw const (*table.as_ptr()).there, &raw mut (*table.as_ptr()).back) };
+    let mut trip = 1;
+    loop {
+        let round = table.round.0.load(Ordering::Acquire);
+        if round.is_multiple_of(2) {
+            futex(&table.round.0, libc::FUTEX_WAIT, round);
+            continue;
+        }
+        loop {
+            let ping = table.ping.0.load(Ordering::Acquire);
+            if ping == trip {
+                copy_bytes(there.cast(), own.as_mut_ptr(), bytes);
+                copy_bytes(own.as_ptr(), back.cast(), bytes);
+                store(&table.pong, trip, how);
+                trip = trip.wrapping_add(1);
+            } else if how == How::Futex {
+                // A sleeper stays where it is between rounds: it costs nobody anything.
+                futex(&table.ping.0, libc::FUTEX_WAIT, ping);
+            } else if table.round.0.load(Ordering::Relaxed) != round {
+                break;
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// One word there and one back; with `bytes` above 8, that much content copied in and out on both sides.
+pub fn ping_pong(bytes: usize, placement: Placement, how: How) -> Result<()> {
+    // Up to a word's size the word itself is the message.
+    let bytes = if bytes <= 8 { 0 } else { bytes };
+    if bytes > LONGEST {
+        return Err(format!("at most {LONGEST} bytes").into());
+    }
+    let table = Shared::<Table>::zeroed()?;
+    let theirs = table.clone();
+    split(placement, move || far(&theirs, how, bytes))?;
+    serve(Near { table, how, trip: 0, own: vec![1; bytes] })
+}
+
+struct Copy {
+    from: Vec<u8>,
+    to: Vec<u8>,
+}
+
+impl Work for Copy {
+    fn once(&mut self) -> Result<()> {
+        self.to.copy_from_slice(&self.from);
+        std::hint::black_box(&mut self.to);
+        Ok(())
+    }
+}
+
+/// One copy of so many bytes.
+pub fn copy(bytes: usize) -> Result<()> {
+    crate::cpu::pin(Placement::Apart, crate::cpu::End::Near)?;
+    serve(Copy { from: vec![1; bytes], to: vec![0; bytes] })
+}

@@ -1,0 +1,26 @@
+//! The floors: the least that the processor or the kernel takes for the same exchange.
+
+mod kernel;
+mod memory;
+mod queue;
+
+use crate::Result;
+use crate::cpu::Placement;
+
+/// `work floor …`.
+pub fn work(words: &[&str]) -> Result<()> {
+    match *words {
+        ["spin", bytes, placement] => {
+            memory::ping_pong(bytes.parse()?, Placement::from_name(placement)?, memory::How::Spin)
+        }
+        ["futex", bytes, placement] => {
+            memory::ping_pong(bytes.parse()?, Placement::from_name(placement)?, memory::How::Futex)
+        }
+        ["memcpy", bytes] => memory::copy(bytes.parse()?),
+        ["pipe", bytes, placement] => kernel::pipe(bytes.parse()?, Placement::from_name(placement)?),
+        ["socket", bytes, placement] => kernel::socket(bytes.parse()?, Placement::from_name(placement)?),
+        ["eventfd", placement] => kernel::eventfd(Placement::from_name(placement)?),
+        ["queue", placement] => queue::stream(Placement::from_name(placement)?),
+        _ => Err(format!("no floor is called {words:?}").into()),
+    }
+}

@@ -1,0 +1,74 @@
+//! The floor of one-way traffic: a good single-producer single-consumer queue between two threads of one process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ours::stream::BLOCK;
+use crate::worker::{Work, serve};
+
+struct Stream {
+    queue: rtrb::Producer<[u8; 64]>,
+    taken: Arc<AtomicU64>,
+    sent: u64,
+    reader: std::thread::Thread,
+}
+
+impl Work for Stream {
+    const PER: u64 = BLOCK;
+
+    fn begin(&mut self) -> Result<()> {
+        self.reader.unpark();
+        Ok(())
+    }
+
+    fn once(&mut self) -> Result<()> {
+        for _ in 0..BLOCK {
+            let mut message = [self.sent as u8; 64];
+            while let Err(rtrb::PushError::Full(back)) = self.queue.push(message) {
+                message = back;
+                std::hint::spin_loop();
+            }
+            self.sent += 1;
+        }
+        while self.taken.load(Ordering::Acquire) < self.sent {
+            std::hint::spin_loop();
+        }
+        Ok(())
+    }
+}
+
+/// Messages of 64 bytes, as many as ours holds in its ring.
+pub fn stream(placement: Placement) -> Result<()> {
+    let (queue, mut from) = rtrb::RingBuffer::<[u8; 64]>::new(4096);
+    let taken = Arc::new(AtomicU64::new(0));
+    let count = taken.clone();
+    let reader = std::thread::Builder::new().name("far".into()).spawn(move || {
+        if pin(placement, End::Far).is_err() {
+            return;
+        }
+        let (mut number, mut vain) = (0, 0u32);
+        loop {
+            match from.pop() {
+                Ok(message) => {
+                    std::hint::black_box(&message);
+                    number += 1;
+                    vain = 0;
+                    // The news goes back once a block, as in ours.
+                    if number % BLOCK == 0 {
+                        count.store(number, Ordering::Release);
+                    }
+                }
+                // Between rounds it sleeps, so that the others have the processor to themselves.
+                Err(_) if vain > 1 << 16 => std::thread::park(),
+                Err(_) => {
+                    vain += 1;
+                    std::hint::spin_loop();
+                }
+            }
+        }
+    })?;
+    pin(placement, End::Near)?;
+    serve(Stream { queue, taken, sent: 0, reader: reader.thread().clone() })
+}

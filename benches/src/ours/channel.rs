@@ -1,0 +1,113 @@
+//! Round trips over a channel, and calls to a server.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use linkspan::{Channel, Encoding, Options, Payload, Server, Value};
+
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::fork_far;
+use crate::worker::{Work, serve};
+
+/// Long enough for the far end to start.
+const START: Duration = Duration::from_secs(20);
+
+/// The options of both ends: how long they spin in microseconds, 0 to sleep at once.
+pub fn options(spin: u64) -> Result<Options> {
+    let mut options = Options::default();
+    options.set("spin", &Value::from(spin))?;
+    Ok(options)
+}
+
+/// A name that no other worker has.
+pub fn endpoint(transport: &str) -> String {
+    format!("{transport}:bench-{}", std::process::id())
+}
+
+/// Content of so many bytes that is encoded already: the codecs have rows of their own.
+pub fn content(bytes: usize) -> Payload {
+    Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
+}
+
+struct RoundTrip {
+    channel: Channel,
+    payload: Payload,
+}
+
+impl Work for RoundTrip {
+    fn once(&mut self) -> Result<()> {
+        self.channel.send_payload(&self.payload, linkspan::Timeout::Default)?;
+        let back = self.channel.recv(linkspan::Timeout::Default)?;
+        if back.body().len() != self.payload.body().len() {
+            return Err(format!("{} bytes came back", back.body().len()).into());
+        }
+        Ok(())
+    }
+}
+
+/// Answers every message with its own content, until the other side has gone for good.
+fn echo(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
+    let channel = Channel::open(endpoint, &options(spin)?, START)?;
+    // Linked before it is pinned: a process with a single processor does not spin at all.
+    let mut pinned = false;
+    loop {
+        let message = channel.recv(None)?;
+        if !std::mem::replace(&mut pinned, true) {
+            pin(placement, End::Far)?;
+        }
+        channel.send_payload(&Payload::from_bytes(message.encoding(), message.body().clone()), None)?;
+    }
+}
+
+/// `far echo …`: the same for a near end in another language.
+pub fn echo_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
+    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    echo(endpoint, Placement::from_name(placement)?, spin.parse()?)
+}
+
+/// A message there and the same back.
+pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    let endpoint = endpoint(transport);
+    fork_far(|| echo(&endpoint, placement, spin))?;
+    let channel = Channel::connect(&endpoint, &options(spin)?, START)?;
+    let mut work = RoundTrip { channel, payload: content(bytes) };
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
+
+struct Call {
+    channel: Channel,
+    payload: Payload,
+}
+
+impl Work for Call {
+    fn once(&mut self) -> Result<()> {
+        self.channel.call_payload(&self.payload, linkspan::Timeout::Default)?;
+        Ok(())
+    }
+}
+
+/// A request to a server of many clients, and its answer.
+pub fn call(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    let endpoint = endpoint(transport);
+    fork_far(|| {
+        let server = Server::serve(&endpoint, &options(spin)?)?;
+        let mut pinned = false;
+        while let Some(request) = server.next(None)? {
+            if !std::mem::replace(&mut pinned, true) {
+                pin(placement, End::Far)?;
+            }
+            let answer = Payload::from_bytes(request.encoding(), request.body().clone());
+            request.reply_payload(&answer)?;
+        }
+        Ok(())
+    })?;
+    let channel = Channel::connect(&endpoint, &options(spin)?, START)?;
+    let mut work = Call { channel, payload: content(bytes) };
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
