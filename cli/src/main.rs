@@ -1,2 +1,59 @@
-//! Entry.
-fn main() {}
+//! The program `linkspan`: what the libraries do, from the shell.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the command line, its help | `arguments` |
+//! | messages and calls: send, recv, call | `messages` |
+//! | publishing: pub, sub, latest | `publishing` |
+//! | values from arguments and from standard input | `input` |
+//! | values and messages on standard output | `output`, `display` |
+//! | encodings alone: transcode | `transcode` |
+//! | Ctrl-C; how it ends: exit codes, the line on standard error | `stop`, `ending` |
+
+// Standard output is this program's product.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod arguments;
+mod display;
+mod ending;
+mod input;
+mod messages;
+mod output;
+mod publishing;
+mod stop;
+mod transcode;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use ending::Ending;
+use stop::Stop;
+
+fn main() -> ExitCode {
+    // A malformed command line ends here, with 2.
+    let arguments = Arguments::parse();
+    let stop = match Stop::watch() {
+        Ok(stop) => stop,
+        Err(error) => return Ending::from(error).tell(None),
+    };
+    let ended = run(arguments.command, &stop);
+    ended.map_or_else(|ending| ending.tell(stop.signal()), |()| ExitCode::SUCCESS)
+}
+
+fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
+    match command {
+        Command::Send(asked) => messages::send(&asked, stop),
+        Command::Recv(asked) => messages::recv(&asked, stop),
+        Command::Call(asked) => messages::call(&asked, stop),
+        Command::Pub(asked) => publishing::publish(&asked, stop),
+        Command::Sub(asked) => publishing::subscribe(&asked, stop),
+        Command::Latest(asked) => publishing::latest(&asked, stop),
+        Command::Transcode(asked) => transcode::transcode(&asked),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "linkspan", &mut script);
+            output::write(&script)
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The command line: every command with its help and its examples.
+
+use clap::{Args, Parser, Subcommand};
+use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
+
+/// Programs in different languages on one machine talk: send, call, publish and look from the shell
+///
+/// Exit codes: 0 done, 1 error (its name and number are on standard error), 2 usage, 3 Timeout, 4 NotFound or
+/// Disconnected, 130 Ctrl-C.
+#[derive(Parser, Debug)]
+#[command(name = "linkspan", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Send a message to whoever listens, and wait until it has been taken
+    #[command(after_help = "Examples:
+  linkspan send lab/valve '{\"open\": true}'
+  linkspan send lab/valve - < order.json          one value from standard input
+  tail -f orders.jsonl | linkspan send lab/valve  one message a line
+  linkspan send unix:lab/valve 7 --encoding json")]
+    Send(Send),
+
+    /// Listen at a name, and print the messages that come
+    #[command(
+        after_help = "Any number of programs may send at once. A call is answered with --reply VALUE; without it, with an error.
+
+Examples:
+  linkspan recv lab/valve
+  linkspan recv lab/valve --count 0 --timeout forever --json >> orders.jsonl
+  linkspan recv lab/echo --count 0 --timeout forever --reply '{\"done\": true}'"
+    )]
+    Recv(Recv),
+
+    /// Send a request, and print the answer
+    #[command(after_help = "Examples:
+  linkspan call lab/spectrum '{\"op\": \"fft\", \"window\": 4096}' --timeout 2
+  linkspan call lab/spectrum - --json < request.json")]
+    Call(Call),
+
+    /// Publish a value and stay, or publish each line of standard input while it is open
+    #[command(
+        name = "pub",
+        after_help = "With a value, stays until Ctrl-C or for --for SECONDS, because a published value lives as long as its publisher. Without one, each line of standard input is a value, and the end of standard input is the end. A line that is no JSON ends it with 1 and the line's number and offset; the lines before it have been published.
+
+Examples:
+  linkspan pub lab/temperature '{\"celsius\": 21.4}'
+  linkspan pub lab/temperature 21.4 --for 60
+  ./thermometer --json-lines | linkspan pub lab/temperature
+  linkspan sub lab/a --json | linkspan pub unix:lab/b"
+    )]
+    Pub(Pub),
+
+    /// Print what is published at a name, the newest value first, then all that follow
+    #[command(
+        after_help = "The publisher need not be there yet, and may come back. Values that were overwritten before they were read are counted on standard error (Lagged); -o delivery=latest skips to the newest instead.
+
+Examples:
+  linkspan sub lab/temperature
+  linkspan sub lab/temperature --json | jq .celsius
+  linkspan sub lab/temperature --count 1 --timeout 5"
+    )]
+    Sub(Sub),
+
+    /// Print the newest published value, without waiting
+    #[command(
+        after_help = "Ends with 4 where nobody publishes, with 1 (Empty) where nothing has been published yet.
+
+Examples:
+  linkspan latest lab/temperature
+  linkspan latest lab/temperature --json --timeout 5    waits for a publisher to come"
+    )]
+    Latest(Latest),
+
+    /// Write a value in another encoding
+    #[command(
+        after_help = "Reads standard input and writes standard output. Bytes that are refused end it with 1, with the error's name, number and offset on standard error, and nothing on standard output.
+
+Examples:
+  linkspan transcode --from cbor --to json < reading.cbor
+  echo '{\"celsius\": 21.4}' | linkspan transcode --to bson > reading.bson"
+    )]
+    Transcode(Transcode),
+
+    /// Print a script that completes these commands in the shell
+    #[command(after_help = "Examples:
+  linkspan completions bash > /usr/share/bash-completion/completions/linkspan
+  linkspan completions zsh > /usr/local/share/zsh/site-functions/_linkspan")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How values are printed.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Shape {
+    /// Print each value as one line of JSON, ready for `pub` and `send`
+    #[arg(long)]
+    pub json: bool,
+    /// With --json: print the message around the value too (sequence, sent, source, encoding, missed)
+    #[arg(long, requires = "json")]
+    pub full: bool,
+}
+
+/// What every command that opens an endpoint takes.
+#[derive(Args, Debug, Clone)]
+pub struct Opening {
+    /// The endpoint: a name such as lab/temperature, with shm: or unix: in front
+    pub name: String,
+    /// Write values in this encoding: cbor, json, bson, smile
+    #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = Encoding::from_name)]
+    pub encoding: Encoding,
+    /// Set another option by its name: limit=1000000, client_id=logger, spin=0
+    #[arg(short, long = "option", value_name = "NAME=VALUE")]
+    pub options: Vec<String>,
+}
+
+impl Opening {
+    /// The options, set by name.
+    pub fn to_options(&self) -> Result<Options> {
+        let mut options = Options::default();
+        options.encoding = self.encoding;
+        for option in &self.options {
+            let Some((name, text)) = option.split_once('=') else {
+                let text = format!("the option {option:?} has no value: write NAME=VALUE");
+                return Err(Error::new(ErrorKind::Missing, text));
+            };
+            // What is no JSON is meant as text: client_id=logger.
+            let value = codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| Value::from(text));
+            options.set(name, &value)?;
+        }
+        Ok(options)
+    }
+}
+
+/// Seconds, or the words "for ever" written out.
+fn timeout(text: &str) -> Result<Timeout> {
+    if text == "forever" {
+        return Ok(Timeout::Forever);
+    }
+    let seconds = text.parse().map_err(|_| {
+        Error::new(ErrorKind::WrongType, format!("{text:?} is no number of seconds, nor the word forever"))
+    })?;
+    Timeout::from_seconds(seconds)
+}
+
+/// `linkspan send`
+#[derive(Args, Debug)]
+pub struct Send {
+    /// Where to.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// The value as JSON; - reads one from standard input; left out, each line there is a message
+    pub value: Option<String>,
+    /// Wait so many seconds for the other side to listen, and to take each message, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub timeout: Timeout,
+}
+
+/// `linkspan recv`
+#[derive(Args, Debug)]
+pub struct Recv {
+    /// Where.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// End after so many messages; 0 never ends
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub count: u64,
+    /// Wait so many seconds for each message, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// Answer calls with this value, as JSON
+    #[arg(long, value_name = "VALUE")]
+    pub reply: Option<String>,
+    /// How to print.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `linkspan call`
+#[derive(Args, Debug)]
+pub struct Call {
+    /// Where to.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// The request as JSON; - reads it from standard input
+    pub value: String,
+    /// Wait so many seconds for the server and its answer together, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// How to print.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `linkspan pub`
+#[derive(Args, Debug)]
+pub struct Pub {
+    /// Where.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// The value as JSON; - reads one from standard input; left out, each line there is a value
+    pub value: Option<String>,
+    /// Stay so many seconds after the last value
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub stay: Option<f64>,
+}
+
+/// `linkspan sub`
+#[derive(Args, Debug)]
+pub struct Sub {
+    /// Where.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// End after so many values; 0 never ends
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub count: u64,
+    /// Wait so many seconds for each value, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "forever", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// How to print.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `linkspan latest`
+#[derive(Args, Debug)]
+pub struct Latest {
+    /// Where.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// Wait so many seconds for a publisher, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// How to print.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `linkspan transcode`
+#[derive(Args, Debug)]
+pub struct Transcode {
+    /// The encoding that is read: json, cbor, bson, smile, raw
+    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = Encoding::from_name)]
+    pub from: Encoding,
+    /// The encoding that is written
+    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = Encoding::from_name)]
+    pub to: Encoding,
+}

@@ -1,0 +1,72 @@
+//! How the program ends: the exit code that scripts decide on, and the line on standard error for a person.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use linkspan::{Error, ErrorKind};
+
+/// Why a command ended before it was done.
+pub enum Ending {
+    /// An error of the library.
+    Error(Error),
+    /// Standard output was closed by whoever read it: it has what it wanted.
+    ReaderGone,
+    /// Standard output could not be written, standard input not read.
+    Stream(String),
+    /// A diagnosis that was printed whole, and found something wrong.
+    Found,
+}
+
+impl From<Error> for Ending {
+    fn from(error: Error) -> Ending {
+        Ending::Error(error)
+    }
+}
+
+impl Ending {
+    /// What became of writing to standard output.
+    pub fn of_output(error: io::Error) -> Ending {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Ending::ReaderGone,
+            _ => Ending::Stream(format!("writing to standard output: {error}")),
+        }
+    }
+
+    /// Tells it and gives the exit code. `signal` is the one that asked the program to stop, if one did.
+    pub fn tell(self, signal: Option<u8>) -> ExitCode {
+        match self {
+            Ending::ReaderGone => ExitCode::SUCCESS,
+            Ending::Found => ExitCode::FAILURE,
+            Ending::Stream(text) => {
+                line(&text);
+                ExitCode::FAILURE
+            }
+            Ending::Error(error) => match (error.kind(), signal) {
+                (ErrorKind::Interrupted, Some(signal)) => ExitCode::from(128 + signal),
+                (kind, _) => {
+                    tell(&error);
+                    ExitCode::from(code(kind))
+                }
+            },
+        }
+    }
+}
+
+/// The exit code of an error that ends the program.
+fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Timeout => 3,
+        ErrorKind::NotFound | ErrorKind::Disconnected => 4,
+        _ => 1,
+    }
+}
+
+/// One line about an error: its name, its number, its text.
+pub fn tell(error: &Error) {
+    line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+}
+
+fn line(text: &str) {
+    // Where standard error cannot be written either, the exit code alone tells.
+    let _ = writeln!(io::stderr(), "linkspan: {text}");
+}

@@ -1,0 +1,137 @@
+//! Values from the command line and from standard input.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use linkspan::{Encoding, Error, ErrorKind, Limits, Result, Value, codec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::stop::Stop;
+
+/// The value of an argument: JSON, or `-` for one JSON text from standard input.
+pub fn value(argument: &str, stop: &Stop) -> Result<Value> {
+    if argument != "-" {
+        return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| e.on("the value"));
+    }
+    let mut input = Input::new(stop);
+    while input.read_more()? {}
+    codec::decode(&input.bytes, Encoding::Json).map_err(|e| e.on("standard input"))
+}
+
+/// All of standard input, as bytes of any kind.
+pub fn everything() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|e| reading(&e))?;
+    Ok(bytes)
+}
+
+fn reading(error: &io::Error) -> Error {
+    Error::os("reading standard input", error.raw_os_error().unwrap_or(0))
+}
+
+/// The lines of standard input, each a value. Empty lines are passed over.
+pub struct Lines<'a> {
+    input: Input<'a>,
+    start: usize,
+    number: u64,
+}
+
+impl<'a> Lines<'a> {
+    /// From the first line on.
+    pub fn new(stop: &'a Stop) -> Lines<'a> {
+        Lines { input: Input::new(stop), start: 0, number: 0 }
+    }
+
+    /// The next value, or none once standard input is at its end. An error names the line, and the offset in it.
+    pub fn next(&mut self) -> Result<Option<Value>> {
+        loop {
+            let rest = &self.input.bytes[self.start..];
+            let end = rest.iter().position(|b| *b == b'\n');
+            let Some(length) = end else {
+                self.input.bytes.drain(..self.start);
+                self.start = 0;
+                if self.input.read_more()? {
+                    continue;
+                }
+                let last = std::mem::take(&mut self.input.bytes);
+                self.number += 1;
+                return self.value(&last);
+            };
+            let line = rest[..length].to_vec();
+            self.start += length + 1;
+            self.number += 1;
+            if let Some(value) = self.value(&line)? {
+                return Ok(Some(value));
+            }
+        }
+    }
+
+    fn value(&self, line: &[u8]) -> Result<Option<Value>> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        let decoded = codec::decode(line, Encoding::Json);
+        decoded.map(Some).map_err(|e| e.on(format_args!("standard input, line {}", self.number)))
+    }
+}
+
+/// Standard input, read so that a signal ends the wait for it.
+struct Input<'a> {
+    bytes: Vec<u8>,
+    stop: &'a Stop,
+}
+
+impl<'a> Input<'a> {
+    fn new(stop: &'a Stop) -> Input<'a> {
+        Input { bytes: Vec::new(), stop }
+    }
+
+    /// Waits for more; false at the end.
+    fn read_more(&mut self) -> Result<bool> {
+        let stdin = rustix::stdio::stdin();
+        loop {
+            self.stop.check()?;
+            let mut both = [
+                PollFd::new(&stdin, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.stop.bell(), PollFlags::IN),
+            ];
+            match poll(&mut both, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(e) => return Err(Error::os("waiting for standard input", e.raw_os_error())),
+                Ok(_) if both[0].revents().is_empty() => continue,
+                Ok(_) => {}
+            }
+            let limit = Limits::default().message as usize;
+            if self.bytes.len() > limit {
+                let text = format!("one value on standard input has more than {limit} bytes");
+                return Err(Error::new(ErrorKind::TooLarge, text));
+            }
+            let have = self.bytes.len();
+            self.bytes.resize(have + (64 << 10), 0);
+            let got = rustix::io::read(stdin.as_fd(), &mut self.bytes[have..]);
+            self.bytes.truncate(have + got.unwrap_or(0));
+            match got {
+                Ok(n) => return Ok(n > 0),
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Err(e) => return Err(Error::os("reading standard input", e.raw_os_error())),
+            }
+        }
+    }
+}
+
+/// Sleeps until this instant, or for ever, or until a signal ends it with `Interrupted`.
+pub fn stay(stop: &Stop, until: Option<Instant>) -> Result<()> {
+    loop {
+        stop.check()?;
+        let left = until.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(());
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::from_borrowed_fd(stop.bell(), PollFlags::IN)], left.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(Error::os("waiting", e.raw_os_error())),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `linkspan send`, `recv` and `call`.
+
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Error, ErrorKind, Server, Timeout, Wait};
+
+use crate::arguments::{Call, Recv, Send};
+use crate::ending::Ending;
+use crate::input::{self, Lines};
+use crate::output;
+use crate::stop::Stop;
+
+/// What is left of a time-out that several calls share.
+struct Budget {
+    until: Option<Instant>,
+}
+
+impl Budget {
+    fn new(timeout: Timeout) -> Budget {
+        let until = match timeout {
+            Timeout::After(duration) => Instant::now().checked_add(duration),
+            _ => None,
+        };
+        Budget { until }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.until.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Connects, sends, and leaves once everything has been taken.
+pub fn send(asked: &Send, stop: &Stop) -> Result<(), Ending> {
+    let options = asked.opening.to_options()?;
+    let mut check = || stop.check();
+    // What is no value is found before the other side is troubled.
+    let one = asked.value.as_deref().map(|text| input::value(text, stop)).transpose()?;
+    let budget = Budget::new(asked.timeout);
+    let wait = Wait::new(budget.left()).tick(&mut check);
+    let channel = Channel::connect(&asked.opening.name, &options, wait)?;
+    let sent = match one {
+        Some(value) => channel.send(&value, Wait::new(budget.left()).tick(&mut check)).map(drop),
+        None => send_lines(&channel, asked.timeout, stop),
+    };
+    // What was sent before an error is brought to its end as well.
+    let left = match asked.value {
+        Some(_) => Timeout::from(budget.left()),
+        None => asked.timeout,
+    };
+    let closed = channel.close(Wait::new(left).tick(&mut check));
+    sent?;
+    Ok(closed?)
+}
+
+fn send_lines(channel: &Channel, timeout: Timeout, stop: &Stop) -> Result<(), Error> {
+    let mut lines = Lines::new(stop);
+    while let Some(value) = lines.next()? {
+        channel.send(&value, Wait::new(timeout).tick(&mut || stop.check()))?;
+    }
+    Ok(())
+}
+
+/// Listens, prints what comes, and answers calls.
+pub fn recv(asked: &Recv, stop: &Stop) -> Result<(), Ending> {
+    let options = asked.opening.to_options()?;
+    let reply = asked.reply.as_deref().map(|text| input::value(text, stop)).transpose()?;
+    let mut check = || stop.check();
+    let server = Server::serve(&asked.opening.name, &options)?;
+    let mut count = 0;
+    let taken = loop {
+        let request = match server.next(Wait::new(asked.timeout).tick(&mut check)) {
+            Ok(Some(request)) => request,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        };
+        if let Err(ending) = output::message(&request, asked.shape) {
+            break Err(ending);
+        }
+        if let (true, Some(value)) = (request.wants_reply(), &reply) {
+            // A caller who has gone by now has given up: the next one matters.
+            match request.reply(value) {
+                Err(e) if e.kind() != ErrorKind::Disconnected => break Err(e.into()),
+                _ => {}
+            }
+        }
+        drop(request);
+        count += 1;
+        if count == asked.count {
+            break Ok(());
+        }
+    };
+    let closed = server.close(Wait::new(Duration::from_secs(5)).tick(&mut check));
+    taken?;
+    Ok(closed?)
+}
+
+/// Connects, calls, and prints the answer.
+pub fn call(asked: &Call, stop: &Stop) -> Result<(), Ending> {
+    let options = asked.opening.to_options()?;
+    let value = input::value(&asked.value, stop)?;
+    let mut check = || stop.check();
+    let budget = Budget::new(asked.timeout);
+    let wait = Wait::new(budget.left()).tick(&mut check);
+    let channel = Channel::connect(&asked.opening.name, &options, wait)?;
+    let answer = channel.call(&value, Wait::new(budget.left()).tick(&mut check))?;
+    output::answer(&answer, asked.shape)
+}

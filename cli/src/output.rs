@@ -1,0 +1,63 @@
+//! What goes to standard output: values and messages, for programs or for people.
+
+use std::io::{self, Write};
+
+use linkspan::{Encoding, Message, Value, codec};
+
+use crate::arguments::Shape;
+use crate::display;
+use crate::ending::Ending;
+
+/// Writes bytes, whole and now.
+pub fn write(bytes: &[u8]) -> Result<(), Ending> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Ending::of_output)
+}
+
+/// Writes a value as one line of JSON.
+pub fn json(value: &Value) -> Result<(), Ending> {
+    let mut line = codec::encode(value, Encoding::Json)?;
+    line.push(b'\n');
+    write(&line)
+}
+
+/// Writes an answer: the value alone.
+pub fn answer(message: &Message, shape: Shape) -> Result<(), Ending> {
+    if shape.json {
+        return json_message(message, shape);
+    }
+    let mut text = display::lines(message.value()?);
+    text.push('\n');
+    write(text.as_bytes())
+}
+
+/// Writes a message among others: for a person, when it was sent, its number and who sent it come before the value.
+pub fn message(message: &Message, shape: Shape) -> Result<(), Ending> {
+    if shape.json {
+        return json_message(message, shape);
+    }
+    let missed = match message.missed() {
+        0 => String::new(),
+        n => format!(" ({n} skipped)"),
+    };
+    let value = display::lines(message.value()?);
+    let gap = if value.contains('\n') { '\n' } else { ' ' };
+    let head = format!("{} #{}{missed} {}:", message.sent(), message.sequence(), message.source());
+    write(format!("{head}{gap}{value}\n").as_bytes())
+}
+
+fn json_message(message: &Message, shape: Shape) -> Result<(), Ending> {
+    if !shape.full {
+        let mut line = codec::transcode(message.body(), message.encoding(), Encoding::Json)?;
+        line.push(b'\n');
+        return write(&line);
+    }
+    json(&Value::map([
+        ("sequence", Value::from(message.sequence())),
+        ("sent", message.sent().into()),
+        ("source", message.source().into()),
+        ("encoding", message.encoding().name().into()),
+        ("missed", message.missed().into()),
+        ("value", message.value()?.clone()),
+    ]))
+}

@@ -1,0 +1,77 @@
+//! `linkspan pub`, `sub` and `latest`.
+
+use std::time::{Duration, Instant};
+
+use linkspan::{Error, ErrorKind, Publisher, Subscriber, Wait};
+
+use crate::arguments::{Latest, Pub, Sub};
+use crate::ending::{self, Ending};
+use crate::input::{self, Lines};
+use crate::output;
+use crate::stop::Stop;
+
+/// Publishes one value and stays, or each line of standard input while it is open.
+pub fn publish(asked: &Pub, stop: &Stop) -> Result<(), Ending> {
+    let options = asked.opening.to_options()?;
+    let one = asked.value.as_deref().map(|text| input::value(text, stop)).transpose()?;
+    let publisher = Publisher::new(&asked.opening.name, &options)?;
+    let published = match &one {
+        Some(value) => publisher.send(value).map(drop),
+        None => publish_lines(&publisher, stop),
+    };
+    let until = match asked.stay {
+        Some(seconds) => Some(end_of(seconds)?),
+        // Alone, a value stays until somebody ends it; lines have said when they end.
+        None if one.is_some() => None,
+        None => Some(Instant::now()),
+    };
+    let stayed = published.and_then(|()| input::stay(stop, until));
+    publisher.close();
+    Ok(stayed?)
+}
+
+fn publish_lines(publisher: &Publisher, stop: &Stop) -> Result<(), Error> {
+    let mut lines = Lines::new(stop);
+    while let Some(value) = lines.next()? {
+        publisher.send(&value)?;
+    }
+    Ok(())
+}
+
+fn end_of(seconds: f64) -> Result<Instant, Error> {
+    let end =
+        Duration::try_from_secs_f64(seconds).ok().and_then(|duration| Instant::now().checked_add(duration));
+    end.ok_or_else(|| Error::new(ErrorKind::OutOfRange, format!("{seconds} is no number of seconds to stay")))
+}
+
+/// Prints what is published, from the newest value on.
+pub fn subscribe(asked: &Sub, stop: &Stop) -> Result<(), Ending> {
+    let options = asked.opening.to_options()?;
+    let subscriber = Subscriber::new(&asked.opening.name, &options)?;
+    let mut check = || stop.check();
+    let mut count = 0;
+    loop {
+        match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {
+            Ok(Some(message)) => output::message(&message, asked.shape)?,
+            Ok(None) => return Ok(()),
+            // Told, and gone on from: the values that are there matter more than those that are lost.
+            Err(error) if error.kind() == ErrorKind::Lagged => {
+                ending::tell(&error);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        count += 1;
+        if count == asked.count {
+            return Ok(());
+        }
+    }
+}
+
+/// Prints the newest value.
+pub fn latest(asked: &Latest, stop: &Stop) -> Result<(), Ending> {
+    let options = asked.opening.to_options()?;
+    let mut check = || stop.check();
+    let message = linkspan::latest(&asked.opening.name, &options, Wait::new(asked.timeout).tick(&mut check))?;
+    output::answer(&message, asked.shape)
+}

@@ -1,0 +1,176 @@
+//! The real program in a runtime directory of its own.
+
+// Each test file uses a part of this.
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Only guards against a hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A runtime directory that the programs of one test share.
+pub struct Place(tempfile::TempDir);
+
+/// What a program has said once it has ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// A program that runs.
+pub struct Running {
+    child: Child,
+    pub stdin: Option<ChildStdin>,
+    lines: Option<BufReader<ChildStdout>>,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linkspan"));
+        command.args(arguments).env("LINKSPAN_DIR", self.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let lines = child.stdout.take().map(BufReader::new);
+        Running { child, stdin, lines }
+    }
+
+    /// Runs to the end, with this on standard input.
+    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Said {
+        let mut running = self.start(arguments);
+        // Refused input may not be read to its end.
+        let _ = running.stdin.take().unwrap().write_all(input);
+        running.end()
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        self.run_with(arguments, b"")
+    }
+
+    /// What lies in the directory, but for the lock file.
+    pub fn leftovers(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> = names.map(|n| n.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|n| n != ".lock");
+        names
+    }
+
+    /// Waits until somebody listens under this file name.
+    pub fn wait_for(&self, file: &str) {
+        let begun = std::time::Instant::now();
+        while !self.path().join(file).exists() {
+            assert!(begun.elapsed() < PATIENCE, "{file} has not appeared");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut lines = self.lines.take().unwrap();
+        let (line, lines) = within(move || {
+            let mut line = String::new();
+            lines.read_line(&mut line).unwrap();
+            (line, lines)
+        });
+        self.lines = Some(lines);
+        line.trim_end().to_owned()
+    }
+
+    pub fn write(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).unwrap();
+    }
+
+    pub fn close_stdout(&mut self) {
+        self.lines = None;
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end, having closed its standard input.
+    pub fn end(mut self) -> Said {
+        drop(self.stdin.take());
+        self.wait()
+    }
+
+    /// Waits for its end, with its standard input still open.
+    pub fn wait(mut self) -> Said {
+        let stdin = self.stdin.take();
+        let mut lines = self.lines.take();
+        let mut errors = self.child.stderr.take().unwrap();
+        let mut child = self.child;
+        let pid = child.id();
+        let said = within_or(
+            move || {
+                // One pipe is read beside the other: either may fill.
+                let reader = std::thread::spawn(move || {
+                    let mut err = String::new();
+                    errors.read_to_string(&mut err).unwrap();
+                    err
+                });
+                let mut out = String::new();
+                if let Some(lines) = &mut lines {
+                    lines.read_to_string(&mut out).unwrap();
+                }
+                let code = child.wait().unwrap().code();
+                Said { code, out, err: reader.join().unwrap() }
+            },
+            || drop(Command::new("kill").args(["-9", &pid.to_string()]).status()),
+        );
+        drop(stdin);
+        said
+    }
+}
+
+fn within<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    within_or(f, || {})
+}
+
+fn within_or<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static, hangs: impl FnOnce()) -> T {
+    let (done, wait): (_, Receiver<T>) = channel();
+    std::thread::spawn(move || {
+        let _ = done.send(f());
+    });
+    wait.recv_timeout(PATIENCE).unwrap_or_else(|e| {
+        hangs();
+        panic!("a program hangs, or its test failed: {e}")
+    })
+}
+
+/// Runs a test on each transport: the prefix of its endpoints, and the ending of their files.
+pub fn on_each_transport(test: impl Fn(&Place, &dyn Fn(&str) -> String, &dyn Fn(&str) -> String)) {
+    for transport in ["shm", "unix"] {
+        eprintln!("over {transport}");
+        let place = Place::new();
+        test(&place, &|name| format!("{transport}:{name}"), &|name| {
+            format!("{}.{transport}", name.replace('/', "@"))
+        });
+        assert_eq!(place.leftovers(), [""; 0], "over {transport}");
+    }
+}

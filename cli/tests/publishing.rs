@@ -1,0 +1,128 @@
+//! pub, sub and latest with the real program, over both transports.
+
+mod program;
+
+use program::{Place, on_each_transport};
+
+#[test]
+fn lines_are_published_while_standard_input_is_open() {
+    on_each_transport(|place, name, file| {
+        let mut publisher = place.start(&["pub", &name("lab/t")]);
+        place.wait_for(&file("lab/t"));
+        let empty = place.run(&["latest", &name("lab/t")]);
+        assert_eq!(empty.code, Some(1));
+        assert!(empty.err.starts_with("linkspan: Empty (112): "), "{}", empty.err);
+
+        publisher.write("{\"celsius\": 21.5}\n");
+        let mut subscriber = place.start(&["sub", &name("lab/t"), "--json", "--count", "3"]);
+        assert_eq!(subscriber.line(), "{\"celsius\":21.5}");
+        publisher.write("22\n");
+        assert_eq!(subscriber.line(), "22");
+        // A late one gets the newest first, and it stays for who asks again.
+        for _ in 0..2 {
+            let latest = place.run(&["latest", &name("lab/t"), "--json"]);
+            assert_eq!((latest.code, latest.out.as_str()), (Some(0), "22\n"), "{}", latest.err);
+        }
+        publisher.write("23");
+        // The last line needs no end.
+        assert_eq!(publisher.end().code, Some(0));
+        assert_eq!(subscriber.line(), "23");
+        assert_eq!(subscriber.end().code, Some(0));
+        assert_eq!(place.run(&["latest", &name("lab/t")]).code, Some(4));
+    });
+}
+
+#[test]
+fn a_value_stays_until_ctrl_c() {
+    on_each_transport(|place, name, file| {
+        let publisher = place.start(&["pub", &name("here"), "{\"x\": 1}"]);
+        place.wait_for(&file("here"));
+        let heard = place.run(&["sub", &name("here"), "--count", "1"]);
+        assert_eq!(heard.code, Some(0), "{}", heard.err);
+        assert!(heard.out.contains("#1 linkspan-") && heard.out.ends_with(": {x: 1}\n"), "{}", heard.out);
+        publisher.signal("INT");
+        let ended = publisher.wait();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""));
+    });
+}
+
+#[test]
+fn a_value_stays_as_long_as_it_was_told_to() {
+    on_each_transport(|place, name, _| {
+        let subscriber = place.start(&["sub", &name("here"), "--count", "1", "--json"]);
+        let published = place.run(&["pub", &name("here"), "-o", "client_id=probe", "--for", "1.5", "7"]);
+        assert_eq!((published.code, published.err.as_str()), (Some(0), ""));
+        assert_eq!(subscriber.end().out, "7\n");
+        assert_eq!(place.run(&["pub", &name("here"), "7", "--for", "-1"]).code, Some(2));
+        assert_eq!(place.run(&["pub", &name("here"), "7", "--for=-1"]).code, Some(1));
+    });
+}
+
+#[test]
+fn a_malformed_line_ends_it_and_the_lines_before_it_were_published() {
+    on_each_transport(|place, name, file| {
+        let mut publisher = place.start(&["pub", &name("lines")]);
+        place.wait_for(&file("lines"));
+        let mut subscriber = place.start(&["sub", &name("lines"), "--json", "--count", "2"]);
+        publisher.write("1\n");
+        assert_eq!(subscriber.line(), "1");
+        publisher.write("2\n{\"a\": tru}\n3\n");
+        let ended = publisher.wait();
+        assert_eq!(ended.code, Some(1));
+        assert!(
+            ended.err.starts_with("linkspan: Malformed (115): standard input, line 3: "),
+            "{}",
+            ended.err
+        );
+        assert!(ended.err.contains("at byte 9"), "{}", ended.err);
+        let heard = subscriber.end();
+        assert_eq!((heard.code, heard.out.as_str()), (Some(0), "2\n"));
+    });
+}
+
+#[test]
+fn a_subscriber_outlives_its_publisher() {
+    on_each_transport(|place, name, file| {
+        let mut subscriber = place.start(&["sub", &name("again"), "--json", "--count", "2"]);
+        for value in ["1", "2"] {
+            let publisher = place.start(&["pub", &name("again"), value]);
+            assert_eq!(subscriber.line(), value);
+            publisher.signal("KILL");
+            publisher.wait();
+            // What a killed publisher leaves is taken over by the next.
+            assert_eq!(place.leftovers(), [file("again")]);
+        }
+        assert_eq!(subscriber.end().code, Some(0));
+        let last = place.run(&["pub", &name("again"), "3", "--for", "0"]);
+        assert_eq!(last.code, Some(0), "{}", last.err);
+    });
+}
+
+#[test]
+fn the_wrong_verb_is_told_what_the_name_is() {
+    on_each_transport(|place, name, file| {
+        let publisher = place.start(&["pub", &name("lab/t"), "1"]);
+        place.wait_for(&file("lab/t"));
+        let sent = place.run(&["send", &name("lab/t"), "1", "--timeout", "5"]);
+        assert_eq!(sent.code, Some(1));
+        assert!(
+            sent.err.contains("InvalidState (106)") && sent.err.contains("subscribe to it"),
+            "{}",
+            sent.err
+        );
+        publisher.signal("TERM");
+        assert_eq!(publisher.wait().code, Some(143));
+    });
+}
+
+#[test]
+fn waits_end_in_time_with_a_code_of_their_own() {
+    let place = Place::new();
+    assert_eq!(place.run(&["latest", "nobody"]).code, Some(4));
+    assert_eq!(place.run(&["sub", "nobody", "--timeout", "0.05"]).code, Some(4));
+    let publisher = place.start(&["pub", "quiet"]);
+    place.wait_for("quiet.shm");
+    let said = place.run(&["sub", "quiet", "--timeout", "0.05"]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert_eq!(publisher.end().code, Some(0));
+}

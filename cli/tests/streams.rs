@@ -1,0 +1,146 @@
+//! Standard input and output: encodings alone, readers that go away, Ctrl-C, and help that can be read.
+
+mod program;
+
+use program::Place;
+
+/// A shell script with the program in it as `linkspan`.
+fn shell(place: &Place, script: &str) -> (Option<i32>, String, String) {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_linkspan")).parent().unwrap().to_owned();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", script]).env("PATH", path).env("LINKSPAN_DIR", place.path());
+    let said = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (said.status.code(), text(said.stdout), text(said.stderr))
+}
+
+#[test]
+fn a_value_goes_through_every_encoding() {
+    let place = Place::new();
+    let script = "set -o pipefail
+        echo '{\"a\": [1, 2.5, \"ü\", {\"$time\": \"2026-01-02T03:04:05Z\"}]}' \
+            | linkspan transcode --to cbor | linkspan transcode --from cbor --to bson \
+            | linkspan transcode --from bson --to smile | linkspan transcode --from smile --to json";
+    let (code, out, err) = shell(&place, script);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out, "{\"a\":[1,2.5,\"ü\",{\"$time\":\"2026-01-02T03:04:05Z\"}]}\n");
+}
+
+#[test]
+fn refused_bytes_are_told_with_their_offset() {
+    let place = Place::new();
+    for (from, bytes, expected) in [
+        ("json", &b"[1, 2,]"[..], "Malformed (115): "),
+        ("cbor", &[0x82, 0x01], "Malformed (115): "),
+        ("cbor", &[0xf7], "Unsupported (116): "),
+        ("bson", &[5, 0, 0], "Malformed (115): "),
+        ("smile", b":(\n\x00", "Malformed (115): "),
+    ] {
+        let said = place.run_with(&["transcode", "--from", from, "--to", "cbor"], bytes);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{from}");
+        assert!(said.err.starts_with(&format!("linkspan: {expected}")), "{from}: {}", said.err);
+        assert!(said.err.contains(", at byte "), "{from}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let place = Place::new();
+    let script = "set -o pipefail
+        (for n in $(seq 200); do echo $n; sleep 0.01; done) | linkspan pub count &
+        linkspan sub count --json | head -n 2 | wc -l
+        wait";
+    let (code, out, err) = shell(&place, script);
+    assert_eq!((code, out.trim(), err.as_str()), (Some(0), "2", ""));
+}
+
+#[test]
+fn the_output_of_one_is_the_input_of_another() {
+    let place = Place::new();
+    let mut source = place.start(&["pub", "a"]);
+    let mut bridge = std::process::Command::new("bash")
+        .args(["-c", "\"$0\" sub a --json | \"$0\" pub unix:b", env!("CARGO_BIN_EXE_linkspan")])
+        .env("LINKSPAN_DIR", place.path())
+        .spawn()
+        .unwrap();
+    let mut end = place.start(&["sub", "unix:b", "--json", "--count", "1"]);
+    source.write("{\"x\":{\"$float\":\"nan\"}}\n");
+    assert_eq!(end.line(), "{\"x\":{\"$float\":\"nan\"}}");
+    assert_eq!(end.end().code, Some(0));
+    // The bridge waits for the next publisher: its first half is ended, the second follows.
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", bridge.id())).unwrap();
+    let first = children.split_whitespace().next().unwrap();
+    assert!(std::process::Command::new("kill").arg(first).status().unwrap().success());
+    assert!(bridge.wait().unwrap().success());
+    assert_eq!(source.end().code, Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_every_wait() {
+    let place = Place::new();
+    for arguments in [
+        &["recv", "a"][..],
+        &["sub", "a"],
+        &["pub", "a"],
+        &["pub", "a", "1"],
+        &["pub", "a", "-"],
+        &["send", "a", "1"],
+        &["call", "a", "1", "--timeout", "forever"],
+        &["latest", "a", "--timeout", "forever"],
+    ] {
+        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+            let running = place.start(arguments);
+            // Signals are watched before anything else: once the handler is there, any moment will do.
+            wait_for_handler(running.pid());
+            running.signal(signal);
+            let said = running.wait();
+            assert_eq!((said.code, said.err.as_str()), (Some(code), ""), "{arguments:?} {signal}");
+        }
+    }
+    assert_eq!(place.leftovers(), [""; 0]);
+}
+
+fn wait_for_handler(pid: u32) {
+    let begun = std::time::Instant::now();
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+        if caught & (1 << 1) != 0 && caught & (1 << 14) != 0 {
+            return;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "no handler in process {pid}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn every_command_shows_examples() {
+    let place = Place::new();
+    let help = place.run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    let commands = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let commands: Vec<_> =
+        commands.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help").collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        let help = place.run(&[command, "--help"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(
+            help.out.contains("Examples:\n  linkspan ") || help.out.contains("Examples:\n  echo"),
+            "{}",
+            help.out
+        );
+    }
+}
+
+#[test]
+fn completions_load_in_bash() {
+    let place = Place::new();
+    let (code, out, err) = shell(&place, "source <(linkspan completions bash) && complete -p linkspan");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("linkspan"), "{out}");
+    let zsh = place.run(&["completions", "zsh"]);
+    assert!(zsh.out.starts_with("#compdef linkspan"), "{}", zsh.err);
+}
