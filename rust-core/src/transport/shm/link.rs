@@ -22,6 +22,9 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::poll::wait_any;
 use crate::transport::Sent;
 
+type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
+type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
+
 /// What the two sides have exchanged, from which a link is made.
 #[derive(Debug)]
 pub(crate) struct Ends {
@@ -86,6 +89,15 @@ impl Shared {
         self.end.get_or_init(|| error).clone()
     }
 
+    /// Why the link has ended, unless the peer has only gone and what it left is still to be read.
+    #[cold]
+    fn unless_drained(&self) -> Result<()> {
+        match self.end.get() {
+            Some(error) if error.kind() != ErrorKind::Disconnected => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
     fn has_closed(&self) -> bool {
         self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
     }
@@ -113,7 +125,7 @@ fn disconnected() -> Error {
 /// The sending half.
 #[derive(Debug)]
 pub(crate) struct ShmTx {
-    writer: Writer<Arc<MemoryFile>, Arc<PeerMemory>>,
+    writer: RingWriter,
     bell: Bell,
     park: Park,
     spin: Spin,
@@ -186,8 +198,8 @@ impl ShmTx {
     fn wait(
         &mut self,
         waiting: &mut Waiting<'_>,
-        mut there: impl FnMut(&mut Writer<Arc<MemoryFile>, Arc<PeerMemory>>) -> Result<bool>,
-        wanted: impl Fn(&Writer<Arc<MemoryFile>, Arc<PeerMemory>>) -> u64,
+        mut there: impl FnMut(&mut RingWriter) -> Result<bool>,
+        wanted: impl Fn(&RingWriter) -> u64,
     ) -> Result<()> {
         self.check()?;
         let writer = &mut self.writer;
@@ -275,7 +287,7 @@ impl ShmTx {
 /// The receiving half.
 #[derive(Debug)]
 pub(crate) struct ShmRx {
-    reader: Reader<Arc<MemoryFile>, Arc<PeerMemory>>,
+    reader: RingReader,
     bell: Bell,
     park: Park,
     spin: Spin,
@@ -293,31 +305,44 @@ impl ShmRx {
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         loop {
             // Before looking: what the peer wrote until it went is still given.
-            let end = self.shared.end.get().cloned();
-            if let Some(error) = end.as_ref().filter(|e| e.kind() != ErrorKind::Disconnected) {
-                return Err(error.clone());
+            let ended = self.shared.end.get().is_some();
+            if ended {
+                self.shared.unless_drained()?;
             }
             match self.reader.step() {
-                Ok(Step::Frame(frame)) => {
-                    self.vain = 0;
-                    if !self.shared.heard.load(Ordering::Relaxed) {
-                        self.shared.heard.store(true, Ordering::Relaxed);
-                    }
-                    return Ok(Some(frame));
-                }
+                Ok(Step::Frame(record)) => return self.give(|reader| reader.take(record)),
+                Ok(Step::Assembled) => return self.give(Reader::take_assembled),
                 Ok(Step::Piece) => self.wake_writer(),
-                Ok(Step::Empty) => match end {
-                    Some(error) => return Err(error),
-                    None if self.has_left()? => drop(self.shared.end(disconnected())),
-                    None => return Ok(None),
-                },
-                Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
-                    self.wake_writer();
-                    return Err(error);
-                }
-                Err(error) => return Err(self.shared.end(error)),
+                Ok(Step::Empty) if ended => return Err(self.shared.end(disconnected())),
+                Ok(Step::Empty) if self.has_left()? => drop(self.shared.end(disconnected())),
+                Ok(Step::Empty) => return Ok(None),
+                Err(error) => return Err(self.failed(error)),
             }
         }
+    }
+
+    /// A frame has come; it is built where the caller wants it, without a move.
+    #[inline]
+    fn give(&mut self, take: impl FnOnce(&mut RingReader) -> Result<Option<Incoming>>) -> Result<Option<Incoming>> {
+        self.vain = 0;
+        if !self.shared.heard.load(Ordering::Relaxed) {
+            self.shared.heard.store(true, Ordering::Relaxed);
+        }
+        let taken = take(&mut self.reader);
+        if taken.is_err() {
+            return taken.map_err(|error| self.failed(error));
+        }
+        taken
+    }
+
+    /// Whether an error is about one frame or about all that would come.
+    #[cold]
+    fn failed(&mut self, error: Error) -> Error {
+        if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) {
+            self.wake_writer();
+            return error;
+        }
+        self.shared.end(error)
     }
 
     /// Whether the peer has gone, asked only after something that hints at it, or after many vain looks.

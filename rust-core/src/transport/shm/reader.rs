@@ -20,6 +20,8 @@ pub(super) struct Reader<M, P> {
     mine: M,
     peer: P,
     ring: u64,
+    /// The same as a power of two: laps are counted for each record, and a division takes as long as all the rest.
+    shift: u32,
     /// Up to where this side has read, counted from the beginning of time, and up to where the peer knows it.
     at: u64,
     head: u64,
@@ -45,10 +47,13 @@ struct Assembly {
 }
 
 /// What one look into the ring gave.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A frame.
-    Frame(Incoming),
+    /// A frame in one record, to be had from [`Reader::take`]. (Returned from here it would be moved once more, and moving
+    /// what has just been written costs more than all the rest of a small message.)
+    Frame(Record),
+    /// A frame that has been put together, to be had from [`Reader::take_assembled`].
+    Assembled,
     /// A piece of one: there is room again, and the next step goes on.
     Piece,
     /// Nothing yet.
@@ -58,8 +63,19 @@ pub(super) enum Step {
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// The reading end of the ring of `ring` bytes in `peer`, fresh; bodies above `limit` are refused.
     pub fn new(mine: M, peer: P, ring: usize, limit: u64) -> Reader<M, P> {
-        let (ring, assembly) = (ring as u64, None);
-        Reader { mine, peer, ring, at: 0, head: 0, frames: 0, consumed: 0, sequence: 0, limit, assembly }
+        Reader {
+            mine,
+            peer,
+            ring: ring as u64,
+            shift: ring.trailing_zeros(),
+            at: 0,
+            head: 0,
+            frames: 0,
+            consumed: 0,
+            sequence: 0,
+            limit,
+            assembly: None,
+        }
     }
 
     #[inline]
@@ -100,61 +116,69 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             }
             record = self.check(word)?;
         }
+        match (record.shape, &self.assembly) {
+            (Shape::Compact | Shape::Linked | Shape::Full, None) => Ok(Step::Frame(record)),
+            (Shape::First, None) => self.first(record),
+            (Shape::Piece, Some(_)) => self.piece(record),
+            (Shape::Pad, _) => Err(garbage(word, "a pad follows a pad")),
+            (Shape::Piece, None) => Err(garbage(word, "a piece of no message")),
+            (_, Some(_)) => Err(garbage(word, "a message in the middle of another")),
+        }
+    }
+
+    /// The frame in the record that the last step found; errors as there. Never `None`: the type is that of what is
+    /// returned in the end, so that the frame is built where it is wanted.
+    #[inline]
+    pub fn take(&mut self, record: Record) -> Result<Option<Incoming>> {
         let content = self.place() + WORD as usize;
         let length = record.length as usize;
-        match (record.shape, &self.assembly) {
-            (Shape::Compact | Shape::Linked | Shape::Full, None) => {}
-            (Shape::First, None) => return self.first(record, content),
-            (Shape::Piece, Some(_)) => return self.piece(record, content),
-            (Shape::Pad, _) => return Err(garbage(word, "a pad follows a pad")),
-            (Shape::Piece, None) => return Err(garbage(word, "a piece of no message")),
-            (_, Some(_)) => return Err(garbage(word, "a message in the middle of another")),
-        }
-        let (mut header, prefix) = match record.shape {
-            Shape::Compact => (self.compact(record, content), COMPACT),
-            Shape::Linked => (self.linked(record, content), LINKED),
-            _ => {
-                let header = self.header(content)?;
-                (header, HEADER + header.extension)
-            }
+        let (prefix, sequence, correlation) = match record.shape {
+            Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
+            Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
+            _ => return self.take_full(record, content),
         };
-        if record.shape == Shape::Full && (prefix as u64).checked_add(header.body) != Some(length as u64) {
-            return Err(garbage(word, "the message header's lengths are not the record's"));
+        let sent = self.word(content).cast_signed();
+        let body = (length - prefix) as u64;
+        self.pass(record, sequence);
+        if body > self.limit {
+            return Err(too_large(body, self.limit));
         }
-        header.body = (length - prefix) as u64;
+        let bytes = aligned(self.copy(content + prefix, length - prefix));
+        let (kind, encoding, flags) = (record.kind, record.encoding, record.flags);
+        let (extension, schema, body_check) = (0, 0, 0);
+        let header =
+            Header { kind, encoding, flags, extension, body, sequence, correlation, sent, schema, body_check };
+        Ok(Some(Incoming { header, extension: Bytes::new(), body: bytes }))
+    }
+
+    fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
+        let header = self.header(content)?;
+        let prefix = HEADER + header.extension;
+        if (prefix as u64).checked_add(header.body) != Some(record.length.into()) {
+            let text = "the peer's ring holds a message whose lengths are not its record's";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.pass(record, header.sequence);
         if header.body > self.limit {
-            self.pass(record);
-            self.count(&header);
             return Err(too_large(header.body, self.limit));
         }
-        let extension = if header.extension == 0 {
-            Bytes::new()
-        } else {
-            self.copy(content + HEADER, header.extension).into()
+        let extension = self.copy(content + HEADER, header.extension).into();
+        let body = aligned(self.copy(content + prefix, header.body as usize));
+        Ok(Some(Incoming { header, extension, body }))
+    }
+
+    /// The frame that the last step completed.
+    #[cold]
+    pub fn take_assembled(&mut self) -> Result<Option<Incoming>> {
+        let Some(Assembly { header, extension, body, .. }) = self.assembly.take_if(|a| a.missing == 0) else {
+            return Err(Error::new(ErrorKind::Internal, "a frame was taken that was not complete"));
         };
-        let body = aligned(self.copy(content + prefix, length - prefix));
-        self.pass(record);
-        self.count(&header);
-        Ok(Step::Frame(Incoming { header, extension, body }))
+        Ok(Some(Incoming { header, extension: extension.into(), body: aligned(body) }))
     }
 
-    fn compact(&self, record: Record, content: usize) -> Header {
-        Header {
-            flags: record.flags,
-            sequence: self.sequence.wrapping_add(1),
-            sent: self.peer.load(content, Ordering::Relaxed).cast_signed(),
-            ..Header::new(record.kind, record.encoding)
-        }
-    }
-
-    fn linked(&self, record: Record, content: usize) -> Header {
-        Header {
-            flags: record.flags,
-            sent: self.peer.load(content, Ordering::Relaxed).cast_signed(),
-            sequence: self.peer.load(content + 8, Ordering::Relaxed),
-            correlation: self.peer.load(content + 16, Ordering::Relaxed),
-            ..Header::new(record.kind, record.encoding)
-        }
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        self.peer.load(at, Ordering::Relaxed)
     }
 
     fn header(&self, content: usize) -> Result<Header> {
@@ -166,7 +190,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// The first record of a large frame: what it announces is checked, and only then is memory taken for it.
     #[cold]
-    fn first(&mut self, record: Record, content: usize) -> Result<Step> {
+    fn first(&mut self, record: Record) -> Result<Step> {
+        let content = self.place() + WORD as usize;
         let header = self.header(content)?;
         let here = u64::from(record.length) - HEADER as u64;
         let total = header.body.checked_add(header.extension as u64).filter(|total| *total > here);
@@ -186,38 +211,39 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             refusal = Some(Error::new(ErrorKind::OutOfMemory, text));
         }
         assembly.refused = refusal.is_some();
-        self.take(&mut assembly, content + HEADER, here as usize);
+        self.put(&mut assembly, content + HEADER, here as usize);
         self.assembly = Some(assembly);
-        self.pass(record);
+        self.at += record.size();
         self.release();
         refusal.map_or(Ok(Step::Piece), Err)
     }
 
     #[cold]
-    fn piece(&mut self, record: Record, content: usize) -> Result<Step> {
+    fn piece(&mut self, record: Record) -> Result<Step> {
+        let content = self.place() + WORD as usize;
         let Some(mut assembly) = self.assembly.take() else { return Ok(Step::Empty) };
         if u64::from(record.length) > assembly.missing {
             let text = "the peer's ring holds more pieces of a message than its header announced";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        self.take(&mut assembly, content, record.length as usize);
-        self.pass(record);
+        self.put(&mut assembly, content, record.length as usize);
         if assembly.missing > 0 {
             self.assembly = Some(assembly);
+            self.at += record.size();
             self.release();
             return Ok(Step::Piece);
         }
-        self.count(&assembly.header);
+        self.pass(record, assembly.header.sequence);
         if assembly.refused {
             self.release();
             return Ok(Step::Piece);
         }
-        let Assembly { header, extension, body, .. } = assembly;
-        Ok(Step::Frame(Incoming { header, extension: extension.into(), body: aligned(body) }))
+        self.assembly = Some(assembly);
+        Ok(Step::Assembled)
     }
 
     /// Copies `length` bytes, which are not more than are missing, into the frame.
-    fn take(&self, assembly: &mut Assembly, content: usize, length: usize) {
+    fn put(&self, assembly: &mut Assembly, content: usize, length: usize) {
         assembly.missing -= length as u64;
         if assembly.refused {
             return;
@@ -244,7 +270,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Reads a header word, and whether its record lies where an honest writer can have put it.
     #[inline]
     fn check(&self, word: u64) -> Result<Record> {
-        let record = Record::from_word(word, self.at / self.ring)?;
+        let record = Record::from_word(word, self.at >> self.shift)?;
         let (size, left) = (record.size(), self.ring - (self.at & (self.ring - 1)));
         // What is read and not released, this record, and the granule that is always free.
         if size > left || self.at - self.head + size + GRANULE > self.ring {
@@ -258,20 +284,17 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         if offset == 0 || offset + record.size() != self.ring {
             return Err(garbage(word, "a pad that does not end a lap"));
         }
-        self.pass(record);
+        self.at += record.size();
         Ok(())
     }
 
+    /// Behind the last record of a frame.
     #[inline]
-    fn pass(&mut self, record: Record) {
+    fn pass(&mut self, record: Record, sequence: u64) {
         self.at += record.size();
-    }
-
-    #[inline]
-    fn count(&mut self, header: &Header) {
         self.frames += 1;
-        if header.sequence != 0 {
-            self.sequence = header.sequence;
+        if sequence != 0 {
+            self.sequence = sequence;
         }
     }
 

@@ -13,12 +13,23 @@ use super::segment::{PAGE, at};
 use super::tests::{data, pattern};
 use super::writer::Writer;
 use crate::codec::Encoding;
-use crate::error::ErrorKind;
-use crate::frame::{Header, Kind, Outgoing};
+use crate::error::{ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::transport::Sent;
 
 const RING: usize = 4096;
 const LIMIT: u64 = 1 << 20;
+
+/// A step that gives the frame it finds.
+fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incoming>)> {
+    let step = reader.step()?;
+    let frame = match step {
+        Step::Frame(record) => reader.take(record)?,
+        Step::Assembled => reader.take_assembled()?,
+        Step::Piece | Step::Empty => None,
+    };
+    Ok((step, frame))
+}
 
 type Ends = (Writer<Arc<Heap>, Arc<Heap>>, Reader<Arc<Heap>, Arc<Heap>>);
 
@@ -86,8 +97,8 @@ proptest! {
                 writer.flush().unwrap();
             }
             if step.is_none() {
-                match reader.step().unwrap() {
-                    Step::Frame(got) => {
+                match take(&mut reader).unwrap() {
+                    (_, Some(got)) => {
                         let (header, body) = match pending.take_if(|_| expected.is_empty()) {
                             // Whole in the ring before its writer was told: it will be, when it tries again.
                             Some(frame) => panic!("{:?} was never sent as a whole", frame.0),
@@ -101,8 +112,8 @@ proptest! {
                         outstanding -= 1;
                         prop_assert_eq!(writer.unacknowledged().unwrap(), outstanding);
                     }
-                    Step::Piece => {}
-                    Step::Empty => prop_assert!(expected.is_empty() || reader.is_inside_a_frame()),
+                    (Step::Empty, None) => prop_assert!(expected.is_empty() || reader.is_inside_a_frame()),
+                    _ => {}
                 }
             }
         }
@@ -122,7 +133,7 @@ proptest! {
             let header = Header { body: length as u64, ..frame_header(i as u64 + 1, form) };
             let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1) };
             writer.try_write(&frame).unwrap();
-            if i % 3 == 2 && let Ok(Step::Frame(_)) = reader.step() {
+            if i % 3 == 2 && take(&mut reader).is_ok_and(|(_, frame)| frame.is_some()) {
                 reader.consume();
             }
             let Some((place, value, how)) = spoils.next() else { continue };
@@ -137,10 +148,9 @@ proptest! {
             writing.store(at, value, Ordering::Relaxed);
         }
         // A ring holds at most 256 records, so whoever reads more of a ring at rest runs in circles.
-        let ended = (0..300).find_map(|_| match reader.step() {
-            Ok(Step::Frame(frame)) => { assert!(frame.body.len() as u64 <= LIMIT); None }
-            Ok(Step::Piece) => None,
-            Ok(Step::Empty) => Some(None),
+        let ended = (0..300).find_map(|_| match take(&mut reader) {
+            Ok((Step::Empty, _)) => Some(None),
+            Ok((_, frame)) => { assert!(frame.is_none_or(|frame| frame.body.len() as u64 <= LIMIT)); None }
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => None,
             Err(e) => Some(Some(e.kind())),
         });
@@ -167,7 +177,7 @@ fn a_head_that_no_honest_reader_tells_is_refused() {
 fn a_head_never_goes_back() {
     let (_, reading, (mut writer, mut reader)) = ring();
     writer.try_write(&Outgoing::new(data(1), b"abc")).unwrap();
-    assert!(matches!(reader.step(), Ok(Step::Frame(_))));
+    assert_eq!(take(&mut reader).unwrap().1.unwrap().body, "abc");
     assert!(reader.consume());
     assert!(!reader.consume(), "told already");
     assert!(writer.is_drained().unwrap());
@@ -201,7 +211,9 @@ fn hostile_records_one_by_one() {
         for (at, word) in words {
             writing.store(PAGE + at, word, Ordering::Relaxed);
         }
-        let error = (0..3).find_map(|_| reader.step().err()).unwrap_or_else(|| panic!("{what} was taken"));
+        let error = (0..3)
+            .find_map(|_| take(&mut reader).err())
+            .unwrap_or_else(|| panic!("{what} was taken"));
         assert_eq!(error.kind(), ErrorKind::Malformed, "{what}");
     }
     // A header whose lengths are not its record's, a train that has no end, and one with too much in it.
@@ -210,7 +222,8 @@ fn hostile_records_one_by_one() {
         first.body = body;
         writing.copy_in(PAGE + 8, &first.to_bytes());
         writing.store(PAGE, word(shape, length), Ordering::Relaxed);
-        assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::Malformed, "{shape:?} {body} {length}");
+        let error = take(&mut reader).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{shape:?} {body} {length}");
     }
     for second in
         [word(Shape::Compact, 8), word(Shape::First, 64), word(Shape::Piece, 101), word(Shape::Pad, 0)]

@@ -17,6 +17,8 @@ pub(super) struct Writer<M, P> {
     mine: M,
     peer: P,
     ring: u64,
+    /// The same as a power of two: laps are counted for each record, and a division takes as long as all the rest.
+    shift: u32,
     /// Where the next record goes, counted from the beginning of time.
     tail: u64,
     /// The peer's head when it was looked at last.
@@ -48,6 +50,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             mine,
             peer,
             ring: ring as u64,
+            shift: ring.trailing_zeros(),
             tail: 0,
             head: 0,
             needed: 0,
@@ -215,7 +218,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     fn finish(&mut self, record: Record) {
         let next = self.tail + record.size();
         self.mine.store(self.place(next), 0, Ordering::Relaxed);
-        let word = record.to_word(self.tail / self.ring);
+        let word = record.to_word(self.tail >> self.shift);
         if record.shape == Shape::Pad {
             // Nobody needs to wake for it: a record follows at once.
             self.mine.store(self.place(self.tail), word, Ordering::Release);

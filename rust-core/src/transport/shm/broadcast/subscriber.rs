@@ -103,6 +103,11 @@ impl BroadcastReader {
         }
     }
 
+    /// Asks whether the publisher is gone.
+    pub fn is_gone(&self) -> Result<bool> {
+        self.publisher.is_gone()
+    }
+
     /// The newest frame, whether read before or not.
     pub fn latest(&self) -> Result<Received> {
         self.follower.latest()
