@@ -1,0 +1,102 @@
+<?php
+/** The stream to one page: what the four programs publish, as server-sent events, twenty seconds at a time. */
+declare(strict_types=1);
+
+use Linkspan\Channel;
+use Linkspan\LinkspanException;
+use function Linkspan\subscribe;
+
+const STREAM_SECONDS = 20.0; // then the browser asks again, with Last-Event-ID: no worker of PHP is held for long
+const SILENT_SECONDS = 1.0;  // a program that says nothing for so long is missing; each speaks twice a second or more
+const HISTORY = 2000;        // samples that a new page is given at once
+const TOPICS = [
+    'seismogram' => 'observatory/waveform',
+    'spectrum' => 'observatory/triggers',
+    'sensors' => 'observatory/sensors',
+    'statistics' => 'observatory/statistics',
+];
+
+ini_set('serialize_precision', '7'); // of what is drawn, seven digits are enough
+header('Content-Type: text/event-stream');
+header('Cache-Control: no-store');
+header('X-Accel-Buffering: no');
+while (ob_get_level() > 0) {
+    ob_end_flush();
+}
+
+/** The value as JSON, with instants in whole milliseconds. */
+function plain(mixed $value): mixed
+{
+    return match (true) {
+        $value instanceof Linkspan\Timestamp => intdiv($value->nanoseconds, 1_000_000),
+        $value instanceof Linkspan\NdArray => $value->toArray(),
+        is_array($value) => array_map(plain(...), $value),
+        default => $value,
+    };
+}
+
+/** Sends one event; its id is the instant up to which the page has the waveform. */
+function emit(array $event, int $until): void
+{
+    echo "id: $until\ndata: ", json_encode($event, JSON_THROW_ON_ERROR | JSON_PARTIAL_OUTPUT_ON_ERROR), "\n\n";
+    flush();
+}
+
+/** Asks the Fortran program, or gives null: that it is missing is told by its silence. */
+function ask(array $question): ?array
+{
+    static $channel = null;
+    try {
+        $channel ??= Channel::connect('observatory/spectrum', timeout: 0.2);
+        return plain($channel->call($question, timeout: 0.5)->value);
+    } catch (LinkspanException) {
+        $channel = null;
+        return null;
+    }
+}
+
+$window = (int) ($_GET['window'] ?? 512);
+$until = (int) ($_SERVER['HTTP_LAST_EVENT_ID'] ?? $_GET['since'] ?? 0);
+$subscribers = array_map(fn (string $topic) => subscribe($topic), TOPICS);
+$begin = microtime(true);
+$heard = array_fill_keys(array_keys(TOPICS), 0.0);
+$told = [];
+$nextSpectrum = $begin + 0.3;
+
+echo "retry: 250\n\n";
+$missed = min(HISTORY, (int) ceil(($begin * 1000 - $until) / 10)); // the waveform has 100 samples a second
+if ($past = ask(['op' => 'recent', 'samples' => $missed])) {
+    $until = max($until, $past['at'] + 10 * count($past['on']));
+    emit(['waveform' => [$past], 'triggers' => [$past]], $until);
+}
+
+while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
+    $event = [];
+    foreach ($subscribers as $part => $subscriber) {
+        try {
+            while ($subscriber->poll()) {
+                $value = plain($subscriber->tryRecv()->value);
+                $heard[$part] = $now;
+                match ($part) {
+                    'seismogram' => [$event['waveform'][] = $value, $until = $value['at'] + 100],
+                    'spectrum' => $event['triggers'][] = $value,
+                    default => $event[$part] = $value,
+                };
+            }
+        } catch (LinkspanException) {
+            // Overtaken or cut off: the subscriber goes on by itself, and silence is what the page is told of.
+        }
+        $live = $now - $heard[$part] < SILENT_SECONDS;
+        if (($told[$part] ?? null) !== $live && ($live || $now - $begin > SILENT_SECONDS)) {
+            $event['parts'][$part] = $told[$part] = $live;
+        }
+    }
+    if ($now >= $nextSpectrum && ($told['spectrum'] ?? false)) {
+        $event['spectrum'] = ask(['op' => 'spectrum', 'window' => $window]);
+        $nextSpectrum = $now + 1;
+    }
+    if ($event !== []) {
+        emit($event, $until);
+    }
+    usleep(50_000);
+}

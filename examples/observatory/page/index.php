@@ -1,0 +1,91 @@
+<?php
+/** The page: an instrument's face. What moves on it comes from events.php; what it asks for, from spectrum.php. */
+declare(strict_types=1);
+
+const PARTS = [
+    'sensors' => ['Sensors', 'Python'],
+    'statistics' => ['Statistics', 'C++'],
+    'seismogram' => ['Seismogram', 'Python'],
+    'spectrum' => ['Spectrum', 'Fortran'],
+];
+const READINGS = [
+    'cpu' => ['Processor', '%'],
+    'load' => ['Load, 1 min', ''],
+    'memory' => ['Memory', '%'],
+    'network' => ['Network', 'kB/s'],
+    'disk' => ['Disk', 'kB/s'],
+    'temperature' => ['Temperature', '°C'],
+];
+function chip(string $part): string
+{
+    [$name, $language] = PARTS[$part];
+    return "<span class=\"chip\" data-part=\"$part\" data-name=\"$name\" data-state=\"waiting\">"
+        . "<i></i>$name <small>$language</small> <b>waiting</b></span>";
+}
+?>
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Observatory</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="uplot/uPlot.min.css">
+<link rel="stylesheet" href="page.css">
+<script src="uplot/uPlot.iife.min.js" defer></script>
+<script src="plots.js" defer></script>
+<script src="readings.js" defer></script>
+<script src="page.js" defer></script>
+</head>
+<body>
+<header>
+  <h1>Observatory</h1>
+  <p>Five programs in four languages on <em><?= htmlspecialchars(gethostname() ?: 'this machine') ?></em>, joined by Linkspan.</p>
+  <p id="summary" role="status" aria-live="polite">Waiting for the first values.</p>
+</header>
+<main>
+<section aria-labelledby="h-waveform" id="waveform">
+  <div class="head"><h2 id="h-waveform">Waveform</h2><?= chip('seismogram'), chip('spectrum') ?></div>
+  <div class="plots" role="img" aria-label="Three components of ground motion over the last twenty seconds, and the trigger's ratio">
+    <div class="trace" id="plot-z"><span>Z <small>up</small></span></div>
+    <div class="trace" id="plot-n"><span>N <small>north</small></span></div>
+    <div class="trace" id="plot-e"><span>E <small>east</small></span></div>
+    <div class="trace" id="plot-ratio"><span>STA/LTA</span></div>
+  </div>
+  <p class="legend"><span class="key trigger">triggered</span><span class="key restart">recording begins again</span>
+    <output id="trigger" aria-live="polite">No trigger yet.</output></p>
+  <p class="source">Station BW.RJOB, 2009-08-24 00:20:03 UTC, 100 samples a second, in counts; <span id="recorded">replayed in real time</span>.
+    Source: <a href="https://www.obspy.org">ObsPy</a>, obspy/core/data/example.npz.</p>
+</section>
+<section aria-labelledby="h-spectrum" id="spectrum">
+  <div class="head"><h2 id="h-spectrum">Power spectrum</h2><?= chip('spectrum') ?></div>
+  <div class="plots" role="img" aria-label="Power spectral density of the three components over frequency"><div id="plot-spectrum"></div></div>
+  <p class="legend"><span class="key z">Z</span><span class="key n">N</span><span class="key e">E</span>
+    <output id="window">No answer yet.</output></p>
+  <form id="ask" action="spectrum.php" novalidate>
+    <label for="length">Window in samples</label>
+    <input id="length" name="window" inputmode="numeric" autocomplete="off" value="512" aria-describedby="answer">
+    <button>Ask Fortran</button>
+    <output id="answer" role="status" for="length">It takes 64 to 2048, and checks that itself.</output>
+  </form>
+</section>
+<section aria-labelledby="h-readings" id="readings">
+  <div class="head"><h2 id="h-readings">Readings</h2><?= chip('sensors'), chip('statistics') ?></div>
+  <ul>
+<?php foreach (READINGS as $id => [$name, $unit]): ?>
+    <li id="<?= $id ?>" data-unit="<?= $unit ?>">
+      <h3><?= $name ?></h3>
+      <p class="value"><b>–</b> <small><?= $unit ?></small></p>
+      <svg viewBox="0 0 240 48" preserveAspectRatio="none" aria-hidden="true"><rect width="240"/><path class="mean"/><path class="line"/></svg>
+      <dl><div><dt>mean</dt><dd data-is="mean">–</dd></div><div><dt>sd</dt><dd data-is="sd">–</dd></div>
+        <div><dt>min</dt><dd data-is="min">–</dd></div><div><dt>max</dt><dd data-is="max">–</dd></div></dl>
+    </li>
+<?php endforeach ?>
+  </ul>
+  <p class="source">Ten readings a second from this machine; the line is the last minute, the band mean ± standard deviation over <span id="seconds">30</span> s.</p>
+</section>
+</main>
+<noscript>The values move by server-sent events, which need JavaScript.</noscript>
+</body>
+</html>

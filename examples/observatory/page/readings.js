@@ -1,0 +1,46 @@
+// The readings: a card each, with its last minute as a sparkline and what the C++ program tells of it.
+'use strict';
+
+const KEPT = 600; // readings behind a sparkline: one minute
+const WIDTH = 240, HEIGHT = 48, EDGE = 3; // a sparkline's own units
+const histories = {}, statistics = {};
+
+function number(v) {
+  if (v === undefined || v === null) return '–';
+  const size = Math.abs(v);
+  return size >= 1000 ? Math.round(v).toLocaleString('en') : v.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+}
+// The line of the values, and the band of mean ± standard deviation.
+function sparkline(svg, values, band) {
+  const low = Math.min(...values, band?.min ?? Infinity), high = Math.max(...values, band?.max ?? -Infinity);
+  const span = high - low, y = v => span > 0
+    ? HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (Math.min(Math.max(v, low), high) - low) / span : HEIGHT / 2;
+  const x = i => WIDTH - (values.length - 1 - i) * WIDTH / KEPT;
+  const points = values.map((v, i) => `${x(i).toFixed(1)},${y(v).toFixed(1)}`);
+  svg.querySelector('.line').setAttribute('d', `M${points.join('L')}`);
+  if (!band) return;
+  const top = y(band.mean + band.sd);
+  svg.querySelector('.mean').setAttribute('d', `M0,${y(band.mean)}H${WIDTH}`);
+  svg.querySelector('rect').setAttribute('y', top);
+  svg.querySelector('rect').setAttribute('height', Math.max(y(band.mean - band.sd) - top, 0));
+}
+function showReadings({ readings }) {
+  for (const [name, value] of Object.entries(readings)) {
+    const card = byId(name);
+    card.classList.toggle('absent', value === null);
+    card.querySelector('.value b').textContent = number(value);
+    card.querySelector('.value small').textContent = value === null ? 'no such sensor here' : card.dataset.unit;
+    if (value === null) continue;
+    const kept = (histories[name] ??= []);
+    kept.push(value);
+    if (kept.length > KEPT) kept.shift();
+    sparkline(card.querySelector('svg'), kept, statistics[name]);
+  }
+}
+function showStatistics({ seconds, statistics: all }) {
+  byId('seconds').textContent = seconds;
+  for (const [name, of] of Object.entries(all)) {
+    statistics[name] = of;
+    byId(name).querySelectorAll('dd').forEach(dd => { dd.textContent = number(of[dd.dataset.is]); });
+  }
+}

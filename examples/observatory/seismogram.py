@@ -1,0 +1,49 @@
+"""The second driver: plays a real seismogram in real time, as arrays of 3 × 10 samples, at observatory/waveform.
+
+The recording is what ObsPy carries as its example: station BW.RJOB, 2009-08-24T00:20:03 UTC, three components at 100 Hz,
+thirty seconds, in counts. It begins in the quiet at its middle; after its end it begins again, and says so.
+"""
+
+import signal
+import sys
+import time
+
+import linkspan
+import numpy as np
+
+RATE = 100  # samples a second
+BLOCK = 10  # samples a message
+BEGIN = 1500  # the sample that the first playing begins at
+COMPONENTS = ("EHZ", "EHN", "EHE")  # up, north, east
+
+
+def main(file):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    recording = np.load(file)
+    samples = np.stack([recording[name] for name in COMPONENTS])
+    first, begin, played = BEGIN, time.time_ns(), 0
+    with linkspan.publisher("observatory/waveform") as out:
+        while True:
+            due = begin + played * 1_000_000_000 // RATE
+            late = time.time_ns() - due
+            if abs(late) > 1_000_000_000:  # stopped for a while, or the clock was set: go on from now
+                begin, late = begin + late, 0
+                continue
+            time.sleep(max(-late, 0) / 1e9)
+            out.send({
+                "at": linkspan.Timestamp(due),  # the first sample's instant in this playing
+                "rate": RATE,
+                "first": first,  # its place in the recording
+                "restart": first == 0,
+                "components": list(COMPONENTS),
+                "samples": samples[:, first : first + BLOCK],
+            })
+            played += BLOCK
+            first = (first + BLOCK) % samples.shape[1]
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except KeyboardInterrupt:
+        pass

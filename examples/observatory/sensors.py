@@ -1,0 +1,84 @@
+"""The driver: publishes this machine's real sensors, ten times a second, at observatory/sensors."""
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import linkspan
+
+PERIOD = 0.1  # seconds
+SECTOR = 512  # bytes; what /proc/diskstats counts in, whatever the disk's own sectors are
+
+
+def processor():
+    """Ticks that the processors worked, and all their ticks, since boot."""
+    ticks = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)  # neither idle nor waiting for a disk
+
+
+def network():
+    """Bytes received and sent by every interface, this machine's own loop included, since boot."""
+    rows = [line.split(":")[1].split() for line in Path("/proc/net/dev").read_text().splitlines()[2:]]
+    return sum(int(row[0]) + int(row[8]) for row in rows)
+
+
+def disk():
+    """Bytes read and written by every whole disk since boot."""
+    disks = set(os.listdir("/sys/block")) if os.path.isdir("/sys/block") else set()
+    rows = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
+    return SECTOR * sum(int(row[5]) + int(row[9]) for row in rows if row[2] in disks)
+
+
+def memory():
+    """How much of the memory is in use, in per cent."""
+    rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    total, free = (int(rows[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
+    return 100.0 * (total - free) / total
+
+
+def temperature():
+    """The warmest sensor in degrees Celsius, None on a machine without one (a virtual one, mostly)."""
+    found = []
+    for pattern in ("class/thermal/thermal_zone*/temp", "class/hwmon/hwmon*/temp*_input"):
+        for file in Path("/sys").glob(pattern):
+            try:
+                found.append(int(file.read_text()) / 1000.0)
+            except (OSError, ValueError):
+                pass  # a sensor that is switched off cannot be read
+    return max(found, default=None)
+
+
+def readings(before):
+    """All of them; what is counted since boot becomes a rate over the second before."""
+    now = (time.monotonic(), *processor(), network(), disk())
+    before.append(now)
+    seconds, busy, ticks, sent, moved = (new - old for new, old in zip(now, before[0], strict=True))
+    return {
+        "cpu": 100.0 * busy / ticks if ticks else 0.0,
+        "load": os.getloadavg()[0],
+        "memory": memory(),
+        "network": sent / seconds / 1000.0 if seconds else 0.0,
+        "disk": moved / seconds / 1000.0 if seconds else 0.0,
+        "temperature": temperature(),
+    }
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    before = deque(maxlen=11)
+    with linkspan.publisher("observatory/sensors") as out:
+        due = time.monotonic()
+        while True:
+            out.send({"at": linkspan.Timestamp.now(), "readings": readings(before)})
+            due = max(due + PERIOD, time.monotonic())  # after a stop it goes on; it does not catch up
+            time.sleep(due - time.monotonic() if due > time.monotonic() else 0)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
