@@ -245,6 +245,9 @@ pub struct Incoming {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -4,7 +4,8 @@
 //!
 //! - a byte that cannot stand where it stands: that byte;
 //! - bytes that end before the value does: their length (in BSON, the end of the document that ends too early);
-//! - a length or count that reaches past the end: the first byte of the item that claims it;
+//! - a length or count that reaches past the end: the first byte of the item that claims it (in BSON, the
+//!   length itself);
 //! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte;
 //! - text that is not UTF-8: the first byte that is not.
 

@@ -52,6 +52,10 @@ impl Decimal {
             text.push('-');
         }
         let adjusted = i64::from(exponent) + digits.len() as i64 - 1;
+        if i32::try_from(adjusted).is_err() {
+            let text = format!("a decimal number reaches to E+{}, asked was E{adjusted:+}", i32::MAX);
+            return Err(Error::new(ErrorKind::OutOfRange, text));
+        }
         if exponent <= 0 && adjusted >= -6 {
             let point = digits.len() as i64 + i64::from(exponent);
             if exponent == 0 {
@@ -162,6 +166,16 @@ mod tests {
             assert_eq!(decimal.as_str(), text);
             assert_eq!(text.parse::<Decimal>().unwrap(), decimal);
         }
+    }
+
+    #[test]
+    fn every_number_can_be_taken_apart() {
+        for exponent in [i32::MIN, i32::MIN + 1, -6, 0, i32::MAX - 1] {
+            let number = Decimal::from_parts(true, "15", exponent).unwrap();
+            let parts = DecimalParts::Finite { negative: true, coefficient: "15".into(), exponent };
+            assert_eq!(number.parts(), parts, "{number}");
+        }
+        assert_eq!(Decimal::from_parts(false, "15", i32::MAX).unwrap_err().kind(), ErrorKind::OutOfRange);
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let value = take_signed(&mut self.input)?;
                 self.sink.int(value)
             }
-            Token::BigInteger => from_twos_complement(take_safe(&mut self.input)?)?.walk(self.sink),
+            Token::BigInteger => from_twos_complement(take_safe(&mut self.input, at)?)?.walk(self.sink),
             Token::BigDecimal => {
                 let decimal = self.decimal(at)?;
                 self.sink.decimal(&decimal)
@@ -139,7 +139,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.sink.text(value)
             }
             Token::SafeBinary => {
-                let bytes = take_safe(&mut self.input)?;
+                let bytes = take_safe(&mut self.input, at)?;
                 self.sink.bytes(&bytes)
             }
             Token::RawBinary if self.raw_binary => {
@@ -158,7 +158,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     fn decimal(&mut self, at: usize) -> Result<Decimal> {
         let scale = take_signed(&mut self.input)?;
-        let digits = match from_twos_complement(take_safe(&mut self.input)?)? {
+        let digits = match from_twos_complement(take_safe(&mut self.input, at)?)? {
             Value::Uint(n) => n.to_string(),
             Value::BigInt(n) => n.to_string(),
             other => other.as_i64()?.to_string(),

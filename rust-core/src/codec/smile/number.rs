@@ -82,14 +82,14 @@ pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -
 /// How many bytes hold this many in seven bits each; none where that overflows.
 pub(super) fn safe_length(bytes: u64) -> Option<u64> {
     let whole = (bytes / 7).checked_mul(8)?;
-    Some(whole + if bytes % 7 == 0 { 0 } else { bytes % 7 + 1 })
+    Some(whole + if bytes.is_multiple_of(7) { 0 } else { bytes % 7 + 1 })
 }
 
-/// Takes the content of 7-bit binary: its length, and its bytes in groups of seven in eight.
-pub(super) fn take_safe(input: &mut Input<'_>) -> Result<Vec<u8>> {
-    let at = input.at;
+/// Takes the content of 7-bit binary, whose item begins at `item_at`: its length, and its bytes in groups of seven in
+/// eight.
+pub(super) fn take_safe(input: &mut Input<'_>, item_at: usize) -> Result<Vec<u8>> {
     let length = take(input)?;
-    let packed = input.take(safe_length(length).unwrap_or(u64::MAX), at)?;
+    let packed = input.take(safe_length(length).unwrap_or(u64::MAX), item_at)?;
     let from = input.at - packed.len();
     if let Some(i) = packed.iter().position(|b| b & 0x80 != 0) {
         return Err(malformed(from + i, "a byte of 7-bit binary has its high bit set"));
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(take_signed(&mut input).unwrap(), n);
         }
         for block in blocks {
-            assert_eq!(take_safe(&mut input).unwrap(), block);
+            assert_eq!(take_safe(&mut input, 0).unwrap(), block);
         }
         assert_eq!(input.left(), 0);
     }

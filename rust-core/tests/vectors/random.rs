@@ -1,0 +1,24 @@
+//! Random numbers whose seed is printed, so that what failed can be run again with `LINKSPAN_SEED=…`.
+
+/// The seed: from the environment, else from the clock; printed either way.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("LINKSPAN_SEED") {
+        Ok(text) => text.parse().expect("LINKSPAN_SEED is a number"),
+        Err(_) => std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1,
+    };
+    println!("LINKSPAN_SEED={seed}");
+    seed
+}
+
+/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below this one.
+    pub fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+}
