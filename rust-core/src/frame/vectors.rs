@@ -76,7 +76,7 @@ const BAD: [(&str, usize, u8, bool, u64); 14] = [
     ("a reserved byte", 7, 1, true, 7),
     ("a flag without a meaning", 8, 32, true, 8),
     ("a flag without a meaning, high byte", 9, 1, true, 8),
-    ("an extension that is too long", 11, 2, true, 10),
+    ("an extension that is too long", 11, 3, true, 10),
     ("a reserved field", 63, 1, true, 60),
     ("a wrong check sum", 12, 0, false, 12),
     ("a changed sequence number", 24, 9, false, 12),
