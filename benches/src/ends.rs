@@ -14,8 +14,7 @@ pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
     match unsafe { libc::fork() } {
         -1 => Err(format!("starting the far end: {}", io::Error::last_os_error()).into()),
         0 => {
-            // SAFETY: asks for a signal at the death of the parent; no memory is involved.
-            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            end_with_parent();
             if let Err(error) = far() {
                 eprintln!("far end: {error}");
             }
@@ -24,6 +23,12 @@ pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Leaves nothing behind: this process is killed when the one that started it ends.
+pub fn end_with_parent() {
+    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// Forks the far end and pins both ends.

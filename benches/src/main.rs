@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 
 /// True when everything of ours could be measured.
 fn run(arguments: &[String]) -> Result<bool> {
-    if arguments.first().is_some_and(|a| a == "work" || a == "far") {
+    if arguments.first().is_some_and(|a| ["work", "far", "pinned"].contains(&a.as_str())) {
         worker::work(arguments)?;
         return Ok(true);
     }

@@ -53,6 +53,18 @@ fn python(label: &str, case: &str) -> Case {
     Case { label: label.to_owned(), program: program.into(), arguments: vec![script.into(), case.into()] }
 }
 
+/// A worker in PHP, with the extension that `benches/run` has built.
+fn php(label: &str, case: &str) -> Case {
+    let this = std::env::current_exe().unwrap_or_else(|_| "linkspan-bench".into());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/php/work.php");
+    let mut arguments: Vec<String> = vec!["pinned".into(), "php".into()];
+    if let Ok(extension) = std::env::var("LINKSPAN_BENCH_PHP_EXTENSION") {
+        arguments.extend(["-d".into(), format!("extension={extension}")]);
+    }
+    arguments.extend([script.into(), case.into(), this.display().to_string()]);
+    Case { label: label.to_owned(), program: this, arguments }
+}
+
 const SIZES: [(usize, &str); 4] = [(64, "64 B"), (1000, "1 kB"), (10_000, "10 kB"), (1 << 20, "1 MiB")];
 
 /// Every row, in the table's order.
@@ -176,5 +188,19 @@ pub fn all() -> Vec<Row> {
             None,
         );
     }
+    row(
+        "PHP warm call of 1 kB by shm, parked".into(),
+        php("call", "shm"),
+        own("the same in Rust", "ours call shm 1000 together 0"),
+        vec![php("PHP stream socket", "socket")],
+        Some(Mark::Ratio(1.3)),
+    );
+    row(
+        "PHP warm call of 1 kB by unix".into(),
+        php("call", "unix"),
+        own("the same in Rust", "ours call unix 1000 together 0"),
+        vec![php("PHP stream socket", "socket")],
+        None,
+    );
     rows
 }

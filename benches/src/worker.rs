@@ -4,8 +4,11 @@
 //! nanoseconds of one operation, averaged over N in one go, then those of single operations, each timed by itself.
 
 use std::io::{BufRead, Write, stdin, stdout};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Instant;
 
+use crate::cpu::{End, Placement, pin};
 use crate::{Result, floor, ours};
 
 /// Something that is done over and over.
@@ -62,13 +65,18 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
     Ok(())
 }
 
-/// `work CASE …` or `far CASE …`.
+/// `work CASE …`, `far CASE …`, or `pinned PROGRAM …` for a language that cannot pin itself.
 pub fn work(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["work", "floor", rest @ ..] => floor::work(rest),
         ["work", "ours", rest @ ..] => ours::work(rest),
-        ["far", "echo", endpoint, placement, spin] => ours::channel::echo_alone(endpoint, placement, spin),
+        ["far", "serve", endpoint, placement, spin] => ours::channel::serve_alone(endpoint, placement, spin),
+        ["far", "bytes", path, bytes, placement] => floor::echo_alone(path, bytes, placement),
+        ["pinned", program, rest @ ..] => {
+            pin(Placement::Together, End::Near)?;
+            Err(Command::new(program).args(rest).exec().into())
+        }
         _ => Err(format!("no worker is called {:?}", arguments.join(" ")).into()),
     }
 }

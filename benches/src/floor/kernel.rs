@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use crate::Result;
-use crate::cpu::Placement;
-use crate::ends::split;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::{end_with_parent, split};
 use crate::worker::{Work, serve};
 
 /// Bytes written and read back.
@@ -46,6 +46,14 @@ pub fn socket(bytes: usize, placement: Placement) -> Result<()> {
     let (ours, theirs) = UnixStream::pair()?;
     split(placement, || Bytes { from: theirs.try_clone()?, to: theirs, content: vec![0; bytes] }.echo())?;
     serve(Bytes { from: ours.try_clone()?, to: ours, content: vec![0; bytes] })
+}
+
+/// `far bytes …`: what comes over the socket at this path goes back, for a near end in another language.
+pub fn echo_alone(path: &str, bytes: &str, placement: &str) -> Result<()> {
+    end_with_parent();
+    let stream = UnixStream::connect(path).map_err(|e| format!("connecting to {path}: {e}"))?;
+    pin(Placement::from_name(placement)?, End::Far)?;
+    Bytes { from: stream.try_clone()?, to: stream, content: vec![0; bytes.parse()?] }.echo()
 }
 
 struct Bell(OwnedFd);

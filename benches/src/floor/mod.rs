@@ -7,6 +7,8 @@ mod queue;
 use crate::Result;
 use crate::cpu::Placement;
 
+pub use kernel::echo_alone;
+
 /// `work floor …`.
 pub fn work(words: &[&str]) -> Result<()> {
     match *words {

@@ -7,7 +7,7 @@ use linkspan::{Channel, Encoding, Options, Payload, Server, Value};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
-use crate::ends::fork_far;
+use crate::ends::{end_with_parent, fork_far};
 use crate::worker::{Work, serve};
 
 /// Long enough for the far end to start.
@@ -60,13 +60,6 @@ fn echo(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     }
 }
 
-/// `far echo …`: the same for a near end in another language.
-pub fn echo_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
-    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    echo(endpoint, Placement::from_name(placement)?, spin.parse()?)
-}
-
 /// A message there and the same back.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
@@ -76,6 +69,25 @@ pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64
     work.once()?;
     pin(placement, End::Near)?;
     serve(work)
+}
+
+/// Answers every request with its own content.
+fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
+    let server = Server::serve(endpoint, &options(spin)?)?;
+    let mut pinned = false;
+    while let Some(request) = server.next(None)? {
+        if !std::mem::replace(&mut pinned, true) {
+            pin(placement, End::Far)?;
+        }
+        request.reply_payload(&Payload::from_bytes(request.encoding(), request.body().clone()))?;
+    }
+    Ok(())
+}
+
+/// `far serve …`: the same for a near end in another language.
+pub fn serve_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
+    end_with_parent();
+    answer(endpoint, Placement::from_name(placement)?, spin.parse()?)
 }
 
 struct Call {
@@ -93,18 +105,7 @@ impl Work for Call {
 /// A request to a server of many clients, and its answer.
 pub fn call(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
-    fork_far(|| {
-        let server = Server::serve(&endpoint, &options(spin)?)?;
-        let mut pinned = false;
-        while let Some(request) = server.next(None)? {
-            if !std::mem::replace(&mut pinned, true) {
-                pin(placement, End::Far)?;
-            }
-            let answer = Payload::from_bytes(request.encoding(), request.body().clone());
-            request.reply_payload(&answer)?;
-        }
-        Ok(())
-    })?;
+    fork_far(|| answer(&endpoint, placement, spin))?;
     let channel = Channel::connect(&endpoint, &options(spin)?, START)?;
     let mut work = Call { channel, payload: content(bytes) };
     work.once()?;
