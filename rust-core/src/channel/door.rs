@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rustix::event::PollFlags;
 
 use super::greeting::{self, Greeting, Pattern};
 use super::options::Options;
+use super::record::Record;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
@@ -18,6 +20,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
 use crate::transport::place::Place;
 use crate::transport::{Offer, Rx, Tx};
+use crate::value::{Map, Value};
 
 /// Who is on the other side.
 #[derive(Clone, Debug)]
@@ -108,6 +111,7 @@ impl Queue {
 /// A name at which somebody is let in. Its end takes the name away.
 pub struct Door {
     pub queue: Arc<Queue>,
+    record: Arc<OnceLock<Arc<Record>>>,
     _berth: Berth,
 }
 
@@ -116,6 +120,8 @@ struct Keeper {
     pattern: Pattern,
     options: Options,
     queue: Arc<Queue>,
+    /// The counters of the object behind the door.
+    record: Arc<OnceLock<Arc<Record>>>,
     /// For a channel with one peer: its seat.
     one: Option<Mutex<Weak<Seat>>>,
 }
@@ -124,15 +130,23 @@ impl Door {
     /// Listens at an endpoint; with `one`, for one peer at a time.
     pub fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options, one: bool) -> Result<Door> {
         let queue = Arc::new(Queue { links: Mutex::default(), bell: EventFd::new()? });
+        let record = Arc::new(OnceLock::new());
         let keeper = Keeper {
             endpoint: endpoint.clone(),
             pattern,
             options: options.clone(),
             queue: queue.clone(),
+            record: record.clone(),
             one: one.then(Mutex::default),
         };
         let claim = Place::of(endpoint)?.claim(options.mode)?;
-        Ok(Door { queue, _berth: harbour::open(claim, Arc::new(keeper))? })
+        Ok(Door { queue, record, _berth: harbour::open(claim, Arc::new(keeper))? })
+    }
+
+    /// Whoever asks about the name is told these counters.
+    pub fn tells_of(&self, record: &Arc<Record>) {
+        // A door belongs to one object for its life.
+        let _ = self.record.set(record.clone());
     }
 }
 
@@ -151,7 +165,30 @@ pub fn check_allowed(options: &Options, who: &Credentials) -> Result<()> {
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
+/// The answer to a caller who only asks: it is told, and nobody is let in.
+pub fn told(mut greeting: Greeting, state: Map) -> Result<Answer> {
+    greeting.state = Some(state);
+    Ok(Answer { frame: greeting.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
+}
+
 impl Keeper {
+    fn state(&self) -> Map {
+        let mut state = Map::new();
+        state.insert("encoding".into(), self.options.encoding.name().into());
+        state.insert("waiting".into(), (self.queue.links().len() as u64).into());
+        if let Some(record) = self.record.get() {
+            let messages =
+                record.received.load(Ordering::Relaxed).saturating_add(record.sent.load(Ordering::Relaxed));
+            state.insert("messages".into(), messages.into());
+            let peers = match &self.one {
+                Some(_) => u64::from(self.check_seat().is_err()),
+                None => record.present.load(Ordering::Relaxed),
+            };
+            state.insert("peers".into(), Value::from(peers));
+        }
+        state
+    }
+
     /// Refuses a second peer while the first one lives.
     fn check_seat(&self) -> Result<()> {
         let Some(one) = &self.one else { return Ok(()) };
@@ -167,6 +204,10 @@ impl Doorman for Keeper {
     fn answer(&self, arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
         check_allowed(&self.options, &arrival.credentials)?;
+        if theirs.ask {
+            let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
+            return told(ours, self.state());
+        }
         self.pattern.admits(theirs.pattern)?;
         self.check_seat()?;
         if self.queue.links().len() >= QUEUE {

@@ -61,6 +61,10 @@ pub struct Greeting {
     pub pattern: Pattern,
     /// Whether only the newest value is wanted: `latest()`.
     pub once: bool,
+    /// Whether the caller only wants to know about the name, as a listing does: it is told, and not let in.
+    pub ask: bool,
+    /// What a caller that asks is told: counters.
+    pub state: Option<Map>,
     /// The stable name, if it has one.
     pub client_id: Option<String>,
     /// A number drawn by chance for this incarnation.
@@ -81,6 +85,8 @@ impl Greeting {
         Ok(Greeting {
             pattern,
             once: false,
+            ask: false,
+            state: None,
             client_id,
             session: random()?,
             received: 0,
@@ -112,6 +118,12 @@ impl Greeting {
         if self.once {
             map.insert("once".into(), true.into());
         }
+        if self.ask {
+            map.insert("ask".into(), true.into());
+        }
+        if let Some(state) = &self.state {
+            map.insert("state".into(), Value::Map(state.clone()));
+        }
         to_frame(Kind::Hello, &Value::Map(map))
     }
 
@@ -135,6 +147,8 @@ impl Greeting {
         Ok(Greeting {
             pattern,
             once: optional("once").map(Value::as_bool).transpose()?.unwrap_or(false),
+            ask: optional("ask").map(Value::as_bool).transpose()?.unwrap_or(false),
+            state: optional("state").map(|state| state.as_map().cloned()).transpose()?,
             client_id: optional("client_id").map(Value::as_text).transpose()?.map(str::to_owned),
             session: value.at("session")?.as_u64()?,
             received: value.at("received")?.as_u64()?,

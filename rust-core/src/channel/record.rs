@@ -56,6 +56,8 @@ pub struct Record {
     pub missed: AtomicU64,
     /// Answers and messages that came for a caller who had given up, or were meant for a peer that had gone.
     pub dropped: AtomicU64,
+    /// How many are connected now, where there may be several.
+    pub present: AtomicU64,
 }
 
 impl Record {

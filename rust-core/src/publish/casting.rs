@@ -15,6 +15,7 @@ use crate::transport::endpoint::Transport;
 use crate::transport::harbour::{Arrival, Watched, Watcher};
 use crate::transport::shm::{Broadcast, Subscription};
 use crate::transport::socket::UnixTx;
+use crate::value::Map;
 
 /// Bytes of a publisher's ring where nothing else is said.
 const RING: usize = 1 << 20;
@@ -105,6 +106,26 @@ impl Casting {
         }
         self.record.count(&self.record.sent);
         Ok(())
+    }
+
+    /// What a listing shows: messages, subscribers, and how many messages the slowest of them has still to read.
+    pub fn state_for_listing(&self) -> Map {
+        let messages = self.record.sent.load(Ordering::Relaxed);
+        // One that has read nothing yet is given the newest alone.
+        let left = |read: u64| if read == 0 { messages.min(1) } else { messages.saturating_sub(read) };
+        let (peers, behind) = match &self.state().way {
+            Way::Shm { subscribers, .. } => {
+                (subscribers.len(), subscribers.iter().map(|s| left(s.subscription.read_so_far())).max())
+            }
+            Way::Unix { subscribers } => {
+                (subscribers.len(), subscribers.iter().map(|s| left(s.out().sequence)).max())
+            }
+        };
+        Map::from_iter([
+            ("messages".to_owned(), messages.into()),
+            ("peers".to_owned(), (peers as u64).into()),
+            ("behind".to_owned(), behind.unwrap_or(0).into()),
+        ])
     }
 
     /// How many subscribers there are.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::casting::Casting;
 use crate::channel::Options;
-use crate::channel::door::check_allowed;
+use crate::channel::door::{check_allowed, told};
 use crate::channel::greeting::{self, Greeting, Pattern};
 use crate::error::{Error, Result};
 use crate::sys::poll::Interest;
@@ -23,6 +23,11 @@ impl Doorman for Keeper {
     fn answer(&self, mut arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
         check_allowed(&self.options, &arrival.credentials)?;
+        if theirs.ask {
+            let mut state = self.casting.state_for_listing();
+            state.insert("encoding".into(), self.options.encoding.name().into());
+            return told(self.greeting.clone(), state);
+        }
         Pattern::Publish.admits(theirs.pattern)?;
         let frame = self.greeting.to_frame()?;
         match self.transport {

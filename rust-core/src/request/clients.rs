@@ -155,6 +155,7 @@ impl Clients {
             let client = Client { rx, peer, outlet: outlet.into(), parked: false, room: None, _seat: seat };
             self.clients.insert(token, client);
             self.turn.push_back(token);
+            self.count_present();
         }
         Ok(())
     }
@@ -214,6 +215,7 @@ impl Clients {
 
     fn let_go(&mut self, token: u64) {
         let Some(client) = self.clients.remove(&token) else { return };
+        self.count_present();
         client.outlet.close();
         for fd in client.rx.descriptors() {
             self.epoll.remove(fd);
@@ -286,6 +288,10 @@ impl Clients {
                 std::thread::yield_now();
             }
         }
+    }
+
+    fn count_present(&self) {
+        self.record.present.store(self.clients.len() as u64, Ordering::Relaxed);
     }
 
     /// How many are connected.

@@ -43,6 +43,7 @@ impl Server {
         let wake = Arc::new(EventFd::new()?);
         let record = Arc::new(Record::default());
         let door = Door::open(&endpoint, Pattern::Request, options, false).map_err(|e| e.on(&endpoint))?;
+        door.tells_of(&record);
         let clients = Clients::new(&door, wake.clone(), options, record.clone(), shown.clone())?;
         let descriptor = clients.epoll().as_raw_fd();
         Ok(Server {

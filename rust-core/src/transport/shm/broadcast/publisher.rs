@@ -106,6 +106,11 @@ impl Subscription {
         Ok(Subscription { page, data: EventFd::from_peer(data)?, bell: Bell::default() })
     }
 
+    /// The number of the last message that the subscriber has read, as it says; 0 before the first.
+    pub fn read_so_far(&self) -> u64 {
+        self.page.load(at::CONSUMED, Ordering::Relaxed)
+    }
+
     /// Wakes the subscriber if it sleeps; to be called after each [`Broadcast::publish`].
     pub fn notify(&mut self) {
         let word = self.page.load_fenced(at::DATA_PARK);

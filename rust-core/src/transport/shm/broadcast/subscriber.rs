@@ -2,8 +2,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::memory::OwnMemory;
 use super::super::park::Park;
 use super::super::peer::Peer;
 use super::super::segment::{self, at};
@@ -97,6 +99,10 @@ impl BroadcastReader {
                     }
                     // Once more: it may have published between the look and its end.
                     self.gone = true;
+                }
+                Received::Frame(frame) => {
+                    self.page.memory.store(at::CONSUMED, frame.header.sequence, Ordering::Relaxed);
+                    return Ok(Received::Frame(frame));
                 }
                 other => return Ok(other),
             }
