@@ -1,0 +1,189 @@
+//! Idle connections make no wake-ups: two processes with every pattern between them sleep, and the kernel's count of
+//! their threads' switches stands still.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
+
+const TRANSPORTS: [&str; 2] = ["shm", "unix"];
+/// Only guards against a hang.
+const HANG: Duration = Duration::from_secs(60);
+/// So long nothing may happen.
+const WATCHED: Duration = Duration::from_secs(3);
+const ROLE: &str = "LINKSPAN_TEST_IDLE_ROLE";
+/// A thread that asked for ticks has them; its name tells it from the rest.
+const TICKS: &str = "ticks";
+
+#[test]
+fn idle_processes_are_never_woken() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("holder") => holder(),
+        Ok("guest") => guest(),
+        _ => watch(),
+    }
+}
+
+fn say(line: &str) {
+    // Not through `println!`, which the harness would keep to itself.
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+fn rest() {
+    say("resting");
+    // Until the one who watches lets go of the other end of the pipe.
+    std::io::stdin().lock().read_to_end(&mut Vec::new()).unwrap();
+    std::process::exit(0);
+}
+
+fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().name(name.into()).spawn(run).unwrap();
+}
+
+/// Everything that has a name, on both transports: a publisher, a server, and a channel with its listener.
+fn holder() {
+    let options = Options::default();
+    let mut kept = Vec::new();
+    for transport in TRANSPORTS {
+        let publisher = Publisher::new(&format!("{transport}:published"), &options).unwrap();
+        publisher.send(&Value::Int(1)).unwrap();
+        kept.push(publisher);
+        let server = Server::serve(&format!("{transport}:served"), &options).unwrap();
+        threads("server", move || {
+            let mut unanswered = Vec::new();
+            while let Some(request) = server.next(None).unwrap() {
+                if request.value().unwrap() == &Value::Null {
+                    unanswered.push(request);
+                } else {
+                    request.reply(&Value::Bool(true)).unwrap();
+                }
+            }
+        });
+        let listener = Listener::listen(&format!("{transport}:listened"), &options).unwrap();
+        threads("acceptor", move || {
+            while let Ok(channel) = listener.accept(None) {
+                threads("channel", move || {
+                    channel.send(&channel.recv(None).unwrap().value().unwrap().clone(), None).unwrap();
+                    // With a deadline that is far away, as most programs have.
+                    drop(channel.recv(HANG * 60));
+                });
+            }
+        });
+    }
+    rest();
+}
+
+/// Everything that connects to it. Each connection carries something first.
+fn guest() {
+    let options = Options::default();
+    for transport in TRANSPORTS {
+        let subscriber = Subscriber::new(&format!("{transport}:published"), &options).unwrap();
+        assert_eq!(subscriber.recv(HANG).unwrap().value().unwrap(), &Value::Int(1));
+        threads("subscriber", move || drop(subscriber.next(None)));
+        let client = Channel::connect(&format!("{transport}:served"), &options, HANG).unwrap();
+        assert_eq!(client.call(&Value::Int(1), HANG).unwrap().value().unwrap(), &Value::Bool(true));
+        threads("caller", move || drop(client.call(&Value::Null, None)));
+        for ticking in [false, true] {
+            let channel = Channel::connect(&format!("{transport}:listened"), &options, HANG).unwrap();
+            channel.send(&Value::Int(2), HANG).unwrap();
+            channel.recv(HANG).unwrap();
+            let name = if ticking { TICKS } else { "receiver" };
+            threads(name, move || {
+                let mut tick = || Ok(());
+                let wait = if ticking { Wait::new(None).tick(&mut tick) } else { Wait::new(None) };
+                drop(channel.recv(wait));
+            });
+        }
+    }
+    rest();
+}
+
+fn start(role: &str, directory: &std::path::Path) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "idle_processes_are_never_woken", "--nocapture"])
+        .env(ROLE, role)
+        .env("LINKSPAN_DIR", directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with("resting\n") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the {role} ended before it rested");
+    }
+    child
+}
+
+/// Switches of each thread so far, voluntary and not, by its number and name.
+fn switches(child: &Child) -> BTreeMap<(String, String), u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    tasks
+        .map(|task| {
+            let path = task.unwrap().path();
+            let status = std::fs::read_to_string(path.join("status")).unwrap();
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or_else(|| panic!("no {name} in {status}")).trim().to_owned()
+            };
+            let count = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+                .map(|name| field(name).parse::<u64>().unwrap());
+            ((path.file_name().unwrap().to_string_lossy().into_owned(), field("Name:")), count.iter().sum())
+        })
+        .collect()
+}
+
+fn without_ticks(of: &BTreeMap<(String, String), u64>) -> BTreeMap<(String, String), u64> {
+    of.iter().filter(|((_, name), _)| name != TICKS).map(|(task, count)| (task.clone(), *count)).collect()
+}
+
+fn watch() {
+    let directory = tempfile::tempdir().unwrap();
+    let processes = [start("holder", directory.path()), start("guest", directory.path())];
+    let look = || processes.iter().map(switches).collect::<Vec<_>>();
+    let quiet = |seen: &[BTreeMap<_, _>]| seen.iter().map(without_ticks).collect::<Vec<_>>();
+
+    // First they have to come to rest: the last thread has still to reach its wait.
+    let deadline = Instant::now() + HANG;
+    let mut before = look();
+    loop {
+        thread::sleep(Duration::from_millis(300));
+        let now = look();
+        if quiet(&now) == quiet(&before) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "they never came to rest: {before:?} then {now:?}");
+        before = now;
+    }
+
+    before = look();
+    thread::sleep(WATCHED);
+    let after = look();
+    for (before, after) in before.iter().zip(&after) {
+        for (task, count) in after {
+            let name = &task.1;
+            println!("{name}: {} switches in {WATCHED:?}", count - before.get(task).copied().unwrap_or(0));
+        }
+    }
+    assert_eq!(quiet(&after), quiet(&before), "somebody was woken");
+    let names: Vec<String> = after.iter().flat_map(BTreeMap::keys).map(|(_, name)| name.clone()).collect();
+    for (name, count) in
+        [("server", 2), ("acceptor", 2), ("channel", 4), ("subscriber", 2), ("caller", 2), ("receiver", 2)]
+    {
+        assert_eq!(
+            names.iter().filter(|n| *n == name).count(),
+            count,
+            "{name} in {names:?}: they are all still there"
+        );
+    }
+    for mut child in processes {
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+}
