@@ -12,8 +12,11 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags, PropertyFlags};
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{BailoutGuard, ClassEntry, ExecuteData, ExecutorGlobals, run_handler};
 use ext_php_rs::zend_fastcall;
-use linkspan::{Encoding, Error, ErrorKind, codec};
+use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Result, codec};
 
+use crate::edge::call_php;
+use crate::message::HANDLER_FAILED;
+use crate::to_wire::PhpValue;
 use crate::{from_wire, zend};
 
 const BASE: &str = "Linkspan\\LinkspanException";
@@ -193,4 +196,44 @@ pub fn from_error(error: Error) -> PhpException {
         Ok(zval) => exception.with_object(zval),
         Err(_) => exception,
     }
+}
+
+/// Throws the exception of this error, for code that goes on to look at it.
+pub fn throw(error: Error) {
+    from_error(error).throw();
+}
+
+/// What a thrown object tells the other side: its class and text, or what a handler further down had answered.
+pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
+    let read = |name: &str| -> Option<Zval> {
+        let mut room = Zval::new();
+        let object = std::ptr::from_ref(thrown).cast_mut();
+        let (scope, name, length) = (BASE_CLASS.load(Ordering::Acquire), name.as_ptr().cast(), name.len());
+        // SAFETY: the object is live and of the class in whose scope is read; `room` outlives the answer.
+        unsafe {
+            let value = ext_php_rs::ffi::zend_read_property(scope, object, name, length, true, &raw mut room);
+            value.as_ref().map(Zval::shallow_clone)
+        }
+    };
+    if thrown.instance_of(class_of(ErrorKind::Remote))
+        && let Some(kind) = read("remoteType").and_then(|v| v.string())
+    {
+        let data = read("data").filter(|data| !data.is_null());
+        return Ok(RemoteFailure {
+            code: read("remoteCode").and_then(|v| v.long()).unwrap_or(HANDLER_FAILED),
+            kind,
+            text: read("remoteText").and_then(|v| v.string()).unwrap_or_default(),
+            data: data
+                .map(|data| codec::encode(&PhpValue(&data), Encoding::Cbor))
+                .transpose()?
+                .unwrap_or_default(),
+        });
+    }
+    let text = call_php(|| thrown.try_call_method("getMessage", vec![]))?;
+    Ok(RemoteFailure {
+        code: HANDLER_FAILED,
+        kind: thrown.get_class_name().unwrap_or_default(),
+        text: text.ok().and_then(|text| text.string()).unwrap_or_default(),
+        data: Vec::new(),
+    })
 }

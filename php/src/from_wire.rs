@@ -25,7 +25,9 @@ pub fn checked(value: &Value, encoded: usize) -> Result<Zval> {
         if needed > left {
             return Err(Error::new(
                 ErrorKind::OutOfMemory,
-                format!("the value takes at least {needed} bytes and memory_limit leaves {left}: raise it, or ask for less at once"),
+                format!(
+                    "the value takes at least {needed} bytes and memory_limit leaves {left}: raise it, or ask for less at once"
+                ),
             ));
         }
     }
@@ -79,6 +81,14 @@ pub fn zval(value: &Value) -> Zval {
         _ => unreachable!("a kind of value that PHP does not know yet"),
     }
     zval
+}
+
+/// A map as an array whatever its keys; `None` for any other value.
+pub fn table(value: &Value) -> Option<ZBox<ZendHashTable>> {
+    match value {
+        Value::Map(map) => Some(array(map)),
+        _ => None,
+    }
 }
 
 fn put(zval: &mut Zval, value: impl IntoZval) {

@@ -4,13 +4,18 @@
     reason = "what PHP sees is described in stubs/linkspan.stub.php, which a test compares"
 )]
 
+mod channel;
 mod codec;
 mod edge;
 mod exception;
 mod from_wire;
+mod iteration;
+mod message;
 mod ndarray;
 mod options;
+mod publish;
 mod scalars;
+mod server;
 mod to_wire;
 mod zend;
 
@@ -48,7 +53,7 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
-    codec::functions(module)
+    publish::functions(codec::functions(module))
         .name("linkspan")
         .info_function(info)
         .constant(("Linkspan\\DEFAULT_TIMEOUT", options::DEFAULT_TIMEOUT, &[]))
@@ -61,4 +66,13 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<scalars::Decimal>()
         .class::<scalars::Uuid>()
         .class::<ndarray::NdArray>()
+        .class::<message::Message>()
+        .class::<message::Request>()
+        .class::<channel::Event>()
+        .class::<channel::Channel>()
+        .class::<channel::Listener>()
+        .class::<iteration::Iteration>()
+        .class::<server::Server>()
+        .class::<publish::Publisher>()
+        .class::<publish::Subscriber>()
 }

@@ -9,7 +9,7 @@ use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
 use crate::edge::edge;
 use crate::scalars::{AnyString, BigInt, Text};
-use crate::zend::{self, Entries, Made, made, shell};
+use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
 /// `Linkspan\NdArray`: element type, shape, order, and the elements as one block that is shared, not copied.
 #[php_class]
@@ -41,14 +41,13 @@ impl NdArray {
     #[php(defaults(dtype = "\"f64\""))]
     pub fn from_array(items: &ZendHashTable, dtype: &str) -> PhpResult<Made<NdArray>> {
         edge(|| {
-            let mut object = shell::<NdArray>();
-            let dtype = dtype_named(dtype)?;
-            let shape = measure(items, dtype)?;
-            let mut data = Vec::new();
-            gather(items, dtype, &shape, &mut data)?;
-            let array = NdArrayRef::new(dtype, Order::Row, &shape, &data)?.to_owned();
-            object.initialize(NdArray(array));
-            Ok(object)
+            try_made(|| {
+                let dtype = dtype_named(dtype)?;
+                let shape = measure(items, dtype)?;
+                let mut data = Vec::new();
+                gather(items, dtype, &shape, &mut data)?;
+                NdArrayRef::new(dtype, Order::Row, &shape, &data).map(|array| NdArray(array.to_owned()))
+            })
         })
     }
 
@@ -92,10 +91,7 @@ impl NdArray {
             if dimension == self.0.shape.len() {
                 return Ok(element(&self.0, at));
             }
-            let mut object = shell::<NdArray>();
-            object.initialize(NdArray(below(&self.0, dimension, at)));
-            ext_php_rs::convert::IntoZval::into_zval(object, false)
-                .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+            Ok(into_zval(made(|| NdArray(below(&self.0, dimension, at)))))
         })
     }
     pub fn offset_set(&self, offset: &Zval, value: &Zval) -> PhpResult<()> {

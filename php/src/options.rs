@@ -1,14 +1,18 @@
-//! Time-outs as PHP gives them: seconds, null for ever, and `Linkspan\DEFAULT_TIMEOUT`.
+//! Options and time-outs as PHP gives them, and what runs while a call waits.
 
 use ext_php_rs::convert::{FromZval, StubLiteral};
 use ext_php_rs::flags::DataType;
-use ext_php_rs::types::Zval;
-use linkspan::{Result, Timeout};
+use ext_php_rs::types::{ZendCallable, Zval};
+use linkspan::{Error, ErrorKind, Options, Result, Timeout, Wait};
+
+use crate::edge::call_php;
+use crate::to_wire::PhpValue;
+use crate::zend::{self, Entries, Key};
 
 /// What stands for "as the object's options say, else as linkspan.timeout says": C's LINKSPAN_DEFAULT.
 pub const DEFAULT_TIMEOUT: f64 = -1.0;
 
-/// A time-out argument.
+/// A time-out argument: seconds, null for ever.
 #[derive(Clone, Copy)]
 pub struct Seconds(Option<f64>);
 
@@ -16,8 +20,7 @@ impl Seconds {
     /// What a parameter has when it is left out.
     pub const DEFAULT: Seconds = Seconds(Some(DEFAULT_TIMEOUT));
 
-    /// For the core; `OutOfRange` for NaN and below zero.
-    pub fn timeout(self) -> Result<Timeout> {
+    fn timeout(self) -> Result<Timeout> {
         match self.0 {
             None => Ok(Timeout::Forever),
             Some(DEFAULT_TIMEOUT) => Ok(Timeout::Default),
@@ -44,6 +47,125 @@ impl<'a> FromZval<'a> for Seconds {
 
 impl StubLiteral for Seconds {
     fn stub_literal(&self) -> String {
-        "\\Linkspan\\DEFAULT_TIMEOUT".to_owned()
+        match self.0 {
+            None => "null".to_owned(),
+            Some(_) => "\\Linkspan\\DEFAULT_TIMEOUT".to_owned(),
+        }
     }
+}
+
+/// The null that stands for ever, as a default of a parameter.
+pub const FOREVER: Seconds = Seconds(None);
+
+/// No wait at all.
+pub const NOT_AT_ALL: Seconds = Seconds(Some(0.0));
+
+/// How the calls of one object wait: the option `on_wait`, and signals where the script has them handled at once.
+#[derive(Default)]
+pub struct Waiter {
+    on_wait: Option<Zval>,
+    /// The option `timeout`, where it was given.
+    pub asked: Option<Seconds>,
+}
+
+impl Waiter {
+    /// The same for another object.
+    pub fn again(&self) -> Waiter {
+        Waiter { on_wait: self.on_wait.as_ref().map(Zval::shallow_clone), asked: self.asked }
+    }
+
+    /// Runs a call that may wait.
+    pub fn wait<T>(&self, timeout: Seconds, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
+        let timeout = timeout.timeout()?;
+        let signals = signals_are_handled_at_once();
+        if self.on_wait.is_none() && !signals {
+            return call(Wait::new(timeout));
+        }
+        let mut tick = || {
+            if signals {
+                call_function("pcntl_signal_dispatch")?;
+            }
+            match &self.on_wait {
+                Some(on_wait) => ask(on_wait),
+                None => Ok(()),
+            }
+        };
+        call(Wait::new(timeout).tick(&mut tick))
+    }
+}
+
+fn ask(on_wait: &Zval) -> Result<()> {
+    let answer = call_php(|| ZendCallable::new(on_wait).and_then(|callable| callable.try_call(vec![])))?;
+    match answer {
+        Ok(answer) if answer.is_false() => {
+            Err(Error::new(ErrorKind::Cancelled, "on_wait returned false, so the wait was ended"))
+        }
+        Ok(_) => Ok(()),
+        Err(e) => Err(Error::new(ErrorKind::Internal, format!("on_wait could not be called: {e}"))),
+    }
+}
+
+fn call_function(name: &str) -> Result<Option<Zval>> {
+    call_php(|| ZendCallable::try_from_name(name).and_then(|callable| callable.try_call(vec![])).ok())
+}
+
+/// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
+fn signals_are_handled_at_once() -> bool {
+    zend::function_exists("pcntl_async_signals")
+        && matches!(call_function("pcntl_async_signals"), Ok(Some(answer)) if answer.is_true())
+}
+
+/// The options of the object that the running function makes: its named arguments, and arrays of them.
+pub fn of_call(given: &[&Zval]) -> Result<(Options, Waiter)> {
+    let mut options = Options::default();
+    let mut waiter = Waiter::default();
+    options.timeout = ini_timeout()?;
+    for zval in given {
+        let Some(table) = zval.array() else {
+            let text = "options are named arguments, timeout: 0.5, or an array of them";
+            return Err(Error::new(ErrorKind::WrongType, text));
+        };
+        set_all(&mut options, &mut waiter, table)?;
+    }
+    if let Some(table) = zend::extra_named_arguments() {
+        set_all(&mut options, &mut waiter, table)?;
+    }
+    Ok((options, waiter))
+}
+
+fn set_all(
+    options: &mut Options,
+    waiter: &mut Waiter,
+    table: &ext_php_rs::types::ZendHashTable,
+) -> Result<()> {
+    for (key, zval) in Entries::new(table) {
+        let name = match key {
+            Key::Text(bytes) => String::from_utf8_lossy(bytes),
+            Key::Number(number) => number.to_string().into(),
+        };
+        if name != "on_wait" {
+            let value = PhpValue(zval).to_value().map_err(|e| e.under_key(&name))?;
+            options.set(&name, &value)?;
+            if name == "timeout" {
+                waiter.asked = Seconds::from_zval(zval);
+            }
+        } else if zval.is_null() {
+            waiter.on_wait = None;
+        } else if zval.is_callable() {
+            waiter.on_wait = Some(zval.shallow_clone());
+        } else {
+            return Err(Error::new(ErrorKind::WrongType, "on_wait is something that can be called")
+                .under_key("on_wait"));
+        }
+    }
+    Ok(())
+}
+
+fn ini_timeout() -> Result<Timeout> {
+    let text = zend::ini_text(c"linkspan.timeout").unwrap_or("10").trim();
+    let seconds = text.parse::<f64>().unwrap_or(f64::NAN);
+    Timeout::from_seconds(seconds).map_err(|_| {
+        let text = format!("linkspan.timeout is {text:?}: it takes seconds from 0 upwards, or inf for ever");
+        Error::new(ErrorKind::OutOfRange, text)
+    })
 }

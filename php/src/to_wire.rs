@@ -6,6 +6,7 @@ use linkspan::value::{Sink, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Result, Value};
 
 use crate::edge::call_php;
+use crate::message::{Message, Request};
 use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::zend::{self, Entries, Key};
@@ -100,6 +101,8 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
         BigInt: v => v.0.walk(sink);
         Decimal: v => sink.decimal(&v.0);
         Uuid: v => sink.uuid(v.0);
+        Message: v => v.message().value()?.walk(sink);
+        Request: v => v.message().value()?.walk(sink);
     }
     let class = object.get_class_entry();
     if std::ptr::eq(class, ext_php_rs::zend::ce::stdclass()) {

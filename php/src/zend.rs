@@ -4,10 +4,12 @@ use std::ffi::{CStr, c_char, c_int};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::class::RegisteredClass;
+use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::{HashTable, zend_string};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals};
+use linkspan::Result;
 
 unsafe extern "C" {
     fn zend_hash_get_current_key_ex(
@@ -41,23 +43,49 @@ unsafe extern "C" {
 /// What all our classes are: final, without dynamic properties.
 pub const FINAL: ClassFlags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties);
 
-/// A PHP object of one of our classes, made by [`shell`] and then filled.
+/// A PHP object of one of our classes, made by [`made`] or [`try_made`].
 pub type Made<T> = ZBox<ZendClassObject<T>>;
 
-/// A new object of our class without its Rust part, which follows by `initialize`.
-///
-/// The allocation comes first because it may end in a fatal error, which jumps over Rust frames: nothing of Rust's may
+/// A new object of our class without its Rust part, which follows by `initialize`. The allocation comes first because it may end in a fatal error, which jumps over Rust frames: nothing of Rust's may
 /// be in flight then.
-pub fn shell<T: RegisteredClass>() -> Made<T> {
+fn shell<T: RegisteredClass>() -> Made<T> {
     // SAFETY: callers fill the object before anybody can reach it, and freeing one that is not filled is allowed.
     unsafe { ZendClassObject::new_uninit(None) }
 }
 
-/// A filled object: `value` must own no memory of Rust's while PHP allocates, so it is made by a closure.
+/// A filled object. `value` runs once PHP has allocated, so that its memory is never lost to a fatal error.
 pub fn made<T: RegisteredClass>(value: impl FnOnce() -> T) -> Made<T> {
     let mut object = shell::<T>();
     object.initialize(value());
     object
+}
+
+/// A filled object, where making the value may fail.
+pub fn try_made<T: RegisteredClass>(value: impl FnOnce() -> Result<T>) -> Result<Made<T>> {
+    let mut object = shell::<T>();
+    object.initialize(value()?);
+    Ok(object)
+}
+
+/// A filled object, where there may be none to make.
+pub fn try_made_some<T: RegisteredClass>(
+    value: impl FnOnce() -> Result<Option<T>>,
+) -> Result<Option<Made<T>>> {
+    let mut object = shell::<T>();
+    let Some(value) = value()? else { return Ok(None) };
+    object.initialize(value);
+    Ok(Some(object))
+}
+
+/// The value that refers to this object, which it takes over.
+pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
+    // An object of ours is always accepted.
+    object.into_zval(false).unwrap_or_default()
+}
+
+/// Whether the script can call a function of this name.
+pub fn function_exists(name: &str) -> bool {
+    ext_php_rs::zend::Function::try_from_function(name).is_some()
 }
 
 /// The key of one entry of a PHP array.

@@ -32,6 +32,16 @@ function decode(string $bytes, Encoding $encoding = Encoding::Cbor): mixed {}
 /** Bytes of one encoding as bytes of another. @throws LinkspanException */
 function transcode(string $bytes, Encoding $from, Encoding $to): string {}
 
+/** Subscribes; does not wait for the publisher. Late ones get the latest value first. */
+function subscribe(string $endpoint, mixed ...$options): Subscriber {}
+
+/**
+ * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the option
+ * timeout it waits so long for a publisher to come.
+ * @throws EmptyException where nothing was published, NotFoundException where nobody publishes
+ */
+function latest(string $endpoint, mixed ...$options): Message {}
+
 enum Encoding: string
 {
     case Raw = 'raw';
@@ -145,6 +155,181 @@ final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
     public function jsonSerialize(): mixed {}
+}
+
+/**
+ * What arrived. `$message['celsius']` is the value of a key, `$message[0]` an item, `$message->get('rows/0/x')` what lies at
+ * a path: keys and positions joined by `/`, with ~1 for a / and ~0 for a ~ in a key.
+ */
+final class Message implements \ArrayAccess, \JsonSerializable
+{
+    public readonly mixed $value;
+    /** Its number in the sender's session, from 1. */
+    public readonly int $sequence;
+    /** When it was sent, by the sender's clock. */
+    public readonly Timestamp $sent;
+    /** Who sent it: the client_id, else the program's name and process number. */
+    public readonly string $source;
+    public readonly Encoding $encoding;
+    /** How many messages were skipped just before this one. */
+    public readonly int $missed;
+    private function __construct() {}
+    /** @throws MissingException|WrongTypeException */
+    public function get(string $path): mixed {}
+    public function offsetExists(mixed $offset): bool {}
+    public function offsetGet(mixed $offset): mixed {}
+    public function offsetSet(mixed $offset, mixed $value): void {}
+    public function offsetUnset(mixed $offset): void {}
+    /** Whether the sender waits for an answer. */
+    public function wantsReply(): bool {}
+    public function jsonSerialize(): mixed {}
+}
+
+/** A message that waits for its one answer. When the last variable that holds it goes, the caller gets RemoteException. */
+final class Request implements \ArrayAccess, \JsonSerializable
+{
+    public readonly mixed $value;
+    public readonly int $sequence;
+    public readonly Timestamp $sent;
+    public readonly string $source;
+    public readonly Encoding $encoding;
+    public readonly int $missed;
+    private function __construct() {}
+    public function get(string $path): mixed {}
+    public function offsetExists(mixed $offset): bool {}
+    public function offsetGet(mixed $offset): mixed {}
+    public function offsetSet(mixed $offset, mixed $value): void {}
+    public function offsetUnset(mixed $offset): void {}
+    public function wantsReply(): bool {}
+    public function jsonSerialize(): mixed {}
+    public function reply(mixed $value): void {}
+    /** Answers that it failed: text for a person, a dotted type and a code for the program, and more if need be. */
+    public function fail(string $text, string $type = '', int $code = -32603, mixed $data = null): void {}
+}
+
+/** Something that happened to an object: 'connected', 'disconnected', 'lagged' or 'back'. */
+final class Event
+{
+    public readonly string $kind;
+    public readonly Timestamp $at;
+    public readonly int $missed;
+    public readonly string $text;
+    private function __construct() {}
+}
+
+/** One of two ends: messages both ways, requests and replies. */
+final class Channel
+{
+    private function __construct() {}
+    /** Connects, waits until somebody listens, and connects again whenever the other side has come back. */
+    public static function connect(string $endpoint, mixed ...$options): Channel {}
+    /** Like connect; the connection outlives the request and serves the next one of this FPM worker. */
+    public static function persistent(string $endpoint, mixed ...$options): Channel {}
+    /** Connects if somebody listens, listens otherwise. */
+    public static function open(string $endpoint, mixed ...$options): Channel {}
+    /** Gives the sequence number. */
+    public function send(mixed $value, ?float $timeout = DEFAULT_TIMEOUT): int {}
+    /** @throws FullException where there is no room */
+    public function trySend(mixed $value): int {}
+    /** @throws TimeoutException */
+    public function recv(?float $timeout = DEFAULT_TIMEOUT): Message {}
+    /** @throws EmptyException where nothing is there */
+    public function tryRecv(): Message {}
+    /** @throws RemoteException|DisconnectedException|TimeoutException */
+    public function call(mixed $value, ?float $timeout = DEFAULT_TIMEOUT): Message {}
+    /** Answers a message that recv gave and that wants a reply. */
+    public function reply(Message $request, mixed $value, ?float $timeout = DEFAULT_TIMEOUT): void {}
+    /** Whether a message can be received at once. */
+    public function poll(): bool {}
+    public function readable(): bool {}
+    public function writable(): bool {}
+    /** @return list<Event> what happened since the last call */
+    public function events(): array {}
+    /** 'listener' or 'connector'. */
+    public function role(): string {}
+    public function endpoint(): string {}
+    /** A descriptor that is readable while tryRecv has something to do. */
+    public function fileno(): int {}
+    /** @return array<string, mixed> */
+    public function stats(): array {}
+    /** Waits until the other side has consumed what was sent, then leaves. */
+    public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
+}
+
+/** Takes one peer after the other, each a channel of its own. */
+final class Listener
+{
+    private function __construct() {}
+    public static function listen(string $endpoint, mixed ...$options): Listener {}
+    public function accept(?float $timeout = DEFAULT_TIMEOUT): Channel {}
+    public function endpoint(): string {}
+    public function fileno(): int {}
+    public function close(): void {}
+}
+
+/** What foreach runs over a server or a subscriber: waits for each item for ever, ends at close or a signal to stop. */
+final class Iteration implements \Iterator
+{
+    private function __construct() {}
+    public function current(): mixed {}
+    public function key(): mixed {}
+    public function next(): void {}
+    public function rewind(): void {}
+    public function valid(): bool {}
+}
+
+/** Takes the requests of many clients, one after the other: iterate, or give run() a handler. */
+final class Server implements \IteratorAggregate
+{
+    private function __construct() {}
+    public static function serve(string $endpoint, mixed ...$options): Server {}
+    /** The next request; null once the server is closed or SIGINT or SIGTERM asked to stop. */
+    public function next(?float $timeout = null): ?Request {}
+    /**
+     * Answers each request with what the handler returns. What it throws is answered with its class and text and shown
+     * as a warning, and the next request is taken.
+     * @param callable(Request): mixed $handler
+     */
+    public function run(callable $handler): void {}
+    /** @return Iteration<int, Request> */
+    public function getIterator(): Iteration {}
+    public function events(): array {}
+    public function endpoint(): string {}
+    public function fileno(): int {}
+    public function stats(): array {}
+    public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
+}
+
+/** Publishes to any number of subscribers and never waits for one. */
+final class Publisher
+{
+    public function __construct(string $endpoint, mixed ...$options) {}
+    /** Gives the sequence number. */
+    public function send(mixed $value): int {}
+    /** How many there are. */
+    public function subscribers(): int {}
+    public function endpoint(): string {}
+    public function events(): array {}
+    public function stats(): array {}
+    public function close(): void {}
+}
+
+/** What subscribe() gives. The overtaken get LaggedException once, with how many they missed, and go on. */
+final class Subscriber implements \IteratorAggregate
+{
+    private function __construct() {}
+    public function recv(?float $timeout = DEFAULT_TIMEOUT): Message {}
+    public function tryRecv(): Message {}
+    /** The next message; null once the subscriber is closed or SIGINT or SIGTERM asked to stop. */
+    public function next(?float $timeout = null): ?Message {}
+    /** @return Iteration<int, Message> */
+    public function getIterator(): Iteration {}
+    public function poll(): bool {}
+    public function events(): array {}
+    public function endpoint(): string {}
+    public function fileno(): int {}
+    public function stats(): array {}
+    public function close(): void {}
 }
 
 /** Whatever goes wrong; the subclasses are the kinds of the one table, and getCode() is the kind's number in it. */

@@ -1,0 +1,235 @@
+//! `Linkspan\Channel`, `Linkspan\Listener`, `Linkspan\Event`.
+
+use std::sync::Arc;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::BailoutGuard;
+use linkspan::{Error, ErrorKind, Result, Value};
+
+use crate::edge::edge;
+use crate::from_wire;
+use crate::message::Message;
+use crate::options::{self, Seconds, Waiter};
+use crate::scalars::{Text, Timestamp};
+use crate::to_wire::PhpValue;
+use crate::zend::{self, Made, made, try_made};
+
+/// `Linkspan\Channel`: one of two ends.
+#[php_class]
+#[php(name = "Linkspan\\Channel", flags = zend::FINAL)]
+pub struct Channel {
+    inner: Arc<linkspan::Channel>,
+    waiter: Waiter,
+}
+
+/// A message for PHP.
+pub fn receive(take: impl FnOnce() -> Result<linkspan::Message>) -> Result<Made<Message>> {
+    try_made(|| take().map(Message))
+}
+
+/// A map of counters for PHP.
+pub fn table(stats: Value) -> Result<ZBox<ZendHashTable>> {
+    let stats = BailoutGuard::new(stats);
+    from_wire::table(&stats).ok_or_else(|| Error::new(ErrorKind::Internal, "counters are a map"))
+}
+
+#[php_impl]
+impl Channel {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| {
+            Err(Error::new(
+                ErrorKind::InvalidState,
+                "use Channel::connect, Channel::open or Listener::accept",
+            ))
+        })
+    }
+
+    pub fn connect(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Channel>> {
+        edge(|| {
+            try_made(|| {
+                let (options, waiter) = options::of_call(options)?;
+                let inner = waiter
+                    .wait(Seconds::DEFAULT, |wait| linkspan::Channel::connect(endpoint, &options, wait))?;
+                Ok(Channel { inner: inner.into(), waiter })
+            })
+        })
+    }
+
+    pub fn persistent(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Channel>> {
+        edge(|| {
+            try_made(|| {
+                let (options, waiter) = options::of_call(options)?;
+                let inner = waiter
+                    .wait(Seconds::DEFAULT, |wait| linkspan::Channel::persistent(endpoint, &options, wait))?;
+                Ok(Channel { inner, waiter })
+            })
+        })
+    }
+
+    pub fn open(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Channel>> {
+        edge(|| {
+            try_made(|| {
+                let (options, waiter) = options::of_call(options)?;
+                let inner = waiter
+                    .wait(Seconds::DEFAULT, |wait| linkspan::Channel::open(endpoint, &options, wait))?;
+                Ok(Channel { inner: inner.into(), waiter })
+            })
+        })
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn send(&self, value: &Zval, timeout: Seconds) -> PhpResult<i64> {
+        edge(|| {
+            let payload = self.inner.encode(&PhpValue(value))?;
+            self.waiter.wait(timeout, |wait| self.inner.send_payload(&payload, wait)).map(|n| n as i64)
+        })
+    }
+
+    pub fn try_send(&self, value: &Zval) -> PhpResult<i64> {
+        edge(|| self.inner.try_send(&PhpValue(value)).map(|n| n as i64))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn recv(&self, timeout: Seconds) -> PhpResult<Made<Message>> {
+        edge(|| receive(|| self.waiter.wait(timeout, |wait| self.inner.recv(wait))))
+    }
+
+    pub fn try_recv(&self) -> PhpResult<Made<Message>> {
+        edge(|| receive(|| self.inner.try_recv()))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn call(&self, value: &Zval, timeout: Seconds) -> PhpResult<Made<Message>> {
+        edge(|| {
+            receive(|| {
+                let payload = self.inner.encode(&PhpValue(value))?;
+                self.waiter.wait(timeout, |wait| self.inner.call_payload(&payload, wait))
+            })
+        })
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn reply(&self, request: &Message, value: &Zval, timeout: Seconds) -> PhpResult<()> {
+        edge(|| self.waiter.wait(timeout, |wait| self.inner.reply(request.message(), &PhpValue(value), wait)))
+    }
+
+    pub fn poll(&self) -> PhpResult<bool> {
+        edge(|| self.inner.poll())
+    }
+    pub fn readable(&self) -> PhpResult<bool> {
+        edge(|| self.inner.readable())
+    }
+    pub fn writable(&self) -> PhpResult<bool> {
+        edge(|| self.inner.writable())
+    }
+    pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| Ok(events(self.inner.events())))
+    }
+    pub fn role(&self) -> Text {
+        Text::of(self.inner.role().name())
+    }
+    pub fn endpoint(&self) -> Text {
+        Text::of(self.inner.endpoint())
+    }
+    pub fn fileno(&self) -> PhpResult<i64> {
+        edge(|| self.inner.fileno().map(i64::from))
+    }
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| table(self.inner.stats()))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn close(&self, timeout: Seconds) -> PhpResult<()> {
+        edge(|| self.waiter.wait(timeout, |wait| self.inner.close(wait)))
+    }
+}
+
+/// `Linkspan\Listener`: takes one peer after the other.
+#[php_class]
+#[php(name = "Linkspan\\Listener", flags = zend::FINAL)]
+pub struct Listener {
+    inner: linkspan::Listener,
+    waiter: Waiter,
+}
+
+#[php_impl]
+impl Listener {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "use Listener::listen")))
+    }
+
+    pub fn listen(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Listener>> {
+        edge(|| {
+            try_made(|| {
+                let (options, waiter) = options::of_call(options)?;
+                Ok(Listener { inner: linkspan::Listener::listen(endpoint, &options)?, waiter })
+            })
+        })
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn accept(&self, timeout: Seconds) -> PhpResult<Made<Channel>> {
+        edge(|| {
+            try_made(|| {
+                let inner = self.waiter.wait(timeout, |wait| self.inner.accept(wait))?;
+                Ok(Channel { inner: inner.into(), waiter: self.waiter.again() })
+            })
+        })
+    }
+
+    pub fn endpoint(&self) -> Text {
+        let endpoint = BailoutGuard::new(self.inner.endpoint());
+        Text::of(endpoint.as_bytes())
+    }
+    pub fn fileno(&self) -> i64 {
+        self.inner.fileno().into()
+    }
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+/// `Linkspan\Event`: something that happened to an object.
+#[php_class]
+#[php(name = "Linkspan\\Event", flags = zend::FINAL)]
+pub struct Event(linkspan::Event);
+
+#[php_impl]
+impl Event {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "events happen, they are not made")))
+    }
+    #[php(getter)]
+    pub fn get_kind(&self) -> Text {
+        Text::of(self.0.kind.name())
+    }
+    #[php(getter)]
+    pub fn get_at(&self) -> Made<Timestamp> {
+        made(|| Timestamp(self.0.at))
+    }
+    #[php(getter)]
+    pub fn get_missed(&self) -> i64 {
+        self.0.missed as i64
+    }
+    #[php(getter)]
+    pub fn get_text(&self) -> Text {
+        Text::of(&self.0.text)
+    }
+}
+
+/// Events as a list of objects.
+pub fn events(events: Vec<linkspan::Event>) -> ZBox<ZendHashTable> {
+    let mut list = ZendHashTable::with_capacity(events.len() as u32);
+    let events = BailoutGuard::new(events);
+    for event in events.iter() {
+        // Only a full table (2^63 entries) refuses.
+        let _ = list.push(made(|| Event(event.clone())));
+    }
+    list
+}

@@ -1,0 +1,84 @@
+//! `Linkspan\Iteration`: what `foreach` runs over a server or a subscriber.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::ce;
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::edge::edge;
+use crate::options::FOREVER;
+use crate::publish::Hearing;
+use crate::server::Serving;
+use crate::zend::{self, into_zval};
+
+/// Where an iteration takes its items from.
+pub enum Feed {
+    /// The requests of a server.
+    Requests(Arc<Serving>),
+    /// The messages of a subscriber.
+    Messages(Arc<Hearing>),
+}
+
+impl Feed {
+    fn next(&self) -> Result<Option<Zval>> {
+        match self {
+            Feed::Requests(server) => Ok(server.next(FOREVER)?.map(into_zval)),
+            Feed::Messages(subscriber) => Ok(subscriber.next(FOREVER)?.map(into_zval)),
+        }
+    }
+}
+
+/// `Linkspan\Iteration`: waits for each item for ever, ends at `close` or a signal to stop.
+#[php_class]
+#[php(name = "Linkspan\\Iteration", flags = zend::FINAL)]
+#[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
+pub struct Iteration {
+    feed: Feed,
+    now: RefCell<Option<Zval>>,
+    count: std::cell::Cell<i64>,
+}
+
+impl Iteration {
+    /// An iteration that has not begun.
+    pub fn over(feed: Feed) -> Iteration {
+        Iteration { feed, now: RefCell::new(None), count: std::cell::Cell::new(-1) }
+    }
+
+    fn advance(&self) -> PhpResult<()> {
+        // The last item goes first: a request that was not answered is answered before the wait for the next.
+        drop(self.now.take());
+        let next = edge(|| self.feed.next())?;
+        self.count.set(self.count.get() + 1);
+        self.now.replace(next);
+        Ok(())
+    }
+}
+
+#[php_impl]
+impl Iteration {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "iterate over a server or a subscriber")))
+    }
+    pub fn rewind(&self) -> PhpResult<()> {
+        self.advance()
+    }
+    pub fn next(&self) -> PhpResult<()> {
+        self.advance()
+    }
+    pub fn valid(&self) -> bool {
+        self.now.borrow().is_some()
+    }
+    pub fn current(&self) -> Zval {
+        self.now.borrow().as_ref().map_or_else(Zval::null, Zval::shallow_clone)
+    }
+    pub fn key(&self) -> Zval {
+        let mut zval = Zval::new();
+        zval.set_long(self.count.get());
+        zval
+    }
+}

@@ -1,0 +1,147 @@
+//! `Linkspan\Publisher`, `Linkspan\Subscriber`, and the functions `subscribe` and `latest`.
+
+use std::sync::Arc;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::ce;
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::channel::{events, receive, table};
+use crate::edge::edge;
+use crate::iteration::{Feed, Iteration};
+use crate::message::Message;
+use crate::options::{self, FOREVER, NOT_AT_ALL, Seconds, Waiter};
+use crate::scalars::Text;
+use crate::to_wire::PhpValue;
+use crate::zend::{self, Made, made, try_made, try_made_some};
+
+/// `Linkspan\Publisher`.
+#[php_class]
+#[php(name = "Linkspan\\Publisher", flags = zend::FINAL)]
+pub struct Publisher(linkspan::Publisher);
+
+#[php_impl]
+impl Publisher {
+    pub fn __construct(endpoint: &str, options: &[&Zval]) -> PhpResult<Self> {
+        edge(|| {
+            let (options, _) = options::of_call(options)?;
+            linkspan::Publisher::new(endpoint, &options).map(Publisher)
+        })
+    }
+    pub fn send(&self, value: &Zval) -> PhpResult<i64> {
+        edge(|| self.0.send(&PhpValue(value)).map(|n| n as i64))
+    }
+    pub fn subscribers(&self) -> i64 {
+        self.0.subscribers() as i64
+    }
+    pub fn endpoint(&self) -> Text {
+        Text::of(self.0.endpoint())
+    }
+    pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| Ok(events(self.0.events())))
+    }
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| table(self.0.stats()))
+    }
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// What a subscriber object and an iteration over it share.
+pub struct Hearing {
+    inner: linkspan::Subscriber,
+    waiter: Waiter,
+}
+
+impl Hearing {
+    /// The next message; none once the subscriber is closed or the program was asked to stop.
+    pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Message>>> {
+        try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Message)))
+    }
+}
+
+/// `Linkspan\Subscriber`.
+#[php_class]
+#[php(name = "Linkspan\\Subscriber", flags = zend::FINAL)]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
+pub struct Subscriber(Arc<Hearing>);
+
+#[php_impl]
+impl Subscriber {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "use Linkspan\\subscribe")))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn recv(&self, timeout: Seconds) -> PhpResult<Made<Message>> {
+        edge(|| receive(|| self.0.waiter.wait(timeout, |wait| self.0.inner.recv(wait))))
+    }
+
+    pub fn try_recv(&self) -> PhpResult<Made<Message>> {
+        edge(|| receive(|| self.0.inner.try_recv()))
+    }
+
+    #[php(defaults(timeout = FOREVER))]
+    pub fn next(&self, timeout: Seconds) -> PhpResult<Option<Made<Message>>> {
+        edge(|| self.0.next(timeout))
+    }
+
+    pub fn get_iterator(&self) -> Made<Iteration> {
+        made(|| Iteration::over(Feed::Messages(self.0.clone())))
+    }
+
+    pub fn poll(&self) -> PhpResult<bool> {
+        edge(|| self.0.inner.poll())
+    }
+    pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| Ok(events(self.0.inner.events())))
+    }
+    pub fn endpoint(&self) -> Text {
+        Text::of(self.0.inner.endpoint())
+    }
+    pub fn fileno(&self) -> PhpResult<i64> {
+        edge(|| self.0.inner.fileno().map(i64::from))
+    }
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| table(self.0.inner.stats()))
+    }
+    pub fn close(&self) {
+        self.0.inner.close();
+    }
+}
+
+/// `Linkspan\subscribe`: does not wait for the publisher.
+#[php_function]
+#[php(name = "Linkspan\\subscribe")]
+pub fn subscribe(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Subscriber>> {
+    edge(|| {
+        try_made(|| {
+            let (options, waiter) = options::of_call(options)?;
+            let inner = linkspan::Subscriber::new(endpoint, &options)?;
+            Ok(Subscriber(Arc::new(Hearing { inner, waiter })))
+        })
+    })
+}
+
+/// `Linkspan\latest`: the newest value, over a subscription that this process keeps for the next call.
+#[php_function]
+#[php(name = "Linkspan\\latest")]
+pub fn latest(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Message>> {
+    edge(|| {
+        receive(|| {
+            let (options, waiter) = options::of_call(options)?;
+            let timeout = waiter.asked.unwrap_or(NOT_AT_ALL);
+            waiter.wait(timeout, |wait| linkspan::latest_persistent(endpoint, &options, wait))
+        })
+    })
+}
+
+/// The functions of this file.
+pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
+    module.function(wrap_function!(subscribe)).function(wrap_function!(latest))
+}

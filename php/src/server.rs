@@ -1,0 +1,123 @@
+//! `Linkspan\Server`: takes the requests of many clients, one after the other.
+
+use std::sync::Arc;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::flags::ErrorType;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendCallable, ZendClassObject, ZendHashTable, Zval};
+use ext_php_rs::zend::{ExecutorGlobals, ce};
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::channel::{events, table};
+use crate::edge::{call_php, edge};
+use crate::exception;
+use crate::iteration::{Feed, Iteration};
+use crate::message::Request;
+use crate::options::{self, FOREVER, Seconds, Waiter};
+use crate::scalars::Text;
+use crate::zend::{self, Made, made, try_made, try_made_some};
+
+/// What a server object and an iteration over it share.
+pub struct Serving {
+    /// The server of the core's.
+    pub inner: linkspan::Server,
+    /// How it waits.
+    pub waiter: Waiter,
+}
+
+impl Serving {
+    /// The next request; none once the server is closed or the program was asked to stop.
+    pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Request>>> {
+        try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Request::new)))
+    }
+}
+
+/// `Linkspan\Server`.
+#[php_class]
+#[php(name = "Linkspan\\Server", flags = zend::FINAL)]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
+pub struct Server(Arc<Serving>);
+
+#[php_impl]
+impl Server {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "use Server::serve")))
+    }
+
+    pub fn serve(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Server>> {
+        edge(|| {
+            try_made(|| {
+                let (options, waiter) = options::of_call(options)?;
+                let inner = linkspan::Server::serve(endpoint, &options)?;
+                Ok(Server(Arc::new(Serving { inner, waiter })))
+            })
+        })
+    }
+
+    #[php(defaults(timeout = FOREVER))]
+    pub fn next(&self, timeout: Seconds) -> PhpResult<Option<Made<Request>>> {
+        edge(|| self.0.next(timeout))
+    }
+
+    pub fn run(&self, handler: ZendCallable<'_>) -> PhpResult<()> {
+        edge(|| {
+            while let Some(request) = self.0.next(FOREVER)? {
+                answer(&handler, &zend::into_zval(request))?;
+            }
+            Ok(())
+        })
+    }
+
+    pub fn get_iterator(&self) -> Made<Iteration> {
+        made(|| Iteration::over(Feed::Requests(self.0.clone())))
+    }
+
+    pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| Ok(events(self.0.inner.events())))
+    }
+    pub fn endpoint(&self) -> Text {
+        Text::of(self.0.inner.endpoint())
+    }
+    pub fn fileno(&self) -> PhpResult<i64> {
+        edge(|| self.0.inner.fileno().map(i64::from))
+    }
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| table(self.0.inner.stats()))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn close(&self, timeout: Seconds) -> PhpResult<()> {
+        edge(|| self.0.waiter.wait(timeout, |wait| self.0.inner.close(wait)))
+    }
+}
+
+/// Calls the handler with a request and sends what it gives back. What it throws is answered `Remote` with the class and
+/// the text, and shown as a warning, since the loop goes on; `exit` and fatal errors end it.
+fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
+    let request = argument.object().and_then(ZendClassObject::<Request>::from_zend_obj);
+    let Some(request) = request else {
+        return Err(Error::new(ErrorKind::Internal, "a request is an object"));
+    };
+    let answered = match call_php(|| handler.try_call(vec![argument])) {
+        Ok(Ok(_)) if request.is_settled() => Ok(()),
+        Ok(Ok(value)) => request.answer(&value),
+        Ok(Err(e)) => Err(Error::new(ErrorKind::Internal, e.to_string())),
+        Err(e) if !ExecutorGlobals::has_exception() || zend::exit_is_pending() => return Err(e),
+        Err(e) => Err(e),
+    };
+    let Err(error) = answered else { return Ok(()) };
+    if !ExecutorGlobals::has_exception() {
+        // An answer that has no form on the wire is told like an exception of the handler's.
+        exception::throw(error);
+    }
+    let Some(thrown) = ExecutorGlobals::take_exception() else { return Ok(()) };
+    let failure = exception::as_failure(&thrown)?;
+    if !request.is_settled() {
+        request.refuse(&failure)?;
+    }
+    let warning = format!("the handler threw {}: {}", failure.kind, failure.text).replace('\0', "\\0");
+    call_php(|| ext_php_rs::error::php_error(&ErrorType::Warning, &warning))
+}
