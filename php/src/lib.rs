@@ -16,6 +16,7 @@ mod options;
 mod publish;
 mod scalars;
 mod server;
+mod signals;
 mod to_wire;
 mod zend;
 
@@ -25,7 +26,10 @@ use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 
 static INI: IniEntryDefs<2> = IniEntryDefs::new([
-    IniEntryDef::new(c"linkspan.timeout", c"10", IniEntryPermission::All),
+    IniEntryDef {
+        on_modify: Some(options::timeout_changes),
+        ..IniEntryDef::new(c"linkspan.timeout", c"10", IniEntryPermission::All)
+    },
     IniEntryDef::end(),
 ]);
 

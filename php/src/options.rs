@@ -6,6 +6,7 @@ use ext_php_rs::types::{ZendCallable, Zval};
 use linkspan::{Error, ErrorKind, Options, Result, Timeout, Wait};
 
 use crate::edge::call_php;
+use crate::signals;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Entries, Key};
 
@@ -77,13 +78,16 @@ impl Waiter {
     /// Runs a call that may wait.
     pub fn wait<T>(&self, timeout: Seconds, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
         let timeout = timeout.timeout()?;
-        let signals = signals_are_handled_at_once();
+        if timeout == Timeout::Forever {
+            signals::let_stop_through();
+        }
+        let signals = signals::are_handled_at_once();
         if self.on_wait.is_none() && !signals {
             return call(Wait::new(timeout));
         }
         let mut tick = || {
             if signals {
-                call_function("pcntl_signal_dispatch")?;
+                signals::dispatch()?;
             }
             match &self.on_wait {
                 Some(on_wait) => ask(on_wait),
@@ -103,16 +107,6 @@ fn ask(on_wait: &Zval) -> Result<()> {
         Ok(_) => Ok(()),
         Err(e) => Err(Error::new(ErrorKind::Internal, format!("on_wait could not be called: {e}"))),
     }
-}
-
-fn call_function(name: &str) -> Result<Option<Zval>> {
-    call_php(|| ZendCallable::try_from_name(name).and_then(|callable| callable.try_call(vec![])).ok())
-}
-
-/// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
-fn signals_are_handled_at_once() -> bool {
-    zend::function_exists("pcntl_async_signals")
-        && matches!(call_function("pcntl_async_signals"), Ok(Some(answer)) if answer.is_true())
 }
 
 /// The options of the object that the running function makes: its named arguments, and arrays of them.
@@ -161,11 +155,30 @@ fn set_all(
     Ok(())
 }
 
+fn seconds(text: &str) -> Result<Timeout> {
+    Timeout::from_seconds(text.trim().parse::<f64>().unwrap_or(f64::NAN))
+}
+
 fn ini_timeout() -> Result<Timeout> {
-    let text = zend::ini_text(c"linkspan.timeout").unwrap_or("10").trim();
-    let seconds = text.parse::<f64>().unwrap_or(f64::NAN);
-    Timeout::from_seconds(seconds).map_err(|_| {
-        let text = format!("linkspan.timeout is {text:?}: it takes seconds from 0 upwards, or inf for ever");
-        Error::new(ErrorKind::OutOfRange, text)
-    })
+    seconds(zend::ini_text(c"linkspan.timeout").unwrap_or("10"))
+}
+
+/// Takes a new value of `linkspan.timeout` or refuses it: seconds from 0 upwards, or inf for ever.
+///
+/// # Safety
+///
+/// For the engine to call, with a live string as the new value.
+pub unsafe extern "C" fn timeout_changes(
+    _entry: *mut ext_php_rs::ffi::zend_ini_entry,
+    new_value: *mut ext_php_rs::ffi::zend_string,
+    _1: *mut std::ffi::c_void,
+    _2: *mut std::ffi::c_void,
+    _3: *mut std::ffi::c_void,
+    _stage: std::ffi::c_int,
+) -> std::ffi::c_int {
+    const SUCCESS: std::ffi::c_int = 0;
+    const FAILURE: std::ffi::c_int = -1;
+    // SAFETY: as the engine promises.
+    let text = unsafe { new_value.as_ref() }.and_then(|text| std::str::from_utf8(text.as_bytes()).ok());
+    if text.is_some_and(|text| seconds(text).is_ok()) { SUCCESS } else { FAILURE }
 }

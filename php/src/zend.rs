@@ -8,7 +8,7 @@ use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::{HashTable, zend_string};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
-use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals};
+use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals, SapiModule};
 use linkspan::Result;
 
 unsafe extern "C" {
@@ -137,6 +137,13 @@ impl<'a> Iterator for Entries<'a> {
             Some((key, value))
         }
     }
+}
+
+/// Whether this is PHP on the command line, where a process is one script.
+pub fn is_command_line() -> bool {
+    // SAFETY: the module's name is a C string for as long as the process lives.
+    let name = unsafe { CStr::from_ptr(SapiModule::get().name) };
+    name == c"cli"
 }
 
 /// The text of an ini entry; `None` where there is no such entry.

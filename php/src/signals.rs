@@ -1,0 +1,50 @@
+//! Signals while a call waits: the script's own handlers, and those that ask the program to stop.
+
+use std::sync::Once;
+
+use ext_php_rs::types::{ZendCallable, Zval};
+use linkspan::Result;
+
+use crate::edge::call_php;
+use crate::zend;
+
+fn call_function(name: &str) -> Result<Option<Zval>> {
+    call_php(|| ZendCallable::try_from_name(name).and_then(|callable| callable.try_call(vec![])).ok())
+}
+
+/// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
+pub fn are_handled_at_once() -> bool {
+    zend::function_exists("pcntl_async_signals")
+        && matches!(call_function("pcntl_async_signals"), Ok(Some(answer)) if answer.is_true())
+}
+
+/// Runs the script's handlers of the signals that came.
+pub fn dispatch() -> Result<()> {
+    call_function("pcntl_signal_dispatch").map(drop)
+}
+
+/// Gives SIGINT and SIGTERM their default action back where the engine only defers it, so that the core sees that the
+/// script has not decided about them and lets them end a loop that waits for ever.
+pub fn let_stop_through() {
+    type ZendSigaction = unsafe extern "C" fn(libc::c_int, *const libc::sigaction, *mut libc::sigaction);
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the name is a C string; the function, where the engine has it, is of this type; the sigactions live
+        // through the calls.
+        unsafe {
+            let deferred = libc::dlsym(libc::RTLD_DEFAULT, c"zend_sigaction".as_ptr());
+            if deferred.is_null() || !zend::is_command_line() {
+                return;
+            }
+            let behind = std::mem::transmute::<*mut libc::c_void, ZendSigaction>(deferred);
+            for signal in [libc::SIGINT, libc::SIGTERM] {
+                let mut old: libc::sigaction = std::mem::zeroed();
+                behind(signal, std::ptr::null(), &raw mut old);
+                if old.sa_sigaction == libc::SIG_DFL {
+                    let default: libc::sigaction = std::mem::zeroed();
+                    libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+                }
+            }
+        }
+    });
+}

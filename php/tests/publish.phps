@@ -1,0 +1,77 @@
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\{LaggedException, NdArray, Publisher, Subscriber};
+use function Linkspan\{latest, subscribe};
+
+runtime_directory();
+foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
+    echo "$endpoint\n";
+    fails(fn () => latest($endpoint));
+    fails(fn () => latest($endpoint, timeout: 0.02));
+    $early = subscribe($endpoint);
+    assert($early instanceof Subscriber && !$early->poll());
+    fails(fn () => $early->tryRecv());
+    fails(fn () => $early->recv(0.01));
+    $out = new Publisher($endpoint);
+    fails(fn () => latest($endpoint));
+    fails(fn () => new Publisher($endpoint));
+    for ($i = 1; $i <= 3; $i++) assert($out->send(['celsius' => 20.5 + $i, 'wave' => NdArray::fromArray([1, $i])]) === $i);
+    $late = subscribe($endpoint, timeout: 5);
+    echo $late->recv()['celsius'], "\n";
+    fails(fn () => $late->tryRecv());
+    $now = latest($endpoint);
+    echo $now['celsius'], ' ', $now['wave'][1], ' ', $now->sequence, ' ', json_encode($now), "\n";
+    assert(latest($endpoint)->sequence === 3 && $out->endpoint() === $endpoint && is_int($late->fileno()));
+    $out->send('next');
+    echo latest($endpoint)->value, ' ', $late->recv()->value, "\n";
+    // A loop, ended from inside; keys count, and a value of null is a value.
+    foreach ([null, 'two', 'three'] as $value) $out->send($value);
+    foreach ($late as $number => $message) {
+        echo $number, ' ', json_encode($message), "\n";
+        if ($message->value === 'three') break;
+    }
+    // One that never reads is overtaken, is told so once, and goes on with what is left.
+    $slow = subscribe($endpoint, timeout: 5);
+    $slow->recv();
+    $block = str_repeat('x', 100_000);
+    for ($i = 1; $i <= 40; $i++) $out->send([$i, $block]);
+    $got = 0;
+    $message = null;
+    $missed = 0;
+    do {
+        try {
+            $message = $slow->recv();
+            $got++;
+        } catch (LaggedException $e) {
+            $missed += $e->getMissed();
+        }
+    } while (($message[0] ?? 0) !== 40);
+    echo $missed > 0 && $got + $missed === 40 ? "told of all it missed\n" : "got $got, missed $missed\n";
+    // A loop in another process, ended by a signal to stop; then it goes on after the loop.
+    $peer = new Peer('$messages = Linkspan\subscribe(' . var_export($endpoint, true) . ', client_id: "peer");' . <<<'PHP'
+        foreach ($messages as $message) {
+            echo "got ", json_encode($message[0] ?? $message), "\n";
+        }
+        echo "after the loop\n";
+        PHP);
+    echo $peer->line(), "\n";
+    assert($out->subscribers() >= 3 && $out->stats()['subscribers'] === $out->subscribers());
+    $out->send(['again']);
+    echo $peer->line(), "\n";
+    posix_kill($peer->pid(), SIGTERM);
+    echo $peer->finish();
+    // Closed, its name is free; a subscriber waits for the next publisher.
+    $late->close();
+    assert($late->next() === null);
+    fails(fn () => $late->recv());
+    $out->close();
+    fails(fn () => $out->send(1));
+    fails(fn () => latest($endpoint));
+    $out = new Publisher($endpoint);
+    $out->send('from the second');
+    echo latest($endpoint, timeout: 5)->value, "\n";
+    do { $message = $slow->recv(); } while ($message->value !== 'from the second');
+    echo implode(' ', array_map(fn ($event) => $event->kind, $slow->events())), "\n";
+    unset($out, $slow, $late, $early);
+}
+?>

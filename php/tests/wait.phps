@@ -1,0 +1,61 @@
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\{Channel, Listener};
+
+runtime_directory();
+$listener = Listener::listen('unix:wait');
+$calls = 0;
+$ch = Channel::connect('unix:wait', on_wait: function () use (&$calls) { return ++$calls < 3; }, timeout: null);
+fails(fn () => $ch->recv());
+echo "$calls calls\n";
+$calls = 0;
+$ch = Channel::connect('unix:wait', ...['on_wait' => function () { throw new LogicException('from on_wait'); }]);
+try { $ch->recv(null); } catch (LogicException $e) { echo get_class($e), ' ', $e->getMessage(), "\n"; }
+fails(fn () => Channel::connect('unix:nobody', ['on_wait' => fn () => false]));
+// A wait inside a wait of the same object, in the same direction.
+$ch = Channel::connect('unix:wait', on_wait: function () use (&$ch) { fails(fn () => $ch->tryRecv()); return false; });
+fails(fn () => $ch->recv(null));
+unset($ch);
+
+echo "--- signals\n";
+pcntl_async_signals(true);
+pcntl_signal(SIGUSR1, function () { throw new RuntimeException('handled in the wait'); });
+$ch = Channel::connect('unix:wait');
+$me = posix_getpid();
+if (!pcntl_fork()) { usleep(50_000); posix_kill($me, SIGUSR1); posix_kill(posix_getpid(), SIGKILL); }
+try { $ch->recv(30); } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
+pcntl_wait($status);
+pcntl_async_signals(false);
+
+echo "--- time-outs\n";
+function waits(callable $do): void { try { $do(); } catch (Linkspan\TimeoutException $e) { echo preg_match('/ ([0-9.]+ s)/', $e->getMessage(), $m) ? $m[1] : $e->getMessage(), "\n"; } }
+ini_set('linkspan.timeout', '0.02');
+waits(fn () => Channel::connect('unix:wait')->recv());
+waits(fn () => Channel::connect('unix:wait', timeout: 0.01)->recv());
+waits(fn () => Channel::connect('unix:wait', ['timeout' => 0.01], timeout: 0.03)->recv());
+waits(fn () => Channel::connect('unix:wait', timeout: 5)->recv(timeout: 0.04));
+var_dump(ini_set('linkspan.timeout', 'soon'), ini_set('linkspan.timeout', '-1'), ini_get('linkspan.timeout'), ini_set('linkspan.timeout', 'inf'));
+ini_restore('linkspan.timeout');
+var_dump(ini_get('linkspan.timeout'));
+
+echo "--- options\n";
+fails(fn () => Channel::connect('unix:wait', colour: 'red'));
+fails(fn () => Channel::connect('unix:wait', encoding: 'xml'));
+fails(fn () => Channel::connect('unix:wait', timeout: '1'));
+fails(fn () => Channel::connect('unix:wait', limit: -1));
+fails(fn () => Channel::connect('unix:wait', client_id: "\xff"));
+fails(fn () => Channel::connect('unix:wait', on_wait: 'no such function'));
+fails(fn () => Channel::connect('unix:wait', 5));
+fails(fn () => Channel::connect('unix:wait', ['timeout' => 1, 7 => 2]));
+
+echo "--- a fatal error\n";
+// In another process, which ends by it; its shutdown functions still run, and it leaves in good order.
+$peer = new Peer(<<<'PHP'
+    register_shutdown_function(function () use (&$ch) { echo "shutdown, ", $ch->role(), "\n"; });
+    $ch = Linkspan\Channel::connect('unix:wait', on_wait: function () { trigger_error('from on_wait', E_USER_ERROR); });
+    $ch->recv(null);
+    echo "not reached\n";
+    PHP);
+echo $peer->finish();
+unset($listener, $ch);
+?>
