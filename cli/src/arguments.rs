@@ -77,6 +77,59 @@ Examples:
     )]
     Latest(Latest),
 
+    /// List what is open here: endpoints, who holds them, how many messages, how far behind
+    #[command(
+        after_help = "Lists the names in the runtime directory that living processes hold, and removes what dead ones left. PEERS are the connected clients or subscribers, BEHIND is how many messages the slowest subscriber has still to read.
+
+Examples:
+  linkspan ls
+  linkspan ls --json | jq -r 'select(.behind > 100) | .endpoint'"
+    )]
+    Ls {
+        /// Print each name as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Say why two programs cannot talk: directories, users, modes, kernel features, limits, versions
+    #[command(after_help = "Ends with 1 where something will not work. Run it as both users and compare.
+
+Examples:
+  linkspan doctor
+  sudo -u www-data linkspan doctor
+  linkspan doctor --json | jq 'select(.severity != \"fine\")'")]
+    Doctor {
+        /// Print each finding as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Make a runtime directory for several users (as root)
+    #[command(
+        after_help = "Makes /run/linkspan for the members of the group, and an entry of tmpfiles.d so that it comes back after a restart. Says what it did; what is done already is left.
+
+Examples:
+  sudo linkspan setup --group sensors
+  linkspan setup --group sensors --root image/"
+    )]
+    Setup {
+        /// The group whose members meet there
+        #[arg(long)]
+        group: String,
+        /// Take this directory for /, to prepare an image
+        #[arg(long, value_name = "DIRECTORY", default_value = "/")]
+        root: std::path::PathBuf,
+    },
+
+    /// Remove what dead processes left
+    #[command(
+        after_help = "Nobody needs it: whoever listens at a name next removes what is there. Says which names it removed.
+
+Examples:
+  linkspan clean"
+    )]
+    Clean,
+
     /// Write a value in another encoding
     #[command(
         after_help = "Reads standard input and writes standard output. Bytes that are refused end it with 1, with the error's name, number and offset on standard error, and nothing on standard output.

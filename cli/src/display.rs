@@ -78,7 +78,8 @@ fn name(key: &str) -> String {
     if plain { key.into() } else { format!("\"{}\"", escaped(key, false)) }
 }
 
-fn escaped(text: &str, several_lines: bool) -> String {
+/// The text with its control characters escaped; with `several_lines`, line ends and tabs stay.
+pub fn escaped(text: &str, several_lines: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

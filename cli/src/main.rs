@@ -7,6 +7,7 @@
 //! | publishing: pub, sub, latest | `publishing` |
 //! | values from arguments and from standard input | `input` |
 //! | values and messages on standard output | `output`, `display` |
+//! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
 //! | encodings alone: transcode | `transcode` |
 //! | Ctrl-C; how it ends: exit codes, the line on standard error | `stop`, `ending` |
 
@@ -17,6 +18,7 @@ mod arguments;
 mod display;
 mod ending;
 mod input;
+mod listing;
 mod messages;
 mod output;
 mod publishing;
@@ -49,6 +51,10 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Pub(asked) => publishing::publish(&asked, stop),
         Command::Sub(asked) => publishing::subscribe(&asked, stop),
         Command::Latest(asked) => publishing::latest(&asked, stop),
+        Command::Ls { json } => listing::list(json),
+        Command::Doctor { json } => listing::doctor(json),
+        Command::Setup { group, root } => listing::setup(&group, &root),
+        Command::Clean => listing::clean(),
         Command::Transcode(asked) => transcode::transcode(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();

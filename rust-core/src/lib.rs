@@ -6,10 +6,12 @@ compile_error!("Linkspan runs on Linux (kernel 5.10 or newer) only: its transpor
 mod channel;
 pub mod codec;
 mod deadline;
+pub mod doctor;
 mod error;
 mod frame;
 mod message;
 mod publish;
+pub mod registry;
 mod request;
 mod sys;
 mod transport;

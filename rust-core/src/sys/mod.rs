@@ -12,6 +12,7 @@
 //! | wake-ups, memory files, and how much memory is left | `eventfd`, `memory`, `headroom` |
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
+//! | names of users and groups | `user` |
 
 pub(crate) mod directory;
 pub(crate) mod eventfd;
@@ -25,3 +26,4 @@ pub(crate) mod poll;
 pub(crate) mod socket;
 pub(crate) mod stop;
 pub(crate) mod thread;
+pub(crate) mod user;

@@ -1,0 +1,119 @@
+//! `linkspan ls`, `clean`, `doctor` and `setup`.
+
+use std::path::Path;
+
+use linkspan::doctor::{self, Finding, Severity};
+use linkspan::registry::{self, Listed};
+use linkspan::{Encoding, Value, codec};
+
+use crate::display;
+use crate::ending::Ending;
+use crate::output;
+
+/// Lists the names that are open.
+pub fn list(json: bool) -> Result<(), Ending> {
+    let listed = registry::list()?;
+    if json {
+        return lines_of_json(listed.iter().map(Listed::to_value));
+    }
+    let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
+    let mut rows = vec![titles.map(String::from).to_vec()];
+    rows.extend(listed.iter().map(row));
+    let mut text = table(&rows);
+    for Listed { endpoint, trouble, .. } in &listed {
+        if let Some(trouble) = trouble {
+            text +=
+                &format!("{endpoint}: {} ({}): {}\n", trouble.kind(), trouble.kind().code(), trouble.text());
+        }
+    }
+    output::write(text.as_bytes())
+}
+
+fn row(listed: &Listed) -> Vec<String> {
+    fn shown(cell: Option<impl ToString>) -> String {
+        // What came from another process may hold anything.
+        cell.map_or_else(|| "-".into(), |c| display::escaped(&c.to_string(), false))
+    }
+    vec![
+        listed.endpoint.clone(),
+        shown(listed.pattern),
+        shown(listed.program.as_ref()),
+        shown(listed.pid),
+        shown(listed.user.as_ref()),
+        shown(listed.peers),
+        shown(listed.messages),
+        shown(listed.behind),
+        shown(listed.encoding.as_ref()),
+    ]
+}
+
+/// Columns as wide as their widest cell; numbers to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let is_number =
+        |column: usize| rows[1..].iter().all(|row| row[column].parse::<u64>().is_ok() || row[column] == "-");
+    let numbers: Vec<bool> = (0..columns).map(|column| rows.len() > 1 && is_number(column)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).zip(&numbers).map(|((cell, width), number)| match number {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// Removes what dead processes left.
+pub fn clean() -> Result<(), Ending> {
+    let removed: String = registry::clean()?.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
+    output::write(removed.as_bytes())
+}
+
+/// Prints what was found, and ends with 1 where something is wrong.
+pub fn doctor(json: bool) -> Result<(), Ending> {
+    let findings = doctor::examine();
+    if json {
+        lines_of_json(findings.iter().map(|finding| {
+            Value::map([
+                ("severity", finding.severity.name()),
+                ("what", &finding.what),
+                ("remedy", &finding.remedy),
+            ])
+        }))?;
+    } else {
+        let text: String = findings.iter().map(paragraph).collect();
+        output::write(text.as_bytes())?;
+    }
+    match findings.iter().any(|finding| finding.severity == Severity::Problem) {
+        true => Err(Ending::Found),
+        false => Ok(()),
+    }
+}
+
+fn paragraph(finding: &Finding) -> String {
+    let what = display::escaped(&finding.what, false);
+    let remedy = match finding.remedy.is_empty() {
+        true => String::new(),
+        false => format!("         → {}\n", finding.remedy),
+    };
+    format!("{:<8} {what}\n{remedy}", finding.severity.name())
+}
+
+/// Makes a runtime directory for a group, and says what was done.
+pub fn setup(group: &str, root: &Path) -> Result<(), Ending> {
+    let done = doctor::setup(group, root)?;
+    output::write(format!("{}\n", done.join("\n")).as_bytes())
+}
+
+fn lines_of_json(values: impl Iterator<Item = Value>) -> Result<(), Ending> {
+    let mut text = Vec::new();
+    for value in values {
+        codec::encode_into(&value, Encoding::Json, &codec::How::default(), &mut text)?;
+        text.push(b'\n');
+    }
+    output::write(&text)
+}

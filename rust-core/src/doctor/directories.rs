@@ -1,0 +1,121 @@
+//! Which directory this process meets others in, whether it may, and who meets elsewhere.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Finding;
+use crate::sys::directory::{Directory, Origin, runtime_path};
+use crate::sys::user;
+use crate::transport::endpoint::Endpoint;
+
+pub fn examine() -> Vec<Finding> {
+    let (path, origin) = runtime_path();
+    let mut findings = vec![chosen(&path, origin)];
+    match Directory::runtime() {
+        Ok(_) => findings.push(rights(&path)),
+        Err(e) => findings.push(Finding::problem(
+            e.to_string(),
+            "set LINKSPAN_DIR to a directory of yours, or have `linkspan setup --group NAME` run by root",
+        )),
+    }
+    findings.extend(others(&path));
+    findings
+}
+
+fn chosen(path: &Path, origin: Origin) -> Finding {
+    let path = path.display();
+    match origin {
+        Origin::Environment => Finding::note(
+            format!("the runtime directory is {path}, because LINKSPAN_DIR says so"),
+            "every program that is to meet this one needs the same LINKSPAN_DIR; services and cron jobs have their own environment",
+        ),
+        Origin::Shared => {
+            Finding::fine(format!("the runtime directory is {path}, which is there for several users"))
+        }
+        Origin::User => Finding::fine(format!("the runtime directory is {path}, this user's own")),
+        Origin::Temporary => Finding::note(
+            format!(
+                "the runtime directory is {path}, because there is neither /run/linkspan nor a /run/user directory of ours"
+            ),
+            "programs of this user meet; for several users let root run `linkspan setup --group NAME`",
+        ),
+    }
+}
+
+fn rights(path: &Path) -> Finding {
+    let facts = match path.metadata() {
+        Ok(facts) => facts,
+        Err(e) => {
+            return Finding::problem(
+                format!("{} cannot be looked at: {e}", path.display()),
+                "see its parents' modes",
+            );
+        }
+    };
+    let what = format!("{} belongs to {}", path.display(), owner(&facts));
+    let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    if access.is_err() {
+        let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
+        let remedy = format!(
+            "to listen there, this user has to be in the group {group} (usermod -a -G {group} USER, then log in anew)"
+        );
+        return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
+    }
+    let others_write = facts.mode() & 0o002 != 0 && facts.mode() & 0o1000 == 0;
+    if others_write {
+        return Finding::problem(format!("{what}; everybody may take and replace names in it"), "chmod o-w");
+    }
+    Finding::fine(what)
+}
+
+fn owner(facts: &Metadata) -> String {
+    let user = user::name_of_user(facts.uid()).unwrap_or_else(|| facts.uid().to_string());
+    let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
+    format!("{user}:{group} with mode {:04o}", facts.mode() & 0o7777)
+}
+
+/// Directories in which programs meet whom we do not.
+fn others(ours: &Path) -> Vec<Finding> {
+    let ours = ours.canonicalize().unwrap_or_else(|_| ours.to_owned());
+    let elsewhere =
+        candidates().into_iter().filter(|path| path.canonicalize().is_ok_and(|path| path != ours));
+    elsewhere.filter_map(|path| other(&path)).collect()
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let mut candidates = vec![PathBuf::from("/run/linkspan")];
+    let users = std::fs::read_dir("/run/user").into_iter().flatten().flatten();
+    candidates.extend(users.map(|user| user.path().join("linkspan")));
+    let temporary = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
+    let of_user = |name: &str| name.strip_prefix("linkspan-").is_some_and(|uid| uid.parse::<u32>().is_ok());
+    candidates.extend(temporary.filter(|e| e.file_name().to_str().is_some_and(of_user)).map(|e| e.path()));
+    candidates.retain(|path| path.is_dir());
+    candidates
+}
+
+fn other(path: &Path) -> Option<Finding> {
+    let facts = path.metadata().ok()?;
+    let remedy = "programs that are to meet need one directory: the same LINKSPAN_DIR, or for several users /run/linkspan from `linkspan setup --group NAME`";
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return Some(Finding::note(
+            format!("{} of {} may hold names; this user may not look", path.display(), owner(&facts)),
+            remedy,
+        ));
+    };
+    let names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| Endpoint::from_file_name(entry.file_name().to_str()?))
+        .map(|endpoint| endpoint.to_string())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "{} of {} holds {}, which programs with our directory do not see",
+        path.display(),
+        owner(&facts),
+        names.join(", ")
+    );
+    Some(Finding::note(what, remedy))
+}

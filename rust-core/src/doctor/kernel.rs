@@ -1,0 +1,115 @@
+//! What the transports need of the kernel: features that have to be there, limits that may be too narrow.
+
+use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
+
+use super::Finding;
+use crate::error::Result;
+use crate::sys::directory::Directory;
+use crate::sys::eventfd::EventFd;
+use crate::sys::inotify::Watch;
+use crate::sys::memory::MemoryFile;
+use crate::sys::{headroom, lock};
+
+pub fn examine() -> Vec<Finding> {
+    let mut findings = vec![release()];
+    findings.push(feature("sealed memory files (memfd)", "shm: does not work without", memory_file()));
+    findings.push(feature("eventfd", "shm: does not work without", EventFd::new().map(drop)));
+    findings.push(feature("locks that die with their owner (OFD)", "nobody can listen without", locks()));
+    findings.push(feature("inotify", "waiting for a name to appear does not work without", inotify()));
+    findings.push(pidfd());
+    findings.push(descriptors());
+    findings.extend(inotify_limits());
+    findings.push(memory());
+    findings
+}
+
+fn release() -> Finding {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let what =
+        format!("Linux {release} on {}, {processors} processors for this process", std::env::consts::ARCH);
+    if version < (5, 10) {
+        return Finding::problem(what, "Linux 5.10 or newer is needed");
+    }
+    Finding::fine(what)
+}
+
+fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
+    match tried {
+        Ok(()) => Finding::fine(format!("{name}: there")),
+        Err(e) => Finding::problem(
+            format!("{name}: {e}"),
+            format!("{without}; see the sandbox or container's rules"),
+        ),
+    }
+}
+
+fn memory_file() -> Result<()> {
+    MemoryFile::create("linkspan-doctor", 4096).map(drop)
+}
+
+fn locks() -> Result<()> {
+    let directory = Directory::runtime()?;
+    lock::try_lock(&directory, ".doctor").map(drop)
+}
+
+fn inotify() -> Result<()> {
+    Watch::new(&Directory::runtime()?).map(drop)
+}
+
+fn pidfd() -> Finding {
+    match pidfd_open(getpid(), PidfdFlags::empty()) {
+        Ok(_) => Finding::fine("pidfd: there, so the death of the other process is seen at once"),
+        Err(e) => Finding::note(
+            format!("pidfd: {e}"),
+            "the death of another process is seen by its socket's end alone, which a child of it may hold open",
+        ),
+    }
+}
+
+/// A channel over shared memory takes about ten descriptors, a subscriber five.
+const ENOUGH_DESCRIPTORS: u64 = 1024;
+
+fn descriptors() -> Finding {
+    let limit = getrlimit(Resource::Nofile).current;
+    let Some(limit) = limit else { return Finding::fine("no limit on open files") };
+    let what = format!("{limit} open files for a process (ulimit -n)");
+    if limit < ENOUGH_DESCRIPTORS {
+        let remedy = format!(
+            "room for about {} connections over shared memory; raise it with ulimit -n or LimitNOFILE=",
+            limit / 12
+        );
+        return Finding::note(what, remedy);
+    }
+    Finding::fine(what)
+}
+
+fn inotify_limits() -> Vec<Finding> {
+    let least = [("max_user_instances", 64), ("max_user_watches", 1024)];
+    let look = |(name, least): (&str, u64)| {
+        let value: u64 =
+            std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()?;
+        let what = format!("fs.inotify.{name} is {value}");
+        if value >= least {
+            return Some(Finding::fine(what));
+        }
+        let remedy = format!(
+            "a program takes one of them while it waits for a name to appear; sysctl fs.inotify.{name}={least} or more"
+        );
+        Some(Finding::note(what, remedy))
+    };
+    least.into_iter().filter_map(look).collect()
+}
+
+/// The ring of a publisher and those of a few channels.
+const ENOUGH_MEMORY: u64 = 64 << 20;
+
+fn memory() -> Finding {
+    match headroom::check(ENOUGH_MEMORY) {
+        Ok(()) => Finding::fine("64 MiB of shared memory are within this process's limits"),
+        Err(e) => Finding::note(e.text(), "choose smaller buffers, or widen that limit"),
+    }
+}

@@ -1,0 +1,122 @@
+//! Why can't these two talk: what this machine, this user and this directory have to say about it.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the runtime directory, and those that others use | `directories` |
+//! | the kernel's features and limits | `kernel` |
+//! | a directory for several users | `setup` |
+
+mod directories;
+mod kernel;
+mod setup;
+
+pub use setup::setup;
+
+use crate::error::ErrorKind;
+use crate::frame;
+use crate::registry;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// Worth knowing when something does not work.
+    Note,
+    /// Something will not work.
+    Problem,
+}
+
+impl Severity {
+    /// The name in listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Fine => "fine",
+            Severity::Note => "note",
+            Severity::Problem => "problem",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What was found.
+    pub what: String,
+    /// What to do about it; empty where there is nothing to do.
+    pub remedy: String,
+}
+
+impl Finding {
+    fn fine(what: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Fine, what: what.into(), remedy: String::new() }
+    }
+
+    fn note(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Note, what: what.into(), remedy: remedy.into() }
+    }
+
+    fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Problem, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// Looks at everything that decides whether two programs on this machine can talk. Changes nothing but what dead
+/// processes left.
+pub fn examine() -> Vec<Finding> {
+    let versions = format!("linkspan {}, protocol version {}", env!("CARGO_PKG_VERSION"), frame::VERSION);
+    let mut findings = vec![Finding::fine(versions)];
+    findings.extend(directories::examine());
+    findings.extend(names());
+    findings.extend(kernel::examine());
+    findings
+}
+
+/// The names that are open here, and what keeps us from them.
+fn names() -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match registry::clean() {
+        Ok(swept) if swept.is_empty() => {}
+        Ok(swept) => {
+            let what = format!("dead processes had left {}, which were removed", swept.join(", "));
+            findings.push(Finding::note(what, "nothing to do: the next to listen there would have done it"));
+        }
+        Err(e) => findings.push(Finding::problem(
+            format!("leftovers cannot be removed: {e}"),
+            "see the directory's owner and mode",
+        )),
+    }
+    match registry::list() {
+        Ok(listed) => {
+            let open = listed.len();
+            findings.push(Finding::fine(format!(
+                "{open} {} open here",
+                if open == 1 { "name is" } else { "names are" }
+            )));
+            for (endpoint, trouble) in listed.iter().filter_map(|l| Some((&l.endpoint, l.trouble.as_ref()?)))
+            {
+                let remedy = match trouble.kind() {
+                    ErrorKind::PermissionDenied => {
+                        "have the listener's mode, group or allow_uids admit this user"
+                    }
+                    ErrorKind::Stalled => "see whether that process is stopped (state T in ps) or overloaded",
+                    ErrorKind::VersionMismatch => {
+                        "bring both sides to versions of linkspan whose protocols overlap"
+                    }
+                    _ => "see that process",
+                };
+                findings.push(Finding::problem(
+                    format!("{endpoint} cannot be asked: {}", trouble.text()),
+                    remedy,
+                ));
+            }
+        }
+        Err(e) => findings.push(Finding::problem(
+            format!("names cannot be listed: {e}"),
+            "see the directory's owner and mode",
+        )),
+    }
+    findings
+}

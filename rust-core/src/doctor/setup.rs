@@ -1,0 +1,90 @@
+//! Makes the runtime directory that several users share.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::user;
+
+/// Makes `/run/linkspan` for the members of a group, and an entry of tmpfiles.d, so that it comes back after a
+/// restart; gives one line for each thing that was done. `root` stands for `/` where an image is prepared.
+///
+/// `Missing` where there is no such group, `PermissionDenied` where the caller is not root.
+pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
+    let Some(gid) = user::group_of_name(group) else {
+        let text = format!("there is no group {group}; make it first: groupadd --system {group}");
+        return Err(Error::new(ErrorKind::Missing, text));
+    };
+    let mut done = Vec::new();
+    let directory = root.join("run/linkspan");
+    match DirBuilder::new().mode(0o700).create(&directory) {
+        Ok(()) => done.push(format!("made {}", directory.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(e).doing(format_args!("making {} (root can)", directory.display())),
+    }
+    let facts = fs::symlink_metadata(&directory).doing(format_args!("looking at {}", directory.display()))?;
+    if !facts.is_dir() {
+        let text = format!("{} is there and is no directory; remove it", directory.display());
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
+    // Setgid: what is made in it belongs to the group, whoever makes it.
+    let mode = 0o2770;
+    let owner = rustix::process::geteuid().as_raw();
+    if (facts.uid(), facts.gid(), facts.mode() & 0o7777) != (owner, gid, mode) {
+        std::os::unix::fs::chown(&directory, Some(owner), Some(gid))
+            .doing(format_args!("giving {} to the group {group} (root can)", directory.display()))?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(mode))
+            .doing(format_args!("setting the mode of {}", directory.display()))?;
+        done.push(format!("gave {} to the group {group}, mode {mode:04o}", directory.display()));
+    }
+    let entry = root.join("etc/tmpfiles.d/linkspan.conf");
+    let line = format!(
+        "# Where programs of several users meet; written by `linkspan setup`.\nd /run/linkspan {mode:04o} root {group} -\n"
+    );
+    if fs::read_to_string(&entry).ok().as_deref() != Some(&line) {
+        if let Some(parent) = entry.parent() {
+            fs::create_dir_all(parent).doing(format_args!("making {}", parent.display()))?;
+        }
+        fs::write(&entry, line).doing(format_args!("writing {} (root can)", entry.display()))?;
+        done.push(format!("wrote {}, so that it comes back after a restart", entry.display()));
+    }
+    if done.is_empty() {
+        done.push(format!("{} was set up for the group {group} already", directory.display()));
+    }
+    done.push(format!("members of {group} meet there from their next login on: usermod -a -G {group} USER"));
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own_group() -> String {
+        user::name_of_group(rustix::process::getegid().as_raw()).unwrap()
+    }
+
+    #[test]
+    fn a_directory_is_set_up_once_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("run")).unwrap();
+        let done = setup(&own_group(), root.path()).unwrap();
+        assert!(done[0].starts_with("made "), "{done:?}");
+        let facts = root.path().join("run/linkspan").metadata().unwrap();
+        assert_eq!(facts.mode() & 0o7777, 0o2770);
+        let entry = fs::read_to_string(root.path().join("etc/tmpfiles.d/linkspan.conf")).unwrap();
+        assert!(entry.ends_with(&format!("d /run/linkspan 2770 root {} -\n", own_group())), "{entry}");
+        let again = setup(&own_group(), root.path()).unwrap();
+        assert!(again[0].ends_with("already"), "{again:?}");
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("run")).unwrap();
+        assert_eq!(setup("no-such-group", root.path()).unwrap_err().kind(), ErrorKind::Missing);
+        // A link could lead anywhere.
+        std::os::unix::fs::symlink("/tmp", root.path().join("run/linkspan")).unwrap();
+        assert_eq!(setup(&own_group(), root.path()).unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+}

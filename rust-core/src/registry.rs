@@ -1,0 +1,177 @@
+//! What is open here: the names in the runtime directory, and what their owners tell of themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::channel::greeting::{self, Greeting, Pattern};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
+use crate::sys::peer::{self, Credentials};
+use crate::sys::{socket, user};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::{self, Call};
+use crate::transport::place::{self, Place};
+use crate::value::{Map, Value};
+
+/// A name that a living process holds, and what that process told.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The endpoint, with its transport.
+    pub endpoint: String,
+    /// What the name is for: `channel`, `request` or `publish`.
+    pub pattern: Option<&'static str>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Its `client_id`, else its program's name.
+    pub program: Option<String>,
+    /// Its user's name, else the number.
+    pub user: Option<String>,
+    /// How its values are written.
+    pub encoding: Option<String>,
+    /// Messages sent and received so far.
+    pub messages: Option<u64>,
+    /// Clients or subscribers that are connected.
+    pub peers: Option<u64>,
+    /// How many messages the slowest subscriber has still to read.
+    pub behind: Option<u64>,
+    /// Why nothing was told: not permitted, or no answer.
+    pub trouble: Option<Error>,
+}
+
+impl Listed {
+    /// The same as a map, with null for what was not told.
+    pub fn to_value(&self) -> Value {
+        Value::map([
+            ("endpoint", Value::from(self.endpoint.as_str())),
+            ("pattern", self.pattern.map(str::to_owned).into()),
+            ("pid", self.pid.into()),
+            ("program", self.program.clone().into()),
+            ("user", self.user.clone().into()),
+            ("encoding", self.encoding.clone().into()),
+            ("messages", self.messages.into()),
+            ("peers", self.peers.into()),
+            ("behind", self.behind.into()),
+            ("trouble", self.trouble.as_ref().map(|e| format!("{}: {}", e.kind(), e.text())).into()),
+        ])
+    }
+}
+
+/// A listener that has not told anything after so long is listed as `Stalled`.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Every name in the runtime directory that a living process holds, in the order of the names. What dead processes
+/// left is removed on the way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.
+pub fn list() -> Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    for (endpoint, place) in places()? {
+        if is_live(&place)? {
+            listed.extend(look(&endpoint, &place)?);
+        }
+    }
+    Ok(listed)
+}
+
+/// Removes what dead processes left in the runtime directory; gives the endpoints that it was.
+pub fn clean() -> Result<Vec<String>> {
+    let mut cleaned = Vec::new();
+    for (endpoint, place) in places()? {
+        if place.sweep().map_err(|e| e.on(&endpoint))? {
+            cleaned.push(endpoint.to_string());
+        }
+    }
+    Ok(cleaned)
+}
+
+/// The endpoints whose names, or beginnings of names, lie in the runtime directory.
+fn places() -> Result<Vec<(Endpoint, Place)>> {
+    let directory = Arc::new(Directory::runtime()?);
+    let mut files: Vec<String> =
+        directory.names()?.iter().map(|file| place::of_temporary(file).unwrap_or(file).to_owned()).collect();
+    files.sort_unstable();
+    files.dedup();
+    let place =
+        |file: String| Some((Endpoint::from_file_name(&file)?, Place { directory: directory.clone(), file }));
+    Ok(files.into_iter().filter_map(place).collect())
+}
+
+/// Whether somebody holds the name; sweeps it where nobody does. Where the lock may not even be looked at, whoever
+/// listens there is asked.
+fn is_live(place: &Place) -> Result<bool> {
+    match place.is_claimed() {
+        Ok(true) => Ok(true),
+        Ok(false) => match place.sweep() {
+            Err(e) if e.kind() != ErrorKind::PermissionDenied => Err(e),
+            _ => Ok(false),
+        },
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
+/// Asks whoever holds a name; none where it was given away meanwhile.
+fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
+    let mut listed = Listed {
+        endpoint: endpoint.to_string(),
+        pattern: None,
+        pid: None,
+        program: None,
+        user: None,
+        encoding: None,
+        messages: None,
+        peers: None,
+        behind: None,
+        trouble: None,
+    };
+    let mut hello = Greeting::new(Pattern::Channel, None, 0)?;
+    hello.ask = true;
+    let mut waiting = Waiting::until(Deadline::after(PATIENCE));
+    match hello::call(place, &hello.to_frame()?, &[], &mut waiting) {
+        Ok(Call::Answered(called)) => {
+            let who = &called.credentials;
+            listed.pid = u32::try_from(who.pid).ok();
+            listed.user = Some(name_of(who.uid));
+            match greeting::read_answer(&called.answer) {
+                Ok(theirs) => listed.take(theirs),
+                Err(refusal) => listed.trouble = Some(refusal),
+            }
+        }
+        Ok(Call::Nobody) => return Ok(None),
+        Ok(Call::Busy) => {
+            let text = "somebody listens there and has no place for another connection";
+            listed.trouble = Some(Error::new(ErrorKind::Full, text));
+        }
+        Err(e) => {
+            // The kernel knows who listens, even where that process says nothing.
+            if let Some(who) = listener(place) {
+                listed.pid = u32::try_from(who.pid).ok();
+                listed.user = Some(name_of(who.uid));
+            }
+            listed.trouble = Some(e);
+        }
+    }
+    Ok(Some(listed))
+}
+
+fn listener(place: &Place) -> Option<Credentials> {
+    let socket = socket::connect(&place.directory, &place.file, Duration::ZERO).ok()??;
+    peer::credentials(&socket).ok()
+}
+
+fn name_of(uid: u32) -> String {
+    user::name_of_user(uid).unwrap_or_else(|| uid.to_string())
+}
+
+impl Listed {
+    fn take(&mut self, theirs: Greeting) {
+        let state = theirs.state.unwrap_or_else(Map::new);
+        let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());
+        self.pattern = Some(theirs.pattern.name());
+        self.program = Some(theirs.client_id.unwrap_or(theirs.title));
+        self.encoding = state.get("encoding").and_then(|v| v.as_text().ok()).map(str::to_owned);
+        self.messages = number("messages");
+        self.peers = number("peers");
+        self.behind = number("behind");
+    }
+}
