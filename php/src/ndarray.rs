@@ -1,6 +1,7 @@
 //! `Linkspan\NdArray`: N-d arrays of numbers, from and to PHP's nested lists.
 
 use ext_php_rs::exception::PhpResult;
+use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
@@ -345,12 +346,21 @@ fn single(item: &Zval) -> Result<f32> {
 
 #[cold]
 fn wrong(item: &Zval, asked: &str) -> Error {
-    Error::new(ErrorKind::WrongType, format!("{} is there, {asked} was asked for", item.get_type()))
+    let there = match item.dereference().get_type() {
+        DataType::Null => "null",
+        DataType::True | DataType::False | DataType::Bool => "a bool",
+        DataType::Long => "an int",
+        DataType::Double => "a float",
+        DataType::String => "a string",
+        DataType::Array => "an array",
+        _ => "something else",
+    };
+    Error::new(ErrorKind::WrongType, format!("{there} is there, {asked} was asked for"))
 }
 
 #[cold]
 fn misfit(item: &Zval, dtype: DType) -> Error {
-    let number = item.long().map(|n| n.to_string()).or_else(|| item.double().map(|v| v.to_string()));
+    let number = item.long().map(|n| n.to_string()).or_else(|| item.double().map(|v| format!("{v:?}")));
     let text = format!("{} does not fit {}", number.as_deref().unwrap_or("the number"), dtype.name());
     Error::new(ErrorKind::OutOfRange, text)
 }

@@ -20,7 +20,7 @@ file_put_contents($page, <<<'PHP'
     PHP);
 [$process, $url] = serve($page);
 try {
-    echo get("$url?count=400000"), "\n";
+    echo get("$url?count=250000"), "\n";
     $fatal = 0;
     for ($i = 0; $i < 5; $i++) $fatal += preg_match('/Allowed memory size of 8388608 bytes exhausted/', $text = get($url));
     echo $fatal === 5 ? "fatal errors\n" : "$text\n";

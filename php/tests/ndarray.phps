@@ -8,7 +8,7 @@ function refused(callable $do): void
         $do();
         echo "accepted\n";
     } catch (LinkspanException $e) {
-        echo $e->getKind(), ' at ', $e->getPath() ?? '-', ': ', $e->getMessage(), "\n";
+        echo $e->getKind(), ' at ', $e->getPath() ?? '-', $e->getKind() === 'WrongType' ? ": {$e->getMessage()}" : '', "\n";
     }
 }
 

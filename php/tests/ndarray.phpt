@@ -13,7 +13,7 @@ function refused(callable $do): void
         $do();
         echo "accepted\n";
     } catch (LinkspanException $e) {
-        echo $e->getKind(), ' at ', $e->getPath() ?? '-', ': ', $e->getMessage(), "\n";
+        echo $e->getKind(), ' at ', $e->getPath() ?? '-', $e->getKind() === 'WrongType' ? ": {$e->getMessage()}" : '', "\n";
     }
 }
 
@@ -72,3 +72,76 @@ refused(function () use ($rows) { $rows[0] = 1; });
 refused(function () use ($rows) { unset($rows[0]); });
 ?>
 --EXPECT--
+bool [2] 2
+i8 [2] 2
+i16 [2] 4
+i32 [2] 8
+i64 [2] 16
+u8 [2] 2
+u16 [2] 4
+u32 [2] 8
+u64 [2] 16
+f32 [2] 8
+f64 [2] 16
+c64 [2] 16
+c128 [2] 32
+bool(true)
+string(3) "row"
+string(6) "column"
+string(6) "column"
+bool(true)
+int(6)
+int(6)
+int(6)
+int(6)
+bool(true)
+int(2)
+bool(true)
+bool(false)
+bool(false)
+string(17) "[[1,2,3],[4,5,6]]"
+bool(true)
+string(13) "[[5,6],[7,8]]"
+string(13) "[[5,6],[7,8]]"
+string(5) "[5,6]"
+float(2.5)
+array(0) {
+}
+int(1)
+array(3) {
+  [0]=>
+  array(0) {
+  }
+  [1]=>
+  array(0) {
+  }
+  [2]=>
+  array(0) {
+  }
+}
+array(2) {
+  [0]=>
+  int(3)
+  [1]=>
+  int(0)
+}
+bool(true)
+Unsupported at -
+Malformed at -
+OutOfRange at -
+TooLarge at -
+Malformed at -
+Unsupported at -
+Malformed at 1
+WrongType at 1: a number stands where the others are lists, at path 1
+OutOfRange at 1
+OutOfRange at 1
+WrongType at 1: a float is there, an integer was asked for, at path 1
+WrongType at 0/1: a string is there, a number was asked for, at path 0/1
+OutOfRange at 0
+OutOfRange at 0
+Missing at -
+Missing at -
+WrongType at -: a position is an integer, or a list of them
+InvalidState at -
+InvalidState at -
