@@ -58,8 +58,14 @@ typedef struct linkspan_listener linkspan_listener;
 // be alone with it.
 typedef struct linkspan_message linkspan_message;
 
+// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_publisher_release`.
+typedef struct linkspan_publisher linkspan_publisher;
+
 // Answers the requests of any number of clients. Release it with `linkspan_server_release`.
 typedef struct linkspan_server linkspan_server;
+
+// Receives what a publisher sends. Release it with `linkspan_subscriber_release`.
+typedef struct linkspan_subscriber linkspan_subscriber;
 
 // A walk through a message, to be released with `linkspan_walk_release`. It holds a reference to the message.
 typedef struct linkspan_walk linkspan_walk;
@@ -302,10 +308,10 @@ typedef struct linkspan_item {
 #define LINKSPAN_COLUMN 1
 
 // The end that listened: known by its endpoint.
-#define LINKSPAN_LISTENER 0
+#define LINKSPAN_ROLE_LISTENER 0
 
 // The end that connected: re-dials when the other side restarts.
-#define LINKSPAN_CONNECTOR 1
+#define LINKSPAN_ROLE_CONNECTOR 1
 
 // Bytes as they are: the value is one block of bytes.
 #define LINKSPAN_RAW 0
@@ -707,6 +713,128 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_look(const struct linkspan_message *message,
                                       struct linkspan_message_info *info);
 
+// Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `publisher` may be written.
+linkspan_status linkspan_publisher_new(const char *endpoint,
+                                       const struct linkspan_options *options,
+                                       struct linkspan_publisher **publisher);
+
+// Publishes a message. `sequence`, which may be NULL, gets its number.
+//
+// The caller sees to this:
+// `publisher` and `message` are live, `sequence` is NULL or may be written.
+linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publisher,
+                                        const struct linkspan_message *message,
+                                        uint64_t *sequence);
+
+// How many subscribers there are now.
+//
+// The caller sees to this:
+// `publisher` is live, `count` may be written.
+linkspan_status linkspan_publisher_subscribers(const struct linkspan_publisher *publisher, size_t *count);
+
+// Counters as a map, which the caller releases.
+//
+// The caller sees to this:
+// `publisher` is live, `stats` may be written.
+linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
+                                         struct linkspan_message **stats);
+
+// Stops publishing: the newest value goes with it. The publisher still has to be released.
+//
+// The caller sees to this:
+// `publisher` is live.
+linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher);
+
+// Stops publishing and frees the publisher. NULL is allowed.
+//
+// The caller sees to this:
+// `publisher` is NULL or live, and no other call uses it.
+void linkspan_publisher_release(struct linkspan_publisher *publisher);
+
+// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `subscriber` may be written.
+linkspan_status linkspan_subscribe(const char *endpoint,
+                                   const struct linkspan_options *options,
+                                   struct linkspan_subscriber **subscriber);
+
+// Receives the next message, which the caller releases. `Lagged` once where messages were missed; the next call
+// goes on.
+//
+// The caller sees to this:
+// `subscriber` is live, `message` may be written.
+linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subscriber,
+                                         int64_t timeout,
+                                         struct linkspan_message **message);
+
+// Receives a message without waiting; `Empty` where none is there.
+//
+// The caller sees to this:
+// As for `linkspan_subscriber_recv`.
+linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
+                                             struct linkspan_message **message);
+
+// Receives the next message in a loop: `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the
+// call succeeds and `message` gets NULL.
+//
+// The caller sees to this:
+// As for `linkspan_subscriber_recv`.
+linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subscriber,
+                                         int64_t timeout,
+                                         struct linkspan_message **message);
+
+// Looks whether a message is there, without waiting and without taking it.
+//
+// The caller sees to this:
+// `subscriber` is live, `there` may be written.
+linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
+
+// What has happened since the last call, as `linkspan_channel_events` tells it.
+//
+// The caller sees to this:
+// `subscriber` is live, `events` may be written.
+linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *subscriber,
+                                           struct linkspan_message **events);
+
+// A descriptor that is readable while `linkspan_subscriber_recv` would not wait. It stays the subscriber's.
+//
+// The caller sees to this:
+// `subscriber` is live, `fd` may be written.
+linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber, int *fd);
+
+// Counters as a map, which the caller releases.
+//
+// The caller sees to this:
+// `subscriber` is live, `stats` may be written.
+linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subscriber,
+                                          struct linkspan_message **stats);
+
+// Ends the subscription: waits of other threads end. The subscriber still has to be released.
+//
+// The caller sees to this:
+// `subscriber` is live.
+linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
+
+// Ends the subscription and frees the subscriber. NULL is allowed.
+//
+// The caller sees to this:
+// `subscriber` is NULL or live, and no other call uses it.
+void linkspan_subscriber_release(struct linkspan_subscriber *subscriber);
+
+// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
+// published yet, `NotFound` where nobody publishes.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
+linkspan_status linkspan_latest(const char *endpoint,
+                                const struct linkspan_options *options,
+                                int64_t timeout,
+                                struct linkspan_message **message);
+
 // Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
 // gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
 // an empty message. The first key that is put into an empty message makes its value a map.
@@ -1029,6 +1157,9 @@ const char *linkspan_version(void);
 // The name of a status as every language writes it: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number that
 // is no status. Lives as long as the program.
 const char *linkspan_status_name(linkspan_status status);
+
+// The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
+int64_t linkspan_timestamp_now(void);
 
 // Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
 //

@@ -22,9 +22,9 @@ pub struct linkspan_listener(Listener);
 /// Which end of a channel this is.
 pub type linkspan_role = i32;
 /// The end that listened: known by its endpoint.
-pub const LINKSPAN_LISTENER: linkspan_role = 0;
+pub const LINKSPAN_ROLE_LISTENER: linkspan_role = 0;
 /// The end that connected: re-dials when the other side restarts.
-pub const LINKSPAN_CONNECTOR: linkspan_role = 1;
+pub const LINKSPAN_ROLE_CONNECTOR: linkspan_role = 1;
 
 /// What a channel is like now. Begin with `linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;`.
 #[repr(C)]
@@ -373,11 +373,12 @@ pub unsafe extern "C" fn linkspan_channel_look(
         let mut full = linkspan_channel_state {
             size: 0,
             role: match channel.role() {
-                Role::Listener => LINKSPAN_LISTENER,
-                Role::Connector => LINKSPAN_CONNECTOR,
+                Role::Listener => LINKSPAN_ROLE_LISTENER,
+                Role::Connector => LINKSPAN_ROLE_CONNECTOR,
             },
-            readable: channel.readable()?,
-            writable: channel.writable()?,
+            // What can't be looked at now, because it is closed or another thread is at it, would not go at once.
+            readable: channel.readable().unwrap_or(false),
+            writable: channel.writable().unwrap_or(false),
             endpoint: ptr::null(),
             endpoint_length: 0,
         };

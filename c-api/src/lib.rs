@@ -21,6 +21,7 @@ pub mod codec;
 pub mod error;
 pub mod message;
 pub mod options;
+pub mod publish;
 pub mod put;
 pub mod read;
 pub mod server;

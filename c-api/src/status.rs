@@ -1,4 +1,4 @@
-//! Status codes: the core's table of error kinds under C names, and the library's version.
+//! Status codes: the core's table of error kinds under C names; the library's version, the clock.
 
 use std::ffi::{CStr, c_char};
 
@@ -106,6 +106,12 @@ pub extern "C" fn linkspan_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_status_name(status: linkspan_status) -> *const c_char {
     NAMES.iter().find(|(code, _)| *code == status).map_or(c"Unknown", |(_, name)| name).as_ptr()
+}
+
+/// The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
+#[unsafe(no_mangle)]
+pub extern "C" fn linkspan_timestamp_now() -> i64 {
+    linkspan::Timestamp::now().nanoseconds()
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ inline message_info info(const message &m) {
 }
 
 /// Which end of a channel this is.
-enum class role : linkspan_role { listener = LINKSPAN_LISTENER, connector = LINKSPAN_CONNECTOR };
+enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
 /// A channel: two ends, messages both ways, requests and replies. One thread may send while another receives.
 class channel : public detail::handle<linkspan_channel, linkspan_channel_release> {

@@ -77,7 +77,7 @@ static void call(const char *endpoint) {
     OK(linkspan_connect(endpoint, NULL, 10000000000, &channel));
     linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
     OK(linkspan_channel_look(channel, &state));
-    CHECK(state.role == LINKSPAN_CONNECTOR && state.writable && !state.readable);
+    CHECK(state.role == LINKSPAN_ROLE_CONNECTOR && state.writable && !state.readable);
     CHECK(state.endpoint_length == strlen(endpoint) && memcmp(state.endpoint, endpoint, state.endpoint_length) == 0);
 
     int64_t twice;

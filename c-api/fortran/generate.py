@@ -1,0 +1,504 @@
+#!/usr/bin/env python3
+"""Writes linkspan.f90 from linkspan.in.f90 and the C header; with --check only says whether it is up to date.
+
+What repeats is made here: the interfaces to C, the constants, `put` and `get` for each kind and rank, and what all
+handles have in common.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TARGET = HERE / "linkspan.f90"
+
+# Name here, declaration, dtype in C. logical(c_bool) is a byte that is 0 or 1.
+KINDS = [
+    ("i8", "integer(int8)", "linkspan_i8"),
+    ("i16", "integer(int16)", "linkspan_i16"),
+    ("i32", "integer(int32)", "linkspan_i32"),
+    ("i64", "integer(int64)", "linkspan_i64"),
+    ("r32", "real(real32)", "linkspan_f32"),
+    ("r64", "real(real64)", "linkspan_f64"),
+    ("c32", "complex(real32)", "linkspan_c64"),
+    ("c64", "complex(real64)", "linkspan_c128"),
+    ("bool", "logical(c_bool)", "linkspan_bool"),
+]
+RANKS = range(1, 8)
+HANDLES = ["channel", "listener", "server", "publisher", "subscriber"]
+# Fortran does not tell a constant's name from a type's.
+RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
+TAIL = """      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg"""
+
+
+def header() -> str:
+    text = (HERE.parent / "include" / "linkspan.h").read_text()
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.S)
+
+
+def constants(code: str) -> list[tuple[str, str]]:
+    found = []
+    for name, value in re.findall(r"^#define (LINKSPAN_\w+) (-?\d+)$", code, flags=re.M):
+        name = name.lower()
+        if name not in RENAMED:
+            found.append((name, value))
+    assert len(found) > 50, found
+    return found
+
+
+def constant_lines(code: str) -> list[str]:
+    kind = lambda name: "c_int64_t" if name == "linkspan_default" else "c_int32_t"
+    return [f"integer({kind(n)}), parameter :: {n} = {v}" for n, v in constants(code)]
+
+
+def argument(text: str) -> tuple[str, str]:
+    """One C argument as its Fortran name and declaration."""
+    text = " ".join(text.replace("*", " * ").split())
+    *words, name = text.split(" ")
+    what = " ".join(w for w in words if w not in ("const", "struct"))
+    const = words[0] == "const"
+    by_value = {"int64_t": "integer(c_int64_t)", "uint64_t": "integer(c_int64_t)", "size_t": "integer(c_size_t)",
+                "bool": "logical(c_bool)", "double": "real(c_double)", "int": "integer(c_int)"}
+    for alias in ["status", "encoding", "type", "dtype", "order", "role"]:
+        by_value[f"linkspan_{alias}"] = "integer(c_int32_t)"
+    structs = {"linkspan_array": "c_array", "linkspan_options": "c_options", "linkspan_error": "c_error",
+               "linkspan_channel_state": "c_channel_state", "linkspan_message_info": "c_message_info"}
+    if what in by_value:
+        return name, f"{by_value[what]}, value :: {name}"
+    if what == "char *" and const:
+        return name, f"character(kind=c_char), intent(in), optional :: {name}(*)"
+    base = what.removesuffix(" *")
+    if base in by_value:
+        return name, f"{by_value[base]}, intent(out), optional :: {name}"
+    if base in structs:
+        return name, f"type({structs[base]}), intent({'in' if const else 'inout'}) :: {name}"
+    if what.endswith("* *"):
+        return name, f"type(c_ptr), intent(out) :: {name}"
+    return name, f"type(c_ptr), value :: {name}"
+
+
+def interfaces(code: str) -> list[str]:
+    lines = []
+    # The walk has no use here: Fortran asks by path.
+    prototype = re.compile(r"^(?:const )?(\w+)\s+(\*?)(linkspan_\w+)\(([^)]*)\);", flags=re.M)
+    for result, pointer, name, arguments in prototype.findall(code):
+        if name.startswith("linkspan_walk_"):
+            continue
+        given = [] if arguments.strip() == "void" else [argument(a) for a in arguments.split(",")]
+        short = "c_" + name.removeprefix("linkspan_")
+        names = ", ".join(n for n, _ in given)
+        if result == "void" and not pointer:
+            head, tail, back = "subroutine", "end subroutine", None
+        else:
+            kinds = {"linkspan_status": "integer(c_int32_t)", "int64_t": "integer(c_int64_t)"}
+            back = "type(c_ptr)" if pointer else kinds[result]
+            head, tail = "function", "end function"
+        lines.append(f'{head} {short}({names}) bind(C, name="{name}")' + (" result(outcome)" if back else ""))
+        lines.append("   import")
+        lines += [f"   {declaration}" for _, declaration in given]
+        if back:
+            lines.append(f"   {back} :: outcome")
+        lines.append(tail)
+    assert len(lines) > 300
+    return lines
+
+
+def split_long(line: str, width: int = 118) -> list[str]:
+    """Breaks a line at commas."""
+    indent = len(line) - len(line.lstrip())
+    out = []
+    while len(line) > width:
+        at = line.rfind(", ", 0, width - 2) + 1
+        assert at > 0, line
+        out.append(line[:at] + " &")
+        line = " " * (indent + 3) + line[at:].lstrip()
+    return out + [line]
+
+
+def colons(rank: int) -> str:
+    return "(" + ", ".join([":"] * rank) + ")"
+
+
+def specific_names(what: str) -> list[str]:
+    if what == "get":
+        names = [f"get_{k}_0" for k, _, _ in KINDS] + ["get_logical_0"]
+        names += [f"get_{k}_{r}{form}" for k, _, _ in KINDS for r in RANKS for form in "ap"]
+        return names + ["get_text", "get_texts", "get_timestamp"]
+    names = [f"{what}_{k}" for k, _, _ in KINDS] + [f"{what}_logical"]
+    return names + [f"{what}_text", f"{what}_texts", f"{what}_timestamp", f"{what}_message"]
+
+
+def put_scalar(kind: str) -> str:
+    """How a number by itself is put; `one` points to it."""
+    c, wide = {"i": ("i64", "int(one, c_int64_t)"), "r": ("f64", "real(one, c_double)"),
+               "b": ("bool", "one")}[kind[0]]
+    return f"""
+         if (present(key)) then
+            status = c_message_put_{c}(self%handle, key//c_null_char, {wide})
+         else
+            status = c_message_put_{c}(self%handle, value={wide})
+         end if"""
+
+
+def put_procedures(kind: str, declaration: str, dtype: str) -> str:
+    scalar = ""
+    one = ""
+    if kind[0] != "c":
+        one = f"\n      {declaration}, pointer :: one"
+        scalar = f"""
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one){put_scalar(kind)}
+         return
+      end if"""
+    return f"""
+   subroutine put_{kind}(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      {declaration}, intent(in), contiguous, target :: value(..)
+{TAIL}
+      call ensure(self)
+      call finish(store_{kind}(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_{kind}(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      {declaration}, intent(in), contiguous, target :: value(..)
+{TAIL}
+      call ensure(self)
+      call finish(store_{kind}(self, value), stat, errmsg)
+   end subroutine
+
+   function store_{kind}(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      {declaration}, intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place{one}{scalar}
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, {dtype}, shape(value, kind=c_int64_t), place)
+   end function
+"""
+
+
+def logical_procedures() -> str:
+    """Logicals of the default kind have no form of their own in memory that others know: they become bytes."""
+    return f"""
+   subroutine put_logical(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      logical, intent(in), contiguous, target :: value(..)
+{TAIL}
+      call ensure(self)
+      call finish(store_logical(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_logical(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      logical, intent(in), contiguous, target :: value(..)
+{TAIL}
+      call ensure(self)
+      call finish(store_logical(self, value), stat, errmsg)
+   end subroutine
+
+   function store_logical(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      logical, intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      logical, pointer :: flat(:)
+      logical(c_bool), allocatable, target :: bytes(:)
+      type(c_ptr) :: place
+      place = c_null_ptr
+      if (size(value) > 0) then
+         call c_f_pointer(c_loc(value), flat, [size(value)])
+         bytes = logical(flat, c_bool)
+         if (rank(value) == 0) then
+            status = store_bool(self, bytes(1), key)
+            return
+         end if
+         place = c_loc(bytes)
+      end if
+      status = put_elements(self, key, linkspan_bool, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_logical_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, intent(out) :: value
+{TAIL}
+      logical(c_bool) :: truth
+      call finish(c_message_get_bool(self%handle, path//c_null_char, truth), stat, errmsg)
+      value = truth
+   end subroutine
+"""
+
+
+def get_scalar(kind: str, declaration: str, dtype: str) -> str:
+    head = f"""
+   subroutine get_{kind}_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      {declaration}, intent(out){', target' if kind[0] == 'c' else ''} :: value
+{TAIL}
+"""
+    if kind in ("i64", "r64", "bool"):
+        c = {"i64": "i64", "r64": "f64", "bool": "bool"}[kind]
+        return head + f"""      call finish(c_message_get_{c}(self%handle, path//c_null_char, value), stat, errmsg)
+   end subroutine
+"""
+    if kind == "r32":
+        return head + """      real(real64) :: wide
+      call finish(c_message_get_f64(self%handle, path//c_null_char, wide), stat, errmsg)
+      value = real(wide, real32)
+   end subroutine
+"""
+    if kind[0] == "i":
+        bits = kind[1:]
+        return head + f"""      integer(int64) :: wide
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      if (status == linkspan_ok) then
+         if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
+            status = linkspan_out_of_range
+            why = "an integer is there that does not fit {bits} bits, at path "//path
+         else
+            value = int(wide, int{bits})
+         end if
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+"""
+    # A complex number is an array without dimensions; a plain number has no imaginary part.
+    part = {"c32": "real32", "c64": "real64"}[kind]
+    return head + f"""      type(c_array) :: from
+      integer(c_int32_t) :: status, type
+      real(real64) :: plain
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_type(self%handle, path//c_null_char, type)
+      if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
+         call look_up(self, path, 0, from, status, why)
+         if (status == linkspan_ok) status = copied(from, {dtype}, c_loc(value))
+      else if (status == linkspan_ok) then
+         status = c_message_get_f64(self%handle, path//c_null_char, plain)
+         value = cmplx(plain, kind={part})
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+"""
+
+
+def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
+    dims = ", ".join(f"from%dims({i})" for i in range(1, rank + 1))
+    allocate = "\n".join(split_long(f"         allocate (value({dims}))"))
+    return f"""
+   subroutine get_{kind}_{rank}a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      {declaration}, allocatable, target, intent(out) :: value{colons(rank)}
+{TAIL}
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, {rank}, from, status, why)
+      if (status == linkspan_ok) then
+{allocate}
+         if (size(value) > 0) status = copied(from, {dtype}, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_{kind}_{rank}p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      {declaration}, pointer, intent(out) :: value{colons(rank)}
+{TAIL}
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, {rank}, {dtype}, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:{rank}))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+"""
+
+
+def handle_procedures(name: str) -> str:
+    timed = name in ("channel", "server")
+    out = f"""
+   ! ---------------------------------------------------------------------------------------------------- {name}s
+
+   subroutine {name}_release(self)
+      class(linkspan_{name}), intent(inout) :: self
+      call c_{name}_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine {name}_final(self)
+      type(linkspan_{name}), intent(inout) :: self
+      call {name}_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine {name}_assign(left, right)
+      class(linkspan_{name}), intent(inout) :: left
+      type(linkspan_{name}), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a {name} is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine {name}_close(self, {'timeout, ' if timed else ''}stat, errmsg)
+      class(linkspan_{name}), intent(inout) :: self
+{'      real(real64), intent(in), optional :: timeout' + chr(10) if timed else ''}{TAIL}
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_{name}_close(self%handle{', nanoseconds(timeout)' if timed else ''})
+      call {name}_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+    if name != "publisher":
+        out += f"""
+   ! A descriptor for event loops: readable while the object has something to give.
+   function {name}_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_{name}), intent(in) :: self
+{TAIL}
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_{name}_fileno(self%handle, number), stat, errmsg)
+      fd = number
+   end function
+"""
+    for what in ["stats", "events"]:
+        if name == "listener" or (name, what) == ("publisher", "events"):
+            continue
+        doc = ("Counters as a map." if what == "stats" else
+               "What has happened since the last call: an array of maps with kind, at, missed and text.")
+        out += f"""
+   ! {doc}
+   subroutine {name}_{what}(self, {what}, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: {what}
+{TAIL}
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_{name}_{what}(self%handle, handle)
+      if (status == linkspan_ok) call take({what}, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+    c = {"channel": "c_", "subscriber": "c_subscriber_"}.get(name)
+    if c:
+        out += f"""
+   ! Receives a message; the one that was in `message` stays there when it fails.
+   subroutine {name}_recv(self, message, timeout, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = {c}recv(self%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Receives a message without waiting; linkspan_empty where none is there.
+   subroutine {name}_try_recv(self, message, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+{TAIL}
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = {c}try_recv(self%handle, handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Whether a message is there.
+   function {name}_poll(self, stat, errmsg) result(there)
+      class(linkspan_{name}), intent(in) :: self
+{TAIL}
+      logical :: there
+      logical(c_bool) :: found
+      call finish({c}poll(self%handle, found), stat, errmsg)
+      there = found
+   end function
+"""
+    following = {"server": ("c_next", "request"), "subscriber": ("c_subscriber_next", "message")}.get(name)
+    if following:
+        c, what = following
+        out += f"""
+   ! The next {what}, for ever unless told otherwise; false at close and at a stop signal. What `{what}` held is
+   ! released first.
+   function {name}_next(self, {what}, timeout, stat, errmsg) result(more)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: {what}
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      logical :: more
+      call {what}%release()
+      call finish({c}(self%handle, nanoseconds(timeout), {what}%handle), stat, errmsg)
+      more = c_associated({what}%handle)
+   end function
+"""
+    return out
+
+
+def procedures() -> str:
+    out = []
+    for kind, declaration, dtype in KINDS:
+        out.append(put_procedures(kind, declaration, dtype))
+        out.append(get_scalar(kind, declaration, dtype))
+        out += [get_arrays(kind, declaration, dtype, rank) for rank in RANKS]
+    out.append(logical_procedures())
+    return "".join(out).strip("\n")
+
+
+def generated() -> str:
+    code = header()
+    names = [n for n, _ in constants(code) if n != "linkspan_default"]
+    specifics = [n for what in ("put", "add", "get") for n in specific_names(what)]
+    blocks = {
+        "@generated-notice": ["! Written by generate.py from linkspan.in.f90 and linkspan.h: change those."],
+        "@constants": constant_lines(code),
+        "@interfaces": interfaces(code),
+        "@public-constants": ["public :: " + ", ".join(names)],
+        "@private-bindings": [f"procedure, private :: {n}" for n in specifics],
+        "@procedures": [procedures()],
+        "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
+    }
+    lines = []
+    for line in (HERE / "linkspan.in.f90").read_text().splitlines():
+        mark = line.strip()
+        if mark in blocks:
+            indent = "" if mark in ("@procedures", "@handles") else line[: len(line) - len(line.lstrip())]
+            for text in blocks[mark]:
+                lines += split_long(indent + text) if "\n" not in text else [text]
+            continue
+        for what in ("put", "add", "get"):
+            line = line.replace(f"@{what}-names", ", ".join(specific_names(what)))
+        lines += split_long(line)
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    text = generated()
+    if "--check" in sys.argv[1:]:
+        if TARGET.read_text() != text:
+            print(f"{TARGET.name} is out of date; run {Path(__file__).name}", file=sys.stderr)
+            return 1
+        return 0
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5196 @@
+! Linkspan for Fortran 2018: `use linkspan`.
+!
+! Handles are released by `close` (messages by `release`); finalizers only help where that was forgotten. Every
+! procedure takes `stat=` and `errmsg=`; without `stat=` a failure stops the program with its text. Time-outs are
+! seconds; `linkspan_forever` waits for ever, and no time-out means the options' (30 s where they say nothing).
+! Keys and paths: keys and positions from zero joined by `/`, as in every language; `""` is the whole value.
+!
+! SPDX-License-Identifier: MIT OR Apache-2.0
+! Written by generate.py from linkspan.in.f90 and linkspan.h: change those.
+
+! What C exports, as it is in linkspan.h.
+module linkspan_c_interface
+   use, intrinsic :: iso_c_binding
+   implicit none
+   public
+
+   integer(c_int64_t), parameter :: linkspan_default = -1
+   integer(c_int32_t), parameter :: linkspan_bool = 0
+   integer(c_int32_t), parameter :: linkspan_i8 = 1
+   integer(c_int32_t), parameter :: linkspan_i16 = 2
+   integer(c_int32_t), parameter :: linkspan_i32 = 3
+   integer(c_int32_t), parameter :: linkspan_i64 = 4
+   integer(c_int32_t), parameter :: linkspan_u8 = 5
+   integer(c_int32_t), parameter :: linkspan_u16 = 6
+   integer(c_int32_t), parameter :: linkspan_u32 = 7
+   integer(c_int32_t), parameter :: linkspan_u64 = 8
+   integer(c_int32_t), parameter :: linkspan_f32 = 9
+   integer(c_int32_t), parameter :: linkspan_f64 = 10
+   integer(c_int32_t), parameter :: linkspan_c64 = 11
+   integer(c_int32_t), parameter :: linkspan_c128 = 12
+   integer(c_int32_t), parameter :: linkspan_row = 0
+   integer(c_int32_t), parameter :: linkspan_column = 1
+   integer(c_int32_t), parameter :: linkspan_role_listener = 0
+   integer(c_int32_t), parameter :: linkspan_role_connector = 1
+   integer(c_int32_t), parameter :: linkspan_raw = 0
+   integer(c_int32_t), parameter :: linkspan_json = 1
+   integer(c_int32_t), parameter :: linkspan_cbor = 2
+   integer(c_int32_t), parameter :: linkspan_bson = 3
+   integer(c_int32_t), parameter :: linkspan_smile = 4
+   integer(c_int32_t), parameter :: linkspan_type_null = 0
+   integer(c_int32_t), parameter :: linkspan_type_bool = 1
+   integer(c_int32_t), parameter :: linkspan_type_int = 2
+   integer(c_int32_t), parameter :: linkspan_type_uint = 3
+   integer(c_int32_t), parameter :: linkspan_type_big_int = 4
+   integer(c_int32_t), parameter :: linkspan_type_float = 5
+   integer(c_int32_t), parameter :: linkspan_type_text = 6
+   integer(c_int32_t), parameter :: linkspan_type_bytes = 7
+   integer(c_int32_t), parameter :: linkspan_type_timestamp = 8
+   integer(c_int32_t), parameter :: linkspan_type_uuid = 9
+   integer(c_int32_t), parameter :: linkspan_type_decimal = 10
+   integer(c_int32_t), parameter :: linkspan_type_ndarray = 11
+   integer(c_int32_t), parameter :: linkspan_type_array = 12
+   integer(c_int32_t), parameter :: linkspan_type_map = 13
+   integer(c_int32_t), parameter :: linkspan_ok = 0
+   integer(c_int32_t), parameter :: linkspan_transport_unavailable = 100
+   integer(c_int32_t), parameter :: linkspan_disconnected = 102
+   integer(c_int32_t), parameter :: linkspan_not_found = 103
+   integer(c_int32_t), parameter :: linkspan_missing = 104
+   integer(c_int32_t), parameter :: linkspan_address_in_use = 105
+   integer(c_int32_t), parameter :: linkspan_invalid_state = 106
+   integer(c_int32_t), parameter :: linkspan_invalid_endpoint = 107
+   integer(c_int32_t), parameter :: linkspan_out_of_memory = 108
+   integer(c_int32_t), parameter :: linkspan_wrong_type = 109
+   integer(c_int32_t), parameter :: linkspan_timeout = 110
+   integer(c_int32_t), parameter :: linkspan_full = 111
+   integer(c_int32_t), parameter :: linkspan_empty = 112
+   integer(c_int32_t), parameter :: linkspan_permission_denied = 113
+   integer(c_int32_t), parameter :: linkspan_too_large = 114
+   integer(c_int32_t), parameter :: linkspan_malformed = 115
+   integer(c_int32_t), parameter :: linkspan_unsupported = 116
+   integer(c_int32_t), parameter :: linkspan_schema_mismatch = 117
+   integer(c_int32_t), parameter :: linkspan_version_mismatch = 118
+   integer(c_int32_t), parameter :: linkspan_cancelled = 119
+   integer(c_int32_t), parameter :: linkspan_interrupted = 120
+   integer(c_int32_t), parameter :: linkspan_stalled = 121
+   integer(c_int32_t), parameter :: linkspan_remote = 122
+   integer(c_int32_t), parameter :: linkspan_out_of_range = 123
+   integer(c_int32_t), parameter :: linkspan_no_space = 124
+   integer(c_int32_t), parameter :: linkspan_lagged = 125
+   integer(c_int32_t), parameter :: linkspan_corrupt = 126
+   integer(c_int32_t), parameter :: linkspan_internal = 127
+
+   type, bind(C) :: c_array
+      integer(c_int32_t) :: dtype = 0
+      integer(c_int32_t) :: order = 0
+      integer(c_size_t) :: rank = 0
+      integer(c_int64_t) :: dims(15) = 0
+      type(c_ptr) :: data = c_null_ptr
+      integer(c_size_t) :: length = 0
+   end type
+
+   type, bind(C) :: c_options
+      integer(c_size_t) :: size = 0
+      type(c_ptr) :: encoding = c_null_ptr
+      integer(c_int64_t) :: timeout = 0
+      type(c_ptr) :: client_id = c_null_ptr
+      integer(c_int64_t) :: buffer = 0
+      integer(c_int64_t) :: limit = 0
+      type(c_ptr) :: delivery = c_null_ptr
+      type(c_ptr) :: ack = c_null_ptr
+      type(c_ptr) :: framing = c_null_ptr
+      integer(c_int32_t) :: mode = 0
+      type(c_ptr) :: group = c_null_ptr
+      type(c_ptr) :: allow_uids = c_null_ptr
+      integer(c_size_t) :: allow_uids_count = 0
+      type(c_ptr) :: allow_gids = c_null_ptr
+      integer(c_size_t) :: allow_gids_count = 0
+      integer(c_int32_t) :: spin = 0
+      logical(c_bool) :: immutable = .false._c_bool
+      logical(c_bool) :: durable = .false._c_bool
+      type(c_ptr) :: schema = c_null_ptr
+      type(c_funptr) :: on_wait = c_null_funptr
+      type(c_ptr) :: on_wait_context = c_null_ptr
+   end type
+
+   type, bind(C) :: c_channel_state
+      integer(c_size_t) :: size = 0
+      integer(c_int32_t) :: role = 0
+      logical(c_bool) :: readable = .false._c_bool
+      logical(c_bool) :: writable = .false._c_bool
+      type(c_ptr) :: endpoint = c_null_ptr
+      integer(c_size_t) :: endpoint_length = 0
+   end type
+
+   type, bind(C) :: c_message_info
+      integer(c_size_t) :: size = 0
+      integer(c_int64_t) :: sequence = 0
+      integer(c_int64_t) :: sent = 0
+      integer(c_int64_t) :: missed = 0
+      integer(c_int32_t) :: encoding = 0
+      logical(c_bool) :: is_request = .false._c_bool
+      type(c_ptr) :: source = c_null_ptr
+      integer(c_size_t) :: source_length = 0
+      type(c_ptr) :: body = c_null_ptr
+      integer(c_size_t) :: body_length = 0
+   end type
+
+   type, bind(C) :: c_error
+      integer(c_size_t) :: size = 0
+      integer(c_int32_t) :: status = 0
+      logical(c_bool) :: retryable = .false._c_bool
+      type(c_ptr) :: text = c_null_ptr
+      type(c_ptr) :: endpoint = c_null_ptr
+      type(c_ptr) :: path = c_null_ptr
+      integer(c_int64_t) :: offset = -1
+      integer(c_int64_t) :: missed = 0
+      integer(c_int32_t) :: os_error = 0
+      integer(c_int64_t) :: remote_code = 0
+      type(c_ptr) :: remote_type = c_null_ptr
+      type(c_ptr) :: remote_text = c_null_ptr
+      type(c_ptr) :: remote_data = c_null_ptr
+      integer(c_size_t) :: remote_data_length = 0
+   end type
+
+   interface
+      function c_array_copy(from, to) bind(C, name="linkspan_array_copy") result(outcome)
+         import
+         type(c_array), intent(in) :: from
+         type(c_array), intent(in) :: to
+         integer(c_int32_t) :: outcome
+      end function
+      function c_open(endpoint, options, timeout, channel) bind(C, name="linkspan_open") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: channel
+         integer(c_int32_t) :: outcome
+      end function
+      function c_connect(endpoint, options, timeout, channel) bind(C, name="linkspan_connect") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: channel
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listen(endpoint, options, listener) bind(C, name="linkspan_listen") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: listener
+         integer(c_int32_t) :: outcome
+      end function
+      function c_accept(listener, timeout, channel) bind(C, name="linkspan_accept") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: channel
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_fileno(listener, fd) bind(C, name="linkspan_listener_fileno") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_close(listener) bind(C, name="linkspan_listener_close") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_listener_release(listener) bind(C, name="linkspan_listener_release")
+         import
+         type(c_ptr), value :: listener
+      end subroutine
+      function c_send(channel, message, timeout, sequence) bind(C, name="linkspan_send") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: message
+         integer(c_int64_t), value :: timeout
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_try_send(channel, message, sequence) bind(C, name="linkspan_try_send") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: message
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_recv(channel, timeout, message) bind(C, name="linkspan_recv") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_try_recv(channel, message) bind(C, name="linkspan_try_recv") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_poll(channel, there) bind(C, name="linkspan_poll") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         logical(c_bool), intent(out), optional :: there
+         integer(c_int32_t) :: outcome
+      end function
+      function c_call(channel, request, timeout, reply) bind(C, name="linkspan_call") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: request
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: reply
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_reply(channel, request, reply, timeout) bind(C, &
+         name="linkspan_channel_reply") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: request
+         type(c_ptr), value :: reply
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_events(channel, events) bind(C, name="linkspan_channel_events") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_look(channel, state) bind(C, name="linkspan_channel_look") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_channel_state), intent(inout) :: state
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_fileno(channel, fd) bind(C, name="linkspan_channel_fileno") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_stats(channel, stats) bind(C, name="linkspan_channel_stats") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_close(channel, timeout) bind(C, name="linkspan_channel_close") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_channel_release(channel) bind(C, name="linkspan_channel_release")
+         import
+         type(c_ptr), value :: channel
+      end subroutine
+      function c_encoding_name(encoding) bind(C, name="linkspan_encoding_name") result(outcome)
+         import
+         integer(c_int32_t), value :: encoding
+         type(c_ptr) :: outcome
+      end function
+      function c_encoding_from_name(name, encoding) bind(C, name="linkspan_encoding_from_name") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: name(*)
+         integer(c_int32_t), intent(out), optional :: encoding
+         integer(c_int32_t) :: outcome
+      end function
+      function c_encode(message, encoding, bytes, length) bind(C, name="linkspan_encode") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t), value :: encoding
+         type(c_ptr), intent(out) :: bytes
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_decode(bytes, length, encoding, message) bind(C, name="linkspan_decode") result(outcome)
+         import
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t), value :: encoding
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_transcode(bytes, length, from, to, result, result_length) bind(C, &
+         name="linkspan_transcode") result(outcome)
+         import
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t), value :: from
+         integer(c_int32_t), value :: to
+         type(c_ptr), intent(out) :: result
+         integer(c_size_t), intent(out), optional :: result_length
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_free(bytes, length) bind(C, name="linkspan_free")
+         import
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+      end subroutine
+      function c_last_error(error) bind(C, name="linkspan_last_error") result(outcome)
+         import
+         type(c_error), intent(inout) :: error
+         integer(c_int32_t) :: outcome
+      end function
+      function c_last_error_text() bind(C, name="linkspan_last_error_text") result(outcome)
+         import
+         type(c_ptr) :: outcome
+      end function
+      function c_message_new(message) bind(C, name="linkspan_message_new") result(outcome)
+         import
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_retain(message) bind(C, name="linkspan_message_retain") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_message_release(message) bind(C, name="linkspan_message_release")
+         import
+         type(c_ptr), value :: message
+      end subroutine
+      function c_message_clear(message) bind(C, name="linkspan_message_clear") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_look(message, info) bind(C, name="linkspan_message_look") result(outcome)
+         import
+         type(c_ptr), value :: message
+         type(c_message_info), intent(inout) :: info
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: publisher
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_send(publisher, message, sequence) bind(C, name="linkspan_publisher_send") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         type(c_ptr), value :: message
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_subscribers(publisher, count) bind(C, &
+         name="linkspan_publisher_subscribers") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         integer(c_size_t), intent(out), optional :: count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_stats(publisher, stats) bind(C, name="linkspan_publisher_stats") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_close(publisher) bind(C, name="linkspan_publisher_close") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_publisher_release(publisher) bind(C, name="linkspan_publisher_release")
+         import
+         type(c_ptr), value :: publisher
+      end subroutine
+      function c_subscribe(endpoint, options, subscriber) bind(C, name="linkspan_subscribe") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: subscriber
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_recv(subscriber, timeout, message) bind(C, &
+         name="linkspan_subscriber_recv") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_try_recv(subscriber, message) bind(C, name="linkspan_subscriber_try_recv") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_next(subscriber, timeout, message) bind(C, &
+         name="linkspan_subscriber_next") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_poll(subscriber, there) bind(C, name="linkspan_subscriber_poll") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         logical(c_bool), intent(out), optional :: there
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_events(subscriber, events) bind(C, name="linkspan_subscriber_events") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_fileno(subscriber, fd) bind(C, name="linkspan_subscriber_fileno") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_stats(subscriber, stats) bind(C, name="linkspan_subscriber_stats") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_close(subscriber) bind(C, name="linkspan_subscriber_close") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_subscriber_release(subscriber) bind(C, name="linkspan_subscriber_release")
+         import
+         type(c_ptr), value :: subscriber
+      end subroutine
+      function c_latest(endpoint, options, timeout, message) bind(C, name="linkspan_latest") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_null(message, key) bind(C, name="linkspan_message_put_null") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_bool(message, key, value) bind(C, name="linkspan_message_put_bool") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         logical(c_bool), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_i64(message, key, value) bind(C, name="linkspan_message_put_i64") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int64_t), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_u64(message, key, value) bind(C, name="linkspan_message_put_u64") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int64_t), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_big_int(message, key, negative, magnitude, length) bind(C, &
+         name="linkspan_message_put_big_int") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         logical(c_bool), value :: negative
+         type(c_ptr), value :: magnitude
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_f64(message, key, value) bind(C, name="linkspan_message_put_f64") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         real(c_double), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_text(message, key, text, length) bind(C, &
+         name="linkspan_message_put_text") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_bytes(message, key, bytes, length) bind(C, &
+         name="linkspan_message_put_bytes") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_timestamp(message, key, nanoseconds) bind(C, &
+         name="linkspan_message_put_timestamp") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int64_t), value :: nanoseconds
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_uuid(message, key, uuid) bind(C, name="linkspan_message_put_uuid") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: uuid
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_decimal(message, key, text, length) bind(C, &
+         name="linkspan_message_put_decimal") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_array(message, key, array) bind(C, name="linkspan_message_put_array") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_array), intent(in) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_message(message, key, value) bind(C, name="linkspan_message_put_message") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_begin_map(message, key) bind(C, name="linkspan_message_begin_map") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_begin_array(message, key) bind(C, name="linkspan_message_begin_array") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_end(message) bind(C, name="linkspan_message_end") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_type(message, path, type) bind(C, name="linkspan_message_get_type") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         integer(c_int32_t), intent(out), optional :: type
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_count(message, path, count) bind(C, name="linkspan_message_count") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         integer(c_size_t), intent(out), optional :: count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_key(message, path, position, key, length) bind(C, &
+         name="linkspan_message_get_key") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         integer(c_size_t), value :: position
+         type(c_ptr), intent(out) :: key
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_bool(message, path, value) bind(C, name="linkspan_message_get_bool") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         logical(c_bool), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_i64(message, path, value) bind(C, name="linkspan_message_get_i64") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         integer(c_int64_t), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_u64(message, path, value) bind(C, name="linkspan_message_get_u64") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         integer(c_int64_t), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_big_int(message, path, negative, magnitude, length) bind(C, &
+         name="linkspan_message_get_big_int") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         logical(c_bool), intent(out), optional :: negative
+         type(c_ptr), intent(out) :: magnitude
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_f64(message, path, value) bind(C, name="linkspan_message_get_f64") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         real(c_double), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_text(message, path, text, length) bind(C, &
+         name="linkspan_message_get_text") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         type(c_ptr), intent(out) :: text
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_bytes(message, path, bytes, length) bind(C, &
+         name="linkspan_message_get_bytes") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         type(c_ptr), intent(out) :: bytes
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_timestamp(message, path, nanoseconds) bind(C, &
+         name="linkspan_message_get_timestamp") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         integer(c_int64_t), intent(out), optional :: nanoseconds
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_uuid(message, path, uuid) bind(C, name="linkspan_message_get_uuid") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         type(c_ptr), value :: uuid
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_decimal(message, path, text, length) bind(C, &
+         name="linkspan_message_get_decimal") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         type(c_ptr), intent(out) :: text
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_array(message, path, array) bind(C, name="linkspan_message_get_array") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_message(message, path, value) bind(C, &
+         name="linkspan_message_get_message") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: path(*)
+         type(c_ptr), intent(out) :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_serve(endpoint, options, server) bind(C, name="linkspan_serve") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: server
+         integer(c_int32_t) :: outcome
+      end function
+      function c_next(server, timeout, request) bind(C, name="linkspan_next") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: request
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reply(request, reply) bind(C, name="linkspan_reply") result(outcome)
+         import
+         type(c_ptr), value :: request
+         type(c_ptr), value :: reply
+         integer(c_int32_t) :: outcome
+      end function
+      function c_fail(request, code, type, text, data) bind(C, name="linkspan_fail") result(outcome)
+         import
+         type(c_ptr), value :: request
+         integer(c_int64_t), value :: code
+         character(kind=c_char), intent(in), optional :: type(*)
+         character(kind=c_char), intent(in), optional :: text(*)
+         type(c_ptr), value :: data
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_fileno(server, fd) bind(C, name="linkspan_server_fileno") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_events(server, events) bind(C, name="linkspan_server_events") result(outcome)
+         import
+         type(c_ptr), value :: server
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_stats(server, stats) bind(C, name="linkspan_server_stats") result(outcome)
+         import
+         type(c_ptr), value :: server
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_close(server, timeout) bind(C, name="linkspan_server_close") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_server_release(server) bind(C, name="linkspan_server_release")
+         import
+         type(c_ptr), value :: server
+      end subroutine
+      function c_version() bind(C, name="linkspan_version") result(outcome)
+         import
+         type(c_ptr) :: outcome
+      end function
+      function c_status_name(status) bind(C, name="linkspan_status_name") result(outcome)
+         import
+         integer(c_int32_t), value :: status
+         type(c_ptr) :: outcome
+      end function
+      function c_timestamp_now() bind(C, name="linkspan_timestamp_now") result(outcome)
+         import
+         integer(c_int64_t) :: outcome
+      end function
+   end interface
+
+end module
+
+module linkspan
+   use, intrinsic :: iso_c_binding
+   use, intrinsic :: iso_fortran_env, only: int8, int16, int32, int64, real32, real64
+   use linkspan_c_interface
+   implicit none
+   private
+
+   public :: linkspan_bool, linkspan_i8, linkspan_i16, linkspan_i32, linkspan_i64, linkspan_u8, linkspan_u16, &
+      linkspan_u32, linkspan_u64, linkspan_f32, linkspan_f64, linkspan_c64, linkspan_c128, linkspan_row, &
+      linkspan_column, linkspan_role_listener, linkspan_role_connector, linkspan_raw, linkspan_json, linkspan_cbor, &
+      linkspan_bson, linkspan_smile, linkspan_type_null, linkspan_type_bool, linkspan_type_int, linkspan_type_uint, &
+      linkspan_type_big_int, linkspan_type_float, linkspan_type_text, linkspan_type_bytes, linkspan_type_timestamp, &
+      linkspan_type_uuid, linkspan_type_decimal, linkspan_type_ndarray, linkspan_type_array, linkspan_type_map, &
+      linkspan_ok, linkspan_transport_unavailable, linkspan_disconnected, linkspan_not_found, linkspan_missing, &
+      linkspan_address_in_use, linkspan_invalid_state, linkspan_invalid_endpoint, linkspan_out_of_memory, &
+      linkspan_wrong_type, linkspan_timeout, linkspan_full, linkspan_empty, linkspan_permission_denied, &
+      linkspan_too_large, linkspan_malformed, linkspan_unsupported, linkspan_schema_mismatch, &
+      linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, linkspan_stalled, linkspan_remote, &
+      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal
+
+   ! A time-out: for ever, which has to be written out.
+   real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
+
+   public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
+   public :: linkspan_publisher, linkspan_subscriber, linkspan_options, linkspan_timestamp, linkspan_error
+   public :: linkspan_encode, linkspan_decode, linkspan_transcode
+   public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
+   public :: linkspan_latest, linkspan_last_error, linkspan_now
+   public :: int8, int16, int32, int64, real32, real64, c_bool
+
+   ! Nanoseconds since 1970-01-01T00:00:00Z.
+   type :: linkspan_timestamp
+      integer(int64) :: nanoseconds = 0
+   end type
+
+   ! What a failed call left behind; see linkspan_last_error.
+   type :: linkspan_error
+      integer :: status = linkspan_ok
+      logical :: retryable = .false.
+      character(:), allocatable :: text, endpoint, path
+      integer(int64) :: offset = -1
+      integer(int64) :: missed = 0
+      ! What the other side's handler answered, for linkspan_remote; the data is CBOR.
+      integer(int64) :: remote_code = 0
+      character(:), allocatable :: remote_type, remote_text
+      integer(int8), allocatable :: remote_data(:)
+   end type
+
+   ! What an endpoint is opened with; what is not named has its default.
+   type :: linkspan_options
+      character(:), allocatable :: encoding
+      ! Seconds that a call waits which is not told otherwise.
+      real(real64) :: timeout = -1
+      character(:), allocatable :: client_id
+      integer(int64) :: buffer = 0
+      integer(int64) :: limit = 0
+      character(:), allocatable :: delivery
+      character(:), allocatable :: ack
+      character(:), allocatable :: framing
+      integer :: mode = 0
+      character(:), allocatable :: group
+      integer(int32), allocatable :: allow_uids(:)
+      integer(int32), allocatable :: allow_gids(:)
+      ! Microseconds to look again and again before sleeping; -1 for not at all.
+      integer :: spin = 0
+      logical :: immutable = .false.
+      logical :: durable = .false.
+      character(:), allocatable :: schema
+      ! c_funloc of `logical(c_bool) function f(context) bind(C)` with `type(c_ptr), value :: context`: runs about
+      ! every 100 ms while a call waits; false ends the wait with linkspan_cancelled.
+      type(c_funptr) :: on_wait = c_null_funptr
+      type(c_ptr) :: on_wait_context = c_null_ptr
+   end type
+
+   ! A message: one value, and for a received one where it came from. Assignment adds a reference to the same
+   ! message; pointers that `get` gave live until the message is changed or its last reference goes.
+   type :: linkspan_message
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: clear => message_clear
+      procedure :: release => message_release
+      ! put(key, value): numbers, logicals, complex numbers, text, timestamps; arrays of rank 1 to 7 as N-d arrays.
+      generic :: put => put_i8, put_i16, put_i32, put_i64, put_r32, put_r64, put_c32, put_c64, put_bool, &
+         put_logical, put_text, put_texts, put_timestamp, put_message
+      ! add(value): the same at the end of an open array, or as the whole value of an empty message.
+      generic :: add => add_i8, add_i16, add_i32, add_i64, add_r32, add_r64, add_c32, add_c64, add_bool, &
+         add_logical, add_text, add_texts, add_timestamp, add_message
+      procedure :: put_null => message_put_null
+      procedure :: put_bytes => message_put_bytes
+      procedure :: begin_map => message_begin_map
+      procedure :: begin_array => message_begin_array
+      procedure :: end => message_end
+      ! get(path, value): into scalars, allocatables (always; indices are kept, wider kinds are filled), pointers
+      ! (views: the exact kind, column-major from rank 2).
+      generic :: get => get_i8_0, get_i16_0, get_i32_0, get_i64_0, get_r32_0, get_r64_0, get_c32_0, get_c64_0, &
+         get_bool_0, get_logical_0, get_i8_1a, get_i8_1p, get_i8_2a, get_i8_2p, get_i8_3a, get_i8_3p, get_i8_4a, &
+         get_i8_4p, get_i8_5a, get_i8_5p, get_i8_6a, get_i8_6p, get_i8_7a, get_i8_7p, get_i16_1a, get_i16_1p, &
+         get_i16_2a, get_i16_2p, get_i16_3a, get_i16_3p, get_i16_4a, get_i16_4p, get_i16_5a, get_i16_5p, &
+         get_i16_6a, get_i16_6p, get_i16_7a, get_i16_7p, get_i32_1a, get_i32_1p, get_i32_2a, get_i32_2p, &
+         get_i32_3a, get_i32_3p, get_i32_4a, get_i32_4p, get_i32_5a, get_i32_5p, get_i32_6a, get_i32_6p, &
+         get_i32_7a, get_i32_7p, get_i64_1a, get_i64_1p, get_i64_2a, get_i64_2p, get_i64_3a, get_i64_3p, &
+         get_i64_4a, get_i64_4p, get_i64_5a, get_i64_5p, get_i64_6a, get_i64_6p, get_i64_7a, get_i64_7p, &
+         get_r32_1a, get_r32_1p, get_r32_2a, get_r32_2p, get_r32_3a, get_r32_3p, get_r32_4a, get_r32_4p, &
+         get_r32_5a, get_r32_5p, get_r32_6a, get_r32_6p, get_r32_7a, get_r32_7p, get_r64_1a, get_r64_1p, &
+         get_r64_2a, get_r64_2p, get_r64_3a, get_r64_3p, get_r64_4a, get_r64_4p, get_r64_5a, get_r64_5p, &
+         get_r64_6a, get_r64_6p, get_r64_7a, get_r64_7p, get_c32_1a, get_c32_1p, get_c32_2a, get_c32_2p, &
+         get_c32_3a, get_c32_3p, get_c32_4a, get_c32_4p, get_c32_5a, get_c32_5p, get_c32_6a, get_c32_6p, &
+         get_c32_7a, get_c32_7p, get_c64_1a, get_c64_1p, get_c64_2a, get_c64_2p, get_c64_3a, get_c64_3p, &
+         get_c64_4a, get_c64_4p, get_c64_5a, get_c64_5p, get_c64_6a, get_c64_6p, get_c64_7a, get_c64_7p, &
+         get_bool_1a, get_bool_1p, get_bool_2a, get_bool_2p, get_bool_3a, get_bool_3p, get_bool_4a, get_bool_4p, &
+         get_bool_5a, get_bool_5p, get_bool_6a, get_bool_6p, get_bool_7a, get_bool_7p, get_text, get_texts, &
+         get_timestamp
+      procedure :: get_bytes => message_get_bytes
+      procedure :: get_message => message_get_message
+      procedure :: has => message_has
+      procedure :: count => message_count
+      procedure :: type_at => message_type_at
+      procedure :: rank_at => message_rank_at
+      procedure :: get_key => message_get_key
+      procedure :: sequence => message_sequence
+      procedure :: sent => message_sent
+      procedure :: missed => message_missed
+      procedure :: source => message_source
+      procedure :: encoding => message_encoding
+      procedure, private :: message_assign
+      generic :: assignment(=) => message_assign
+      procedure, private :: put_i8
+      procedure, private :: put_i16
+      procedure, private :: put_i32
+      procedure, private :: put_i64
+      procedure, private :: put_r32
+      procedure, private :: put_r64
+      procedure, private :: put_c32
+      procedure, private :: put_c64
+      procedure, private :: put_bool
+      procedure, private :: put_logical
+      procedure, private :: put_text
+      procedure, private :: put_texts
+      procedure, private :: put_timestamp
+      procedure, private :: put_message
+      procedure, private :: add_i8
+      procedure, private :: add_i16
+      procedure, private :: add_i32
+      procedure, private :: add_i64
+      procedure, private :: add_r32
+      procedure, private :: add_r64
+      procedure, private :: add_c32
+      procedure, private :: add_c64
+      procedure, private :: add_bool
+      procedure, private :: add_logical
+      procedure, private :: add_text
+      procedure, private :: add_texts
+      procedure, private :: add_timestamp
+      procedure, private :: add_message
+      procedure, private :: get_i8_0
+      procedure, private :: get_i16_0
+      procedure, private :: get_i32_0
+      procedure, private :: get_i64_0
+      procedure, private :: get_r32_0
+      procedure, private :: get_r64_0
+      procedure, private :: get_c32_0
+      procedure, private :: get_c64_0
+      procedure, private :: get_bool_0
+      procedure, private :: get_logical_0
+      procedure, private :: get_i8_1a
+      procedure, private :: get_i8_1p
+      procedure, private :: get_i8_2a
+      procedure, private :: get_i8_2p
+      procedure, private :: get_i8_3a
+      procedure, private :: get_i8_3p
+      procedure, private :: get_i8_4a
+      procedure, private :: get_i8_4p
+      procedure, private :: get_i8_5a
+      procedure, private :: get_i8_5p
+      procedure, private :: get_i8_6a
+      procedure, private :: get_i8_6p
+      procedure, private :: get_i8_7a
+      procedure, private :: get_i8_7p
+      procedure, private :: get_i16_1a
+      procedure, private :: get_i16_1p
+      procedure, private :: get_i16_2a
+      procedure, private :: get_i16_2p
+      procedure, private :: get_i16_3a
+      procedure, private :: get_i16_3p
+      procedure, private :: get_i16_4a
+      procedure, private :: get_i16_4p
+      procedure, private :: get_i16_5a
+      procedure, private :: get_i16_5p
+      procedure, private :: get_i16_6a
+      procedure, private :: get_i16_6p
+      procedure, private :: get_i16_7a
+      procedure, private :: get_i16_7p
+      procedure, private :: get_i32_1a
+      procedure, private :: get_i32_1p
+      procedure, private :: get_i32_2a
+      procedure, private :: get_i32_2p
+      procedure, private :: get_i32_3a
+      procedure, private :: get_i32_3p
+      procedure, private :: get_i32_4a
+      procedure, private :: get_i32_4p
+      procedure, private :: get_i32_5a
+      procedure, private :: get_i32_5p
+      procedure, private :: get_i32_6a
+      procedure, private :: get_i32_6p
+      procedure, private :: get_i32_7a
+      procedure, private :: get_i32_7p
+      procedure, private :: get_i64_1a
+      procedure, private :: get_i64_1p
+      procedure, private :: get_i64_2a
+      procedure, private :: get_i64_2p
+      procedure, private :: get_i64_3a
+      procedure, private :: get_i64_3p
+      procedure, private :: get_i64_4a
+      procedure, private :: get_i64_4p
+      procedure, private :: get_i64_5a
+      procedure, private :: get_i64_5p
+      procedure, private :: get_i64_6a
+      procedure, private :: get_i64_6p
+      procedure, private :: get_i64_7a
+      procedure, private :: get_i64_7p
+      procedure, private :: get_r32_1a
+      procedure, private :: get_r32_1p
+      procedure, private :: get_r32_2a
+      procedure, private :: get_r32_2p
+      procedure, private :: get_r32_3a
+      procedure, private :: get_r32_3p
+      procedure, private :: get_r32_4a
+      procedure, private :: get_r32_4p
+      procedure, private :: get_r32_5a
+      procedure, private :: get_r32_5p
+      procedure, private :: get_r32_6a
+      procedure, private :: get_r32_6p
+      procedure, private :: get_r32_7a
+      procedure, private :: get_r32_7p
+      procedure, private :: get_r64_1a
+      procedure, private :: get_r64_1p
+      procedure, private :: get_r64_2a
+      procedure, private :: get_r64_2p
+      procedure, private :: get_r64_3a
+      procedure, private :: get_r64_3p
+      procedure, private :: get_r64_4a
+      procedure, private :: get_r64_4p
+      procedure, private :: get_r64_5a
+      procedure, private :: get_r64_5p
+      procedure, private :: get_r64_6a
+      procedure, private :: get_r64_6p
+      procedure, private :: get_r64_7a
+      procedure, private :: get_r64_7p
+      procedure, private :: get_c32_1a
+      procedure, private :: get_c32_1p
+      procedure, private :: get_c32_2a
+      procedure, private :: get_c32_2p
+      procedure, private :: get_c32_3a
+      procedure, private :: get_c32_3p
+      procedure, private :: get_c32_4a
+      procedure, private :: get_c32_4p
+      procedure, private :: get_c32_5a
+      procedure, private :: get_c32_5p
+      procedure, private :: get_c32_6a
+      procedure, private :: get_c32_6p
+      procedure, private :: get_c32_7a
+      procedure, private :: get_c32_7p
+      procedure, private :: get_c64_1a
+      procedure, private :: get_c64_1p
+      procedure, private :: get_c64_2a
+      procedure, private :: get_c64_2p
+      procedure, private :: get_c64_3a
+      procedure, private :: get_c64_3p
+      procedure, private :: get_c64_4a
+      procedure, private :: get_c64_4p
+      procedure, private :: get_c64_5a
+      procedure, private :: get_c64_5p
+      procedure, private :: get_c64_6a
+      procedure, private :: get_c64_6p
+      procedure, private :: get_c64_7a
+      procedure, private :: get_c64_7p
+      procedure, private :: get_bool_1a
+      procedure, private :: get_bool_1p
+      procedure, private :: get_bool_2a
+      procedure, private :: get_bool_2p
+      procedure, private :: get_bool_3a
+      procedure, private :: get_bool_3p
+      procedure, private :: get_bool_4a
+      procedure, private :: get_bool_4p
+      procedure, private :: get_bool_5a
+      procedure, private :: get_bool_5p
+      procedure, private :: get_bool_6a
+      procedure, private :: get_bool_6p
+      procedure, private :: get_bool_7a
+      procedure, private :: get_bool_7p
+      procedure, private :: get_text
+      procedure, private :: get_texts
+      procedure, private :: get_timestamp
+      final :: message_final
+   end type
+
+   ! A channel: two ends, messages both ways, requests and replies.
+   type :: linkspan_channel
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: open => channel_open
+      procedure :: connect => channel_connect
+      procedure :: send => channel_send
+      procedure :: try_send => channel_try_send
+      procedure :: recv => channel_recv
+      procedure :: try_recv => channel_try_recv
+      procedure :: poll => channel_poll
+      procedure :: call => channel_call
+      procedure :: reply => channel_reply
+      procedure :: events => channel_events
+      procedure :: stats => channel_stats
+      procedure :: role => channel_role
+      procedure :: readable => channel_readable
+      procedure :: writable => channel_writable
+      procedure :: endpoint => channel_endpoint
+      procedure :: fileno => channel_fileno
+      procedure :: close => channel_close
+      procedure, private :: channel_assign
+      generic :: assignment(=) => channel_assign
+      final :: channel_final
+   end type
+
+   ! Waits for peers at an endpoint.
+   type :: linkspan_listener
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: listen => listener_listen
+      procedure :: accept => listener_accept
+      procedure :: fileno => listener_fileno
+      procedure :: close => listener_close
+      procedure, private :: listener_assign
+      generic :: assignment(=) => listener_assign
+      final :: listener_final
+   end type
+
+   ! Answers the requests of any number of clients.
+   type :: linkspan_server
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: serve => server_serve
+      procedure :: next => server_next
+      procedure :: reply => server_reply
+      procedure :: fail => server_fail
+      procedure :: events => server_events
+      procedure :: stats => server_stats
+      procedure :: fileno => server_fileno
+      procedure :: close => server_close
+      procedure, private :: server_assign
+      generic :: assignment(=) => server_assign
+      final :: server_final
+   end type
+
+   ! Sends to any number of subscribers, and never waits for a slow one.
+   type :: linkspan_publisher
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: publish => publisher_publish
+      procedure :: send => publisher_send
+      procedure :: subscribers => publisher_subscribers
+      procedure :: stats => publisher_stats
+      procedure :: close => publisher_close
+      procedure, private :: publisher_assign
+      generic :: assignment(=) => publisher_assign
+      final :: publisher_final
+   end type
+
+   ! Receives what a publisher sends.
+   type :: linkspan_subscriber
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: subscribe => subscriber_subscribe
+      procedure :: recv => subscriber_recv
+      procedure :: try_recv => subscriber_try_recv
+      procedure :: next => subscriber_next
+      procedure :: poll => subscriber_poll
+      procedure :: events => subscriber_events
+      procedure :: stats => subscriber_stats
+      procedure :: fileno => subscriber_fileno
+      procedure :: close => subscriber_close
+      procedure, private :: subscriber_assign
+      generic :: assignment(=) => subscriber_assign
+      final :: subscriber_final
+   end type
+
+   ! The options as C reads them, with the texts that they point to.
+   type :: lent_options
+      type(c_options) :: c
+      character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema
+   end type
+
+contains
+
+   ! ------------------------------------------------------------------------------------------- texts and failures
+
+   ! A copy of a C string.
+   function text_of(pointer) result(text)
+      type(c_ptr), intent(in) :: pointer
+      character(:), allocatable :: text
+      character(kind=c_char), pointer :: letters(:)
+      integer :: length
+      if (.not. c_associated(pointer)) then
+         text = ""
+         return
+      end if
+      call c_f_pointer(pointer, letters, [huge(0)])
+      length = 0
+      do while (letters(length + 1) /= c_null_char)
+         length = length + 1
+      end do
+      text = text_of_length(pointer, int(length, c_size_t))
+   end function
+
+   ! A copy of so many letters.
+   function text_of_length(pointer, length) result(text)
+      type(c_ptr), intent(in) :: pointer
+      integer(c_size_t), intent(in) :: length
+      character(:), allocatable :: text
+      character(kind=c_char), pointer :: letters(:)
+      integer :: i
+      allocate (character(int(length)) :: text)
+      if (length == 0) return
+      call c_f_pointer(pointer, letters, [length])
+      do i = 1, int(length)
+         text(i:i) = letters(i)
+      end do
+   end function
+
+   ! A copy of so many bytes.
+   function bytes_of(pointer, length) result(bytes)
+      type(c_ptr), intent(in) :: pointer
+      integer(c_size_t), intent(in) :: length
+      integer(int8), allocatable :: bytes(:)
+      integer(int8), pointer :: view(:)
+      allocate (bytes(length))
+      if (length == 0) return
+      call c_f_pointer(pointer, view, [length])
+      bytes = view
+   end function
+
+   ! Ends every call: reports through stat and errmsg, or stops the program where nobody asked for stat. `why` is the
+   ! text of a failure that was found on this side.
+   subroutine finish(status, stat, errmsg, why)
+      integer(c_int32_t), intent(in) :: status
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(*), intent(in), optional :: why
+      character(:), allocatable :: text
+      character(12) :: number
+      if (present(stat)) stat = status
+      if (status == linkspan_ok) return
+      text = ""
+      if (present(why)) text = why
+      if (len(text) == 0) text = text_of(c_last_error_text())
+      if (present(errmsg)) errmsg = text
+      if (present(stat)) return
+      write (number, '(i0)') status
+      text = "linkspan: "//linkspan_status_name(int(status))//" ("//trim(number)//"): "//text
+      error stop text
+   end subroutine
+
+   ! Seconds to C's nanoseconds.
+   function nanoseconds(timeout) result(ns)
+      real(real64), intent(in), optional :: timeout
+      integer(c_int64_t) :: ns
+      ns = linkspan_default
+      if (.not. present(timeout)) return
+      if (timeout >= 9.2e9_real64) then
+         ns = huge(ns)
+      else if (timeout >= 0) then
+         ns = int(timeout*1.0e9_real64, c_int64_t)
+      else
+         ns = -2 ! refused by the core, NaN too
+      end if
+   end function
+
+   ! The options as C reads them. `lent` keeps the texts and has to outlive the call that they are for.
+   subroutine lend(options, lent)
+      type(linkspan_options), intent(in), optional, target :: options
+      type(lent_options), intent(inout), target :: lent
+      lent%c%size = c_sizeof(lent%c)
+      if (.not. present(options)) return
+      call lend_text(options%encoding, lent%encoding, lent%c%encoding)
+      call lend_text(options%client_id, lent%client_id, lent%c%client_id)
+      call lend_text(options%delivery, lent%delivery, lent%c%delivery)
+      call lend_text(options%ack, lent%ack, lent%c%ack)
+      call lend_text(options%framing, lent%framing, lent%c%framing)
+      call lend_text(options%group, lent%group, lent%c%group)
+      call lend_text(options%schema, lent%schema, lent%c%schema)
+      if (options%timeout >= 0) lent%c%timeout = nanoseconds(options%timeout)
+      lent%c%buffer = options%buffer
+      lent%c%limit = options%limit
+      lent%c%mode = int(options%mode, c_int32_t)
+      lent%c%spin = int(options%spin, c_int32_t)
+      lent%c%immutable = logical(options%immutable, c_bool)
+      lent%c%durable = logical(options%durable, c_bool)
+      lent%c%on_wait = options%on_wait
+      lent%c%on_wait_context = options%on_wait_context
+      if (allocated(options%allow_uids)) then
+         lent%c%allow_uids = c_loc(options%allow_uids)
+         lent%c%allow_uids_count = size(options%allow_uids, kind=c_size_t)
+      end if
+      if (allocated(options%allow_gids)) then
+         lent%c%allow_gids = c_loc(options%allow_gids)
+         lent%c%allow_gids_count = size(options%allow_gids, kind=c_size_t)
+      end if
+   end subroutine
+
+   subroutine lend_text(given, kept, pointer)
+      character(:), allocatable, intent(in) :: given
+      character(:), allocatable, intent(inout), target :: kept
+      type(c_ptr), intent(inout) :: pointer
+      if (.not. allocated(given)) return
+      kept = given//c_null_char
+      pointer = c_loc(kept)
+   end subroutine
+
+   ! Takes a message over that C gave, in place of the one that was there.
+   subroutine take(message, handle)
+      type(linkspan_message), intent(inout) :: message
+      type(c_ptr), intent(in) :: handle
+      call message%release()
+      message%handle = handle
+   end subroutine
+
+   ! The version of the library that is running.
+   function linkspan_version() result(version)
+      character(:), allocatable :: version
+      version = text_of(c_version())
+   end function
+
+   ! The name of a status: "Timeout".
+   function linkspan_status_name(status) result(name)
+      integer, intent(in) :: status
+      character(:), allocatable :: name
+      name = text_of(c_status_name(int(status, c_int32_t)))
+   end function
+
+   ! All that is known about the last call of this thread that failed.
+   subroutine linkspan_last_error(error)
+      type(linkspan_error), intent(out) :: error
+      type(c_error) :: c
+      c%size = c_sizeof(c)
+      error%status = c_last_error(c)
+      error%retryable = c%retryable
+      error%text = text_of(c%text)
+      error%endpoint = text_of(c%endpoint)
+      error%path = text_of(c%path)
+      error%offset = c%offset
+      error%missed = c%missed
+      error%remote_code = c%remote_code
+      error%remote_type = text_of(c%remote_type)
+      error%remote_text = text_of(c%remote_text)
+      error%remote_data = bytes_of(c%remote_data, c%remote_data_length)
+   end subroutine
+
+   ! The system clock's time.
+   function linkspan_now() result(now)
+      type(linkspan_timestamp) :: now
+      now%nanoseconds = c_timestamp_now()
+   end function
+
+   ! ------------------------------------------------------------------------------------------------------ codecs
+
+   ! The name of an encoding: "cbor".
+   function linkspan_encoding_name(encoding) result(name)
+      integer, intent(in) :: encoding
+      character(:), allocatable :: name
+      name = text_of(c_encoding_name(int(encoding, c_int32_t)))
+   end function
+
+   ! The encoding of a name.
+   function linkspan_encoding_of(name, stat, errmsg) result(encoding)
+      character(*), intent(in) :: name
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: encoding
+      integer(c_int32_t) :: number
+      call finish(c_encoding_from_name(name//c_null_char, number), stat, errmsg)
+      encoding = number
+   end function
+
+   ! Writes a message's value in an encoding.
+   subroutine linkspan_encode(message, encoding, bytes, stat, errmsg)
+      type(linkspan_message), intent(in) :: message
+      integer, intent(in) :: encoding
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_encode(message%handle, int(encoding, c_int32_t), pointer, length)
+      if (status == linkspan_ok) then
+         bytes = bytes_of(pointer, length)
+         call c_free(pointer, length)
+      end if
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Reads the value that bytes of an encoding hold.
+   subroutine linkspan_decode(bytes, encoding, message, stat, errmsg)
+      integer(int8), intent(in), contiguous, target :: bytes(:)
+      integer, intent(in) :: encoding
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_decode(place_of(bytes), size(bytes, kind=c_size_t), int(encoding, c_int32_t), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Writes the value that bytes of one encoding hold in another.
+   subroutine linkspan_transcode(bytes, from, to, result, stat, errmsg)
+      integer(int8), intent(in), contiguous, target :: bytes(:)
+      integer, intent(in) :: from, to
+      integer(int8), allocatable, intent(out) :: result(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_transcode(place_of(bytes), size(bytes, kind=c_size_t), int(from, c_int32_t), &
+                           int(to, c_int32_t), pointer, length)
+      if (status == linkspan_ok) then
+         result = bytes_of(pointer, length)
+         call c_free(pointer, length)
+      end if
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Where bytes lie; nowhere if there are none.
+   function place_of(bytes) result(pointer)
+      integer(int8), intent(in), contiguous, target :: bytes(:)
+      type(c_ptr) :: pointer
+      pointer = c_null_ptr
+      if (size(bytes) > 0) pointer = c_loc(bytes)
+   end function
+
+   ! ---------------------------------------------------------------------------------------- messages: life, parts
+
+   ! A message that was never used gets its handle here.
+   subroutine ensure(self)
+      class(linkspan_message), intent(inout) :: self
+      if (.not. c_associated(self%handle)) call finish(c_message_new(self%handle))
+   end subroutine
+
+   ! Empties the message, to build another value in it. Other references keep what they have.
+   subroutine message_clear(self)
+      class(linkspan_message), intent(inout) :: self
+      call self%release()
+      call ensure(self)
+   end subroutine
+
+   subroutine message_release(self)
+      class(linkspan_message), intent(inout) :: self
+      call c_message_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine message_final(self)
+      type(linkspan_message), intent(inout) :: self
+      call self%release()
+   end subroutine
+
+   subroutine message_assign(left, right)
+      class(linkspan_message), intent(inout) :: left
+      type(linkspan_message), intent(in) :: right
+      type(c_ptr) :: handle
+      handle = right%handle
+      if (c_associated(handle)) call finish(c_message_retain(handle))
+      call left%release()
+      left%handle = handle
+   end subroutine
+
+   subroutine message_put_null(self, key, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_null(self%handle, key//c_null_char), stat, errmsg)
+   end subroutine
+
+   subroutine message_put_bytes(self, key, bytes, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer(int8), intent(in), contiguous, target :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_bytes(self%handle, key//c_null_char, place_of(bytes), &
+                                      size(bytes, kind=c_size_t)), stat, errmsg)
+   end subroutine
+
+   ! Begins a map under a key, or without one in an array or an empty message.
+   subroutine message_begin_map(self, key, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in), optional :: key
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      if (present(key)) then
+         call finish(c_message_begin_map(self%handle, key//c_null_char), stat, errmsg)
+      else
+         call finish(c_message_begin_map(self%handle), stat, errmsg)
+      end if
+   end subroutine
+
+   ! Begins an array of values under a key, or without one in an array or an empty message.
+   subroutine message_begin_array(self, key, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in), optional :: key
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      if (present(key)) then
+         call finish(c_message_begin_array(self%handle, key//c_null_char), stat, errmsg)
+      else
+         call finish(c_message_begin_array(self%handle), stat, errmsg)
+      end if
+   end subroutine
+
+   ! Ends the innermost map or array that was begun.
+   subroutine message_end(self, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_message_end(self%handle), stat, errmsg)
+   end subroutine
+
+   subroutine message_get_bytes(self, path, bytes, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_message_get_bytes(self%handle, path//c_null_char, pointer, length)
+      if (status == linkspan_ok) bytes = bytes_of(pointer, length)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Copies the value at a path into a message of its own.
+   subroutine message_get_message(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      type(linkspan_message), intent(inout) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_message_get_message(self%handle, path//c_null_char, handle)
+      if (status == linkspan_ok) call take(value, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Whether there is a value at a path.
+   function message_has(self, path) result(has)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical :: has
+      integer(c_int32_t) :: type
+      has = c_message_get_type(self%handle, path//c_null_char, type) == linkspan_ok
+   end function
+
+   ! How many values lie in the array or map at a path.
+   function message_count(self, path, stat, errmsg) result(count)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: count
+      integer(c_size_t) :: number
+      call finish(c_message_count(self%handle, path//c_null_char, number), stat, errmsg)
+      count = int(number)
+   end function
+
+   ! The kind of the value at a path: linkspan_type_float and so on.
+   function message_type_at(self, path, stat, errmsg) result(type)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: type
+      integer(c_int32_t) :: number
+      call finish(c_message_get_type(self%handle, path//c_null_char, number), stat, errmsg)
+      type = number
+   end function
+
+   ! The rank of the N-d array at a path.
+   function message_rank_at(self, path, stat, errmsg) result(rank)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: rank
+      type(c_array) :: array
+      call finish(c_message_get_array(self%handle, path//c_null_char, array), stat, errmsg)
+      rank = int(array%rank)
+   end function
+
+   ! The key at a position from zero of the map at a path.
+   subroutine message_get_key(self, path, position, key, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer, intent(in) :: position
+      character(:), allocatable, intent(out) :: key
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_message_get_key(self%handle, path//c_null_char, int(position, c_size_t), pointer, length)
+      if (status == linkspan_ok) key = text_of_length(pointer, length)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Where a message came from; all zero for one that was built here.
+   function came_from(self) result(info)
+      class(linkspan_message), intent(in) :: self
+      type(c_message_info) :: info
+      info%size = c_sizeof(info)
+      if (c_message_look(self%handle, info) /= linkspan_ok) info = c_message_info()
+   end function
+
+   ! Its number in the sender's session, from 1; 0 for a message that was built here.
+   function message_sequence(self) result(sequence)
+      class(linkspan_message), intent(in) :: self
+      integer(int64) :: sequence
+      type(c_message_info) :: info
+      info = came_from(self)
+      sequence = info%sequence
+   end function
+
+   ! When it was sent.
+   function message_sent(self) result(sent)
+      class(linkspan_message), intent(in) :: self
+      type(linkspan_timestamp) :: sent
+      type(c_message_info) :: info
+      info = came_from(self)
+      sent%nanoseconds = info%sent
+   end function
+
+   ! How many messages were missed just before it.
+   function message_missed(self) result(missed)
+      class(linkspan_message), intent(in) :: self
+      integer(int64) :: missed
+      type(c_message_info) :: info
+      info = came_from(self)
+      missed = info%missed
+   end function
+
+   ! Who sent it.
+   function message_source(self) result(source)
+      class(linkspan_message), intent(in) :: self
+      character(:), allocatable :: source
+      type(c_message_info) :: info
+      info = came_from(self)
+      source = text_of_length(info%source, info%source_length)
+   end function
+
+   ! How its body is written: linkspan_cbor and so on.
+   function message_encoding(self) result(encoding)
+      class(linkspan_message), intent(in) :: self
+      integer :: encoding
+      type(c_message_info) :: info
+      info = came_from(self)
+      encoding = info%encoding
+   end function
+
+   ! ------------------------------------------------------------------------------------------- messages: put, get
+
+   ! Puts an N-d array; column-major, as it lies. One dimension has no order and is said to be in C's.
+   function put_elements(self, key, dtype, shape, place) result(status)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in), optional :: key
+      integer(c_int32_t), intent(in) :: dtype
+      integer(c_int64_t), intent(in) :: shape(:)
+      type(c_ptr), intent(in) :: place
+      integer(c_int32_t) :: status
+      type(c_array) :: array
+      array%dtype = dtype
+      array%order = merge(linkspan_column, linkspan_row, size(shape) > 1)
+      array%rank = size(shape, kind=c_size_t)
+      ! gfortran 12 says -1 for the extent of an empty array constructor.
+      array%dims(:size(shape)) = max(shape, 0_c_int64_t)
+      array%data = place
+      if (present(key)) then
+         status = c_message_put_array(self%handle, key//c_null_char, array)
+      else
+         status = c_message_put_array(self%handle, array=array)
+      end if
+   end function
+
+   ! Looks an N-d array up and checks its rank.
+   subroutine look_up(self, path, rank, array, status, why)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer, intent(in) :: rank
+      type(c_array), intent(inout) :: array
+      integer(c_int32_t), intent(out) :: status
+      character(:), allocatable, intent(inout) :: why
+      character(80) :: text
+      status = c_message_get_array(self%handle, path//c_null_char, array)
+      if (status /= linkspan_ok) return
+      if (array%rank == rank) return
+      write (text, '(a, i0, a, i0, a)') "an array of rank ", array%rank, " is there, one of rank ", rank, &
+         " was asked for"
+      why = trim(text)//", at path "//path
+      status = linkspan_wrong_type
+   end subroutine
+
+   ! Looks an N-d array up for a view: it needs the exact kind, and Fortran's order from rank 2.
+   subroutine look_up_view(self, path, rank, dtype, array, status, why)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer, intent(in) :: rank
+      integer(c_int32_t), intent(in) :: dtype
+      type(c_array), intent(inout) :: array
+      integer(c_int32_t), intent(out) :: status
+      character(:), allocatable, intent(inout) :: why
+      call look_up(self, path, rank, array, status, why)
+      if (status /= linkspan_ok) return
+      if (array%dtype /= dtype) then
+         why = "an array of "//dtype_name(array%dtype)//" is there, a pointer to "//dtype_name(dtype)// &
+               " was given; get it into an allocatable of a kind that holds it, at path "//path
+         status = linkspan_wrong_type
+      else if (array%order /= linkspan_column .and. count(array%dims(:rank) /= 1) > 1) then
+         why = "the array is row-major, a pointer views column-major data; get it into an allocatable, at path "// &
+               path
+         status = linkspan_wrong_type
+      end if
+   end subroutine
+
+   function dtype_name(dtype) result(name)
+      integer(c_int32_t), intent(in) :: dtype
+      character(:), allocatable :: name
+      character(4), parameter :: names(0:12) = ["bool", "i8  ", "i16 ", "i32 ", "i64 ", "u8  ", "u16 ", &
+                                                "u32 ", "u64 ", "f32 ", "f64 ", "c64 ", "c128"]
+      name = "unknown elements"
+      if (dtype >= 0 .and. dtype <= 12) name = trim(names(dtype))
+   end function
+
+   ! Copies an N-d array to a place with room for it; indices are kept, wider kinds are filled.
+   function copied(from, dtype, place) result(status)
+      type(c_array), intent(in) :: from
+      integer(c_int32_t), intent(in) :: dtype
+      type(c_ptr), intent(in) :: place
+      integer(c_int32_t) :: status
+      type(c_array) :: to
+      to = from
+      to%dtype = dtype
+      to%order = linkspan_column
+      to%data = place
+      status = c_array_copy(from, to)
+   end function
+
+   subroutine put_i8(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer(int8), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i8(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_i8(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer(int8), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i8(self, value), stat, errmsg)
+   end subroutine
+
+   function store_i8(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      integer(int8), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+         else
+            status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_i8, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_i8_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(int64) :: wide
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      if (status == linkspan_ok) then
+         if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
+            status = linkspan_out_of_range
+            why = "an integer is there that does not fit 8 bits, at path "//path
+         else
+            value = int(wide, int8)
+         end if
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i8_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_i8, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_i16(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer(int16), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i16(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_i16(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer(int16), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i16(self, value), stat, errmsg)
+   end subroutine
+
+   function store_i16(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      integer(int16), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+         else
+            status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_i16, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_i16_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(int64) :: wide
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      if (status == linkspan_ok) then
+         if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
+            status = linkspan_out_of_range
+            why = "an integer is there that does not fit 16 bits, at path "//path
+         else
+            value = int(wide, int16)
+         end if
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i16_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_i16, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_i32(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer(int32), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i32(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_i32(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer(int32), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i32(self, value), stat, errmsg)
+   end subroutine
+
+   function store_i32(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      integer(int32), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+         else
+            status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_i32, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_i32_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(int64) :: wide
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      if (status == linkspan_ok) then
+         if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
+            status = linkspan_out_of_range
+            why = "an integer is there that does not fit 32 bits, at path "//path
+         else
+            value = int(wide, int32)
+         end if
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i32_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_i32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_i64(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer(int64), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i64(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_i64(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer(int64), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_i64(self, value), stat, errmsg)
+   end subroutine
+
+   function store_i64(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      integer(int64), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+         else
+            status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_i64, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_i64_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_message_get_i64(self%handle, path//c_null_char, value), stat, errmsg)
+   end subroutine
+
+   subroutine get_i64_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_i64_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_i64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_r32(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      real(real32), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_r32(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_r32(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      real(real32), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_r32(self, value), stat, errmsg)
+   end subroutine
+
+   function store_r32(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      real(real32), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      real(real32), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_f64(self%handle, key//c_null_char, real(one, c_double))
+         else
+            status = c_message_put_f64(self%handle, value=real(one, c_double))
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_f32, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_r32_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      real(real64) :: wide
+      call finish(c_message_get_f64(self%handle, path//c_null_char, wide), stat, errmsg)
+      value = real(wide, real32)
+   end subroutine
+
+   subroutine get_r32_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r32_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_f32, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_r64(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      real(real64), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_r64(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_r64(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      real(real64), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_r64(self, value), stat, errmsg)
+   end subroutine
+
+   function store_r64(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      real(real64), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      real(real64), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_f64(self%handle, key//c_null_char, real(one, c_double))
+         else
+            status = c_message_put_f64(self%handle, value=real(one, c_double))
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_f64, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_r64_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_message_get_f64(self%handle, path//c_null_char, value), stat, errmsg)
+   end subroutine
+
+   subroutine get_r64_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_r64_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_f64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_c32(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      complex(real32), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_c32(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_c32(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      complex(real32), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_c32(self, value), stat, errmsg)
+   end subroutine
+
+   function store_c32(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_c64, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_c32_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), intent(out), target :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status, type
+      real(real64) :: plain
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_type(self%handle, path//c_null_char, type)
+      if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
+         call look_up(self, path, 0, from, status, why)
+         if (status == linkspan_ok) status = copied(from, linkspan_c64, c_loc(value))
+      else if (status == linkspan_ok) then
+         status = c_message_get_f64(self%handle, path//c_null_char, plain)
+         value = cmplx(plain, kind=real32)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c32_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_c64, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_c64(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      complex(real64), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_c64(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_c64(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      complex(real64), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_c64(self, value), stat, errmsg)
+   end subroutine
+
+   function store_c64(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_c128, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_c64_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), intent(out), target :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status, type
+      real(real64) :: plain
+      character(:), allocatable :: why
+      value = 0
+      status = c_message_get_type(self%handle, path//c_null_char, type)
+      if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
+         call look_up(self, path, 0, from, status, why)
+         if (status == linkspan_ok) status = copied(from, linkspan_c128, c_loc(value))
+      else if (status == linkspan_ok) then
+         status = c_message_get_f64(self%handle, path//c_null_char, plain)
+         value = cmplx(plain, kind=real64)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_c64_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_c128, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_bool(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      logical(c_bool), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_bool(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_bool(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      logical(c_bool), intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_bool(self, value), stat, errmsg)
+   end subroutine
+
+   function store_bool(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      type(c_ptr) :: place
+      logical(c_bool), pointer :: one
+      if (rank(value) == 0) then
+         call c_f_pointer(c_loc(value), one)
+         if (present(key)) then
+            status = c_message_put_bool(self%handle, key//c_null_char, one)
+         else
+            status = c_message_put_bool(self%handle, value=one)
+         end if
+         return
+      end if
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+      status = put_elements(self, key, linkspan_bool, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_bool_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_message_get_bool(self%handle, path//c_null_char, value), stat, errmsg)
+   end subroutine
+
+   subroutine get_bool_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 1, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_1p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 1, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 2, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_2p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 2, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 3, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_3p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 3, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 4, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_4p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 4, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 5, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_5p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 5, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 6, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_6p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 6, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      call look_up(self, path, 7, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7)))
+         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine get_bool_7p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      nullify (value)
+      call look_up_view(self, path, 7, linkspan_bool, from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   subroutine put_logical(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      logical, intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_logical(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_logical(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      logical, intent(in), contiguous, target :: value(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_logical(self, value), stat, errmsg)
+   end subroutine
+
+   function store_logical(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      logical, intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      logical, pointer :: flat(:)
+      logical(c_bool), allocatable, target :: bytes(:)
+      type(c_ptr) :: place
+      place = c_null_ptr
+      if (size(value) > 0) then
+         call c_f_pointer(c_loc(value), flat, [size(value)])
+         bytes = logical(flat, c_bool)
+         if (rank(value) == 0) then
+            status = store_bool(self, bytes(1), key)
+            return
+         end if
+         place = c_loc(bytes)
+      end if
+      status = put_elements(self, key, linkspan_bool, shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_logical_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool) :: truth
+      call finish(c_message_get_bool(self%handle, path//c_null_char, truth), stat, errmsg)
+      value = truth
+   end subroutine
+
+   ! Text goes as it is given; the elements of an array without their trailing blanks, as an array of texts.
+   subroutine put_text(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      character(*), intent(in) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_text(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_text(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(store_text(self, value), stat, errmsg)
+   end subroutine
+
+   function store_text(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in), target :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      if (present(key)) then
+         status = c_message_put_text(self%handle, key//c_null_char, value, len(value, kind=c_size_t))
+      else
+         status = c_message_put_text(self%handle, text=value, length=len(value, kind=c_size_t))
+      end if
+   end function
+
+   subroutine put_texts(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      character(*), intent(in) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      call ensure(self)
+      status = c_message_begin_array(self%handle, key//c_null_char)
+      if (status == linkspan_ok) status = store_texts(self, value)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   subroutine add_texts(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      call ensure(self)
+      status = c_message_begin_array(self%handle)
+      if (status == linkspan_ok) status = store_texts(self, value)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   function store_texts(self, value) result(status)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: value(:)
+      integer(c_int32_t) :: status
+      integer :: i
+      status = linkspan_ok
+      do i = 1, size(value)
+         if (status == linkspan_ok) status = store_text(self, trim(value(i)))
+      end do
+      if (status == linkspan_ok) status = c_message_end(self%handle)
+   end function
+
+   subroutine get_text(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      character(:), allocatable, intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_message_get_text(self%handle, path//c_null_char, pointer, length)
+      if (status == linkspan_ok) value = text_of_length(pointer, length)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! An array of texts, each with blanks behind it to the length of the longest.
+   subroutine get_texts(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      character(:), allocatable, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: number, length, longest
+      integer(c_int32_t) :: status, type
+      integer :: i
+      character(:), allocatable :: why
+      longest = 0
+      number = 0
+      status = c_message_get_type(self%handle, path//c_null_char, type)
+      if (status == linkspan_ok .and. type /= linkspan_type_array) then
+         status = linkspan_wrong_type
+         why = "no array of texts is there, one was asked for, at path "//path
+      end if
+      if (status == linkspan_ok) status = c_message_count(self%handle, path//c_null_char, number)
+      do i = 0, int(number) - 1
+         if (status /= linkspan_ok) exit
+         status = c_message_get_text(self%handle, below(path, i)//c_null_char, pointer, length)
+         longest = max(longest, length)
+      end do
+      if (status == linkspan_ok) then
+         allocate (character(int(longest)) :: value(number))
+         do i = 0, int(number) - 1
+            status = c_message_get_text(self%handle, below(path, i)//c_null_char, pointer, length)
+            value(i + 1) = text_of_length(pointer, length)
+         end do
+      end if
+      call finish(status, stat, errmsg, why)
+   end subroutine
+
+   function below(path, position) result(full)
+      character(*), intent(in) :: path
+      integer, intent(in) :: position
+      character(:), allocatable :: full
+      character(12) :: number
+      write (number, '(i0)') position
+      full = trim(number)
+      if (len(path) > 0) full = path//"/"//full
+   end function
+
+   subroutine put_timestamp(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      type(linkspan_timestamp), intent(in) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_timestamp(self%handle, key//c_null_char, value%nanoseconds), stat, errmsg)
+   end subroutine
+
+   subroutine add_timestamp(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      type(linkspan_timestamp), intent(in) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_timestamp(self%handle, nanoseconds=value%nanoseconds), stat, errmsg)
+   end subroutine
+
+   subroutine get_timestamp(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      type(linkspan_timestamp), intent(out) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_message_get_timestamp(self%handle, path//c_null_char, value%nanoseconds), stat, errmsg)
+   end subroutine
+
+   subroutine put_message(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      type(linkspan_message), intent(in) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_message(self%handle, key//c_null_char, value%handle), stat, errmsg)
+   end subroutine
+
+   subroutine add_message(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      type(linkspan_message), intent(in) :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_message(self%handle, value=value%handle), stat, errmsg)
+   end subroutine
+
+   ! ---------------------------------------------------------------------------------------------------- channels
+
+   subroutine channel_release(self)
+      class(linkspan_channel), intent(inout) :: self
+      call c_channel_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine channel_final(self)
+      type(linkspan_channel), intent(inout) :: self
+      call channel_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine channel_assign(left, right)
+      class(linkspan_channel), intent(inout) :: left
+      type(linkspan_channel), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a channel is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine channel_close(self, timeout, stat, errmsg)
+      class(linkspan_channel), intent(inout) :: self
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_channel_close(self%handle, nanoseconds(timeout))
+      call channel_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! A descriptor for event loops: readable while the object has something to give.
+   function channel_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_channel_fileno(self%handle, number), stat, errmsg)
+      fd = number
+   end function
+
+   ! Counters as a map.
+   subroutine channel_stats(self, stats, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(inout) :: stats
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_channel_stats(self%handle, handle)
+      if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! What has happened since the last call: an array of maps with kind, at, missed and text.
+   subroutine channel_events(self, events, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(inout) :: events
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_channel_events(self%handle, handle)
+      if (status == linkspan_ok) call take(events, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Receives a message; the one that was in `message` stays there when it fails.
+   subroutine channel_recv(self, message, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_recv(self%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Receives a message without waiting; linkspan_empty where none is there.
+   subroutine channel_try_recv(self, message, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_try_recv(self%handle, handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Whether a message is there.
+   function channel_poll(self, stat, errmsg) result(there)
+      class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical :: there
+      logical(c_bool) :: found
+      call finish(c_poll(self%handle, found), stat, errmsg)
+      there = found
+   end function
+
+   ! ---------------------------------------------------------------------------------------------------- listeners
+
+   subroutine listener_release(self)
+      class(linkspan_listener), intent(inout) :: self
+      call c_listener_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine listener_final(self)
+      type(linkspan_listener), intent(inout) :: self
+      call listener_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine listener_assign(left, right)
+      class(linkspan_listener), intent(inout) :: left
+      type(linkspan_listener), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a listener is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine listener_close(self, stat, errmsg)
+      class(linkspan_listener), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_listener_close(self%handle)
+      call listener_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! A descriptor for event loops: readable while the object has something to give.
+   function listener_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_listener), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_listener_fileno(self%handle, number), stat, errmsg)
+      fd = number
+   end function
+
+   ! ---------------------------------------------------------------------------------------------------- servers
+
+   subroutine server_release(self)
+      class(linkspan_server), intent(inout) :: self
+      call c_server_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine server_final(self)
+      type(linkspan_server), intent(inout) :: self
+      call server_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine server_assign(left, right)
+      class(linkspan_server), intent(inout) :: left
+      type(linkspan_server), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a server is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine server_close(self, timeout, stat, errmsg)
+      class(linkspan_server), intent(inout) :: self
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_server_close(self%handle, nanoseconds(timeout))
+      call server_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! A descriptor for event loops: readable while the object has something to give.
+   function server_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_server), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_server_fileno(self%handle, number), stat, errmsg)
+      fd = number
+   end function
+
+   ! Counters as a map.
+   subroutine server_stats(self, stats, stat, errmsg)
+      class(linkspan_server), intent(in) :: self
+      type(linkspan_message), intent(inout) :: stats
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_server_stats(self%handle, handle)
+      if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! What has happened since the last call: an array of maps with kind, at, missed and text.
+   subroutine server_events(self, events, stat, errmsg)
+      class(linkspan_server), intent(in) :: self
+      type(linkspan_message), intent(inout) :: events
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_server_events(self%handle, handle)
+      if (status == linkspan_ok) call take(events, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! The next request, for ever unless told otherwise; false at close and at a stop signal. What `request` held is
+   ! released first.
+   function server_next(self, request, timeout, stat, errmsg) result(more)
+      class(linkspan_server), intent(in) :: self
+      type(linkspan_message), intent(inout) :: request
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical :: more
+      call request%release()
+      call finish(c_next(self%handle, nanoseconds(timeout), request%handle), stat, errmsg)
+      more = c_associated(request%handle)
+   end function
+
+   ! ---------------------------------------------------------------------------------------------------- publishers
+
+   subroutine publisher_release(self)
+      class(linkspan_publisher), intent(inout) :: self
+      call c_publisher_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine publisher_final(self)
+      type(linkspan_publisher), intent(inout) :: self
+      call publisher_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine publisher_assign(left, right)
+      class(linkspan_publisher), intent(inout) :: left
+      type(linkspan_publisher), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a publisher is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine publisher_close(self, stat, errmsg)
+      class(linkspan_publisher), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_publisher_close(self%handle)
+      call publisher_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Counters as a map.
+   subroutine publisher_stats(self, stats, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      type(linkspan_message), intent(inout) :: stats
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_publisher_stats(self%handle, handle)
+      if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! ---------------------------------------------------------------------------------------------------- subscribers
+
+   subroutine subscriber_release(self)
+      class(linkspan_subscriber), intent(inout) :: self
+      call c_subscriber_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine subscriber_final(self)
+      type(linkspan_subscriber), intent(inout) :: self
+      call subscriber_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine subscriber_assign(left, right)
+      class(linkspan_subscriber), intent(inout) :: left
+      type(linkspan_subscriber), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a subscriber is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine subscriber_close(self, stat, errmsg)
+      class(linkspan_subscriber), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_subscriber_close(self%handle)
+      call subscriber_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! A descriptor for event loops: readable while the object has something to give.
+   function subscriber_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_subscriber), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_subscriber_fileno(self%handle, number), stat, errmsg)
+      fd = number
+   end function
+
+   ! Counters as a map.
+   subroutine subscriber_stats(self, stats, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: stats
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_subscriber_stats(self%handle, handle)
+      if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! What has happened since the last call: an array of maps with kind, at, missed and text.
+   subroutine subscriber_events(self, events, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: events
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_subscriber_events(self%handle, handle)
+      if (status == linkspan_ok) call take(events, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Receives a message; the one that was in `message` stays there when it fails.
+   subroutine subscriber_recv(self, message, timeout, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_subscriber_recv(self%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Receives a message without waiting; linkspan_empty where none is there.
+   subroutine subscriber_try_recv(self, message, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_subscriber_try_recv(self%handle, handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Whether a message is there.
+   function subscriber_poll(self, stat, errmsg) result(there)
+      class(linkspan_subscriber), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical :: there
+      logical(c_bool) :: found
+      call finish(c_subscriber_poll(self%handle, found), stat, errmsg)
+      there = found
+   end function
+
+   ! The next message, for ever unless told otherwise; false at close and at a stop signal. What `message` held is
+   ! released first.
+   function subscriber_next(self, message, timeout, stat, errmsg) result(more)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical :: more
+      call message%release()
+      call finish(c_subscriber_next(self%handle, nanoseconds(timeout), message%handle), stat, errmsg)
+      more = c_associated(message%handle)
+   end function
+
+   subroutine channel_open(self, endpoint, options, timeout, stat, errmsg)
+      class(linkspan_channel), intent(inout) :: self
+      character(*), intent(in) :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      call channel_release(self)
+      call lend(options, lent)
+      call finish(c_open(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat, errmsg)
+   end subroutine
+
+   subroutine channel_connect(self, endpoint, options, timeout, stat, errmsg)
+      class(linkspan_channel), intent(inout) :: self
+      character(*), intent(in) :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      call channel_release(self)
+      call lend(options, lent)
+      call finish(c_connect(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat, errmsg)
+   end subroutine
+
+   subroutine channel_send(self, message, sequence, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(in) :: message
+      integer(int64), intent(out), optional :: sequence
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_send(self%handle, message%handle, nanoseconds(timeout), sequence), stat, errmsg)
+   end subroutine
+
+   subroutine channel_try_send(self, message, sequence, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(in) :: message
+      integer(int64), intent(out), optional :: sequence
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_try_send(self%handle, message%handle, sequence), stat, errmsg)
+   end subroutine
+
+   subroutine channel_call(self, request, reply, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(in) :: request
+      type(linkspan_message), intent(inout) :: reply
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_call(self%handle, request%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(reply, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Answers a request that recv gave.
+   subroutine channel_reply(self, request, reply, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(in) :: request, reply
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_channel_reply(self%handle, request%handle, reply%handle, nanoseconds(timeout)), stat, errmsg)
+   end subroutine
+
+   function channel_look(self) result(state)
+      class(linkspan_channel), intent(in) :: self
+      type(c_channel_state) :: state
+      state%size = c_sizeof(state)
+      call finish(c_channel_look(self%handle, state))
+   end function
+
+   ! linkspan_role_listener or linkspan_role_connector.
+   function channel_role(self) result(role)
+      class(linkspan_channel), intent(in) :: self
+      integer :: role
+      type(c_channel_state) :: state
+      state = channel_look(self)
+      role = state%role
+   end function
+
+   function channel_readable(self) result(readable)
+      class(linkspan_channel), intent(in) :: self
+      logical :: readable
+      type(c_channel_state) :: state
+      state = channel_look(self)
+      readable = state%readable
+   end function
+
+   function channel_writable(self) result(writable)
+      class(linkspan_channel), intent(in) :: self
+      logical :: writable
+      type(c_channel_state) :: state
+      state = channel_look(self)
+      writable = state%writable
+   end function
+
+   function channel_endpoint(self) result(endpoint)
+      class(linkspan_channel), intent(in) :: self
+      character(:), allocatable :: endpoint
+      type(c_channel_state) :: state
+      state = channel_look(self)
+      endpoint = text_of_length(state%endpoint, state%endpoint_length)
+   end function
+
+   subroutine listener_listen(self, endpoint, options, stat, errmsg)
+      class(linkspan_listener), intent(inout) :: self
+      character(*), intent(in) :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      call listener_release(self)
+      call lend(options, lent)
+      call finish(c_listen(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+   end subroutine
+
+   subroutine listener_accept(self, channel, timeout, stat, errmsg)
+      class(linkspan_listener), intent(in) :: self
+      type(linkspan_channel), intent(inout) :: channel
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call channel_release(channel)
+      call finish(c_accept(self%handle, nanoseconds(timeout), channel%handle), stat, errmsg)
+   end subroutine
+
+   subroutine server_serve(self, endpoint, options, stat, errmsg)
+      class(linkspan_server), intent(inout) :: self
+      character(*), intent(in) :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      call server_release(self)
+      call lend(options, lent)
+      call finish(c_serve(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+   end subroutine
+
+   subroutine server_reply(self, request, reply, stat, errmsg)
+      class(linkspan_server), intent(in) :: self
+      type(linkspan_message), intent(in) :: request, reply
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      if (.not. c_associated(self%handle)) then
+         call finish(linkspan_invalid_state, stat, errmsg, "the server is closed")
+         return
+      end if
+      call finish(c_reply(request%handle, reply%handle), stat, errmsg)
+   end subroutine
+
+   ! Answers a request with an error: a code, a dotted type, a text for a person, a value for the program.
+   subroutine server_fail(self, request, code, type, text, detail, stat, errmsg)
+      class(linkspan_server), intent(in) :: self
+      type(linkspan_message), intent(in) :: request
+      integer, intent(in) :: code
+      character(*), intent(in) :: type, text
+      type(linkspan_message), intent(in), optional :: detail
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: value
+      value = c_null_ptr
+      if (present(detail)) value = detail%handle
+      if (.not. c_associated(self%handle)) then
+         call finish(linkspan_invalid_state, stat, errmsg, "the server is closed")
+         return
+      end if
+      call finish(c_fail(request%handle, int(code, c_int64_t), type//c_null_char, text//c_null_char, value), &
+                  stat, errmsg)
+   end subroutine
+
+   subroutine publisher_publish(self, endpoint, options, stat, errmsg)
+      class(linkspan_publisher), intent(inout) :: self
+      character(*), intent(in) :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      call publisher_release(self)
+      call lend(options, lent)
+      call finish(c_publisher_new(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+   end subroutine
+
+   subroutine publisher_send(self, message, sequence, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      type(linkspan_message), intent(in) :: message
+      integer(int64), intent(out), optional :: sequence
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_publisher_send(self%handle, message%handle, sequence), stat, errmsg)
+   end subroutine
+
+   ! How many subscribers there are now.
+   function publisher_subscribers(self, stat, errmsg) result(number)
+      class(linkspan_publisher), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: number
+      integer(c_size_t) :: subscribers
+      call finish(c_publisher_subscribers(self%handle, subscribers), stat, errmsg)
+      number = int(subscribers)
+   end function
+
+   subroutine subscriber_subscribe(self, endpoint, options, stat, errmsg)
+      class(linkspan_subscriber), intent(inout) :: self
+      character(*), intent(in) :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      call subscriber_release(self)
+      call lend(options, lent)
+      call finish(c_subscribe(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+   end subroutine
+
+   ! The newest value that a publisher sent, without subscribing.
+   subroutine linkspan_latest(endpoint, message, options, timeout, stat, errmsg)
+      character(*), intent(in) :: endpoint
+      type(linkspan_message), intent(inout) :: message
+      type(linkspan_options), intent(in), optional :: options
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      call lend(options, lent)
+      status = c_latest(endpoint//c_null_char, lent%c, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+end module

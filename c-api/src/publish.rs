@@ -1,0 +1,323 @@
+//! Publishers, subscribers, and the newest value.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use linkspan::{Publisher, Subscriber};
+
+use crate::argument::{c_text, handle, out};
+use crate::channel::{give, take_back, wait};
+use crate::error::guard;
+use crate::message::linkspan_message;
+use crate::options::{linkspan_options, options};
+use crate::status::linkspan_status;
+
+/// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_publisher_release`.
+pub struct linkspan_publisher(Publisher);
+
+/// Receives what a publisher sends. Release it with `linkspan_subscriber_release`.
+pub struct linkspan_subscriber(Subscriber);
+
+/// Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `publisher` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_new(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    publisher: *mut *mut linkspan_publisher,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(publisher, ptr::null_mut(), "publisher")?;
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            *to = give(linkspan_publisher(Publisher::new(endpoint, &options)?));
+        }
+        Ok(())
+    })
+}
+
+/// Publishes a message. `sequence`, which may be NULL, gets its number.
+///
+/// # Safety
+/// `publisher` and `message` are live, `sequence` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_send(
+    publisher: *const linkspan_publisher,
+    message: *const linkspan_message,
+    sequence: *mut u64,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let (publisher, message) =
+            unsafe { (&handle(publisher, "publisher")?.0, handle(message, "message")?) };
+        let number = publisher.send(message)?;
+        // SAFETY: NULL or writable, as the caller promises.
+        if let Some(to) = unsafe { sequence.as_mut() } {
+            *to = number;
+        }
+        Ok(())
+    })
+}
+
+/// How many subscribers there are now.
+///
+/// # Safety
+/// `publisher` is live, `count` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_subscribers(
+    publisher: *const linkspan_publisher,
+    count: *mut usize,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { *out(count, 0, "count")? = handle(publisher, "publisher")?.0.subscribers() };
+        Ok(())
+    })
+}
+
+/// Counters as a map, which the caller releases.
+///
+/// # Safety
+/// `publisher` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_stats(
+    publisher: *const linkspan_publisher,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(stats, ptr::null_mut(), "stats")?;
+            *to = linkspan_message::of(handle(publisher, "publisher")?.0.stats());
+        }
+        Ok(())
+    })
+}
+
+/// Stops publishing: the newest value goes with it. The publisher still has to be released.
+///
+/// # Safety
+/// `publisher` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_close(publisher: *const linkspan_publisher) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { handle(publisher, "publisher") }?.0.close();
+        Ok(())
+    })
+}
+
+/// Stops publishing and frees the publisher. NULL is allowed.
+///
+/// # Safety
+/// `publisher` is NULL or live, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_release(publisher: *mut linkspan_publisher) {
+    // SAFETY: as the caller promises.
+    unsafe { take_back(publisher) }
+}
+
+/// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `subscriber` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscribe(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    subscriber: *mut *mut linkspan_subscriber,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(subscriber, ptr::null_mut(), "subscriber")?;
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            *to = give(linkspan_subscriber(Subscriber::new(endpoint, &options)?));
+        }
+        Ok(())
+    })
+}
+
+/// Receives the next message, which the caller releases. `Lagged` once where messages were missed; the next call
+/// goes on.
+///
+/// # Safety
+/// `subscriber` is live, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_recv(
+    subscriber: *const linkspan_subscriber,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(message, ptr::null_mut(), "message")?;
+            *to = linkspan_message::arrived(handle(subscriber, "subscriber")?.0.recv(wait(timeout)?)?);
+        }
+        Ok(())
+    })
+}
+
+/// Receives a message without waiting; `Empty` where none is there.
+///
+/// # Safety
+/// As for `linkspan_subscriber_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_try_recv(
+    subscriber: *const linkspan_subscriber,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(message, ptr::null_mut(), "message")?;
+            *to = linkspan_message::arrived(handle(subscriber, "subscriber")?.0.try_recv()?);
+        }
+        Ok(())
+    })
+}
+
+/// Receives the next message in a loop: `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the
+/// call succeeds and `message` gets NULL.
+///
+/// # Safety
+/// As for `linkspan_subscriber_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_next(
+    subscriber: *const linkspan_subscriber,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(message, ptr::null_mut(), "message")?;
+            if let Some(message) = handle(subscriber, "subscriber")?.0.next(wait(timeout)?)? {
+                *to = linkspan_message::arrived(message);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Looks whether a message is there, without waiting and without taking it.
+///
+/// # Safety
+/// `subscriber` is live, `there` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_poll(
+    subscriber: *const linkspan_subscriber,
+    there: *mut bool,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { *out(there, false, "there")? = handle(subscriber, "subscriber")?.0.poll()? };
+        Ok(())
+    })
+}
+
+/// What has happened since the last call, as `linkspan_channel_events` tells it.
+///
+/// # Safety
+/// `subscriber` is live, `events` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_events(
+    subscriber: *const linkspan_subscriber,
+    events: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(events, ptr::null_mut(), "events")?;
+            *to = linkspan_message::events(handle(subscriber, "subscriber")?.0.events());
+        }
+        Ok(())
+    })
+}
+
+/// A descriptor that is readable while `linkspan_subscriber_recv` would not wait. It stays the subscriber's.
+///
+/// # Safety
+/// `subscriber` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_fileno(
+    subscriber: *const linkspan_subscriber,
+    fd: *mut c_int,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { *out(fd, -1, "fd")? = handle(subscriber, "subscriber")?.0.fileno()? };
+        Ok(())
+    })
+}
+
+/// Counters as a map, which the caller releases.
+///
+/// # Safety
+/// `subscriber` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_stats(
+    subscriber: *const linkspan_subscriber,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(stats, ptr::null_mut(), "stats")?;
+            *to = linkspan_message::of(handle(subscriber, "subscriber")?.0.stats());
+        }
+        Ok(())
+    })
+}
+
+/// Ends the subscription: waits of other threads end. The subscriber still has to be released.
+///
+/// # Safety
+/// `subscriber` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_close(
+    subscriber: *const linkspan_subscriber,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe { handle(subscriber, "subscriber") }?.0.close();
+        Ok(())
+    })
+}
+
+/// Ends the subscription and frees the subscriber. NULL is allowed.
+///
+/// # Safety
+/// `subscriber` is NULL or live, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_release(subscriber: *mut linkspan_subscriber) {
+    // SAFETY: as the caller promises.
+    unsafe { take_back(subscriber) }
+}
+
+/// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
+/// published yet, `NotFound` where nobody publishes.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_latest(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let to = out(message, ptr::null_mut(), "message")?;
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            *to = linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?);
+        }
+        Ok(())
+    })
+}

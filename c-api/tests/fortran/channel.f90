@@ -1,0 +1,151 @@
+! A Fortran program on each end: `serve ENDPOINT` answers with the power of a wave, `call ENDPOINT` asks for it.
+program channel_test
+   use linkspan
+   implicit none
+   character(256) :: role, endpoint
+   call get_command_argument(1, role)
+   call get_command_argument(2, endpoint)
+   select case (role)
+   case ("serve")
+      call serve(trim(endpoint))
+   case ("call")
+      call ask(trim(endpoint))
+   case ("publish")
+      call publish(trim(endpoint))
+   case ("subscribe")
+      call subscribe(trim(endpoint))
+   case default
+      error stop "usage: channel serve|call|publish|subscribe ENDPOINT"
+   end select
+   print '(a)', "ok"
+
+contains
+
+   function power(wave)
+      real(real64), intent(in) :: wave(:)
+      real(real64), allocatable :: power(:)
+      power = wave**2
+   end function
+
+   subroutine serve(name)
+      character(*), intent(in) :: name
+      type(linkspan_server)  :: server
+      type(linkspan_message) :: request, reply
+      real(real64), pointer  :: wave(:)
+      character(:), allocatable :: why
+      integer :: stat
+      call server%serve(name)
+      do while (server%next(request))                            ! ends at close or a stop signal
+         if (request%has("quit")) then
+            call reply%clear(); call reply%put("bye", .true.)
+            call server%reply(request, reply)
+            exit
+         end if
+         call request%get("wave", wave, stat=stat, errmsg=why)   ! a view, no copy
+         if (stat /= linkspan_ok) then
+            call server%fail(request, stat, "spectrum.no_wave", why)
+            cycle
+         end if
+         call reply%clear(); call reply%put("power", power(wave))
+         call server%reply(request, reply)
+      end do
+      call server%close()
+   end subroutine
+
+   subroutine ask(name)
+      character(*), intent(in) :: name
+      type(linkspan_channel) :: channel
+      type(linkspan_message) :: request, reply, other
+      type(linkspan_error) :: error
+      real(real64), allocatable :: power(:)
+      character(:), allocatable :: text
+      logical :: bye
+      integer :: stat, i
+      call channel%connect(name, timeout=10.0_real64)
+      if (channel%role() /= linkspan_role_connector) error stop "role"
+      if (channel%endpoint() /= name) error stop "endpoint"
+      do i = 1, 10
+         call request%clear()
+         call request%put("op", "fft")
+         call request%put("wave", [1.0_real64, 2.0_real64, real(i, real64)])
+         call channel%call(request, reply, timeout=10.0_real64)
+         call reply%get("power", power)
+         if (any(power /= [1, 4, i**2])) error stop "power"
+      end do
+      if (reply%sequence() < 1) error stop "sequence"
+      if (reply%encoding() /= linkspan_cbor) error stop "encoding"
+      call request%clear()
+      call request%put("op", "what")
+      call channel%call(request, other, timeout=10.0_real64, stat=stat)
+      if (stat /= linkspan_remote) error stop "the handler's failure"
+      call linkspan_last_error(error)
+      if (error%remote_type /= "spectrum.no_wave" .or. error%remote_code /= linkspan_missing) error stop "remote"
+      if (index(error%remote_text, "wave") == 0) error stop "remote text"
+      call channel%events(other)
+      call other%get("0/kind", text)
+      if (text /= "connected") error stop "events"
+      call channel%recv(other, timeout=0.01_real64, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "a server sends nothing on its own"
+      call request%put("quit", .true.)
+      call channel%call(request, reply, timeout=10.0_real64)
+      call reply%get("bye", bye)
+      call channel%close(timeout=5.0_real64)
+      call channel%close()
+      call channel%send(request, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "closed"
+      call channel%connect(name, linkspan_options(encoding="xml"), stat=stat)
+      if (stat /= linkspan_unsupported) error stop "options are checked"
+      call channel%connect(name, timeout=-1.0_real64, stat=stat)
+      if (stat /= linkspan_out_of_range) error stop "time-outs are checked"
+   end subroutine
+
+   ! Publishes until somebody subscribed, then five readings more.
+   subroutine publish(name)
+      character(*), intent(in) :: name
+      type(linkspan_publisher) :: out
+      type(linkspan_subscriber) :: done
+      type(linkspan_message) :: reading
+      integer :: i
+      call out%publish(name)
+      call reading%put("celsius", 0)
+      call out%send(reading)
+      call done%subscribe(name//"/done")
+      if (.not. done%next(reading, timeout=10.0_real64)) error stop "nobody subscribed"
+      do i = 1, 5
+         call reading%clear()
+         call reading%put("celsius", i)
+         call out%send(reading)
+      end do
+      if (out%subscribers() /= 1) error stop "one subscriber"
+      if (.not. done%next(reading, timeout=10.0_real64)) error stop "nobody read"
+      call out%close()
+      call done%close()
+   end subroutine
+
+   subroutine subscribe(name)
+      character(*), intent(in) :: name
+      type(linkspan_subscriber) :: readings
+      type(linkspan_publisher) :: done
+      type(linkspan_message) :: reading
+      integer :: i, celsius
+      call readings%subscribe(name)
+      call readings%recv(reading, timeout=10.0_real64)
+      call linkspan_latest(name, reading, timeout=10.0_real64)
+      call reading%get("celsius", celsius)
+      if (celsius /= 0) error stop "latest"
+      call done%publish(name//"/done")
+      call done%send(reading)
+      do i = 1, 5
+         call readings%recv(reading, timeout=10.0_real64)
+         call reading%get("celsius", celsius)
+         if (celsius /= i) error stop "in order"
+      end do
+      call done%send(reading)
+      call readings%close()
+      ! The other side takes what was published last from `latest`, so this one may go only once it is read.
+      do while (done%subscribers() > 0)
+      end do
+      call done%close()
+   end subroutine
+
+end program
