@@ -1,0 +1,143 @@
+<?php
+// Everything lies in one folder: sockets instead of ports, logs, and the runtime directory, which the group www-data shares.
+$folder = sys_get_temp_dir() . '/linkspan_fpm_' . getmypid();
+mkdir($folder, 0711);
+mkdir("$folder/run");
+chgrp("$folder/run", 'www-data');
+chmod("$folder/run", 02770);
+copy(getenv('LINKSPAN_EXTENSION'), "$folder/linkspan.so");
+foreach (['page.php', 'driver.php'] as $script) copy(getenv('LINKSPAN_TESTS') . "/fpm/$script", "$folder/$script");
+foreach (['linkspan.so', 'page.php', 'driver.php'] as $file) chmod("$folder/$file", 0644);
+file_put_contents("$folder/fpm.conf", <<<CONF
+    [global]
+    error_log = $folder/fpm.log
+    daemonize = no
+    [www]
+    user = www-data
+    group = www-data
+    listen = $folder/fpm.sock
+    listen.owner = www-data
+    pm = static
+    pm.max_children = 2
+    env[LINKSPAN_DIR] = $folder/run
+    catch_workers_output = yes
+    CONF);
+file_put_contents("$folder/nginx.conf", <<<CONF
+    user www-data;
+    worker_processes 1;
+    daemon off;
+    pid $folder/nginx.pid;
+    error_log $folder/nginx.log;
+    events {}
+    http {
+        access_log off;
+        client_body_temp_path $folder/nginx_body;
+        fastcgi_temp_path $folder/nginx_fastcgi;
+        proxy_temp_path $folder/nginx_proxy;
+        scgi_temp_path $folder/nginx_scgi;
+        uwsgi_temp_path $folder/nginx_uwsgi;
+        server {
+            listen unix:$folder/nginx.sock;
+            location / {
+                fastcgi_pass unix:$folder/fpm.sock;
+                fastcgi_param SCRIPT_FILENAME $folder/page.php;
+                fastcgi_param REQUEST_METHOD \$request_method;
+                fastcgi_param QUERY_STRING \$query_string;
+            }
+        }
+    }
+    CONF);
+
+function start(array $command, string $log, array $environment = [])
+{
+    return proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], ['file', $log, 'a']], $GLOBALS['pipes'], '/', $environment);
+}
+
+function driver(string $folder)
+{
+    $command = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--groups=www-data', '--inh-caps=-all',
+        PHP_BINARY, '-n', '-d', "extension=$folder/linkspan.so", "$folder/driver.php"];
+    $driver = start($command, "$folder/driver.log", ['LINKSPAN_DIR' => "$folder/run", 'PATH' => getenv('PATH')]);
+    if (trim((string) fgets($GLOBALS['pipes'][1])) !== 'ready') throw new RuntimeException('the driver did not start');
+    return $driver;
+}
+
+/** Waits until a server accepts at this socket. */
+function await(string $socket): void
+{
+    for ($tries = 0; !($stream = @stream_socket_client("unix://$socket")); $tries++) {
+        if ($tries === 500) throw new RuntimeException("nobody listens at $socket");
+        usleep(20_000);
+    }
+    fclose($stream);
+}
+
+function get(string $folder, string $query = ''): ?array
+{
+    $stream = stream_socket_client("unix://$folder/nginx.sock");
+    stream_set_timeout($stream, 30);
+    fwrite($stream, "GET /?$query HTTP/1.0\r\n\r\n");
+    [$head, $body] = explode("\r\n\r\n", stream_get_contents($stream), 2) + ['', ''];
+    if (!str_starts_with($head, 'HTTP/1.1 200')) echo strtok($head, "\r"), "\n";
+    $answer = json_decode($body, true) ?? throw new RuntimeException($head . $body);
+    foreach ([&$answer, &$answer['reply']] as &$part) {
+        if (isset($part['user'])) $part['user'] = posix_getpwuid($part['user'])['name'];
+    }
+    return array_filter($answer, fn ($value) => $value !== null);
+}
+
+$running = [];
+try {
+    $running['fpm'] = start(['/usr/sbin/php-fpm' . PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION, '-n', '-y', "$folder/fpm.conf", '-d', "extension=$folder/linkspan.so"], "$folder/fpm.err");
+    $running['nginx'] = start(['/usr/sbin/nginx', '-c', "$folder/nginx.conf", '-p', $folder], "$folder/nginx.err");
+    await("$folder/fpm.sock");
+    await("$folder/nginx.sock");
+
+    echo "before the driver: ", json_encode(array_diff_key(get($folder), ['worker' => 1])), "\n";
+    $running['driver'] = driver($folder);
+    $answer = get($folder);
+    $reply = $answer['reply'] ?? [];
+    echo json_encode(array_diff_key($answer, ['worker' => 1, 'reply' => 1])), ' ', json_encode(array_diff_key($reply, ['connections' => 1])), "\n";
+
+    // A new value is seen by the next page; each of the two workers keeps one connection, however many pages it makes.
+    get($folder, 'op=next');
+    $workers = [];
+    for ($i = 0; $i < 30; $i++) {
+        $answer = get($folder);
+        $workers[$answer['worker']] = true;
+    }
+    echo $answer['celsius'], ' ', json_encode($answer['wave']), "\n";
+    echo $answer['reply']['connections'] === count($workers) ? "one connection a worker\n" : json_encode($answer) . "\n";
+
+    // The driver is killed: the page says so. It starts again: the page is whole again, its workers are the same.
+    proc_terminate($running['driver'], 9);
+    proc_close($running['driver']);
+    $answer = get($folder);
+    echo 'without the driver: ', $answer['error'], $answer['retry'] ? ', to be tried again' : '', "\n";
+    $running['driver'] = driver($folder);
+    for ($i = 0; $i < 10; $i++) {
+        $answer = get($folder);
+        if (isset($answer['error']) || !isset($workers[$answer['worker']])) echo json_encode($answer), "\n";
+    }
+    echo 'with it again: ', $answer['celsius'], ' ', $answer['reply']['user'], "\n";
+
+    // A socket that the driver made is the group's, and nobody else's.
+    $socket = stat("$folder/run/lab@spectrum.shm");
+    printf("%o %s %s\n", $socket['mode'] & 0777, posix_getpwuid($socket['uid'])['name'], posix_getgrgid($socket['gid'])['name']);
+} finally {
+    foreach ($running as $process) {
+        if (is_resource($process)) {
+            proc_terminate($process);
+            proc_close($process);
+        }
+    }
+    foreach (glob("$folder/*.{log,err}", GLOB_BRACE) as $log) {
+        if (preg_match_all('/.*(signal|segfault|Fatal|panic|alert|emerg).*/i', file_get_contents($log), $lines)) echo basename($log), ":\n", implode("\n", $lines[0]), "\n";
+    }
+    $left = array_filter(scandir("$folder/run"), fn ($name) => $name[0] !== '.');
+    echo $left ? 'left behind: ' . implode(' ', $left) . "\n" : "nothing is left behind\n";
+    $all = new RecursiveIteratorIterator(new RecursiveDirectoryIterator($folder, FilesystemIterator::SKIP_DOTS), RecursiveIteratorIterator::CHILD_FIRST);
+    foreach ($all as $file) $file->isDir() && !$file->isLink() ? rmdir($file) : unlink($file);
+    rmdir($folder);
+}
+?>

@@ -1,0 +1,21 @@
+<?php
+// The page of the test: the driver's newest value, and a call to its server over a connection that this worker keeps.
+
+header('Content-Type: application/json');
+$answer = ['user' => user(), 'worker' => getmypid()];
+try {
+    $now = Linkspan\latest('lab/temperature');
+    $answer += ['celsius' => $now['celsius'], 'wave' => $now['wave']];
+    $reply = Linkspan\Channel::persistent('lab/spectrum', timeout: 5)->call(['op' => $_GET['op'] ?? 'look', 'text' => str_repeat('x', 1000)]);
+    $answer += ['reply' => $reply];
+} catch (Linkspan\LinkspanException $e) {
+    $answer += ['error' => $e->getKind(), 'retry' => $e->isRetryable()];
+}
+echo json_encode($answer);
+
+/** The number of the user that runs this. */
+function user(): int
+{
+    preg_match('/^Uid:\s+(\d+)/m', file_get_contents('/proc/self/status'), $match);
+    return (int) $match[1];
+}
