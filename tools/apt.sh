@@ -10,7 +10,7 @@ packages=(
     php-cli php-dev php-fpm nginx                    # the extension, and the page behind a real web server
     libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
     nodejs npm                                       # the page's plot library
-    chromium chromium-driver                         # the page in a real browser
+    chromium                                         # the page in a real browser
     valgrind strace                                  # memory errors, faults at every system call
     curl procps                                      # the tests look at pages and processes
 )

@@ -1,0 +1,116 @@
+//! The rules of ARCHITECTURE.md that no lint knows: where `unsafe` may stand, what a binding may not do, sizes and names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where `unsafe` may stand: the kernel's edge, shared memory, and the edges of the languages.
+const UNSAFE_IN: [&str; 6] = [
+    "rust-core/src/sys/",
+    "rust-core/src/transport/shm/",
+    "c-api/src/",
+    "python/src/",
+    "php/src/",
+    "benches/",
+];
+
+/// The bindings: they hold no policy.
+const BINDINGS: [&str; 3] = ["c-api/src/", "python/src/", "php/src/"];
+
+/// What policy and mechanism would need.
+const NOT_IN_BINDINGS: [&str; 4] = ["thread::sleep", "std::fs", "std::net", "unix::net"];
+
+/// What input and output would need, in a codec.
+const NOT_IN_CODECS: [&str; 5] = ["std::fs", "std::io", "std::net", "crate::sys", "rustix"];
+
+/// Names without a meaning of their own.
+const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
+
+const LONGEST: usize = 700;
+
+fn without_comment(line: &str) -> &str {
+    line.split_once("//").map_or(line, |(code, _)| code)
+}
+
+/// What is wrong with one source file.
+fn faults(path: &str, source: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let inside = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
+    if !source.starts_with("//! ") {
+        faults.push("the first line does not say what lives here".to_owned());
+    }
+    let lines = source.lines().count();
+    if lines > LONGEST {
+        faults.push(format!("{lines} lines, {LONGEST} at most: it wants to be two"));
+    }
+    let steps = path.trim_end_matches(".rs").split('/');
+    faults.extend(steps.filter(|s| EMPTY_NAMES.contains(s)).map(|s| format!("the name {s} says nothing")));
+    for (i, line) in source.lines().enumerate() {
+        let code = without_comment(line);
+        let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        if words.into_iter().any(|word| word == "unsafe") && !inside(&UNSAFE_IN) {
+            faults.push(format!("line {}: unsafe has no place here", i + 1));
+        }
+        let forbidden: &[&str] = match () {
+            () if inside(&BINDINGS) => &NOT_IN_BINDINGS,
+            () if inside(&["rust-core/src/codec/"]) => &NOT_IN_CODECS,
+            () => &[],
+        };
+        faults.extend(
+            forbidden
+                .iter()
+                .filter(|f| code.contains(**f))
+                .map(|f| format!("line {}: {f} belongs below", i + 1)),
+        );
+    }
+    faults
+}
+
+fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources_under(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_source_keeps_the_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = Vec::new();
+    for folder in ["rust-core/src", "c-api/src", "cli/src", "python/src", "php/src", "benches/src"] {
+        sources_under(&root.join(folder), &mut sources);
+    }
+    assert!(sources.len() > 100, "only {} sources were found under {}", sources.len(), root.display());
+    let mut wrong = Vec::new();
+    for path in sources {
+        let inner = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let source = fs::read_to_string(&path).unwrap();
+        wrong.extend(faults(&inner, &source).into_iter().map(|fault| format!("{inner}: {fault}")));
+    }
+    assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn broken_rules_are_found() {
+    let long = format!("//! Long.\n{}", "\n".repeat(LONGEST));
+    for (path, source, expected) in [
+        ("cli/src/main.rs", "fn main() {}", "first line"),
+        ("cli/src/main.rs", &long, "701 lines"),
+        ("cli/src/utils.rs", "//! Things.", "the name utils"),
+        ("python/src/common/mod.rs", "//! Things.", "the name common"),
+        ("rust-core/src/value/tree.rs", "//! Trees.\nlet x = unsafe { y };", "line 2: unsafe"),
+        ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
+        ("rust-core/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
+    ] {
+        let found = faults(path, source);
+        assert!(
+            found.len() == 1 && found[0].contains(expected),
+            "{path}: {found:?}"
+        );
+    }
+    let fine = "//! Edges.\n// unsafe is argued for\nlet x = unsafe { y };";
+    assert_eq!(faults("rust-core/src/sys/memory.rs", fine), [""; 0]);
+}
