@@ -1,6 +1,7 @@
 //! What one value may ask of us, and the Sink that counts it on the way to another.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use super::sink::forward_scalars;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
@@ -68,13 +69,13 @@ pub struct Meter<S> {
     depth: u32,
     nodes: u64,
     spent: u64,
-    seen: Vec<Seen>,
+    seen: Seen,
 }
 
 impl<S> Meter<S> {
     /// Counts what goes to `inner`.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
-        Meter { inner, limits, keys, depth: 0, nodes: 0, spent: 0, seen: Vec::new() }
+        Meter { inner, limits, keys, depth: 0, nodes: 0, spent: 0, seen: Seen::default() }
     }
 
     /// The sink behind, with all that was passed on.
@@ -155,7 +156,7 @@ impl<S: Sink> Sink for Meter<S> {
     fn begin_map(&mut self, len: usize) -> Result<()> {
         self.open(len)?;
         if self.keys == Keys::Check {
-            self.seen.push(Seen::default());
+            self.seen.open();
         }
         self.inner.begin_map(len)
     }
@@ -165,9 +166,7 @@ impl<S: Sink> Sink for Meter<S> {
             return Err(over("key", self.limits.key as u64, key.len() as u64, "bytes"));
         }
         self.spend(key.len() as u64)?;
-        if let Some(seen) = self.seen.last_mut()
-            && !seen.insert(key)
-        {
+        if self.keys == Keys::Check && !self.seen.insert(key.as_bytes()) {
             let text = format!("the key {key:?} stands twice in one map; a map has each key once");
             return Err(Error::new(ErrorKind::Malformed, text));
         }
@@ -175,40 +174,104 @@ impl<S: Sink> Sink for Meter<S> {
     }
     fn end_map(&mut self) -> Result<()> {
         self.depth -= 1;
-        self.seen.pop();
+        self.seen.close();
         self.inner.end_map()
     }
 }
 
-/// The keys that one map has had. Most maps are small, and there a scan beats hashing.
+/// The keys of all maps that are open, those of the innermost last: one buffer for all, so that a map costs no memory
+/// of its own. Most maps are small, and there a scan beats hashing.
 #[derive(Default)]
 struct Seen {
-    text: String,
-    ends: Vec<usize>,
-    many: HashSet<String>,
+    text: Vec<u8>,
+    keys: Vec<Key>,
+    maps: Vec<OpenMap>,
+}
+
+/// A key that was seen.
+#[derive(Clone, Copy)]
+struct Key {
+    /// Differs for most keys that differ.
+    print: u32,
+    /// Where it ends in the text; it begins where the key before ends.
+    end: usize,
+}
+
+struct OpenMap {
+    /// Where its keys begin in the text, and among the keys.
+    text: usize,
+    keys: usize,
+    /// The hashes of its keys, once there are many; equal ones are looked into.
+    many: Option<Box<Hashes>>,
+}
+
+#[derive(Default)]
+struct Hashes {
+    of: RandomState,
+    all: HashSet<u64>,
+}
+
+impl Hashes {
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let hash = self.of.hash_one(key);
+        self.all.insert(hash)
+    }
+}
+
+/// Length, first, middle and last byte.
+#[inline]
+fn print(key: &[u8]) -> u32 {
+    match key {
+        [] => 0,
+        [first, .., last] => u32::from_le_bytes([key.len() as u8, *first, key[key.len() / 2], *last]),
+        [only] => u32::from_le_bytes([1, *only, 0, 0]),
+    }
 }
 
 impl Seen {
     const FEW: usize = 16;
 
-    fn insert(&mut self, key: &str) -> bool {
-        if !self.many.is_empty() {
-            return self.many.insert(key.to_owned());
+    fn open(&mut self) {
+        if self.maps.capacity() == 0 {
+            self.maps.reserve(8);
+            self.keys.reserve(32);
+            self.text.reserve(256);
         }
-        let mut from = 0;
-        for &to in &self.ends {
-            if self.text.as_bytes()[from..to] == *key.as_bytes() {
-                return false;
+        self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), many: None });
+    }
+
+    fn close(&mut self) {
+        if let Some(map) = self.maps.pop() {
+            self.text.truncate(map.text);
+            self.keys.truncate(map.keys);
+        }
+    }
+
+    /// Notes a key of the innermost map; false when it was there before.
+    #[inline]
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let Some(map) = self.maps.last_mut() else { return true };
+        let print = print(key);
+        let new = map.many.as_mut().is_some_and(|many| many.insert(key));
+        if !new {
+            let keys = &self.keys[map.keys..];
+            for (i, seen) in keys.iter().enumerate() {
+                if seen.print == print {
+                    let from = i.checked_sub(1).map_or(map.text, |before| keys[before].end);
+                    if self.text[from..seen.end] == *key {
+                        return false;
+                    }
+                }
             }
-            from = to;
         }
-        self.text.push_str(key);
-        self.ends.push(self.text.len());
-        if self.ends.len() > Self::FEW {
-            let mut from = 0;
-            for &to in &self.ends {
-                self.many.insert(self.text[from..to].to_owned());
-                from = to;
+        self.text.extend_from_slice(key);
+        self.keys.push(Key { print, end: self.text.len() });
+        if map.many.is_none() && self.keys.len() - map.keys > Self::FEW {
+            let many = map.many.get_or_insert_default();
+            let mut from = map.text;
+            for key in &self.keys[map.keys..] {
+                many.insert(&self.text[from..key.end]);
+                from = key.end;
             }
         }
         true
@@ -236,6 +299,23 @@ mod tests {
     fn a_claimed_length_is_refused_before_it_is_believed() {
         let error = meter(Limits::default()).begin_array(usize::MAX).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn keys_of_one_map_are_not_those_of_another() {
+        let mut m = meter(Limits::default());
+        m.begin_map(40).unwrap();
+        for i in 0..40 {
+            m.key(&format!("k{i}")).unwrap();
+            m.begin_map(20).unwrap();
+            for i in 0..20 {
+                m.key(&format!("k{i}")).unwrap();
+                m.null().unwrap();
+            }
+            assert_eq!(m.key("k7").unwrap_err().kind(), ErrorKind::Malformed);
+            m.end_map().unwrap();
+        }
+        assert_eq!(m.key("k39").unwrap_err().kind(), ErrorKind::Malformed);
     }
 
     #[test]

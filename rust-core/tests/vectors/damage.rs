@@ -1,123 +1,13 @@
 //! Every vector damaged in every way: flipped, cut, stretched, mixed. Whatever comes of it, it is a value or an error
 //! with an offset inside the bytes, within the limits, and never a panic.
 
-use linkspan::codec::{decode, decode_into, encode};
-use linkspan::value::{NdArrayRef, Sink};
-use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Limits, Result, Timestamp};
+use linkspan::Encoding;
+use linkspan::codec::encode;
 
 use crate::law::CARRIERS;
 use crate::random::{Random, seed};
+use crate::strict::check;
 use crate::{accepted, invalid, values};
-
-/// A Sink that holds its caller to the promises of [`Sink`].
-#[derive(Default)]
-struct Strict {
-    /// For each open container: items still to come, whether it is a map, whether a key is waiting for its value.
-    open: Vec<(usize, bool, bool)>,
-    done: bool,
-}
-
-impl Strict {
-    fn value(&mut self) -> Result<()> {
-        match self.open.last_mut() {
-            Some((_, true, key)) => assert!(std::mem::take(key), "a value without a key"),
-            Some((left, false, _)) => *left = left.checked_sub(1).expect("more items than were promised"),
-            None => assert!(!std::mem::replace(&mut self.done, true), "a second value"),
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, map: bool) -> Result<()> {
-        assert_eq!(self.open.pop(), Some((0, map, false)), "an end too early or of something else");
-        Ok(())
-    }
-}
-
-impl Sink for Strict {
-    fn null(&mut self) -> Result<()> {
-        self.value()
-    }
-    fn bool(&mut self, _: bool) -> Result<()> {
-        self.value()
-    }
-    fn int(&mut self, _: i64) -> Result<()> {
-        self.value()
-    }
-    fn uint(&mut self, value: u64) -> Result<()> {
-        assert!(value > i64::MAX as u64);
-        self.value()
-    }
-    fn big_int(&mut self, value: &BigInt) -> Result<()> {
-        assert!(value.magnitude().len() >= 8 && value.magnitude().len() <= BigInt::LIMIT);
-        self.value()
-    }
-    fn float(&mut self, _: f64) -> Result<()> {
-        self.value()
-    }
-    fn text(&mut self, _: &str) -> Result<()> {
-        self.value()
-    }
-    fn bytes(&mut self, _: &[u8]) -> Result<()> {
-        self.value()
-    }
-    fn timestamp(&mut self, _: Timestamp) -> Result<()> {
-        self.value()
-    }
-    fn uuid(&mut self, _: [u8; 16]) -> Result<()> {
-        self.value()
-    }
-    fn decimal(&mut self, value: &Decimal) -> Result<()> {
-        value.parts();
-        self.value()
-    }
-    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        NdArrayRef::new(value.dtype, value.order, value.shape, value.data).expect("shape and bytes agree");
-        self.value()
-    }
-    fn begin_array(&mut self, len: usize) -> Result<()> {
-        self.value()?;
-        self.open.push((len, false, false));
-        Ok(())
-    }
-    fn end_array(&mut self) -> Result<()> {
-        self.end(false)
-    }
-    fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.value()?;
-        self.open.push((len, true, false));
-        Ok(())
-    }
-    fn key(&mut self, _: &str) -> Result<()> {
-        let Some((left, true, key)) = self.open.last_mut() else { panic!("a key outside a map") };
-        *left = left.checked_sub(1).expect("more entries than were promised");
-        assert!(!std::mem::replace(key, true), "a key behind a key");
-        Ok(())
-    }
-    fn end_map(&mut self) -> Result<()> {
-        self.end(true)
-    }
-}
-
-fn check(bytes: &[u8], encoding: Encoding) {
-    match decode_into(bytes, encoding, &Limits::default(), Strict::default()) {
-        Ok(sink) => {
-            assert!(sink.done && sink.open.is_empty());
-            // What is taken can be written again in every encoding, and comes back the same.
-            let value = decode(bytes, encoding).unwrap();
-            for to in CARRIERS {
-                let again = encode(&value, to).unwrap();
-                assert_eq!(decode(&again, to).unwrap(), value, "{} from {bytes:02x?}", to.name());
-            }
-        }
-        Err(error) => {
-            let inside = error.offset().is_some_and(|offset| offset <= bytes.len() as u64);
-            assert!(inside, "{} {bytes:02x?}: {error:?}", encoding.name());
-            let kinds =
-                [ErrorKind::Malformed, ErrorKind::Unsupported, ErrorKind::TooLarge, ErrorKind::OutOfRange];
-            assert!(kinds.contains(&error.kind()), "{} {bytes:02x?}: {error:?}", encoding.name());
-        }
-    }
-}
 
 /// Bytes worth damaging: short enough that every place of them can be.
 fn seeds() -> Vec<(Encoding, Vec<u8>)> {

@@ -27,7 +27,7 @@ pub fn all() -> Vec<Invalid> {
             bytes,
             kind,
             offset,
-            path: if path == "" { None } else { Some(path) },
+            path: Some(path).filter(|path: &&str| !path.is_empty()),
             why,
         });
     };

@@ -90,7 +90,8 @@ fn no_depth_limit_is_so_high_that_a_stack_runs_out() {
 #[test]
 fn nodes_memory_keys_and_message_are_limited() {
     let many = Value::Array(vec![Value::Null; 100]);
-    let tight: [(&str, fn(&mut Limits)); 4] = [
+    type Tighten = fn(&mut Limits);
+    let tight: [(&str, Tighten); 4] = [
         ("node", |l| l.nodes = 50),
         ("memory", |l| l.memory = 1000),
         ("message", |l| l.message = 20),

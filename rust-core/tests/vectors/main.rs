@@ -9,6 +9,8 @@
 //! | every vector damaged in every way: an error, or a value, and never a panic | `damage` |
 //! | limits: depth, nodes, memory, length | `limits` |
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod accepted;
 mod bson;
 mod cbor;
@@ -22,4 +24,5 @@ mod oracles;
 mod random;
 mod round_trip;
 mod smile;
+mod strict;
 mod values;

@@ -1,5 +1,7 @@
 //! The elements of a BSON document: type, key, and how long the content is.
 
+use memchr::memchr;
+
 use super::{
     ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, subtype,
 };
@@ -9,7 +11,7 @@ use crate::error::Result;
 /// Takes bytes up to a NUL, which is taken too.
 #[inline]
 pub(super) fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
-    let Some(length) = input.rest().iter().position(|b| *b == 0) else {
+    let Some(length) = memchr(0, input.rest()) else {
         return Err(input.ended());
     };
     let bytes = input.take(length as u64, input.at)?;

@@ -1,6 +1,7 @@
 //! The first pass over JSON text: how many items each array and object has.
 
-use super::string::plain_run;
+use memchr::memchr2;
+
 use crate::codec::input::Counts;
 
 /// Counts the items of every array and object in the text, up to `levels` deep and `most` of them.
@@ -42,12 +43,12 @@ pub(super) fn count(text: &[u8], levels: usize, most: u64) -> Counts {
 /// The offset behind the closing quote of the string whose content begins at `at`.
 #[inline]
 fn skip_string(text: &[u8], mut at: usize) -> usize {
-    loop {
-        at += plain_run(text.get(at..).unwrap_or_default());
-        match text.get(at) {
-            Some(b'\\') => at += 2,
-            Some(b'"') | None => return at + 1,
-            Some(_) => at += 1,
+    while let Some(found) = memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
         }
+        at += 2;
     }
+    text.len()
 }

@@ -24,9 +24,15 @@ const fn escape(byte: u8) -> u8 {
 #[inline]
 pub(super) fn write(out: &mut Output<'_>, text: &str) -> Result<()> {
     out.room(text.len() + 2)?;
-    out.push(b'"');
     let bytes = text.as_bytes();
-    let mut from = 0;
+    out.bytes.reserve(bytes.len() + 3);
+    out.push(b'"');
+    let mut from = plain_run(bytes);
+    out.put(&bytes[..from]);
+    if from == bytes.len() {
+        out.push(b'"');
+        return Ok(());
+    }
     loop {
         let plain = plain_run(&bytes[from..]);
         out.put(&bytes[from..from + plain]);
@@ -46,27 +52,43 @@ pub(super) fn write(out: &mut Output<'_>, text: &str) -> Result<()> {
     out.room(0)
 }
 
+/// Which bytes stand for themselves in a string.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = escape(byte as u8) == 0;
+        byte += 1;
+    }
+    plain
+};
+
 /// How many bytes from the start are neither a quote, a backslash nor a control character.
 #[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
     let mut at = 0;
-    // Eight bytes at once: each lane's high bit is set where the byte is to be looked at (or where a lane below is).
     while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        if found & HIGH != 0 {
-            // The lowest lane found is exact: borrows only go upwards.
-            return at + (found & HIGH).trailing_zeros() as usize / 8;
+        let found = odd_lanes(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    at + bytes[at..].iter().take_while(|b| escape(**b) == 0).count()
+    at + bytes[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
+}
+
+/// The high bit of each byte that is a quote, a backslash or a control character. The lowest of them is exact; above
+/// it, borrows may set some too many.
+#[inline]
+fn odd_lanes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let found = (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
+        | (word.wrapping_sub(ONES * 0x20) & !word);
+    found & HIGH
 }
 
 /// Reads the string whose opening quote stands at `at`; gives the text and the offset behind the closing quote.

@@ -1,5 +1,7 @@
 //! Smile's tokens: what a first byte means where a value is due, and where a key is due.
 
+use memchr::memchr;
+
 use super::number::{safe_length, take};
 use super::{
     BEGIN_ARRAY, BEGIN_OBJECT, BIG_DECIMAL, BIG_INTEGER, EMPTY, END_ARRAY, END_OBJECT, END_OF_TEXT, FALSE,
@@ -159,7 +161,7 @@ impl Name {
 
 /// Takes text up to its end marker, which is taken too.
 pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
-    let Some(length) = input.rest().iter().position(|b| *b == END_OF_TEXT) else {
+    let Some(length) = memchr(END_OF_TEXT, input.rest()) else {
         return Err(input.ended());
     };
     let bytes = input.take(length as u64, input.at)?;
@@ -170,7 +172,10 @@ pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
 /// The text that these bytes, which begin at `at`, write.
 #[inline]
 pub(super) fn text(bytes: &[u8], at: usize, ascii: bool) -> Result<&str> {
-    if ascii && let Some(i) = bytes.iter().position(|b| !b.is_ascii()) {
+    if ascii
+        && !bytes.is_ascii()
+        && let Some(i) = bytes.iter().position(|b| !b.is_ascii())
+    {
         return Err(malformed(at + i, "text that is said to be ASCII is not"));
     }
     utf8(bytes, at)

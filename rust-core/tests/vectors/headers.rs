@@ -1,0 +1,12 @@
+//! What holds for any bytes as a message header; used by the replay of seeds and by the fuzzing target.
+
+use linkspan::frame::{HEADER, Header};
+
+/// Reads the first 64 bytes as a message header: one that is written like this again, or an error with its offset.
+pub fn header(bytes: &[u8]) {
+    let Some(bytes) = bytes.first_chunk::<HEADER>() else { return };
+    match Header::from_bytes(bytes) {
+        Ok(header) => assert_eq!(header.to_bytes(), *bytes, "{header:?}"),
+        Err(error) => assert!(error.offset().is_some_and(|offset| offset < HEADER as u64), "{error:?}"),
+    }
+}
