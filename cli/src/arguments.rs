@@ -1,5 +1,6 @@
 //! The command line: every command with its help and its examples.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
 
@@ -166,8 +167,8 @@ pub struct Shape {
 pub struct Opening {
     /// The endpoint: a name such as lab/temperature, with shm: or unix: in front
     pub name: String,
-    /// Write values in this encoding: cbor, json, bson, smile
-    #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = Encoding::from_name)]
+    /// Write values in this encoding
+    #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = encodings())]
     pub encoding: Encoding,
     /// Set another option by its name: limit=1000000, client_id=logger, spin=0
     #[arg(short, long = "option", value_name = "NAME=VALUE")]
@@ -190,6 +191,11 @@ impl Opening {
         }
         Ok(options)
     }
+}
+
+/// Every encoding by its name; completions offer them.
+fn encodings() -> impl TypedValueParser<Value = Encoding> {
+    PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
 }
 
 /// Seconds, or the words "for ever" written out.
@@ -299,10 +305,10 @@ pub struct Latest {
 /// `linkspan transcode`
 #[derive(Args, Debug)]
 pub struct Transcode {
-    /// The encoding that is read: json, cbor, bson, smile, raw
-    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = Encoding::from_name)]
+    /// The encoding that is read
+    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
     pub from: Encoding,
     /// The encoding that is written
-    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = Encoding::from_name)]
+    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
     pub to: Encoding,
 }

@@ -64,7 +64,7 @@ fn send_lines(channel: &Channel, timeout: Timeout, stop: &Stop) -> Result<(), Er
 pub fn recv(asked: &Recv, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
     let reply = asked.reply.as_deref().map(|text| input::value(text, stop)).transpose()?;
-    let mut check = || stop.check();
+    let mut check = || stop.check_reader();
     let server = Server::serve(&asked.opening.name, &options)?;
     let mut count = 0;
     let taken = loop {

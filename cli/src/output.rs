@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use linkspan::{Encoding, Message, Value, codec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::arguments::Shape;
 use crate::display;
@@ -12,6 +13,13 @@ use crate::ending::Ending;
 pub fn write(bytes: &[u8]) -> Result<(), Ending> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Ending::of_output)
+}
+
+/// Whether nobody will read what is written: the pipe on standard output has lost its reader.
+pub fn has_no_reader() -> bool {
+    let out = io::stdout();
+    let mut look = [PollFd::new(&out, PollFlags::empty())];
+    poll(&mut look, Some(&Timespec::default())).is_ok() && look[0].revents().contains(PollFlags::ERR)
 }
 
 /// Writes a value as one line of JSON.

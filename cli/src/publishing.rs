@@ -48,7 +48,7 @@ fn end_of(seconds: f64) -> Result<Instant, Error> {
 pub fn subscribe(asked: &Sub, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
     let subscriber = Subscriber::new(&asked.opening.name, &options)?;
-    let mut check = || stop.check();
+    let mut check = || stop.check_reader();
     let mut count = 0;
     loop {
         match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {

@@ -9,6 +9,8 @@ use linkspan::{Error, ErrorKind, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
+use crate::output;
+
 /// Tells whether a signal has asked the program to stop.
 pub struct Stop {
     signal: Arc<AtomicUsize>,
@@ -47,6 +49,15 @@ impl Stop {
         match self.signal() {
             Some(signal) => Err(Error::new(ErrorKind::Interrupted, format!("signal {signal} asked to stop"))),
             None => Ok(()),
+        }
+    }
+
+    /// The same, for commands that print what comes: `Cancelled` once nobody reads that any more.
+    pub fn check_reader(&self) -> Result<()> {
+        self.check()?;
+        match output::has_no_reader() {
+            true => Err(Error::new(ErrorKind::Cancelled, "nobody reads standard output any more")),
+            false => Ok(()),
         }
     }
 
