@@ -91,6 +91,26 @@ fn latest_alone(t: &str) {
     assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+fn latest_over_a_kept_subscription(t: &str) {
+    let endpoint = name(t);
+    let ask = || linkspan::latest_persistent(&endpoint, &Options::default(), Duration::from_millis(200));
+    assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(ask().unwrap_err().kind(), ErrorKind::Empty);
+    for i in 1..=100i64 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    while ask().unwrap().sequence() < 100 {
+        thread::yield_now();
+    }
+    assert_eq!(ask().unwrap().value().unwrap(), &Value::Int(100), "asked twice, it is still there");
+    drop(publisher);
+    assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::from("anew")).unwrap();
+    assert_eq!(ask().unwrap().value().unwrap(), &Value::from("anew"));
+}
+
 fn the_slow_one_is_told_and_goes_on(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &options(&[("buffer", Value::Int(65_536))])).unwrap();
@@ -198,6 +218,9 @@ fn a_descriptor_for_event_loops(t: &str) {
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     let fd = subscriber.fileno().unwrap();
     assert!(!support::readable(fd, 0));
+    while publisher.subscribers() == 0 {
+        thread::yield_now();
+    }
     for i in 0..5i64 {
         publisher.send(&Value::Int(i)).unwrap();
         publisher.send(&Value::Int(-i)).unwrap();
@@ -220,25 +243,40 @@ fn a_descriptor_for_event_loops(t: &str) {
 fn a_closed_subscriber_ends_its_loop(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::Null).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let (heard, hears) = std::sync::mpsc::channel();
     thread::scope(|s| {
-        let hears = s.spawn(|| {
+        let hearing = s.spawn(|| {
             let mut count = 0;
             while let Some(message) = subscriber.next(None).unwrap() {
                 count += 1;
                 if message.value().unwrap() == &Value::from("enough") {
                     subscriber.close();
                 }
+                heard.send(()).unwrap();
             }
             count
         });
-        while publisher.subscribers() == 0 {
-            thread::yield_now();
-        }
-        publisher.send(&Value::Null).unwrap();
+        hears.recv_timeout(SOON).unwrap();
         publisher.send(&Value::from("enough")).unwrap();
-        assert_eq!(hears.join().unwrap(), 2);
+        assert_eq!(hearing.join().unwrap(), 2);
     });
+}
+
+fn closing_wakes_who_waits(t: &str) {
+    let endpoint = name(t);
+    let _publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    for endpoint in [endpoint, name(t)] {
+        let (waits, waiting) = support::told_while_waiting();
+        let subscriber = Subscriber::new(&endpoint, &waits).unwrap();
+        thread::scope(|s| {
+            let hearing = s.spawn(|| subscriber.next(None).unwrap().is_none());
+            waiting.recv_timeout(SOON).unwrap();
+            subscriber.close();
+            assert!(hearing.join().unwrap());
+        });
+    }
 }
 
 macro_rules! suite {
@@ -250,7 +288,8 @@ macro_rules! suite {
 
 suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
+    latest_over_a_kept_subscription
     the_slow_one_is_told_and_goes_on who_wants_the_latest_is_not_told_of_the_rest publisher_restart
     growing_messages one_name_one_pattern two_publishers a_descriptor_for_event_loops
-    a_closed_subscriber_ends_its_loop
+    a_closed_subscriber_ends_its_loop closing_wakes_who_waits
 }

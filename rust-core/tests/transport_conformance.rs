@@ -374,6 +374,37 @@ fn a_descriptor_for_event_loops(t: &str) {
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
+fn closing_wakes_who_waits(t: &str) {
+    let (waits, waiting) = support::told_while_waiting();
+    let (a, _b) = pair(&name(t), &waits);
+    let alone = Channel::open(&name(t), &waits, SOON).unwrap();
+    let (deserted, b) = pair(&name(t), &waits);
+    drop(b);
+    for one in [a, alone, deserted] {
+        while waiting.try_recv().is_ok() {}
+        thread::scope(|s| {
+            let receiving = s.spawn(|| one.recv(None).unwrap_err());
+            waiting.recv_timeout(SOON).unwrap();
+            one.close(SOON).unwrap();
+            assert_eq!(receiving.join().unwrap().kind(), ErrorKind::InvalidState);
+        });
+    }
+}
+
+fn a_server_is_called(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let error = channel.recv(SOON).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidState);
+    assert!(error.text().starts_with("is a server, call it"), "{error}");
+    channel.send(&Value::from("no answer wanted"), SOON).unwrap();
+    let request = server.next(SOON).unwrap().unwrap();
+    assert!(!request.wants_reply());
+    assert_eq!(request.value().unwrap(), &Value::from("no answer wanted"));
+    assert_eq!(request.reply(&Value::Null).unwrap_err().kind(), ErrorKind::InvalidState);
+}
+
 fn on_wait_ends_a_wait(t: &str) {
     let mut options = Options::default();
     let (_a, b) = {
@@ -395,5 +426,5 @@ suite! {
     connect_before_listen nobody_there two_listeners listener_restart connector_restart
     open_takes_both_roles open_takes_one_peer close_waits_until_consumed a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
-    a_descriptor_for_event_loops on_wait_ends_a_wait
+    a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called
 }

@@ -4,13 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-
 use super::greeting::{self, Greeting};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
-use crate::sys::poll::wait_any;
+use crate::sys::poll::{is_readable, wait_readable};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{self, Call, Called};
 use crate::transport::place::Place;
@@ -32,33 +30,35 @@ impl Dialler {
         Ok(Dialler { endpoint: endpoint.clone(), place, watch: Mutex::new(None) })
     }
 
-    /// The place that is called.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-
-    /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call.
+    /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
+    /// of `wakers` became readable while nobody listened.
     ///
     /// `NotFound` where nobody listened until the deadline. Any refusal is given as it is.
     pub fn dial<T>(
         &self,
         hello: &Greeting,
         mut offer: impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
+        wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
-    ) -> Result<(Called, Greeting, T)> {
+    ) -> Result<Option<(Called, Greeting, T)>> {
         let frame = hello.to_frame()?;
         let mut dialled = || -> Result<_> {
             loop {
+                // Before the look, so that what happens after it wakes the next sleep.
+                if let Some(watch) = self.watch().as_ref() {
+                    watch.drain();
+                }
                 let (own, descriptors) = offer()?;
                 let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
                 match hello::call(&self.place, &frame, &lent, waiting)? {
                     Call::Answered(called) => {
                         let greeting = greeting::read_answer(&called.answer)?;
                         *self.watch() = None;
-                        return Ok((called, greeting, own));
+                        return Ok(Some((called, greeting, own)));
                     }
                     Call::Nobody if self.begin_watching()? => {}
-                    Call::Nobody => self.wait_for_name(waiting)?,
+                    Call::Nobody if self.wait_for_name(wakers, waiting)? => {}
+                    Call::Nobody => return Ok(None),
                     Call::Busy => pause(waiting)?,
                 }
             }
@@ -88,14 +88,14 @@ impl Dialler {
         Ok(begins)
     }
 
-    fn wait_for_name(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// False where a waker ended the wait.
+    fn wait_for_name(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
         let watch = self.watch();
-        let Some(watch) = watch.as_ref() else { return Ok(()) };
-        // Drained before the caller looks again, so that what happens after that look wakes the next sleep.
-        let [shared, own] = watch.descriptors();
-        wait_any(waiting, [(shared, PollFlags::IN), (own, PollFlags::IN)])?;
-        watch.drain();
-        Ok(())
+        let Some(watch) = watch.as_ref() else { return Ok(true) };
+        let mut on = wakers.to_vec();
+        on.extend(watch.descriptors());
+        wait_readable(waiting, &on)?;
+        Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 
     fn nobody(&self, waiting: &Waiting<'_>) -> Error {
@@ -109,6 +109,10 @@ impl Dialler {
 }
 
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
+    if waiting.deadline.has_passed() {
+        let text = "somebody listens there but could not take the connection in time; try again";
+        return Err(Error::new(ErrorKind::Stalled, text));
+    }
     waiting.sleep()?;
     let moment = Deadline::after(BUSY).sooner(waiting.deadline).left().unwrap_or(BUSY);
     std::thread::sleep(moment);

@@ -1,8 +1,7 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::dial::Dialler;
 use super::door::{Door, Link};
@@ -52,7 +51,6 @@ pub struct Channel {
     receiving: Mutex<Receiving>,
     record: Record,
     descriptor: RawFd,
-    closed: AtomicBool,
     born: u64,
 }
 
@@ -62,7 +60,7 @@ impl Channel {
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
         let origin = Origin::Dial(Dialler::new(&endpoint)?);
-        let renewal = Renewal::new(origin, endpoint.clone(), options.clone());
+        let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
         let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
         channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
         Ok(channel)
@@ -76,14 +74,14 @@ impl Channel {
         loop {
             match Door::open(&endpoint, Pattern::Channel, options, true) {
                 Ok(door) => {
-                    let renewal = Renewal::new(Origin::Door(door), endpoint.clone(), options.clone());
+                    let renewal = Renewal::new(Origin::Door(door), endpoint.clone(), options.clone())?;
                     return Channel::over(renewal, None, &endpoint, options, Role::Listener);
                 }
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
                 Err(e) => return Err(e.on(&endpoint)),
             }
             let origin = Origin::Dial(Dialler::new(&endpoint)?);
-            let renewal = Renewal::new(origin, endpoint.clone(), options.clone());
+            let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
             let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
             // Whoever holds the name may end before it answers: then it is ours to take.
             let mut turn = Waiting::until(crate::Deadline::after(Wait::TICK).sooner(waiting.deadline));
@@ -105,7 +103,7 @@ impl Channel {
         options: &Options,
         role: Role,
     ) -> Result<Channel> {
-        let receiving = Receiving::new(options.limits(), &renewal.origin)?;
+        let receiving = Receiving::new(options.limits(), &renewal)?;
         let record = Record::default();
         if let Some(link) = link {
             record.connected(&link.peer.source);
@@ -121,7 +119,6 @@ impl Channel {
             descriptor: receiving.epoll().as_raw_fd(),
             receiving: Mutex::new(receiving),
             record,
-            closed: AtomicBool::new(false),
             born: fork::generation(),
         })
     }
@@ -135,10 +132,7 @@ impl Channel {
 
     fn check(&self) -> Result<()> {
         fork::check(self.born)?;
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::InvalidState, "the channel is closed"));
-        }
-        Ok(())
+        self.renewal.check_open()
     }
 
     fn sending(&self) -> Result<MutexGuard<'_, Sending>> {
@@ -252,7 +246,7 @@ impl Channel {
             (sending.send(&request, &self.renewal, &self.record, waiting)?, sending.generation)
         };
         loop {
-            let taken = receiving.from_link(&self.renewal, &self.record, waiting, false);
+            let taken = receiving.link_next(&self.renewal, &self.record, waiting, false);
             let message = match taken {
                 Ok(Taken::Message(message)) => message,
                 Ok(Taken::Bye) => {
@@ -298,6 +292,11 @@ impl Channel {
         self.record.take()
     }
 
+    /// Whether [`Channel::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.renewal.is_closed()
+    }
+
     /// Which side this is.
     pub fn role(&self) -> Role {
         self.role
@@ -338,29 +337,37 @@ impl Channel {
     }
 
     /// Waits until the other side has consumed what was sent, then leaves. `Timeout` says how many messages it had not
-    /// consumed; the channel is closed all the same.
+    /// consumed; the channel is closed all the same. Another thread that waits in it gets `InvalidState`.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.born).is_err() || self.closed.load(Ordering::Acquire) {
+        if fork::check(self.born).is_err() || self.renewal.is_closed() {
             return Ok(());
         }
         let mut waiting = self.start(wait);
-        let left = self.take_leave(&mut waiting).map_err(|e| e.on(&self.shown));
-        self.closed.store(true, Ordering::Release);
-        if let (Ok(mut sending), Ok(mut receiving)) = (self.sending.try_lock(), self.receiving.try_lock()) {
-            sending.part = None;
-            receiving.drop_part();
-        }
-        left
+        self.renewal.close();
+        let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sending = only_one(&self.sending, "sends").map_err(|e| e.on(&self.shown))?;
+        let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
+        sending.part = None;
+        receiving.drop_part();
+        self.renewal.drop_parts();
+        left.map_err(|e| e.on(&self.shown))
     }
 
-    fn take_leave(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let mut receiving = self.receiving()?;
-        let mut sending = self.sending()?;
-        let unconfirmed = sending.unconfirmed;
-        let Some(part) = sending.part.as_mut().filter(|_| unconfirmed > 0) else { return Ok(()) };
-        super::sending::push(part, &bare(Kind::Bye), waiting).map_err(|e| unconsumed(e, unconfirmed))?;
-        drop(sending);
-        receiving.until_ack(&self.renewal, &self.record, waiting).map_err(|e| unconsumed(e, unconfirmed))
+    fn take_leave(
+        &self,
+        sending: &mut Sending,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        let count = sending.unconfirmed;
+        let Some(part) = sending.part.as_mut().filter(|_| count > 0) else { return Ok(()) };
+        match super::sending::push(part, &bare(Kind::Bye), waiting) {
+            // It may be leaving at the same instant: what it said last is still to be read.
+            Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
+            pushed => pushed,
+        }
+        .and_then(|()| receiving.until_ack(&self.renewal, &self.record, waiting))
+        .map_err(|e| unconsumed(e, count))
     }
 }
 

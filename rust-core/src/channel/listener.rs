@@ -47,7 +47,7 @@ impl Listener {
         };
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
         let link = door.queue.wait(&mut waiting)?;
-        let renewal = Renewal::new(Origin::Accepted, self.endpoint.clone(), self.options.clone());
+        let renewal = Renewal::new(Origin::Accepted, self.endpoint.clone(), self.options.clone())?;
         Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)
     }
 

@@ -8,6 +8,7 @@
 //! | the first words on a connection | `greeting` |
 //! | who calls, who is called | `dial`, `door` |
 //! | a link that is made anew when it breaks | `renewal` |
+//! | what outlives a call | `persistent` |
 //! | sending, receiving over it | `sending`, `receiving` |
 
 pub(crate) mod dial;
@@ -16,6 +17,7 @@ mod ends;
 pub(crate) mod greeting;
 mod listener;
 mod options;
+pub(crate) mod persistent;
 mod receiving;
 pub(crate) mod record;
 mod renewal;

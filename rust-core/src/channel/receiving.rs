@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::greeting::Pattern;
 use super::record::Record;
 use super::renewal::{Origin, Renewal, RxPart};
 use crate::deadline::Waiting;
@@ -21,6 +22,8 @@ pub struct Receiving {
     parked: bool,
     /// Whether the program sleeps on our descriptor itself.
     watched: bool,
+    /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
+    leaving: bool,
     limits: Limits,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
@@ -42,11 +45,12 @@ const LINK: u64 = 1;
 const ORIGIN: u64 = 2;
 
 impl Receiving {
-    pub fn new(limits: Limits, origin: &Origin) -> Result<Receiving> {
+    pub fn new(limits: Limits, renewal: &Renewal) -> Result<Receiving> {
         let epoll = Epoll::new()?;
         let bell = EventFd::new()?;
         epoll.add(&bell, LINK, Interest::IN)?;
-        if let Origin::Door(door) = origin {
+        epoll.add(&renewal.wake, LINK, Interest::IN)?;
+        if let Origin::Door(door) = &renewal.origin {
             epoll.add(door.queue.bell(), ORIGIN, Interest::IN | Interest::ET)?;
         }
         Ok(Receiving {
@@ -55,6 +59,7 @@ impl Receiving {
             inbox: VecDeque::new(),
             parked: false,
             watched: false,
+            leaving: false,
             limits,
             epoll,
             bell,
@@ -79,22 +84,23 @@ impl Receiving {
         self.tell(false);
     }
 
-    /// Whether a link is there, as far as is known.
-    pub fn is_connected(&self) -> bool {
-        self.part.is_some()
-    }
-
     /// The next message, in the inbox or from the link.
     pub fn next(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<Taken> {
         if let Some(message) = self.inbox.pop_front() {
             self.tell(false);
             return Ok(Taken::Message(message));
         }
-        self.from_link(renewal, record, waiting, true)
+        if self.part.is_none() {
+            self.connect(renewal, record, waiting)?;
+        }
+        if let Some(part) = &self.part {
+            check_pattern(part)?;
+        }
+        self.link_next(renewal, record, waiting, true)
     }
 
     /// The next message from the link. Without `renew`, a link that has broken is `Disconnected` at once.
-    pub fn from_link(
+    pub fn link_next(
         &mut self,
         renewal: &Renewal,
         record: &Record,
@@ -117,7 +123,12 @@ impl Receiving {
                         return Ok(taken);
                     }
                 }
-                Ok(None) => self.sleep(waiting)?,
+                Ok(None) => {
+                    self.sleep(waiting)?;
+                    if !self.leaving {
+                        renewal.check_open()?;
+                    }
+                }
                 // These are about one frame, which was skipped.
                 Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => return Err(e),
                 Err(e) => {
@@ -162,7 +173,7 @@ impl Receiving {
             dialler.with_descriptors(|fds| {
                 for fd in fds {
                     // One that is in the set already stays.
-                    let _ = self.epoll.add(fd, ORIGIN, Interest::IN | Interest::ET);
+                    let _ = self.epoll.add(fd, ORIGIN, Interest::IN);
                 }
             });
         }
@@ -229,8 +240,11 @@ impl Receiving {
 
     /// Waits until the other side says that it has consumed everything; what else comes goes into the inbox.
     pub fn until_ack(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
+        // It was rung for others, who have gone.
+        renewal.wake.drain();
+        self.leaving = true;
         loop {
-            match self.from_link(renewal, record, waiting, false)? {
+            match self.link_next(renewal, record, waiting, false)? {
                 Taken::Ack => return Ok(()),
                 // Both take their leave at once: neither will read on.
                 Taken::Bye => return Ok(()),
@@ -247,4 +261,13 @@ impl Receiving {
         }
         self.parked = false;
     }
+}
+
+/// A server sends nothing on its own: who waits for that waits in vain.
+fn check_pattern(part: &RxPart) -> Result<()> {
+    if part.peer.pattern == Pattern::Request {
+        let text = "is a server, call it: it sends nothing on its own";
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
+    Ok(())
 }

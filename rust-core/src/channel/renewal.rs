@@ -1,5 +1,7 @@
 //! A link that is made anew when it breaks, for two threads that use its halves independently.
 
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use super::options::Options;
 use super::record::Record;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::{Offer, Rx, Tx};
 
@@ -43,6 +47,9 @@ pub struct Renewal {
     options: Options,
     fresh: Mutex<Fresh>,
     changed: Condvar,
+    closed: AtomicBool,
+    /// Rung when the channel is closed: wakes a thread that waits in it.
+    pub wake: EventFd,
 }
 
 #[derive(Default)]
@@ -56,8 +63,35 @@ struct Fresh {
 }
 
 impl Renewal {
-    pub fn new(origin: Origin, endpoint: Endpoint, options: Options) -> Renewal {
-        Renewal { origin, endpoint, options, fresh: Mutex::default(), changed: Condvar::new() }
+    pub fn new(origin: Origin, endpoint: Endpoint, options: Options) -> Result<Renewal> {
+        Ok(Renewal {
+            origin,
+            endpoint,
+            options,
+            fresh: Mutex::default(),
+            changed: Condvar::new(),
+            closed: AtomicBool::new(false),
+            wake: EventFd::new()?,
+        })
+    }
+
+    /// No new links from now on, and nobody waits any longer.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake.ring();
+    }
+
+    /// Refuses once it is closed.
+    pub fn check_open(&self) -> Result<()> {
+        if self.is_closed() {
+            return Err(Error::new(ErrorKind::InvalidState, "the channel is closed"));
+        }
+        Ok(())
+    }
+
+    /// Whether it is closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Puts a first link in.
@@ -76,6 +110,12 @@ impl Renewal {
     /// Whether a newer link than this one is there.
     pub fn is_newer(&self, than: u64) -> bool {
         self.fresh().generation > than
+    }
+
+    /// Lets go of halves that were never used: the other side is to see that the link has ended.
+    pub fn drop_parts(&self) {
+        let mut fresh = self.fresh();
+        (fresh.tx, fresh.rx) = (None, None);
     }
 
     /// The sending half of a newer link than `held`; makes one if need be.
@@ -128,7 +168,7 @@ impl Renewal {
     fn make(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
         let made = match &self.origin {
             Origin::Dial(dialler) => self.dial(dialler, waiting),
-            Origin::Door(door) => door.queue.wait(waiting),
+            Origin::Door(door) => self.next_in_queue(door, waiting),
             Origin::Accepted => {
                 let text = "the other side went away; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
@@ -144,6 +184,16 @@ impl Renewal {
         })
     }
 
+    fn next_in_queue(&self, door: &Door, waiting: &mut Waiting<'_>) -> Result<Link> {
+        loop {
+            self.check_open()?;
+            if let Some(link) = door.queue.pop() {
+                return Ok(link);
+            }
+            wait_readable(waiting, &[door.queue.bell().as_fd(), self.wake.as_fd()])?;
+        }
+    }
+
     fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Link> {
         let options = &self.options;
         let ours = Greeting::new(Pattern::Channel, options.client_id.clone(), options.limit)?;
@@ -152,7 +202,11 @@ impl Renewal {
             let descriptors = offer.descriptors()?;
             Ok((offer, descriptors))
         };
-        let (called, theirs, offer) = dialler.dial(&ours, offer, waiting)?;
+        let dialled = dialler.dial(&ours, offer, &[self.wake.as_fd()], waiting)?;
+        let Some((called, theirs, offer)) = dialled else {
+            self.check_open()?;
+            return Err(Error::new(ErrorKind::Internal, "a wait was ended although the channel is open"));
+        };
         let seat = Arc::new(Seat::new(called.socket.clone()));
         let (tx, rx) = offer.join(
             called.socket,

@@ -39,14 +39,16 @@ pub enum Look {
 }
 
 impl Feed {
-    /// Dials the publisher. `before` is the feed that it replaces, so that nothing is read twice.
+    /// Dials the publisher. `before` is the feed that it replaces, so that nothing is read twice. None where one of
+    /// `wakers` ended the wait for a publisher.
     pub fn dial(
         dialler: &Dialler,
         transport: Transport,
         options: &Options,
         before: Option<(u64, Start)>,
+        wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
-    ) -> Result<Feed> {
+    ) -> Result<Option<Feed>> {
         let ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let offer = || -> Result<(Option<SubscriberPage>, Vec<OwnedFd>)> {
             if transport == Transport::Unix {
@@ -59,7 +61,9 @@ impl Feed {
             let descriptors = page.descriptors_for_peer().into_iter().map(cloned).collect::<Result<_>>()?;
             Ok((Some(page), descriptors))
         };
-        let (mut called, theirs, page) = dialler.dial(&ours, offer, waiting)?;
+        let Some((mut called, theirs, page)) = dialler.dial(&ours, offer, wakers, waiting)? else {
+            return Ok(None);
+        };
         Pattern::Publish.fits(theirs.pattern)?;
         let way = match page {
             None => Way::Unix(UnixRx::new(called.socket, called.process, options.limit)),
@@ -73,7 +77,7 @@ impl Feed {
                 Way::Shm(BroadcastReader::new(follower, page, called.socket, called.process, options.spin))
             }
         };
-        Ok(Feed { way, session: theirs.session, source: theirs.source().into(), sequence: None })
+        Ok(Some(Feed { way, session: theirs.session, source: theirs.source().into(), sequence: None }))
     }
 
     /// The next frame. Errors as for a link; `Lagged` once where messages were missed.
@@ -91,6 +95,20 @@ impl Feed {
                 }
             },
         }
+    }
+
+    /// The newest frame, whether it was read before or not, where one ring holds it for all; `None` over a socket, which
+    /// has to be read to its end.
+    pub fn newest(&self) -> Result<Option<Look>> {
+        let Way::Shm(reader) = &self.way else { return Ok(None) };
+        if reader.is_gone()? {
+            return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
+        }
+        Ok(Some(match reader.latest()? {
+            Received::Frame(frame) => Look::Frame(frame),
+            Received::Nothing => Look::Nothing,
+            Received::Moved => Look::Moved,
+        }))
     }
 
     /// How many messages are missing before this one, which came over a socket; the ring tells that itself.

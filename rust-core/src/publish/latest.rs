@@ -1,9 +1,11 @@
 //! The newest value alone: no subscription is left behind.
 
 use super::feed::ring;
+use super::subscriber::Subscriber;
 use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::persistent::Kept;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
@@ -22,12 +24,25 @@ pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) 
     find(&endpoint, options, &mut waiting).map_err(|e| e.on(&endpoint))
 }
 
+static SUBSCRIBERS: Kept<Subscriber> = Kept::new();
+
+/// Like [`latest`], over a subscription that is kept in this thread for the next call with the same endpoint and options.
+pub fn latest_persistent<'a>(
+    endpoint: &str,
+    options: &Options,
+    wait: impl Into<Wait<'a>>,
+) -> Result<Message> {
+    let kept = SUBSCRIBERS.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
+    kept.newest(wait)
+}
+
 fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
     let dialler = Dialler::new(endpoint)?;
     let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
     ours.once = true;
     loop {
-        let (mut called, theirs, ()) = dialler.dial(&ours, || Ok(((), Vec::new())), waiting)?;
+        let dialled = dialler.dial(&ours, || Ok(((), Vec::new())), &[], waiting)?;
+        let Some((mut called, theirs, ())) = dialled else { continue };
         Pattern::Publish.fits(theirs.pattern)?;
         let frame = match endpoint.transport() {
             Transport::Shm => {

@@ -16,6 +16,6 @@ mod latest;
 mod publisher;
 mod subscriber;
 
-pub use latest::latest;
+pub use latest::{latest, latest_persistent};
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;

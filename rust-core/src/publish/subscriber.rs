@@ -1,14 +1,15 @@
 //! The subscriber: hears a publisher, and the next one when that has gone.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::feed::{Feed, Look};
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
 use crate::channel::{Delivery, Options, instead, only_one};
-use crate::deadline::{Timeout, Wait, Waiting};
+use crate::deadline::{Deadline, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::eventfd::EventFd;
@@ -132,8 +133,7 @@ impl Subscriber {
                 Ok(Some(mut message)) => {
                     if self.options.delivery == Some(Delivery::Latest) {
                         // Whatever is newer is what was asked for.
-                        let mut at_once =
-                            Waiting::until(crate::deadline::Deadline::after(std::time::Duration::ZERO));
+                        let mut at_once = Waiting::until(Deadline::after(Duration::ZERO));
                         while let Ok(Some(newer)) = self.one(hearing, &mut at_once) {
                             message = newer;
                             missed += 1;
@@ -211,8 +211,14 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let moved = before.is_some();
-        match Feed::dial(&self.dialler, self.endpoint.transport(), &self.options, before, waiting) {
-            Ok(feed) => {
+        let mut wakers = vec![self.wake.as_fd()];
+        if hearing.stops {
+            wakers.push(stop::bell());
+        }
+        match Feed::dial(&self.dialler, self.endpoint.transport(), &self.options, before, &wakers, waiting) {
+            // Whoever called looks why.
+            Ok(None) => Ok(()),
+            Ok(Some(feed)) => {
                 for fd in feed.descriptors() {
                     hearing.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
@@ -227,7 +233,7 @@ impl Subscriber {
                     self.dialler.with_descriptors(|fds| {
                         for fd in fds {
                             // One that is in the set already stays.
-                            let _ = hearing.epoll.add(fd, NAME, Interest::IN | Interest::ET);
+                            let _ = hearing.epoll.add(fd, NAME, Interest::IN);
                         }
                     });
                 }
@@ -247,20 +253,45 @@ impl Subscriber {
         fork::check(self.born)?;
         let mut hearing = only_one(&self.hearing, "receives")?;
         let hearing = &mut *hearing;
-        if self.closed.load(Ordering::Acquire) {
-            return Err(self.is_closed());
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Err(self.is_closed());
+            }
+            if hearing.feed.is_none() {
+                hearing.kept = None;
+                self.connect(hearing, None, waiting)?;
+            }
+            let Some(feed) = &hearing.feed else { continue };
+            let source = feed.source.clone();
+            match feed.newest() {
+                Ok(Some(Look::Frame(frame))) => {
+                    return Ok(Message::new(frame, source, self.options.limits()));
+                }
+                Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
+                Ok(Some(Look::Moved)) => hearing.let_go(),
+                Ok(None) => {
+                    if let Some(newest) = self.read_to_the_end(hearing, waiting)? {
+                        return Ok(newest);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Disconnected => {
+                    self.record.disconnected(e.to_string());
+                    hearing.let_go();
+                }
+                Err(e) => return Err(e),
+            }
         }
+    }
+
+    /// The last of what has come over a socket; none where the connection ended, so that it has to be made anew.
+    fn read_to_the_end(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
         // A publisher that has just gone must not be taken for one that is there: look with suspicion.
         if let Some(feed) = &mut hearing.feed {
             feed.park()?;
             feed.unpark();
         }
-        loop {
-            if hearing.feed.is_none() {
-                hearing.kept = None;
-                self.connect(hearing, None, waiting)?;
-            }
-            let mut at_once = Waiting::until(crate::deadline::Deadline::after(std::time::Duration::ZERO));
+        let mut at_once = Waiting::until(Deadline::after(Duration::ZERO));
+        while hearing.feed.is_some() {
             match self.one(hearing, &mut at_once) {
                 Ok(Some(message)) => hearing.kept = Some(message),
                 Ok(None) => {}
@@ -271,20 +302,14 @@ impl Subscriber {
                 }
                 Err(e) if e.kind() == ErrorKind::Timeout => {
                     if let Some(kept) = &hearing.kept {
-                        return Ok(kept.clone());
+                        return Ok(Some(kept.clone()));
                     }
-                    if self.endpoint.transport() == crate::transport::endpoint::Transport::Shm
-                        || waiting.is_none()
-                    {
-                        return Err(Error::new(ErrorKind::Empty, "nothing has been published yet"));
-                    }
-                    hearing
-                        .sleep(&self.wake, waiting)
-                        .map_err(|_| Error::new(ErrorKind::Empty, "nothing has been published yet"))?;
+                    hearing.sleep(&self.wake, waiting).map_err(|_| nothing_yet())?;
                 }
                 Err(e) => return Err(e),
             }
         }
+        Ok(None)
     }
 
     /// Whether a message can be received at once.
@@ -349,6 +374,10 @@ impl Subscriber {
     fn is_closed(&self) -> Error {
         Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
     }
+}
+
+fn nothing_yet() -> Error {
+    Error::new(ErrorKind::Empty, "nothing has been published yet")
 }
 
 impl Hearing {

@@ -37,7 +37,8 @@ impl Epoll {
 
     /// Changes what a descriptor is watched for.
     pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
-        epoll::modify(&self.0, fd, EventData::new_u64(token), what).doing("changing a descriptor in an epoll set")
+        epoll::modify(&self.0, fd, EventData::new_u64(token), what)
+            .doing("changing a descriptor in an epoll set")
     }
 
     /// Takes a descriptor out; one that is not in it is no error, because a closed one leaves by itself.
@@ -50,11 +51,6 @@ impl Epoll {
         let sleep = waiting.sleep()?;
         let interrupted = self.sleep(sleep, into)?;
         waiting.woke(interrupted)
-    }
-
-    /// What is ready now.
-    pub fn look(&self, into: &mut Vec<Ready>) -> Result<()> {
-        self.sleep(Some(std::time::Duration::ZERO), into).map(drop)
     }
 
     /// Sleeps so long at most; true when a signal ended it.
@@ -94,13 +90,31 @@ pub fn wait_any<const N: usize>(
     waiting: &mut Waiting<'_>,
     on: [(BorrowedFd<'_>, PollFlags); N],
 ) -> Result<[PollFlags; N]> {
-    let sleep = waiting.sleep()?.map(timespec);
     let mut fds = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
-    let interrupted = match rustix::event::poll(&mut fds, sleep.as_ref()) {
+    let slept = wait_each(waiting, &mut fds)?;
+    Ok(if slept { fds.map(|fd| fd.revents()) } else { [PollFlags::empty(); N] })
+}
+
+/// Sleeps on descriptors until one is readable, the deadline, or a tick.
+pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    wait_each(waiting, &mut fds).map(drop)
+}
+
+/// False where a signal ended the sleep.
+fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
+    let sleep = waiting.sleep()?.map(timespec);
+    let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
         Ok(_) => false,
         Err(Errno::INTR) => true,
         Err(e) => return Err(e).doing("sleeping in poll"),
     };
     waiting.woke(interrupted)?;
-    Ok(if interrupted { [PollFlags::empty(); N] } else { fds.map(|fd| fd.revents()) })
+    Ok(!interrupted)
+}
+
+/// Whether a descriptor is readable now.
+pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|n| n > 0)
 }

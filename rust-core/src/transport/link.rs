@@ -14,6 +14,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::poll::Interest;
 
 /// The sending half; each method is described in the transport contract.
+#[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Tx {
     /// Over a Unix socket.
     Unix(UnixTx),
@@ -22,6 +23,7 @@ pub enum Tx {
 }
 
 /// The receiving half; each method is described in the transport contract.
+#[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Rx {
     /// Over a Unix socket.
     Unix(UnixRx),

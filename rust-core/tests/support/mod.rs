@@ -2,9 +2,12 @@
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::process::id;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
+
+use linkspan::Options;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -30,4 +33,13 @@ pub fn readable(fd: RawFd, seconds: i64) -> bool {
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() == 1
+}
+
+/// Options whose `on_wait` tells that a call waits.
+pub fn told_while_waiting() -> (Options, Receiver<()>) {
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let mut options = Options::default();
+    options.on_wait = Some(Arc::new(move || tell.lock().is_ok_and(|tell| tell.send(()).is_ok())));
+    (options, told)
 }

@@ -43,7 +43,18 @@ impl UnixRx {
     /// Receives from this connected, non-blocking socket bodies of at most `limit` bytes.
     pub fn new(socket: Arc<Guarded>, process: Option<Arc<OwnedFd>>, limit: u64) -> UnixRx {
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        UnixRx { socket, process, limit, buffer, start: 0, end: 0, long: None, skip: 0, suspicious: false, over: None }
+        UnixRx {
+            socket,
+            process,
+            limit,
+            buffer,
+            start: 0,
+            end: 0,
+            long: None,
+            skip: 0,
+            suspicious: false,
+            over: None,
+        }
     }
 
     /// See the transport contract.
@@ -70,7 +81,11 @@ impl UnixRx {
                 Ok(None) => return Ok(None),
                 Ok(Some(0)) => {
                     let half = self.end > self.start || self.long.is_some();
-                    let text = if half { "the other side went away in the middle of a message" } else { "the other side went away" };
+                    let text = if half {
+                        "the other side went away in the middle of a message"
+                    } else {
+                        "the other side went away"
+                    };
                     self.over = Some(Error::new(ErrorKind::Disconnected, text));
                 }
                 Ok(Some(n)) => {
