@@ -51,30 +51,33 @@ def temperature():
     return max(found, default=None)
 
 
+def counters():
+    return time.monotonic(), *processor(), network(), disk()
+
+
 def readings(before):
     """All of them; what is counted since boot becomes a rate over the second before."""
-    now = (time.monotonic(), *processor(), network(), disk())
-    before.append(now)
-    seconds, busy, ticks, sent, moved = (new - old for new, old in zip(now, before[0], strict=True))
+    before.append(counters())
+    seconds, busy, ticks, sent, moved = (new - old for new, old in zip(before[-1], before[0], strict=True))
     return {
-        "cpu": 100.0 * busy / ticks if ticks else 0.0,
+        "cpu": 100.0 * busy / max(ticks, 1),
         "load": os.getloadavg()[0],
         "memory": memory(),
-        "network": sent / seconds / 1000.0 if seconds else 0.0,
-        "disk": moved / seconds / 1000.0 if seconds else 0.0,
+        "network": sent / seconds / 1000.0,
+        "disk": moved / seconds / 1000.0,
         "temperature": temperature(),
     }
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    before = deque(maxlen=11)
+    before = deque([counters()], maxlen=11)
     with linkspan.publisher("observatory/sensors") as out:
         due = time.monotonic()
         while True:
-            out.send({"at": linkspan.Timestamp.now(), "readings": readings(before)})
             due = max(due + PERIOD, time.monotonic())  # after a stop it goes on; it does not catch up
-            time.sleep(due - time.monotonic() if due > time.monotonic() else 0)
+            time.sleep(max(due - time.monotonic(), 0.001))
+            out.send({"at": linkspan.Timestamp.now(), "readings": readings(before)})
 
 
 if __name__ == "__main__":

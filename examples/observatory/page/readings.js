@@ -8,7 +8,8 @@ const histories = {}, statistics = {};
 function number(v) {
   if (v === undefined || v === null) return '–';
   const size = Math.abs(v);
-  return size >= 1000 ? Math.round(v).toLocaleString('en') : v.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  if (size >= 9999.5) return `${(v / 1000).toFixed(size >= 99950 ? 0 : 1)}k`;
+  return v.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
 }
 // The line of the values, and the band of mean ± standard deviation.
 function sparkline(svg, values, band) {

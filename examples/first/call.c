@@ -1,0 +1,62 @@
+/* Request and reply: `call serve` adds numbers up for whoever asks, `call` asks. */
+#include <linkspan.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check(linkspan_status status) {
+    if (status == LINKSPAN_OK) return;
+    fprintf(stderr, "%s\n", linkspan_last_error_text());
+    exit(1);
+}
+
+static void serve(void) {
+    linkspan_server *server;
+    linkspan_message *request, *reply;
+    check(linkspan_serve("first/call", NULL, &server));
+    check(linkspan_message_new(&reply));
+    for (;;) {
+        linkspan_array numbers;
+        double sum = 0;
+        check(linkspan_next(server, LINKSPAN_DEFAULT, &request));
+        if (request == NULL) break; /* a signal asked to stop */
+        check(linkspan_message_get_array(request, "numbers", &numbers));
+        for (size_t i = 0; i < numbers.dims[0]; ++i) sum += ((const double *)numbers.data)[i];
+        check(linkspan_message_clear(reply));
+        check(linkspan_message_put_f64(reply, "sum", sum));
+        check(linkspan_message_put_text(reply, "from", LINKSPAN_ZSTR("C")));
+        check(linkspan_reply(request, reply));
+        linkspan_message_release(request);
+    }
+    linkspan_message_release(reply);
+    linkspan_server_release(server);
+}
+
+static void call(void) {
+    const double numbers[3] = {1, 2, 3.5};
+    const linkspan_array array = {LINKSPAN_F64, LINKSPAN_ROW, 1, {3}, numbers, 0};
+    linkspan_channel *channel;
+    linkspan_message *request, *reply;
+    double sum;
+    const char *from;
+    size_t length;
+    check(linkspan_connect("first/call", NULL, LINKSPAN_DEFAULT, &channel));
+    check(linkspan_message_new(&request));
+    check(linkspan_message_put_array(request, "numbers", &array));
+    check(linkspan_call(channel, request, LINKSPAN_DEFAULT, &reply));
+    check(linkspan_message_get_f64(reply, "sum", &sum));
+    check(linkspan_message_get_text(reply, "from", &from, &length));
+    printf("the sum is %.1f, says %.*s\n", sum, (int)length, from);
+    linkspan_message_release(reply);
+    linkspan_message_release(request);
+    linkspan_channel_release(channel);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) {
+        serve();
+    } else {
+        call();
+    }
+    return 0;
+}

@@ -1,0 +1,33 @@
+! Request and reply: `call serve` adds numbers up for whoever asks, `call` asks.
+program first_call
+   use linkspan
+   implicit none
+   type(linkspan_server) :: server
+   type(linkspan_channel) :: channel
+   type(linkspan_message) :: request, reply
+   real(real64), pointer :: numbers(:)
+   real(real64) :: total
+   character(:), allocatable :: from
+   character(5) :: role
+
+   call get_command_argument(1, role)
+   if (role == "serve") then
+      call server%serve("first/call")
+      do while (server%next(request)) ! until a signal asks to stop
+         call request%get("numbers", numbers) ! a view, no copy
+         call reply%clear()
+         call reply%put("sum", sum(numbers))
+         call reply%put("from", "Fortran")
+         call server%reply(request, reply)
+      end do
+      call server%close()
+   else
+      call channel%connect("first/call")
+      call request%put("numbers", [1.0_real64, 2.0_real64, 3.5_real64])
+      call channel%call(request, reply)
+      call reply%get("sum", total)
+      call reply%get("from", from)
+      print '(a, f0.1, 2a)', "the sum is ", total, ", says ", from
+      call channel%close()
+   end if
+end program

@@ -1,0 +1,16 @@
+<?php
+// Request and reply: `call.php serve` adds numbers up for whoever asks, `call.php` asks.
+
+use Linkspan\Channel;
+use Linkspan\NdArray;
+use Linkspan\Server;
+
+if (($argv[1] ?? '') === 'serve') {
+    foreach (Server::serve('first/call') as $request) {
+        $request->reply(['sum' => (float) array_sum($request['numbers']->toArray()), 'from' => 'PHP']);
+    }
+} else {
+    $channel = Channel::connect('first/call', timeout: 30.0);
+    $reply = $channel->call(['numbers' => NdArray::fromArray([1, 2, 3.5])]);
+    printf("the sum is %.1f, says %s\n", $reply['sum'], $reply['from']);
+}

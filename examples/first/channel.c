@@ -1,0 +1,34 @@
+/* A channel: start it twice, in any two languages. The first one listens, the second one joins it. */
+#include <linkspan.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check(linkspan_status status) {
+    if (status == LINKSPAN_OK) return;
+    fprintf(stderr, "%s\n", linkspan_last_error_text());
+    exit(1);
+}
+
+int main(void) {
+    linkspan_channel *channel;
+    linkspan_message *hello, *message;
+    linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
+    const char *from;
+    size_t length;
+
+    check(linkspan_open("first/channel", NULL, LINKSPAN_DEFAULT, &channel));
+    check(linkspan_message_new(&hello));
+    check(linkspan_message_put_text(hello, "from", LINKSPAN_ZSTR("C")));
+    check(linkspan_send(channel, hello, LINKSPAN_DEFAULT, NULL));
+    check(linkspan_recv(channel, LINKSPAN_DEFAULT, &message));
+    check(linkspan_message_get_text(message, "from", &from, &length));
+    check(linkspan_channel_look(channel, &state));
+    printf("the %s heard from %.*s\n", state.role == LINKSPAN_ROLE_LISTENER ? "listener" : "connector", (int)length, from);
+
+    linkspan_message_release(message);
+    linkspan_message_release(hello);
+    check(linkspan_channel_close(channel, LINKSPAN_DEFAULT));
+    linkspan_channel_release(channel);
+    return 0;
+}

@@ -1,0 +1,10 @@
+<?php
+// A channel: start it twice, in any two languages. The first one listens, the second one joins it.
+
+use Linkspan\Channel;
+
+$channel = Channel::open('first/channel', timeout: 30.0);
+$channel->send(['from' => 'PHP']);
+$message = $channel->recv();
+echo "the {$channel->role()} heard from {$message['from']}\n";
+$channel->close();

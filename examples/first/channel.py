@@ -1,0 +1,8 @@
+"""A channel: start it twice, in any two languages. The first one listens, the second one joins it."""
+
+import linkspan
+
+with linkspan.open("first/channel") as channel:
+    channel.send({"from": "Python"})
+    message = channel.recv()
+    print(f"the {channel.role} heard from {message['from']}")

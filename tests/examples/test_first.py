@@ -1,0 +1,112 @@
+"""The first programs do the same in every language, and with every other language."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+FIRST = ROOT / "examples/first"
+LIBRARY = [str(TARGET / "debug/liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
+NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
+PATIENCE = 60  # seconds; only a hang takes so long
+
+
+def run(*command, **more):
+    return subprocess.run(list(map(str, command)), check=True, cwd=ROOT, **more)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Builds the programs of the compiled languages; gives the command of a stem in a language."""
+    out = tmp_path_factory.mktemp("first")
+    run("cargo", "build", "--quiet", "-p", "linkspan-c", "-p", "linkspan-examples")
+    run("gfortran", "-w", "-c", f"-J{out}", ROOT / "c-api/fortran/linkspan.f90", "-o", out / "linkspan.o")
+    for stem in ("channel", "publish", "call"):
+        include = f"-I{ROOT / 'c-api/include'}"
+        strict = ("-Wall", "-Wextra", "-Werror")
+        run("gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *strict, include, FIRST / f"{stem}.c", *LIBRARY, "-o", out / f"{stem}-c")
+        run("g++", "-std=c++17", *strict, include, FIRST / f"{stem}.cpp", *LIBRARY, "-o", out / f"{stem}-cpp")
+        run("gfortran", "-std=f2018", *strict, f"-I{out}", FIRST / f"{stem}.f90", out / "linkspan.o", *LIBRARY, "-o", out / f"{stem}-f90")
+
+    def command(stem, language):
+        match language:
+            case "py":
+                return [sys.executable, str(FIRST / f"{stem}.py")]
+            case "php":
+                return ["php", "-d", f"extension={TARGET / 'debug/liblinkspan_php.so'}", str(FIRST / f"{stem}.php")]
+            case "rs":
+                return [str(TARGET / f"debug/first-{stem}")]
+            case _:
+                return [str(out / f"{stem}-{language}")]
+
+    return command
+
+
+@pytest.fixture
+def start(built, tmp_path):
+    """Starts programs that share a runtime directory, and ends what has not ended by itself."""
+    started = []
+
+    def begin(stem, language, *words):
+        process = subprocess.Popen(
+            [*built(stem, language), *words], env={**os.environ, "LINKSPAN_DIR": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def printed(process):
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    return out
+
+
+def test_each_idea_is_there_in_each_language():
+    stems = {file.stem for file in FIRST.iterdir()}
+    assert stems == {"channel", "publish", "call"}
+    assert {file.name for file in FIRST.iterdir()} == {f"{s}.{x}" for s, x in itertools.product(stems, NAMES)}
+
+
+@pytest.mark.parametrize(("one", "other"), itertools.combinations_with_replacement(NAMES, 2))
+def test_channel(start, one, other):
+    both = [start("channel", one), start("channel", other)]
+    lines = sorted(printed(process) for process in both)
+    heard = {line.removeprefix("the ").strip().replace(" heard from ", ":") for line in lines}
+    assert heard in (
+        {f"connector:{NAMES[one]}", f"listener:{NAMES[other]}"},
+        {f"connector:{NAMES[other]}", f"listener:{NAMES[one]}"},
+    )
+
+
+@pytest.mark.parametrize("publisher", NAMES)
+def test_publish(start, publisher):
+    source = start("publish", publisher)
+    readers = [start("publish", language, "subscribe") for language in NAMES]
+    for reader in readers:
+        lines = printed(reader).splitlines()
+        assert [line.split(" ", 1)[1] for line in lines] == [f"°C from {NAMES[publisher]}"] * 3
+        celsius = [float(line.split()[0]) for line in lines]
+        assert celsius[0] >= 20 and celsius == sorted(set(celsius))
+    assert source.poll() is None, source.communicate()
+
+
+@pytest.mark.parametrize("server", NAMES)
+def test_call(start, server):
+    serves = start("call", server, "serve")
+    for caller in NAMES:
+        assert printed(start("call", caller)) == f"the sum is 6.5, says {NAMES[server]}\n"
+    serves.send_signal(signal.SIGTERM)
+    assert printed(serves) == ""

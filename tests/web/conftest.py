@@ -1,0 +1,141 @@
+"""The observatory, running, and a browser that looks at it. Screenshots are kept in target/screenshots."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = [sys.executable, str(ROOT / "examples/observatory/run"), "--debug"]
+PARTS = ("sensors", "seismogram", "spectrum", "statistics")
+PATIENCE = 60  # seconds; only a hang takes so long
+CHROMIUM = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)
+
+
+def children(pid):
+    """The command lines of a process's children, by their pids."""
+    pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = {int(p): Path(f"/proc/{p}/cmdline").read_bytes().decode().split("\0") for p in pids}
+    return {p: command for p, command in found.items() if command != [""]}
+
+
+@dataclass
+class Observatory:
+    """The running demonstration: where its page is, and which process is which part."""
+
+    process: subprocess.Popen
+    address: str
+    lines: list = field(default_factory=list)
+
+    def pids(self):
+        found = {}
+        for pid, command in children(self.process.pid).items():
+            names = {Path(word).name.removesuffix(".py") for word in command[:2]}
+            found.update({part: pid for part in (*PARTS, "page") if part in names or (part == "page" and "php" in names)})
+        return found
+
+    def start_missing(self):
+        self.process.send_signal(signal.SIGUSR1)
+
+
+def launch(extra=(), **env):
+    """Starts it and waits for its one address."""
+    process = subprocess.Popen(
+        [*RUN, *extra], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        env={**{k: v for k, v in os.environ.items() if k != "LINKSPAN_DIR"}, **env},
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if found := re.search(r"is at (http://\S+)", line):
+            return Observatory(process, found[1], lines)
+    raise AssertionError(f"it ended with {process.wait()}:\n{''.join(lines)}")
+
+
+def finish(observatory, how=signal.SIGTERM):
+    """Ends it; gives its exit code."""
+    observatory.process.send_signal(how)
+    rest, _ = observatory.process.communicate(timeout=PATIENCE)
+    observatory.lines.append(rest)
+    return observatory.process.returncode
+
+
+@pytest.fixture(scope="session")
+def observatory():
+    running = launch()
+    yield running
+    if running.process.poll() is None:
+        finish(running)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    path = shutil.which("chromium")
+    assert path, "chromium is not installed"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class View:
+    """A page that was opened, with every request that it made and every error in its scripts."""
+
+    page: object
+    requests: list
+    errors: list
+
+    def wait(self, expression, argument=None):
+        self.page.wait_for_function(expression, arg=argument, timeout=PATIENCE * 1000)
+
+    def text(self, selector):
+        return self.page.inner_text(selector)
+
+    def wait_state(self, part, state):
+        self.wait("([p, s]) => document.querySelector(`[data-part=${p}]`).dataset.state === s", [part, state])
+
+    def picture(self, name):
+        folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def view(observatory, browser):
+    """Opens the page at a width and in a colour scheme; a script's error fails the test."""
+    opened = []
+
+    def open_page(width=1280, scheme="light"):
+        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+        page = context.new_page()
+        seen = View(page, [], [])
+        page.on("request", lambda request: seen.requests.append(request.url))
+        page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        opened.append((context, seen))
+        page.goto(observatory.address)
+        return seen
+
+    yield open_page
+    for context, seen in opened:
+        context.close()
+        assert seen.errors == []
+
+
+@pytest.fixture
+def live(view):
+    """The page, once all four programs are live on it."""
+    seen = view()
+    for part in PARTS:
+        seen.wait("p => ['live', 'back'].includes(document.querySelector(`[data-part=${p}]`).dataset.state)", part)
+    return seen

@@ -1,0 +1,70 @@
+"""`run` ends by itself or when it is told to, with exit code 0, and nothing of it is left."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import PARTS, PATIENCE, finish, launch
+
+
+def processes_with(text):
+    """The processes that were started with this text in their environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if text.encode() in environ.read_bytes():
+                found.append(int(environ.parent.name))
+        except (PermissionError, FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def assert_nothing_is_left(running, folder, memory):
+    assert processes_with(f"TMPDIR={folder}") == []
+    assert list(folder.iterdir()) == []
+    assert set(os.listdir("/dev/shm")) <= memory
+    assert str(folder) not in Path("/proc/net/unix").read_text()
+    where = urlsplit(running.address)
+    with socket.socket() as probe:
+        assert probe.connect_ex((where.hostname, where.port)) != 0
+
+
+def test_it_ends_by_itself(tmp_path):
+    memory = set(os.listdir("/dev/shm"))
+    running = launch(["--built"], DEMO_SECONDS="3", TMPDIR=str(tmp_path))
+    assert set(running.pids()) == {*PARTS, "page"}
+    assert len(processes_with(f"TMPDIR={tmp_path}")) > len(PARTS)
+    rest, _ = running.process.communicate(timeout=PATIENCE)
+    assert running.process.returncode == 0, rest
+    assert_nothing_is_left(running, tmp_path, memory)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_told_to(tmp_path, how):
+    memory = set(os.listdir("/dev/shm"))
+    running = launch(["--built"], TMPDIR=str(tmp_path))
+    assert finish(running, how) == 0
+    assert_nothing_is_left(running, tmp_path, memory)
+
+
+def test_a_part_that_is_missing_at_the_end_is_told(tmp_path):
+    running = launch(["--built"], TMPDIR=str(tmp_path))
+    os.kill(running.pids()["statistics"], signal.SIGKILL)
+    for line in running.process.stdout:
+        if "statistics ended (SIGKILL)" in line:
+            break
+    assert finish(running) == 1
+    assert "missing at the end: statistics" in running.lines[-1]
+
+
+def test_two_run_side_by_side(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir(), second.mkdir()
+    one, other = launch(["--built"], TMPDIR=str(first)), launch(["--built"], TMPDIR=str(second))
+    assert one.address != other.address
+    assert finish(one) == 0
+    assert set(other.pids()) == {*PARTS, "page"}
+    assert finish(other) == 0

@@ -1,0 +1,132 @@
+"""The page in a real browser: what it shows is live, it answers, and it fits."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+CHANGES = "([s, before]) => document.querySelector(s).textContent !== before"
+# How many pixels of a plot are of the colour that it draws in.
+INKED = """([id, name]) => {
+    const probe = document.createElement('i');
+    probe.style.color = `var(${name})`; document.body.append(probe);
+    const [r, g, b] = getComputedStyle(probe).color.match(/\\d+/g).map(Number); probe.remove();
+    const canvas = document.querySelector(`#${id} canvas`);
+    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4)
+        count += Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12 && data[i + 3] > 200;
+    return count > 200;
+}"""
+
+
+def ask(seen, window):
+    seen.page.fill("#length", window)
+    seen.page.press("#length", "Enter")
+    seen.wait("() => ['answer', 'error'].includes(document.querySelector('#answer').dataset.state)")
+    return seen.text("#answer")
+
+
+@pytest.mark.parametrize("card", ["cpu", "network"])
+def test_readings_change(live, card):
+    live.wait(CHANGES, [f"#{card} b", "–"])
+    for _ in range(3):
+        live.wait(CHANGES, [f"#{card} b", live.text(f"#{card} b")])
+
+
+def test_every_reading_has_a_value_or_says_that_there_is_none(live):
+    live.wait("() => [...document.querySelectorAll('#readings li')].every(li =>"
+              " /\\d/.test(li.querySelector('b').textContent) || li.classList.contains('absent'))")
+    for card in ("cpu", "load", "memory", "network", "disk"):
+        assert "absent" not in (live.page.get_attribute(f"#{card}", "class") or "")
+
+
+def test_statistics_come_from_the_other_program(live):
+    live.wait("() => [...document.querySelectorAll('#memory dd')].every(dd => /\\d/.test(dd.textContent))")
+    least, mean, most = (
+        float(live.text(f"#memory dd[data-is={name}]").replace(",", "")) for name in ("min", "mean", "max")
+    )
+    assert least <= mean <= most
+
+
+@pytest.mark.parametrize("component", ["z", "n", "e"])
+def test_the_waveform_is_drawn_and_moves(live, component):
+    live.wait(INKED, [f"plot-{component}", f"--{component}"])
+    live.wait("before => wave.last > before + 1", live.page.evaluate("wave.last"))
+
+
+def test_a_trigger_is_marked(live):
+    live.wait("() => document.querySelector('#trigger').textContent.startsWith('Event at')")
+    live.wait("() => trigger.columns[2].includes(true)")
+    live.wait("() => restarts.length > 0")
+    live.wait(INKED, ["plot-ratio", "--ratio"])
+    live.picture("trigger")
+
+
+def test_the_spectrum_is_live(live):
+    live.wait(CHANGES, ["#window", "No answer yet."])
+    assert live.text("#window").startswith("512 samples = 5.12 s")
+    live.wait(INKED, ["plot-spectrum", "--z"])
+    before = live.page.evaluate("spectrum.data[1][5]")
+    live.wait("before => spectrum.data[1][5] !== before", before)
+
+
+def test_another_window_is_asked_for_and_stays(live):
+    live.wait("() => wave.columns[0].length > 1100")
+    told = ask(live, "1024")
+    assert "1024 samples, 513 frequencies" in told
+    live.wait("() => document.querySelector('#window').textContent.startsWith('1024 samples')")
+    before = live.page.evaluate("spectrum.data[1][5]")
+    live.wait("before => spectrum.data[0].length === 512 && spectrum.data[1][5] !== before", before)
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [("7", "64 to 2048"), ("100000", "64 to 2048"), ("many", "integer"), ("", "integer"), ("-512", "64 to 2048")],
+)
+def test_what_the_fortran_program_refuses_is_an_error_on_the_page(live, window, words):
+    told = ask(live, window)
+    assert words in told and "the Fortran program" in told
+    assert live.page.get_attribute("#answer", "data-state") == "error"
+    assert live.page.get_attribute("#length", "aria-invalid") == "true"
+    assert live.page.get_attribute("#answer", "role") == "status"
+
+
+def test_a_stream_that_ends_is_taken_up_without_a_gap(live):
+    live.wait("() => wave.columns[0].length > 500")
+    first = sum("events.php" in url for url in live.requests)
+    live.wait("before => wave.last > before + 23", live.page.evaluate("wave.last"))
+    assert sum("events.php" in url for url in live.requests) > first
+    assert live.page.evaluate("wave.columns[1].filter(v => v === null).length") == 0
+    steps = live.page.evaluate("wave.columns[0].slice(1).map((t, i) => t - wave.columns[0][i])")
+    assert max(steps) < 0.015
+
+
+def test_nothing_comes_from_elsewhere(live, observatory):
+    live.wait(CHANGES, ["#window", "No answer yet."])
+    assert {urlsplit(url).netloc for url in live.requests if not url.startswith("data:")} == {urlsplit(observatory.address).netloc}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_its_width_and_scheme(view, width, scheme):
+    seen = view(width, scheme)
+    seen.wait("() => wave.columns[0].length > 1000")
+    seen.wait(CHANGES, ["#window", "No answer yet."])
+    seen.wait(INKED, ["plot-z", "--z"])
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(ground) < 200) == (scheme == "dark")
+    seen.picture(f"{width}-{scheme}")
+
+
+def test_the_form_is_reached_and_used_with_the_keyboard(live):
+    for _ in range(20):
+        live.page.keyboard.press("Tab")
+        if live.page.evaluate("document.activeElement.id") == "length":
+            break
+    assert live.page.evaluate("document.activeElement.labels[0].textContent") == "Window in samples"
+    live.page.keyboard.press("Control+a")
+    live.page.keyboard.type("128")
+    live.page.keyboard.press("Tab")
+    live.page.keyboard.press("Enter")
+    live.wait("() => document.querySelector('#answer').textContent.includes('128 samples, 65 frequencies')")
