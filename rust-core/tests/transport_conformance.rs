@@ -239,20 +239,16 @@ fn close_waits_until_consumed(t: &str) {
 }
 
 fn a_second_thread_in_one_direction(t: &str) {
-    let (a, b) = pair(&name(t), &Options::default());
+    let (waits, waiting) = support::told_while_waiting();
+    let (b, a) = pair(&name(t), &waits);
     thread::scope(|s| {
-        let waiting = s.spawn(|| a.recv(SOON).unwrap());
-        let error = loop {
-            match a.try_recv() {
-                Err(e) if e.kind() == ErrorKind::Empty => thread::yield_now(),
-                other => break other.unwrap_err(),
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::InvalidState);
+        let receiving = s.spawn(|| a.recv(SOON).unwrap());
+        waiting.recv_timeout(SOON).unwrap();
+        assert_eq!(a.try_recv().unwrap_err().kind(), ErrorKind::InvalidState);
         a.send(&Value::from("the other direction is free"), SOON).unwrap();
         b.recv(SOON).unwrap();
         b.send(&Value::Null, SOON).unwrap();
-        waiting.join().unwrap();
+        receiving.join().unwrap();
     });
 }
 

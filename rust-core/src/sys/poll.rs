@@ -53,6 +53,12 @@ impl Epoll {
         waiting.woke(interrupted)
     }
 
+    /// What is ready now.
+    #[cfg(test)]
+    pub fn look(&self, into: &mut Vec<Ready>) -> Result<()> {
+        self.sleep(Some(std::time::Duration::ZERO), into).map(drop)
+    }
+
     /// Sleeps so long at most; true when a signal ended it.
     pub fn sleep(&self, left: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
         into.clear();

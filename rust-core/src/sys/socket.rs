@@ -112,3 +112,9 @@ pub fn receive_with(
     }
     Ok(Some(got.bytes))
 }
+
+/// Ends a connection for both sides at once, whoever else still holds the descriptor. What was sent is still delivered.
+pub fn hang_up(socket: impl AsFd) {
+    // One that is not connected any more has hung up already.
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+}

@@ -80,7 +80,7 @@ pub struct Berth {
     token: u64,
 }
 
-/// A connected socket's place in the harbour. Its end ends the watch.
+/// A connected socket's place in the harbour. Its end ends the watch and the connection.
 pub struct Watched {
     harbour: Arc<Harbour>,
     token: u64,
@@ -175,6 +175,8 @@ impl Drop for Watched {
         if self.harbour.born == fork::generation() {
             self.harbour.epoll.remove(&*self.socket);
             self.harbour.state().watched.remove(&self.token);
+            // The harbour's thread may still hold it, from answering the hello.
+            socket::hang_up(&*self.socket);
         }
     }
 }
