@@ -102,7 +102,7 @@ fn table_for(len: usize) -> ZBox<ZendHashTable> {
 
 /// Whether a PHP array of these entries would be a list: it has none, or its keys are 0 to n-1 in order.
 fn reads_back_as_list(map: &Map) -> bool {
-    map.keys().enumerate().all(|(i, key)| integer(key) == usize::try_from(i).ok().map(|i| i as i64))
+    map.keys().enumerate().all(|(i, key)| integer(key) == Some(i as i64))
 }
 
 /// The integer that PHP makes of such a key: decimal text of a 64-bit integer in its one shortest form.

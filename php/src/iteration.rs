@@ -1,7 +1,7 @@
 //! `Linkspan\Iteration`: what `foreach` runs over a server or a subscriber.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
@@ -18,9 +18,9 @@ use crate::zend::{self, into_zval};
 /// Where an iteration takes its items from.
 pub enum Feed {
     /// The requests of a server.
-    Requests(Arc<Serving>),
+    Requests(Rc<Serving>),
     /// The messages of a subscriber.
-    Messages(Arc<Hearing>),
+    Messages(Rc<Hearing>),
 }
 
 impl Feed {

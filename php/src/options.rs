@@ -171,9 +171,9 @@ fn ini_timeout() -> Result<Timeout> {
 pub unsafe extern "C" fn timeout_changes(
     _entry: *mut ext_php_rs::ffi::zend_ini_entry,
     new_value: *mut ext_php_rs::ffi::zend_string,
-    _1: *mut std::ffi::c_void,
-    _2: *mut std::ffi::c_void,
-    _3: *mut std::ffi::c_void,
+    _first: *mut std::ffi::c_void,
+    _second: *mut std::ffi::c_void,
+    _third: *mut std::ffi::c_void,
     _stage: std::ffi::c_int,
 ) -> std::ffi::c_int {
     const SUCCESS: std::ffi::c_int = 0;

@@ -1,6 +1,6 @@
 //! `Linkspan\Publisher`, `Linkspan\Subscriber`, and the functions `subscribe` and `latest`.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::exception::PhpResult;
@@ -68,7 +68,7 @@ impl Hearing {
 #[php_class]
 #[php(name = "Linkspan\\Subscriber", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-pub struct Subscriber(Arc<Hearing>);
+pub struct Subscriber(Rc<Hearing>);
 
 #[php_impl]
 impl Subscriber {
@@ -123,7 +123,7 @@ pub fn subscribe(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Subscriber
         try_made(|| {
             let (options, waiter) = options::of_call(options)?;
             let inner = linkspan::Subscriber::new(endpoint, &options)?;
-            Ok(Subscriber(Arc::new(Hearing { inner, waiter })))
+            Ok(Subscriber(Rc::new(Hearing { inner, waiter })))
         })
     })
 }

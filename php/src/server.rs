@@ -1,6 +1,6 @@
 //! `Linkspan\Server`: takes the requests of many clients, one after the other.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::exception::PhpResult;
@@ -38,7 +38,7 @@ impl Serving {
 #[php_class]
 #[php(name = "Linkspan\\Server", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-pub struct Server(Arc<Serving>);
+pub struct Server(Rc<Serving>);
 
 #[php_impl]
 impl Server {
@@ -52,7 +52,7 @@ impl Server {
             try_made(|| {
                 let (options, waiter) = options::of_call(options)?;
                 let inner = linkspan::Server::serve(endpoint, &options)?;
-                Ok(Server(Arc::new(Serving { inner, waiter })))
+                Ok(Server(Rc::new(Serving { inner, waiter })))
             })
         })
     }
