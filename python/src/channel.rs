@@ -8,7 +8,7 @@ use crate::builder::Builder;
 use crate::errors::Outcome;
 use crate::message::{Message, object};
 use crate::timestamp;
-use crate::wait::{OnWait, Patience, options, tree, waiting};
+use crate::wait::{OnWait, Patience, leave, options, tree, waiting};
 use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
@@ -152,11 +152,11 @@ impl Channel {
     fn __exit__(
         &self,
         py: Python<'_>,
-        _kind: Bound<'_, PyAny>,
+        kind: Bound<'_, PyAny>,
         _value: Bound<'_, PyAny>,
         _trace: Bound<'_, PyAny>,
     ) -> Outcome<()> {
-        self.close(py, Patience::DEFAULT)
+        leave(!kind.is_none(), |patience| self.close(py, patience))
     }
 
     fn __repr__(&self) -> String {

@@ -18,6 +18,7 @@ mod codec;
 mod errors;
 mod foreign;
 mod message;
+mod publish;
 mod serve;
 mod timestamp;
 mod wait;
@@ -39,6 +40,8 @@ mod _native {
     use super::errors::error_table;
     #[pymodule_export]
     use super::message::Message;
+    #[pymodule_export]
+    use super::publish::{Publisher, Subscriber, latest};
     #[pymodule_export]
     use super::serve::{Request, Server};
     #[pymodule_export]

@@ -33,6 +33,17 @@ impl Publisher {
         Ok(value.py().detach(|| self.source.send_payload(&payload))?)
     }
 
+    /// The endpoint, with its transport.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        self.source.endpoint()
+    }
+
+    /// What happened since the last call: subscribers that came and went.
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+        told(py, self.source.events())
+    }
+
     /// How many subscribers are there.
     #[getter]
     fn subscribers(&self) -> usize {
@@ -124,8 +135,14 @@ impl Subscriber {
     }
 
     /// A file descriptor that is readable while `recv` would not wait, for event loops.
-    fn fileno(&self) -> i32 {
-        self.reader.fileno()
+    fn fileno(&self) -> Outcome<i32> {
+        Ok(self.reader.fileno()?)
+    }
+
+    /// The endpoint, with its transport.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        self.reader.endpoint()
     }
 
     /// Reads no longer; an iteration in another thread ends.

@@ -10,7 +10,7 @@ use crate::builder::Builder;
 use crate::channel::{Event, told};
 use crate::errors::{Failure, Outcome};
 use crate::message::{Message, object};
-use crate::wait::{OnWait, Patience, options, waiting};
+use crate::wait::{OnWait, Patience, leave, options, waiting};
 use crate::walk::Walk;
 
 /// Answers the requests of many clients.
@@ -87,11 +87,11 @@ impl Server {
     fn __exit__(
         &self,
         py: Python<'_>,
-        _kind: Bound<'_, PyAny>,
+        kind: Bound<'_, PyAny>,
         _value: Bound<'_, PyAny>,
         _trace: Bound<'_, PyAny>,
     ) -> Outcome<()> {
-        self.close(py, Patience::DEFAULT)
+        leave(!kind.is_none(), |patience| self.close(py, patience))
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a call waits: its time-out, the interpreter released meanwhile, signals looked at, the program's callback run.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use linkspan::value::{Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Options, Result, Timeout, Value, Wait};
@@ -70,6 +71,11 @@ pub fn waiting<T: Send>(
         Some(error) => Err(Failure::Python(error)),
         None => Ok(done?),
     }
+}
+
+/// Ends a `with` block: in good order, or, where an exception ends it, at once, and then only that exception is told.
+pub fn leave(raising: bool, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
+    if raising { close(Patience(Duration::ZERO.into())).or(Ok(())) } else { close(Patience::DEFAULT) }
 }
 
 /// The options that a program gave by name, and its callback.

@@ -1,6 +1,15 @@
-"""What every test shares: a runtime directory of its own, so that nothing outside the test is met or left behind."""
+"""What every test shares: a runtime directory of its own, other processes, and an end to what hangs."""
+
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
+
+HANGS = 120  # seconds after which a test is taken to hang, and says where
 
 
 @pytest.fixture(autouse=True)
@@ -8,4 +17,47 @@ def runtime_dir(tmp_path_factory, monkeypatch):
     """A short path: a Unix socket's address holds 107 bytes."""
     directory = tmp_path_factory.mktemp("ls")
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
-    return directory
+    faulthandler.dump_traceback_later(HANGS, exit=True)
+    yield directory
+    faulthandler.cancel_dump_traceback_later()
+
+
+class Peer:
+    """Another Python process, which runs the code it is given."""
+
+    def __init__(self, code, *args):
+        prelude = "import os, sys, signal, time\nimport linkspan\nsay = lambda *a: print(*a, flush=True)\n"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", prelude + textwrap.dedent(code), *map(str, args)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+        )
+
+    def line(self):
+        """The next line that it says; its error output where it ended instead."""
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        return line.rstrip("\n")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        """Waits for it; gives (exit code, output, error output)."""
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def peer():
+    """Starts other processes; none of them outlives the test."""
+    started = []
+
+    def start(code, *args):
+        started.append(Peer(code, *args))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.signal(signal.SIGKILL)
+        one.process.communicate()

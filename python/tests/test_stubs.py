@@ -53,7 +53,7 @@ def test_functions_and_names():
     for node in STUBS.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             stubbed[node.name] = node
-        elif isinstance(node, ast.AnnAssign):
+        elif isinstance(node, ast.AnnAssign) and not (node.target.id[0] == "_" and node.target.id[1] != "_"):
             stubbed[node.target.id] = node
     real = {n for n in vars(_native) if not n.startswith("__") or n == "__version__"}
     assert set(stubbed) == real
@@ -88,4 +88,4 @@ def test_classes():
                 found = real_parameters(getattr(kind, name), not static)
                 assert parameters(member, not static) == found, f"{node.name}.{name}"
             checked += 1
-    assert checked > 10
+    assert checked >= 60

@@ -1,0 +1,142 @@
+"""Publish and subscribe between processes: the latest first, each new one after it, and what a slow reader misses."""
+
+import select
+import signal
+import threading
+
+import linkspan
+import numpy as np
+import pytest
+
+
+@pytest.fixture(params=["shm", "unix"])
+def name(request):
+    return f"{request.param}:lab/temperature"
+
+
+PUBLISHER = """
+out = linkspan.publisher(sys.argv[1])
+out.send({"n": 0})
+say("publishes")
+for line in sys.stdin:
+    say(out.send({"n": int(line)}))
+"""
+
+
+def tell(other, n):
+    print(n, file=other.process.stdin, flush=True)
+    return int(other.line())
+
+
+def test_a_late_subscriber_gets_the_latest_first(peer, name):
+    other = peer(PUBLISHER, name)
+    other.line()
+    assert tell(other, 1) == 2
+    with linkspan.subscribe(name, timeout=30) as readings:
+        first = readings.recv()
+        assert first["n"] == 1 and first.sequence == 2 and str(other.process.pid) in first.source
+        tell(other, 2)
+        assert next(readings)["n"] == 2
+        with pytest.raises(linkspan.Empty):
+            readings.try_recv()
+        with pytest.raises(linkspan.Timeout):
+            readings.next(timeout=0)
+
+
+def test_latest_without_waiting(peer, name):
+    with pytest.raises(linkspan.NotFound):
+        linkspan.latest(name, timeout=0)
+    other = peer(PUBLISHER, name)
+    other.line()
+    assert linkspan.latest(name)["n"] == 0
+    tell(other, 5)
+    assert linkspan.latest(name).value == {"n": 5}
+    with linkspan.publisher(name + "2"):
+        with pytest.raises(linkspan.Empty):
+            linkspan.latest(name + "2", timeout=0)
+
+
+def test_subscribers_wait_for_their_publisher_and_for_its_successor(peer, name):
+    readings = linkspan.subscribe(name, timeout=30)
+    with pytest.raises(linkspan.NotFound):
+        readings.recv(timeout=0.01)
+    other = peer(PUBLISHER, name)
+    assert readings.recv()["n"] == 0
+    other.line()
+    other.signal(signal.SIGKILL)
+    other.end()
+    again = peer(PUBLISHER, name)
+    assert readings.recv()["n"] == 0
+    again.line()
+    tell(again, 7)
+    assert readings.recv()["n"] == 7
+    assert [e[0] for e in readings.events()].count("back") == 1
+
+
+def test_many_subscribers_and_arrays(name):
+    with linkspan.publisher(name) as out:
+        readers = [linkspan.subscribe(name, timeout=30) for _ in range(3)]
+        wave = np.arange(3000.0)
+        out.send({"wave": wave})
+        for reader in readers:
+            got = reader.recv()["wave"]
+            assert np.array_equal(got, wave) and not got.flags.writeable
+        assert out.subscribers == 3 and out.endpoint == name
+        assert out.stats()["sent"] == 1
+
+
+def test_the_overtaken_are_told_how_many_they_missed(name):
+    with linkspan.publisher(name, buffer=65536) as out:
+        reader = linkspan.subscribe(name, timeout=30)
+        out.send({"n": 0})
+        assert reader.recv()["n"] == 0
+        for n in range(1, 5001):
+            out.send({"n": n, "pad": bytes(1000)})
+        seen, missed = [], 0
+        while not seen or seen[-1] != 5000:
+            try:
+                seen.append(reader.recv()["n"])
+            except linkspan.Lagged as lagged:
+                missed += lagged.missed
+        assert missed > 0 and missed + len(seen) == 5000
+        assert seen == sorted(seen)
+
+
+def test_iteration_ends_at_close(name):
+    reader = linkspan.subscribe(name)
+    closer = threading.Timer(0.05, reader.close)
+    closer.start()
+    assert list(reader) == []
+    closer.join()
+
+
+def test_iteration_ends_at_sigterm(peer, name):
+    other = peer("say('waits'); [m for m in linkspan.subscribe(sys.argv[1])]; say('ended')", name)
+    other.line()
+    # The signal counts from the first iteration on; the one before may still end the process in its usual way.
+    with linkspan.publisher(name) as out:
+        while out.subscribers == 0:
+            pass
+    other.signal(signal.SIGTERM)
+    assert other.end() == (0, "ended\n", "")
+
+
+def test_select_waits_for_the_descriptor(name):
+    with linkspan.publisher(name) as out:
+        reader = linkspan.subscribe(name)
+        threading.Timer(0.05, lambda: out.send("x")).start()
+        got = None
+        while got is None:
+            assert select.select([reader], [], [], 10)[0]
+            try:
+                got = reader.try_recv()
+            except linkspan.Empty:
+                pass
+        assert got.value == "x"
+
+
+def test_the_wrong_verb_names_the_right_one(name):
+    with linkspan.publisher(name), pytest.raises(linkspan.InvalidState, match="subscribe"):
+        linkspan.connect(name, timeout=5)
+    with linkspan.serve(name), pytest.raises(linkspan.InvalidState):
+        linkspan.subscribe(name).recv(timeout=5)

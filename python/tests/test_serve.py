@@ -1,0 +1,211 @@
+"""Requests and replies: one server, many clients, and handlers that fail."""
+
+import gc
+import signal
+import threading
+
+import linkspan
+import numpy as np
+import pytest
+
+
+@pytest.fixture(params=["shm", "unix"])
+def name(request):
+    return f"{request.param}:lab/spectrum"
+
+
+SERVER = """
+import numpy as np
+def handler(request):
+    op = request["op"]
+    if op == "sum":
+        return {"sum": float(request["wave"].sum()), "wave": request["wave"]}
+    if op == "raise":
+        raise ValueError("no such window")
+    if op == "odd":
+        return {"x": object()}
+    if op == "pass":
+        raise_remote(request)
+    if op == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+def raise_remote(request):
+    error = linkspan.Remote("text")
+    error.remote_code, error.remote_kind, error.remote_text, error.data = 42, "deep.down", "told", {"at": [1]}
+    raise error
+server = linkspan.serve(sys.argv[1])
+say("serves")
+server.run(handler)
+say("ended")
+"""
+
+
+def test_a_handler_answers_and_what_it_raises_is_told(peer, name):
+    other = peer(SERVER, name)
+    other.line()
+    with linkspan.connect(name, timeout=10) as ch:
+        wave = np.arange(5000.0)
+        reply = ch.call({"op": "sum", "wave": wave})
+        assert reply["sum"] == wave.sum() and np.array_equal(reply["wave"], wave)
+        assert ch.call({"op": "nothing"}).value is None
+        with pytest.raises(linkspan.Remote) as caught:
+            ch.call({"op": "raise"})
+        assert (caught.value.remote_kind, caught.value.remote_text) == ("ValueError", "no such window")
+        assert caught.value.remote_code == -32603 and "no such window" in str(caught.value)
+        with pytest.raises(linkspan.Remote) as caught:
+            ch.call({"op": "odd"})
+        assert caught.value.remote_kind == "Unsupported"
+        with pytest.raises(linkspan.Remote) as caught:
+            ch.call({"op": "pass"})
+        failure = caught.value
+        assert (failure.remote_code, failure.remote_kind, failure.remote_text) == (42, "deep.down", "told")
+        assert failure.data == {"at": [1]}
+        ch.send({"op": "raise"})
+        assert ch.call({"op": "nothing"}).value is None
+    other.signal(signal.SIGTERM)
+    code, out, err = other.end()
+    assert (code, out) == (0, "ended\n"), err
+
+
+def test_a_server_that_dies_ends_the_call_and_the_next_one_finds_its_successor(peer, name):
+    other = peer(SERVER, name)
+    other.line()
+    ch = linkspan.connect(name, timeout=30)
+    with pytest.raises(linkspan.Disconnected) as caught:
+        ch.call({"op": "die"})
+    assert isinstance(caught.value, ConnectionError)
+    peer(SERVER, name).line()
+    assert ch.call({"op": "sum", "wave": np.ones(3)})["sum"] == 3.0
+
+
+CLIENT = """
+ch = linkspan.connect(sys.argv[1], timeout=30)
+total = 0
+for i in range(200):
+    total += ch.call({"n": i, "who": os.getpid()})["n"]
+say(total)
+"""
+
+
+def test_many_clients_each_get_their_own_answers(peer, name):
+    with linkspan.serve(name) as server:
+        clients = [peer(CLIENT, name) for _ in range(4)]
+        seen = set()
+        for _ in range(800):
+            request = server.next(timeout=30)
+            seen.add(request["who"])
+            request.reply({"n": request["n"] * 2})
+        assert [c.line() for c in clients] == [str(sum(range(200)) * 2)] * 4
+        assert seen == {c.process.pid for c in clients}
+
+
+def called(name, value, results):
+    """Calls from a thread of its own; puts the reply or the error into the list."""
+
+    def call():
+        try:
+            with linkspan.connect(name, timeout=30) as ch:
+                results.append(ch.call(value).value)
+        except linkspan.Error as error:
+            results.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
+
+
+def test_a_request_is_answered_once_and_keeps_open_what_was_refused(name):
+    results = []
+    with linkspan.serve(name) as server:
+        thread = called(name, 1, results)
+        request = server.next(timeout=30)
+        assert isinstance(request, linkspan.Message) and not request.answered
+        with pytest.raises(linkspan.Unsupported):
+            request.reply(object())
+        assert not request.answered
+        request.reply("yes")
+        assert request.answered
+        with pytest.raises(linkspan.InvalidState):
+            request.reply("again")
+        thread.join(30)
+    assert results == ["yes"]
+
+
+def test_a_dropped_request_is_answered(name):
+    results = []
+    with linkspan.serve(name) as server:
+        thread = called(name, 1, results)
+        server.next(timeout=30)
+        gc.collect()
+        thread.join(30)
+    assert isinstance(results[0], linkspan.Remote) and results[0].remote_kind == "linkspan.unanswered"
+
+
+def test_a_with_block_answers_in_any_case(name):
+    results = []
+    with linkspan.serve(name) as server:
+        thread = called(name, 1, results)
+        with pytest.raises(ZeroDivisionError), server.next(timeout=30) as request:
+            1 / 0
+        thread.join(30)
+        assert request.answered
+        thread = called(name, 2, results)
+        with server.next(timeout=30) as kept:
+            pass
+        assert kept.answered
+        thread.join(30)
+        thread = called(name, 3, results)
+        with server.next(timeout=30) as kept:
+            kept.reply("in time")
+        thread.join(30)
+    assert (results[0].remote_kind, results[0].remote_text) == ("ZeroDivisionError", "division by zero")
+    assert results[1].remote_kind == "linkspan.unanswered"
+    assert results[2] == "in time"
+
+
+def test_failing_by_hand(name):
+    results = []
+    with linkspan.serve(name) as server:
+        thread = called(name, 1, results)
+        server.next(timeout=30).fail("too long", "spectrum.window_too_long", 7, {"longest": 65536})
+        thread.join(30)
+    failure = results[0]
+    assert (failure.code, failure.remote_code, failure.remote_kind) == (122, 7, "spectrum.window_too_long")
+    assert failure.data == {"longest": 65536} and failure.endpoint == name
+
+
+def test_next_with_a_time_out_and_after_close(name):
+    server = linkspan.serve(name)
+    with pytest.raises(linkspan.Timeout):
+        server.next(timeout=0)
+    closer = threading.Timer(0.05, server.close)
+    closer.start()
+    assert list(server) == []
+    closer.join()
+    assert server.next() is None
+    assert server.endpoint == name and server.stats()["received"] == 0
+
+
+def test_a_base_exception_leaves_run_and_answers(name):
+    results = []
+    with linkspan.serve(name) as server:
+        thread = called(name, 1, results)
+
+        def handler(request):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            server.run(handler)
+        gc.collect()
+        thread.join(30)
+    assert isinstance(results[0], linkspan.Remote)
+
+
+def test_a_listener_answers_requests_too(name):
+    results = []
+    with linkspan.listen(name) as listener:
+        thread = called(name, {"x": 1}, results)
+        end = listener.accept(timeout=30)
+        end.reply(end.recv(timeout=30), {"y": 2})
+        thread.join(30)
+        end.close(timeout=0)
+    assert results == [{"y": 2}]
