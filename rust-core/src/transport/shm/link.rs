@@ -323,7 +323,10 @@ impl ShmRx {
 
     /// A frame has come; it is built where the caller wants it, without a move.
     #[inline]
-    fn give(&mut self, take: impl FnOnce(&mut RingReader) -> Result<Option<Incoming>>) -> Result<Option<Incoming>> {
+    fn give(
+        &mut self,
+        take: impl FnOnce(&mut RingReader) -> Result<Option<Incoming>>,
+    ) -> Result<Option<Incoming>> {
         self.vain = 0;
         if !self.shared.heard.load(Ordering::Relaxed) {
             self.shared.heard.store(true, Ordering::Relaxed);

@@ -172,22 +172,42 @@ pub(super) mod heap {
     impl Heap {
         /// So many bytes, all zero.
         pub fn new(bytes: usize) -> Arc<Heap> {
-            Arc::new(Heap((0..bytes / 8).map(|_| AtomicU64::new(0)).collect()))
+            Arc::new(Heap((0..=index(bytes - 8)).map(|_| AtomicU64::new(0)).collect()))
+        }
+
+        fn word(&self, at: usize) -> &AtomicU64 {
+            assert_eq!(at % 8, 0, "a word between two words");
+            &self.0[index(at)]
         }
 
         fn byte(&self, at: usize) -> u8 {
-            self.0[at / 8].load(Ordering::Relaxed).to_le_bytes()[at % 8]
+            self.word(at & !7).load(Ordering::Relaxed).to_le_bytes()[at % 8]
         }
+    }
+
+    #[cfg(not(loom))]
+    fn index(at: usize) -> usize {
+        at / 8
+    }
+
+    /// Loom pays for every word, so only those of the header page exist that are shared: three a block.
+    #[cfg(loom)]
+    fn index(at: usize) -> usize {
+        use crate::transport::shm::segment::PAGE;
+        if at >= PAGE {
+            return 15 + (at - PAGE) / 8;
+        }
+        assert!(at < 640 && at % 128 < 24, "not a shared word of the header page");
+        at / 128 * 3 + at % 128 / 8
     }
 
     impl Memory for Heap {
         fn load(&self, at: usize, order: Ordering) -> u64 {
-            assert_eq!(at % 8, 0);
-            self.0[at / 8].load(order)
+            self.word(at).load(order)
         }
 
         fn load_fenced(&self, at: usize) -> u64 {
-            self.0[at / 8].load(Ordering::Acquire)
+            self.word(at).load(Ordering::Acquire)
         }
 
         fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
@@ -200,9 +220,8 @@ pub(super) mod heap {
         }
 
         fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
-            assert_eq!(at % 8, 0);
             for (i, chunk) in into.chunks_mut(8).enumerate() {
-                let word = self.0[at / 8 + i].load(Ordering::Relaxed).to_le_bytes();
+                let word = self.word(at + i * 8).load(Ordering::Relaxed).to_le_bytes();
                 for (to, from) in chunk.iter_mut().zip(word) {
                     to.write(from);
                 }
@@ -212,30 +231,31 @@ pub(super) mod heap {
 
     impl OwnMemory for Heap {
         fn store(&self, at: usize, value: u64, order: Ordering) {
-            assert_eq!(at % 8, 0);
-            self.0[at / 8].store(value, order);
+            self.word(at).store(value, order);
         }
 
         fn store_fenced(&self, at: usize, value: u64) {
-            self.0[at / 8].store(value, Ordering::Release);
+            self.word(at).store(value, Ordering::Release);
             fence(Ordering::SeqCst);
         }
 
         fn copy_in(&self, at: usize, from: &[u8]) {
+            if at.is_multiple_of(8) && from.len().is_multiple_of(8) {
+                return self.copy_in_racing(at, from);
+            }
             for (i, byte) in from.iter().enumerate() {
-                let (word, within) = ((at + i) / 8, (at + i) % 8);
-                let mut bytes = self.0[word].load(Ordering::Relaxed).to_le_bytes();
+                let (word, within) = (self.word((at + i) & !7), (at + i) % 8);
+                let mut bytes = word.load(Ordering::Relaxed).to_le_bytes();
                 bytes[within] = *byte;
-                self.0[word].store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+                word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
             }
         }
 
         fn copy_in_racing(&self, at: usize, from: &[u8]) {
-            assert_eq!(at % 8, 0);
             for (i, chunk) in from.chunks(8).enumerate() {
                 let mut word = [0; 8];
                 word[..chunk.len()].copy_from_slice(chunk);
-                self.0[at / 8 + i].store(u64::from_le_bytes(word), Ordering::Relaxed);
+                self.word(at + i * 8).store(u64::from_le_bytes(word), Ordering::Relaxed);
             }
         }
     }

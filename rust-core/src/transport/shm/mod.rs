@@ -15,6 +15,8 @@
 
 mod broadcast;
 mod link;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod memory;
 mod park;
 mod peer;

@@ -146,8 +146,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let bytes = aligned(self.copy(content + prefix, length - prefix));
         let (kind, encoding, flags) = (record.kind, record.encoding, record.flags);
         let (extension, schema, body_check) = (0, 0, 0);
-        let header =
-            Header { kind, encoding, flags, extension, body, sequence, correlation, sent, schema, body_check };
+        let header = Header {
+            kind,
+            encoding,
+            flags,
+            extension,
+            body,
+            sequence,
+            correlation,
+            sent,
+            schema,
+            body_check,
+        };
         Ok(Some(Incoming { header, extension: Bytes::new(), body: bytes }))
     }
 

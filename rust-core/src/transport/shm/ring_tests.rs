@@ -211,9 +211,8 @@ fn hostile_records_one_by_one() {
         for (at, word) in words {
             writing.store(PAGE + at, word, Ordering::Relaxed);
         }
-        let error = (0..3)
-            .find_map(|_| take(&mut reader).err())
-            .unwrap_or_else(|| panic!("{what} was taken"));
+        let error =
+            (0..3).find_map(|_| take(&mut reader).err()).unwrap_or_else(|| panic!("{what} was taken"));
         assert_eq!(error.kind(), ErrorKind::Malformed, "{what}");
     }
     // A header whose lengths are not its record's, a train that has no end, and one with too much in it.

@@ -19,6 +19,8 @@ pub(super) struct Writer<M, P> {
     ring: u64,
     /// The same as a power of two: laps are counted for each record, and a division takes as long as all the rest.
     shift: u32,
+    /// Bytes that one record may take, header included: an eighth of the ring, so that copying in and out overlap.
+    largest: u64,
     /// Where the next record goes, counted from the beginning of time.
     tail: u64,
     /// The peer's head when it was looked at last.
@@ -51,6 +53,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             peer,
             ring: ring as u64,
             shift: ring.trailing_zeros(),
+            largest: ring as u64 / 8,
             tail: 0,
             head: 0,
             needed: 0,
@@ -61,9 +64,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         }
     }
 
-    /// Bytes that one record may take, header included: an eighth of the ring, so that copying in and out overlap.
-    fn largest(&self) -> u64 {
-        self.ring / 8
+    /// The same with records of half the ring, so that a model of few words laps it.
+    #[cfg(all(test, loom))]
+    pub fn in_halves(mine: M, peer: P, ring: usize) -> Writer<M, P> {
+        Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
     }
 
     /// Hands over a frame, the contract's `try_send`. After anything but `Blocked` the ring may hold more than before.
@@ -82,7 +86,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             (Shape::Linked, LINKED)
         };
         let length = prefix + frame.body.len();
-        if length as u64 > self.largest() - WORD {
+        if length as u64 > self.largest - WORD {
             return self.start(frame);
         }
         let record = Record {
@@ -114,7 +118,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// The first record of a large frame, and as many more as there is room for.
     fn start(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let header = frame.header.to_bytes();
-        let room = (self.largest() - WORD) as usize - header.len();
+        let room = (self.largest - WORD) as usize - header.len();
         let take = room.min(frame.extension.len() + frame.body.len());
         let record = Record::bare(Shape::First, (header.len() + take) as u32);
         let Some(at) = self.begin(record.size())? else { return Ok(Sent::Blocked) };
@@ -176,7 +180,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     fn pieces(&mut self, extension: &[u8], body: &[u8], mut done: usize) -> Result<usize> {
         let total = extension.len() + body.len();
         while done < total {
-            let take = (total - done).min((self.largest() - WORD) as usize);
+            let take = (total - done).min((self.largest - WORD) as usize);
             let record = Record::bare(Shape::Piece, take as u32);
             let Some(at) = self.begin(record.size())? else { break };
             self.copy_part(at, extension, body, done, take);

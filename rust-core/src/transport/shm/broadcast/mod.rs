@@ -10,6 +10,8 @@
 
 mod caster;
 mod follower;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod publisher;
 mod record;
 mod subscriber;

@@ -1,0 +1,101 @@
+//! Copy, then validate: in every interleaving, with every stale value that the memory model allows.
+//!
+//! Run as the models of the ring beside it. Real records have ten words and more, which would take loom years, so these
+//! have two and use the same words, fences and checks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use loom::sync::Notify;
+use loom::thread;
+
+use super::super::memory::heap::Heap;
+use super::super::memory::{Memory, OwnMemory};
+use super::super::park::{Bell, Park};
+use super::super::segment::{PAGE, at};
+use super::caster::Caster;
+use super::follower::{Follower, Start};
+
+/// Two records of two words.
+const RING: usize = 32;
+
+fn write(caster: &mut Caster<Arc<Heap>>, memory: &Heap, number: u64) {
+    let (start, end) = ((number - 1) * 16, number * 16);
+    let place = PAGE + (start as usize & (RING - 1));
+    caster.reserve(end);
+    memory.store(place, number, Ordering::Relaxed);
+    memory.store(place + 8, number * 10, Ordering::Relaxed);
+    caster.reveal(start, end);
+}
+
+/// Reads the record at a position: what it was, or `None` when it was overtaken.
+fn read(follower: &Follower<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
+    let place = PAGE + (position as usize & (RING - 1));
+    let (one, two) = (memory.load(place, Ordering::Relaxed), memory.load(place + 8, Ordering::Relaxed));
+    follower.is_intact(position).then(|| {
+        assert_eq!(
+            (one, two),
+            (position / 16 + 1, (position / 16 + 1) * 10),
+            "half a record was taken for one"
+        );
+        one
+    })
+}
+
+#[test]
+fn what_is_intact_after_the_copy_was_copied_whole() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let memory = Heap::new(PAGE + RING);
+        let mut caster = Caster::new(memory.clone(), RING);
+        write(&mut caster, &memory, 1);
+        let follower = Follower::new(memory.clone(), RING, 100, Start::Newest);
+        let writing = thread::spawn({
+            let memory = memory.clone();
+            move || (2..=4).for_each(|number| write(&mut caster, &memory, number))
+        });
+        let tail = memory.load(at::TAIL, Ordering::Acquire);
+        read(&follower, &memory, tail - 16);
+        let latest = memory.load(at::LATEST, Ordering::Acquire);
+        read(&follower, &memory, latest);
+        writing.join().unwrap();
+        assert_eq!(read(&follower, &memory, 48), Some(4), "at rest it is always intact");
+    });
+}
+
+#[test]
+fn a_subscriber_that_goes_to_sleep_is_woken() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let (memory, page) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
+        let mut caster = Caster::new(memory.clone(), RING);
+        let event = Arc::new(Notify::new());
+        let publishing = thread::spawn({
+            let (memory, page, event) = (memory.clone(), page.clone(), event.clone());
+            move || {
+                let mut bell = Bell::default();
+                for number in 1..=2 {
+                    write(&mut caster, &memory, number);
+                    let word = page.load_fenced(at::DATA_PARK);
+                    if bell.is_due(word) {
+                        bell.rung(word);
+                        event.notify();
+                    }
+                }
+            }
+        });
+        let mut park = Park::new(at::DATA_PARK);
+        for number in 1..=2 {
+            while memory.load(at::TAIL, Ordering::Acquire) < number * 16 {
+                park.lie_down(&page);
+                if memory.load_fenced(at::TAIL) < number * 16 {
+                    event.wait();
+                }
+                park.get_up(&page);
+            }
+        }
+        publishing.join().unwrap();
+    });
+}
