@@ -1,11 +1,12 @@
 # How make builds the extension: cargo makes it, its shared object goes where "make install" takes modules from. The target is called
 # .la because PHP's makefile expects a libtool library; "make install" removes those and installs what is left.
-LINKSPAN_TARGET = $(abs_builddir)/target
+LINKSPAN_TARGET = $(top_builddir)/target
 
 .PHONY: linkspan-cargo
 linkspan-cargo:
-	cd $(abs_srcdir) && env $(if $(LIBCLANG_PATH),LIBCLANG_PATH="$(LIBCLANG_PATH)") $(if $(PHP_CONFIG),PHP_CONFIG="$(PHP_CONFIG)",-u PHP_CONFIG) \
-		CARGO_TARGET_DIR="$(LINKSPAN_TARGET)" $(CARGO) build --release --locked -p linkspan-php
+	cd $(top_srcdir) && env PHP_CONFIG="$(PHP_CONFIG)" PHP="$$($(PHP_CONFIG) --php-binary)" \
+		$(if $(LIBCLANG_PATH),LIBCLANG_PATH="$(LIBCLANG_PATH)") CARGO_TARGET_DIR="$(LINKSPAN_TARGET)" \
+		$(CARGO) build --release --locked -p linkspan-php
 
 $(phplibdir)/linkspan.la: linkspan-cargo
 	@mkdir -p $(phplibdir)

@@ -18,8 +18,10 @@ if test "$PHP_LINKSPAN" != "no"; then
   fi
 
   PHP_SUBST([CARGO])
+  PHP_SUBST([PHP_CONFIG])
   PHP_SUBST([LIBCLANG_PATH])
-  PHP_ADD_MAKEFILE_FRAGMENT
+  dnl No C sources and so no PHP_NEW_EXTENSION, which would say where the fragment lies.
+  PHP_ADD_MAKEFILE_FRAGMENT([$abs_srcdir/Makefile.frag], [$abs_srcdir], [$abs_builddir])
   PHP_MODULES="$PHP_MODULES \$(phplibdir)/linkspan.la"
   install_modules="install-modules"
   PHP_SUBST([PHP_MODULES])
