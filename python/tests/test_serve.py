@@ -201,11 +201,16 @@ def test_a_base_exception_leaves_run_and_answers(name):
 
 
 def test_a_listener_answers_requests_too(name):
-    results = []
     with linkspan.listen(name) as listener:
-        thread = called(name, {"x": 1}, results)
+        ch = linkspan.connect(name, timeout=30)
+        results = []
+        thread = threading.Thread(target=lambda: results.append(ch.call({"x": 1}).value))
+        thread.start()
         end = listener.accept(timeout=30)
-        end.reply(end.recv(timeout=30), {"y": 2})
+        request = end.recv(timeout=30)
+        end.reply(request, {"y": request["x"] + 1})
         thread.join(30)
-        end.close(timeout=0)
+        ch.send("no answer wanted")
+        with pytest.raises(linkspan.InvalidState):
+            end.reply(end.recv(timeout=30), None)
     assert results == [{"y": 2}]
