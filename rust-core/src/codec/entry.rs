@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::escape::Escape;
-use super::unescape::Unescape;
 use super::{Encoding, bson, cbor, json, raw, smile};
 use crate::codec::output::Output;
 use crate::error::Result;
+use crate::value::escape::Escape;
+use crate::value::unescape::Unescape;
 use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
 
 /// The deepest that any limit allows arrays and maps to lie in each other: the walks recurse, and a thread's stack is

@@ -3,15 +3,13 @@
 //! | what | lives in |
 //! |---|---|
 //! | encode, decode, transcode by the encoding's name | `entry` |
-//! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw` |
-//! | escapes for what an encoding has no form for | `escape`, `unescape` |
+//! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are `value`'s |
 //! | a place in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
 //! | how deep documents may be; shorter floats | `nesting`, `float` |
 
 mod bson;
 mod cbor;
 mod entry;
-mod escape;
 mod float;
 mod input;
 mod json;
@@ -19,7 +17,6 @@ mod nesting;
 mod output;
 mod raw;
 mod smile;
-mod unescape;
 
 pub use entry::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into, transcode};
 

@@ -9,21 +9,27 @@
 //! | N-d arrays of numbers | [`NdArray`] in `ndarray` |
 //! | events and who gives them | [`Sink`], [`Source`] in `sink` |
 //! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits` |
+//! | values that an encoding has no form for, as maps of one key | `escape`, `unescape` |
+//! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
 
 mod bigint;
 mod decimal;
+pub(crate) mod escape;
 mod limits;
 mod ndarray;
 mod path;
+mod serde;
 mod sink;
 mod timestamp;
 mod tree;
+pub(crate) mod unescape;
 
 pub use bigint::BigInt;
 pub use decimal::{Decimal, DecimalParts};
 pub use limits::{Keys, Limits, Meter};
 pub use ndarray::{DType, Element, NdArray, NdArrayRef, Order};
 pub use path::Path;
+pub use serde::{from_value, to_value};
 pub use sink::{Sink, Source};
 pub use timestamp::Timestamp;
 pub use tree::{Map, Value, ValueBuilder};

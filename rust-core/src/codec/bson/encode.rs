@@ -4,10 +4,10 @@ use super::element::{cstring, skip};
 use super::{
     ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128, subtype,
 };
-use crate::codec::escape::{Plain, name};
 use crate::codec::input::Input;
 use crate::codec::output::Output;
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::escape::{Plain, name};
 use crate::value::{Decimal, Timestamp};
 
 /// Appends one document.

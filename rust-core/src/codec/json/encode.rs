@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::string;
-use crate::codec::escape::Plain;
 use crate::codec::output::Output;
 use crate::error::Result;
+use crate::value::escape::Plain;
 
 /// Appends one value, without any white space.
 pub(crate) struct Encoder<'a> {

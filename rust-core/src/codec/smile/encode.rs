@@ -6,10 +6,10 @@ use super::{
     BEGIN_ARRAY, BEGIN_OBJECT, BIG_INTEGER, EMPTY, END_ARRAY, END_OBJECT, END_OF_TEXT, FALSE, FLOAT64, INT32,
     INT64, LONG_ASCII, LONG_NAME, LONG_TEXT, MAGIC, NULL, RAW_BINARY, SMALL_INT, TRUE, feature,
 };
-use crate::codec::escape::Plain;
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::BigInt;
+use crate::value::escape::Plain;
 
 /// Appends one document.
 pub(crate) struct Encoder<'a> {

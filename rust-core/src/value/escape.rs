@@ -15,6 +15,8 @@
 //! | `{"$map": [[key, value], …]}` | a map with a key that the encoding cannot hold |
 //! | `{"$value": value}` | in BSON, whose top is always a document: a value that is none |
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
@@ -172,15 +174,7 @@ impl<P: Plain> Sink for Escape<P> {
         if self.plain.float(value)? {
             return Ok(());
         }
-        if value == f64::INFINITY {
-            self.scalar(name::FLOAT, "inf")
-        } else if value == f64::NEG_INFINITY {
-            self.scalar(name::FLOAT, "-inf")
-        } else if value.to_bits() == PLAIN_NAN {
-            self.scalar(name::FLOAT, "nan")
-        } else {
-            self.scalar(name::FLOAT, &format!("{:#018x}", value.to_bits()))
-        }
+        self.scalar(name::FLOAT, &float_text(value))
     }
 
     #[inline]
@@ -205,15 +199,7 @@ impl<P: Plain> Sink for Escape<P> {
         if self.plain.uuid(value)? {
             return Ok(());
         }
-        let mut text = String::with_capacity(36);
-        for (i, byte) in value.iter().enumerate() {
-            if matches!(i, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-        self.scalar(name::UUID, &text)
+        self.scalar(name::UUID, &uuid_text(value))
     }
 
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
@@ -300,4 +286,29 @@ impl<P: Plain> Sink for Escape<P> {
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// What `$float` holds.
+pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
+    if value == f64::INFINITY {
+        "inf".into()
+    } else if value == f64::NEG_INFINITY {
+        "-inf".into()
+    } else if value.to_bits() == PLAIN_NAN {
+        "nan".into()
+    } else {
+        format!("{:#018x}", value.to_bits()).into()
+    }
+}
+
+/// What `$uuid` holds.
+pub(crate) fn uuid_text(value: [u8; 16]) -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(36);
+    for (i, byte) in value.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push(char::from(HEX[usize::from(byte >> 4)]));
+        text.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    text
+}

@@ -66,6 +66,11 @@ impl<S: Sink> Unescape<S> {
         Unescape { inner, state: State::Plain, open: Vec::new(), fields: None, wrapped_top: false }
     }
 
+    /// The sink behind, once the value is complete.
+    pub(crate) fn into_inner(self) -> S {
+        self.inner
+    }
+
     /// For an encoding whose top is always a map: `{"$value": …}` there stands for the value.
     pub(crate) fn with_wrapped_top(self) -> Unescape<S> {
         Unescape { wrapped_top: true, ..self }

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::malformed;
-use crate::codec::escape::{PLAIN_NAN, name};
 use crate::error::{Error, Result};
+use crate::value::escape::{PLAIN_NAN, name};
 use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 
 /// The escapes that hold one scalar.

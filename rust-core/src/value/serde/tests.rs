@@ -1,0 +1,132 @@
+//! Users' types there and back, errors with their paths, and values in another format.
+
+use serde::{Deserialize, Serialize};
+
+use super::{from_value, to_value};
+use crate::codec::{decode, encode};
+use crate::error::ErrorKind;
+use crate::value::{BigInt, Decimal, NdArray, Order, Timestamp, Value};
+use crate::{Encoding, Map};
+
+#[derive(Serialize, Deserialize, Debug, PartialEq)]
+struct Reading {
+    sensor: String,
+    at: Timestamp,
+    trace: NdArray,
+    price: Decimal,
+    count: u64,
+    mean: Option<f64>,
+    state: State,
+    #[serde(default)]
+    more: Map,
+}
+
+#[derive(Serialize, Deserialize, Debug, PartialEq)]
+enum State {
+    Idle,
+    Failed(String),
+    Moving { x: f32, y: f32 },
+    Pair(i8, i8),
+}
+
+fn reading(state: State) -> Reading {
+    Reading {
+        sensor: "t0".into(),
+        at: Timestamp(5),
+        trace: NdArray::from_slice(&[1i16, 2, 3, 4], &[2, 2], Order::Column).unwrap(),
+        price: "1.10".parse().unwrap(),
+        count: u64::MAX,
+        mean: None,
+        state,
+        more: [("$odd".to_owned(), Value::map([("$bytes", Value::from(bytes::Bytes::from_static(b"x")))]))]
+            .into(),
+    }
+}
+
+#[test]
+fn types_come_back() {
+    for state in
+        [State::Idle, State::Failed("x".into()), State::Moving { x: 1.5, y: -2.0 }, State::Pair(1, -1)]
+    {
+        let reading = reading(state);
+        let value = to_value(&reading).unwrap();
+        assert_eq!(value.at("at").unwrap(), &Value::Timestamp(Timestamp(5)));
+        assert_eq!(value.at("trace").unwrap(), &Value::NdArray(reading.trace.clone()));
+        assert_eq!(value.at("count").unwrap(), &Value::Uint(u64::MAX));
+        assert_eq!(value.at("more/$odd/$bytes").unwrap().as_bytes().unwrap()[..], *b"x");
+        assert_eq!(from_value::<Reading>(value).unwrap(), reading);
+    }
+}
+
+fn odd_values() -> Value {
+    Value::map([
+        ("null", Value::Null),
+        ("nan", Value::Float(f64::from_bits(0x7ff0_0000_0000_0001))),
+        ("infinite", Value::Float(f64::INFINITY)),
+        ("minus zero", Value::Float(-0.0)),
+        ("big", BigInt::parse("-123456789012345678901234567890123456789012345678901234567890").unwrap()),
+        ("128 bits", BigInt::parse("18446744073709551616").unwrap()),
+        ("uuid", Value::Uuid([7; 16])),
+        ("array", NdArray::vector(&[[1.0f64, 2.0]]).into()),
+        ("$", Value::map([("$map", Value::map([("$time", Value::from("not a time"))]))])),
+        ("$time", Value::map([("$time", 1)])),
+        ("list", Value::Array(vec![Value::map([("$a", Value::Array(vec![]))]), Timestamp(1).into()])),
+    ])
+}
+
+#[test]
+fn values_come_back_as_they_are() {
+    let value = odd_values();
+    assert_eq!(to_value(&value).unwrap(), value);
+    assert_eq!(from_value::<Value>(value.clone()).unwrap(), value);
+    let escape = Value::map([("$time", 1)]);
+    assert_eq!(from_value::<Vec<Value>>(Value::Array(vec![escape.clone()])).unwrap(), [escape]);
+}
+
+#[test]
+fn another_format_has_them_as_our_json_does() {
+    let value = odd_values();
+    let text = serde_json::to_string(&value).unwrap();
+    assert_eq!(decode(text.as_bytes(), Encoding::Json).unwrap(), value);
+    let ours = encode(&value, Encoding::Json).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&ours).unwrap(), value);
+    let reading = reading(State::Idle);
+    let text = serde_json::to_string(&reading).unwrap();
+    assert!(text.contains(r#""at":{"$time":"1970-01-01T00:00:00.000000005Z"}"#), "{text}");
+    assert_eq!(serde_json::from_str::<Reading>(&text).unwrap(), reading);
+}
+
+#[test]
+fn a_vector_is_filled_from_an_array_of_numbers_or_bytes() {
+    let array = Value::from(NdArray::vector(&[1.5f32, 2.5]));
+    assert_eq!(from_value::<Vec<f64>>(array).unwrap(), [1.5, 2.5]);
+    let bytes = Value::from(bytes::Bytes::from_static(b"\x01\xff"));
+    assert_eq!(from_value::<Vec<u8>>(bytes.clone()).unwrap(), [1, 255]);
+    assert_eq!(from_value::<(u8, u8)>(bytes).unwrap(), (1, 255));
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    #[derive(Deserialize, Debug)]
+    struct Rows {
+        #[expect(dead_code, reason = "only read by serde")]
+        rows: Vec<Row>,
+    }
+    #[derive(Deserialize, Debug)]
+    struct Row {
+        #[expect(dead_code, reason = "only read by serde")]
+        n: u8,
+    }
+    let rows = |n: Value| Value::map([("rows", Value::Array(vec![Value::map([("n", Value::from(1))]), n]))]);
+    for (row, kind, path) in [
+        (Value::map([("n", 300)]), ErrorKind::OutOfRange, "rows/1/n"),
+        (Value::map([("n", "x")]), ErrorKind::WrongType, "rows/1/n"),
+        (Value::map([("m", 1)]), ErrorKind::Missing, "rows/1"),
+        (Value::Null, ErrorKind::WrongType, "rows/1"),
+    ] {
+        let error = from_value::<Rows>(rows(row)).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (kind, Some(path)), "{error:?}");
+    }
+    let keys = std::collections::BTreeMap::from([(vec![1], 2)]);
+    assert_eq!(to_value(&[keys]).unwrap_err().kind(), ErrorKind::Unsupported);
+}
