@@ -85,7 +85,8 @@ pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
 
 /// Whether the script can call a function of this name.
 pub fn function_exists(name: &str) -> bool {
-    ext_php_rs::zend::Function::try_from_function(name).is_some()
+    // SAFETY: looks a name up; what is found is not read (ext-php-rs would copy more of it than there is).
+    unsafe { !ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()).is_null() }
 }
 
 /// The key of one entry of a PHP array.
