@@ -13,8 +13,6 @@
 //! [`NdArray`]: super::NdArray
 
 mod from_value;
-#[cfg(test)]
-mod tests;
 mod to_value;
 mod trees;
 

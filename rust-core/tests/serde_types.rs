@@ -1,12 +1,11 @@
 //! Users' types there and back, errors with their paths, and values in another format.
 
-use serde::{Deserialize, Serialize};
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use super::{from_value, to_value};
-use crate::codec::{decode, encode};
-use crate::error::ErrorKind;
-use crate::value::{BigInt, Decimal, NdArray, Order, Timestamp, Value};
-use crate::{Encoding, Map};
+use linkspan::codec::{decode, encode};
+use linkspan::value::{from_value, to_value};
+use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Map, NdArray, Order, Timestamp, Value};
+use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Debug, PartialEq)]
 struct Reading {
