@@ -1,6 +1,7 @@
 //! Who plays when: the workers of a row take turns, floor before and after each of ours.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub struct Measured {
 /// Operations in a turn, at most: then even the fastest stay within sight of the others.
 const MOST: f64 = 100_000.0;
 
+/// Milliseconds for one turn, or for a worker to start: after so long it hangs.
+const PATIENCE: i32 = 25_000;
+
 struct Player {
     child: Child,
     to: ChildStdin,
@@ -64,6 +68,12 @@ impl Player {
 
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
+        let mut answer =
+            libc::pollfd { fd: self.from.get_ref().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one descriptor, which is ours and open.
+        if self.from.buffer().is_empty() && unsafe { libc::poll(&mut answer, 1, PATIENCE) } == 0 {
+            return Err(format!("no answer within {} s", PATIENCE / 1000));
+        }
         match self.from.read_line(&mut line) {
             Ok(n) if n > 0 => Ok(line.trim_end().to_owned()),
             _ => Err(self.last_words()),

@@ -1,7 +1,7 @@
 //! The floor of one-way traffic: a good single-producer single-consumer queue between two threads of one process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
@@ -13,13 +13,21 @@ struct Stream {
     taken: Arc<AtomicU64>,
     sent: u64,
     reader: std::thread::Thread,
+    /// Whether a round is under way: between rounds the reader sleeps, so that the others have its processor.
+    playing: Arc<AtomicBool>,
 }
 
 impl Work for Stream {
     const PER: u64 = BLOCK;
 
     fn begin(&mut self) -> Result<()> {
+        self.playing.store(true, Ordering::Release);
         self.reader.unpark();
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.playing.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -44,31 +52,28 @@ pub fn stream(placement: Placement) -> Result<()> {
     let (queue, mut from) = rtrb::RingBuffer::<[u8; 64]>::new(4096);
     let taken = Arc::new(AtomicU64::new(0));
     let count = taken.clone();
+    let playing = Arc::new(AtomicBool::new(false));
+    let read = playing.clone();
     let reader = std::thread::Builder::new().name("far".into()).spawn(move || {
         if pin(placement, End::Far).is_err() {
             return;
         }
-        let (mut number, mut vain) = (0, 0u32);
+        let mut number = 0;
         loop {
             match from.pop() {
                 Ok(message) => {
                     std::hint::black_box(&message);
                     number += 1;
-                    vain = 0;
                     // The news goes back once a block, as in ours.
                     if number % BLOCK == 0 {
                         count.store(number, Ordering::Release);
                     }
                 }
-                // Between rounds it sleeps, so that the others have the processor to themselves.
-                Err(_) if vain > 1 << 16 => std::thread::park(),
-                Err(_) => {
-                    vain += 1;
-                    std::hint::spin_loop();
-                }
+                Err(_) if !read.load(Ordering::Relaxed) => std::thread::park(),
+                Err(_) => std::hint::spin_loop(),
             }
         }
     })?;
     pin(placement, End::Near)?;
-    serve(Stream { queue, taken, sent: 0, reader: reader.thread().clone() })
+    serve(Stream { queue, taken, sent: 0, reader: reader.thread().clone(), playing })
 }
