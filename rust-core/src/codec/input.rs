@@ -149,7 +149,7 @@ impl Counts {
     /// One more item in this container.
     #[inline]
     pub(crate) fn add(&mut self, container: usize) {
-        self.counts[container] += 1;
+        self.counts[container] = self.counts[container].saturating_add(1);
     }
 
     /// How many containers have been counted.
