@@ -25,11 +25,12 @@ impl Stop {
         let install = || -> std::io::Result<UnixStream> {
             let (bell, ringing) = UnixStream::pair()?;
             for number in [SIGINT, SIGTERM] {
+                // The first to be registered notes the signal: one that comes before the rest is there is not lost.
+                flag::register_usize(number, signal.clone(), number as usize)?;
+                low_level::pipe::register(number, ringing.try_clone()?)?;
                 // In this order: the first signal passes here and sets the flag that lets the second one end it all.
                 flag::register_conditional_shutdown(number, 128 + number, again.clone())?;
                 flag::register(number, again.clone())?;
-                flag::register_usize(number, signal.clone(), number as usize)?;
-                low_level::pipe::register(number, ringing.try_clone()?)?;
             }
             Ok(bell)
         };

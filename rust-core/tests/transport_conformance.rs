@@ -238,6 +238,34 @@ fn close_waits_until_consumed(t: &str) {
     b.close(SOON).unwrap();
 }
 
+fn who_closes_says_how_far_it_came(t: &str) {
+    let (a, b) = pair(&name(t), &Options::default());
+    a.send(&Value::Int(1), SOON).unwrap();
+    b.recv(SOON).unwrap();
+    b.close(SOON).unwrap();
+    a.close(SOON).unwrap();
+
+    let (a, b) = pair(&name(t), &Options::default());
+    for i in 0..3 {
+        a.send(&Value::Int(i), SOON).unwrap();
+    }
+    b.recv(SOON).unwrap();
+    // One that was only looked for was not consumed.
+    assert!(b.poll().unwrap());
+    b.close(SOON).unwrap();
+    let error = a.close(SOON).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+    assert!(error.text().contains("2 messages"), "{error}");
+
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    client.send(&Value::Int(1), SOON).unwrap();
+    drop(server.next(SOON).unwrap().unwrap());
+    server.close(SOON).unwrap();
+    client.close(SOON).unwrap();
+}
+
 fn a_second_thread_in_one_direction(t: &str) {
     let (waits, waiting) = support::told_while_waiting();
     let (b, a) = pair(&name(t), &waits);
@@ -420,7 +448,7 @@ macro_rules! suite {
 suite! {
     order boundaries limit_exact_and_one_over hundred_megabytes back_pressure both_ways_and_calls
     connect_before_listen nobody_there two_listeners listener_restart connector_restart
-    open_takes_both_roles open_takes_one_peer close_waits_until_consumed a_second_thread_in_one_direction
+    open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
     a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called
 }

@@ -39,6 +39,13 @@ impl Role {
     }
 }
 
+/// A request whose answer is still to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    number: u64,
+    generation: u64,
+}
+
 /// One of two ends. One thread at a time may send and one may receive; a second one in the same direction gets
 /// `InvalidState` at once.
 pub struct Channel {
@@ -58,12 +65,18 @@ impl Channel {
     /// Connects to whoever listens, and waits until somebody does; connects again whenever the other side has gone and
     /// come back. `NotFound` where nobody listened until the deadline.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
+        let channel = Channel::dial(endpoint, options)?;
+        channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
+        Ok(channel)
+    }
+
+    /// The same without waiting: it connects when it is first used. For event loops, where [`Channel::poll`] tries and
+    /// [`Channel::fileno`] is readable when trying again may help.
+    pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
         let origin = Origin::Dial(Dialler::new(&endpoint)?);
         let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
-        let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
-        channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
-        Ok(channel)
+        Channel::over(renewal, None, &endpoint, options, Role::Connector)
     }
 
     /// Connects if somebody listens and listens otherwise: of two that start at the same instant exactly one listens.
@@ -180,7 +193,12 @@ impl Channel {
     /// Receives the next message. While the other side is away, waits for it to come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
-        self.receiving().and_then(|mut r| self.take(&mut r, &mut waiting)).map_err(|e| e.on(&self.shown))
+        let take = |mut receiving: MutexGuard<'_, Receiving>| {
+            let message = self.take(&mut receiving, &mut waiting)?;
+            receiving.gave(&message);
+            Ok(message)
+        };
+        self.receiving().and_then(take).map_err(|e| e.on(&self.shown))
     }
 
     /// Receives without waiting: `Empty` where nothing is there.
@@ -240,11 +258,38 @@ impl Channel {
 
     fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
         let mut receiving = self.receiving()?;
+        let asked = self.put_request(payload, waiting)?;
+        self.find_answer(asked, &mut receiving, waiting)
+    }
+
+    /// Sends a request without waiting for its answer, which [`Channel::answer`] gives: a call in two steps, for event
+    /// loops. Nothing else is to be received in between: an answer that [`Channel::recv`] meets is dropped.
+    pub fn ask<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Asked> {
+        let mut waiting = self.start(wait);
+        let asked = self.receiving().and_then(|_only| self.put_request(payload, &mut waiting));
+        asked.map_err(|e| e.on(&self.shown))
+    }
+
+    /// The answer to a request that [`Channel::ask`] sent; with the same errors as [`Channel::call`].
+    pub fn answer<'a>(&self, asked: Asked, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = self.start(wait);
+        let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
+        found.map_err(|e| e.on(&self.shown))
+    }
+
+    fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
         let request = Draft { kind: Kind::Request, correlation: 0, flags: 0, payload };
-        let (number, generation) = {
-            let mut sending = self.sending()?;
-            (sending.send(&request, &self.renewal, &self.record, waiting)?, sending.generation)
-        };
+        let mut sending = self.sending()?;
+        let number = sending.send(&request, &self.renewal, &self.record, waiting)?;
+        Ok(Asked { number, generation: sending.generation })
+    }
+
+    fn find_answer(
+        &self,
+        Asked { number, generation }: Asked,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
         loop {
             let taken = receiving.link_next(&self.renewal, &self.record, waiting, false);
             let message = match taken {
@@ -346,6 +391,10 @@ impl Channel {
         self.renewal.close();
         let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sending = only_one(&self.sending, "sends").map_err(|e| e.on(&self.shown))?;
+        if let Some(given) = receiving.to_confirm() {
+            let header = Header { correlation: given, ..Header::new(Kind::Ack, Encoding::Raw) };
+            sending.answer(&Outgoing::new(header, &[]), &self.renewal, &self.record);
+        }
         let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
         sending.part = None;
         receiving.drop_part();
@@ -359,15 +408,15 @@ impl Channel {
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        let count = sending.unconfirmed;
+        let (count, last) = (sending.unconfirmed, sending.last);
         let Some(part) = sending.part.as_mut().filter(|_| count > 0) else { return Ok(()) };
         match super::sending::push(part, &bare(Kind::Bye), waiting) {
             // It may be leaving at the same instant: what it said last is still to be read.
             Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
             pushed => pushed,
         }
-        .and_then(|()| receiving.until_ack(&self.renewal, &self.record, waiting))
-        .map_err(|e| unconsumed(e, count))
+        .and_then(|()| receiving.until_ack(last, &self.renewal, &self.record, waiting))
+        .map_err(|e| unconsumed(e, count.min(last.saturating_sub(receiving.confirmed))))
     }
 }
 

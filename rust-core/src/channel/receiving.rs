@@ -24,6 +24,14 @@ pub struct Receiving {
     watched: bool,
     /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
     leaving: bool,
+    /// The number up to which the other side has said, on this link, that it has consumed what we sent.
+    pub confirmed: u64,
+    /// The number of the last message of this link that the program was given.
+    given: u64,
+    /// How many messages at the front of the inbox came over an earlier link.
+    stale: usize,
+    /// Whether the message that was given last came over an earlier link.
+    gave_stale: bool,
     limits: Limits,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
@@ -60,6 +68,10 @@ impl Receiving {
             parked: false,
             watched: false,
             leaving: false,
+            confirmed: 0,
+            given: 0,
+            stale: 0,
+            gave_stale: false,
             limits,
             epoll,
             bell,
@@ -87,9 +99,12 @@ impl Receiving {
     /// The next message, in the inbox or from the link.
     pub fn next(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<Taken> {
         if let Some(message) = self.inbox.pop_front() {
+            self.gave_stale = self.stale > 0;
+            self.stale = self.stale.saturating_sub(1);
             self.tell(false);
             return Ok(Taken::Message(message));
         }
+        self.gave_stale = false;
         if self.part.is_none() {
             self.connect(renewal, record, waiting)?;
         }
@@ -158,13 +173,19 @@ impl Receiving {
                 }
                 Some(Taken::Bye)
             }
-            Kind::Ack => Some(Taken::Ack),
+            Kind::Ack => {
+                // Without a number it answers our leave: all before that.
+                let number = frame.header.correlation;
+                self.confirmed = self.confirmed.max(if number == 0 { u64::MAX } else { number });
+                Some(Taken::Ack)
+            }
             Kind::Hello | Kind::Command | Kind::Event => None,
         }
     }
 
     fn connect(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
         self.drop_part();
+        (self.confirmed, self.given, self.stale) = (0, 0, self.inbox.len());
         let renewed = renewal.renew_rx(&mut self.generation, record, waiting);
         if self.watched
             && let (Err(_), Origin::Dial(dialler)) = (&renewed, &renewal.origin)
@@ -238,19 +259,42 @@ impl Receiving {
         self.drop_part();
     }
 
-    /// Waits until the other side says that it has consumed everything; what else comes goes into the inbox.
-    pub fn until_ack(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// The program has been given the message that [`Receiving::next`] gave last.
+    pub fn gave(&mut self, message: &Message) {
+        if !self.gave_stale {
+            self.given = self.given.max(message.sequence());
+        }
+    }
+
+    /// What the other side is told when we leave: the number of the last message that the program was given, if any.
+    pub fn to_confirm(&self) -> Option<u64> {
+        Some(self.given).filter(|given| *given > 0 && self.part.is_some())
+    }
+
+    /// Waits until the other side says that it has consumed everything up to the number `last`; what else comes goes
+    /// into the inbox.
+    pub fn until_ack(
+        &mut self,
+        last: u64,
+        renewal: &Renewal,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
         // It was rung for others, who have gone.
         renewal.wake.drain();
         self.leaving = true;
-        loop {
+        while self.confirmed < last {
             match self.link_next(renewal, record, waiting, false)? {
-                Taken::Ack => return Ok(()),
-                // Both take their leave at once: neither will read on.
-                Taken::Bye => return Ok(()),
+                Taken::Ack => {}
+                // Both take their leave at once: neither will read on, and each has said before how far it has come.
+                Taken::Bye if self.confirmed < last => {
+                    return Err(Error::new(ErrorKind::Disconnected, "the other side takes its leave, too"));
+                }
+                Taken::Bye => {}
                 Taken::Message(message) => self.inbox.push_back(message),
             }
         }
+        Ok(())
     }
 
     /// Lets go of the link.

@@ -19,6 +19,8 @@ pub struct Sending {
     pub sequence: u64,
     /// Data messages that went out on this link: what a close waits for.
     pub unconfirmed: u64,
+    /// The number of the last of them.
+    pub last: u64,
 }
 
 /// What is to be sent, before it has its number.
@@ -76,6 +78,7 @@ impl Sending {
         self.sequence += 1;
         if draft.kind == Kind::Data || draft.flags & flags::NO_REPLY != 0 {
             self.unconfirmed += 1;
+            self.last = self.sequence;
         }
         record.count(&record.sent);
         Ok(self.sequence)

@@ -23,6 +23,8 @@ struct Client {
     peer: Peer,
     outlet: Arc<Outlet>,
     parked: bool,
+    /// The number of the last message that was taken and wants no answer.
+    taken: u64,
     /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
     room: Option<OwnedFd>,
     _seat: Arc<Seat>,
@@ -152,7 +154,8 @@ impl Clients {
             }
             self.record.connected(&peer.source);
             let outlet = Outlet::new(tx, peer.limit, &self.options, self.record.clone(), self.wake.clone());
-            let client = Client { rx, peer, outlet: outlet.into(), parked: false, room: None, _seat: seat };
+            let client =
+                Client { rx, peer, outlet: outlet.into(), parked: false, taken: 0, room: None, _seat: seat };
             self.clients.insert(token, client);
             self.turn.push_back(token);
             self.count_present();
@@ -181,6 +184,9 @@ impl Clients {
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
                             self.record.count(&self.record.received);
+                            if frame.header.kind == Kind::Data {
+                                client.taken = frame.header.sequence;
+                            }
                             let message =
                                 Message::new(frame, client.peer.source.clone(), self.options.limits());
                             return Ok(Some(Request::new(
@@ -275,6 +281,11 @@ impl Clients {
 
     /// Brings away every answer that waits, until the deadline; then how many clients have not taken theirs.
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        // Each is told how far its messages were taken: it may be about to ask, and we read no more.
+        let empty = Payload::from_bytes(crate::Encoding::Raw, bytes::Bytes::new());
+        for client in self.clients.values().filter(|client| client.taken > 0) {
+            client.outlet.send(Kind::Ack, client.taken, &empty)?;
+        }
         loop {
             self.bring_away()?;
             if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {

@@ -139,9 +139,10 @@ impl ShmTx {
     #[inline]
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         self.check()?;
+        self.check_sleeper()?;
         let sent = self.writer.try_write(frame).map_err(|e| self.shared.end(e))?;
         if sent != Sent::Blocked {
-            self.wake_reader()?;
+            self.wake_reader();
         }
         Ok(sent)
     }
@@ -156,8 +157,9 @@ impl ShmTx {
     /// See the contract; true when nothing of an adopted frame is left to bring away.
     pub fn flush(&mut self) -> Result<bool> {
         self.check()?;
+        self.check_sleeper()?;
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
-        self.wake_reader()?;
+        self.wake_reader();
         Ok(flushed)
     }
 
@@ -269,18 +271,26 @@ impl ShmTx {
         if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
     }
 
+    /// A sleeper may as well be a corpse. It is asked before anything is written: afterwards it may have read the frame
+    /// and ended, and an error would have the frame sent a second time. The call that rings is the dear one anyway.
     #[inline]
-    fn wake_reader(&mut self) -> Result<()> {
+    fn check_sleeper(&self) -> Result<()> {
+        let word = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
+        if self.bell.is_due(word) { self.check_kernel() } else { Ok(()) }
+    }
+
+    #[inline]
+    fn wake_reader(&mut self) {
         let word = self.shared.peer.memory.load_fenced(at::DATA_PARK);
-        if self.bell.is_due(word) { self.ring(word) } else { Ok(()) }
+        if self.bell.is_due(word) {
+            self.ring(word);
+        }
     }
 
     #[cold]
-    fn ring(&mut self, word: u64) -> Result<()> {
+    fn ring(&mut self, word: u64) {
         self.bell.rung(word);
         self.shared.peer.data.ring();
-        // A sleeper may as well be a corpse. The call that rang is the dear one anyway.
-        self.check_kernel()
     }
 }
 

@@ -1,0 +1,122 @@
+//! send, recv and call with the real program, over both transports.
+
+mod program;
+
+use program::{Place, on_each_transport};
+
+#[test]
+fn what_is_sent_is_received() {
+    on_each_transport(|place, name, _| {
+        let taker = place.start(&["recv", &name("lab/valve"), "--json"]);
+        // It need not listen yet: send waits for it.
+        let sent = place.run(&["send", &name("lab/valve"), r#"{"open": true, "$x": [1, 2.0, null]}"#]);
+        assert_eq!((sent.code, sent.err.as_str()), (Some(0), ""));
+        let taken = taker.end();
+        assert_eq!(
+            (taken.code, taken.out.as_str()),
+            (Some(0), "{\"open\":true,\"$x\":[1,2.0,null]}\n"),
+            "{}",
+            taken.err
+        );
+    });
+}
+
+#[test]
+fn each_line_is_a_message_in_every_encoding() {
+    on_each_transport(|place, name, _| {
+        for encoding in ["cbor", "json", "bson", "smile"] {
+            let taker = place.start(&["recv", &name("lines"), "--count", "3", "--json", "--full"]);
+            let input = "1\n\n\"two\"\n{\"three\": 3.5}";
+            let sent = place.run_with(&["send", &name("lines"), "--encoding", encoding], input.as_bytes());
+            assert_eq!(sent.code, Some(0), "{}", sent.err);
+            let taken = taker.end();
+            let lines: Vec<_> = taken.out.lines().collect();
+            assert_eq!(lines.len(), 3, "{taken:?}");
+            assert!(lines[0].starts_with("{\"sequence\":1,\"sent\":{\"$time\":\""), "{}", lines[0]);
+            assert!(lines[1].contains(&format!("\"encoding\":\"{encoding}\"")), "{}", lines[1]);
+            assert!(lines[2].ends_with("\"value\":{\"three\":3.5}}"), "{}", lines[2]);
+        }
+    });
+}
+
+#[test]
+fn a_malformed_line_is_told_with_its_number_and_nothing_before_it_is_lost() {
+    on_each_transport(|place, name, _| {
+        let taker = place.start(&["recv", &name("lines"), "--count", "2", "--json"]);
+        let sent = place.run_with(&["send", &name("lines")], b"1\n\n2\n[1, oh]\n3\n");
+        assert_eq!(sent.code, Some(1));
+        assert!(sent.err.starts_with("linkspan: Malformed (115): standard input, line 4: "), "{}", sent.err);
+        assert!(sent.err.contains("at byte 4"), "{}", sent.err);
+        assert_eq!(taker.end().out, "1\n2\n");
+    });
+}
+
+#[test]
+fn a_call_is_answered() {
+    on_each_transport(|place, name, file| {
+        let server =
+            place.start(&["recv", &name("lab/echo"), "--count", "2", "--reply", "{\"done\": [1, 2]}"]);
+        place.wait_for(&file("lab/echo"));
+        let json = place.run(&["call", &name("lab/echo"), "1", "--json"]);
+        assert_eq!((json.code, json.out.as_str()), (Some(0), "{\"done\":[1,2]}\n"), "{}", json.err);
+        let human = place.run_with(&["call", &name("lab/echo"), "-"], b" {\"x\": 1} ");
+        assert_eq!((human.code, human.out.as_str()), (Some(0), "{done: [1, 2]}\n"), "{}", human.err);
+        let served = server.end();
+        assert!(served.out.contains("#1 linkspan-") && served.out.ends_with(": {x: 1}\n"), "{served:?}");
+    });
+}
+
+#[test]
+fn a_call_that_nobody_answers_fails_at_once() {
+    on_each_transport(|place, name, _| {
+        let server = place.start(&["recv", &name("deaf")]);
+        let called = place.run(&["call", &name("deaf"), "1"]);
+        assert_eq!(called.code, Some(1));
+        assert!(called.err.starts_with("linkspan: Remote (122): "), "{}", called.err);
+        assert_eq!(server.end().code, Some(0));
+    });
+}
+
+#[test]
+fn exit_codes_tell_scripts_what_happened() {
+    on_each_transport(|place, name, file| {
+        let nobody = place.run(&["call", &name("nobody"), "1", "--timeout", "0.05"]);
+        assert_eq!(nobody.code, Some(4));
+        assert!(nobody.err.starts_with("linkspan: NotFound (103): "), "{}", nobody.err);
+        assert!(nobody.err.contains(place.path().to_str().unwrap()), "{}", nobody.err);
+        let silence = place.run(&["recv", &name("silence"), "--timeout", "0.05"]);
+        assert_eq!(silence.code, Some(3), "{}", silence.err);
+        assert!(silence.err.starts_with("linkspan: Timeout (110): "), "{}", silence.err);
+        let one = place.start(&["recv", &name("taken")]);
+        place.wait_for(&file("taken"));
+        let other = place.run(&["recv", &name("taken")]);
+        assert_eq!(other.code, Some(1));
+        assert!(other.err.starts_with("linkspan: AddressInUse (105): "), "{}", other.err);
+        one.signal("INT");
+        assert_eq!(one.wait().code, Some(130));
+    });
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
+    let place = Place::new();
+    for (arguments, code, name) in [
+        (&["send", "lab/x", "{bad"][..], 1, "Malformed (115)"),
+        (&["send", "lab//x", "1"], 1, "InvalidEndpoint (107)"),
+        (&["send", "tcp://127.0.0.1:1", "1"], 1, "TransportUnavailable (100)"),
+        (&["send", "x", "1", "-o", "colour=red"], 1, "Missing (104)"),
+        (&["send", "x", "1", "-o", "limit"], 1, "Missing (104)"),
+        (&["send", "x", "1", "-o", "limit=0"], 1, "OutOfRange (123)"),
+        (&["send", "x", "1", "--encoding", "xml"], 2, "xml"),
+        (&["send", "x", "1", "--timeout", "soon"], 2, "soon"),
+        (&["call", "x"], 2, "VALUE"),
+        (&["sing"], 2, "sing"),
+        (&[], 2, "Usage"),
+    ] {
+        let said = place.run(arguments);
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.err);
+        assert!(said.err.contains(name), "{arguments:?}: {}", said.err);
+        assert_eq!(said.out, "", "{arguments:?}");
+    }
+    assert_eq!(place.leftovers(), [""; 0]);
+}
