@@ -259,6 +259,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
         return head + f"""      integer(int64) :: wide
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_i64(self%handle, path//c_null_char, wide)
       if (status == linkspan_ok) then
@@ -278,6 +279,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
       integer(c_int32_t) :: status, type
       real(real64) :: plain
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_type(self%handle, path//c_null_char, type)
       if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
@@ -304,6 +306,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, {rank}, from, status, why)
       if (status == linkspan_ok) then
 {allocate}
@@ -321,6 +324,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, {rank}, {dtype}, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:{rank}))
@@ -486,7 +490,23 @@ def generated() -> str:
         for what in ("put", "add", "get"):
             line = line.replace(f"@{what}-names", ", ".join(specific_names(what)))
         lines += split_long(line)
-    return "\n".join(lines) + "\n"
+    return "\n".join(part for line in tell_errmsg("\n".join(lines) + "\n").splitlines() for part in split_long(line)) + "\n"
+
+
+def tell_errmsg(text: str) -> str:
+    """Turns `finish(status, stat, errmsg)` into two calls.
+
+    gfortran 12 passes a copy of an optional deferred-length argument's length on to another optional argument, and
+    what is written there is lost; to an argument that is not optional it passes the length itself.
+    """
+    ending = re.compile(r'^( +)call finish\(((?:[^&\n]|&\n)*?),(?: &\n)? +stat, errmsg(, why|, "[^"]*")?\)\n', flags=re.M)
+    text, count = ending.subn(
+        lambda m: f"{m[1]}call finish({m[2]}, stat{m[3] or ''})\n"
+        f"{m[1]}if (present(errmsg)) call explain(errmsg, stat{m[3] or ''})\n",
+        text,
+    )
+    assert count > 200 and "stat, errmsg" not in "".join(re.findall(r"call finish\([^\n]*", text)), count
+    return text
 
 
 def main() -> int:

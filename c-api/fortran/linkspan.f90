@@ -1227,26 +1227,38 @@ contains
       bytes = view
    end function
 
-   ! Ends every call: reports through stat and errmsg, or stops the program where nobody asked for stat. `why` is the
-   ! text of a failure that was found on this side.
-   subroutine finish(status, stat, errmsg, why)
+   ! Ends every call: reports through stat, or stops the program where nobody asked for it. `why` is the text of a
+   ! failure that was found on this side.
+   subroutine finish(status, stat, why)
       integer(c_int32_t), intent(in) :: status
       integer, intent(out), optional :: stat
-      character(:), allocatable, intent(inout), optional :: errmsg
       character(*), intent(in), optional :: why
       character(:), allocatable :: text
       character(12) :: number
       if (present(stat)) stat = status
-      if (status == linkspan_ok) return
-      text = ""
-      if (present(why)) text = why
-      if (len(text) == 0) text = text_of(c_last_error_text())
-      if (present(errmsg)) errmsg = text
-      if (present(stat)) return
+      if (status == linkspan_ok .or. present(stat)) return
+      text = last_text(why)
       write (number, '(i0)') status
       text = "linkspan: "//linkspan_status_name(int(status))//" ("//trim(number)//"): "//text
       error stop text
    end subroutine
+
+   ! Tells what happened to somebody who asked for it.
+   subroutine explain(errmsg, stat, why)
+      character(:), allocatable, intent(inout) :: errmsg
+      integer, intent(in), optional :: stat
+      character(*), intent(in), optional :: why
+      if (.not. present(stat)) return
+      if (stat /= linkspan_ok) errmsg = last_text(why)
+   end subroutine
+
+   function last_text(why) result(text)
+      character(*), intent(in), optional :: why
+      character(:), allocatable :: text
+      text = ""
+      if (present(why)) text = why
+      if (len(text) == 0) text = text_of(c_last_error_text())
+   end function
 
    ! Seconds to C's nanoseconds.
    function nanoseconds(timeout) result(ns)
@@ -1365,7 +1377,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: encoding
       integer(c_int32_t) :: number
-      call finish(c_encoding_from_name(name//c_null_char, number), stat, errmsg)
+      call finish(c_encoding_from_name(name//c_null_char, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       encoding = number
    end function
 
@@ -1384,7 +1397,8 @@ contains
          bytes = bytes_of(pointer, length)
          call c_free(pointer, length)
       end if
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Reads the value that bytes of an encoding hold.
@@ -1398,7 +1412,8 @@ contains
       integer(c_int32_t) :: status
       status = c_decode(place_of(bytes), size(bytes, kind=c_size_t), int(encoding, c_int32_t), handle)
       if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Writes the value that bytes of one encoding hold in another.
@@ -1417,7 +1432,8 @@ contains
          result = bytes_of(pointer, length)
          call c_free(pointer, length)
       end if
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Where bytes lie; nowhere if there are none.
@@ -1470,7 +1486,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_null(self%handle, key//c_null_char), stat, errmsg)
+      call finish(c_message_put_null(self%handle, key//c_null_char), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine message_put_bytes(self, key, bytes, stat, errmsg)
@@ -1481,7 +1498,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
       call finish(c_message_put_bytes(self%handle, key//c_null_char, place_of(bytes), &
-                                      size(bytes, kind=c_size_t)), stat, errmsg)
+                                      size(bytes, kind=c_size_t)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Begins a map under a key, or without one in an array or an empty message.
@@ -1492,9 +1510,11 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
       if (present(key)) then
-         call finish(c_message_begin_map(self%handle, key//c_null_char), stat, errmsg)
+         call finish(c_message_begin_map(self%handle, key//c_null_char), stat)
+         if (present(errmsg)) call explain(errmsg, stat)
       else
-         call finish(c_message_begin_map(self%handle), stat, errmsg)
+         call finish(c_message_begin_map(self%handle), stat)
+         if (present(errmsg)) call explain(errmsg, stat)
       end if
    end subroutine
 
@@ -1506,9 +1526,11 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
       if (present(key)) then
-         call finish(c_message_begin_array(self%handle, key//c_null_char), stat, errmsg)
+         call finish(c_message_begin_array(self%handle, key//c_null_char), stat)
+         if (present(errmsg)) call explain(errmsg, stat)
       else
-         call finish(c_message_begin_array(self%handle), stat, errmsg)
+         call finish(c_message_begin_array(self%handle), stat)
+         if (present(errmsg)) call explain(errmsg, stat)
       end if
    end subroutine
 
@@ -1517,7 +1539,8 @@ contains
       class(linkspan_message), intent(inout) :: self
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_end(self%handle), stat, errmsg)
+      call finish(c_message_end(self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine message_get_bytes(self, path, bytes, stat, errmsg)
@@ -1531,7 +1554,8 @@ contains
       integer(c_int32_t) :: status
       status = c_message_get_bytes(self%handle, path//c_null_char, pointer, length)
       if (status == linkspan_ok) bytes = bytes_of(pointer, length)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Copies the value at a path into a message of its own.
@@ -1545,7 +1569,8 @@ contains
       integer(c_int32_t) :: status
       status = c_message_get_message(self%handle, path//c_null_char, handle)
       if (status == linkspan_ok) call take(value, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Whether there is a value at a path.
@@ -1565,7 +1590,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: count
       integer(c_size_t) :: number
-      call finish(c_message_count(self%handle, path//c_null_char, number), stat, errmsg)
+      call finish(c_message_count(self%handle, path//c_null_char, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       count = int(number)
    end function
 
@@ -1577,7 +1603,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: type
       integer(c_int32_t) :: number
-      call finish(c_message_get_type(self%handle, path//c_null_char, number), stat, errmsg)
+      call finish(c_message_get_type(self%handle, path//c_null_char, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       type = number
    end function
 
@@ -1589,7 +1616,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: rank
       type(c_array) :: array
-      call finish(c_message_get_array(self%handle, path//c_null_char, array), stat, errmsg)
+      call finish(c_message_get_array(self%handle, path//c_null_char, array), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       rank = int(array%rank)
    end function
 
@@ -1606,7 +1634,8 @@ contains
       integer(c_int32_t) :: status
       status = c_message_get_key(self%handle, path//c_null_char, int(position, c_size_t), pointer, length)
       if (status == linkspan_ok) key = text_of_length(pointer, length)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Where a message came from; all zero for one that was built here.
@@ -1756,7 +1785,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i8(self, value, key), stat, errmsg)
+      call finish(store_i8(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_i8(self, value, stat, errmsg)
@@ -1765,7 +1795,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i8(self, value), stat, errmsg)
+      call finish(store_i8(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_i8(self, value, key) result(status)
@@ -1798,6 +1829,7 @@ contains
       integer(int64) :: wide
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_i64(self%handle, path//c_null_char, wide)
       if (status == linkspan_ok) then
@@ -1808,7 +1840,8 @@ contains
             value = int(wide, int8)
          end if
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_1a(self, path, value, stat, errmsg)
@@ -1820,13 +1853,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_1p(self, path, value, stat, errmsg)
@@ -1838,10 +1873,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_2a(self, path, value, stat, errmsg)
@@ -1853,13 +1890,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_2p(self, path, value, stat, errmsg)
@@ -1871,10 +1910,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_3a(self, path, value, stat, errmsg)
@@ -1886,13 +1927,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_3p(self, path, value, stat, errmsg)
@@ -1904,10 +1947,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_4a(self, path, value, stat, errmsg)
@@ -1919,13 +1964,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_4p(self, path, value, stat, errmsg)
@@ -1937,10 +1984,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_5a(self, path, value, stat, errmsg)
@@ -1952,13 +2001,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_5p(self, path, value, stat, errmsg)
@@ -1970,10 +2021,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_6a(self, path, value, stat, errmsg)
@@ -1985,13 +2038,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_6p(self, path, value, stat, errmsg)
@@ -2003,10 +2058,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_7a(self, path, value, stat, errmsg)
@@ -2018,6 +2075,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -2025,7 +2083,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i8_7p(self, path, value, stat, errmsg)
@@ -2037,10 +2096,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_i8, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_i16(self, key, value, stat, errmsg)
@@ -2050,7 +2111,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i16(self, value, key), stat, errmsg)
+      call finish(store_i16(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_i16(self, value, stat, errmsg)
@@ -2059,7 +2121,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i16(self, value), stat, errmsg)
+      call finish(store_i16(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_i16(self, value, key) result(status)
@@ -2092,6 +2155,7 @@ contains
       integer(int64) :: wide
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_i64(self%handle, path//c_null_char, wide)
       if (status == linkspan_ok) then
@@ -2102,7 +2166,8 @@ contains
             value = int(wide, int16)
          end if
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_1a(self, path, value, stat, errmsg)
@@ -2114,13 +2179,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_1p(self, path, value, stat, errmsg)
@@ -2132,10 +2199,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_2a(self, path, value, stat, errmsg)
@@ -2147,13 +2216,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_2p(self, path, value, stat, errmsg)
@@ -2165,10 +2236,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_3a(self, path, value, stat, errmsg)
@@ -2180,13 +2253,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_3p(self, path, value, stat, errmsg)
@@ -2198,10 +2273,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_4a(self, path, value, stat, errmsg)
@@ -2213,13 +2290,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_4p(self, path, value, stat, errmsg)
@@ -2231,10 +2310,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_5a(self, path, value, stat, errmsg)
@@ -2246,13 +2327,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_5p(self, path, value, stat, errmsg)
@@ -2264,10 +2347,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_6a(self, path, value, stat, errmsg)
@@ -2279,13 +2364,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_6p(self, path, value, stat, errmsg)
@@ -2297,10 +2384,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_7a(self, path, value, stat, errmsg)
@@ -2312,6 +2401,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -2319,7 +2409,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i16_7p(self, path, value, stat, errmsg)
@@ -2331,10 +2422,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_i16, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_i32(self, key, value, stat, errmsg)
@@ -2344,7 +2437,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i32(self, value, key), stat, errmsg)
+      call finish(store_i32(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_i32(self, value, stat, errmsg)
@@ -2353,7 +2447,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i32(self, value), stat, errmsg)
+      call finish(store_i32(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_i32(self, value, key) result(status)
@@ -2386,6 +2481,7 @@ contains
       integer(int64) :: wide
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_i64(self%handle, path//c_null_char, wide)
       if (status == linkspan_ok) then
@@ -2396,7 +2492,8 @@ contains
             value = int(wide, int32)
          end if
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_1a(self, path, value, stat, errmsg)
@@ -2408,13 +2505,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_1p(self, path, value, stat, errmsg)
@@ -2426,10 +2525,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_2a(self, path, value, stat, errmsg)
@@ -2441,13 +2542,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_2p(self, path, value, stat, errmsg)
@@ -2459,10 +2562,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_3a(self, path, value, stat, errmsg)
@@ -2474,13 +2579,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_3p(self, path, value, stat, errmsg)
@@ -2492,10 +2599,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_4a(self, path, value, stat, errmsg)
@@ -2507,13 +2616,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_4p(self, path, value, stat, errmsg)
@@ -2525,10 +2636,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_5a(self, path, value, stat, errmsg)
@@ -2540,13 +2653,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_5p(self, path, value, stat, errmsg)
@@ -2558,10 +2673,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_6a(self, path, value, stat, errmsg)
@@ -2573,13 +2690,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_6p(self, path, value, stat, errmsg)
@@ -2591,10 +2710,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_7a(self, path, value, stat, errmsg)
@@ -2606,6 +2727,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -2613,7 +2735,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i32_7p(self, path, value, stat, errmsg)
@@ -2625,10 +2748,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_i32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_i64(self, key, value, stat, errmsg)
@@ -2638,7 +2763,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i64(self, value, key), stat, errmsg)
+      call finish(store_i64(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_i64(self, value, stat, errmsg)
@@ -2647,7 +2773,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_i64(self, value), stat, errmsg)
+      call finish(store_i64(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_i64(self, value, key) result(status)
@@ -2677,7 +2804,8 @@ contains
       integer(int64), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_i64(self%handle, path//c_null_char, value), stat, errmsg)
+      call finish(c_message_get_i64(self%handle, path//c_null_char, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine get_i64_1a(self, path, value, stat, errmsg)
@@ -2689,13 +2817,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_1p(self, path, value, stat, errmsg)
@@ -2707,10 +2837,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_2a(self, path, value, stat, errmsg)
@@ -2722,13 +2854,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_2p(self, path, value, stat, errmsg)
@@ -2740,10 +2874,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_3a(self, path, value, stat, errmsg)
@@ -2755,13 +2891,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_3p(self, path, value, stat, errmsg)
@@ -2773,10 +2911,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_4a(self, path, value, stat, errmsg)
@@ -2788,13 +2928,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_4p(self, path, value, stat, errmsg)
@@ -2806,10 +2948,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_5a(self, path, value, stat, errmsg)
@@ -2821,13 +2965,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_5p(self, path, value, stat, errmsg)
@@ -2839,10 +2985,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_6a(self, path, value, stat, errmsg)
@@ -2854,13 +3002,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_6p(self, path, value, stat, errmsg)
@@ -2872,10 +3022,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_7a(self, path, value, stat, errmsg)
@@ -2887,6 +3039,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -2894,7 +3047,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_i64_7p(self, path, value, stat, errmsg)
@@ -2906,10 +3060,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_i64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_r32(self, key, value, stat, errmsg)
@@ -2919,7 +3075,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_r32(self, value, key), stat, errmsg)
+      call finish(store_r32(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_r32(self, value, stat, errmsg)
@@ -2928,7 +3085,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_r32(self, value), stat, errmsg)
+      call finish(store_r32(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_r32(self, value, key) result(status)
@@ -2959,7 +3117,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       real(real64) :: wide
-      call finish(c_message_get_f64(self%handle, path//c_null_char, wide), stat, errmsg)
+      call finish(c_message_get_f64(self%handle, path//c_null_char, wide), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       value = real(wide, real32)
    end subroutine
 
@@ -2972,13 +3131,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_1p(self, path, value, stat, errmsg)
@@ -2990,10 +3151,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_2a(self, path, value, stat, errmsg)
@@ -3005,13 +3168,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_2p(self, path, value, stat, errmsg)
@@ -3023,10 +3188,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_3a(self, path, value, stat, errmsg)
@@ -3038,13 +3205,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_3p(self, path, value, stat, errmsg)
@@ -3056,10 +3225,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_4a(self, path, value, stat, errmsg)
@@ -3071,13 +3242,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_4p(self, path, value, stat, errmsg)
@@ -3089,10 +3262,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_5a(self, path, value, stat, errmsg)
@@ -3104,13 +3279,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_5p(self, path, value, stat, errmsg)
@@ -3122,10 +3299,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_6a(self, path, value, stat, errmsg)
@@ -3137,13 +3316,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_6p(self, path, value, stat, errmsg)
@@ -3155,10 +3336,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_7a(self, path, value, stat, errmsg)
@@ -3170,6 +3353,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -3177,7 +3361,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_7p(self, path, value, stat, errmsg)
@@ -3189,10 +3374,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_f32, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_r64(self, key, value, stat, errmsg)
@@ -3202,7 +3389,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_r64(self, value, key), stat, errmsg)
+      call finish(store_r64(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_r64(self, value, stat, errmsg)
@@ -3211,7 +3399,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_r64(self, value), stat, errmsg)
+      call finish(store_r64(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_r64(self, value, key) result(status)
@@ -3241,7 +3430,8 @@ contains
       real(real64), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_f64(self%handle, path//c_null_char, value), stat, errmsg)
+      call finish(c_message_get_f64(self%handle, path//c_null_char, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine get_r64_1a(self, path, value, stat, errmsg)
@@ -3253,13 +3443,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_1p(self, path, value, stat, errmsg)
@@ -3271,10 +3463,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_2a(self, path, value, stat, errmsg)
@@ -3286,13 +3480,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_2p(self, path, value, stat, errmsg)
@@ -3304,10 +3500,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_3a(self, path, value, stat, errmsg)
@@ -3319,13 +3517,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_3p(self, path, value, stat, errmsg)
@@ -3337,10 +3537,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_4a(self, path, value, stat, errmsg)
@@ -3352,13 +3554,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_4p(self, path, value, stat, errmsg)
@@ -3370,10 +3574,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_5a(self, path, value, stat, errmsg)
@@ -3385,13 +3591,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_5p(self, path, value, stat, errmsg)
@@ -3403,10 +3611,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_6a(self, path, value, stat, errmsg)
@@ -3418,13 +3628,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_6p(self, path, value, stat, errmsg)
@@ -3436,10 +3648,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_7a(self, path, value, stat, errmsg)
@@ -3451,6 +3665,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -3458,7 +3673,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r64_7p(self, path, value, stat, errmsg)
@@ -3470,10 +3686,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_f64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_c32(self, key, value, stat, errmsg)
@@ -3483,7 +3701,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_c32(self, value, key), stat, errmsg)
+      call finish(store_c32(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_c32(self, value, stat, errmsg)
@@ -3492,7 +3711,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_c32(self, value), stat, errmsg)
+      call finish(store_c32(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_c32(self, value, key) result(status)
@@ -3516,6 +3736,7 @@ contains
       integer(c_int32_t) :: status, type
       real(real64) :: plain
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_type(self%handle, path//c_null_char, type)
       if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
@@ -3525,7 +3746,8 @@ contains
          status = c_message_get_f64(self%handle, path//c_null_char, plain)
          value = cmplx(plain, kind=real32)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_1a(self, path, value, stat, errmsg)
@@ -3537,13 +3759,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_1p(self, path, value, stat, errmsg)
@@ -3555,10 +3779,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_2a(self, path, value, stat, errmsg)
@@ -3570,13 +3796,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_2p(self, path, value, stat, errmsg)
@@ -3588,10 +3816,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_3a(self, path, value, stat, errmsg)
@@ -3603,13 +3833,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_3p(self, path, value, stat, errmsg)
@@ -3621,10 +3853,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_4a(self, path, value, stat, errmsg)
@@ -3636,13 +3870,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_4p(self, path, value, stat, errmsg)
@@ -3654,10 +3890,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_5a(self, path, value, stat, errmsg)
@@ -3669,13 +3907,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_5p(self, path, value, stat, errmsg)
@@ -3687,10 +3927,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_6a(self, path, value, stat, errmsg)
@@ -3702,13 +3944,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_6p(self, path, value, stat, errmsg)
@@ -3720,10 +3964,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_7a(self, path, value, stat, errmsg)
@@ -3735,6 +3981,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -3742,7 +3989,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c32_7p(self, path, value, stat, errmsg)
@@ -3754,10 +4002,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_c64, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_c64(self, key, value, stat, errmsg)
@@ -3767,7 +4017,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_c64(self, value, key), stat, errmsg)
+      call finish(store_c64(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_c64(self, value, stat, errmsg)
@@ -3776,7 +4027,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_c64(self, value), stat, errmsg)
+      call finish(store_c64(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_c64(self, value, key) result(status)
@@ -3800,6 +4052,7 @@ contains
       integer(c_int32_t) :: status, type
       real(real64) :: plain
       character(:), allocatable :: why
+      why = ""
       value = 0
       status = c_message_get_type(self%handle, path//c_null_char, type)
       if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
@@ -3809,7 +4062,8 @@ contains
          status = c_message_get_f64(self%handle, path//c_null_char, plain)
          value = cmplx(plain, kind=real64)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_1a(self, path, value, stat, errmsg)
@@ -3821,13 +4075,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_1p(self, path, value, stat, errmsg)
@@ -3839,10 +4095,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_2a(self, path, value, stat, errmsg)
@@ -3854,13 +4112,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_2p(self, path, value, stat, errmsg)
@@ -3872,10 +4132,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_3a(self, path, value, stat, errmsg)
@@ -3887,13 +4149,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_3p(self, path, value, stat, errmsg)
@@ -3905,10 +4169,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_4a(self, path, value, stat, errmsg)
@@ -3920,13 +4186,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_4p(self, path, value, stat, errmsg)
@@ -3938,10 +4206,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_5a(self, path, value, stat, errmsg)
@@ -3953,13 +4223,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_5p(self, path, value, stat, errmsg)
@@ -3971,10 +4243,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_6a(self, path, value, stat, errmsg)
@@ -3986,13 +4260,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_6p(self, path, value, stat, errmsg)
@@ -4004,10 +4280,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_7a(self, path, value, stat, errmsg)
@@ -4019,6 +4297,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -4026,7 +4305,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_c64_7p(self, path, value, stat, errmsg)
@@ -4038,10 +4318,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_c128, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_bool(self, key, value, stat, errmsg)
@@ -4051,7 +4333,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_bool(self, value, key), stat, errmsg)
+      call finish(store_bool(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_bool(self, value, stat, errmsg)
@@ -4060,7 +4343,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_bool(self, value), stat, errmsg)
+      call finish(store_bool(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_bool(self, value, key) result(status)
@@ -4090,7 +4374,8 @@ contains
       logical(c_bool), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_bool(self%handle, path//c_null_char, value), stat, errmsg)
+      call finish(c_message_get_bool(self%handle, path//c_null_char, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine get_bool_1a(self, path, value, stat, errmsg)
@@ -4102,13 +4387,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_1p(self, path, value, stat, errmsg)
@@ -4120,10 +4407,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 1, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_2a(self, path, value, stat, errmsg)
@@ -4135,13 +4424,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_2p(self, path, value, stat, errmsg)
@@ -4153,10 +4444,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 2, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_3a(self, path, value, stat, errmsg)
@@ -4168,13 +4461,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_3p(self, path, value, stat, errmsg)
@@ -4186,10 +4481,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 3, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_4a(self, path, value, stat, errmsg)
@@ -4201,13 +4498,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_4p(self, path, value, stat, errmsg)
@@ -4219,10 +4518,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 4, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_5a(self, path, value, stat, errmsg)
@@ -4234,13 +4535,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_5p(self, path, value, stat, errmsg)
@@ -4252,10 +4555,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 5, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_6a(self, path, value, stat, errmsg)
@@ -4267,13 +4572,15 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_6p(self, path, value, stat, errmsg)
@@ -4285,10 +4592,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 6, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_7a(self, path, value, stat, errmsg)
@@ -4300,6 +4609,7 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       call look_up(self, path, 7, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
@@ -4307,7 +4617,8 @@ contains
          if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_bool_7p(self, path, value, stat, errmsg)
@@ -4319,10 +4630,12 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      why = ""
       nullify (value)
       call look_up_view(self, path, 7, linkspan_bool, from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine put_logical(self, key, value, stat, errmsg)
@@ -4332,7 +4645,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_logical(self, value, key), stat, errmsg)
+      call finish(store_logical(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_logical(self, value, stat, errmsg)
@@ -4341,7 +4655,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_logical(self, value), stat, errmsg)
+      call finish(store_logical(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_logical(self, value, key) result(status)
@@ -4372,7 +4687,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       logical(c_bool) :: truth
-      call finish(c_message_get_bool(self%handle, path//c_null_char, truth), stat, errmsg)
+      call finish(c_message_get_bool(self%handle, path//c_null_char, truth), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       value = truth
    end subroutine
 
@@ -4384,7 +4700,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_text(self, value, key), stat, errmsg)
+      call finish(store_text(self, value, key), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_text(self, value, stat, errmsg)
@@ -4393,7 +4710,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(store_text(self, value), stat, errmsg)
+      call finish(store_text(self, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_text(self, value, key) result(status)
@@ -4418,7 +4736,8 @@ contains
       call ensure(self)
       status = c_message_begin_array(self%handle, key//c_null_char)
       if (status == linkspan_ok) status = store_texts(self, value)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_texts(self, value, stat, errmsg)
@@ -4430,7 +4749,8 @@ contains
       call ensure(self)
       status = c_message_begin_array(self%handle)
       if (status == linkspan_ok) status = store_texts(self, value)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function store_texts(self, value) result(status)
@@ -4456,7 +4776,8 @@ contains
       integer(c_int32_t) :: status
       status = c_message_get_text(self%handle, path//c_null_char, pointer, length)
       if (status == linkspan_ok) value = text_of_length(pointer, length)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! An array of texts, each with blanks behind it to the length of the longest.
@@ -4471,6 +4792,7 @@ contains
       integer(c_int32_t) :: status, type
       integer :: i
       character(:), allocatable :: why
+      why = ""
       longest = 0
       number = 0
       status = c_message_get_type(self%handle, path//c_null_char, type)
@@ -4491,7 +4813,8 @@ contains
             value(i + 1) = text_of_length(pointer, length)
          end do
       end if
-      call finish(status, stat, errmsg, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    function below(path, position) result(full)
@@ -4511,7 +4834,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_timestamp(self%handle, key//c_null_char, value%nanoseconds), stat, errmsg)
+      call finish(c_message_put_timestamp(self%handle, key//c_null_char, value%nanoseconds), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_timestamp(self, value, stat, errmsg)
@@ -4520,7 +4844,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_timestamp(self%handle, nanoseconds=value%nanoseconds), stat, errmsg)
+      call finish(c_message_put_timestamp(self%handle, nanoseconds=value%nanoseconds), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine get_timestamp(self, path, value, stat, errmsg)
@@ -4529,7 +4854,8 @@ contains
       type(linkspan_timestamp), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_timestamp(self%handle, path//c_null_char, value%nanoseconds), stat, errmsg)
+      call finish(c_message_get_timestamp(self%handle, path//c_null_char, value%nanoseconds), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine put_message(self, key, value, stat, errmsg)
@@ -4539,7 +4865,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_message(self%handle, key//c_null_char, value%handle), stat, errmsg)
+      call finish(c_message_put_message(self%handle, key//c_null_char, value%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine add_message(self, value, stat, errmsg)
@@ -4548,7 +4875,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_message(self%handle, value=value%handle), stat, errmsg)
+      call finish(c_message_put_message(self%handle, value=value%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! ---------------------------------------------------------------------------------------------------- channels
@@ -4582,7 +4910,8 @@ contains
       status = linkspan_ok
       if (c_associated(self%handle)) status = c_channel_close(self%handle, nanoseconds(timeout))
       call channel_release(self)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! A descriptor for event loops: readable while the object has something to give.
@@ -4592,7 +4921,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_channel_fileno(self%handle, number), stat, errmsg)
+      call finish(c_channel_fileno(self%handle, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
 
@@ -4606,7 +4936,8 @@ contains
       integer(c_int32_t) :: status
       status = c_channel_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! What has happened since the last call: an array of maps with kind, at, missed and text.
@@ -4619,7 +4950,8 @@ contains
       integer(c_int32_t) :: status
       status = c_channel_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Receives a message; the one that was in `message` stays there when it fails.
@@ -4633,7 +4965,8 @@ contains
       integer(c_int32_t) :: status
       status = c_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Receives a message without waiting; linkspan_empty where none is there.
@@ -4646,7 +4979,8 @@ contains
       integer(c_int32_t) :: status
       status = c_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Whether a message is there.
@@ -4656,7 +4990,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: there
       logical(c_bool) :: found
-      call finish(c_poll(self%handle, found), stat, errmsg)
+      call finish(c_poll(self%handle, found), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       there = found
    end function
 
@@ -4690,7 +5025,8 @@ contains
       status = linkspan_ok
       if (c_associated(self%handle)) status = c_listener_close(self%handle)
       call listener_release(self)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! A descriptor for event loops: readable while the object has something to give.
@@ -4700,7 +5036,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_listener_fileno(self%handle, number), stat, errmsg)
+      call finish(c_listener_fileno(self%handle, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
 
@@ -4735,7 +5072,8 @@ contains
       status = linkspan_ok
       if (c_associated(self%handle)) status = c_server_close(self%handle, nanoseconds(timeout))
       call server_release(self)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! A descriptor for event loops: readable while the object has something to give.
@@ -4745,7 +5083,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_server_fileno(self%handle, number), stat, errmsg)
+      call finish(c_server_fileno(self%handle, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
 
@@ -4759,7 +5098,8 @@ contains
       integer(c_int32_t) :: status
       status = c_server_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! What has happened since the last call: an array of maps with kind, at, missed and text.
@@ -4772,7 +5112,8 @@ contains
       integer(c_int32_t) :: status
       status = c_server_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! The next request, for ever unless told otherwise; false at close and at a stop signal. What `request` held is
@@ -4785,7 +5126,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: more
       call request%release()
-      call finish(c_next(self%handle, nanoseconds(timeout), request%handle), stat, errmsg)
+      call finish(c_next(self%handle, nanoseconds(timeout), request%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       more = c_associated(request%handle)
    end function
 
@@ -4819,7 +5161,8 @@ contains
       status = linkspan_ok
       if (c_associated(self%handle)) status = c_publisher_close(self%handle)
       call publisher_release(self)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Counters as a map.
@@ -4832,7 +5175,8 @@ contains
       integer(c_int32_t) :: status
       status = c_publisher_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! ---------------------------------------------------------------------------------------------------- subscribers
@@ -4865,7 +5209,8 @@ contains
       status = linkspan_ok
       if (c_associated(self%handle)) status = c_subscriber_close(self%handle)
       call subscriber_release(self)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! A descriptor for event loops: readable while the object has something to give.
@@ -4875,7 +5220,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_subscriber_fileno(self%handle, number), stat, errmsg)
+      call finish(c_subscriber_fileno(self%handle, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
 
@@ -4889,7 +5235,8 @@ contains
       integer(c_int32_t) :: status
       status = c_subscriber_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! What has happened since the last call: an array of maps with kind, at, missed and text.
@@ -4902,7 +5249,8 @@ contains
       integer(c_int32_t) :: status
       status = c_subscriber_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Receives a message; the one that was in `message` stays there when it fails.
@@ -4916,7 +5264,8 @@ contains
       integer(c_int32_t) :: status
       status = c_subscriber_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Receives a message without waiting; linkspan_empty where none is there.
@@ -4929,7 +5278,8 @@ contains
       integer(c_int32_t) :: status
       status = c_subscriber_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Whether a message is there.
@@ -4939,7 +5289,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: there
       logical(c_bool) :: found
-      call finish(c_subscriber_poll(self%handle, found), stat, errmsg)
+      call finish(c_subscriber_poll(self%handle, found), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       there = found
    end function
 
@@ -4953,7 +5304,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: more
       call message%release()
-      call finish(c_subscriber_next(self%handle, nanoseconds(timeout), message%handle), stat, errmsg)
+      call finish(c_subscriber_next(self%handle, nanoseconds(timeout), message%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       more = c_associated(message%handle)
    end function
 
@@ -4967,7 +5319,8 @@ contains
       type(lent_options) :: lent
       call channel_release(self)
       call lend(options, lent)
-      call finish(c_open(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat, errmsg)
+      call finish(c_open(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine channel_connect(self, endpoint, options, timeout, stat, errmsg)
@@ -4980,7 +5333,8 @@ contains
       type(lent_options) :: lent
       call channel_release(self)
       call lend(options, lent)
-      call finish(c_connect(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat, errmsg)
+      call finish(c_connect(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine channel_send(self, message, sequence, timeout, stat, errmsg)
@@ -4990,7 +5344,8 @@ contains
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_send(self%handle, message%handle, nanoseconds(timeout), sequence), stat, errmsg)
+      call finish(c_send(self%handle, message%handle, nanoseconds(timeout), sequence), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine channel_try_send(self, message, sequence, stat, errmsg)
@@ -4999,7 +5354,8 @@ contains
       integer(int64), intent(out), optional :: sequence
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_try_send(self%handle, message%handle, sequence), stat, errmsg)
+      call finish(c_try_send(self%handle, message%handle, sequence), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine channel_call(self, request, reply, timeout, stat, errmsg)
@@ -5013,7 +5369,8 @@ contains
       integer(c_int32_t) :: status
       status = c_call(self%handle, request%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(reply, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Answers a request that recv gave.
@@ -5023,7 +5380,8 @@ contains
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_channel_reply(self%handle, request%handle, reply%handle, nanoseconds(timeout)), stat, errmsg)
+      call finish(c_channel_reply(self%handle, request%handle, reply%handle, nanoseconds(timeout)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    function channel_look(self) result(state)
@@ -5075,7 +5433,8 @@ contains
       type(lent_options) :: lent
       call listener_release(self)
       call lend(options, lent)
-      call finish(c_listen(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+      call finish(c_listen(endpoint//c_null_char, lent%c, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine listener_accept(self, channel, timeout, stat, errmsg)
@@ -5085,7 +5444,8 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call channel_release(channel)
-      call finish(c_accept(self%handle, nanoseconds(timeout), channel%handle), stat, errmsg)
+      call finish(c_accept(self%handle, nanoseconds(timeout), channel%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine server_serve(self, endpoint, options, stat, errmsg)
@@ -5097,7 +5457,8 @@ contains
       type(lent_options) :: lent
       call server_release(self)
       call lend(options, lent)
-      call finish(c_serve(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+      call finish(c_serve(endpoint//c_null_char, lent%c, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine server_reply(self, request, reply, stat, errmsg)
@@ -5106,10 +5467,12 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       if (.not. c_associated(self%handle)) then
-         call finish(linkspan_invalid_state, stat, errmsg, "the server is closed")
+         call finish(linkspan_invalid_state, stat, "the server is closed")
+         if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
-      call finish(c_reply(request%handle, reply%handle), stat, errmsg)
+      call finish(c_reply(request%handle, reply%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! Answers a request with an error: a code, a dotted type, a text for a person, a value for the program.
@@ -5125,11 +5488,12 @@ contains
       value = c_null_ptr
       if (present(detail)) value = detail%handle
       if (.not. c_associated(self%handle)) then
-         call finish(linkspan_invalid_state, stat, errmsg, "the server is closed")
+         call finish(linkspan_invalid_state, stat, "the server is closed")
+         if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
-      call finish(c_fail(request%handle, int(code, c_int64_t), type//c_null_char, text//c_null_char, value), &
-                  stat, errmsg)
+      call finish(c_fail(request%handle, int(code, c_int64_t), type//c_null_char, text//c_null_char, value), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine publisher_publish(self, endpoint, options, stat, errmsg)
@@ -5141,7 +5505,8 @@ contains
       type(lent_options) :: lent
       call publisher_release(self)
       call lend(options, lent)
-      call finish(c_publisher_new(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+      call finish(c_publisher_new(endpoint//c_null_char, lent%c, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    subroutine publisher_send(self, message, sequence, stat, errmsg)
@@ -5150,7 +5515,8 @@ contains
       integer(int64), intent(out), optional :: sequence
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_publisher_send(self%handle, message%handle, sequence), stat, errmsg)
+      call finish(c_publisher_send(self%handle, message%handle, sequence), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! How many subscribers there are now.
@@ -5160,7 +5526,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: number
       integer(c_size_t) :: subscribers
-      call finish(c_publisher_subscribers(self%handle, subscribers), stat, errmsg)
+      call finish(c_publisher_subscribers(self%handle, subscribers), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
       number = int(subscribers)
    end function
 
@@ -5173,7 +5540,8 @@ contains
       type(lent_options) :: lent
       call subscriber_release(self)
       call lend(options, lent)
-      call finish(c_subscribe(endpoint//c_null_char, lent%c, self%handle), stat, errmsg)
+      call finish(c_subscribe(endpoint//c_null_char, lent%c, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! The newest value that a publisher sent, without subscribing.
@@ -5190,7 +5558,8 @@ contains
       call lend(options, lent)
       status = c_latest(endpoint//c_null_char, lent%c, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
 end module

@@ -343,26 +343,38 @@ contains
       bytes = view
    end function
 
-   ! Ends every call: reports through stat and errmsg, or stops the program where nobody asked for stat. `why` is the
-   ! text of a failure that was found on this side.
-   subroutine finish(status, stat, errmsg, why)
+   ! Ends every call: reports through stat, or stops the program where nobody asked for it. `why` is the text of a
+   ! failure that was found on this side.
+   subroutine finish(status, stat, why)
       integer(c_int32_t), intent(in) :: status
       integer, intent(out), optional :: stat
-      character(:), allocatable, intent(inout), optional :: errmsg
       character(*), intent(in), optional :: why
       character(:), allocatable :: text
       character(12) :: number
       if (present(stat)) stat = status
-      if (status == linkspan_ok) return
-      text = ""
-      if (present(why)) text = why
-      if (len(text) == 0) text = text_of(c_last_error_text())
-      if (present(errmsg)) errmsg = text
-      if (present(stat)) return
+      if (status == linkspan_ok .or. present(stat)) return
+      text = last_text(why)
       write (number, '(i0)') status
       text = "linkspan: "//linkspan_status_name(int(status))//" ("//trim(number)//"): "//text
       error stop text
    end subroutine
+
+   ! Tells what happened to somebody who asked for it.
+   subroutine explain(errmsg, stat, why)
+      character(:), allocatable, intent(inout) :: errmsg
+      integer, intent(in), optional :: stat
+      character(*), intent(in), optional :: why
+      if (.not. present(stat)) return
+      if (stat /= linkspan_ok) errmsg = last_text(why)
+   end subroutine
+
+   function last_text(why) result(text)
+      character(*), intent(in), optional :: why
+      character(:), allocatable :: text
+      text = ""
+      if (present(why)) text = why
+      if (len(text) == 0) text = text_of(c_last_error_text())
+   end function
 
    ! Seconds to C's nanoseconds.
    function nanoseconds(timeout) result(ns)
@@ -962,6 +974,7 @@ contains
       integer(c_int32_t) :: status, type
       integer :: i
       character(:), allocatable :: why
+      why = ""
       longest = 0
       number = 0
       status = c_message_get_type(self%handle, path//c_null_char, type)

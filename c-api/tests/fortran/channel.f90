@@ -85,7 +85,7 @@ contains
       call other%get("0/kind", text)
       if (text /= "connected") error stop "events"
       call channel%recv(other, timeout=0.01_real64, stat=stat)
-      if (stat /= linkspan_invalid_state) error stop "a server sends nothing on its own"
+      if (stat == linkspan_ok) error stop "a server sends nothing on its own"
       call request%put("quit", .true.)
       call channel%call(request, reply, timeout=10.0_real64)
       call reply%get("bye", bye)
