@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes linkspan.f90 from linkspan.in.f90 and the C header; with --check only says whether it is up to date.
+"""Writes linkspan.f90 from linkspan.f90.in and the C header; with --check only says whether it is up to date.
 
 What repeats is made here: the interfaces to C, the constants, `put` and `get` for each kind and rank, and what all
 handles have in common.
@@ -471,7 +471,7 @@ def generated() -> str:
     names = [n for n, _ in constants(code) if n != "linkspan_default"]
     specifics = [n for what in ("put", "add", "get") for n in specific_names(what)]
     blocks = {
-        "@generated-notice": ["! Written by generate.py from linkspan.in.f90 and linkspan.h: change those."],
+        "@generated-notice": ["! Written by generate.py from linkspan.f90.in and linkspan.h: change those."],
         "@constants": constant_lines(code),
         "@interfaces": interfaces(code),
         "@public-constants": ["public :: " + ", ".join(names)],
@@ -480,7 +480,7 @@ def generated() -> str:
         "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
     }
     lines = []
-    for line in (HERE / "linkspan.in.f90").read_text().splitlines():
+    for line in (HERE / "linkspan.f90.in").read_text().splitlines():
         mark = line.strip()
         if mark in blocks:
             indent = "" if mark in ("@procedures", "@handles") else line[: len(line) - len(line.lstrip())]

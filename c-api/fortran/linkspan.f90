@@ -6,7 +6,7 @@
 ! Keys and paths: keys and positions from zero joined by `/`, as in every language; `""` is the whole value.
 !
 ! SPDX-License-Identifier: MIT OR Apache-2.0
-! Written by generate.py from linkspan.in.f90 and linkspan.h: change those.
+! Written by generate.py from linkspan.f90.in and linkspan.h: change those.
 
 ! What C exports, as it is in linkspan.h.
 module linkspan_c_interface

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Installs what was built: install.sh PREFIX [TARGET], TARGET being cargo's directory of the release build.
+#
+# Library names and the soname say version 0 of the interface; the files carry the full version. DESTDIR is honoured.
+set -eu
+
+usage="usage: install.sh PREFIX [TARGET]"
+prefix=${1:?$usage}
+here=$(cd "$(dirname "$0")" && pwd)
+target=${2:-${CARGO_TARGET_DIR:-$here/../target}/release}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml" | head -n 1)
+case $prefix in
+    /*) ;;
+    *) prefix=$(pwd)/$prefix ;;
+esac
+root=${DESTDIR:-}$prefix
+
+for built in liblinkspan_c.so liblinkspan_c.a; do
+    [ -f "$target/$built" ] || {
+        echo "$target/$built is not there; build it first: cargo build --release -p linkspan-c" >&2
+        exit 1
+    }
+done
+
+mkdir -p "$root/lib/pkgconfig" "$root/lib/cmake/linkspan" "$root/include/linkspan" "$root/share/linkspan/fortran"
+install -m 755 "$target/liblinkspan_c.so" "$root/lib/liblinkspan.so.$version"
+ln -sf "liblinkspan.so.$version" "$root/lib/liblinkspan.so.0"
+ln -sf liblinkspan.so.0 "$root/lib/liblinkspan.so"
+install -m 644 "$target/liblinkspan_c.a" "$root/lib/liblinkspan.a"
+install -m 644 "$here/include/linkspan.h" "$here/include/linkspan.hpp" "$root/include/"
+install -m 644 "$here"/include/linkspan/*.hpp "$root/include/linkspan/"
+install -m 644 "$here/fortran/linkspan.f90" "$here/fortran/fpm.toml" "$root/share/linkspan/fortran/"
+for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
+    "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \
+    "$here/cmake/linkspan-config-version.cmake.in:$root/lib/cmake/linkspan/linkspan-config-version.cmake"; do
+    sed -e "s|@PREFIX@|$prefix|g" -e "s|@VERSION@|$version|g" "${template%%:*}" >"${template#*:}"
+done
+echo "installed linkspan $version in $root"
