@@ -1,7 +1,7 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::dial::Dialler;
 use super::door::{Door, Link};
@@ -56,7 +56,7 @@ pub struct Channel {
     renewal: Renewal,
     sending: Mutex<Sending>,
     receiving: Mutex<Receiving>,
-    record: Record,
+    record: Arc<Record>,
     descriptor: RawFd,
     born: u64,
 }
@@ -117,7 +117,10 @@ impl Channel {
         role: Role,
     ) -> Result<Channel> {
         let receiving = Receiving::new(options.limits(), &renewal)?;
-        let record = Record::default();
+        let record = Arc::new(Record::default());
+        if let Origin::Door(door) = &renewal.origin {
+            door.tells_of(&record);
+        }
         if let Some(link) = link {
             record.connected(&link.peer.source);
             renewal.put(link);

@@ -1,0 +1,78 @@
+//! What the registry tells of each kind of object, over both transports.
+
+mod support;
+
+use linkspan::registry::{self, Listed};
+use linkspan::{Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value};
+use support::{SOON, name};
+
+fn listed(endpoint: &str) -> Option<Listed> {
+    registry::list().unwrap().into_iter().find(|listed| listed.endpoint == endpoint)
+}
+
+fn look(endpoint: &str) -> (&'static str, Option<u64>, Option<u64>, Option<u64>) {
+    let listed = listed(endpoint).unwrap();
+    assert_eq!(listed.pid, Some(std::process::id()), "{listed:?}");
+    assert!(listed.trouble.is_none() && listed.program.is_some() && listed.user.is_some(), "{listed:?}");
+    (listed.pattern.unwrap(), listed.messages, listed.peers, listed.behind)
+}
+
+#[test]
+fn each_object_tells_its_pattern_and_counters() {
+    let mut options = Options::default();
+    for transport in ["shm", "unix"] {
+        let endpoint = name(transport);
+        let one = Channel::open(&endpoint, &options, SOON).unwrap();
+        assert_eq!(look(&endpoint), ("channel", Some(0), Some(0), None));
+        let other = Channel::open(&endpoint, &options, SOON).unwrap();
+        other.send(&Value::Int(1), SOON).unwrap();
+        one.recv(SOON).unwrap();
+        // Having been asked about takes nobody's place.
+        assert_eq!(look(&endpoint), ("channel", Some(1), Some(1), None));
+        drop((one, other));
+
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &options).unwrap();
+        assert_eq!(look(&endpoint), ("channel", None, None, None));
+        drop(listener);
+        assert!(listed(&endpoint).is_none());
+
+        let endpoint = name(transport);
+        let server = Server::serve(&endpoint, &options).unwrap();
+        let client = Channel::connect(&endpoint, &options, SOON).unwrap();
+        client.send(&Value::Int(1), SOON).unwrap();
+        drop(server.next(SOON).unwrap());
+        assert_eq!(look(&endpoint), ("request", Some(1), Some(1), None));
+
+        let endpoint = name(transport);
+        options.client_id = Some("probe".into());
+        let publisher = Publisher::new(&endpoint, &options).unwrap();
+        publisher.send(&Value::Int(1)).unwrap();
+        assert_eq!(look(&endpoint), ("publish", Some(1), Some(0), Some(0)));
+        assert_eq!(listed(&endpoint).unwrap().program.as_deref(), Some("probe"));
+        let subscriber = Subscriber::new(&endpoint, &options).unwrap();
+        subscriber.recv(SOON).unwrap();
+        publisher.send(&Value::Int(2)).unwrap();
+        let (pattern, messages, peers, behind) = look(&endpoint);
+        assert_eq!((pattern, messages, peers), ("publish", Some(2), Some(1)));
+        // A socket's subscriber has what the kernel has taken for it.
+        assert_eq!(behind, Some(if transport == "shm" { 1 } else { 0 }));
+        subscriber.recv(SOON).unwrap();
+        assert_eq!(look(&endpoint).3, Some(0));
+        options.client_id = None;
+    }
+}
+
+#[test]
+fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
+    let mut options = Options::default();
+    // Nobody's number: the program that lists is not on it.
+    options.allow_uids = vec![u32::MAX - 1];
+    let endpoint = name("unix");
+    let _server = Server::serve(&endpoint, &options).unwrap();
+    let listed = listed(&endpoint).unwrap();
+    assert_eq!(listed.trouble.as_ref().unwrap().kind(), ErrorKind::PermissionDenied);
+    assert_eq!((listed.pid, listed.pattern), (Some(std::process::id()), None));
+    let Value::Map(map) = listed.to_value() else { panic!("{listed:?}") };
+    assert!(map["trouble"].as_text().unwrap().starts_with("PermissionDenied: "), "{map:?}");
+}
