@@ -17,7 +17,7 @@ mod sys;
 mod transport;
 pub mod value;
 
-pub use channel::{Channel, Delivery, Event, EventKind, Listener, Options, Role};
+pub use channel::{Asked, Channel, Delivery, Event, EventKind, Listener, Options, Role};
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, RemoteFailure, Result};

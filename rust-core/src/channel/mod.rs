@@ -23,7 +23,7 @@ pub(crate) mod record;
 mod renewal;
 mod sending;
 
-pub use ends::{Channel, Role};
+pub use ends::{Asked, Channel, Role};
 pub(crate) use ends::{instead, only_one};
 pub use listener::Listener;
 pub use options::{Delivery, Options};
