@@ -10,5 +10,6 @@
 #include <linkspan/error.hpp>
 #include <linkspan/message.hpp>
 #include <linkspan/options.hpp>
+#include <linkspan/publish.hpp>
 
 #endif
