@@ -1,0 +1,120 @@
+/* Publish and subscribe between two processes: late subscribers, the newest value, the end of an iteration. */
+#define _POSIX_C_SOURCE 200809L
+#include <linkspan.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
+                    linkspan_last_error_text());                                                             \
+            exit(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+#define OK(call) CHECK((call) == LINKSPAN_OK)
+#define SECONDS INT64_C(1000000000)
+
+static int64_t number_of(const linkspan_message *m) {
+    int64_t n;
+    OK(linkspan_message_get_i64(m, "n", &n));
+    return n;
+}
+
+/* Subscribes, counts what comes up to `last`, and goes on until a stop signal. */
+static int subscriber(const char *endpoint, int64_t last, int ready) {
+    linkspan_subscriber *s;
+    linkspan_message *m;
+    bool there;
+    int fd;
+    OK(linkspan_subscribe(endpoint, NULL, &s));
+    OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
+    /* The newest value comes first, however late one is. */
+    int64_t n = number_of(m);
+    CHECK(n == 3);
+    linkspan_message_release(m);
+    CHECK(linkspan_subscriber_try_recv(s, &m) == LINKSPAN_EMPTY && m == NULL);
+    OK(linkspan_subscriber_poll(s, &there));
+    CHECK(!there);
+    OK(linkspan_subscriber_fileno(s, &fd));
+    CHECK(write(ready, "1", 1) == 1);
+    struct pollfd wait = {fd, POLLIN, 0};
+    CHECK(poll(&wait, 1, 20000) == 1);
+    while (n < last) {
+        OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
+        CHECK(m != NULL && number_of(m) == n + 1);
+        ++n;
+        linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
+        OK(linkspan_message_look(m, &info));
+        CHECK(info.missed == 0 && info.sequence == (uint64_t)n);
+        linkspan_message_release(m);
+    }
+    CHECK(linkspan_subscriber_next(s, 0, &m) == LINKSPAN_TIMEOUT);
+    CHECK(write(ready, "2", 1) == 1);
+    /* Ends with nothing when the program is asked to stop. */
+    OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
+    CHECK(m == NULL);
+    OK(linkspan_subscriber_close(s));
+    linkspan_subscriber_release(s);
+    return 0;
+}
+
+static void publish(linkspan_publisher *p, int64_t n) {
+    linkspan_message *m;
+    uint64_t sequence;
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_i64(m, "n", n));
+    OK(linkspan_publisher_send(p, m, &sequence));
+    CHECK(sequence == (uint64_t)n);
+    linkspan_message_release(m);
+}
+
+int main(int count, char **arguments) {
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "%s:test/readings", count > 1 ? arguments[1] : "shm");
+    linkspan_publisher *p, *second;
+    linkspan_message *m;
+    CHECK(linkspan_latest(endpoint, NULL, 0, &m) == LINKSPAN_NOT_FOUND && m == NULL);
+    int ready[2];
+    CHECK(pipe(ready) == 0);
+    int go[2];
+    CHECK(pipe(go) == 0);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    char byte;
+    if (child == 0) {
+        CHECK(read(go[0], &byte, 1) == 1);
+        exit(subscriber(endpoint, 10, ready[1]));
+    }
+    OK(linkspan_publisher_new(endpoint, NULL, &p));
+    CHECK(linkspan_publisher_new(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
+    CHECK(linkspan_latest(endpoint, NULL, 5 * SECONDS, &m) == LINKSPAN_EMPTY);
+    for (int64_t n = 1; n <= 3; ++n) publish(p, n);
+    OK(linkspan_latest(endpoint, NULL, 5 * SECONDS, &m));
+    CHECK(number_of(m) == 3);
+    linkspan_message_release(m);
+    CHECK(write(go[1], "1", 1) == 1);
+    CHECK(read(ready[0], &byte, 1) == 1 && byte == '1');
+    size_t subscribers;
+    OK(linkspan_publisher_subscribers(p, &subscribers));
+    CHECK(subscribers == 1);
+    for (int64_t n = 4; n <= 10; ++n) publish(p, n);
+    CHECK(read(ready[0], &byte, 1) == 1 && byte == '2');
+    CHECK(kill(child, SIGTERM) == 0);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    OK(linkspan_publisher_stats(p, &m));
+    OK(linkspan_message_count(m, "", &subscribers));
+    CHECK(subscribers > 0);
+    linkspan_message_release(m);
+    OK(linkspan_publisher_close(p));
+    linkspan_publisher_release(p);
+    CHECK(linkspan_latest(endpoint, NULL, 0, &m) == LINKSPAN_NOT_FOUND);
+    puts("ok");
+    return 0;
+}

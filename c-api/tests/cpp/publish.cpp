@@ -1,0 +1,69 @@
+// Publish and subscribe in C++ between two processes: a loop over readings, the newest value, arrays as views.
+#include <linkspan.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                     \
+            std::exit(1);                                                                                    \
+        }                                                                                                    \
+    } while (0)
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Counts readings until it is asked to stop; answers on another name that it got them all.
+int subscriber(const std::string &endpoint) {
+    linkspan::publisher done(endpoint + "/done");
+    int expected = 1;
+    for (linkspan::message &m : linkspan::subscribe(endpoint)) {
+        CHECK(m.get<int>("n") == expected);
+        const auto wave = m.get<linkspan::array_view<float>>("wave");
+        CHECK(wave.rank() == 2 && wave.dim(1) == 3 && wave(1, 2) == static_cast<float>(expected));
+        // What arrives is where it can be read in place.
+        CHECK(reinterpret_cast<std::uintptr_t>(wave.data()) % alignof(float) == 0);
+        done.send(std::move(linkspan::message().put("n", expected)));
+        ++expected;
+    }
+    CHECK(expected == 6);
+    return 0;
+}
+
+} // namespace
+
+int main(int count, char **arguments) {
+    const std::string endpoint = std::string(count > 1 ? arguments[1] : "shm") + ":test/readings";
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) std::exit(subscriber(endpoint));
+    linkspan::publisher out(endpoint);
+    linkspan::subscriber done(endpoint + "/done");
+    for (int n = 1; n <= 5; ++n) {
+        const std::vector<float> wave(6, static_cast<float>(n));
+        linkspan::message m;
+        m.put("n", n).put("wave", linkspan::array_view<float>(wave.data(), {2, 3}));
+        CHECK(out.send(m) == static_cast<std::uint64_t>(n));
+        CHECK(linkspan::latest(endpoint, {}, 5s).get<int>("n") == n);
+        CHECK(done.recv(20s).get<int>("n") == n);
+    }
+    CHECK(out.subscribers() == 1);
+    CHECK(kill(child, SIGTERM) == 0);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    out.close();
+    try {
+        linkspan::latest(endpoint, {}, 0s);
+        CHECK(false);
+    } catch (const linkspan::not_found &e) {
+        CHECK(e.endpoint() == endpoint);
+    }
+    std::puts("ok");
+    return 0;
+}
