@@ -320,10 +320,22 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported, else `NdArray`.
+/// Whether NumPy has such an array: it counts in `intptr_t`, and an empty array's other lengths too.
+fn fits_numpy(array: &Array) -> bool {
+    let size = array.dtype.size() as u64;
+    let bytes = array.shape.iter().try_fold(size, |n, length| n.checked_mul((*length).max(1)));
+    bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
+}
+
+/// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an
+/// array, else `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
+    let fits_numpy = fits_numpy(&array);
     let object = Bound::new(py, NdArray::new(array))?.into_any();
+    if !fits_numpy {
+        return Ok(object);
+    }
     let as_array = AS_ARRAY.get_or_try_init(py, || match py.import("numpy") {
         Ok(numpy) => numpy.getattr(PyString::intern(py, "asarray")).map(|f| Some(f.unbind())),
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => Ok(None),

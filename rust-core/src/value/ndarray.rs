@@ -110,6 +110,12 @@ impl Order {
         }
     }
 
+    /// The order as it is kept for an array of this shape: `Row` where both are the same memory.
+    pub fn for_shape(self, shape: &[u64]) -> Order {
+        let lies_in_a_line = shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
+        if lies_in_a_line { Order::Row } else { self }
+    }
+
     /// The order of this name.
     pub fn from_name(name: &str) -> Option<Order> {
         [Order::Row, Order::Column].into_iter().find(|o| o.name() == name)
@@ -134,6 +140,9 @@ impl<'a> NdArrayRef<'a> {
     pub const MAX_RANK: usize = 15;
 
     /// An array over this memory; `Malformed` where shape and length disagree, `TooLarge` above 15 dimensions.
+    ///
+    /// Where both orders are the same memory (at most one dimension is longer than one, or the array is empty), the order
+    /// says nothing, and `Row` is kept, so that equal arrays are equal values.
     pub fn new(dtype: DType, order: Order, shape: &'a [u64], data: &'a [u8]) -> Result<NdArrayRef<'a>> {
         let bytes = Self::byte_length(dtype, shape)?;
         if bytes != data.len() as u64 {
@@ -145,23 +154,24 @@ impl<'a> NdArrayRef<'a> {
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         if dtype == DType::Bool && data.iter().any(|b| *b > 1) {
-            return Err(Error::new(ErrorKind::Malformed, "an array of bool holds a byte that is neither 0 nor 1"));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                "an array of bool holds a byte that is neither 0 nor 1",
+            ));
         }
-        Ok(NdArrayRef { dtype, order, shape, data })
+        Ok(NdArrayRef { dtype, order: order.for_shape(shape), shape, data })
     }
 
     /// How many bytes an array of this shape takes.
     pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
         if shape.len() > Self::MAX_RANK {
-            let text = format!("over the rank limit: {} dimensions asked, {} allowed", shape.len(), Self::MAX_RANK);
+            let text =
+                format!("over the rank limit: {} dimensions asked, {} allowed", shape.len(), Self::MAX_RANK);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         // Zero wins over any overflow: an empty array may have one very long dimension.
-        let elements = if shape.contains(&0) {
-            Some(0)
-        } else {
-            shape.iter().try_fold(1u64, |n, d| n.checked_mul(*d))
-        };
+        let elements =
+            if shape.contains(&0) { Some(0) } else { shape.iter().try_fold(1u64, |n, d| n.checked_mul(*d)) };
         elements
             .and_then(|n| n.checked_mul(dtype.size() as u64))
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
@@ -209,7 +219,12 @@ impl NdArray {
 
     /// The same array, lent.
     pub fn as_ref(&self) -> NdArrayRef<'_> {
-        NdArrayRef { dtype: self.dtype, order: self.order, shape: &self.shape, data: &self.data }
+        NdArrayRef {
+            dtype: self.dtype,
+            order: self.order.for_shape(&self.shape),
+            shape: &self.shape,
+            data: &self.data,
+        }
     }
 
     /// The elements in the order of memory; `WrongType` where they are of another type.
@@ -217,7 +232,11 @@ impl NdArray {
     /// Borrowed where the memory is aligned for `T`, which it is in every message of the default encoding.
     pub fn elements<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
         if self.dtype != T::DTYPE {
-            let text = format!("an array of {} is there, one of {} was asked for", self.dtype.name(), T::DTYPE.name());
+            let text = format!(
+                "an array of {} is there, one of {} was asked for",
+                self.dtype.name(),
+                T::DTYPE.name()
+            );
             return Err(Error::new(ErrorKind::WrongType, text));
         }
         Ok(match bytemuck::try_cast_slice(&self.data) {
@@ -254,10 +273,35 @@ mod tests {
         assert_eq!(array.data.len(), 48);
         assert_eq!(array.elements::<f64>().unwrap()[5], 6.0);
         assert_eq!(array.elements::<f32>().unwrap_err().kind(), ErrorKind::WrongType);
-        assert_eq!(NdArray::from_slice(&[1u8; 5], &[2, 3], Order::Row).unwrap_err().kind(), ErrorKind::Malformed);
-        assert_eq!(NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2]).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(
+            NdArray::from_slice(&[1u8; 5], &[2, 3], Order::Row).unwrap_err().kind(),
+            ErrorKind::Malformed
+        );
+        assert_eq!(
+            NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2]).unwrap_err().kind(),
+            ErrorKind::TooLarge
+        );
         assert_eq!(NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2, 0]).unwrap(), 0);
         assert_eq!(NdArrayRef::byte_length(DType::U8, &[1; 16]).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn an_order_that_says_nothing_is_row() {
+        for (shape, order) in [
+            (&[2u64, 3][..], Order::Column),
+            (&[2, 1, 3], Order::Column),
+            (&[6], Order::Row),
+            (&[1, 6, 1], Order::Row),
+            (&[], Order::Row),
+            (&[5, 0], Order::Row),
+        ] {
+            let bytes = vec![0; shape.iter().product::<u64>() as usize];
+            assert_eq!(
+                NdArrayRef::new(DType::U8, Order::Column, shape, &bytes).unwrap().order,
+                order,
+                "{shape:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,0 +1,97 @@
+<?php
+// The peer in PHP: see README.md here.
+
+declare(strict_types=1);
+
+use Linkspan\Bytes;
+use Linkspan\Channel;
+use Linkspan\Encoding;
+use Linkspan\RemoteException;
+use Linkspan\Server;
+use function Linkspan\decode;
+use function Linkspan\encode;
+
+function serve(string $endpoint, Encoding $encoding): void
+{
+    $sent = [];
+    $server = Server::serve($endpoint, encoding: $encoding->value);
+    echo "ready\n";
+    foreach ($server as $request) {
+        $value = $request->value;
+        if (!$request->wantsReply()) {
+            $sent[] = new Bytes(encode($value, Encoding::Cbor));
+            continue;
+        }
+        switch (is_array($value) && count($value) === 1 ? ($value['peer'] ?? null) : null) {
+            case 'sent':
+                $request->reply($sent);
+                $sent = [];
+                break;
+            case 'fail':
+                $request->fail('asked to fail', code: 7, type: 'peer.fail', data: [1, 2]);
+                break;
+            case 'drop':
+                unset($request);
+                break;
+            case 'stop':
+                $request->reply(null);
+                $server->close();
+                return;
+            default:
+                $request->reply($value);
+        }
+    }
+}
+
+function same(string $name, string $got, string $expected): void
+{
+    if (bin2hex($got) !== $expected) {
+        fail("$name: expected " . substr($expected, 0, 200) . ', got ' . substr(bin2hex($got), 0, 200));
+    }
+}
+
+function fail(string $text): never
+{
+    echo $text, "\n";
+    exit(1);
+}
+
+function call(string $endpoint, Encoding $encoding, string $vectors): void
+{
+    $cases = json_decode(file_get_contents($vectors), true, flags: JSON_THROW_ON_ERROR);
+    $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 20.0);
+    $values = [];
+    foreach ($cases as $case) {
+        $bytes = $encoding === Encoding::Json ? $case['json'] : hex2bin($case[$encoding->value]);
+        $values[] = $value = decode($bytes, $encoding);
+        same($case['name'], encode($channel->call($value)->value, Encoding::Cbor), $case['cbor']);
+    }
+    foreach ($values as $value) {
+        $channel->send($value);
+    }
+    $answer = $channel->call(['peer' => 'sent'])->value;
+    if (count($answer) !== count($cases)) {
+        fail(count($cases) . ' were sent, ' . count($answer) . ' arrived');
+    }
+    foreach ($cases as $i => $case) {
+        same($case['name'] . ' (sent)', (string) $answer[$i], $case['cbor']);
+    }
+    foreach (['fail' => 'peer.fail', 'drop' => 'linkspan.unanswered'] as $what => $type) {
+        try {
+            $channel->call(['peer' => $what]);
+            fail("$what: an answer came");
+        } catch (RemoteException $e) {
+            if (!str_contains($e->getMessage(), $type)) {
+                fail("$what: another failure came: " . $e->getMessage());
+            }
+        }
+    }
+    $channel->close();
+    printf("%1\$d called, %1\$d sent, 2 failed\n", count($cases));
+}
+
+match ($argv[1] ?? '') {
+    'serve' => serve($argv[2], Encoding::from($argv[3])),
+    'call' => call($argv[2], Encoding::from($argv[3]), $argv[4]),
+    default => fail('usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS'),
+};
