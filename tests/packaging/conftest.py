@@ -1,0 +1,51 @@
+"""What the packaging tests stand on: the C library, built, and installed under a prefix of its own."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+C_API = ROOT / "c-api"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+VECTORS = ROOT / "tests/vectors/values.json"
+# A test that hangs is a failure; nothing here comes near it.
+DEADLINE = 300
+
+
+def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Runs a command to its end and gives what it printed; a failure shows all of it."""
+    words = [str(c) for c in command]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, cwd=cwd, timeout=DEADLINE)
+    assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def libraries() -> Path:
+    """The folder with the libraries as cargo builds them."""
+    run("cargo", "build", "--quiet", "--manifest-path", ROOT / "Cargo.toml", "-p", "linkspan-c")
+    return TARGET
+
+
+@pytest.fixture(scope="session")
+def prefix(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation, away from the tree."""
+    place = tmp_path_factory.mktemp("prefix")
+    run(C_API / "install.sh", place, libraries)
+    return place
+
+
+@pytest.fixture
+def environment(tmp_path: Path, prefix: Path) -> dict[str, str]:
+    """A runtime directory of the test's own, and pkg-config and the loader told of the prefix."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    return {
+        **os.environ,
+        "LINKSPAN_DIR": str(runtime),
+        "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
+        "LD_LIBRARY_PATH": str(prefix / "lib"),
+        "RUST_BACKTRACE": "0",
+    }

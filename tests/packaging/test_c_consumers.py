@@ -1,0 +1,194 @@
+"""C, C++ and Fortran programs outside the tree, built against an installation with pkg-config and with CMake."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import C_API, DEADLINE, ROOT, VECTORS, run
+
+STRICT = {
+    "c": ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
+    "cpp": ["g++", "-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
+    # gfortran 12 takes deferred-length and reallocated arrays for uninitialized.
+    "fortran": ["gfortran", "-std=f2018", "-Wall", "-Werror", "-Wno-maybe-uninitialized", "-fcheck=all,no-array-temps"],
+}
+SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
+ALL = [
+    (language, program)
+    for language in STRICT
+    for program in ("message", "vectors", "channel", "publish")
+    if (language, program) != ("fortran", "publish")  # its channel program does both
+]
+
+
+def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
+    return run("pkg-config", *wanted, "linkspan", env=environment).split()
+
+
+def outside(language: str, program: str, folder: Path) -> Path:
+    """The test program, copied out of the tree."""
+    source = folder / f"{program}.{SUFFIX[language]}"
+    shutil.copy(C_API / "tests" / language / source.name, source)
+    return source
+
+
+def fortran_module(folder: Path, environment: dict[str, str]) -> Path:
+    source = run("pkg-config", "--variable=fortrandir", "linkspan", env=environment).strip() + "/linkspan.f90"
+    strict = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror"]
+    run(*strict, "-J", folder, "-c", source, "-o", folder / "linkspan.o", cwd=folder)
+    return folder / "linkspan.o"
+
+
+def compile_program(language: str, program: str, folder: Path, environment: dict[str, str], libraries: list[str]) -> Path:
+    source = outside(language, program, folder)
+    extra: list[object] = []
+    if language == "fortran":
+        extra = [fortran_module(folder, environment), "-I", folder]
+    binary = folder / program
+    flags = pkg_config(environment, "--cflags")
+    run(*STRICT[language], *flags, source, *extra, "-o", binary, *libraries, cwd=folder)
+    return binary
+
+
+def try_program(language: str, program: str, binary: Path, environment: dict[str, str]) -> None:
+    """Runs a test program as its kind wants it."""
+    if program == "vectors":
+        assert re.search(r"^\d+ values, \d+ checks, 0 failed$", run(binary, VECTORS, env=environment), re.M)
+    elif program in ("channel", "publish") and language == "fortran":
+        for transport in ("shm", "unix"):
+            for first, second in (("serve", "call"), ("publish", "subscribe")):
+                two_programs([binary, first, f"{transport}:test/f"], [binary, second, f"{transport}:test/f"], environment)
+    elif program in ("channel", "publish"):
+        for transport in ("shm", "unix"):
+            assert run(binary, transport, env=environment).endswith("ok\n")
+    else:
+        assert run(binary, env=environment).endswith("ok\n")
+
+
+def two_programs(first: list, second: list, environment: dict[str, str]) -> None:
+    server = subprocess.Popen(first, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        run(*second, env=environment)
+        output, _ = server.communicate(timeout=DEADLINE)
+    finally:
+        server.kill()
+        server.wait()
+    assert server.returncode == 0, output
+
+
+@pytest.mark.parametrize(("language", "program"), ALL)
+def test_shared_with_pkg_config(language, program, tmp_path, environment):
+    binary = compile_program(language, program, tmp_path, environment, pkg_config(environment, "--libs"))
+    assert "liblinkspan.so.0" in run("readelf", "-d", binary)
+    try_program(language, program, binary, environment)
+    # Nothing of it is left in the runtime directory but the lock that all share.
+    left = [p.name for p in (tmp_path / "run").iterdir() if p.name != ".lock"]
+    assert left == []
+
+
+@pytest.mark.parametrize("language", STRICT)
+def test_static_with_pkg_config(language, tmp_path, environment, prefix):
+    libraries = pkg_config(environment, "--libs", "--static")
+    libraries[libraries.index("-llinkspan")] = str(prefix / "lib/liblinkspan.a")
+    binary = compile_program(language, "message", tmp_path, environment, libraries)
+    assert "liblinkspan" not in run("readelf", "-d", binary)
+    try_program(language, "message", binary, environment)
+
+
+def test_cmake(tmp_path, environment, prefix):
+    for language in STRICT:
+        outside(language, "message", tmp_path)
+    (tmp_path / "CMakeLists.txt").write_text(
+        """cmake_minimum_required(VERSION 3.16)
+project(consumer C CXX Fortran)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_CXX_STANDARD 17)
+find_package(linkspan 0.1 REQUIRED)
+add_executable(in_c message.c)
+target_link_libraries(in_c PRIVATE linkspan::linkspan)
+add_executable(in_cpp message.cpp)
+target_link_libraries(in_cpp PRIVATE linkspan::linkspan)
+add_executable(in_cpp_static message.cpp)
+target_link_libraries(in_cpp_static PRIVATE linkspan::static)
+add_executable(in_fortran message.f90)
+target_link_libraries(in_fortran PRIVATE linkspan::fortran)
+"""
+    )
+    build = tmp_path / "build"
+    run("cmake", "-S", tmp_path, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", env=environment)
+    run("cmake", "--build", build, env=environment)
+    without = {k: v for k, v in environment.items() if k != "LD_LIBRARY_PATH"}
+    for program in ("in_c", "in_cpp", "in_cpp_static", "in_fortran"):
+        assert run(build / program, env=without).endswith("ok\n")
+
+
+def test_cmake_refuses_another_version(tmp_path, environment, prefix):
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\nfind_package(linkspan 0.2 REQUIRED)\n"
+    )
+    command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode != 0 and "0.2" in done.stderr
+
+
+def test_names_and_symbols_of_the_library(prefix):
+    library = prefix / "lib/liblinkspan.so"
+    assert library.resolve().name == "liblinkspan.so.0.1.0"
+    assert (prefix / "lib/liblinkspan.so.0").resolve() == library.resolve()
+    assert re.search(r"SONAME.*\[liblinkspan\.so\.0\]", run("readelf", "-d", library))
+    exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library).splitlines()}
+    assert exported == set((C_API / "symbols.txt").read_text().split())
+
+
+@pytest.mark.parametrize("standard", [("gcc", "c11", "c"), ("gcc", "c17", "c"), ("g++", "c++17", "c++"), ("g++", "c++20", "c++")])
+def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, environment):
+    compiler, version, language = standard
+    source = tmp_path / "alone"
+    kinds = ["options", "error", "item", "array", "channel_state", "message_info"]
+    uses = "".join(
+        f"    linkspan_{k} {k} = LINKSPAN_{k.upper()}_INIT;\n    use(&{k});\n" for k in kinds
+    )
+    source.write_text(
+        "#include <linkspan.h>\nstatic void use(const void *p) { (void)p; }\n"
+        f"int main(void) {{\n{uses}    return linkspan_version()[0] == 0;\n}}\n"
+    )
+    flags = pkg_config(environment, "--cflags", "--libs")
+    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    run(compiler, f"-std={version}", *strict, "-x", language, source, "-o", tmp_path / "program", *flags)
+    run(tmp_path / "program", env=environment)
+
+
+def test_the_bridge_to_nlohmann_json(tmp_path, environment):
+    """Against a stand-in with the two functions that the bridge uses: the library itself is not needed to test it."""
+    (tmp_path / "bridge.cpp").write_text(
+        """#include <string>
+#define NLOHMANN_JSON_VERSION_MAJOR 3
+namespace nlohmann {
+struct json {
+    std::string text;
+    static json parse(const std::string &t) { return {t}; }
+    std::string dump() const { return text; }
+};
+}
+#include <linkspan.hpp>
+int main() {
+    const auto m = linkspan::from_nlohmann(nlohmann::json{"{\\"a\\":[1,2.5,null]}"});
+    return m.get<double>("a/1") == 2.5 && linkspan::to_nlohmann(m).text == "{\\"a\\":[1,2.5,null]}" ? 0 : 1;
+}
+"""
+    )
+    flags = pkg_config(environment, "--cflags", "--libs")
+    run(*STRICT["cpp"], tmp_path / "bridge.cpp", "-o", tmp_path / "bridge", *flags)
+    run(tmp_path / "bridge", env=environment)
+
+
+def test_the_fortran_module_is_what_its_generator_makes():
+    run("python3", C_API / "fortran/generate.py", "--check")
+
+
+def test_versions_agree():
+    version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    fpm = re.search(r'^version = "(.*)"$', (C_API / "fortran/fpm.toml").read_text(), re.M)[1]
+    assert fpm == version

@@ -1,0 +1,60 @@
+"""The C, C++ and Fortran test programs under valgrind, AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+from pathlib import Path
+
+import pytest
+from conftest import C_API, VECTORS, run
+from test_c_consumers import ALL, SUFFIX, two_programs
+
+SANITIZE = ["-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+COMPILER = {"c": ["gcc", "-std=c11"], "cpp": ["g++", "-std=c++17"], "fortran": ["gfortran", "-std=f2018"]}
+VALGRIND = [
+    "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite,indirect", "--trace-children=no",
+]
+
+
+def build(language: str, program: str, folder: Path, prefix: Path, flags: list[str]) -> Path:
+    sources = [C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
+    if language == "fortran":
+        sources.insert(0, C_API / "fortran/linkspan.f90")
+    binary = folder / program
+    run(*COMPILER[language], *flags, "-I", prefix / "include", *sources, "-o", binary,
+        "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}", cwd=folder)
+    return binary
+
+
+def commands(language: str, program: str, binary: Path) -> list[list]:
+    """How a program is run: each entry is one program, or two that talk."""
+    if program == "vectors":
+        return [[[binary, VECTORS]]]
+    if program == "message":
+        return [[[binary]]]
+    if language == "fortran":
+        return [
+            [[binary, first, f"{transport}:test/f"], [binary, second, f"{transport}:test/f"]]
+            for transport in ("shm", "unix")
+            for first, second in (("serve", "call"), ("publish", "subscribe"))
+        ]
+    return [[[binary, transport]] for transport in ("shm", "unix")]
+
+
+def try_all(language: str, program: str, binary: Path, environment: dict[str, str], under: list[str]) -> None:
+    for group in commands(language, program, binary):
+        if len(group) == 2:
+            two_programs([*under, *group[0]], [*under, *group[1]], environment)
+        else:
+            run(*under, *group[0], env=environment)
+
+
+@pytest.mark.parametrize(("language", "program"), ALL)
+def test_sanitizers(language, program, tmp_path, prefix, environment):
+    binary = build(language, program, tmp_path, prefix, SANITIZE)
+    strict = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    try_all(language, program, binary, {**environment, **strict}, [])
+
+
+@pytest.mark.parametrize(("language", "program"), ALL)
+def test_valgrind(language, program, tmp_path, prefix, environment):
+    binary = build(language, program, tmp_path, prefix, ["-g", "-O1"])
+    try_all(language, program, binary, environment, VALGRIND)
