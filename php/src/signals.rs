@@ -2,25 +2,20 @@
 
 use std::sync::Once;
 
-use ext_php_rs::types::{ZendCallable, Zval};
 use linkspan::Result;
 
 use crate::edge::call_php;
 use crate::zend;
 
-fn call_function(name: &str) -> Result<Option<Zval>> {
-    call_php(|| ZendCallable::try_from_name(name).and_then(|callable| callable.try_call(vec![])).ok())
-}
-
 /// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
 pub fn are_handled_at_once() -> bool {
-    zend::function_exists("pcntl_async_signals")
-        && matches!(call_function("pcntl_async_signals"), Ok(Some(answer)) if answer.is_true())
+    // This asks a function of PHP's own, which runs no code of the script's and allocates nothing.
+    zend::call_function("pcntl_async_signals").is_some_and(|answer| answer.is_true())
 }
 
 /// Runs the script's handlers of the signals that came.
 pub fn dispatch() -> Result<()> {
-    call_function("pcntl_signal_dispatch").map(drop)
+    call_php(|| zend::call_function("pcntl_signal_dispatch")).map(drop)
 }
 
 /// Gives SIGINT and SIGTERM their default action back where the engine only defers it, so that the core sees that the

@@ -83,10 +83,27 @@ pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
     object.into_zval(false).unwrap_or_default()
 }
 
-/// Whether the script can call a function of this name.
-pub fn function_exists(name: &str) -> bool {
-    // SAFETY: looks a name up; what is found is not read (ext-php-rs would copy more of it than there is).
-    unsafe { !ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()).is_null() }
+/// Calls a function without arguments; `None` where there is none of this name.
+pub fn call_function(name: &str) -> Option<Zval> {
+    let mut answer = Zval::new();
+    // SAFETY: the function is live for the call, and writes its answer into a zval that is live too.
+    unsafe {
+        let function = ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len());
+        if function.is_null() {
+            return None;
+        }
+        let none = std::ptr::null_mut::<std::ffi::c_void>();
+        ext_php_rs::ffi::zend_call_known_function(
+            function,
+            none.cast(),
+            none.cast(),
+            &raw mut answer,
+            0,
+            none.cast(),
+            none.cast(),
+        );
+    }
+    Some(answer)
 }
 
 /// The key of one entry of a PHP array.
