@@ -1,8 +1,6 @@
 //! What one value may ask of us, and the Sink that counts it on the way to another.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
-
+use super::seen::Seen;
 use super::sink::forward_scalars;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
@@ -52,6 +50,11 @@ fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
     Error::new(ErrorKind::TooLarge, format!("over the {which} limit: {asked} {unit} asked, {limit} allowed"))
 }
 
+#[cold]
+fn miscounted() -> Error {
+    Error::new(ErrorKind::Internal, "a source gave another number of items than it announced")
+}
+
 /// Whether keys come from somewhere that can repeat them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
@@ -61,21 +64,67 @@ pub enum Keys {
     Trust,
 }
 
-/// A Sink that holds the [`Limits`] and refuses repeated keys, then passes everything on.
+/// A Sink that holds the [`Limits`], refuses repeated keys and wrong lengths, then passes everything on.
+///
+/// Encoders write a length before what it counts, so a source that gives more or fewer items than it announced would
+/// make a message that nobody can read; it gets `Internal` instead.
 pub struct Meter<S> {
     inner: S,
     limits: Limits,
     keys: Keys,
-    depth: u32,
     nodes: u64,
     spent: u64,
     seen: Seen,
+    due: Due,
+    outer: Outer,
+}
+
+/// What the innermost array or map still wants.
+#[derive(Clone, Copy)]
+struct Due {
+    /// Items or keys to come.
+    left: usize,
+    /// Whether keys are counted, and not values.
+    map: bool,
+}
+
+/// At the top there is one value.
+const TOP: Due = Due { left: 1, map: false };
+
+/// What is open around the innermost array or map. Most values are shallow, and for those it needs no memory.
+struct Outer {
+    depth: u32,
+    near: [Due; Outer::NEAR],
+    far: Vec<Due>,
+}
+
+impl Outer {
+    const NEAR: usize = 8;
+
+    #[inline]
+    fn push(&mut self, due: Due) {
+        match self.near.get_mut(self.depth as usize) {
+            Some(place) => *place = due,
+            None => self.far.push(due),
+        }
+        self.depth += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Due> {
+        self.depth = self.depth.checked_sub(1)?;
+        match self.near.get(self.depth as usize) {
+            Some(due) => Some(*due),
+            None => self.far.pop(),
+        }
+    }
 }
 
 impl<S> Meter<S> {
     /// Counts what goes to `inner`.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
-        Meter { inner, limits, keys, depth: 0, nodes: 0, spent: 0, seen: Seen::default() }
+        let outer = Outer { depth: 0, near: [TOP; Outer::NEAR], far: Vec::new() };
+        Meter { inner, limits, keys, nodes: 0, spent: 0, seen: Seen::default(), due: TOP, outer }
     }
 
     /// The sink behind, with all that was passed on.
@@ -90,6 +139,9 @@ impl<S> Meter<S> {
 
     #[inline]
     fn node(&mut self, bytes: usize) -> Result<()> {
+        if !self.due.map {
+            self.one_less()?;
+        }
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
             return Err(over("node", self.limits.nodes, self.nodes, "values"));
@@ -107,17 +159,40 @@ impl<S> Meter<S> {
     }
 
     #[inline]
-    fn open(&mut self, len: usize) -> Result<()> {
+    fn one_less(&mut self) -> Result<()> {
+        match self.due.left.checked_sub(1) {
+            Some(left) => {
+                self.due.left = left;
+                Ok(())
+            }
+            None => Err(miscounted()),
+        }
+    }
+
+    #[inline]
+    fn open(&mut self, len: usize, map: bool) -> Result<()> {
         self.node(0)?;
         // Refused before anything is reserved for it: a length is only a claim.
         if len as u64 > self.limits.nodes - self.nodes {
             return Err(over("node", self.limits.nodes, self.nodes.saturating_add(len as u64), "values"));
         }
-        self.depth += 1;
-        if self.depth > self.limits.depth {
-            return Err(over("depth", self.limits.depth.into(), self.depth.into(), "levels"));
+        if self.outer.depth >= self.limits.depth {
+            let asked = u64::from(self.outer.depth) + 1;
+            return Err(over("depth", self.limits.depth.into(), asked, "levels"));
         }
+        self.outer.push(std::mem::replace(&mut self.due, Due { left: len, map }));
         Ok(())
+    }
+
+    #[inline]
+    fn close(&mut self, map: bool) -> Result<()> {
+        match self.outer.pop() {
+            Some(outer) if self.due.left == 0 && self.due.map == map => {
+                self.due = outer;
+                Ok(())
+            }
+            _ => Err(miscounted()),
+        }
     }
 }
 
@@ -146,15 +221,15 @@ impl<S: Sink> Sink for Meter<S> {
         self.inner.ndarray(value)
     }
     fn begin_array(&mut self, len: usize) -> Result<()> {
-        self.open(len)?;
+        self.open(len, false)?;
         self.inner.begin_array(len)
     }
     fn end_array(&mut self) -> Result<()> {
-        self.depth -= 1;
+        self.close(false)?;
         self.inner.end_array()
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open(len)?;
+        self.open(len, true)?;
         if self.keys == Keys::Check {
             self.seen.open();
         }
@@ -165,6 +240,7 @@ impl<S: Sink> Sink for Meter<S> {
         if key.len() > self.limits.key {
             return Err(over("key", self.limits.key as u64, key.len() as u64, "bytes"));
         }
+        self.one_less()?;
         self.spend(key.len() as u64)?;
         if self.keys == Keys::Check && !self.seen.insert(key.as_bytes()) {
             let text = format!("the key {key:?} stands twice in one map; a map has each key once");
@@ -173,108 +249,9 @@ impl<S: Sink> Sink for Meter<S> {
         self.inner.key(key)
     }
     fn end_map(&mut self) -> Result<()> {
-        self.depth -= 1;
+        self.close(true)?;
         self.seen.close();
         self.inner.end_map()
-    }
-}
-
-/// The keys of all maps that are open, those of the innermost last: one buffer for all, so that a map costs no memory
-/// of its own. Most maps are small, and there a scan beats hashing.
-#[derive(Default)]
-struct Seen {
-    text: Vec<u8>,
-    keys: Vec<Key>,
-    maps: Vec<OpenMap>,
-}
-
-/// A key that was seen.
-#[derive(Clone, Copy)]
-struct Key {
-    /// Differs for most keys that differ.
-    print: u32,
-    /// Where it ends in the text; it begins where the key before ends.
-    end: usize,
-}
-
-struct OpenMap {
-    /// Where its keys begin in the text, and among the keys.
-    text: usize,
-    keys: usize,
-    /// The hashes of its keys, once there are many; equal ones are looked into.
-    many: Option<Box<Hashes>>,
-}
-
-#[derive(Default)]
-struct Hashes {
-    of: RandomState,
-    all: HashSet<u64>,
-}
-
-impl Hashes {
-    fn insert(&mut self, key: &[u8]) -> bool {
-        let hash = self.of.hash_one(key);
-        self.all.insert(hash)
-    }
-}
-
-/// Length, first, middle and last byte.
-#[inline]
-fn print(key: &[u8]) -> u32 {
-    match key {
-        [] => 0,
-        [first, .., last] => u32::from_le_bytes([key.len() as u8, *first, key[key.len() / 2], *last]),
-        [only] => u32::from_le_bytes([1, *only, 0, 0]),
-    }
-}
-
-impl Seen {
-    const FEW: usize = 16;
-
-    fn open(&mut self) {
-        if self.maps.capacity() == 0 {
-            self.maps.reserve(8);
-            self.keys.reserve(32);
-            self.text.reserve(256);
-        }
-        self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), many: None });
-    }
-
-    fn close(&mut self) {
-        if let Some(map) = self.maps.pop() {
-            self.text.truncate(map.text);
-            self.keys.truncate(map.keys);
-        }
-    }
-
-    /// Notes a key of the innermost map; false when it was there before.
-    #[inline]
-    fn insert(&mut self, key: &[u8]) -> bool {
-        let Some(map) = self.maps.last_mut() else { return true };
-        let print = print(key);
-        let new = map.many.as_mut().is_some_and(|many| many.insert(key));
-        if !new {
-            let keys = &self.keys[map.keys..];
-            for (i, seen) in keys.iter().enumerate() {
-                if seen.print == print {
-                    let from = i.checked_sub(1).map_or(map.text, |before| keys[before].end);
-                    if self.text[from..seen.end] == *key {
-                        return false;
-                    }
-                }
-            }
-        }
-        self.text.extend_from_slice(key);
-        self.keys.push(Key { print, end: self.text.len() });
-        if map.many.is_none() && self.keys.len() - map.keys > Self::FEW {
-            let many = map.many.get_or_insert_default();
-            let mut from = map.text;
-            for key in &self.keys[map.keys..] {
-                many.insert(&self.text[from..key.end]);
-                from = key.end;
-            }
-        }
-        true
     }
 }
 
@@ -302,12 +279,32 @@ mod tests {
     }
 
     #[test]
+    fn lengths_are_held_to_what_was_announced() {
+        let mut m = meter(Limits::default());
+        m.begin_array(2).unwrap();
+        m.null().unwrap();
+        assert_eq!(m.end_array().unwrap_err().kind(), ErrorKind::Internal);
+        let mut m = meter(Limits::default());
+        m.begin_array(1).unwrap();
+        m.null().unwrap();
+        assert_eq!(m.null().unwrap_err().kind(), ErrorKind::Internal);
+        let mut m = meter(Limits::default());
+        m.begin_map(1).unwrap();
+        m.key("a").unwrap();
+        m.null().unwrap();
+        assert_eq!(m.key("b").unwrap_err().kind(), ErrorKind::Internal);
+        let mut m = meter(Limits::default());
+        m.null().unwrap();
+        assert_eq!(m.null().unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[test]
     fn keys_of_one_map_are_not_those_of_another() {
         let mut m = meter(Limits::default());
-        m.begin_map(40).unwrap();
+        m.begin_map(41).unwrap();
         for i in 0..40 {
             m.key(&format!("k{i}")).unwrap();
-            m.begin_map(20).unwrap();
+            m.begin_map(21).unwrap();
             for i in 0..20 {
                 m.key(&format!("k{i}")).unwrap();
                 m.null().unwrap();

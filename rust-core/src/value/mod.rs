@@ -8,7 +8,7 @@
 //! | instants | [`Timestamp`] in `timestamp` |
 //! | N-d arrays of numbers | [`NdArray`] in `ndarray` |
 //! | events and who gives them | [`Sink`], [`Source`] in `sink` |
-//! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits` |
+//! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits`, `seen` |
 //! | values that an encoding has no form for, as maps of one key | `escape`, `unescape` |
 //! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
 
@@ -18,6 +18,7 @@ pub(crate) mod escape;
 mod limits;
 mod ndarray;
 mod path;
+mod seen;
 mod serde;
 mod sink;
 mod timestamp;

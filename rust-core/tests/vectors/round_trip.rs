@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use linkspan::codec::{How, decode, decode_shared, encode, encode_into, transcode};
+use linkspan::value::NdArrayRef;
 use linkspan::{BigInt, DType, Decimal, Encoding, Limits, NdArray, Order, Timestamp, Value};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -30,12 +31,8 @@ fn array() -> impl Strategy<Value = NdArray> {
         let mut random = Random(seed | 1);
         let below = if dtype == DType::Bool { 2 } else { 256 };
         let data: Vec<u8> = (0..count).map(|_| random.next(below) as u8).collect();
-        NdArray {
-            dtype,
-            order: if column { Order::Column } else { Order::Row },
-            shape,
-            data: Bytes::from(data),
-        }
+        let order = if column { Order::Column } else { Order::Row };
+        NdArrayRef::new(dtype, order, &shape, &data).unwrap().to_owned()
     })
 }
 

@@ -1,0 +1,105 @@
+//! The keys that the open maps have had, so that none comes twice.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+/// The keys of all maps that are open, those of the innermost last: one buffer for all, so that a map costs no memory
+/// of its own. Most maps are small, and there a scan beats hashing.
+#[derive(Default)]
+pub(super) struct Seen {
+    text: Vec<u8>,
+    keys: Vec<Key>,
+    maps: Vec<OpenMap>,
+}
+
+/// A key that was seen.
+#[derive(Clone, Copy)]
+struct Key {
+    /// Differs for most keys that differ.
+    print: u32,
+    /// Where it ends in the text; it begins where the key before ends.
+    end: usize,
+}
+
+struct OpenMap {
+    /// Where its keys begin in the text, and among the keys.
+    text: usize,
+    keys: usize,
+    /// The hashes of its keys, once there are many; equal ones are looked into.
+    many: Option<Box<Hashes>>,
+}
+
+#[derive(Default)]
+struct Hashes {
+    of: RandomState,
+    all: HashSet<u64>,
+}
+
+impl Hashes {
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let hash = self.of.hash_one(key);
+        self.all.insert(hash)
+    }
+}
+
+/// Length, first, middle and last byte.
+#[inline]
+fn print(key: &[u8]) -> u32 {
+    match key {
+        [] => 0,
+        [first, .., last] => u32::from_le_bytes([key.len() as u8, *first, key[key.len() / 2], *last]),
+        [only] => u32::from_le_bytes([1, *only, 0, 0]),
+    }
+}
+
+impl Seen {
+    const FEW: usize = 16;
+
+    /// Begins a map.
+    pub(super) fn open(&mut self) {
+        if self.maps.capacity() == 0 {
+            self.maps.reserve(8);
+            self.keys.reserve(32);
+            self.text.reserve(256);
+        }
+        self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), many: None });
+    }
+
+    /// Ends the innermost map.
+    pub(super) fn close(&mut self) {
+        if let Some(map) = self.maps.pop() {
+            self.text.truncate(map.text);
+            self.keys.truncate(map.keys);
+        }
+    }
+
+    /// Notes a key of the innermost map; false when it was there before.
+    #[inline]
+    pub(super) fn insert(&mut self, key: &[u8]) -> bool {
+        let Some(map) = self.maps.last_mut() else { return true };
+        let print = print(key);
+        let new = map.many.as_mut().is_some_and(|many| many.insert(key));
+        if !new {
+            let keys = &self.keys[map.keys..];
+            for (i, seen) in keys.iter().enumerate() {
+                if seen.print == print {
+                    let from = i.checked_sub(1).map_or(map.text, |before| keys[before].end);
+                    if self.text[from..seen.end] == *key {
+                        return false;
+                    }
+                }
+            }
+        }
+        self.text.extend_from_slice(key);
+        self.keys.push(Key { print, end: self.text.len() });
+        if map.many.is_none() && self.keys.len() - map.keys > Self::FEW {
+            let many = map.many.get_or_insert_default();
+            let mut from = map.text;
+            for key in &self.keys[map.keys..] {
+                many.insert(&self.text[from..key.end]);
+                from = key.end;
+            }
+        }
+        true
+    }
+}
