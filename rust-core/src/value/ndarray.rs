@@ -189,7 +189,7 @@ impl<'a> NdArrayRef<'a> {
 }
 
 /// An N-d array that holds its memory, shared with its clones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq)]
 pub struct NdArray {
     /// The type of the elements.
     pub dtype: DType,
@@ -199,6 +199,12 @@ pub struct NdArray {
     pub shape: Vec<u64>,
     /// The elements, little-endian, without gaps.
     pub data: Bytes,
+}
+
+impl PartialEq for NdArray {
+    fn eq(&self, other: &NdArray) -> bool {
+        self.as_ref() == other.as_ref()
+    }
 }
 
 impl NdArray {
