@@ -106,10 +106,7 @@ fn broken_rules_are_found() {
         ("rust-core/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
     ] {
         let found = faults(path, source);
-        assert!(
-            found.len() == 1 && found[0].contains(expected),
-            "{path}: {found:?}"
-        );
+        assert!(found.len() == 1 && found[0].contains(expected), "{path}: {found:?}");
     }
     let fine = "//! Edges.\n// unsafe is argued for\nlet x = unsafe { y };";
     assert_eq!(faults("rust-core/src/sys/memory.rs", fine), [""; 0]);

@@ -139,7 +139,8 @@ impl Door {
             record: record.clone(),
             one: one.then(Mutex::default),
         };
-        let claim = Place::of(endpoint)?.claim(options.mode)?;
+        let place = Place::of(endpoint)?;
+        let claim = if one { place.try_claim(options.mode)? } else { place.claim(options.mode)? };
         Ok(Door { queue, record, _berth: harbour::open(claim, Arc::new(keeper))? })
     }
 

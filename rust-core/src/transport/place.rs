@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -38,7 +39,33 @@ impl Place {
     }
 
     /// Listens here; `AddressInUse` where a living process does. What a dead one left is taken over.
+    ///
+    /// The lock may be held for a moment by one who sweeps or gives the name away, and that is no reason to refuse: the
+    /// refusal waits until somebody answers there, or for 50 ms.
     pub fn claim(&self, mode: Option<u32>) -> Result<Claim> {
+        let mut tries = 0;
+        loop {
+            match self.try_claim(mode) {
+                Err(e) if e.kind() == ErrorKind::AddressInUse && tries < 50 && !self.is_answered()? => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                claimed => return claimed,
+            }
+        }
+    }
+
+    fn is_answered(&self) -> Result<bool> {
+        match socket::connect(&self.directory, &self.file, Duration::ZERO) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The same, at once: for one who calls whoever has the name instead.
+    pub fn try_claim(&self, mode: Option<u32>) -> Result<Claim> {
         let Some(lock) = lock::try_lock(&self.directory, &self.file)? else {
             let text =
                 format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
@@ -103,5 +130,52 @@ impl Drop for Claim {
             // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
             let _ = self.place.remove(&self.place.file);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn place(folder: &tempfile::TempDir) -> Place {
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        Place { directory, file: "x.shm".into() }
+    }
+
+    #[test]
+    fn one_who_sweeps_takes_the_name_from_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, done) = (place(&folder), AtomicBool::new(false));
+        std::thread::scope(|s| {
+            let sweeping = s.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    place.sweep().unwrap();
+                }
+            });
+            for _ in 0..300 {
+                // What a killed listener leaves.
+                drop(UnixListener::bind(place.path()));
+                let claim = place.claim(None).unwrap();
+                assert!(place.is_claimed().unwrap() && place.path().exists());
+                drop(claim);
+            }
+            done.store(true, Ordering::Relaxed);
+            sweeping.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_name_is_one_listener_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let claim = place.claim(None).unwrap();
+        assert_eq!(place.claim(None).unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(place.try_claim(None).unwrap_err().kind(), ErrorKind::AddressInUse);
+        drop(claim);
+        assert!(!place.path().exists());
+        place.claim(None).unwrap();
     }
 }
