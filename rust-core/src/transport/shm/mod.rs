@@ -11,8 +11,6 @@
 //! | the two halves of a connected pair, as the contract wants them | `link` |
 //! | a publisher's ring and its readers | `broadcast/` |
 
-#![allow(dead_code, reason = "not yet behind the dispatch of the floor above")]
-
 mod broadcast;
 mod link;
 #[cfg(all(test, loom))]
@@ -31,7 +29,7 @@ mod tests;
 mod writer;
 
 pub(crate) use broadcast::{
-    Broadcast, BroadcastReader, Follower, Published, Received, Start, SubscriberPage, Subscription,
+    Broadcast, BroadcastReader, Follower, Received, Start, SubscriberPage, Subscription,
 };
 pub(crate) use link::{Ends, ShmRx, ShmTx, link};
-pub(crate) use segment::{DEFAULT_RING, MIN_RING, PeerSegment, Segment};
+pub(crate) use segment::{DEFAULT_RING, PeerSegment, Segment};

@@ -95,6 +95,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Whether a large frame has begun and not ended.
+    #[cfg(test)]
     pub fn is_inside_a_frame(&self) -> bool {
         self.assembly.is_some()
     }

@@ -247,7 +247,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     fn look_at_head(&mut self) -> Result<()> {
         let head = self.peer.load_fenced(at::HEAD);
-        if head < self.head || head > self.tail || head % GRANULE != 0 {
+        if head < self.head || head > self.tail || !head.is_multiple_of(GRANULE) {
             let text = format!(
                 "the peer says that it has read up to {head}, which is not between {} and {}; the connection is ended",
                 self.head, self.tail
@@ -265,6 +265,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// Whether the peer has read everything.
+    #[cfg(test)]
     pub fn is_drained(&mut self) -> Result<bool> {
         self.look_at_head()?;
         Ok(self.head == self.tail)
@@ -277,11 +278,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             Train::None => self.needed,
             _ => self.needed.max(self.tail.saturating_sub(self.ring / 2)),
         }
-    }
-
-    /// The position behind the last record.
-    pub fn tail(&self) -> u64 {
-        self.tail
     }
 
     /// Frames handed over that the peer has not consumed.

@@ -32,6 +32,7 @@ impl<M: OwnMemory> Caster<M> {
     }
 
     /// Bytes of the ring.
+    #[cfg(test)]
     pub fn ring(&self) -> u64 {
         self.ring
     }

@@ -129,7 +129,7 @@ impl<P: Memory> Follower<P> {
                     _ => Err(Error::new(ErrorKind::Disconnected, "the publisher has closed")),
                 };
             }
-            if tail < self.at || tail % GRANULE != 0 {
+            if tail < self.at || !tail.is_multiple_of(GRANULE) {
                 let text = format!("the publisher's ring ends at {tail}, before {}, which was read", self.at);
                 return Err(Error::new(ErrorKind::Malformed, text));
             }
@@ -218,7 +218,7 @@ impl<P: Memory> Follower<P> {
 
     /// The two words of the record at `position`.
     fn look(&self, position: u64, tail: u64) -> std::result::Result<(Mark, u64), Miss> {
-        if position % GRANULE != 0 {
+        if !position.is_multiple_of(GRANULE) {
             let text = format!("the publisher's ring has a record at {position}, between two granules");
             return Err(Miss::Error(Error::new(ErrorKind::Malformed, text)));
         }

@@ -19,5 +19,5 @@ mod subscriber;
 mod tests;
 
 pub(crate) use follower::{Follower, Received, Start};
-pub(crate) use publisher::{Broadcast, Published, Subscription};
+pub(crate) use publisher::{Broadcast, Subscription};
 pub(crate) use subscriber::{BroadcastReader, SubscriberPage};

@@ -72,6 +72,7 @@ impl Broadcast {
     }
 
     /// Bytes of the ring.
+    #[cfg(test)]
     pub fn ring(&self) -> u64 {
         self.caster.ring()
     }

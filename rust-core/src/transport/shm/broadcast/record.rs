@@ -37,7 +37,7 @@ impl Mark {
     pub fn from_word(word: u64, lap: u64, left: u64) -> Result<Mark> {
         let mark = Mark { size: word & ((1 << 48) - 1), pad: word >> 48 & 1 == 1 };
         let fits = if mark.pad { mark.size == left } else { (LEAST..=left).contains(&mark.size) };
-        if word >> 49 != lap & 0x7FFF || !fits || mark.size % GRANULE != 0 {
+        if word >> 49 != lap & 0x7FFF || !fits || !mark.size.is_multiple_of(GRANULE) {
             let text = format!(
                 "the publisher's ring holds the record header {word:#018x}, which makes no sense here"
             );

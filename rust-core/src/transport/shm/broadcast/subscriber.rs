@@ -75,12 +75,6 @@ impl BroadcastReader {
         }
     }
 
-    /// Goes on in the ring that the publisher has moved to, behind what was read.
-    pub fn follow(&mut self, file: OwnedFd, session: u64, limit: u64) -> Result<()> {
-        self.follower = Follower::open(file, session, limit, self.follower.resume())?;
-        Ok(())
-    }
-
     /// The next frame, nothing, or that the publisher has moved; errors as [`Follower::read`] says, and `Disconnected`
     /// once everything has been read that a gone publisher left.
     pub fn try_recv(&mut self) -> Result<Received> {
@@ -146,15 +140,6 @@ impl BroadcastReader {
     /// Awake again.
     pub fn unpark(&mut self) {
         self.park.get_up(&self.page.memory);
-    }
-
-    /// For a descriptor that a foreign event loop watches: parks, and if there is something to look at, makes the
-    /// descriptors readable. To be called when `try_recv` has found nothing, and after a receive that did not park.
-    pub fn arm(&mut self) -> Result<()> {
-        if self.park()? {
-            self.page.data.ring();
-        }
-        Ok(())
     }
 
     /// What wakes an epoll set (for reading) when `try_recv` should be called again.
