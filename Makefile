@@ -19,7 +19,7 @@ test:  ## install what testing needs, build everything, run every suite
 test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
 	tests/run --quick
 
-test-nightly:  ## what needs hours or a nightly compiler: the long faults, the sanitizers, Miri, fuzzing
+test-nightly:  ## all that, and what takes hours: 100,000 kills, and fuzzing (cargo-fuzz, a nightly compiler)
 	@tools/apt.sh
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --nightly
@@ -36,6 +36,10 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	cargo build --release -p linkspan-c -p linkspan-cli
 	c-api/install.sh "$(PREFIX)"
 	install -D -m 0755 "$(CARGO_TARGET_DIR)/release/linkspan" "$(DESTDIR)$(PREFIX)/bin/linkspan"
+	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
+	"$(CARGO_TARGET_DIR)/release/linkspan" completions bash \
+		> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/linkspan"
+	"$(CARGO_TARGET_DIR)/release/linkspan" completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_linkspan"
 
 python: .venv/ready  ## build the Python module into .venv
 	.venv/bin/python -m pip install --quiet --no-deps ./python
