@@ -1,78 +1,208 @@
-"""Linkspan for asyncio: the same verbs, awaited, over the event loop's own readiness. No thread, no runtime.
+"""Linkspan for asyncio: the same verbs, awaited, over the event loop's own readiness. No runtime, no thread.
+
+    async with await linkspan.aio.connect("lab/spectrum") as ch:
+        print((await ch.call({"op": "fft"}))["power"])
 
     async for reading in linkspan.aio.subscribe("lab/temperature"):
         print(reading["celsius"])
 
-One task at a time receives on an object. Time-outs are asyncio's: `async with asyncio.timeout(1.0)`.
+One task at a time receives on an object. Time-outs are asyncio's own: `async with asyncio.timeout(1.0):`. A publisher
+never waits, so `linkspan.publisher` serves here as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Self, TypeVar, Unpack
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, Self, TypeVar, Unpack
 
-from . import _native, errors, verbs
-from ._native import Message, Request
+from . import _native
+from .errors import Empty, Full, InvalidState, NotFound, Timeout
 from .options import Options
+from .server import Server as _Server
 from .server import fail_with
 
 T = TypeVar("T")
+S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
+
+_ROOM = 0.005
+"""Seconds between looks for room: no descriptor tells of it."""
 
 
-async def _ready(descriptor: int) -> None:
-    """Waits until the descriptor is readable."""
-    loop = asyncio.get_running_loop()
-    readable = loop.create_future()
-    loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
-    try:
-        await readable
-    finally:
-        loop.remove_reader(descriptor)
+class _Watched(Generic[S]):
+    """An object of the synchronous interface and the descriptor that tells when it has something to do."""
 
+    def __init__(self, inner: S) -> None:
+        self._inner = inner
+        self._descriptor = inner.fileno()
+        self._one = asyncio.Lock()
 
-async def _when_ready(descriptor: Callable[[], int], attempt: Callable[[], T]) -> T:
-    """What the attempt gives, once it no longer says that it would have to wait."""
-    watched = descriptor()
-    while True:
+    async def _ready(self) -> None:
+        """Waits until the descriptor is readable."""
+        loop = asyncio.get_running_loop()
+        readable = loop.create_future()
+        loop.add_reader(self._descriptor, lambda: readable.done() or readable.set_result(None))
         try:
-            return attempt()
-        except (errors.Empty, errors.Timeout):
-            await _ready(watched)
+            await readable
+        finally:
+            loop.remove_reader(self._descriptor)
 
+    async def _until(self, attempt: Callable[[], T]) -> T:
+        """What the attempt gives, once it no longer says that it would have to wait."""
+        while True:
+            try:
+                return attempt()
+            except (Empty, Timeout, NotFound):
+                await self._ready()
 
-class Channel:
-    """A channel whose calls are awaited."""
-
-    def __init__(self, channel: _native.Channel) -> None:
-        self._channel = channel
-        self._receiving = asyncio.Lock()
-
-    async def recv(self) -> Message:
-        """The next message. While the other side is away, waits for it to come back."""
-        async with self._receiving:
-            return await _when_ready(self._channel.fileno, self._channel.try_recv)
-
-    async def send(self, value: Any) -> int:
-        """Sends a value; gives its sequence number."""
-        return await _when_room(lambda: self._channel.try_send(value))
-
-    async def call(self, value: Any) -> Message:
-        """Sends a request and awaits its answer. Calls on one channel are made one after the other."""
-        async with self._receiving:
-            asked = await _when_room(lambda: self._channel.ask(value))
-            return await _when_ready(self._channel.fileno, lambda: self._channel.try_answer(asked))
+    @property
+    def endpoint(self) -> str:
+        """The endpoint, with its transport."""
+        return self._inner.endpoint
 
     async def close(self) -> None:
-        """Closes the channel at once; what the other side has not consumed may be lost."""
-        _close(self._channel)
+        """Closes it without waiting: a `Timeout` says how much the other side had not consumed by then."""
+        if isinstance(self._inner, (_native.Channel, _Server)):
+            self._inner.close(timeout=0)
+        else:
+            self._inner.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await self.close()
+        # What was sent stays there to be read; only that it was cannot be waited for.
+        with contextlib.suppress(Timeout):
+            await self.close()
 
-    async def __aiter__(self) -> AsyncIterator[Message]:
+
+class Channel(_Watched[_native.Channel]):
+    """A channel whose calls are awaited."""
+
+    @property
+    def role(self) -> str:
+        """`listener` or `connector`."""
+        return self._inner.role
+
+    async def recv(self) -> _native.Message:
+        """The next message. While the other side is away, waits for it to come back."""
+        async with self._one:
+            return await self._until(self._inner.try_recv)
+
+    async def send(self, value: Any) -> int:
+        """Sends a value, as soon as there is room; gives its sequence number."""
+        return await _when_room(lambda: self._inner.try_send(value))
+
+    async def call(self, value: Any) -> _native.Message:
+        """Sends a request and awaits its answer. Calls on one channel are made one after the other."""
+        async with self._one:
+            asked = await _when_room(lambda: self._inner.ask(value))
+            return await self._until(lambda: self._inner.answer(asked, timeout=0))
+
+    async def reply(self, request: _native.Message, value: Any) -> None:
+        """Answers a request that `recv` gave."""
+        await _when_room(lambda: self._inner.reply(request, value, timeout=0))
+
+    async def __aiter__(self) -> AsyncIterator[_native.Message]:
         while True:
             yield await self.recv()
+
+    async def _connected(self) -> Self:
+        while True:
+            try:
+                self._inner.poll()
+            except InvalidState:
+                # Said of a server, too, once it is there: it can only be called.
+                if not self._inner.stats()["connections"]:
+                    raise
+            if self._inner.stats()["connections"]:
+                return self
+            await self._ready()
+
+
+class Listener(_Watched[_native.Listener]):
+    """Takes one peer after the other."""
+
+    async def accept(self) -> Channel:
+        """The channel to the next peer that connects."""
+        async with self._one:
+            return Channel(await self._until(lambda: self._inner.accept(timeout=0)))
+
+
+class Subscriber(_Watched[_native.Subscriber]):
+    """Reads what is published, the latest value first; iterate over it."""
+
+    async def recv(self) -> _native.Message:
+        """The next message; `Lagged` once where some were missed."""
+        async with self._one:
+            return await self._until(self._inner.try_recv)
+
+    async def __aiter__(self) -> AsyncIterator[_native.Message]:
+        while True:
+            async with self._one:
+                message = await self._until(lambda: self._inner.next(timeout=0))
+            if message is None:
+                return
+            yield message
+
+
+class Server(_Watched[_Server]):
+    """Answers the requests of many clients: iterate over it, or give `run` a handler."""
+
+    async def next(self) -> _native.Request | None:
+        """The next request; none once the server is closed."""
+        async with self._one:
+            return await self._until(lambda: self._inner.next(timeout=0))
+
+    async def __aiter__(self) -> AsyncIterator[_native.Request]:
+        while (request := await self.next()) is not None:
+            yield request
+            del request
+
+    async def run(self, handler: Callable[[_native.Request], Any]) -> None:
+        """Answers each request with what the handler returns or, where it is a coroutine, comes to; one after the other."""
+        async for request in self:
+            try:
+                answer = handler(request)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                if not request.answered:
+                    request.reply(answer)
+            except Exception as error:  # every one of them is the caller's to see
+                if not request.answered:
+                    fail_with(request, error)
+
+
+async def _when_room(attempt: Callable[[], T]) -> T:
+    while True:
+        try:
+            return attempt()
+        except (Full, Timeout, NotFound):
+            await asyncio.sleep(_ROOM)
+
+
+async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
+    """A channel to whoever listens or serves at the endpoint, once somebody does."""
+    return await Channel(_native.Channel.dial(endpoint, **options))._connected()
+
+
+async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
+    """Connects if somebody listens at the endpoint and listens otherwise; `channel.role` says which."""
+    return Channel(_native.Channel.open(endpoint, **options))
+
+
+def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
+    """Listens at the endpoint; each `accept` gives the channel to one peer."""
+    return Listener(_native.Listener(endpoint, **options))
+
+
+def serve(endpoint: str, **options: Unpack[Options]) -> Server:
+    """Serves requests at the endpoint: `async for request in serve(name)`, or `await serve(name).run(handler)`."""
+    return Server(_Server(endpoint, **options))
+
+
+def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
+    """Reads what is published at the endpoint, the latest value first: `async for message in subscribe(name)`."""
+    return Subscriber(_native.Subscriber(endpoint, **options))

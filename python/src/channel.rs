@@ -1,6 +1,6 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
-use linkspan::{Channel as Link, Listener as Door};
+use linkspan::{Channel as Link, Listener as Door, Wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -17,6 +17,10 @@ pub struct Channel {
     link: Link,
     on_wait: OnWait,
 }
+
+/// A request whose answer is still to come.
+#[pyclass(frozen, module = "linkspan._native")]
+pub struct Asked(linkspan::Asked);
 
 /// What happened to an object: its kind, when, how many messages were missed, more for a person.
 pub type Event<'py> = Bound<'py, PyTuple>;
@@ -49,6 +53,14 @@ impl Channel {
         let link =
             waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::open(endpoint, &options, wait))?;
         Ok(Channel { link, on_wait })
+    }
+
+    /// A channel that connects when it is first used: for event loops.
+    #[staticmethod]
+    #[pyo3(signature = (endpoint, **given))]
+    fn dial(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+        let (options, on_wait) = options(given)?;
+        Ok(Channel { link: Link::dial(endpoint, &options)?, on_wait })
     }
 
     /// Sends a value; gives its sequence number. `Timeout` where the queue stays full.
@@ -85,6 +97,18 @@ impl Channel {
         let payload = Walk::with(value, |walk| self.link.encode(walk))?;
         self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))
             .map(Message::new)
+    }
+
+    /// Sends a request without waiting; `answer` gives its answer. A call in two steps, for event loops.
+    fn ask(&self, value: &Bound<'_, PyAny>) -> Outcome<Asked> {
+        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        Ok(Asked(self.link.ask(&payload, Wait::none())?))
+    }
+
+    /// The answer to a request that `ask` sent, with the errors of `call`.
+    #[pyo3(signature = (asked, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn answer(&self, py: Python<'_>, asked: &Asked, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
+        self.wait(py, timeout, on_wait, |wait| self.link.answer(asked.0, wait)).map(Message::new)
     }
 
     /// Answers a request that `recv` gave.
@@ -170,7 +194,7 @@ impl Channel {
         py: Python<'_>,
         timeout: Patience,
         on_wait: OnWait,
-        call: impl FnOnce(linkspan::Wait<'_>) -> linkspan::Result<T> + Send,
+        call: impl FnOnce(Wait<'_>) -> linkspan::Result<T> + Send,
     ) -> Outcome<T> {
         waiting(py, timeout, on_wait.as_ref().or(self.on_wait.as_ref()), call)
     }

@@ -33,7 +33,7 @@ mod _native {
     #[pymodule_export]
     use super::array::NdArray;
     #[pymodule_export]
-    use super::channel::{Channel, Listener};
+    use super::channel::{Asked, Channel, Listener};
     #[pymodule_export]
     use super::codec::{decode, encode, transcode};
     #[pymodule_export]

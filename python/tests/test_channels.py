@@ -212,7 +212,8 @@ def test_select_waits_for_the_descriptor(name):
     a, b = pair(name)
     fd = b.fileno()
     assert select.select([fd], [], [], 0)[0] == []
-    threading.Timer(0.05, lambda: a.send("x")).start()
+    sender = threading.Timer(0.05, lambda: a.send("x"))
+    sender.start()
     got = None
     while got is None:
         assert select.select([b], [], [], 10)[0]
@@ -220,6 +221,7 @@ def test_select_waits_for_the_descriptor(name):
             got = b.try_recv()
         except linkspan.Empty:
             pass
+    sender.join()
     assert got.value == "x"
 
 

@@ -124,7 +124,8 @@ def test_iteration_ends_at_sigterm(peer, name):
 def test_select_waits_for_the_descriptor(name):
     with linkspan.publisher(name) as out:
         reader = linkspan.subscribe(name)
-        threading.Timer(0.05, lambda: out.send("x")).start()
+        sender = threading.Timer(0.05, lambda: out.send("x"))
+        sender.start()
         got = None
         while got is None:
             assert select.select([reader], [], [], 10)[0]
@@ -132,6 +133,7 @@ def test_select_waits_for_the_descriptor(name):
                 got = reader.try_recv()
             except linkspan.Empty:
                 pass
+        sender.join()
         assert got.value == "x"
 
 

@@ -1,0 +1,156 @@
+"""asyncio: the same verbs, awaited, and a loop that is never blocked."""
+
+import asyncio
+
+import linkspan
+import linkspan.aio
+import numpy as np
+import pytest
+
+
+@pytest.fixture(params=["shm", "unix"])
+def name(request):
+    return f"{request.param}:lab/aio"
+
+
+def run(coroutine):
+    async def limited():
+        async with asyncio.timeout(60):
+            return await coroutine
+
+    return asyncio.run(limited())
+
+
+def test_messages_both_ways_and_calls(name):
+    async def main():
+        async with linkspan.aio.listen(name) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept())
+            assert (near.role, far.role, near.endpoint) == ("connector", "listener", name)
+            waiting = asyncio.create_task(far.recv())
+            await asyncio.sleep(0)
+            assert await near.send({"wave": np.arange(2000.0)}) == 1
+            assert (await waiting)["wave"][1999] == 1999.0
+
+            async def answer():
+                async for request in far:
+                    if request.value == "stop":
+                        return
+                    await far.reply(request, request["n"] * 2)
+
+            answering = asyncio.create_task(answer())
+            assert [(await near.call({"n": n})).value for n in range(20)] == [n * 2 for n in range(20)]
+            await near.send("stop")
+            await answering
+
+    run(main())
+
+
+SERVER = """
+def handler(request):
+    if request["n"] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return request["n"] + 1
+linkspan.serve(sys.argv[1]).run(handler)
+"""
+
+
+def test_connect_waits_for_a_name_to_appear(peer, name):
+    async def main():
+        dialling = asyncio.create_task(linkspan.aio.connect(name))
+        await asyncio.sleep(0.05)
+        assert not dialling.done()
+        peer(SERVER, name)
+        ch = await dialling
+        assert (await ch.call({"n": 41})).value == 42
+        with pytest.raises(linkspan.Remote):
+            await ch.call({"m": 1})
+        with pytest.raises(linkspan.Disconnected):
+            await ch.call({"n": "die"})
+        peer(SERVER, name)
+        assert (await ch.call({"n": 1})).value == 2
+
+    run(main())
+
+
+def test_a_server_with_a_coroutine_for_a_handler(peer, name):
+    client = """
+    ch = linkspan.connect(sys.argv[1], timeout=30)
+    say(sum(ch.call({"n": n}).value for n in range(100)))
+    try:
+        ch.call({"n": None})
+    except linkspan.Remote as error:
+        say(error.remote_kind)
+    """
+
+    async def main():
+        others = [peer(client, name) for _ in range(2)]
+
+        async def handler(request):
+            await asyncio.sleep(0)
+            return request["n"] + 1
+
+        server = linkspan.aio.serve(name)
+        serving = asyncio.create_task(server.run(handler))
+        loop = asyncio.get_running_loop()
+        for other in others:
+            assert await loop.run_in_executor(None, other.line) == "5050"
+            assert await loop.run_in_executor(None, other.line) == "TypeError"
+        await server.close()
+        await serving
+
+    run(main())
+
+
+def test_subscribing(name):
+    async def main():
+        with linkspan.publisher(name) as out:
+            out.send({"n": 0})
+            reader = linkspan.aio.subscribe(name)
+            seen = []
+
+            async def read():
+                async for message in reader:
+                    seen.append(message["n"])
+                    if message["n"] < 5:
+                        out.send({"n": message["n"] + 1})
+                    else:
+                        return
+
+            await read()
+            assert seen == [0, 1, 2, 3, 4, 5]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await reader.recv()
+            out.send({"n": 6})
+            assert (await reader.recv())["n"] == 6
+            await reader.close()
+
+    run(main())
+
+
+def test_a_cancelled_wait_leaves_the_object_usable(name):
+    async def main():
+        server = linkspan.aio.serve(name)
+        waiting = asyncio.create_task(server.next())
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        ch = await linkspan.aio.connect(name)
+        calling = asyncio.create_task(ch.call(1))
+        (await server.next()).reply(2)
+        assert (await calling).value == 2
+
+    run(main())
+
+
+def test_a_full_queue_waits_for_room(name):
+    async def main():
+        async with linkspan.aio.listen(name, buffer=65536) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name, buffer=65536), listener.accept())
+            sending = asyncio.gather(*[near.send({"n": n, "pad": bytes(4000)}) for n in range(300)])
+            got = [(await far.recv())["n"] for _ in range(300)]
+            await sending
+            assert sorted(got) == list(range(300))
+
+    run(main())
