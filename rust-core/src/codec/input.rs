@@ -6,7 +6,8 @@
 //! - bytes that end before the value does: their length (in BSON, the end of the document that ends too early);
 //! - a length or count that reaches past the end: the first byte of the item that claims it (in BSON, the
 //!   length itself);
-//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte;
+//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte; for a
+//!   map of one entry in JSON, BSON and Smile its key, which tells whether it is a map or an escape;
 //! - text that is not UTF-8: the first byte that is not.
 
 use crate::error::{Error, ErrorKind, Result};

@@ -6,6 +6,22 @@
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are `value`'s |
 //! | a place in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
 //! | how deep documents may be; shorter floats | `nesting`, `float` |
+//!
+//! ```
+//! use linkspan::{Encoding, NdArray, Timestamp, Value};
+//! use linkspan::codec::{decode, encode, transcode};
+//!
+//! let value = Value::map([("at", Value::from(Timestamp(0))), ("trace", NdArray::vector(&[1.5f32, -2.0]).into())]);
+//! let bytes = encode(&value, Encoding::Cbor)?;
+//! assert_eq!(decode(&bytes, Encoding::Cbor)?, value);
+//!
+//! let text = transcode(&bytes, Encoding::Cbor, Encoding::Json)?;
+//! assert!(text.starts_with(br#"{"at":{"$time":"1970-01-01T00:00:00Z"},"trace":{"$ndarray":"#));
+//!
+//! let error = decode(b"[1, tru]", Encoding::Json).unwrap_err();
+//! assert_eq!((error.offset(), error.path()), (Some(7), Some("1")));
+//! # Ok::<(), linkspan::Error>(())
+//! ```
 
 mod bson;
 mod cbor;

@@ -2,7 +2,8 @@
 //!
 //! The offset is, in every encoding: of a byte that cannot stand there, that byte; where the bytes end too early,
 //! their length (in BSON the end of the innermost document); of a length that reaches past the end, the item that claims
-//! it (in BSON the length itself); of an item that is refused, its first byte; in text that is not UTF-8, the first byte
+//! it (in BSON the length itself); of an item that is refused, its first byte (of a map of one entry in JSON, BSON and
+//! Smile, its key); in text that is not UTF-8, the first byte
 //! that is not.
 
 use linkspan::Encoding::{self, Bson, Cbor, Json, Smile};
@@ -36,11 +37,15 @@ pub fn all() -> Vec<Invalid> {
     }
     let deep = [b"[".repeat(65), b"]".repeat(65)].concat();
     add(Json, deep, TooLarge, 64, DEEP, "65 levels");
+    let deep = [b"{\"k\":".repeat(65), b"1".to_vec(), b"}".repeat(65)].concat();
+    add(Json, deep, TooLarge, 64 * 5 + 1, DEEP_KEYS, "65 levels of maps of one entry");
     for (hex, kind, offset, path, why) in cbor() {
         add(Cbor, unhex(hex), kind, offset, path, why);
     }
     let deep = [vec![0x81; 65], vec![0x00]].concat();
     add(Cbor, deep, TooLarge, 64, DEEP, "65 levels");
+    let deep = [vec![0xa1, 0x61, b'k'].repeat(65), vec![0x00]].concat();
+    add(Cbor, deep, TooLarge, 64 * 3, &DEEP_KEYS[2..], "65 levels of maps of one entry");
     add(Cbor, vec![0x9f; 70], TooLarge, 64, DEEP, "65 levels, indefinite, without end");
     for (hex, kind, offset, path, why) in bson() {
         add(Bson, unhex(hex), kind, offset, path, why);
@@ -52,6 +57,8 @@ pub fn all() -> Vec<Invalid> {
 }
 
 const DEEP: &str = "0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0";
+
+const DEEP_KEYS: &str = "k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k/k";
 
 type Row<T> = (T, ErrorKind, u64, &'static str, &'static str);
 

@@ -63,7 +63,7 @@ impl Plain for Encoder<'_> {
             return Ok(false);
         }
         self.separate();
-        self.out.put(ryu::Buffer::new().format_finite(value).as_bytes());
+        self.out.put(zmij::Buffer::new().format_finite(value).as_bytes());
         Ok(true)
     }
 

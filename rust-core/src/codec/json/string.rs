@@ -74,6 +74,13 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
+    // What is left is looked at together with bytes before it, which are known to be plain.
+    if at < bytes.len()
+        && let Some(last) = bytes.last_chunk::<8>()
+    {
+        let found = odd_lanes(u64::from_le_bytes(*last));
+        return bytes.len() - 8 + if found == 0 { 8 } else { found.trailing_zeros() as usize / 8 };
+    }
     at + bytes[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
 }
 
