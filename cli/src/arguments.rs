@@ -170,7 +170,7 @@ pub struct Opening {
     /// Write values in this encoding
     #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = encodings())]
     pub encoding: Encoding,
-    /// Set another option by its name: limit=1000000, client_id=logger, spin=0
+    /// Set another option by its name: limit=1000000, client_id=logger, mode=0660
     #[arg(short, long = "option", value_name = "NAME=VALUE")]
     pub options: Vec<String>,
 }
@@ -185,11 +185,21 @@ impl Opening {
                 let text = format!("the option {option:?} has no value: write NAME=VALUE");
                 return Err(Error::new(ErrorKind::Missing, text));
             };
-            // What is no JSON is meant as text: client_id=logger.
-            let value = codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| Value::from(text));
-            options.set(name, &value)?;
+            options.set(name, &option_value(text))?;
         }
         Ok(options)
+    }
+}
+
+/// The value of an option: JSON; an octal number as chmod takes it, mode=0660, which is no JSON; anything else is
+/// meant as text: client_id=logger.
+fn option_value(text: &str) -> Value {
+    if let Ok(value) = codec::decode(text.as_bytes(), Encoding::Json) {
+        return value;
+    }
+    match text.strip_prefix('0').and_then(|digits| u64::from_str_radix(digits, 8).ok()) {
+        Some(number) => number.into(),
+        None => text.into(),
     }
 }
 

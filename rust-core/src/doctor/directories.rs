@@ -16,7 +16,7 @@ pub fn examine() -> Vec<Finding> {
         Ok(_) => findings.push(rights(&path)),
         Err(e) => findings.push(Finding::problem(
             e.to_string(),
-            "set LINKSPAN_DIR to a directory of yours, or have `linkspan setup --group NAME` run by root",
+            "or have root run `linkspan setup --group NAME`, for a directory that several users share",
         )),
     }
     findings.extend(others(&path));
@@ -55,11 +55,14 @@ fn rights(path: &Path) -> Finding {
     };
     let what = format!("{} belongs to {}", path.display(), owner(&facts));
     let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
-    if access.is_err() {
+    if access.is_err() && facts.mode() & 0o030 == 0o030 {
         let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
-        let remedy = format!(
-            "to listen there, this user has to be in the group {group} (usermod -a -G {group} USER, then log in anew)"
-        );
+        let remedy =
+            format!("put this user in the group {group} (usermod -a -G {group} USER), then log in anew");
+        return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
+    }
+    if access.is_err() {
+        let remedy = "it is that user's own; set LINKSPAN_DIR to another, or have root run `linkspan setup --group NAME`";
         return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
     }
     let others_write = facts.mode() & 0o002 != 0 && facts.mode() & 0o1000 == 0;

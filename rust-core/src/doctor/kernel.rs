@@ -1,12 +1,11 @@
 //! What the transports need of the kernel: features that have to be there, limits that may be too narrow.
 
+use rustix::fs::inotify::CreateFlags;
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 
 use super::Finding;
-use crate::error::Result;
-use crate::sys::directory::Directory;
+use crate::error::{Doing, Result};
 use crate::sys::eventfd::EventFd;
-use crate::sys::inotify::Watch;
 use crate::sys::memory::MemoryFile;
 use crate::sys::{headroom, lock};
 
@@ -52,12 +51,11 @@ fn memory_file() -> Result<()> {
 }
 
 fn locks() -> Result<()> {
-    let directory = Directory::runtime()?;
-    lock::try_lock(&directory, ".doctor").map(drop)
+    lock::try_kernel()
 }
 
 fn inotify() -> Result<()> {
-    Watch::new(&Directory::runtime()?).map(drop)
+    rustix::fs::inotify::init(CreateFlags::CLOEXEC).doing("making an inotify descriptor").map(drop)
 }
 
 fn pidfd() -> Finding {

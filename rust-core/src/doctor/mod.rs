@@ -14,7 +14,8 @@ pub use setup::setup;
 
 use crate::error::ErrorKind;
 use crate::frame;
-use crate::registry;
+use crate::registry::{self, Listed};
+use crate::sys::directory::Directory;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +77,10 @@ pub fn examine() -> Vec<Finding> {
 
 /// The names that are open here, and what keeps us from them.
 fn names() -> Vec<Finding> {
+    // What keeps us from the directory as a whole has been told.
+    if Directory::runtime().is_err() {
+        return Vec::new();
+    }
     let mut findings = Vec::new();
     match registry::clean() {
         Ok(swept) if swept.is_empty() => {}
@@ -83,40 +88,33 @@ fn names() -> Vec<Finding> {
             let what = format!("dead processes had left {}, which were removed", swept.join(", "));
             findings.push(Finding::note(what, "nothing to do: the next to listen there would have done it"));
         }
-        Err(e) => findings.push(Finding::problem(
-            format!("leftovers cannot be removed: {e}"),
-            "see the directory's owner and mode",
-        )),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {}
+        Err(e) => {
+            let what = format!("leftovers cannot be removed: {e}");
+            findings.push(Finding::problem(what, "see the directory's owner and mode"));
+        }
     }
     match registry::list() {
         Ok(listed) => {
-            let open = listed.len();
-            findings.push(Finding::fine(format!(
-                "{open} {} open here",
-                if open == 1 { "name is" } else { "names are" }
-            )));
-            for (endpoint, trouble) in listed.iter().filter_map(|l| Some((&l.endpoint, l.trouble.as_ref()?)))
-            {
-                let remedy = match trouble.kind() {
-                    ErrorKind::PermissionDenied => {
-                        "have the listener's mode, group or allow_uids admit this user"
-                    }
-                    ErrorKind::Stalled => "see whether that process is stopped (state T in ps) or overloaded",
-                    ErrorKind::VersionMismatch => {
-                        "bring both sides to versions of linkspan whose protocols overlap"
-                    }
-                    _ => "see that process",
-                };
-                findings.push(Finding::problem(
-                    format!("{endpoint} cannot be asked: {}", trouble.text()),
-                    remedy,
-                ));
-            }
+            let (open, is) = (listed.len(), if listed.len() == 1 { "name is" } else { "names are" });
+            findings.push(Finding::fine(format!("{open} {is} open here")));
+            findings.extend(listed.iter().filter_map(trouble));
         }
-        Err(e) => findings.push(Finding::problem(
-            format!("names cannot be listed: {e}"),
-            "see the directory's owner and mode",
-        )),
+        Err(e) => {
+            let what = format!("names cannot be listed: {e}");
+            findings.push(Finding::problem(what, "see the directory's owner and mode"));
+        }
     }
     findings
+}
+
+fn trouble(listed: &Listed) -> Option<Finding> {
+    let trouble = listed.trouble.as_ref()?;
+    let remedy = match trouble.kind() {
+        ErrorKind::PermissionDenied => "have the listener's mode, group or allow_uids admit this user",
+        ErrorKind::Stalled => "see whether that process is stopped (state T in ps) or overloaded",
+        ErrorKind::VersionMismatch => "bring both sides to versions of linkspan whose protocols overlap",
+        _ => "see that process",
+    };
+    Some(Finding::problem(format!("{} cannot be asked: {}", listed.endpoint, trouble.text()), remedy))
 }

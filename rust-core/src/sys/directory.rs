@@ -42,7 +42,10 @@ impl Directory {
             }
         }
         let doing = || format!("opening the runtime directory {}", path.display());
-        let handle = File::open(path).doing(doing())?;
+        let handle = File::open(path).doing(doing()).map_err(|e| match e.kind() {
+            ErrorKind::PermissionDenied => closed_to_us(path, e),
+            _ => e,
+        })?;
         let facts = handle.metadata().doing(doing())?;
         // In /tmp anybody can make the name first, and what they own they can read and replace.
         let ours = facts.uid() == rustix::process::geteuid().as_raw();
@@ -86,6 +89,20 @@ impl Directory {
         names.sort_unstable();
         Ok(names)
     }
+}
+
+/// Says whose the directory is and what would help.
+fn closed_to_us(path: &Path, error: Error) -> Error {
+    let Ok(facts) = path.metadata() else { return error };
+    let text = format!(
+        "uid {} may not look into the runtime directory {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set LINKSPAN_DIR",
+        rustix::process::geteuid().as_raw(),
+        path.display(),
+        facts.uid(),
+        facts.gid(),
+        facts.mode() & 0o7777
+    );
+    Error::new(ErrorKind::PermissionDenied, text)
 }
 
 impl AsFd for Directory {

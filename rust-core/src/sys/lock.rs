@@ -19,7 +19,8 @@ const NAME: &str = ".lock";
 /// The byte that stands for a name: FNV-1a, kept in the positive half of an `off_t`. Two names that fall on the same byte,
 /// one in 2^62, would keep each other from listening, and nothing worse.
 fn offset(name: &str) -> i64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     (hash >> 2) as i64
 }
 
@@ -48,15 +49,28 @@ fn request(name: &str) -> libc::flock {
 /// Takes the lock of a name, or none where a living process holds it.
 pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = open(directory)?;
+    match set(&file, name) {
+        0 => Ok(Some(Lock { _file: file })),
+        libc::EAGAIN | libc::EACCES => Ok(None),
+        errno => Err(Error::os(format_args!("locking {name} in {}", directory.path().display()), errno)),
+    }
+}
+
+/// Locks the byte of a name; gives 0 or the error's number.
+fn set(file: &Guarded, name: &str) -> i32 {
     let what = request(name);
     // SAFETY: the descriptor is open and `what` is a flock that lives through the call.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &what) };
-    if done == 0 {
-        return Ok(Some(Lock { _file: file }));
-    }
-    match std::io::Error::last_os_error().raw_os_error().unwrap_or(0) {
-        libc::EAGAIN | libc::EACCES => Ok(None),
-        errno => Err(Error::os(format_args!("locking {name} in {}", directory.path().display()), errno)),
+    if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
+}
+
+/// Whether this kernel has such locks at all, tried on a file that nobody else sees.
+pub fn try_kernel() -> Result<()> {
+    let file =
+        rustix::fs::memfd_create("linkspan-lock", rustix::fs::MemfdFlags::CLOEXEC).doing("making a file")?;
+    match set(&Guarded::new(file), "doctor") {
+        0 => Ok(()),
+        errno => Err(Error::os("locking a file", errno)),
     }
 }
 

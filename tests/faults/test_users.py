@@ -1,0 +1,126 @@
+"""Several users on one machine: who shares a directory meets, who does not is told what keeps them apart."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+PATIENCE = 60  # seconds; only a hang takes so long
+WWW_DATA, NOBODY = 33, 65534
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+
+@pytest.fixture
+def folder():
+    """A folder that every user can look into, with the program in it."""
+    path = Path(tempfile.mkdtemp(prefix="users-"))
+    path.chmod(0o755)
+    shutil.copy(BUILT, path / "linkspan")
+    (path / "linkspan").chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def command(folder, uid, *words, groups=()):
+    """Runs as a user who is in these groups and no other."""
+    return {
+        "args": [str(folder / "linkspan"), *words],
+        "user": uid,
+        "group": uid,
+        "extra_groups": list(groups),
+        "env": {**os.environ, "LINKSPAN_DIR": str(folder / "run")},
+        "cwd": "/",
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+    }
+
+
+def run(folder, uid, *words, groups=()):
+    return subprocess.run(**command(folder, uid, *words, groups=groups), capture_output=True, timeout=PATIENCE)
+
+
+@pytest.fixture
+def publish(folder):
+    """Publishes a value as a user, and waits until it is there."""
+    started = []
+
+    def begin(uid, name, value, *words, groups=()):
+        process = subprocess.Popen(**command(folder, uid, "pub", name, value, *words, groups=groups))
+        started.append(process)
+        waiting = run(folder, 0, "sub", name, "--count", "1", "--json")
+        assert waiting.stdout.strip() == value, waiting.stderr
+        return process
+
+    yield begin
+    for process in started:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_members_of_a_group_meet_in_its_directory(folder, publish, transport):
+    shared = folder / "run"
+    shared.mkdir()
+    os.chown(shared, 0, WWW_DATA)
+    shared.chmod(0o2770)
+    publish(0, f"{transport}:of/root", "1")
+    publish(WWW_DATA, f"{transport}:of/www", "2")
+    # A member by its first group, one by another, and root.
+    for uid, groups in ((WWW_DATA, ()), (1234, (WWW_DATA,)), (0, ())):
+        for name, value in (("of/root", "1"), ("of/www", "2")):
+            latest = run(folder, uid, "latest", f"{transport}:{name}", "--json", groups=groups)
+            assert (latest.returncode, latest.stdout.strip()) == (0, value), (uid, latest.stderr)
+    listed = run(folder, WWW_DATA, "ls").stdout.splitlines()
+    assert [line.split()[4] for line in listed[1:]] == ["root", "www-data"]
+    assert run(folder, WWW_DATA, "doctor").returncode == 0
+
+    outside = run(folder, NOBODY, "latest", f"{transport}:of/root")
+    assert outside.returncode == 1
+    assert "PermissionDenied (113)" in outside.stderr and f"gid {WWW_DATA}" in outside.stderr
+    told = run(folder, NOBODY, "doctor")
+    assert told.returncode == 1 and "put the user in that group" in told.stdout
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_a_user_s_own_directory_is_closed_to_others_who_are_told_so(folder, publish, transport):
+    (folder / "run").mkdir(mode=0o755)
+    publish(0, f"{transport}:mine", "1")
+    refused = run(folder, NOBODY, "latest", f"{transport}:mine")
+    assert refused.returncode == 1
+    assert "PermissionDenied (113)" in refused.stderr and "linkspan setup --group" in refused.stderr
+    listed = run(folder, NOBODY, "ls")
+    assert f"{transport}:mine: PermissionDenied (113)" in listed.stdout
+    # The name is still root's.
+    assert run(folder, 0, "latest", f"{transport}:mine", "--json").stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_a_listener_s_own_list_of_users_is_kept(folder, publish, transport):
+    shared = folder / "run"
+    shared.mkdir()
+    shared.chmod(0o777)
+    name = f"{transport}:listed"
+    publish(0, name, "1", "-o", "mode=0666", "-o", f"allow_uids=[0, {WWW_DATA}]")
+    assert run(folder, WWW_DATA, "latest", name, "--json").stdout.strip() == "1"
+    refused = run(folder, NOBODY, "latest", name)
+    assert refused.returncode == 1
+    assert f"uid {NOBODY}" in refused.stderr and "is not on the listener's list" in refused.stderr
+
+
+def test_what_one_user_left_another_may_take_over(folder, publish):
+    shared = folder / "run"
+    shared.mkdir()
+    os.chown(shared, 0, WWW_DATA)
+    shared.chmod(0o2770)
+    process = publish(0, "shm:left", "1")
+    process.kill()
+    process.wait(PATIENCE)
+    assert (shared / "left.shm").exists()
+    publish(WWW_DATA, "shm:left", "2")
+    assert run(folder, 0, "latest", "shm:left", "--json").stdout.strip() == "2"
