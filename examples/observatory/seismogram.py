@@ -24,14 +24,14 @@ def main(file):
     first, begin, played = BEGIN, time.time_ns(), 0
     with linkspan.publisher("observatory/waveform") as out:
         while True:
-            due = begin + played * 1_000_000_000 // RATE
-            late = time.time_ns() - due
+            at = begin + played * 1_000_000_000 // RATE
+            late = time.time_ns() - at - BLOCK * 1_000_000_000 // RATE  # a block is there once its last sample is
             if abs(late) > 1_000_000_000:  # stopped for a while, or the clock was set: go on from now
                 begin, late = begin + late, 0
                 continue
             time.sleep(max(-late, 0) / 1e9)
             out.send({
-                "at": linkspan.Timestamp(due),  # the first sample's instant in this playing
+                "at": linkspan.Timestamp(at),  # the first sample's instant in this playing
                 "rate": RATE,
                 "first": first,  # its place in the recording
                 "restart": first == 0,

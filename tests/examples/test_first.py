@@ -27,12 +27,14 @@ def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("first")
     run("cargo", "build", "--quiet", "-p", "linkspan-c", "-p", "linkspan-examples")
     run("gfortran", "-w", "-c", f"-J{out}", ROOT / "c-api/fortran/linkspan.f90", "-o", out / "linkspan.o")
-    for stem in ("channel", "publish", "call"):
-        include = f"-I{ROOT / 'c-api/include'}"
-        strict = ("-Wall", "-Wextra", "-Werror")
-        run("gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *strict, include, FIRST / f"{stem}.c", *LIBRARY, "-o", out / f"{stem}-c")
-        run("g++", "-std=c++17", *strict, include, FIRST / f"{stem}.cpp", *LIBRARY, "-o", out / f"{stem}-cpp")
-        run("gfortran", "-std=f2018", *strict, f"-I{out}", FIRST / f"{stem}.f90", out / "linkspan.o", *LIBRARY, "-o", out / f"{stem}-f90")
+    strict, include = ("-Wall", "-Wextra", "-Werror"), f"-I{ROOT / 'c-api/include'}"
+    compilers = {
+        "c": ["gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *strict, include],
+        "cpp": ["g++", "-std=c++17", *strict, include],
+        "f90": ["gfortran", "-std=f2018", *strict, f"-I{out}", out / "linkspan.o"],
+    }
+    for stem, (language, compiler) in itertools.product(("channel", "publish", "call"), compilers.items()):
+        run(*compiler, FIRST / f"{stem}.{language}", *LIBRARY, "-o", out / f"{stem}-{language}")
 
     def command(stem, language):
         match language:
@@ -80,7 +82,7 @@ def test_each_idea_is_there_in_each_language():
     assert {file.name for file in FIRST.iterdir()} == {f"{s}.{x}" for s, x in itertools.product(stems, NAMES)}
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.combinations_with_replacement(NAMES, 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations_with_replacement(NAMES, 2)))
 def test_channel(start, one, other):
     both = [start("channel", one), start("channel", other)]
     lines = sorted(printed(process) for process in both)

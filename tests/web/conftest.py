@@ -41,7 +41,8 @@ class Observatory:
         found = {}
         for pid, command in children(self.process.pid).items():
             names = {Path(word).name.removesuffix(".py") for word in command[:2]}
-            found.update({part: pid for part in (*PARTS, "page") if part in names or (part == "page" and "php" in names)})
+            found.update({part: pid for part in PARTS if part in names})
+            found.update({"page": pid} if "php" in names else {})
         return found
 
     def start_missing(self):

@@ -54,7 +54,9 @@ def test_the_form_says_when_nobody_answers(live, observatory):
     assert "observatory/spectrum" in live.text("#answer")
     observatory.start_missing()
     live.wait_state("spectrum", "back")
-    live.wait("() => wave.last > 0 && trigger.columns[2].length > 700")
+    # It has heard enough for a spectrum again once there is a new one.
+    before = live.page.evaluate("spectrum.data[1][5]")
+    live.wait("before => spectrum.data[1][5] !== before", before)
     live.page.press("#length", "Enter")
     live.wait("() => document.querySelector('#answer').dataset.state === 'answer'")
 

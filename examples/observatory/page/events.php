@@ -64,8 +64,10 @@ $told = [];
 $nextSpectrum = $begin + 0.3;
 
 echo "retry: 250\n\n";
-$missed = min(HISTORY, (int) ceil(($begin * 1000 - $until) / 10)); // the waveform has 100 samples a second
-if ($past = ask(['op' => 'recent', 'samples' => $missed])) {
+// The waveform has 100 samples a second. Some too many: the page leaves out what it has already.
+$missed = min(HISTORY, (int) ceil(($begin * 1000 - $until) / 10) + 10);
+$past = ask(['op' => 'recent', 'samples' => $missed]);
+if ($past !== null && $past['on'] !== []) {
     $until = max($until, $past['at'] + 10 * count($past['on']));
     emit(['waveform' => [$past], 'triggers' => [$past]], $until);
 }
