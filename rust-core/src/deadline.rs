@@ -1,5 +1,6 @@
 //! Time left: how long a call may wait, and what it does while it waits.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -113,12 +114,12 @@ impl<'a> Wait<'a> {
     pub(crate) fn start(self, default: Timeout) -> Waiting<'a> {
         const LAST_RESORT: Duration = Duration::from_secs(30);
         let resolved = if self.timeout == Timeout::Default { default } else { self.timeout };
-        let (deadline, duration) = match resolved {
-            Timeout::Forever => (Deadline::NEVER, None),
-            Timeout::After(d) => (Deadline::after(d), Some(d)),
-            Timeout::Default => (Deadline::after(LAST_RESORT), Some(LAST_RESORT)),
+        let duration = match resolved {
+            Timeout::Forever => None,
+            Timeout::After(d) => Some(d),
+            Timeout::Default => Some(LAST_RESORT),
         };
-        Waiting { deadline, duration, tick: self.tick, on_wait: None, next: None }
+        Waiting { deadline: Cell::new(None), duration, tick: self.tick, on_wait: None, next: None }
     }
 }
 
@@ -142,7 +143,9 @@ impl From<Timeout> for Wait<'_> {
 
 /// A wait that is under way.
 pub(crate) struct Waiting<'a> {
-    pub deadline: Deadline,
+    /// Set when it is first asked for: most calls have nothing to wait for, and reading a clock twice a message would
+    /// cost as much as bringing it over.
+    deadline: Cell<Option<Deadline>>,
     duration: Option<Duration>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
@@ -161,7 +164,18 @@ impl<'a> Waiting<'a> {
 
     /// A wait without ticks, for what happens inside another.
     pub fn until(deadline: Deadline) -> Waiting<'a> {
-        Waiting { deadline, duration: deadline.left(), tick: None, on_wait: None, next: None }
+        let duration = deadline.left();
+        Waiting { deadline: Cell::new(Some(deadline)), duration, tick: None, on_wait: None, next: None }
+    }
+
+    /// When it ends. The time runs from the first look at it, which is before the first sleep.
+    pub fn deadline(&self) -> Deadline {
+        if let Some(deadline) = self.deadline.get() {
+            return deadline;
+        }
+        let deadline = self.duration.map_or(Deadline::NEVER, Deadline::after);
+        self.deadline.set(Some(deadline));
+        deadline
     }
 
     /// Whether the caller said not to wait.
@@ -176,7 +190,7 @@ impl<'a> Waiting<'a> {
 
     /// How long to sleep before looking again; `None` for ever. `Timeout` once the deadline has passed.
     pub fn sleep(&mut self) -> Result<Option<Duration>> {
-        let left = self.deadline.left();
+        let left = self.deadline().left();
         if left == Some(Duration::ZERO) {
             return Err(self.timed_out());
         }

@@ -109,12 +109,12 @@ impl Dialler {
 }
 
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
-    if waiting.deadline.has_passed() {
+    if waiting.deadline().has_passed() {
         let text = "somebody listens there but could not take the connection in time; try again";
         return Err(Error::new(ErrorKind::Stalled, text));
     }
     waiting.sleep()?;
-    let moment = Deadline::after(BUSY).sooner(waiting.deadline).left().unwrap_or(BUSY);
+    let moment = Deadline::after(BUSY).sooner(waiting.deadline()).left().unwrap_or(BUSY);
     std::thread::sleep(moment);
     waiting.woke(false)
 }

@@ -97,7 +97,7 @@ impl Channel {
             let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
             let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
             // Whoever holds the name may end before it answers: then it is ours to take.
-            let mut turn = Waiting::until(crate::Deadline::after(Wait::TICK).sooner(waiting.deadline));
+            let mut turn = Waiting::until(crate::Deadline::after(Wait::TICK).sooner(waiting.deadline()));
             match channel.first_link(&mut turn) {
                 Ok(()) => return Ok(channel),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {

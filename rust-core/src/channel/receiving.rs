@@ -9,7 +9,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
-use crate::sys::eventfd::EventFd;
+use crate::sys::eventfd::OwnBell;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::value::Limits;
 
@@ -35,7 +35,7 @@ pub struct Receiving {
     limits: Limits,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
-    bell: EventFd,
+    bell: OwnBell,
     ready: Vec<Ready>,
 }
 
@@ -55,7 +55,7 @@ const ORIGIN: u64 = 2;
 impl Receiving {
     pub fn new(limits: Limits, renewal: &Renewal) -> Result<Receiving> {
         let epoll = Epoll::new()?;
-        let bell = EventFd::new()?;
+        let bell = OwnBell::new()?;
         epoll.add(&bell, LINK, Interest::IN)?;
         epoll.add(&renewal.wake, LINK, Interest::IN)?;
         if let Origin::Door(door) = &renewal.origin {
@@ -125,6 +125,11 @@ impl Receiving {
         self.rouse();
         if let Some(part) = &mut self.part {
             part.rx.consumed();
+        }
+        if !waiting.is_none() && !self.watched && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty()) {
+            // To look in vain and then sleep costs a system call more than to sleep at once. A time-out is told below,
+            // after a look.
+            self.sleep(waiting).or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
         loop {
             // A newer link waits until this one has given all that a peer which went had sent.

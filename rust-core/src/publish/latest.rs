@@ -73,10 +73,10 @@ fn from_socket(mut rx: UnixRx, waiting: &mut Waiting<'_>) -> Result<Option<Incom
         if let Some(frame) = rx.try_recv()? {
             return Ok(Some(frame).filter(|f| f.header.kind == Kind::Data));
         }
-        let step = if waiting.deadline.has_passed() { &mut grace } else { &mut *waiting };
+        let step = if waiting.deadline().has_passed() { &mut grace } else { &mut *waiting };
         let fd = rx.descriptors().next().map(|fd| (fd, rustix::event::PollFlags::IN));
         match fd.map(|fd| wait_any(step, [fd])) {
-            Some(Err(e)) if e.kind() != ErrorKind::Timeout || grace.deadline.has_passed() => return Err(e),
+            Some(Err(e)) if e.kind() != ErrorKind::Timeout || grace.deadline().has_passed() => return Err(e),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use crate::channel::{Delivery, Options, instead, only_one};
 use crate::deadline::{Deadline, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::sys::eventfd::EventFd;
+use crate::sys::eventfd::{EventFd, OwnBell};
 use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
@@ -41,7 +41,7 @@ struct Hearing {
     feed: Option<Feed>,
     epoll: Epoll,
     /// Rung while a message waits on our side of the descriptor.
-    bell: EventFd,
+    bell: OwnBell,
     kept: Option<Message>,
     /// A message that came together with the news that others were missed.
     next: Option<Message>,
@@ -60,7 +60,7 @@ impl Subscriber {
     /// Subscribes; does not wait for the publisher.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let (epoll, bell, wake) = (Epoll::new()?, EventFd::new()?, EventFd::new()?);
+        let (epoll, bell, wake) = (Epoll::new()?, OwnBell::new()?, EventFd::new()?);
         epoll.add(&bell, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
         Ok(Subscriber {

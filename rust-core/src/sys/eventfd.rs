@@ -44,6 +44,41 @@ impl EventFd {
     }
 }
 
+/// A bell that one object rings for itself, to keep a descriptor of its own readable. Nobody else touches it, so it is
+/// known without the kernel whether it is rung.
+#[derive(Debug)]
+pub struct OwnBell {
+    bell: EventFd,
+    rung: bool,
+}
+
+impl OwnBell {
+    /// A new one, not rung.
+    pub fn new() -> Result<OwnBell> {
+        Ok(OwnBell { bell: EventFd::new()?, rung: false })
+    }
+
+    /// Makes it readable.
+    pub fn ring(&mut self) {
+        if !std::mem::replace(&mut self.rung, true) {
+            self.bell.ring();
+        }
+    }
+
+    /// Makes it unreadable.
+    pub fn drain(&mut self) {
+        if std::mem::replace(&mut self.rung, false) {
+            self.bell.drain();
+        }
+    }
+}
+
+impl AsFd for OwnBell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -115,7 +115,7 @@ pub fn call(
     descriptors: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
-    let patience = waiting.deadline.left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
+    let patience = waiting.deadline().left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
     let socket = match socket::connect(&place.directory, &place.file, patience) {
         Ok(Some(socket)) => Arc::new(socket),
         Ok(None) => return Ok(Call::Busy),
@@ -137,9 +137,9 @@ pub fn call(
         match reading.read_more(&*socket) {
             Ok(true) => break,
             Ok(false) => {
-                let step = if waiting.deadline.has_passed() { &mut grace } else { &mut *waiting };
+                let step = if waiting.deadline().has_passed() { &mut grace } else { &mut *waiting };
                 match wait_any(step, [(socket.as_fd(), PollFlags::IN)]) {
-                    Err(e) if e.kind() == ErrorKind::Timeout && !grace.deadline.has_passed() => {}
+                    Err(e) if e.kind() == ErrorKind::Timeout && !grace.deadline().has_passed() => {}
                     Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(place)),
                     other => drop(other?),
                 }

@@ -146,6 +146,15 @@ impl Rx {
         }
     }
 
+    /// Whether looking without sleeping first is hardly worth a system call: then `park` and sleep at once.
+    pub fn is_likely_empty(&mut self) -> bool {
+        match self {
+            Rx::Unix(half) => half.is_likely_empty(),
+            // A look into memory costs next to nothing.
+            Rx::Shm(_) => false,
+        }
+    }
+
     pub fn spin(&mut self) -> bool {
         match self {
             Rx::Unix(_) => false,

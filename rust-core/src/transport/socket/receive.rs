@@ -28,6 +28,9 @@ pub struct UnixRx {
     skip: u64,
     /// The peer may be gone although its socket is open: ask once there is nothing to read.
     suspicious: bool,
+    /// Looks in a row that found nothing, and how often one was spared because of that.
+    vain: u32,
+    spared: u32,
     /// Why nothing more will come.
     over: Option<Error>,
 }
@@ -53,6 +56,8 @@ impl UnixRx {
             long: None,
             skip: 0,
             suspicious: false,
+            vain: 0,
+            spared: 0,
             over: None,
         }
     }
@@ -78,7 +83,10 @@ impl UnixRx {
                 Ok(None) if std::mem::take(&mut self.suspicious) && self.has_ended()? => {
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
                 }
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    self.vain = self.vain.saturating_add(1);
+                    return Ok(None);
+                }
                 Ok(Some(0)) => {
                     let half = self.end > self.start || self.long.is_some();
                     let text = if half {
@@ -89,7 +97,10 @@ impl UnixRx {
                     self.over = Some(Error::new(ErrorKind::Disconnected, text));
                 }
                 Ok(Some(n)) => {
-                    self.suspicious = false;
+                    // Found without having slept for it.
+                    if !std::mem::take(&mut self.suspicious) {
+                        self.vain = 0;
+                    }
                     match &mut self.long {
                         Some(long) => long.filled += n,
                         None => self.end += n,
@@ -148,6 +159,18 @@ impl UnixRx {
         let mut fds = [PollFd::new(process, PollFlags::IN)];
         rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("asking whether the peer lives")?;
         Ok(fds[0].revents().contains(PollFlags::IN))
+    }
+
+    /// Whether a look is likely to find nothing, as it was of late; now and then it is tried all the same, to notice
+    /// better times.
+    pub fn is_likely_empty(&mut self) -> bool {
+        const OF_LATE: u32 = 2;
+        const PROBE: u32 = 16;
+        if self.vain < OF_LATE || self.end > self.start || self.long.is_some() || self.over.is_some() {
+            return false;
+        }
+        self.spared = self.spared.wrapping_add(1);
+        !self.spared.is_multiple_of(PROBE)
     }
 
     /// See the contract: bytes that have been read wait in the buffer, and the socket does not tell of those.
