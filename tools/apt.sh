@@ -9,8 +9,7 @@ packages=(
     clang-14 libclang1-14                            # bindgen reads PHP's headers with libclang
     php-cli php-dev php-fpm nginx                    # the extension, and the page behind a real web server
     libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
-    nodejs npm                                       # the page's plot library
-    chromium                                         # the page in a real browser
+    chromium fonts-dejavu-core                       # the page in a real browser
     valgrind strace                                  # memory errors, faults at every system call
     curl procps                                      # the tests look at pages and processes
 )
