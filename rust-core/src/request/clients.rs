@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::answer::{Outlet, Request};
 use crate::channel::Options;
@@ -119,9 +120,12 @@ impl Clients {
                 continue;
             }
             let mut ready = std::mem::take(&mut self.ready);
-            let slept = match waiting.is_none() {
-                true => Err(waiting.timed_out()),
-                false => self.epoll.wait(waiting, &mut ready),
+            let slept = if waiting.is_none() {
+                // An event loop was woken by one of these; who is parked is only looked at for a reason.
+                self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
+                if ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
+            } else {
+                self.epoll.wait(waiting, &mut ready)
             };
             let mut ended = None;
             for Ready { token, .. } in ready.drain(..) {
