@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Empty, Full, InvalidState, NotFound, Timeout
+from .errors import Empty, Full, InvalidState, NotFound, Stalled, Timeout
 from .options import Options
 from .server import Server as _Server
 from .server import fail_with
@@ -27,8 +27,8 @@ from .server import fail_with
 T = TypeVar("T")
 S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
 
-_ROOM = 0.005
-"""Seconds between looks for room: no descriptor tells of it."""
+_MOMENT = 0.005
+"""Seconds between looks at what no descriptor tells of: room to send, a listener that is too busy to answer."""
 
 
 class _Watched(Generic[S]):
@@ -38,16 +38,20 @@ class _Watched(Generic[S]):
         self._inner = inner
         self._descriptor = inner.fileno()
         self._one = asyncio.Lock()
+        self._readable: asyncio.Future[None] | None = None
+        self._closed = False
 
     async def _ready(self) -> None:
-        """Waits until the descriptor is readable."""
+        """Waits until the descriptor is readable, or the object is closed."""
         loop = asyncio.get_running_loop()
-        readable = loop.create_future()
-        loop.add_reader(self._descriptor, lambda: readable.done() or readable.set_result(None))
+        readable = self._readable = loop.create_future()
+        loop.add_reader(self._descriptor, _wake, readable)
         try:
             await readable
         finally:
-            loop.remove_reader(self._descriptor)
+            self._readable = None
+            if not self._closed:
+                loop.remove_reader(self._descriptor)
 
     async def _until(self, attempt: Callable[[], T]) -> T:
         """What the attempt gives, once it no longer says that it would have to wait."""
@@ -56,6 +60,8 @@ class _Watched(Generic[S]):
                 return attempt()
             except (Empty, Timeout, NotFound):
                 await self._ready()
+            except Stalled:
+                await asyncio.sleep(_MOMENT)
 
     @property
     def endpoint(self) -> str:
@@ -64,6 +70,11 @@ class _Watched(Generic[S]):
 
     async def close(self) -> None:
         """Closes it without waiting: a `Timeout` says how much the other side had not consumed by then."""
+        self._closed = True
+        if self._readable is not None:
+            # The descriptor is about to end, and would wake nobody.
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            _wake(self._readable)
         if isinstance(self._inner, (_native.Channel, _Server)):
             self._inner.close(timeout=0)
         else:
@@ -117,6 +128,9 @@ class Channel(_Watched[_native.Channel]):
                 # Said of a server, too, once it is there: it can only be called.
                 if not self._inner.stats()["connections"]:
                     raise
+            except Stalled:
+                await asyncio.sleep(_MOMENT)
+                continue
             if self._inner.stats()["connections"]:
                 return self
             await self._ready()
@@ -175,12 +189,17 @@ class Server(_Watched[_Server]):
                     fail_with(request, error)
 
 
+def _wake(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)
+
+
 async def _when_room(attempt: Callable[[], T]) -> T:
     while True:
         try:
             return attempt()
-        except (Full, Timeout, NotFound):
-            await asyncio.sleep(_ROOM)
+        except (Full, Timeout, NotFound, Stalled):
+            await asyncio.sleep(_MOMENT)
 
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:

@@ -15,7 +15,7 @@ def name(request):
 
 def run(coroutine):
     async def limited():
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(15):
             return await coroutine
 
     return asyncio.run(limited())
