@@ -1,6 +1,7 @@
 """Requests and replies: one server, many clients, and handlers that fail."""
 
 import gc
+import select
 import signal
 import threading
 
@@ -183,6 +184,31 @@ def test_next_with_a_time_out_and_after_close(name):
     closer.join()
     assert server.next() is None
     assert server.endpoint == name and server.stats()["received"] == 0
+
+
+def test_select_waits_for_the_descriptor_and_finds_it_silent(name):
+    results = []
+    with linkspan.serve(name) as server:
+        fd = server.fileno()
+        for n in range(3):
+            with pytest.raises(linkspan.Timeout):
+                server.next(timeout=0)
+            assert select.select([fd], [], [], 0)[0] == []
+            thread = called(name, n, results)
+            request = None
+            while request is None:
+                assert select.select([server], [], [], 30)[0]
+                try:
+                    request = server.next(timeout=0)
+                except linkspan.Timeout:
+                    pass
+            request.reply(n)
+            thread.join(30)
+            # The client that left is noticed before the descriptor can be silent again.
+            while select.select([fd], [], [], 0)[0]:
+                with pytest.raises(linkspan.Timeout):
+                    server.next(timeout=0)
+    assert results == [0, 1, 2]
 
 
 def test_a_base_exception_leaves_run_and_answers(name):
