@@ -1,0 +1,270 @@
+//! Peers that do not keep the rules: each gets its error, and the others go on as if nothing had happened.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use linkspan::codec::{decode, encode};
+use linkspan::frame::{HEADER, Header, Kind, VERSION};
+use linkspan::{Channel, Encoding, ErrorKind, Options, Server, Subscriber, Value};
+
+mod support;
+use support::{SOON, name};
+
+/// A connection to an endpoint's socket that knows nothing of Linkspan.
+fn raw(endpoint: &str) -> UnixStream {
+    let (transport, name) = endpoint.split_once(':').unwrap();
+    let file = format!("{}.{transport}", name.replace('/', "@"));
+    let stream =
+        UnixStream::connect(std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file))
+            .unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream
+}
+
+fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let header = Header { body: body.len() as u64, ..Header::new(kind, Encoding::Cbor) };
+    [&header.to_bytes()[..], body].concat()
+}
+
+/// A hello like the library's own, which a case then spoils.
+fn greeting() -> linkspan::Map {
+    let entries = [
+        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
+        ("pattern", "channel".into()),
+        ("session", 4711i64.into()),
+        ("received", 0i64.into()),
+        ("limit", (64i64 << 20).into()),
+        ("pid", 1i64.into()),
+        ("title", "hostile".into()),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn hello(greeting: linkspan::Map) -> Vec<u8> {
+    frame(Kind::Hello, &encode(&Value::Map(greeting), Encoding::Cbor).unwrap())
+}
+
+/// What comes back until the other side closes.
+fn answer(stream: &mut UnixStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        // It closed without reading all that we had said.
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
+        read => drop(read.unwrap()),
+    }
+    bytes
+}
+
+/// The kind that a refusal carries.
+fn refusal(bytes: &[u8]) -> ErrorKind {
+    let header = Header::from_bytes(bytes[..HEADER].try_into().unwrap()).unwrap();
+    assert_eq!(header.kind, Kind::Error);
+    let value = decode(&bytes[header.body_offset()..], Encoding::Cbor).unwrap();
+    assert!(!value.at("text").unwrap().as_text().unwrap().is_empty());
+    ErrorKind::from_code(value.at("code").unwrap().as_u64().unwrap() as u16).unwrap()
+}
+
+/// Closes a server however the test ends, so that the thread that runs it does, too.
+struct Closing<'a>(&'a Server);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close(SOON).unwrap();
+    }
+}
+
+/// A server that echoes, and a client of it that must not notice anything.
+fn beside_a_good_client(transport: &str, hostile: impl FnOnce(&str, &Server)) {
+    let endpoint = name(transport);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        let _closing = Closing(&server);
+        let good = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let check =
+            |i: i64| assert_eq!(good.call(&Value::Int(i), SOON).unwrap().value().unwrap(), &Value::Int(i));
+        check(1);
+        hostile(&endpoint, &server);
+        check(2);
+        let kinds: Vec<_> = good.events().iter().map(|e| e.kind.name()).collect();
+        assert_eq!(kinds, ["connected"], "the good client was not thrown out");
+    });
+}
+
+fn first_words(transport: &str) {
+    beside_a_good_client(transport, |endpoint, _| {
+        let good = hello(greeting());
+        let mut wrong_magic = good.clone();
+        wrong_magic[0] = b'X';
+        let mut wrong_version = good.clone();
+        wrong_version[4] = 99;
+        let mut wrong_check = good.clone();
+        wrong_check[30] ^= 1;
+        let too_long = frame(Kind::Hello, &vec![0; 100_000]);
+        let not_a_hello = frame(Kind::Data, b"\x01");
+        let mut repeated = encode(&Value::Map(greeting()), Encoding::Cbor).unwrap();
+        repeated[0] += 1;
+        repeated.extend_from_slice(b"\x63pid\x01");
+        let spoilt = |key: &str, value: Value| {
+            let mut map = greeting();
+            map.insert(key.to_owned(), value);
+            hello(map)
+        };
+        let mut short = greeting();
+        short.shift_remove("session");
+        for (what, bytes, kind) in [
+            (
+                "garbage",
+                b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nthat is no hello, whoever asks".to_vec(),
+                ErrorKind::Malformed,
+            ),
+            ("wrong magic", wrong_magic, ErrorKind::Malformed),
+            ("wrong version", wrong_version, ErrorKind::VersionMismatch),
+            ("wrong check sum", wrong_check, ErrorKind::Malformed),
+            ("too long", too_long, ErrorKind::Malformed),
+            ("not a hello", not_a_hello, ErrorKind::Malformed),
+            ("not CBOR", frame(Kind::Hello, b"\xff"), ErrorKind::Malformed),
+            ("repeated key", frame(Kind::Hello, &repeated), ErrorKind::Malformed),
+            ("missing key", hello(short), ErrorKind::Missing),
+            ("wrong type", spoilt("pid", "one".into()), ErrorKind::WrongType),
+            ("other versions", spoilt("versions", vec![7i64, 9].into()), ErrorKind::VersionMismatch),
+            ("wrong pattern", spoilt("pattern", "publish".into()), ErrorKind::InvalidState),
+        ] {
+            let mut stream = raw(endpoint);
+            stream.write_all(&bytes).unwrap();
+            assert_eq!(refusal(&answer(&mut stream)), kind, "{what}");
+        }
+        // Half a hello, and gone; and one that says nothing and stays.
+        raw(endpoint).write_all(&good[..70]).unwrap();
+        let _silent = raw(endpoint);
+    });
+}
+
+#[test]
+fn first_words_to_shm() {
+    first_words("shm");
+    beside_a_good_client("shm", |endpoint, _| {
+        let mut stream = raw(endpoint);
+        stream.write_all(&hello(greeting())).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::Malformed, "no descriptors came along");
+    });
+}
+
+#[test]
+fn first_words_to_unix() {
+    first_words("unix");
+}
+
+/// A connection that said a proper hello and was answered.
+fn admitted(endpoint: &str) -> UnixStream {
+    let mut stream = raw(endpoint);
+    stream.write_all(&hello(greeting())).unwrap();
+    let mut head = [0; HEADER];
+    stream.read_exact(&mut head).unwrap();
+    let header = Header::from_bytes(&head).unwrap();
+    assert_eq!(header.kind, Kind::Hello);
+    stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
+    stream
+}
+
+#[test]
+fn frames_that_are_none() {
+    beside_a_good_client("unix", |endpoint, server| {
+        let mut wrong_check = frame(Kind::Request, b"\x01");
+        wrong_check[20] ^= 4;
+        for bytes in [vec![0xaa; 200], wrong_check, frame(Kind::Request, b"")[..40].to_vec()] {
+            let mut stream = admitted(endpoint);
+            stream.write_all(&bytes).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            assert!(answer(&mut stream).is_empty(), "the connection was ended");
+        }
+        let told = server.events();
+        assert!(
+            told.iter().any(|e| e.text.contains("begins with LKSP") && e.text.contains("at byte 0")),
+            "{told:?}"
+        );
+        assert!(
+            told.iter().any(|e| e.text.contains("check sum") && e.text.contains("at byte 12")),
+            "{told:?}"
+        );
+        assert!(told.iter().any(|e| e.text.contains("in the middle of a message")), "{told:?}");
+    });
+}
+
+#[test]
+fn a_claimed_length_is_not_believed() {
+    beside_a_good_client("unix", |endpoint, server| {
+        let before = resident();
+        let mut stream = admitted(endpoint);
+        let header = Header { body: 1 << 50, sequence: 1, ..Header::new(Kind::Request, Encoding::Cbor) };
+        stream.write_all(&header.to_bytes()).unwrap();
+        stream.write_all(&vec![0; 1 << 20]).unwrap();
+        while server.stats().at("dropped").unwrap().as_u64().unwrap() == 0 {
+            thread::yield_now();
+        }
+        assert!(resident() < before + (64 << 20), "memory was reserved for a claim");
+    });
+}
+
+/// Bytes of memory in use by this process.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[test]
+fn bodies_that_are_no_values() {
+    beside_a_good_client("unix", |endpoint, _| {
+        let mut stream = admitted(endpoint);
+        let deep = [vec![0x81; 100], vec![0xf6]].concat();
+        for (i, (body, kind, offset)) in [
+            (&b"\xa2\x61a\x01\x61a\x02"[..], "Malformed", Some(4)),
+            (b"\x82\x01", "Malformed", Some(0)),
+            (b"\x01\x01", "Malformed", Some(1)),
+            (b"\x62\xc3\x28", "Malformed", None),
+            (&deep, "TooLarge", Some(64)),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let header = Header {
+                body: body.len() as u64,
+                sequence: i as u64 + 1,
+                ..Header::new(Kind::Request, Encoding::Cbor)
+            };
+            stream.write_all(&[&header.to_bytes()[..], body].concat()).unwrap();
+            let mut head = [0; HEADER];
+            stream.read_exact(&mut head).unwrap();
+            let header = Header::from_bytes(&head).unwrap();
+            assert_eq!((header.kind, header.correlation), (Kind::Error, i as u64 + 1));
+            let mut answer = vec![0; header.body as usize];
+            stream.read_exact(&mut answer).unwrap();
+            let failure = decode(&answer, Encoding::Cbor).unwrap();
+            assert_eq!(failure.at("type").unwrap().as_text().unwrap(), kind);
+            if let Some(offset) = offset {
+                let text = failure.at("text").unwrap().as_text().unwrap();
+                assert!(text.contains(&format!("at byte {offset}")), "{text}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_publisher_that_is_none() {
+    let endpoint = name("unix");
+    let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+        .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?").unwrap();
+        });
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        let error = subscriber.recv(SOON).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(0)), "{error}");
+    });
+    std::fs::remove_file(file).unwrap();
+}
