@@ -4,7 +4,10 @@ use std::ffi::{CStr, c_char};
 use std::slice;
 use std::time::Duration;
 
-use linkspan::{Error, ErrorKind, Result, Timeout};
+use linkspan::{Error, ErrorKind, Result, Timeout, Wait};
+
+use crate::error::guard;
+use crate::status::linkspan_status;
 
 /// A time-out: as the object's options say, which is 30 s where they say nothing.
 pub const LINKSPAN_DEFAULT: i64 = -1;
@@ -16,28 +19,90 @@ fn is_null(what: &str) -> Error {
     Error::new(ErrorKind::InvalidState, format!("{what} is NULL"))
 }
 
-/// What a pointer to one of our handles stands for.
+/// What a pointer to one of our handles or structs stands for.
 ///
 /// # Safety
 /// `pointer` is NULL or points to a live `T`.
-pub(crate) unsafe fn handle<'a, T>(pointer: *const T, what: &str) -> Result<&'a T> {
+pub(crate) unsafe fn handle<'a, T>(pointer: *const T) -> Result<&'a T> {
     // SAFETY: the caller promises NULL or a live T.
-    unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what))
+    unsafe { pointer.as_ref() }.ok_or_else(|| {
+        let name = std::any::type_name::<T>();
+        is_null(&format!("a {}", name.rsplit("::").next().unwrap_or(name)))
+    })
 }
 
-/// Where a result goes; set to `nothing` at once, so that a failed call leaves no stale pointer behind.
+/// What a result is set to before anything else happens, so that a failed call leaves no stale value behind.
+pub(crate) trait Nothing {
+    const NOTHING: Self;
+}
+
+macro_rules! nothing {
+    ($($type:ty => $nothing:expr),* $(,)?) => {
+        $(impl Nothing for $type { const NOTHING: $type = $nothing; })*
+    };
+}
+nothing!(bool => false, i32 => 0, i64 => 0, u64 => 0, usize => 0, f64 => 0.0, [u8; 16] => [0; 16]);
+
+impl<T> Nothing for *const T {
+    const NOTHING: *const T = std::ptr::null();
+}
+
+impl<T> Nothing for *mut T {
+    const NOTHING: *mut T = std::ptr::null_mut();
+}
+
+/// Where a result goes, set to nothing.
 ///
 /// # Safety
 /// `pointer` is NULL or may be written.
-pub(crate) unsafe fn out<'a, T>(pointer: *mut T, nothing: T, what: &str) -> Result<&'a mut T> {
+pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
     if pointer.is_null() {
-        return Err(is_null(what));
+        return Err(is_null("the place for a result"));
     }
     // SAFETY: not NULL, and the caller promises it may be written; `write` drops nothing that was never made.
     unsafe {
-        pointer.write(nothing);
+        pointer.write(T::NOTHING);
         Ok(&mut *pointer)
     }
+}
+
+/// A call that asks an object for one result.
+///
+/// # Safety
+/// `object` is NULL or live, `result` is NULL or may be written.
+pub(crate) unsafe fn ask<H, T: Nothing>(
+    object: *const H,
+    result: *mut T,
+    what: impl FnOnce(&H) -> Result<T>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let to = out(result)?;
+        *to = what(handle(object)?)?;
+        Ok(())
+    })
+}
+
+/// A call that makes an object or gives a message that stands on no other object.
+///
+/// # Safety
+/// `result` is NULL or may be written.
+pub(crate) unsafe fn make<T: Nothing>(result: *mut T, what: impl FnOnce() -> Result<T>) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let to = out(result)?;
+        *to = what()?;
+        Ok(())
+    })
+}
+
+/// A call that tells an object to do something.
+///
+/// # Safety
+/// `object` is NULL or live.
+pub(crate) unsafe fn tell<H>(object: *const H, what: impl FnOnce(&H) -> Result<()>) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| what(unsafe { handle(object) }?))
 }
 
 /// A NUL-terminated text.
@@ -89,6 +154,11 @@ pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) ->
     }
     // SAFETY: not NULL, a length that memory can have, and the caller promises the bytes.
     Ok(unsafe { slice::from_raw_parts(pointer, length) })
+}
+
+/// How long a call waits.
+pub(crate) fn wait(nanoseconds: i64) -> Result<Wait<'static>> {
+    timeout(nanoseconds).map(Wait::new)
 }
 
 /// Nanoseconds to a time-out; `OutOfRange` below zero, [`LINKSPAN_DEFAULT`] apart.

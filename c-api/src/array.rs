@@ -65,6 +65,16 @@ pub struct linkspan_array {
 }
 
 impl linkspan_array {
+    /// No array.
+    pub(crate) const NOTHING: linkspan_array = linkspan_array {
+        dtype: 0,
+        order: 0,
+        rank: 0,
+        dims: [0; LINKSPAN_MAX_RANK],
+        data: std::ptr::null(),
+        length: 0,
+    };
+
     fn layout(&self) -> Result<(DType, Order, &[u64])> {
         let dtype = usize::try_from(self.dtype).ok().and_then(|n| DType::ALL.get(n)).copied();
         let order = match self.order {
@@ -169,7 +179,7 @@ pub unsafe extern "C" fn linkspan_array_copy(
 ) -> linkspan_status {
     guard(|| {
         // SAFETY: as the caller promises.
-        let (from, to) = unsafe { (handle(from, "from")?.lend()?, handle(to, "to")?) };
+        let (from, to) = unsafe { (handle(from)?.lend()?, handle(to)?) };
         let (dtype, order, dims) = to.layout()?;
         if dims != from.shape {
             let text = format!("an array of shape {:?} is there, one of {dims:?} was asked for", from.shape);

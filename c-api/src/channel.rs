@@ -3,10 +3,10 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-use linkspan::{Channel, Listener, Result, Role, Wait};
+use linkspan::{Channel, Listener, Result, Role};
 
-use crate::argument::{c_text, give_sized, handle, out, timeout};
-use crate::error::{guard, guard_release};
+use crate::argument::{ask, c_text, give_sized, handle, make, tell, wait};
+use crate::error::guard_release;
 use crate::message::{give_text, linkspan_message};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
@@ -43,11 +43,6 @@ pub struct linkspan_channel_state {
     pub endpoint_length: usize,
 }
 
-/// How long a call waits.
-pub(crate) fn wait(nanoseconds: i64) -> Result<Wait<'static>> {
-    timeout(nanoseconds).map(Wait::new)
-}
-
 /// Hands an object out.
 pub(crate) fn give<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
@@ -66,6 +61,19 @@ pub(crate) unsafe fn take_back<T>(object: *mut T) {
     });
 }
 
+/// Hands the number of a message that was sent to whoever wants it.
+///
+/// # Safety
+/// `sequence` is NULL or may be written.
+pub(crate) unsafe fn numbered(sequence: *mut u64, sent: Result<u64>) -> Result<()> {
+    let number = sent?;
+    // SAFETY: NULL or writable, as the caller promises.
+    if let Some(to) = unsafe { sequence.as_mut() } {
+        *to = number;
+    }
+    Ok(())
+}
+
 /// Connects where somebody listens, and listens otherwise: of two programs that start at the same instant exactly
 /// one listens. `options` may be NULL.
 ///
@@ -78,15 +86,13 @@ pub unsafe extern "C" fn linkspan_open(
     timeout: i64,
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(channel, ptr::null_mut(), "channel")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(channel, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = give(linkspan_channel(Channel::open(endpoint, &options, wait(timeout)?)?));
-        }
-        Ok(())
-    })
+            Ok(give(linkspan_channel(Channel::open(endpoint, &options, wait(timeout)?)?)))
+        })
+    }
 }
 
 /// Connects: waits until somebody listens, and re-dials when the other side restarts. `options` may be NULL.
@@ -100,15 +106,13 @@ pub unsafe extern "C" fn linkspan_connect(
     timeout: i64,
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(channel, ptr::null_mut(), "channel")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(channel, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = give(linkspan_channel(Channel::connect(endpoint, &options, wait(timeout)?)?));
-        }
-        Ok(())
-    })
+            Ok(give(linkspan_channel(Channel::connect(endpoint, &options, wait(timeout)?)?)))
+        })
+    }
 }
 
 /// Listens at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
@@ -121,15 +125,13 @@ pub unsafe extern "C" fn linkspan_listen(
     options: *const linkspan_options,
     listener: *mut *mut linkspan_listener,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(listener, ptr::null_mut(), "listener")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(listener, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = give(linkspan_listener(Listener::listen(endpoint, &options)?));
-        }
-        Ok(())
-    })
+            Ok(give(linkspan_listener(Listener::listen(endpoint, &options)?)))
+        })
+    }
 }
 
 /// Takes one peer.
@@ -142,14 +144,10 @@ pub unsafe extern "C" fn linkspan_accept(
     timeout: i64,
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(channel, ptr::null_mut(), "channel")?;
-            *to = give(linkspan_channel(handle(listener, "listener")?.0.accept(wait(timeout)?)?));
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(listener, channel, |listener| Ok(give(linkspan_channel(listener.0.accept(wait(timeout)?)?))))
+    }
 }
 
 /// A descriptor that is readable while `linkspan_accept` would not wait. It stays the listener's.
@@ -161,11 +159,8 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     listener: *const linkspan_listener,
     fd: *mut c_int,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(fd, -1, "fd")? = handle(listener, "listener")?.0.fileno() };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(listener, fd, |listener| Ok(listener.0.fileno())) }
 }
 
 /// Stops listening; channels that were accepted stay. The listener still has to be released.
@@ -174,11 +169,13 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
 /// `listener` is live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_listener) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { handle(listener, "listener") }?.0.close();
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(listener, |listener| {
+            listener.0.close();
+            Ok(())
+        })
+    }
 }
 
 /// Stops listening and frees the listener. NULL is allowed.
@@ -203,17 +200,13 @@ pub unsafe extern "C" fn linkspan_send(
     timeout: i64,
     sequence: *mut u64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (channel, message) = unsafe { (&handle(channel, "channel")?.0, handle(message, "message")?) };
-        let payload = channel.encode(message)?;
-        let number = channel.send_payload(&payload, wait(timeout)?)?;
-        // SAFETY: NULL or writable, as the caller promises.
-        if let Some(to) = unsafe { sequence.as_mut() } {
-            *to = number;
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(channel, |channel| {
+            let payload = channel.0.encode(handle(message)?)?;
+            numbered(sequence, channel.0.send_payload(&payload, wait(timeout)?))
+        })
+    }
 }
 
 /// Sends a message without waiting; `Full` where the other side's queue is full.
@@ -226,16 +219,8 @@ pub unsafe extern "C" fn linkspan_try_send(
     message: *const linkspan_message,
     sequence: *mut u64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (channel, message) = unsafe { (&handle(channel, "channel")?.0, handle(message, "message")?) };
-        let number = channel.try_send(message)?;
-        // SAFETY: NULL or writable, as the caller promises.
-        if let Some(to) = unsafe { sequence.as_mut() } {
-            *to = number;
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { tell(channel, |channel| numbered(sequence, channel.0.try_send(handle(message)?))) }
 }
 
 /// Receives a message, which the caller releases.
@@ -248,14 +233,8 @@ pub unsafe extern "C" fn linkspan_recv(
     timeout: i64,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(message, ptr::null_mut(), "message")?;
-            *to = linkspan_message::arrived(handle(channel, "channel")?.0.recv(wait(timeout)?)?);
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))) }
 }
 
 /// Receives a message without waiting; `Empty` where none is there.
@@ -267,14 +246,8 @@ pub unsafe extern "C" fn linkspan_try_recv(
     channel: *const linkspan_channel,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(message, ptr::null_mut(), "message")?;
-            *to = linkspan_message::arrived(handle(channel, "channel")?.0.try_recv()?);
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
 /// Looks whether a message is there, without waiting and without taking it.
@@ -286,11 +259,8 @@ pub unsafe extern "C" fn linkspan_poll(
     channel: *const linkspan_channel,
     there: *mut bool,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(there, false, "there")? = handle(channel, "channel")?.0.poll()? };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, there, |channel| channel.0.poll()) }
 }
 
 /// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
@@ -305,16 +275,13 @@ pub unsafe extern "C" fn linkspan_call(
     timeout: i64,
     reply: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(reply, ptr::null_mut(), "reply")?;
-            let (channel, request) = (&handle(channel, "channel")?.0, handle(request, "request")?);
-            let payload = channel.encode(request)?;
-            *to = linkspan_message::arrived(channel.call_payload(&payload, wait(timeout)?)?);
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(channel, reply, |channel| {
+            let payload = channel.0.encode(handle(request)?)?;
+            Ok(linkspan_message::arrived(channel.0.call_payload(&payload, wait(timeout)?)?))
+        })
+    }
 }
 
 /// Answers a request that `linkspan_recv` gave; a server's requests are answered with `linkspan_reply`.
@@ -328,14 +295,13 @@ pub unsafe extern "C" fn linkspan_channel_reply(
     reply: *const linkspan_message,
     timeout: i64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (channel, reply) = (&handle(channel, "channel")?.0, handle(reply, "reply")?);
-            let wait = wait(timeout)?;
-            handle(request, "request")?.with_arrived(|request| channel.reply(request, reply, wait))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(channel, |channel| {
+            let (reply, wait) = (handle(reply)?, wait(timeout)?);
+            handle(request)?.with_arrived(|request| channel.0.reply(request, reply, wait))
+        })
+    }
 }
 
 /// What has happened since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -348,14 +314,8 @@ pub unsafe extern "C" fn linkspan_channel_events(
     channel: *const linkspan_channel,
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(events, ptr::null_mut(), "events")?;
-            *to = linkspan_message::events(handle(channel, "channel")?.0.events());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
 }
 
 /// What the channel is like now.
@@ -367,26 +327,26 @@ pub unsafe extern "C" fn linkspan_channel_look(
     channel: *const linkspan_channel,
     state: *mut linkspan_channel_state,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let channel = unsafe { &handle(channel, "channel")?.0 };
-        let mut full = linkspan_channel_state {
-            size: 0,
-            role: match channel.role() {
-                Role::Listener => LINKSPAN_ROLE_LISTENER,
-                Role::Connector => LINKSPAN_ROLE_CONNECTOR,
-            },
-            // What can't be looked at now, because it is closed or another thread is at it, would not go at once.
-            readable: channel.readable().unwrap_or(false),
-            writable: channel.writable().unwrap_or(false),
-            endpoint: ptr::null(),
-            endpoint_length: 0,
-        };
-        give_text(channel.endpoint(), &mut full.endpoint, &mut full.endpoint_length);
-        // SAFETY: as the caller promises.
-        unsafe { give_sized(state, full) };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(channel, |linkspan_channel(channel)| {
+            let mut full = linkspan_channel_state {
+                size: 0,
+                role: match channel.role() {
+                    Role::Listener => LINKSPAN_ROLE_LISTENER,
+                    Role::Connector => LINKSPAN_ROLE_CONNECTOR,
+                },
+                // What can't be looked at now, because it is closed or another thread is at it, would not go at once.
+                readable: channel.readable().unwrap_or(false),
+                writable: channel.writable().unwrap_or(false),
+                endpoint: ptr::null(),
+                endpoint_length: 0,
+            };
+            give_text(channel.endpoint(), &mut full.endpoint, &mut full.endpoint_length);
+            give_sized(state, full);
+            Ok(())
+        })
+    }
 }
 
 /// A descriptor that is readable while `linkspan_recv` would not wait, for event loops. It stays the channel's.
@@ -398,11 +358,8 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
     channel: *const linkspan_channel,
     fd: *mut c_int,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(fd, -1, "fd")? = handle(channel, "channel")?.0.fileno()? };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, fd, |channel| channel.0.fileno()) }
 }
 
 /// Counters as a map, which the caller releases.
@@ -414,14 +371,8 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     channel: *const linkspan_channel,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(stats, ptr::null_mut(), "stats")?;
-            *to = linkspan_message::of(handle(channel, "channel")?.0.stats());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
 /// Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The
@@ -434,10 +385,8 @@ pub unsafe extern "C" fn linkspan_channel_close(
     channel: *const linkspan_channel,
     timeout: i64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { handle(channel, "channel") }?.0.close(wait(timeout)?)
-    })
+    // SAFETY: as the caller promises.
+    unsafe { tell(channel, |channel| channel.0.close(wait(timeout)?)) }
 }
 
 /// Closes the channel and frees it. NULL is allowed.

@@ -6,10 +6,9 @@ use std::ptr;
 use bytes::Bytes;
 use linkspan::{Encoding, Error, ErrorKind, Limits, Result, codec};
 
-use crate::argument::{block, c_text, handle, out};
+use crate::argument::{block, c_text, handle, make, out};
 use crate::error::{guard, guard_release};
-use crate::message::{State, linkspan_message};
-use crate::put::Tree;
+use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
 /// How a message's body is written.
@@ -37,10 +36,23 @@ fn encoding(number: linkspan_encoding) -> Result<Encoding> {
     })
 }
 
-/// Hands bytes out, to be freed with `linkspan_free`.
-fn give_bytes(result: Vec<u8>, bytes: &mut *mut u8, length: &mut usize) {
-    *length = result.len();
-    *bytes = Box::into_raw(result.into_boxed_slice()).cast();
+/// A call that gives bytes, to be freed with `linkspan_free`.
+///
+/// # Safety
+/// The results may be written.
+unsafe fn give_bytes(
+    bytes: *mut *mut u8,
+    length: *mut usize,
+    what: impl FnOnce() -> Result<Vec<u8>>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (bytes, length) = (out(bytes)?, out(length)?);
+        let result = what()?;
+        *length = result.len();
+        *bytes = Box::into_raw(result.into_boxed_slice()).cast();
+        Ok(())
+    })
 }
 
 /// The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
@@ -59,12 +71,8 @@ pub unsafe extern "C" fn linkspan_encoding_from_name(
     name: *const c_char,
     encoding: *mut linkspan_encoding,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (to, name) = unsafe { (out(encoding, LINKSPAN_RAW, "encoding")?, c_text(name, "a name")?) };
-        *to = Encoding::from_name(name)? as linkspan_encoding;
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { make(encoding, || Ok(Encoding::from_name(c_text(name, "a name")?)? as linkspan_encoding)) }
 }
 
 /// Writes a message's value in an encoding. Free the bytes with `linkspan_free`.
@@ -78,14 +86,8 @@ pub unsafe extern "C" fn linkspan_encode(
     bytes: *mut *mut u8,
     length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (bytes, length) = unsafe { (out(bytes, ptr::null_mut(), "bytes")?, out(length, 0, "length")?) };
-        // SAFETY: as the caller promises.
-        let message = unsafe { handle(message, "message") }?;
-        give_bytes(codec::encode(message, self::encoding(encoding)?)?, bytes, length);
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { give_bytes(bytes, length, || codec::encode(handle(message)?, self::encoding(encoding)?)) }
 }
 
 /// Reads the value that bytes of an encoding hold into a new message, which the caller releases. The bytes may be
@@ -100,15 +102,14 @@ pub unsafe extern "C" fn linkspan_decode(
     encoding: linkspan_encoding,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (to, bytes) =
-            unsafe { (out(message, ptr::null_mut(), "message")?, block(bytes, length, "bytes")?) };
-        let encoding = self::encoding(encoding)?;
-        let value = codec::decode_shared(&Bytes::copy_from_slice(bytes), encoding, &Limits::default())?;
-        *to = linkspan_message::give(State::Tree(Tree::of(value)));
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let bytes = Bytes::copy_from_slice(block(bytes, length, "bytes")?);
+            let value = codec::decode_shared(&bytes, self::encoding(encoding)?, &Limits::default())?;
+            Ok(linkspan_message::of(value))
+        })
+    }
 }
 
 /// Writes the value that bytes of one encoding hold in another. Free the result with `linkspan_free`.
@@ -124,15 +125,12 @@ pub unsafe extern "C" fn linkspan_transcode(
     result: *mut *mut u8,
     result_length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (result, result_length) =
-            unsafe { (out(result, ptr::null_mut(), "result")?, out(result_length, 0, "result_length")?) };
-        // SAFETY: as the caller promises.
-        let bytes = unsafe { block(bytes, length, "bytes") }?;
-        give_bytes(codec::transcode(bytes, encoding(from)?, encoding(to)?)?, result, result_length);
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        give_bytes(result, result_length, || {
+            codec::transcode(block(bytes, length, "bytes")?, encoding(from)?, encoding(to)?)
+        })
+    }
 }
 
 /// Frees bytes that `linkspan_encode` or `linkspan_transcode` gave. NULL is allowed.

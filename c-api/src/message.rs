@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use linkspan::value::{Sink, Source};
 use linkspan::{Error, ErrorKind, Event, Message, Request, Result, Value};
 
-use crate::argument::{give_sized, handle, out};
+use crate::argument::{give_sized, make, tell};
 use crate::array::Aligned;
 use crate::codec::linkspan_encoding;
-use crate::error::{guard, guard_release};
+use crate::error::guard_release;
 use crate::put::Tree;
 use crate::status::linkspan_status;
 
@@ -172,12 +172,8 @@ impl Source for linkspan_message {
 /// `message` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_message) -> linkspan_status {
-    guard(|| {
-        // SAFETY: the caller gives a place to write to.
-        let message = unsafe { out(message, ptr::null_mut(), "message") }?;
-        *message = linkspan_message::give(State::Tree(Tree::default()));
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { make(message, || Ok(linkspan_message::give(State::Tree(Tree::default())))) }
 }
 
 /// Adds a reference, to be taken away by another `linkspan_message_release`.
@@ -186,13 +182,14 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
 /// `message` is a live message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
-    guard(|| {
-        // SAFETY: a live message, as the caller promises.
-        unsafe { handle(message, "message") }?;
-        // SAFETY: it came from Arc::into_raw, and at least one reference is held.
-        unsafe { Arc::increment_strong_count(message) };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(message, |_| {
+            // It came from Arc::into_raw, and at least one reference is held.
+            Arc::increment_strong_count(message);
+            Ok(())
+        })
+    }
 }
 
 /// Takes a reference away; the last one frees the message and ends all views into it. NULL is allowed.
@@ -217,13 +214,14 @@ pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message
 /// `message` is a live message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) -> linkspan_status {
-    guard(|| {
-        // SAFETY: a live message, as the caller promises.
-        let message = unsafe { handle(message, "message") }?;
-        *message.change()? = State::Tree(Tree::default());
-        message.aligned().clear();
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(message, |message| {
+            *message.change()? = State::Tree(Tree::default());
+            message.aligned().clear();
+            Ok(())
+        })
+    }
 }
 
 /// A text as pointer and length, for results; not NUL-terminated.
@@ -266,25 +264,24 @@ pub unsafe extern "C" fn linkspan_message_look(
     message: *const linkspan_message,
     info: *mut linkspan_message_info,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: a live message, as the caller promises.
-        unsafe { handle(message, "message") }?.with_arrived(|arrived| {
-            let mut full = linkspan_message_info {
-                size: 0,
-                sequence: arrived.sequence(),
-                sent: arrived.sent().nanoseconds(),
-                missed: arrived.missed(),
-                encoding: arrived.encoding() as linkspan_encoding,
-                is_request: arrived.is_request(),
-                source: ptr::null(),
-                source_length: 0,
-                body: arrived.body().as_ptr(),
-                body_length: arrived.body().len(),
-            };
-            give_text(arrived.source(), &mut full.source, &mut full.source_length);
-            // SAFETY: the caller gives NULL or a struct with its size set.
-            unsafe { give_sized(info, full) };
-            Ok(())
-        })
-    })
+    // SAFETY: as the caller promises; the struct is NULL or has its size set.
+    let look = |arrived: &Message| unsafe {
+        let mut full = linkspan_message_info {
+            size: 0,
+            sequence: arrived.sequence(),
+            sent: arrived.sent().nanoseconds(),
+            missed: arrived.missed(),
+            encoding: arrived.encoding() as linkspan_encoding,
+            is_request: arrived.is_request(),
+            source: ptr::null(),
+            source_length: 0,
+            body: arrived.body().as_ptr(),
+            body_length: arrived.body().len(),
+        };
+        give_text(arrived.source(), &mut full.source, &mut full.source_length);
+        give_sized(info, full);
+        Ok(())
+    };
+    // SAFETY: as the caller promises.
+    unsafe { tell(message, |message| message.with_arrived(look)) }
 }

@@ -5,9 +5,8 @@ use std::ptr;
 
 use linkspan::{Publisher, Subscriber};
 
-use crate::argument::{c_text, handle, out};
-use crate::channel::{give, take_back, wait};
-use crate::error::guard;
+use crate::argument::{ask, c_text, handle, make, tell, wait};
+use crate::channel::{give, numbered, take_back};
 use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
@@ -28,15 +27,13 @@ pub unsafe extern "C" fn linkspan_publisher_new(
     options: *const linkspan_options,
     publisher: *mut *mut linkspan_publisher,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(publisher, ptr::null_mut(), "publisher")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(publisher, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = give(linkspan_publisher(Publisher::new(endpoint, &options)?));
-        }
-        Ok(())
-    })
+            Ok(give(linkspan_publisher(Publisher::new(endpoint, &options)?)))
+        })
+    }
 }
 
 /// Publishes a message. `sequence`, which may be NULL, gets its number.
@@ -49,17 +46,8 @@ pub unsafe extern "C" fn linkspan_publisher_send(
     message: *const linkspan_message,
     sequence: *mut u64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (publisher, message) =
-            unsafe { (&handle(publisher, "publisher")?.0, handle(message, "message")?) };
-        let number = publisher.send(message)?;
-        // SAFETY: NULL or writable, as the caller promises.
-        if let Some(to) = unsafe { sequence.as_mut() } {
-            *to = number;
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { tell(publisher, |publisher| numbered(sequence, publisher.0.send(handle(message)?))) }
 }
 
 /// How many subscribers there are now.
@@ -71,11 +59,8 @@ pub unsafe extern "C" fn linkspan_publisher_subscribers(
     publisher: *const linkspan_publisher,
     count: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(count, 0, "count")? = handle(publisher, "publisher")?.0.subscribers() };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(publisher, count, |publisher| Ok(publisher.0.subscribers())) }
 }
 
 /// Counters as a map, which the caller releases.
@@ -87,14 +72,8 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     publisher: *const linkspan_publisher,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(stats, ptr::null_mut(), "stats")?;
-            *to = linkspan_message::of(handle(publisher, "publisher")?.0.stats());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
 /// Stops publishing: the newest value goes with it. The publisher still has to be released.
@@ -103,11 +82,13 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
 /// `publisher` is live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_publisher_close(publisher: *const linkspan_publisher) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { handle(publisher, "publisher") }?.0.close();
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(publisher, |publisher| {
+            publisher.0.close();
+            Ok(())
+        })
+    }
 }
 
 /// Stops publishing and frees the publisher. NULL is allowed.
@@ -130,15 +111,13 @@ pub unsafe extern "C" fn linkspan_subscribe(
     options: *const linkspan_options,
     subscriber: *mut *mut linkspan_subscriber,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(subscriber, ptr::null_mut(), "subscriber")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(subscriber, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = give(linkspan_subscriber(Subscriber::new(endpoint, &options)?));
-        }
-        Ok(())
-    })
+            Ok(give(linkspan_subscriber(Subscriber::new(endpoint, &options)?)))
+        })
+    }
 }
 
 /// Receives the next message, which the caller releases. `Lagged` once where messages were missed; the next call
@@ -152,14 +131,8 @@ pub unsafe extern "C" fn linkspan_subscriber_recv(
     timeout: i64,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(message, ptr::null_mut(), "message")?;
-            *to = linkspan_message::arrived(handle(subscriber, "subscriber")?.0.recv(wait(timeout)?)?);
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(subscriber, message, |s| Ok(linkspan_message::arrived(s.0.recv(wait(timeout)?)?))) }
 }
 
 /// Receives a message without waiting; `Empty` where none is there.
@@ -171,14 +144,8 @@ pub unsafe extern "C" fn linkspan_subscriber_try_recv(
     subscriber: *const linkspan_subscriber,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(message, ptr::null_mut(), "message")?;
-            *to = linkspan_message::arrived(handle(subscriber, "subscriber")?.0.try_recv()?);
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(subscriber, message, |s| Ok(linkspan_message::arrived(s.0.try_recv()?))) }
 }
 
 /// Receives the next message in a loop: `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the
@@ -192,16 +159,13 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
     timeout: i64,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(message, ptr::null_mut(), "message")?;
-            if let Some(message) = handle(subscriber, "subscriber")?.0.next(wait(timeout)?)? {
-                *to = linkspan_message::arrived(message);
-            }
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(subscriber, message, |s| {
+            let next = s.0.next(wait(timeout)?)?;
+            Ok(next.map_or(ptr::null_mut(), linkspan_message::arrived))
+        })
+    }
 }
 
 /// Looks whether a message is there, without waiting and without taking it.
@@ -213,11 +177,8 @@ pub unsafe extern "C" fn linkspan_subscriber_poll(
     subscriber: *const linkspan_subscriber,
     there: *mut bool,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(there, false, "there")? = handle(subscriber, "subscriber")?.0.poll()? };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(subscriber, there, |subscriber| subscriber.0.poll()) }
 }
 
 /// What has happened since the last call, as `linkspan_channel_events` tells it.
@@ -229,14 +190,8 @@ pub unsafe extern "C" fn linkspan_subscriber_events(
     subscriber: *const linkspan_subscriber,
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(events, ptr::null_mut(), "events")?;
-            *to = linkspan_message::events(handle(subscriber, "subscriber")?.0.events());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(subscriber, events, |subscriber| Ok(linkspan_message::events(subscriber.0.events()))) }
 }
 
 /// A descriptor that is readable while `linkspan_subscriber_recv` would not wait. It stays the subscriber's.
@@ -248,11 +203,8 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
     subscriber: *const linkspan_subscriber,
     fd: *mut c_int,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(fd, -1, "fd")? = handle(subscriber, "subscriber")?.0.fileno()? };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(subscriber, fd, |subscriber| subscriber.0.fileno()) }
 }
 
 /// Counters as a map, which the caller releases.
@@ -264,14 +216,8 @@ pub unsafe extern "C" fn linkspan_subscriber_stats(
     subscriber: *const linkspan_subscriber,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(stats, ptr::null_mut(), "stats")?;
-            *to = linkspan_message::of(handle(subscriber, "subscriber")?.0.stats());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(subscriber, stats, |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
 }
 
 /// Ends the subscription: waits of other threads end. The subscriber still has to be released.
@@ -282,11 +228,13 @@ pub unsafe extern "C" fn linkspan_subscriber_stats(
 pub unsafe extern "C" fn linkspan_subscriber_close(
     subscriber: *const linkspan_subscriber,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { handle(subscriber, "subscriber") }?.0.close();
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(subscriber, |subscriber| {
+            subscriber.0.close();
+            Ok(())
+        })
+    }
 }
 
 /// Ends the subscription and frees the subscriber. NULL is allowed.
@@ -311,13 +259,11 @@ pub unsafe extern "C" fn linkspan_latest(
     timeout: i64,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(message, ptr::null_mut(), "message")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?);
-        }
-        Ok(())
-    })
+            Ok(linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?))
+        })
+    }
 }

@@ -6,9 +6,8 @@ use bytes::Bytes;
 use linkspan::value::{Decimal, Map};
 use linkspan::{BigInt, Error, ErrorKind, Limits, Result, Timestamp, Value};
 
-use crate::argument::{block, c_text_or_none, handle, utf8};
+use crate::argument::{block, c_text_or_none, handle, tell, utf8};
 use crate::array::linkspan_array;
-use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
@@ -139,24 +138,37 @@ fn depth_within(value: &Value, limit: usize) -> usize {
     }
 }
 
-/// Puts what `value` gives under `key`.
+/// Builds at a key.
 ///
 /// # Safety
 /// `message` is NULL or a live message, `key` NULL or NUL-terminated.
+unsafe fn at_key(
+    message: *mut linkspan_message,
+    key: *const c_char,
+    what: impl FnOnce(&linkspan_message, Option<&str>) -> Result<()>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(message, |message| what(message, c_text_or_none(key, "a key")?)) }
+}
+
+/// Puts what `value` gives under `key`.
+///
+/// # Safety
+/// As for [`at_key`].
 unsafe fn put(
     message: *mut linkspan_message,
     key: *const c_char,
     value: impl FnOnce() -> Result<Value>,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (message, key) = unsafe { (handle(message, "message")?, c_text_or_none(key, "a key")?) };
+    let put = |message: &linkspan_message, key: Option<&str>| {
         let value = value().map_err(|e| match key {
             Some(key) => e.under_key(key),
             None => e,
         })?;
         message.build(|tree| tree.put(key, value).map(|_| ()))
-    })
+    };
+    // SAFETY: as the caller promises.
+    unsafe { at_key(message, key, put) }
 }
 
 /// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
@@ -304,7 +316,7 @@ pub unsafe extern "C" fn linkspan_message_put_uuid(
     uuid: *const u8,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Uuid(*handle(uuid.cast::<[u8; 16]>(), "uuid")?))) }
+    unsafe { put(message, key, || Ok(Value::Uuid(*handle(uuid.cast::<[u8; 16]>())?))) }
 }
 
 /// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
@@ -338,7 +350,7 @@ pub unsafe extern "C" fn linkspan_message_put_array(
     array: *const linkspan_array,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::NdArray(handle(array, "array")?.lend()?.to_owned()))) }
+    unsafe { put(message, key, || Ok(Value::NdArray(handle(array)?.lend()?.to_owned()))) }
 }
 
 /// Puts the whole value of another message, copied.
@@ -352,7 +364,7 @@ pub unsafe extern "C" fn linkspan_message_put_message(
     value: *const linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || handle(value, "value")?.copy()) }
+    unsafe { put(message, key, || handle(value)?.copy()) }
 }
 
 /// Begins a map: what follows goes into it, until `linkspan_message_end`.
@@ -364,11 +376,10 @@ pub unsafe extern "C" fn linkspan_message_begin_map(
     message: *mut linkspan_message,
     key: *const c_char,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (message, key) = unsafe { (handle(message, "message")?, c_text_or_none(key, "a key")?) };
-        message.build(|tree| tree.begin(key, Value::Map(Map::new())))
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        at_key(message, key, |message, key| message.build(|tree| tree.begin(key, Value::Map(Map::new()))))
+    }
 }
 
 /// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_message_end`.
@@ -380,11 +391,10 @@ pub unsafe extern "C" fn linkspan_message_begin_array(
     message: *mut linkspan_message,
     key: *const c_char,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (message, key) = unsafe { (handle(message, "message")?, c_text_or_none(key, "a key")?) };
-        message.build(|tree| tree.begin(key, Value::Array(Vec::new())))
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        at_key(message, key, |message, key| message.build(|tree| tree.begin(key, Value::Array(Vec::new()))))
+    }
 }
 
 /// Ends the innermost map or array that is open. The map that the first key made needs no end.
@@ -393,8 +403,6 @@ pub unsafe extern "C" fn linkspan_message_begin_array(
 /// `message` is a live message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_end(message: *mut linkspan_message) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { handle(message, "message") }?.build(Tree::end)
-    })
+    // SAFETY: as the caller promises.
+    unsafe { tell(message, |message| message.build(Tree::end)) }
 }

@@ -1,16 +1,18 @@
 //! Reading a message by path: keys and zero-based positions joined by `/`, `""` for the whole value.
 
-use std::ffi::{c_char, c_void};
-use std::ptr;
+use std::ffi::c_char;
 
-use linkspan::{Error, ErrorKind, Result, Value};
+use linkspan::{BigInt, Error, ErrorKind, Result, Value};
 
-use crate::argument::{c_text, handle, out};
-use crate::array::{LINKSPAN_MAX_RANK, linkspan_array};
+use crate::argument::{Nothing, ask, c_text, handle, out};
+use crate::array::linkspan_array;
 use crate::error::guard;
-use crate::message::{State, give_text, linkspan_message};
-use crate::put::Tree;
-use crate::status::linkspan_status;
+use crate::message::linkspan_message;
+use crate::status::{LINKSPAN_OK, linkspan_status};
+
+impl Nothing for linkspan_array {
+    const NOTHING: linkspan_array = linkspan_array::NOTHING;
+}
 
 /// The kind of a value.
 pub type linkspan_type = i32;
@@ -79,22 +81,53 @@ pub(crate) fn count_of(value: &Value) -> usize {
     }
 }
 
+fn big_int(value: &Value) -> Result<&BigInt> {
+    match value {
+        Value::BigInt(big) => Ok(big),
+        other => Err(is_there(other, "an integer beyond 64 bits")),
+    }
+}
+
 fn is_there(value: &Value, asked: &str) -> Error {
     Error::new(ErrorKind::WrongType, format!("{} is there, {asked} was asked for", value.type_name()))
 }
 
-/// Reads at a path.
+/// Reads one result at a path.
 ///
 /// # Safety
-/// `message` is NULL or a live message, `path` NULL or NUL-terminated.
-unsafe fn read(
+/// `message` is NULL or a live message, `path` NULL or NUL-terminated, `to` NULL or writable.
+unsafe fn read<T: Nothing>(
     message: *const linkspan_message,
     path: *const c_char,
-    what: impl FnOnce(&linkspan_message, &Value) -> Result<()>,
-) -> Result<()> {
+    to: *mut T,
+    what: impl FnOnce(&linkspan_message, &Value) -> Result<T>,
+) -> linkspan_status {
     // SAFETY: as the caller promises.
-    let (message, path) = unsafe { (handle(message, "message")?, c_text(path, "a path")?) };
-    message.look_at(path, |value| what(message, value))
+    unsafe {
+        ask(message, to, |message| message.look_at(c_text(path, "a path")?, |value| what(message, value)))
+    }
+}
+
+/// Reads a view at a path.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn view<T>(
+    message: *const linkspan_message,
+    path: *const c_char,
+    to: *mut *const T,
+    length: *mut usize,
+    what: impl FnOnce(&Value) -> Result<&[u8]>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (to, length) = (out(to)?, out(length)?);
+        handle(message)?.look_at(c_text(path, "a path")?, |value| {
+            let view = what(value)?;
+            (*to, *length) = (view.as_ptr().cast(), view.len());
+            Ok(())
+        })
+    })
 }
 
 /// The kind of the value at a path. Every `_get_` function gives `Missing` where nothing is at the path, `WrongType`
@@ -108,13 +141,8 @@ pub unsafe extern "C" fn linkspan_message_get_type(
     path: *const c_char,
     r#type: *mut linkspan_type,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(r#type, LINKSPAN_TYPE_NULL, "type")?;
-            read(message, path, |_, value| type_of(value).map(|t| *to = t))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, r#type, |_, value| type_of(value)) }
 }
 
 /// How many values lie in the array or map at a path, elements in the N-d array, bytes in the text or bytes; 1 for
@@ -128,16 +156,8 @@ pub unsafe extern "C" fn linkspan_message_count(
     path: *const c_char,
     count: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(count, 0, "count")?;
-            read(message, path, |_, value| {
-                *to = count_of(value);
-                Ok(())
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, count, |_, value| Ok(count_of(value))) }
 }
 
 /// The key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
@@ -152,22 +172,16 @@ pub unsafe extern "C" fn linkspan_message_get_key(
     key: *mut *const c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (key, length) = (out(key, ptr::null(), "key")?, out(length, 0, "length")?);
-            read(message, path, |_, value| match value.as_map()?.get_index(position) {
-                Some((name, _)) => {
-                    give_text(name, key, length);
-                    Ok(())
-                }
-                None => {
-                    let text = format!("no key at position {position} in a map of {}", count_of(value));
-                    Err(Error::new(ErrorKind::Missing, text))
-                }
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        view(message, path, key, length, |value| match value.as_map()?.get_index(position) {
+            Some((name, _)) => Ok(name.as_bytes()),
+            None => {
+                let text = format!("no key at position {position} in a map of {}", count_of(value));
+                Err(Error::new(ErrorKind::Missing, text))
+            }
+        })
+    }
 }
 
 /// Reads a truth value.
@@ -180,13 +194,8 @@ pub unsafe extern "C" fn linkspan_message_get_bool(
     path: *const c_char,
     value: *mut bool,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(value, false, "value")?;
-            read(message, path, |_, value| value.as_bool().map(|v| *to = v))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, value, |_, value| value.as_bool()) }
 }
 
 /// Reads an integer; `OutOfRange` where it does not fit.
@@ -199,13 +208,8 @@ pub unsafe extern "C" fn linkspan_message_get_i64(
     path: *const c_char,
     value: *mut i64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(value, 0, "value")?;
-            read(message, path, |_, value| value.as_i64().map(|v| *to = v))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, value, |_, value| value.as_i64()) }
 }
 
 /// Reads an integer without a sign; `OutOfRange` where it does not fit.
@@ -218,13 +222,8 @@ pub unsafe extern "C" fn linkspan_message_get_u64(
     path: *const c_char,
     value: *mut u64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(value, 0, "value")?;
-            read(message, path, |_, value| value.as_u64().map(|v| *to = v))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, value, |_, value| value.as_u64()) }
 }
 
 /// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
@@ -240,23 +239,12 @@ pub unsafe extern "C" fn linkspan_message_get_big_int(
     magnitude: *mut *const u8,
     length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (negative, magnitude) =
-                (out(negative, false, "negative")?, out(magnitude, ptr::null(), "magnitude")?);
-            let length = out(length, 0, "length")?;
-            read(message, path, |_, value| match value {
-                Value::BigInt(big) => {
-                    *negative = big.is_negative();
-                    *magnitude = big.magnitude().as_ptr();
-                    *length = big.magnitude().len();
-                    Ok(())
-                }
-                other => Err(is_there(other, "an integer beyond 64 bits")),
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        let sign = read(message, path, negative, |_, value| Ok(big_int(value)?.is_negative()));
+        let digits = view(message, path, magnitude, length, |value| Ok(big_int(value)?.magnitude()));
+        if sign == LINKSPAN_OK { digits } else { sign }
+    }
 }
 
 /// Reads a number: a float, or an integer that a `double` holds exactly, else `OutOfRange`.
@@ -269,13 +257,8 @@ pub unsafe extern "C" fn linkspan_message_get_f64(
     path: *const c_char,
     value: *mut f64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(value, 0.0, "value")?;
-            read(message, path, |_, value| value.as_f64().map(|v| *to = v))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, value, |_, value| value.as_f64()) }
 }
 
 /// Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
@@ -289,16 +272,8 @@ pub unsafe extern "C" fn linkspan_message_get_text(
     text: *mut *const c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (text, length) = (out(text, ptr::null(), "text")?, out(length, 0, "length")?);
-            read(message, path, |_, value| {
-                give_text(value.as_text()?, text, length);
-                Ok(())
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { view(message, path, text, length, |value| Ok(value.as_text()?.as_bytes())) }
 }
 
 /// Reads bytes: a view.
@@ -312,18 +287,8 @@ pub unsafe extern "C" fn linkspan_message_get_bytes(
     bytes: *mut *const u8,
     length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (bytes, length) = (out(bytes, ptr::null(), "bytes")?, out(length, 0, "length")?);
-            read(message, path, |_, value| {
-                let view = value.as_bytes()?;
-                *bytes = view.as_ptr();
-                *length = view.len();
-                Ok(())
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { view(message, path, bytes, length, |value| Ok(value.as_bytes()?)) }
 }
 
 /// Reads an instant: nanoseconds since 1970-01-01T00:00:00Z.
@@ -336,13 +301,8 @@ pub unsafe extern "C" fn linkspan_message_get_timestamp(
     path: *const c_char,
     nanoseconds: *mut i64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(nanoseconds, 0, "nanoseconds")?;
-            read(message, path, |_, value| value.as_timestamp().map(|v| *to = v.nanoseconds()))
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, nanoseconds, |_, value| Ok(value.as_timestamp()?.nanoseconds())) }
 }
 
 /// Reads a UUID into 16 bytes, most significant first.
@@ -355,19 +315,13 @@ pub unsafe extern "C" fn linkspan_message_get_uuid(
     path: *const c_char,
     uuid: *mut u8,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(uuid.cast::<[u8; 16]>(), [0; 16], "uuid")?;
-            read(message, path, |_, value| match value {
-                Value::Uuid(uuid) => {
-                    *to = *uuid;
-                    Ok(())
-                }
-                other => Err(is_there(other, "a UUID")),
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(message, path, uuid.cast::<[u8; 16]>(), |_, value| match value {
+            Value::Uuid(uuid) => Ok(*uuid),
+            other => Err(is_there(other, "a UUID")),
+        })
+    }
 }
 
 /// Reads an exact decimal number: a view of its text, not NUL-terminated.
@@ -381,19 +335,13 @@ pub unsafe extern "C" fn linkspan_message_get_decimal(
     text: *mut *const c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (text, length) = (out(text, ptr::null(), "text")?, out(length, 0, "length")?);
-            read(message, path, |_, value| match value {
-                Value::Decimal(decimal) => {
-                    give_text(decimal.as_str(), text, length);
-                    Ok(())
-                }
-                other => Err(is_there(other, "a decimal number")),
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        view(message, path, text, length, |value| match value {
+            Value::Decimal(decimal) => Ok(decimal.as_str().as_bytes()),
+            other => Err(is_there(other, "a decimal number")),
+        })
+    }
 }
 
 /// Reads an N-d array: a view.
@@ -406,24 +354,12 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     path: *const c_char,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    const NOTHING: linkspan_array = linkspan_array {
-        dtype: 0,
-        order: 0,
-        rank: 0,
-        dims: [0; LINKSPAN_MAX_RANK],
-        data: ptr::null::<c_void>(),
-        length: 0,
-    };
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(array, NOTHING, "array")?;
-            read(message, path, |message, value| {
-                *to = linkspan_array::of(value.as_ndarray()?.as_ref(), &mut message.aligned());
-                Ok(())
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(message, path, array, |message, value| {
+            Ok(linkspan_array::of(value.as_ndarray()?.as_ref(), &mut message.aligned()))
+        })
+    }
 }
 
 /// Copies the value at a path into a new message, which the caller releases.
@@ -436,14 +372,6 @@ pub unsafe extern "C" fn linkspan_message_get_message(
     path: *const c_char,
     value: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(value, ptr::null_mut(), "value")?;
-            read(message, path, |_, value| {
-                *to = linkspan_message::give(State::Tree(Tree::of(value.clone())));
-                Ok(())
-            })
-        }
-    })
+    // SAFETY: as the caller promises.
+    unsafe { read(message, path, value, |_, value| Ok(linkspan_message::of(value.clone()))) }
 }

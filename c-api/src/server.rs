@@ -5,9 +5,8 @@ use std::ptr;
 
 use linkspan::{Encoding, RemoteFailure, Server, codec};
 
-use crate::argument::{c_text, c_text_or_none, handle, out};
-use crate::channel::{give, take_back, wait};
-use crate::error::guard;
+use crate::argument::{ask, c_text, c_text_or_none, handle, make, tell, wait};
+use crate::channel::{give, take_back};
 use crate::message::{State, linkspan_message};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
@@ -25,15 +24,13 @@ pub unsafe extern "C" fn linkspan_serve(
     options: *const linkspan_options,
     server: *mut *mut linkspan_server,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(server, ptr::null_mut(), "server")?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(server, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            *to = give(linkspan_server(Server::serve(endpoint, &options)?));
-        }
-        Ok(())
-    })
+            Ok(give(linkspan_server(Server::serve(endpoint, &options)?)))
+        })
+    }
 }
 
 /// Takes the next request, to be answered with `linkspan_reply` or `linkspan_fail` and then released.
@@ -47,16 +44,13 @@ pub unsafe extern "C" fn linkspan_next(
     timeout: i64,
     request: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(request, ptr::null_mut(), "request")?;
-            if let Some(request) = handle(server, "server")?.0.next(wait(timeout)?)? {
-                *to = linkspan_message::give(State::Request(request));
-            }
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(server, request, |server| {
+            let next = server.0.next(wait(timeout)?)?;
+            Ok(next.map_or(ptr::null_mut(), |request| linkspan_message::give(State::Request(request))))
+        })
+    }
 }
 
 /// Answers a request. A request is answered once; a second answer is `InvalidState`.
@@ -68,11 +62,13 @@ pub unsafe extern "C" fn linkspan_reply(
     request: *const linkspan_message,
     reply: *const linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (request, reply) = unsafe { (handle(request, "request")?, handle(reply, "reply")?) };
-        request.with_request(|request| request.reply(reply))
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(request, |request| {
+            let reply = handle(reply)?;
+            request.with_request(|request| request.reply(reply))
+        })
+    }
 }
 
 /// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
@@ -88,20 +84,21 @@ pub unsafe extern "C" fn linkspan_fail(
     text: *const c_char,
     data: *const linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let (request, kind, text, data) = unsafe {
-            let (kind, text) = (c_text_or_none(r#type, "a type")?, c_text_or_none(text, "a text")?);
-            (handle(request, "request")?, kind, text, data.as_ref())
-        };
-        let failure = RemoteFailure {
-            code,
-            kind: kind.unwrap_or_default().to_owned(),
-            text: text.unwrap_or_default().to_owned(),
-            data: data.map(|data| codec::encode(data, Encoding::Cbor)).transpose()?.unwrap_or_default(),
-        };
-        request.with_request(|request| request.fail(&failure))
-    })
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(request, |request| {
+            let failure = RemoteFailure {
+                code,
+                kind: c_text_or_none(r#type, "a type")?.unwrap_or_default().to_owned(),
+                text: c_text_or_none(text, "a text")?.unwrap_or_default().to_owned(),
+                data: match data.as_ref() {
+                    Some(data) => codec::encode(data, Encoding::Cbor)?,
+                    None => Vec::new(),
+                },
+            };
+            request.with_request(|request| request.fail(&failure))
+        })
+    }
 }
 
 /// A descriptor that is readable while `linkspan_next` would not wait, for event loops. It stays the server's.
@@ -113,11 +110,8 @@ pub unsafe extern "C" fn linkspan_server_fileno(
     server: *const linkspan_server,
     fd: *mut c_int,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { *out(fd, -1, "fd")? = handle(server, "server")?.0.fileno()? };
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(server, fd, |server| server.0.fileno()) }
 }
 
 /// What has happened since the last call, as `linkspan_channel_events` tells it.
@@ -129,14 +123,8 @@ pub unsafe extern "C" fn linkspan_server_events(
     server: *const linkspan_server,
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(events, ptr::null_mut(), "events")?;
-            *to = linkspan_message::events(handle(server, "server")?.0.events());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(server, events, |server| Ok(linkspan_message::events(server.0.events()))) }
 }
 
 /// Counters as a map, which the caller releases.
@@ -148,14 +136,8 @@ pub unsafe extern "C" fn linkspan_server_stats(
     server: *const linkspan_server,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let to = out(stats, ptr::null_mut(), "stats")?;
-            *to = linkspan_message::of(handle(server, "server")?.0.stats());
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { ask(server, stats, |server| Ok(linkspan_message::of(server.0.stats()))) }
 }
 
 /// Takes no more requests: `linkspan_next` of other threads ends. The server still has to be released.
@@ -167,10 +149,8 @@ pub unsafe extern "C" fn linkspan_server_close(
     server: *const linkspan_server,
     timeout: i64,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        unsafe { handle(server, "server") }?.0.close(wait(timeout)?)
-    })
+    // SAFETY: as the caller promises.
+    unsafe { tell(server, |server| server.0.close(wait(timeout)?)) }
 }
 
 /// Closes the server and frees it. NULL is allowed.

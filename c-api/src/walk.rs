@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::argument::{c_text, give_sized, handle, out};
-use crate::array::{LINKSPAN_MAX_RANK, linkspan_array};
-use crate::error::{guard, guard_release};
+use crate::argument::{c_text, give_sized, handle, make};
+use crate::array::linkspan_array;
+use crate::channel::take_back;
+use crate::error::guard;
 use crate::message::{give_text, linkspan_message};
 use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
 use crate::status::linkspan_status;
@@ -68,23 +69,17 @@ pub unsafe extern "C" fn linkspan_walk_begin(
     path: *const c_char,
     walk: *mut *mut linkspan_walk,
 ) -> linkspan_status {
-    guard(|| {
-        // SAFETY: as the caller promises.
-        let walk = unsafe { out(walk, ptr::null_mut(), "walk") }?;
-        // SAFETY: as the caller promises.
-        let path = unsafe {
+    // SAFETY: as the caller promises; the message came from Arc::into_raw, and a reference of the walk's own is added.
+    unsafe {
+        make(walk, || {
             let path = c_text(path, "a path")?;
-            handle(message, "message")?.look_at(path, |_| Ok(()))?;
-            path.to_owned()
-        };
-        // SAFETY: the message is live and came from Arc::into_raw; a reference of the walk's own is added.
-        let message = unsafe {
+            handle(message)?.look_at(path, |_| Ok(()))?;
             Arc::increment_strong_count(message);
-            Arc::from_raw(message)
-        };
-        *walk = Box::into_raw(Box::new(linkspan_walk { message, path, next: Some(Vec::new()) }));
-        Ok(())
-    })
+            let message = Arc::from_raw(message);
+            let walk = linkspan_walk { message, path: path.to_owned(), next: Some(Vec::new()) };
+            Ok(Box::into_raw(Box::new(walk)))
+        })
+    }
 }
 
 /// Gives the next value; `Empty` after the last.
@@ -147,12 +142,8 @@ pub unsafe extern "C" fn linkspan_walk_next(
 /// `walk` is NULL or a live walk.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_walk_release(walk: *mut linkspan_walk) {
-    guard_release(|| {
-        if !walk.is_null() {
-            // SAFETY: it came from Box::into_raw and is given up by the caller.
-            drop(unsafe { Box::from_raw(walk) });
-        }
-    });
+    // SAFETY: as the caller promises.
+    unsafe { take_back(walk) }
 }
 
 fn below(value: &Value, position: usize) -> Option<&Value> {
@@ -184,14 +175,7 @@ impl linkspan_item {
             text: ptr::null(),
             bytes: ptr::null(),
             length: 0,
-            array: linkspan_array {
-                dtype: 0,
-                order: 0,
-                rank: 0,
-                dims: [0; LINKSPAN_MAX_RANK],
-                data: ptr::null(),
-                length: 0,
-            },
+            array: linkspan_array::NOTHING,
         }
     }
 
