@@ -9,7 +9,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::headroom;
+use crate::sys::{fork, headroom};
 
 /// What a memory file must promise before it is mapped: it never shrinks (no SIGBUS), grows, or is written through
 /// another mapping or hole-punched.
@@ -21,6 +21,7 @@ const SEALS: SealFlags =
 struct Mapping {
     start: NonNull<u8>,
     length: usize,
+    born: u64,
 }
 
 // SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread looks at it, and is reached only
@@ -46,7 +47,7 @@ impl Mapping {
         let start = NonNull::new(start.cast()).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero")
         })?;
-        let mapping = Mapping { start, length };
+        let mapping = Mapping { start, length, born: fork::generation() };
         // SAFETY: the range was mapped just now and nobody else knows it.
         unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
             .doing("keeping a memory file from forked children")?;
@@ -97,8 +98,11 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is ours, and no reference into it outlives the mapping. In a forked child there is nothing at
-        // this address, and unmapping nothing is no error.
+        // In a forked child the mapping is absent, and what lies at its address by now, a later mapping say, is another's.
+        if self.born != fork::generation() {
+            return;
+        }
+        // SAFETY: the range is ours, and no reference into it outlives the mapping.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
