@@ -62,6 +62,7 @@ $begin = microtime(true);
 $heard = array_fill_keys(array_keys(TOPICS), 0.0);
 $told = [];
 $nextSpectrum = $begin + 0.3;
+$written = $begin;
 
 echo "retry: 250\n\n";
 // The waveform has 100 samples a second. Some too many: the page leaves out what it has already.
@@ -99,6 +100,11 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
     }
     if ($event !== []) {
         emit($event, $until);
+        $written = $now;
+    } elseif ($now - $written > 1) { // a page that has gone is noticed only by writing to it
+        echo ":\n\n";
+        flush();
+        $written = $now;
     }
     usleep(50_000);
 }

@@ -61,7 +61,7 @@ function chip(string $part): string
 <section aria-labelledby="h-spectrum" id="spectrum">
   <div class="head"><h2 id="h-spectrum">Power spectrum</h2><?= chip('spectrum') ?></div>
   <div class="plots" role="img" aria-label="Power spectral density of the three components over frequency"><div id="plot-spectrum"></div></div>
-  <p class="legend"><span class="key z">Z</span><span class="key n">N</span><span class="key e">E</span>
+  <p class="legend"><span class="key z">Z</span><span class="key n">N</span><span class="key e">E</span><span>counts²/Hz</span>
     <output id="window">No answer yet.</output></p>
   <form id="ask" action="spectrum.php" novalidate>
     <label for="length">Window in samples</label>
