@@ -858,6 +858,9 @@ module linkspan
 
    ! A message: one value, and for a received one where it came from. Assignment adds a reference to the same
    ! message; pointers that `get` gave live until the message is changed or its last reference goes.
+   !
+   ! A type of your own that has a message as a component: assign the component (`b%inner = a%inner`), not the whole.
+   ! gfortran 12 finalizes a hidden copy when the whole is assigned, and with it the message that is still in use.
    type :: linkspan_message
       private
       type(c_ptr) :: handle = c_null_ptr

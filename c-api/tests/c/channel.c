@@ -141,10 +141,7 @@ static void messages_go_both_ways(const char *endpoint) {
     uint64_t sequence;
     bool is_there;
     int fd;
-    OK(linkspan_listen(endpoint, NULL, &listener));
-    linkspan_listener *second;
-    CHECK(linkspan_listen(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
-    OK(linkspan_listener_fileno(listener, &fd));
+    /* Before there are threads that a fork would leave behind. */
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -158,6 +155,10 @@ static void messages_go_both_ways(const char *endpoint) {
         linkspan_channel_release(there);
         _exit(0);
     }
+    OK(linkspan_listen(endpoint, NULL, &listener));
+    linkspan_listener *second;
+    CHECK(linkspan_listen(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
+    OK(linkspan_listener_fileno(listener, &fd));
     struct pollfd ready = {fd, POLLIN, 0};
     CHECK(poll(&ready, 1, 10000) == 1);
     OK(linkspan_accept(listener, 10000000000, &here));

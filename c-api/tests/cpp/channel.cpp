@@ -102,7 +102,7 @@ void a_server_answers_and_fails(const std::string &endpoint) {
 }
 
 void messages_go_both_ways(const std::string &endpoint) {
-    const auto listener = linkspan::listener::listen(endpoint);
+    // Before there are threads that a fork would leave behind.
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -114,6 +114,7 @@ void messages_go_both_ways(const std::string &endpoint) {
         }
         _exit(0);
     }
+    const auto listener = linkspan::listener::listen(endpoint);
     pollfd ready{listener.fileno(), POLLIN, 0};
     CHECK(poll(&ready, 1, 10000) == 1);
     auto here = listener.accept(10s);

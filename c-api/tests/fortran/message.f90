@@ -241,7 +241,7 @@ contains
       call b%get("n", n)
       call check(n == 1, "clear leaves other references alone")
       first%inner = a
-      second = first
+      second%inner = first%inner
       call first%inner%release()
       call second%inner%get("n", n)
       call check(n == 2, "a component is a reference too")
