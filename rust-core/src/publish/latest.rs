@@ -33,7 +33,12 @@ pub fn latest_persistent<'a>(
     wait: impl Into<Wait<'a>>,
 ) -> Result<Message> {
     let kept = SUBSCRIBERS.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
-    kept.newest(wait)
+    match kept.newest(wait) {
+        // Over a socket, the newest may still be on its way to a subscription that was made just now. Asked for by itself
+        // it comes with the answer, and so does the word that there is none.
+        Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
+        newest => newest,
+    }
 }
 
 fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
