@@ -1,0 +1,119 @@
+"""Processes that are stopped, and processes that fork."""
+
+import os
+import signal
+import subprocess
+
+import linkspan
+import pytest
+
+#: Only guards against a hang.
+SOON = 30.0
+TRANSPORTS = pytest.mark.parametrize("transport", ["shm", "unix"])
+ECHO = """
+with linkspan.serve(sys.argv[1]) as server:
+    print("ready")
+    for request in server:
+        request.reply(request.value)
+"""
+
+
+def line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+@TRANSPORTS
+def test_a_stopped_server_keeps_nobody_for_ever(transport: str, start) -> None:
+    endpoint = f"{transport}:fault/stopped"
+    server = start(ECHO, endpoint)
+    assert line(server) == "ready"
+    with linkspan.connect(endpoint, timeout=SOON) as channel:
+        assert channel.call("before").value == "before"
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(linkspan.Timeout):
+            channel.call("meanwhile", timeout=0.2)
+        with pytest.raises((linkspan.Stalled, linkspan.Timeout)):
+            linkspan.connect(endpoint, timeout=0.2)
+        os.kill(server.pid, signal.SIGCONT)
+        # The answer to the call that was given up is not taken for this one's.
+        assert channel.call("after").value == "after"
+        assert [e.kind for e in channel.events()] == ["connected"], "a stop is no end"
+
+
+@TRANSPORTS
+def test_a_stopped_subscriber_stops_nobody(transport: str, start) -> None:
+    endpoint = f"{transport}:fault/slow"
+    with linkspan.publisher(endpoint) as out, linkspan.subscribe(endpoint, timeout=SOON) as quick:
+        out.send({"i": 0})
+        slow = start(
+            """
+            got = missed = last = 0
+            with linkspan.subscribe(sys.argv[1], timeout=30.0) as readings:
+                while last < 20_000:
+                    try:
+                        message = readings.recv()
+                        got, last = got + 1, message["i"]
+                        if got == 1: print("first")
+                    except linkspan.Lagged as lagged:
+                        missed += lagged.missed
+            print(got, missed)
+            """,
+            endpoint,
+        )
+        assert line(slow) == "first"
+        assert quick.recv()["i"] == 0
+        os.kill(slow.pid, signal.SIGSTOP)
+        for i in range(1, 20_001):
+            out.send({"i": i, "text": "x" * 100})
+            if i % 100 == 0:
+                while quick.recv()["i"] < i:
+                    pass
+        os.kill(slow.pid, signal.SIGCONT)
+        got, missed = map(int, line(slow).split())
+        assert got + missed == 20_001 and missed > 0, "what it did not read it was told of"
+
+
+@TRANSPORTS
+def test_a_forked_child_holds_nothing_of_its_parents(transport: str, start) -> None:
+    endpoint = f"{transport}:fault/fork"
+    parent = start(
+        """
+        server = linkspan.serve(sys.argv[1])
+        channel = linkspan.connect(sys.argv[1], timeout=30.0)
+        child = os.fork()
+        if child == 0:
+            for use in (lambda: channel.call(1), lambda: channel.recv(), lambda: server.next(timeout=0)):
+                try:
+                    use()
+                    print("used")
+                except linkspan.InvalidState as error:
+                    print(type(error).__name__)
+            with linkspan.serve(sys.argv[1] + "/child") as own:
+                print("serves")
+                for request in own:
+                    request.reply(os.getppid())
+        print(child)
+        for request in server:
+            request.reply(request.value)
+        """,
+        endpoint,
+    )
+    said = {line(parent) for _ in range(5)}
+    children = {word for word in said if word.isdigit()}
+    assert said - children == {"InvalidState", "serves"} and len(children) == 1, said
+    child = int(children.pop())
+    try:
+        with linkspan.connect(endpoint, timeout=SOON) as channel, linkspan.connect(endpoint + "/child", timeout=SOON) as own:
+            assert channel.call("parent").value == "parent"
+            assert own.call(None).value == parent.pid
+            parent.kill()
+            # The child lives, and yet its parent is known to be gone, and the name is free.
+            with pytest.raises(linkspan.Disconnected):
+                channel.call("anybody?")
+            with linkspan.serve(endpoint):
+                pass
+            assert own.call(None).value != parent.pid
+    finally:
+        os.kill(child, signal.SIGKILL)
+
