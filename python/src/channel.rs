@@ -1,6 +1,7 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
 use linkspan::{Channel as Link, Listener as Door, Wait};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -35,6 +36,10 @@ pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<
 
 #[pymethods]
 impl Channel {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_wait)
+    }
+
     /// Connects to whoever listens; waits for them.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
@@ -209,6 +214,10 @@ pub struct Listener {
 
 #[pymethods]
 impl Listener {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_wait)
+    }
+
     /// Listens at the endpoint; `AddressInUse` where somebody does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]

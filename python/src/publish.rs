@@ -1,6 +1,7 @@
 //! Publish and subscribe: one publisher, any number of subscribers, the latest value always there.
 
 use linkspan::{Publisher as Source, Subscriber as Reader};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -84,6 +85,10 @@ pub struct Subscriber {
 
 #[pymethods]
 impl Subscriber {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_wait)
+    }
+
     /// Subscribes; does not wait for the publisher.
     #[new]
     #[pyo3(signature = (endpoint, **given))]

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Request as Asked, Server as Service};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -22,6 +23,10 @@ pub struct Server {
 
 #[pymethods]
 impl Server {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_wait)
+    }
+
     /// Serves at the endpoint; `AddressInUse` where somebody does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
@@ -150,6 +155,12 @@ impl Request {
         let asked = self.take()?;
         let answered = asked.fail(&RemoteFailure { code, kind: kind.to_owned(), text, data });
         self.keep(asked, answered.map_err(Failure::Core))
+    }
+
+    /// Whether the sender waits for an answer; otherwise it was sent, not called.
+    #[getter]
+    fn wants_reply(slf: &Bound<'_, Self>) -> bool {
+        slf.as_super().get().arrived.is_request()
     }
 
     /// Whether it has been answered, or wants no answer because it was sent and not called.

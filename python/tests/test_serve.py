@@ -119,7 +119,7 @@ def test_a_request_is_answered_once_and_keeps_open_what_was_refused(name):
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
         request = server.next(timeout=30)
-        assert isinstance(request, linkspan.Message) and not request.answered
+        assert isinstance(request, linkspan.Message) and request.wants_reply and not request.answered
         with pytest.raises(linkspan.Unsupported):
             request.reply(object())
         assert not request.answered

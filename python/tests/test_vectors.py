@@ -1,0 +1,48 @@
+"""The law that all languages hold to: values with their bytes, other bytes that mean the same, bytes that are refused."""
+
+import json
+import pathlib
+
+import linkspan
+import pytest
+
+VECTORS = pathlib.Path(__file__).parents[2] / "tests" / "vectors"
+ENCODINGS = ["json", "cbor", "bson", "smile"]
+
+
+def cases(name):
+    return json.loads((VECTORS / name).read_text(encoding="utf-8"))
+
+
+def data(case, encoding):
+    return case["json"].encode() if encoding == "json" else bytes.fromhex(case[encoding])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_values_are_these_bytes_and_these_bytes_are_the_values(encoding):
+    listed = cases("values.json")
+    assert len(listed) > 100
+    for case in listed:
+        value = linkspan.decode(data(case, encoding), encoding)
+        for to in ENCODINGS:
+            assert linkspan.encode(value, to) == data(case, to), (case["name"], to)
+            assert linkspan.transcode(data(case, encoding), encoding, to) == data(case, to), (case["name"], to)
+
+
+def test_other_bytes_mean_the_same():
+    for case in cases("accepted.json"):
+        given, expected = bytes.fromhex(case["hex"]), case["json"].encode()
+        assert linkspan.transcode(given, case["encoding"], "json") == expected, case["why"]
+        # In one dimension both orders are one, and a NumPy array does not say which was written.
+        if b'"shape":[2],"order":"column"' in expected:
+            expected = expected.replace(b"column", b"row")
+        assert linkspan.encode(linkspan.decode(given, case["encoding"]), "json") == expected, case["why"]
+
+
+def test_what_is_refused_is_refused_at_this_place():
+    for case in cases("invalid.json"):
+        with pytest.raises(linkspan.Error) as caught:
+            linkspan.decode(bytes.fromhex(case["hex"]), case["encoding"])
+        error = caught.value
+        found = (error.kind, error.code, error.offset, error.path)
+        assert found == (case["kind"], case["code"], case["offset"], case["path"]), case["why"]
