@@ -1,7 +1,51 @@
-//! Linkspan joins programs in different languages on one machine.
+//! Linkspan joins programs in different languages on one machine: channels, requests and replies, publish and subscribe, over
+//! shared memory or Unix sockets, with one model of values in JSON, CBOR, BSON and Smile.
+//!
+//! A program names an endpoint, picks a pattern, and sends values. Nothing has to run beside it, neither side has to start
+//! first, and either may end and come back.
+//!
+//! ```
+//! use std::time::Duration;
+//! use linkspan::Value;
+//!
+//! # fn main() -> linkspan::Result<()> {
+//! # let directory = std::env::temp_dir().join(format!("linkspan-doc-{}", std::process::id()));
+//! # unsafe { std::env::set_var("LINKSPAN_DIR", &directory) };
+//! let out = linkspan::publisher("lab/temperature")?;
+//! out.send(&Value::map([("celsius", 21.4)]))?;
+//!
+//! // In another program, before or after, in any of six languages:
+//! let readings = linkspan::subscribe("lab/temperature")?;
+//! let reading = readings.recv(Duration::from_secs(5))?;
+//! assert_eq!(reading.get("celsius")?.as_f64()?, 21.4);
+//! # drop((out, readings));
+//! # std::fs::remove_dir_all(&directory).unwrap();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A server answers many clients:
+//!
+//! ```no_run
+//! # use linkspan::{Timeout, Value};
+//! # fn main() -> linkspan::Result<()> {
+//! let server = linkspan::serve("lab/sum")?;
+//! while let Some(request) = server.next(Timeout::Default)? {      // for ever, until a signal asks to stop
+//!     let numbers = request.get("numbers")?.as_ndarray()?;
+//!     let sum: f64 = numbers.elements::<f64>()?.iter().sum();
+//!     request.reply(&Value::map([("sum", sum)]))?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for ever, or [`Timeout::Default`]. Every error is one of
+//! the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll");
+compile_error!(
+    "Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll"
+);
 
 mod channel;
 pub mod codec;
@@ -16,6 +60,7 @@ mod request;
 mod sys;
 mod transport;
 pub mod value;
+mod verbs;
 
 pub use channel::{Asked, Channel, Delivery, Event, EventKind, Listener, Options, Role};
 pub use codec::Encoding;
@@ -25,3 +70,4 @@ pub use message::{Message, Payload};
 pub use publish::{Publisher, Subscriber, latest, latest_persistent};
 pub use request::{Request, Server};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};
+pub use verbs::{connect, listen, open, publisher, serve, subscribe};

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 8] = [
     &["message", "transport"],
     &["channel"],
     &["request", "publish"],
-    &["service", "registry"],
+    &["service", "registry", "verbs"],
     // Lists what the registry finds, so it stands above it.
     &["doctor"],
 ];
