@@ -13,6 +13,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
     echo "$endpoint\n";
     $peer = new Peer('$endpoint = ' . var_export($endpoint, true) . ';' . <<<'PHP'
         $server = Linkspan\Server::serve($endpoint);
+        fails(fn () => $server->next(0));
         echo "ready\n";
         foreach ($server as $number => $request) {
             match ($request['op']) {
@@ -28,7 +29,6 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
         // One that nobody answers is answered when it goes.
         $request = $server->next();
         unset($request);
-        fails(fn () => $server->next(0));
         $server->run(function (Linkspan\Request $request) {
             switch ($request['op'] ?? $request->value) {
                 case 'throw': throw new DomainException('not my kind');
@@ -41,7 +41,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
             }
         });
         PHP . file_get_contents(getenv('LINKSPAN_TESTS') . '/fails.inc'));
-    echo $peer->line(), "\n";
+    echo $peer->line(), ' ', $peer->line(), "\n";
     $ch = Channel::connect($endpoint, timeout: 5);
     echo json_encode($ch->call(['op' => 'echo', 'value' => ['ü', 1.0]])), "\n";
     echo json_encode($ch->call(['op' => 'echo', 'value' => null])['number']), "\n";
@@ -69,7 +69,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
 ?>
 --EXPECT--
 unix:work
-ready
+Timeout ready
 {"number":0,"value":["\u00fc",1],"wants":true}
 1
 [122,42,"spectrum.window_too_long","too long",{"most":[4096]},"unix:work"]
@@ -85,7 +85,6 @@ mine
 gone
 InvalidState
 Unsupported
-Timeout
 
 Warning: Linkspan\Server::run(): the handler threw DomainException: not my kind in Command line code on line 18
 
@@ -95,7 +94,7 @@ Warning: Linkspan\Server::run(): the handler threw Linkspan\UnsupportedException
 a message that wants no answer
 exit 7
 shm:work
-ready
+Timeout ready
 {"number":0,"value":["\u00fc",1],"wants":true}
 1
 [122,42,"spectrum.window_too_long","too long",{"most":[4096]},"shm:work"]
@@ -111,7 +110,6 @@ mine
 gone
 InvalidState
 Unsupported
-Timeout
 
 Warning: Linkspan\Server::run(): the handler threw DomainException: not my kind in Command line code on line 18
 
