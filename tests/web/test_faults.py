@@ -46,6 +46,7 @@ def test_a_killed_part_is_missed_and_comes_back(live, observatory, part):
 
 
 def test_the_form_says_when_nobody_answers(live, observatory):
+    live.wait("() => document.querySelector('#window').textContent !== 'No answer yet.'")
     os.kill(observatory.pids()["spectrum"], signal.SIGKILL)
     live.wait_state("spectrum", "missing")
     live.page.fill("#length", "512")
