@@ -35,7 +35,7 @@ class _Watched(Generic[S]):
     """An object of the synchronous interface and the descriptor that tells when it has something to do."""
 
     def __init__(self, inner: S) -> None:
-        self._inner = inner
+        self._inner: S = inner
         self._descriptor = inner.fileno()
         self._one = asyncio.Lock()
         self._readable: asyncio.Future[None] | None = None

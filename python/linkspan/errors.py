@@ -107,12 +107,12 @@ class Stalled(Error, ConnectionError): ...
 
 
 class Remote(Error):
-    #: The handler's own code, or one of JSON-RPC's.
-    remote_code: int | None = None
+    #: The handler's own code, or one of JSON-RPC's: by default that of a handler that broke.
+    remote_code: int = -32603
     #: A dotted type, or the name of the exception that the handler raised.
     remote_kind: str | None = None
     #: The handler's text.
-    remote_text: str | None = None
+    remote_text: str = ""
     #: More for the program, as the handler gave it.
     data: Any = None
 

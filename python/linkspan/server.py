@@ -34,6 +34,6 @@ class Server(_native.Server):
 def fail_with(request: Request, error: BaseException) -> None:
     """Answers with an exception: a `Remote` that was raised further down passes on as it is."""
     if isinstance(error, Remote) and error.remote_kind is not None:
-        request.fail(error.remote_text or "", error.remote_kind, error.remote_code, error.data)
+        request.fail(error.remote_text, error.remote_kind, error.remote_code, error.data)
     else:
         request.fail(str(error), type(error).__qualname__)

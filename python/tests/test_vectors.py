@@ -33,9 +33,6 @@ def test_other_bytes_mean_the_same():
     for case in cases("accepted.json"):
         given, expected = bytes.fromhex(case["hex"]), case["json"].encode()
         assert linkspan.transcode(given, case["encoding"], "json") == expected, case["why"]
-        # In one dimension both orders are one, and a NumPy array does not say which was written.
-        if b'"shape":[2],"order":"column"' in expected:
-            expected = expected.replace(b"column", b"row")
         assert linkspan.encode(linkspan.decode(given, case["encoding"]), "json") == expected, case["why"]
 
 
