@@ -357,7 +357,7 @@ impl Channel {
 
     /// A descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        self.receiving()?.watch();
+        self.receiving()?.watch()?;
         // Looking once arms it: from now on what comes makes it readable.
         match self.poll() {
             // A server sends nothing on its own; looking for its answer arms it, too.

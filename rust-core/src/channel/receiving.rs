@@ -85,9 +85,22 @@ impl Receiving {
     }
 
     /// From now on keeps the descriptor readable exactly while something can be received.
-    pub fn watch(&mut self) {
+    pub fn watch(&mut self) -> Result<()> {
         self.watched = true;
+        self.choose_edges()?;
         self.tell(false);
+        Ok(())
+    }
+
+    /// While only our own sleep listens to the link's bell, it listens to the edges; somebody else's event loop is to
+    /// find it readable as long as there is something.
+    fn choose_edges(&mut self) -> Result<()> {
+        let edges = !self.watched;
+        match self.part.as_mut().and_then(|part| part.rx.by_edges(edges)) {
+            Some(bell) if edges => self.epoll.modify(bell, LINK, Interest::IN | Interest::ET),
+            Some(bell) => self.epoll.modify(bell, LINK, Interest::IN),
+            None => Ok(()),
+        }
     }
 
     /// Keeps a message that was only looked for; the descriptor goes on saying that it is there.
@@ -208,7 +221,7 @@ impl Receiving {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
         }
         self.part = Some(part);
-        Ok(())
+        self.choose_edges()
     }
 
     /// Sleeps until the link may have something, unless it has it already.

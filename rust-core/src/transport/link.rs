@@ -176,6 +176,18 @@ impl Rx {
         }
     }
 
+    /// Of [`Rx::descriptors`] the one that may be watched by its edges, which spares the system call that drains it;
+    /// `park` has to be told which it is.
+    pub fn by_edges(&mut self, edges: bool) -> Option<BorrowedFd<'_>> {
+        match self {
+            Rx::Unix(_) => None,
+            Rx::Shm(half) => {
+                half.by_edges(edges);
+                Some(half.bell())
+            }
+        }
+    }
+
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Rx::Unix(half) => half.descriptors().collect(),

@@ -66,6 +66,7 @@ pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> (ShmTx, ShmRx) {
         spin: Spin::new(spin),
         vain: 0,
         suspicious: false,
+        edges: false,
         shared,
     };
     (tx, rx)
@@ -301,6 +302,8 @@ pub(crate) struct ShmRx {
     vain: u32,
     /// The peer may be gone: ask when there is nothing more to read.
     suspicious: bool,
+    /// Whether the bell wakes by its edges, so that nobody needs to drain it.
+    edges: bool,
     shared: Arc<Shared>,
 }
 
@@ -334,6 +337,8 @@ impl ShmRx {
         take: impl FnOnce(&mut RingReader) -> Result<Option<Incoming>>,
     ) -> Result<Option<Incoming>> {
         self.vain = 0;
+        // A sign of life. Should the peer have gone since, then the next sleep ends at once and raises the question anew.
+        self.suspicious = false;
         if !self.shared.heard.load(Ordering::Relaxed) {
             self.shared.heard.store(true, Ordering::Relaxed);
         }
@@ -398,7 +403,9 @@ impl ShmRx {
     pub fn park(&mut self) -> Result<bool> {
         let mine = &self.shared.mine;
         // In this order: a ring for the value that is stored next must not be drained.
-        mine.data.drain();
+        if !self.edges {
+            mine.data.drain();
+        }
         self.park.lie_down(&mine.memory);
         self.suspicious = true;
         if self.reader.is_ready_fenced() || self.shared.end.get().is_some() || self.shared.has_closed() {
@@ -411,6 +418,16 @@ impl ShmRx {
     /// Awake again.
     pub fn unpark(&mut self) {
         self.park.get_up(&self.shared.mine.memory);
+    }
+
+    /// Rung when a frame has come.
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.shared.mine.data.as_fd()
+    }
+
+    /// Says that the epoll set that sleeps on the bell looks at its edges, or no longer.
+    pub fn by_edges(&mut self, edges: bool) {
+        self.edges = edges;
     }
 
     /// What wakes an epoll set (for reading) when `try_recv` should be called again: the bell for data, the socket,
