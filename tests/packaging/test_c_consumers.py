@@ -1,5 +1,6 @@
 """C, C++ and Fortran programs outside the tree, built against an installation with pkg-config and with CMake."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -124,6 +125,20 @@ target_link_libraries(in_fortran PRIVATE linkspan::fortran)
         assert run(build / program, env=without).endswith("ok\n")
 
 
+def test_fpm(tmp_path, environment, prefix):
+    fpm = ROOT / ".venv/bin/fpm"
+    assert fpm.exists(), "fpm is in tests/requirements.txt"
+    (tmp_path / "app").mkdir()
+    outside("fortran", "message", tmp_path / "app").rename(tmp_path / "app/main.f90")
+    # fpm takes every path for a relative one.
+    module = os.path.relpath(prefix / "share/linkspan/fortran", tmp_path)
+    (tmp_path / "fpm.toml").write_text(
+        f'name = "consumer"\n[dependencies]\nlinkspan_fortran = {{ path = "{module}" }}\n'
+    )
+    printed = run(fpm, "run", "--link-flag", f"-L{prefix / 'lib'}", env=environment, cwd=tmp_path)
+    assert printed.endswith("ok\n")
+
+
 def test_cmake_refuses_another_version(tmp_path, environment, prefix):
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\nfind_package(linkspan 0.2 REQUIRED)\n"
@@ -131,6 +146,13 @@ def test_cmake_refuses_another_version(tmp_path, environment, prefix):
     command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode != 0 and "0.2" in done.stderr
+
+
+def test_bytes_that_are_refused(tmp_path, environment):
+    """The law's invalid bytes: every one is refused with its kind, its offset and its path, in C."""
+    binary = compile_program("c", "invalid", tmp_path, environment, pkg_config(environment, "--libs"))
+    printed = run(binary, VECTORS.parent / "invalid.json", env=environment)
+    assert re.search(r"^\d+ refused, 0 failed$", printed, re.M)
 
 
 def test_names_and_symbols_of_the_library(prefix):

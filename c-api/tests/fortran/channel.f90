@@ -1,6 +1,22 @@
 ! A Fortran program on each end: `serve ENDPOINT` answers with the power of a wave, `call ENDPOINT` asks for it.
+module impatience
+   use, intrinsic :: iso_c_binding
+   implicit none
+contains
+   ! Ends the wait at its second call.
+   function only_once(context) bind(C) result(go_on)
+      type(c_ptr), value :: context
+      logical(c_bool) :: go_on
+      integer(c_int), pointer :: calls
+      call c_f_pointer(context, calls)
+      calls = calls + 1
+      go_on = calls < 2
+   end function
+end module
+
 program channel_test
    use linkspan
+   use impatience
    implicit none
    character(256) :: role, endpoint
    call get_command_argument(1, role)
@@ -59,6 +75,8 @@ contains
       type(linkspan_error) :: error
       real(real64), allocatable :: power(:)
       character(:), allocatable :: text
+      type(linkspan_options) :: options
+      integer(c_int), target :: calls = 0
       logical :: bye
       integer :: stat, i
       call channel%connect(name, timeout=10.0_real64)
@@ -95,6 +113,10 @@ contains
       if (stat /= linkspan_invalid_state) error stop "closed"
       call channel%connect(name, linkspan_options(encoding="xml"), stat=stat)
       if (stat /= linkspan_unsupported) error stop "options are checked"
+      options%on_wait = c_funloc(only_once)
+      options%on_wait_context = c_loc(calls)
+      call channel%connect(name//"/nobody", options, timeout=linkspan_forever, stat=stat)
+      if (stat /= linkspan_cancelled .or. calls /= 2) error stop "on_wait"
       call channel%connect(name, timeout=-1.0_real64, stat=stat)
       if (stat /= linkspan_out_of_range) error stop "time-outs are checked"
    end subroutine
