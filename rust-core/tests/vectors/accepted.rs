@@ -113,7 +113,7 @@ pub fn all() -> Vec<(Encoding, Vec<u8>, &'static str, &'static str)> {
         (
             Cbor,
             "d9041082810282f93c00fb3ff8000000000000",
-            r#"{"$ndarray":{"dtype":"f64","shape":[2],"order":"column","data":"AAAAAAAA8D8AAAAAAAD4Pw=="}}"#,
+            r#"{"$ndarray":{"dtype":"f64","shape":[2],"order":"row","data":"AAAAAAAA8D8AAAAAAAD4Pw=="}}"#,
             "a plain array of floats with a shape",
         ),
         (
