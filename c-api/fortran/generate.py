@@ -294,7 +294,26 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
 """
 
 
+def get_list(kind: str) -> tuple[str, str]:
+    """A list of single numbers, which languages without typed arrays send, goes into one dimension too."""
+    declared = "\n      integer :: i"
+    body = f"""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_{kind}_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, errmsg, why)
+         return
+      end if"""
+    return declared, body
+
+
 def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
+    declared, lists = get_list(kind) if rank == 1 else ("", "")
     dims = ", ".join(f"from%dims({i})" for i in range(1, rank + 1))
     allocate = "\n".join(split_long(f"         allocate (value({dims}))"))
     return f"""
@@ -305,8 +324,8 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 {TAIL}
       type(c_array) :: from
       integer(c_int32_t) :: status
-      character(:), allocatable :: why
-      why = ""
+      character(:), allocatable :: why{declared}
+      why = ""{lists}
       call look_up(self, path, {rank}, from, status, why)
       if (status == linkspan_ok) then
 {allocate}

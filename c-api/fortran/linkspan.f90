@@ -1767,6 +1767,17 @@ contains
       if (dtype >= 0 .and. dtype <= 12) name = trim(names(dtype))
    end function
 
+   ! Whether a list of values is at a path, rather than an N-d array.
+   function is_list(self, path)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical :: is_list
+      integer(c_int32_t) :: type
+      is_list = .false.
+      if (c_message_get_type(self%handle, path//c_null_char, type) == linkspan_ok) &
+         is_list = type == linkspan_type_array
+   end function
+
    ! Copies an N-d array to a place with room for it; indices are kept, wider kinds are filled.
    function copied(from, dtype, place) result(status)
       type(c_array), intent(in) :: from
@@ -1856,7 +1867,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_i8_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -2182,7 +2206,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_i16_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -2508,7 +2545,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_i32_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -2820,7 +2870,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_i64_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -3134,7 +3197,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_r32_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -3446,7 +3522,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_r64_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -3762,7 +3851,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_c32_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -4078,7 +4180,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_c64_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
@@ -4390,7 +4505,20 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
+      integer :: i
       why = ""
+      if (is_list(self, path)) then
+         allocate (value(self%count(path)))
+         status = linkspan_ok
+         do i = 1, size(value)
+            call get_bool_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            if (status /= linkspan_ok) exit
+         end do
+         if (status /= linkspan_ok) deallocate (value)
+         call finish(status, stat, why)
+         if (present(errmsg)) call explain(errmsg, stat, why)
+         return
+      end if
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))

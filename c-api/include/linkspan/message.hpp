@@ -249,6 +249,26 @@ private:
 
     template <class T> message &put_at(const char *key, const T &value);
 
+    /// The elements of an N-d array in C's order.
+    template <class E> std::vector<E> get_elements(const char *path) const {
+        linkspan_array from;
+        check(linkspan_message_get_array(c_, path, &from));
+        std::vector<E> result(array_view<E>(from).size());
+        linkspan_array to = from;
+        to.dtype = detail::dtype_of<E>();
+        to.order = LINKSPAN_ROW;
+        to.data = result.data();
+        check(linkspan_array_copy(&from, &to));
+        return result;
+    }
+    /// The values of an array, one by one.
+    template <class E> std::vector<E> get_items(const char *path) const {
+        std::vector<E> result;
+        const std::string prefix = *path == '\0' ? std::string() : std::string(path) + "/";
+        for (std::size_t i = 0, n = count(path); i < n; ++i) result.push_back(get<E>(prefix + std::to_string(i)));
+        return result;
+    }
+
     linkspan_message *c_ = nullptr;
 };
 
@@ -379,23 +399,13 @@ template <class T> T message::get(zstring path) const {
         return array_view<E>(a);
     } else if constexpr (detail::is_vector<T>::value) {
         using E = typename T::value_type;
-        if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
-            linkspan_array a;
-            check(linkspan_message_get_array(c_, p, &a));
-            std::size_t size = 1;
-            for (std::size_t i = 0; i < a.rank; ++i) size *= static_cast<std::size_t>(a.dims[i]);
-            T result(size);
-            linkspan_array to = a;
-            to.dtype = detail::dtype_of<E>();
-            to.order = LINKSPAN_ROW;
-            to.data = result.data();
-            check(linkspan_array_copy(&a, &to));
-            return result;
+        if constexpr (std::is_arithmetic_v<E> && !std::is_same_v<E, bool>) {
+            // A list of single numbers, which languages without typed arrays send, does as well.
+            return type_at(path) == type::array ? get_items<E>(p) : get_elements<E>(p);
+        } else if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
+            return get_elements<E>(p);
         } else {
-            T result;
-            const std::string prefix = *p == '\0' ? std::string() : std::string(p) + "/";
-            for (std::size_t i = 0, n = count(path); i < n; ++i) result.push_back(get<E>(prefix + std::to_string(i)));
-            return result;
+            return get_items<E>(p);
         }
     } else if constexpr (std::is_same_v<T, message>) {
         linkspan_message *v;

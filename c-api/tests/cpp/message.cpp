@@ -64,6 +64,9 @@ void check_reading(const linkspan::message &m) {
     for (std::size_t i = 0; i < 2; ++i)
         for (std::size_t j = 0; j < 3; ++j) CHECK(same(i, j) == wave(i, j));
     CHECK((m.get<std::vector<double>>("samples") == std::vector<double>{1, 2, 3}));
+    const auto list = linkspan::from_json_text("{\"n\":[1,2.5,3],\"mixed\":[1,\"two\"]}");
+    CHECK((list.get<std::vector<double>>("n") == std::vector<double>{1, 2.5, 3}));
+    CHECK(thrown<linkspan::wrong_type>([&] { list.get<std::vector<double>>("mixed"); }).path() == "mixed/1");
     CHECK((m.get<std::vector<std::string>>("words") == std::vector<std::string>{"a", "b"}));
     CHECK(m.keys().front() == "celsius" && m.keys().size() == m.count());
     CHECK(m.get_or("nowhere", 5) == 5 && m.get_or("count", 5) == -7 && !m.contains("rows/2"));

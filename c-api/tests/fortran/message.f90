@@ -195,7 +195,7 @@ contains
    ! What other languages send: row-major, unsigned.
    subroutine row_major_data()
       type(linkspan_message) :: m
-      real(real64), allocatable :: grid(:, :)
+      real(real64), allocatable :: grid(:, :), line(:)
       real(real64), pointer :: view(:, :)
       integer(int16), allocatable :: wide(:)
       integer(int8), allocatable :: same(:)
@@ -204,12 +204,17 @@ contains
       ! 2 × 3, row-major: 0 1 2 / 3 4 5
       call from_json('{"grid":{"$ndarray":{"dtype":"f64","shape":[2,3],"order":"row","data":'// &
                      '"AAAAAAAAAAAAAAAAAADwPwAAAAAAAABAAAAAAAAACEAAAAAAAAAQQAAAAAAAABRA"}},'// &
+                     '"list":[1,2.5,3],"mixed":[1,"two"],'// &
                      '"bytes":{"$ndarray":{"dtype":"u8","shape":[2],"order":"row","data":"AP8="}}}', m)
       call m%get("grid", grid)
       call check(all(shape(grid) == [2, 3]) .and. grid(1, 3) == 2 .and. grid(2, 1) == 3, "row-major keeps its indices")
       call m%get("grid", view, stat=stat, errmsg=why)
       call check(stat == linkspan_wrong_type .and. index(why, "allocatable") > 0, "a row-major view names the remedy")
       call check(.not. associated(view), "no view")
+      call m%get("list", line)
+      call check(all(line == [1.0_real64, 2.5_real64, 3.0_real64]), "a list of numbers")
+      call m%get("mixed", line, stat=stat, errmsg=why)
+      call check(stat == linkspan_wrong_type .and. index(why, "mixed/1") > 0 .and. .not. allocated(line), "no list")
       call m%get("bytes", wide)
       call check(all(wide == [0_int16, 255_int16]), "unsigned bytes widen")
       call m%get("bytes", same, stat=stat)
