@@ -18,13 +18,14 @@ int main(void) {
     size_t length;
 
     check(linkspan_open("first/channel", NULL, LINKSPAN_DEFAULT, &channel));
+    check(linkspan_channel_look(channel, &state));
     check(linkspan_message_new(&hello));
     check(linkspan_message_put_text(hello, "from", LINKSPAN_ZSTR("C")));
     check(linkspan_send(channel, hello, LINKSPAN_DEFAULT, NULL));
     check(linkspan_recv(channel, LINKSPAN_DEFAULT, &message));
     check(linkspan_message_get_text(message, "from", &from, &length));
-    check(linkspan_channel_look(channel, &state));
-    printf("the %s heard from %.*s\n", state.role == LINKSPAN_ROLE_LISTENER ? "listener" : "connector", (int)length, from);
+    const char *role = state.role == LINKSPAN_ROLE_LISTENER ? "listener" : "connector";
+    printf("the %s heard from %.*s\n", role, (int)length, from);
 
     linkspan_message_release(message);
     linkspan_message_release(hello);

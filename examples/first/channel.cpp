@@ -4,11 +4,11 @@
 
 int main() try {
     const auto channel = linkspan::channel::open("first/channel");
+    const char *role = channel.role() == linkspan::role::listener ? "listener" : "connector";
     linkspan::message hello;
     channel.send(hello.put("from", "C++"));
     const linkspan::message message = channel.recv();
-    const bool listens = channel.role() == linkspan::role::listener;
-    std::cout << "the " << (listens ? "listener" : "connector") << " heard from " << message.get<std::string>("from") << '\n';
+    std::cout << "the " << role << " heard from " << message.get<std::string>("from") << '\n';
     channel.close();
 } catch (const linkspan::error &error) {
     std::cerr << error.what() << '\n';

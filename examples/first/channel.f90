@@ -5,16 +5,15 @@ program first_channel
    type(linkspan_channel) :: channel
    type(linkspan_message) :: hello, message
    character(:), allocatable :: from
+   character(9) :: role
 
    call channel%open("first/channel")
+   role = "connector"
+   if (channel%role() == linkspan_role_listener) role = "listener"
    call hello%put("from", "Fortran")
    call channel%send(hello)
    call channel%recv(message)
    call message%get("from", from)
-   if (channel%role() == linkspan_role_listener) then
-      print '(2a)', "the listener heard from ", from
-   else
-      print '(2a)', "the connector heard from ", from
-   end if
+   print '(4a)', "the ", trim(role), " heard from ", from
    call channel%close()
 end program
