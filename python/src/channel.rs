@@ -178,14 +178,9 @@ impl Channel {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Bound<'_, PyAny>,
-        _value: Bound<'_, PyAny>,
-        _trace: Bound<'_, PyAny>,
-    ) -> Outcome<()> {
-        leave(!kind.is_none(), |patience| self.close(py, patience))
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, raised: &Bound<'_, PyTuple>) -> Outcome<()> {
+        leave(raised, |patience| self.close(raised.py(), patience))
     }
 
     fn __repr__(&self) -> String {
@@ -254,13 +249,8 @@ impl Listener {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: Bound<'_, PyAny>,
-        _value: Bound<'_, PyAny>,
-        _trace: Bound<'_, PyAny>,
-    ) {
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.close(py);
     }
 }

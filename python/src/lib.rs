@@ -26,7 +26,8 @@ mod walk;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// Dicts and lists are walked under the interpreter's lock; without one, each walk would need a critical section.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 

@@ -3,7 +3,7 @@
 use linkspan::{Publisher as Source, Subscriber as Reader};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::builder::Builder;
 use crate::channel::{Event, told};
@@ -65,13 +65,8 @@ impl Publisher {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: Bound<'_, PyAny>,
-        _value: Bound<'_, PyAny>,
-        _trace: Bound<'_, PyAny>,
-    ) {
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.close(py);
     }
 }
@@ -159,13 +154,8 @@ impl Subscriber {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: Bound<'_, PyAny>,
-        _value: Bound<'_, PyAny>,
-        _trace: Bound<'_, PyAny>,
-    ) {
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.close(py);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Request as Asked, Server as Service};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::builder::Builder;
 use crate::channel::{Event, told};
@@ -89,14 +89,9 @@ impl Server {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Bound<'_, PyAny>,
-        _value: Bound<'_, PyAny>,
-        _trace: Bound<'_, PyAny>,
-    ) -> Outcome<()> {
-        leave(!kind.is_none(), |patience| self.close(py, patience))
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, raised: &Bound<'_, PyTuple>) -> Outcome<()> {
+        leave(raised, |patience| self.close(raised.py(), patience))
     }
 }
 
@@ -173,15 +168,12 @@ impl Request {
         slf
     }
 
-    fn __exit__(
-        &self,
-        kind: Bound<'_, PyAny>,
-        value: Bound<'_, PyAny>,
-        _trace: Bound<'_, PyAny>,
-    ) -> Outcome<()> {
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, raised: &Bound<'_, PyTuple>) -> Outcome<()> {
         if self.answered() {
             return Ok(());
         }
+        let (kind, value) = (raised.get_item(0)?, raised.get_item(1)?);
         if kind.is_none() {
             drop(self.take()?);
             return Ok(());

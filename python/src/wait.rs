@@ -6,7 +6,7 @@ use std::time::Duration;
 use linkspan::value::{Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Options, Result, Timeout, Value, Wait};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
 use crate::errors::{Failure, Outcome};
 use crate::walk::Walk;
@@ -74,8 +74,12 @@ pub fn waiting<T: Send>(
 }
 
 /// Ends a `with` block: in good order, or, where an exception ends it, at once, and then only that exception is told.
-pub fn leave(raising: bool, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
-    if raising { close(Patience(Duration::ZERO.into())).or(Ok(())) } else { close(Patience::DEFAULT) }
+/// `raised` is what `__exit__` was given.
+pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
+    match raised.get_item(0) {
+        Ok(kind) if !kind.is_none() => close(Patience(Duration::ZERO.into())).or(Ok(())),
+        _ => close(Patience::DEFAULT),
+    }
 }
 
 /// The options that a program gave by name, and its callback.

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import threading
+import weakref
 
 import linkspan
 import numpy as np
@@ -259,6 +260,19 @@ def test_on_wait_runs_cancels_and_raises(name):
         linkspan.connect("shm:nobody", timeout=None, on_wait=lambda: False)
     with linkspan.listen(name + "2", on_wait=lambda: False) as listener, pytest.raises(linkspan.Cancelled):
         listener.accept(timeout=None)
+
+
+def test_a_callback_that_holds_its_object_is_collected(name):
+    class Probe:
+        pass
+
+    held = [Probe()]
+    held.append(linkspan.subscribe(name, on_wait=lambda: held))
+    held.append(linkspan.listen(name, on_wait=lambda: held))
+    gone = weakref.ref(held[0])
+    del held
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_signal_handler_that_raises_ends_the_wait(name):
