@@ -85,11 +85,13 @@ impl Queue {
     /// The next, if somebody waits.
     pub fn pop(&self) -> Option<Link> {
         let mut links = self.links();
-        let link = links.pop_front();
+        let link = links.pop_front()?;
+        // Whoever finds the queue empty leaves the bell alone: it was drained with the last one, and a server looks
+        // here before every request.
         if links.is_empty() {
             self.bell.drain();
         }
-        link
+        Some(link)
     }
 
     /// The next, once somebody comes.

@@ -1,7 +1,7 @@
 //! A link that is made anew when it breaks, for two threads that use its halves independently.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ pub struct Renewal {
     pub origin: Origin,
     endpoint: Endpoint,
     options: Options,
+    /// Counts links; each half knows the number of the one it holds. Raised under the lock below, and looked at without
+    /// it before every message.
+    generation: AtomicU64,
     fresh: Mutex<Fresh>,
     changed: Condvar,
     closed: AtomicBool,
@@ -54,8 +57,6 @@ pub struct Renewal {
 
 #[derive(Default)]
 struct Fresh {
-    /// Counts links; each half knows the number of the one it holds.
-    generation: u64,
     /// Whether a thread is making a new one.
     in_hand: bool,
     tx: Option<TxPart>,
@@ -68,6 +69,7 @@ impl Renewal {
             origin,
             endpoint,
             options,
+            generation: AtomicU64::new(0),
             fresh: Mutex::default(),
             changed: Condvar::new(),
             closed: AtomicBool::new(false),
@@ -97,7 +99,7 @@ impl Renewal {
     /// Puts a first link in.
     pub fn put(&self, link: Link) {
         let mut fresh = self.fresh();
-        fresh.generation += 1;
+        self.generation.fetch_add(1, Ordering::Release);
         fresh.tx = Some(TxPart { tx: link.tx, peer: link.peer.clone() });
         fresh.rx = Some(RxPart { rx: link.rx, peer: link.peer, _seat: link.seat });
         self.changed.notify_all();
@@ -109,7 +111,7 @@ impl Renewal {
 
     /// Whether a newer link than this one is there.
     pub fn is_newer(&self, than: u64) -> bool {
-        self.fresh().generation > than
+        self.generation.load(Ordering::Acquire) > than
     }
 
     /// Lets go of halves that were never used: the other side is to see that the link has ended.
@@ -137,8 +139,9 @@ impl Renewal {
     ) -> Result<T> {
         let mut fresh = self.fresh();
         loop {
-            if fresh.generation > *held {
-                *held = fresh.generation;
+            let generation = self.generation.load(Ordering::Acquire);
+            if generation > *held {
+                *held = generation;
                 if let Some(part) = take(&mut fresh) {
                     return Ok(part);
                 }
