@@ -415,6 +415,29 @@ fn closing_wakes_who_waits(t: &str) {
     }
 }
 
+fn closing_gives_the_name_away(t: &str) {
+    let endpoint = name(t);
+    let (waits, waiting) = support::told_while_waiting();
+    let listener = Listener::listen(&endpoint, &waits).unwrap();
+    thread::scope(|s| {
+        let accepting = s.spawn(|| listener.accept(None).err().unwrap());
+        waiting.recv_timeout(SOON).unwrap();
+        listener.close();
+        assert_eq!(accepting.join().unwrap().kind(), ErrorKind::InvalidState);
+    });
+    let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    assert_eq!(open.role(), Role::Listener);
+    open.close(SOON).unwrap();
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    server.close(SOON).unwrap();
+    let again = Listener::listen(&endpoint, &Options::default()).unwrap();
+    // All of those live on, closed; the name is this one's.
+    assert_eq!(listener.accept(SOON).err().unwrap().kind(), ErrorKind::InvalidState);
+    drop((listener, open, server));
+    Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    again.accept(SOON).unwrap();
+}
+
 fn a_server_is_called(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -450,5 +473,5 @@ suite! {
     connect_before_listen nobody_there two_listeners listener_restart connector_restart
     open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
-    a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called
+    a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called closing_gives_the_name_away
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rustix::event::PollFlags;
@@ -75,6 +75,7 @@ const QUEUE: usize = 128;
 pub struct Queue {
     links: Mutex<VecDeque<Link>>,
     bell: EventFd,
+    closed: AtomicBool,
 }
 
 impl Queue {
@@ -94,9 +95,12 @@ impl Queue {
         Some(link)
     }
 
-    /// The next, once somebody comes.
+    /// The next, once somebody comes; `InvalidState` once the door is closed.
     pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
         loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Err(Error::new(ErrorKind::InvalidState, "the listener is closed"));
+            }
             if let Some(link) = self.pop() {
                 return Ok(link);
             }
@@ -114,7 +118,7 @@ impl Queue {
 pub struct Door {
     pub queue: Arc<Queue>,
     record: Arc<OnceLock<Arc<Record>>>,
-    _berth: Berth,
+    berth: Mutex<Option<Berth>>,
 }
 
 struct Keeper {
@@ -131,7 +135,11 @@ struct Keeper {
 impl Door {
     /// Listens at an endpoint; with `one`, for one peer at a time.
     pub fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options, one: bool) -> Result<Door> {
-        let queue = Arc::new(Queue { links: Mutex::default(), bell: EventFd::new()? });
+        let queue = Arc::new(Queue {
+            links: Mutex::default(),
+            bell: EventFd::new()?,
+            closed: AtomicBool::new(false),
+        });
         let record = Arc::new(OnceLock::new());
         let keeper = Keeper {
             endpoint: endpoint.clone(),
@@ -143,7 +151,16 @@ impl Door {
         };
         let place = Place::of(endpoint)?;
         let claim = if one { place.try_claim(options.mode)? } else { place.claim(options.mode)? };
-        Ok(Door { queue, record, _berth: harbour::open(claim, Arc::new(keeper))? })
+        let berth = harbour::open(claim, Arc::new(keeper))?;
+        Ok(Door { queue, record, berth: Mutex::new(Some(berth)) })
+    }
+
+    /// Gives the name away and lets go of those who were not accepted; wakes who waits for one.
+    pub fn close(&self) {
+        self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue.closed.store(true, Ordering::Release);
+        self.queue.links().clear();
+        self.queue.bell.ring();
     }
 
     /// Whoever asks about the name is told these counters.

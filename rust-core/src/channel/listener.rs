@@ -1,7 +1,6 @@
 //! Listeners: take one peer after the other, each a channel of its own.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Mutex, PoisonError};
 
 use super::door::Door;
 use super::ends::{Channel, Role};
@@ -9,7 +8,7 @@ use super::greeting::Pattern;
 use super::options::Options;
 use super::renewal::{Origin, Renewal};
 use crate::deadline::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
 
@@ -19,8 +18,7 @@ use crate::transport::endpoint::Endpoint;
 pub struct Listener {
     endpoint: Endpoint,
     options: Options,
-    door: Mutex<Option<std::sync::Arc<Door>>>,
-    bell: RawFd,
+    door: Door,
     born: u64,
 }
 
@@ -29,9 +27,7 @@ impl Listener {
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
         let door = Door::open(&endpoint, Pattern::Channel, options, false).map_err(|e| e.on(&endpoint))?;
-        let bell = door.queue.bell().as_fd().as_raw_fd();
-        let door = Mutex::new(Some(std::sync::Arc::new(door)));
-        Ok(Listener { endpoint, options: options.clone(), door, bell, born: fork::generation() })
+        Ok(Listener { endpoint, options: options.clone(), door, born: fork::generation() })
     }
 
     /// Takes the next peer; `Timeout` where none came.
@@ -41,12 +37,8 @@ impl Listener {
 
     fn try_accept(&self, wait: Wait<'_>) -> Result<Channel> {
         fork::check(self.born)?;
-        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(door) = door else {
-            return Err(Error::new(ErrorKind::InvalidState, "the listener is closed"));
-        };
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
-        let link = door.queue.wait(&mut waiting)?;
+        let link = self.door.queue.wait(&mut waiting)?;
         let renewal = Renewal::new(Origin::Accepted, self.endpoint.clone(), self.options.clone())?;
         Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)
     }
@@ -58,11 +50,14 @@ impl Listener {
 
     /// A descriptor that is readable while somebody waits to be accepted.
     pub fn fileno(&self) -> RawFd {
-        self.bell
+        self.door.queue.bell().as_fd().as_raw_fd()
     }
 
-    /// Listens no more. Channels that were accepted stay.
+    /// Listens no more: the name is free, and a thread that waits in [`Listener::accept`] gets `InvalidState`. Channels that
+    /// were accepted stay.
     pub fn close(&self) {
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.born == fork::generation() {
+            self.door.close();
+        }
     }
 }

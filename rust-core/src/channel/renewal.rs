@@ -80,6 +80,9 @@ impl Renewal {
     /// No new links from now on, and nobody waits any longer.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        if let Origin::Door(door) = &self.origin {
+            door.close();
+        }
         self.wake.ring();
     }
 
