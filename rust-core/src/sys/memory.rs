@@ -215,6 +215,20 @@ impl PeerMemory {
         self.mapping.word(at).load(order)
     }
 
+    /// Asks for the cache line at `at`, which will be read soon.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line: *const i8 = self.mapping.range(at, 1).cast();
+            // SAFETY: a hint that reads nothing, and the address lies inside the mapping.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
     /// Copies bytes that the protocol says the peer has finished writing.
     #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {

@@ -13,6 +13,8 @@ pub(crate) trait Memory {
     fn load(&self, at: usize, order: Ordering) -> u64;
     /// One word, ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
+    /// A hint that this place will be read soon.
+    fn prefetch(&self, _at: usize) {}
     /// Bytes that the writer has finished.
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]);
     /// Bytes that the writer may be overwriting; `at` is a multiple of 8. To be validated afterwards.
@@ -42,6 +44,11 @@ pub(super) fn fence(order: Ordering) {
 }
 
 impl Memory for PeerMemory {
+    #[inline]
+    fn prefetch(&self, at: usize) {
+        PeerMemory::prefetch(self, at);
+    }
+
     #[inline]
     fn load(&self, at: usize, order: Ordering) -> u64 {
         PeerMemory::load(self, at, order)
@@ -94,10 +101,10 @@ impl OwnMemory for MemoryFile {
 
     #[inline]
     fn store_fenced(&self, at: usize, value: u64) {
-        // An exchange is store and fence in one instruction where it matters (x86: cheaper than MFENCE).
-        self.word(at).swap(value, Ordering::SeqCst);
-        #[cfg(not(target_arch = "x86_64"))]
-        std::sync::atomic::fence(Ordering::SeqCst);
+        // Not an exchange: that would wait for the stores before it, and a reader that polls this cache line would have
+        // it back by then. A plain store follows the payload's at once, and the fence waits afterwards.
+        self.word(at).store(value, Ordering::Release);
+        fence(Ordering::SeqCst);
     }
 
     #[inline]
@@ -112,6 +119,11 @@ impl OwnMemory for MemoryFile {
 }
 
 impl<M: Memory> Memory for Arc<M> {
+    #[inline]
+    fn prefetch(&self, at: usize) {
+        (**self).prefetch(at);
+    }
+
     #[inline]
     fn load(&self, at: usize, order: Ordering) -> u64 {
         (**self).load(at, order)

@@ -109,6 +109,14 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             return Ok(Step::Empty);
         }
         let mut record = self.check(word)?;
+        // The lines behind the header come while it is being looked at.
+        let place = self.place();
+        let end = place + (record.size() as usize).min(256);
+        let mut line = (place | 63) + 1;
+        while line < end {
+            self.peer.prefetch(line);
+            line += 64;
+        }
         if record.shape == Shape::Pad {
             self.skip_pad(word, record)?;
             word = self.peer.load(self.place(), Ordering::Acquire);

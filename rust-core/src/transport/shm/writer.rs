@@ -9,9 +9,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Outgoing, flags};
 use crate::transport::Sent;
 
-/// The writing end. A record is written in this order: payload, a zero where the next header will be, this header with
+/// The writing end. A record is written in this order: a zero where the next header will be, payload, this header with
 /// release. So a reader that finds a header finds all of it, and finds zero behind it until there is more. One granule
-/// always stays free, so the zero never falls on what is not read yet.
+/// always stays free, so the zero never falls on what is not read yet. The zero comes first because its cache line may
+/// be elsewhere: waiting for it between payload and header would give the reader, who polls the header, time to take
+/// that line away again.
 #[derive(Debug)]
 pub(super) struct Writer<M, P> {
     mine: M,
@@ -46,6 +48,9 @@ enum Train {
 }
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
+    /// At most so many bytes are fetched ahead: more would fill the store buffer.
+    const WARM: u64 = 1024;
+
     /// The writing end of the ring of `ring` bytes in `mine`, fresh; `peer` tells how far it has been read.
     pub fn new(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer {
@@ -211,8 +216,13 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
                 return Ok(None);
             }
         }
+        self.mine.store(self.place(self.tail + pad + size), 0, Ordering::Relaxed);
         if pad > 0 {
-            self.finish(Record::bare(Shape::Pad, (pad - WORD) as u32));
+            self.mine.store(self.place(self.tail + pad), 0, Ordering::Relaxed);
+            let word = Record::bare(Shape::Pad, (pad - WORD) as u32).to_word(self.tail >> self.shift);
+            // Nobody needs to wake for it: a record follows at once.
+            self.mine.store(self.place(self.tail), word, Ordering::Release);
+            self.tail += pad;
         }
         Ok(Some(self.place(self.tail) + WORD as usize))
     }
@@ -220,16 +230,26 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// Makes the record at the tail visible, and nothing behind it.
     #[inline]
     fn finish(&mut self, record: Record) {
-        let next = self.tail + record.size();
-        self.mine.store(self.place(next), 0, Ordering::Relaxed);
-        let word = record.to_word(self.tail >> self.shift);
-        if record.shape == Shape::Pad {
-            // Nobody needs to wake for it: a record follows at once.
-            self.mine.store(self.place(self.tail), word, Ordering::Release);
-        } else {
-            self.mine.store_fenced(self.place(self.tail), word);
+        self.mine.store_fenced(self.place(self.tail), record.to_word(self.tail >> self.shift));
+        self.tail += record.size();
+        self.warm(record.size());
+    }
+
+    /// Fetches the cache lines that another record of this size would be written to, by storing into what is free. The
+    /// reader had them a lap ago, and getting them back while it polls the first of them takes longer than the copy. That
+    /// first one is left alone.
+    #[inline]
+    fn warm(&self, size: u64) {
+        const LINE: u64 = 64;
+        let end = self.tail + size.min(Writer::<M, P>::WARM);
+        if end + LINE - self.head > self.ring {
+            return;
         }
-        self.tail = next;
+        let mut line = (self.tail | (LINE - 1)) + 1;
+        while line <= end {
+            self.mine.store(self.place(line), 0, Ordering::Relaxed);
+            line += LINE;
+        }
     }
 
     #[inline]
