@@ -21,7 +21,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "vectors", "channel", "publish")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-]
+] + [("c", "threads")]
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
@@ -48,7 +48,7 @@ def compile_program(language: str, program: str, folder: Path, environment: dict
     if language == "fortran":
         extra = [fortran_module(folder, environment), "-I", folder]
     binary = folder / program
-    flags = pkg_config(environment, "--cflags")
+    flags = [*pkg_config(environment, "--cflags"), "-pthread"]
     run(*STRICT[language], *flags, source, *extra, "-o", binary, *libraries, cwd=folder)
     return binary
 
@@ -61,7 +61,7 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
         for transport in ("shm", "unix"):
             for first, second in (("serve", "call"), ("publish", "subscribe")):
                 two_programs([binary, first, f"{transport}:test/f"], [binary, second, f"{transport}:test/f"], environment)
-    elif program in ("channel", "publish"):
+    elif program in ("channel", "publish", "threads"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
     else:

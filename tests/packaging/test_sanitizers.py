@@ -19,7 +19,7 @@ def build(language: str, program: str, folder: Path, prefix: Path, flags: list[s
     if language == "fortran":
         sources.insert(0, C_API / "fortran/linkspan.f90")
     binary = folder / program
-    run(*COMPILER[language], *flags, "-I", prefix / "include", *sources, "-o", binary,
+    run(*COMPILER[language], *flags, "-pthread", "-I", prefix / "include", *sources, "-o", binary,
         "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}", cwd=folder)
     return binary
 

@@ -108,7 +108,11 @@ impl Subscriber {
 
     fn hear(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
         fork::check(self.born)?;
-        let mut hearing = only_one(&self.hearing, "receives")?;
+        let mut hearing = match only_one(&self.hearing, "receives") {
+            // The other thread is the one that closes it.
+            Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
+            hearing => hearing?,
+        };
         let hearing = &mut *hearing;
         if iterates && waiting.is_forever() && !hearing.stops {
             stop::watch()?;

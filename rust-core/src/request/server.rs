@@ -67,7 +67,11 @@ impl Server {
     fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
         fork::check(self.born)?;
         let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
-        let mut serving = only_one(&self.serving, "takes requests")?;
+        let mut serving = match only_one(&self.serving, "takes requests") {
+            // The other thread is the one that closes it.
+            Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
+            serving => serving?,
+        };
         let Some(Serving { clients, door }) = serving.as_mut() else { return Ok(None) };
         if waiting.is_forever() {
             clients.stop_on_signals()?;

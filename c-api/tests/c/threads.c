@@ -1,0 +1,141 @@
+/* Threads: closing ends the waits of others, a second thread in one direction is refused, messages are shared. */
+#define _POSIX_C_SOURCE 200809L
+#include <linkspan.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
+                    linkspan_last_error_text());                                                             \
+            exit(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+#define OK(call) CHECK((call) == LINKSPAN_OK)
+#define SECONDS INT64_C(1000000000)
+
+static void *take_requests(void *server) {
+    linkspan_message *request;
+    OK(linkspan_next(server, LINKSPAN_FOREVER, &request));
+    CHECK(request == NULL);
+    return NULL;
+}
+
+static void *take_messages(void *subscriber) {
+    linkspan_message *message;
+    OK(linkspan_subscriber_next(subscriber, LINKSPAN_FOREVER, &message));
+    CHECK(message == NULL);
+    return NULL;
+}
+
+struct received {
+    linkspan_channel *channel;
+    linkspan_status status;
+};
+
+static void *receive(void *argument) {
+    struct received *r = argument;
+    linkspan_message *message;
+    /* Either of the two may be the one that comes second. */
+    do r->status = linkspan_recv(r->channel, 30 * SECONDS, &message);
+    while (r->status == LINKSPAN_INVALID_STATE);
+    linkspan_message_release(message);
+    return NULL;
+}
+
+static void closing_ends_the_waits_of_others(const char *transport) {
+    char endpoint[64];
+    pthread_t thread;
+    linkspan_server *server;
+    linkspan_subscriber *subscriber;
+    snprintf(endpoint, sizeof endpoint, "%s:test/threads", transport);
+    OK(linkspan_serve(endpoint, NULL, &server));
+    CHECK(pthread_create(&thread, NULL, take_requests, server) == 0);
+    OK(linkspan_server_close(server, 5 * SECONDS));
+    CHECK(pthread_join(thread, NULL) == 0);
+    linkspan_server_release(server);
+    OK(linkspan_subscribe(endpoint, NULL, &subscriber));
+    CHECK(pthread_create(&thread, NULL, take_messages, subscriber) == 0);
+    OK(linkspan_subscriber_close(subscriber));
+    CHECK(pthread_join(thread, NULL) == 0);
+    linkspan_subscriber_release(subscriber);
+}
+
+static void *connect_to(void *endpoint) {
+    linkspan_channel *channel;
+    OK(linkspan_connect(endpoint, NULL, 20 * SECONDS, &channel));
+    return channel;
+}
+
+static void one_thread_a_direction(const char *transport) {
+    char endpoint[64];
+    pthread_t thread;
+    void *connected;
+    linkspan_listener *listener;
+    linkspan_channel *here;
+    linkspan_message *m;
+    snprintf(endpoint, sizeof endpoint, "%s:test/directions", transport);
+    OK(linkspan_listen(endpoint, NULL, &listener));
+    CHECK(pthread_create(&thread, NULL, connect_to, endpoint) == 0);
+    OK(linkspan_accept(listener, 20 * SECONDS, &here));
+    CHECK(pthread_join(thread, &connected) == 0);
+    linkspan_channel *there = connected;
+
+    struct received r = {here, LINKSPAN_OK};
+    CHECK(pthread_create(&thread, NULL, receive, &r) == 0);
+    /* Until the other thread has begun to wait, this one finds nothing; then it is refused. */
+    linkspan_status status;
+    while ((status = linkspan_try_recv(here, &m)) == LINKSPAN_EMPTY) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    CHECK(status == LINKSPAN_INVALID_STATE);
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_i64(m, "n", 1));
+    /* The other direction is free. */
+    OK(linkspan_send(here, m, 20 * SECONDS, NULL));
+    OK(linkspan_send(there, m, 20 * SECONDS, NULL));
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(r.status == LINKSPAN_OK);
+    linkspan_message_release(m);
+    OK(linkspan_recv(there, 20 * SECONDS, &m));
+    linkspan_message_release(m);
+    linkspan_channel_release(there);
+    linkspan_channel_release(here);
+    linkspan_listener_release(listener);
+}
+
+static void *read_and_release(void *message) {
+    for (int i = 0; i < 1000; ++i) {
+        int64_t n;
+        OK(linkspan_message_retain(message));
+        OK(linkspan_message_get_i64(message, "n", &n));
+        CHECK(n == 7);
+        linkspan_message_release(message);
+    }
+    linkspan_message_release(message);
+    return NULL;
+}
+
+static void messages_are_read_by_many(void) {
+    pthread_t threads[4];
+    linkspan_message *m;
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_i64(m, "n", 7));
+    for (int i = 0; i < 4; ++i) {
+        OK(linkspan_message_retain(m));
+        CHECK(pthread_create(&threads[i], NULL, read_and_release, m) == 0);
+    }
+    linkspan_message_release(m);
+    for (int i = 0; i < 4; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+int main(int count, char **arguments) {
+    const char *transport = count > 1 ? arguments[1] : "shm";
+    closing_ends_the_waits_of_others(transport);
+    one_thread_a_direction(transport);
+    messages_are_read_by_many();
+    puts("ok");
+    return 0;
+}
