@@ -29,6 +29,7 @@ from ._native import (
     transcode,
 )
 from .errors import *  # noqa: F403 - one class for each kind of error
+from .event import Event
 from .options import Options
 from .server import Server
 from .timestamp import Timestamp
@@ -36,6 +37,7 @@ from .verbs import connect, latest, listen, open, publisher, serve, subscribe
 
 __all__ = [
     "Channel",
+    "Event",
     "Listener",
     "Message",
     "NdArray",

@@ -3,10 +3,11 @@
 use linkspan::{Channel as Link, Listener as Door, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::builder::Builder;
-use crate::errors::Outcome;
+use crate::errors::{Outcome, imported};
 use crate::message::{Message, object};
 use crate::timestamp;
 use crate::wait::{OnWait, Patience, leave, options, tree, waiting};
@@ -23,15 +24,13 @@ pub struct Channel {
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct Asked(linkspan::Asked);
 
-/// What happened to an object: its kind, when, how many messages were missed, more for a person.
-pub type Event<'py> = Bound<'py, PyTuple>;
-
-/// The events as tuples; the package gives them names.
-pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Event<'py>>> {
-    let tuple = |e: linkspan::Event| {
-        (e.kind.name(), timestamp::object(py, e.at)?, e.missed, e.text).into_pyobject(py)
-    };
-    events.into_iter().map(tuple).collect()
+/// The events as `linkspan.Event`.
+pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = imported(py, &CLASS, "linkspan.event", "Event")?;
+    let made =
+        |e: linkspan::Event| class.call1((e.kind.name(), timestamp::object(py, e.at)?, e.missed, e.text));
+    events.into_iter().map(made).collect()
 }
 
 #[pymethods]
@@ -130,7 +129,7 @@ impl Channel {
     }
 
     /// What happened since the last call: connected, disconnected, lagged, back.
-    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         told(py, self.link.events())
     }
 
@@ -233,6 +232,10 @@ impl Listener {
     #[getter]
     fn endpoint(&self) -> String {
         self.door.endpoint()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Listener {}>", self.endpoint())
     }
 
     /// A file descriptor that is readable while `accept` would not wait.

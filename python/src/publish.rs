@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::builder::Builder;
-use crate::channel::{Event, told};
+use crate::channel::told;
 use crate::errors::Outcome;
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, options, waiting};
@@ -40,8 +40,12 @@ impl Publisher {
         self.source.endpoint()
     }
 
-    /// What happened since the last call: subscribers that came and went.
-    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Publisher {}>", self.endpoint())
+    }
+
+    /// What happened since the last call.
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         told(py, self.source.events())
     }
 
@@ -125,7 +129,7 @@ impl Subscriber {
     }
 
     /// What happened since the last call: connected, disconnected, lagged, back.
-    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         told(py, self.reader.events())
     }
 
@@ -143,6 +147,10 @@ impl Subscriber {
     #[getter]
     fn endpoint(&self) -> &str {
         self.reader.endpoint()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Subscriber {}>", self.endpoint())
     }
 
     /// Reads no longer; an iteration in another thread ends.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::builder::Builder;
-use crate::channel::{Event, told};
+use crate::channel::told;
 use crate::errors::{Failure, Outcome};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, leave, options, waiting};
@@ -74,8 +74,12 @@ impl Server {
         self.service.endpoint()
     }
 
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Server {}>", self.endpoint())
+    }
+
     /// What happened since the last call: clients that came and went.
-    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Event<'py>>> {
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         told(py, self.service.events())
     }
 

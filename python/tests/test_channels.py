@@ -366,6 +366,6 @@ def test_the_connector_comes_back_to_a_listener_that_restarts(peer, name):
         except (linkspan.Timeout, linkspan.Disconnected):
             pass
     assert got == 2
-    kinds = [event[0] for event in ch.events()]
+    kinds = [event.kind for event in ch.events()]
     assert sorted(kinds) == ["back", "connected", "disconnected"] and kinds[0] == "connected"
-    assert ch.stats()["connections"] == 2
+    assert ch.stats()["connections"] == 2 and ch.events() == []

@@ -70,7 +70,7 @@ def test_subscribers_wait_for_their_publisher_and_for_its_successor(peer, name):
     again.line()
     tell(again, 7)
     assert readings.recv()["n"] == 7
-    assert [e[0] for e in readings.events()].count("back") == 1
+    assert [e.kind for e in readings.events()].count("back") == 1
 
 
 def test_many_subscribers_and_arrays(name):
@@ -83,6 +83,7 @@ def test_many_subscribers_and_arrays(name):
             assert np.array_equal(got, wave) and not got.flags.writeable
         assert out.subscribers == 3 and out.endpoint == name
         assert out.stats()["sent"] == 1
+        assert repr(out) == f"<linkspan.Publisher {name}>" and repr(readers[0]) == f"<linkspan.Subscriber {name}>"
 
 
 def test_the_overtaken_are_told_how_many_they_missed(name):
