@@ -7,7 +7,7 @@ use Linkspan\LinkspanException;
 use function Linkspan\subscribe;
 
 const STREAM_SECONDS = 20.0; // then the browser asks again, with Last-Event-ID: no worker of PHP is held for long
-const SILENT_SECONDS = 1.0;  // a program that says nothing for so long is missing; each speaks twice a second or more
+const SILENT_SECONDS = 1.5;  // a program that says nothing for so long is missing; each speaks twice a second or more
 const HISTORY = 2000;        // samples that a new page is given at once
 const TOPICS = [
     'seismogram' => 'observatory/waveform',
@@ -72,6 +72,7 @@ if ($past !== null && $past['on'] !== []) {
     $until = max($until, $past['at'] + 10 * count($past['on']));
     emit(['waveform' => [$past], 'triggers' => [$past]], $until);
 }
+$patient = microtime(true) + SILENT_SECONDS; // until then, who has not been heard is not missing yet
 
 while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
     $event = [];
@@ -90,7 +91,7 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
             // Overtaken or cut off: the subscriber goes on by itself, and silence is what the page is told of.
         }
         $live = $now - $heard[$part] < SILENT_SECONDS;
-        if (($told[$part] ?? null) !== $live && ($live || $now - $begin > SILENT_SECONDS)) {
+        if (($told[$part] ?? null) !== $live && ($live || $now > $patient)) {
             $event['parts'][$part] = $told[$part] = $live;
         }
     }

@@ -9,12 +9,13 @@ const PARTS = [
     'spectrum' => ['Spectrum', 'Fortran'],
 ];
 const READINGS = [
-    'cpu' => ['Processor', '%'],
-    'load' => ['Load, 1 min', ''],
-    'memory' => ['Memory', '%'],
-    'network' => ['Network', 'kB/s'],
-    'disk' => ['Disk', 'kB/s'],
-    'temperature' => ['Temperature', '°C'],
+    // name, unit, what the sparkline's range includes
+    'cpu' => ['Processor', '%', '0 100'],
+    'load' => ['Load, 1 min', '', '0'],
+    'memory' => ['Memory', '%', ''],
+    'network' => ['Network', 'kB/s', '0'],
+    'disk' => ['Disk', 'kB/s', '0'],
+    'temperature' => ['Temperature', '°C', ''],
 ];
 function chip(string $part): string
 {
@@ -73,8 +74,8 @@ function chip(string $part): string
 <section aria-labelledby="h-readings" id="readings">
   <div class="head"><h2 id="h-readings">Readings</h2><?= chip('sensors'), chip('statistics') ?></div>
   <ul>
-<?php foreach (READINGS as $id => [$name, $unit]): ?>
-    <li id="<?= $id ?>" data-unit="<?= $unit ?>">
+<?php foreach (READINGS as $id => [$name, $unit, $range]): ?>
+    <li id="<?= $id ?>" data-unit="<?= $unit ?>" data-range="<?= $range ?>">
       <h3><?= $name ?></h3>
       <p class="value"><b>–</b> <small><?= $unit ?></small></p>
       <svg viewBox="0 0 240 48" preserveAspectRatio="none" aria-hidden="true"><rect width="240"/><path class="mean"/><path class="line"/></svg>

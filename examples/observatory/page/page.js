@@ -28,7 +28,7 @@ function showTrigger({ at, ratio, on }) {
 }
 function showSpectrum(answer) {
   drawSpectrum(answer);
-  byId('window').textContent = `${answer.window} samples = ${number(answer.window / 100)} s, a point every ${number(answer.step)} Hz`;
+  byId('window').textContent = `${answer.window} samples = ${number(answer.window / 100)} s, steps of ${number(answer.step)} Hz`;
 }
 
 // Says it on every chip of the part, and once in words.

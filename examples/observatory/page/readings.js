@@ -12,8 +12,9 @@ function number(v) {
   return v.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
 }
 // The line of the values, and the band of mean ± standard deviation.
-function sparkline(svg, values, band) {
-  const low = Math.min(...values, band?.min ?? Infinity), high = Math.max(...values, band?.max ?? -Infinity);
+function sparkline(card, values, band) {
+  const svg = card.querySelector('svg'), range = card.dataset.range.split(' ').filter(String).map(Number);
+  const low = Math.min(...values, ...range), high = Math.max(...values, ...range);
   const span = high - low, y = v => span > 0
     ? HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (Math.min(Math.max(v, low), high) - low) / span : HEIGHT / 2;
   const x = i => WIDTH - (values.length - 1 - i) * WIDTH / KEPT;
@@ -35,7 +36,7 @@ function showReadings({ readings }) {
     const kept = (histories[name] ??= []);
     kept.push(value);
     if (kept.length > KEPT) kept.shift();
-    sparkline(card.querySelector('svg'), kept, statistics[name]);
+    sparkline(card, kept, statistics[name]);
   }
 }
 function showStatistics({ seconds, statistics: all }) {
