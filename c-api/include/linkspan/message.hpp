@@ -184,16 +184,25 @@ public:
     /// Empties it, to build another value.
     message &clear() { return done(linkspan_message_clear(c_)); }
 
+    // Each of these gives the message itself, so that they can be chained: as it is, or as a temporary that moves.
+
     /// Puts a value under a key; the first key makes the message a map.
-    template <class T> message &put(zstring key, const T &value) { return put_at(key.c_str(), value); }
+    template <class T> message &put(zstring key, const T &value) & { return put_at(key.c_str(), value); }
+    template <class T> message &&put(zstring key, const T &value) && { return std::move(put(key, value)); }
     /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
-    template <class T> message &put(const T &value) { return put_at(nullptr, value); }
-    message &begin_map(zstring key) { return done(linkspan_message_begin_map(c_, key.c_str())); }
-    message &begin_map() { return done(linkspan_message_begin_map(c_, nullptr)); }
-    message &begin_array(zstring key) { return done(linkspan_message_begin_array(c_, key.c_str())); }
-    message &begin_array() { return done(linkspan_message_begin_array(c_, nullptr)); }
+    template <class T> message &put(const T &value) & { return put_at(nullptr, value); }
+    template <class T> message &&put(const T &value) && { return std::move(put(value)); }
+    message &begin_map(zstring key) & { return done(linkspan_message_begin_map(c_, key.c_str())); }
+    message &&begin_map(zstring key) && { return std::move(begin_map(key)); }
+    message &begin_map() & { return done(linkspan_message_begin_map(c_, nullptr)); }
+    message &&begin_map() && { return std::move(begin_map()); }
+    message &begin_array(zstring key) & { return done(linkspan_message_begin_array(c_, key.c_str())); }
+    message &&begin_array(zstring key) && { return std::move(begin_array(key)); }
+    message &begin_array() & { return done(linkspan_message_begin_array(c_, nullptr)); }
+    message &&begin_array() && { return std::move(begin_array()); }
     /// Ends the innermost map or array that was begun.
-    message &end() { return done(linkspan_message_end(c_)); }
+    message &end() & { return done(linkspan_message_end(c_)); }
+    message &&end() && { return std::move(end()); }
 
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view, bytes_view,
     /// timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message.

@@ -28,12 +28,12 @@ int serve(const std::string &endpoint) {
     auto server = linkspan::server::serve(endpoint);
     for (linkspan::message &request : server) {
         if (request.contains("n")) {
-            server.reply(request, std::move(linkspan::message().put("twice", 2 * request.get<int>("n"))));
+            server.reply(request, linkspan::message().put("twice", 2 * request.get<int>("n")));
         } else if (request.contains("quit")) {
             server.reply(request, request);
             break;
         } else {
-            const linkspan::message known = std::move(linkspan::message().put("known", "n, quit"));
+            const linkspan::message known = linkspan::message().put("known", "n, quit");
             server.fail(request, -32601, "test.unknown", "no such operation", &known);
         }
     }
@@ -44,7 +44,7 @@ int serve(const std::string &endpoint) {
         again.run([&](const linkspan::message &request) {
             if (request.contains("large")) throw too_large("too large");
             if (request.contains("quit")) std::raise(SIGTERM); // the loop ends once this is answered
-            return std::move(linkspan::message().put("sum", request.get<std::vector<double>>("wave").at(3)));
+            return linkspan::message().put("sum", request.get<std::vector<double>>("wave").at(3));
         });
     } catch (const linkspan::error &e) {
         std::fprintf(stderr, "server: %s\n", e.what());
@@ -57,18 +57,18 @@ void call(const std::string &endpoint) {
     auto channel = linkspan::channel::connect(endpoint, {}, 10s);
     CHECK(channel.role() == linkspan::role::connector && channel.endpoint() == endpoint && channel.writable());
     for (int n = 0; n < 20; ++n) {
-        const auto reply = channel.call(std::move(linkspan::message().put("n", n)), 10s);
+        const auto reply = channel.call(linkspan::message().put("n", n), 10s);
         CHECK(reply.get<int>("twice") == 2 * n && linkspan::info(reply).sequence > 0);
     }
     try {
-        channel.call(std::move(linkspan::message().put("what", 1)), 10s);
+        channel.call(linkspan::message().put("what", 1), 10s);
         CHECK(false);
     } catch (const linkspan::remote &e) {
         CHECK(e.failure().code == -32601 && e.failure().type == "test.unknown" && e.endpoint() == endpoint);
         CHECK(linkspan::decode(e.failure().data, linkspan::encoding::cbor).get<std::string>("known") == "n, quit");
     }
     CHECK(channel.events().get<std::string>("0/kind") == "connected");
-    channel.call(std::move(linkspan::message().put("quit", 1)), 10s);
+    channel.call(linkspan::message().put("quit", 1), 10s);
     channel.close(5s);
 
     auto next = linkspan::channel::connect(endpoint, {}, 10s);
@@ -77,13 +77,13 @@ void call(const std::string &endpoint) {
     request.put("wave", linkspan::array_view<double>(wave, 4));
     CHECK(next.call(request, 10s).get<double>("sum") == 4);
     try {
-        next.call(std::move(linkspan::message().put("large", true)), 10s);
+        next.call(linkspan::message().put("large", true), 10s);
         CHECK(false);
     } catch (const linkspan::remote &e) {
         CHECK(e.failure().type == "std::exception" && e.failure().text == "too large");
     }
     try {
-        next.call(std::move(linkspan::message().put("empty", true)), 10s);
+        next.call(linkspan::message().put("empty", true), 10s);
         CHECK(false);
     } catch (const linkspan::remote &e) {
         CHECK(e.failure().type == "Missing" && e.failure().code == LINKSPAN_MISSING);

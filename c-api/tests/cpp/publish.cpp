@@ -29,7 +29,7 @@ int subscriber(const std::string &endpoint) {
         CHECK(wave.rank() == 2 && wave.dim(1) == 3 && wave(1, 2) == static_cast<float>(expected));
         // What arrives is where it can be read in place.
         CHECK(reinterpret_cast<std::uintptr_t>(wave.data()) % alignof(float) == 0);
-        done.send(std::move(linkspan::message().put("n", expected)));
+        done.send(linkspan::message().put("n", expected));
         ++expected;
     }
     CHECK(expected == 6);
