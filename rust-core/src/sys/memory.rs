@@ -241,6 +241,22 @@ impl PeerMemory {
     }
 }
 
+/// Asks for large pages behind a long buffer that is about to be filled: page by page, the kernel takes longer to find
+/// memory for it than the filling does.
+pub(crate) fn prefer_large_pages(buffer: &mut [MaybeUninit<u8>]) {
+    const LONG: usize = 4 << 20;
+    const PAGE: usize = 4096;
+    if buffer.len() < LONG {
+        return;
+    }
+    let skip = buffer.as_ptr().addr().wrapping_neg() % PAGE;
+    let whole = &mut buffer[skip..];
+    let length = whole.len() / PAGE * PAGE;
+    // SAFETY: whole pages inside a buffer of ours, and the advice changes nothing of what they hold. A kernel that does not
+    // take it gives small pages, so the result says nothing.
+    let _ = unsafe { rustix::mm::madvise(whole.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +294,16 @@ mod tests {
         assert!(rustix::fs::fcntl_add_seals(mine.fd(), SealFlags::WRITE).is_err());
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         assert!(rustix::fs::fallocate(mine.fd(), punch, 0, 4096).is_err());
+    }
+
+    #[test]
+    fn advice_on_large_pages_leaves_a_buffer_as_it_was() {
+        for length in [0, 100, (4 << 20) - 1, 4 << 20, (5 << 20) + 17] {
+            let mut buffer = vec![MaybeUninit::new(0xA5u8); length];
+            prefer_large_pages(&mut buffer);
+            // SAFETY: initialised above.
+            assert!(buffer.iter().all(|b| unsafe { b.assume_init() } == 0xA5));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
+use crate::sys::memory::prefer_large_pages;
 
 /// The reading end: the ring is the peer's, the head is ours.
 ///
@@ -230,6 +231,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             refusal = Some(Error::new(ErrorKind::OutOfMemory, text));
         }
         assembly.refused = refusal.is_some();
+        prefer_large_pages(assembly.body.spare_capacity_mut());
         self.put(&mut assembly, content + HEADER, here as usize);
         self.assembly = Some(assembly);
         self.at += record.size();
