@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import random
 
 import linkspan
 import pytest
@@ -43,3 +44,25 @@ def test_what_is_refused_is_refused_at_this_place():
         error = caught.value
         found = (error.kind, error.code, error.offset, error.path)
         assert found == (case["kind"], case["code"], case["offset"], case["path"]), case["why"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_damaged_bytes_are_refused_or_mean_something_else(encoding):
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    good = [data(case, encoding) for case in cases("values.json")]
+    refused = 0
+    for _ in range(4000):
+        bad = bytearray(rng.choice(good))
+        for _ in range(rng.randrange(1, 4)):
+            if bad:
+                bad[rng.randrange(len(bad))] = rng.randrange(256)
+        try:
+            value = linkspan.decode(bad[: rng.randrange(len(bad) + 1)] if rng.random() < 0.2 else bad, encoding)
+        except linkspan.Error as error:
+            assert error.kind in {"Malformed", "TooLarge", "Unsupported", "OutOfRange"}, (bytes(bad), error)
+            refused += 1
+        else:
+            linkspan.encode(value, encoding)
+    assert refused > 400
