@@ -41,7 +41,9 @@ impl Timeout {
             Ok(duration) => Ok(Timeout::After(duration)),
             Err(_) => Err(Error::new(
                 ErrorKind::OutOfRange,
-                format!("a time-out of {seconds} s: give seconds from 0 upwards, or the word for \"for ever\""),
+                format!(
+                    "a time-out of {seconds} s: give seconds from 0 upwards, or the word for \"for ever\""
+                ),
             )),
         }
     }
@@ -214,7 +216,10 @@ impl<'a> Waiting<'a> {
         if due {
             self.next = None;
             if self.on_wait.as_ref().is_some_and(|on_wait| !on_wait()) {
-                return Err(Error::new(ErrorKind::Cancelled, "on_wait returned false, so the wait was ended"));
+                return Err(Error::new(
+                    ErrorKind::Cancelled,
+                    "on_wait returned false, so the wait was ended",
+                ));
             }
         }
         Ok(())

@@ -146,7 +146,9 @@ impl Error {
     pub fn lagged(missed: u64) -> Error {
         let mut error = Error::new(
             ErrorKind::Lagged,
-            format!("{missed} messages were overwritten before they were read; the next call goes on with the oldest that is left"),
+            format!(
+                "{missed} messages were overwritten before they were read; the next call goes on with the oldest that is left"
+            ),
         );
         error.0.missed = Some(missed);
         error

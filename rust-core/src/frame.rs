@@ -145,7 +145,10 @@ impl Header {
     pub fn from_bytes(b: &[u8; HEADER]) -> Result<Header> {
         let malformed = |offset: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(offset));
         if b[0..4] != MAGIC {
-            return malformed(0, format!("a message begins with LKSP, here is {:?}", b[0..4].escape_ascii().to_string()));
+            return malformed(
+                0,
+                format!("a message begins with LKSP, here is {:?}", b[0..4].escape_ascii().to_string()),
+            );
         }
         if b[4] != VERSION {
             let text = format!("the message has wire version {}, this library reads version {VERSION}", b[4]);
@@ -155,7 +158,10 @@ impl Header {
         unchecked[12..16].fill(0);
         let (said, found) = (u32_at(b, 12), crc32c::crc32c(&unchecked));
         if said != found {
-            return malformed(12, format!("the header's check sum is {said:#010x}, its bytes give {found:#010x}"));
+            return malformed(
+                12,
+                format!("the header's check sum is {said:#010x}, its bytes give {found:#010x}"),
+            );
         }
         let Some(kind) = Kind::from_number(b[5]) else {
             return malformed(5, format!("no kind of message has the number {}", b[5]));

@@ -12,7 +12,7 @@ use crate::sys::{socket, user};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{self, Call};
 use crate::transport::place::{self, Place};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 /// A name that a living process holds, and what that process told.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ fn name_of(uid: u32) -> String {
 
 impl Listed {
     fn take(&mut self, theirs: Greeting) {
-        let state = theirs.state.unwrap_or_else(Map::new);
+        let state = theirs.state.unwrap_or_default();
         let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());
         self.pattern = Some(theirs.pattern.name());
         self.program = Some(theirs.client_id.unwrap_or(theirs.title));

@@ -139,7 +139,10 @@ impl Receiving {
         if let Some(part) = &mut self.part {
             part.rx.consumed();
         }
-        if !waiting.is_none() && !self.watched && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty()) {
+        if !waiting.is_none()
+            && !self.watched
+            && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty())
+        {
             // To look in vain and then sleep costs a system call more than to sleep at once. A time-out is told below,
             // after a look.
             self.sleep(waiting).or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;

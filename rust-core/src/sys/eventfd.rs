@@ -18,7 +18,8 @@ impl EventFd {
 
     /// One that a peer has given us; anything but an eventfd is refused, because writing to it could block.
     pub fn from_peer(fd: OwnedFd) -> Result<EventFd> {
-        let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).doing("looking at a descriptor")?;
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+            .doing("looking at a descriptor")?;
         if link.as_os_str() != "anon_inode:[eventfd]" {
             let text = format!("the peer sent {} where an eventfd was due", link.display());
             return Err(Error::new(ErrorKind::Malformed, text));

@@ -73,7 +73,8 @@ fn instance() -> Result<Arc<Instance>> {
     if let Some(instance) = current.upgrade().filter(|i| i.born == fork::generation()) {
         return Ok(instance);
     }
-    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing("making an inotify instance")?;
+    let fd =
+        inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing("making an inotify instance")?;
     let made = Arc::new(Instance { fd, born: fork::generation(), bells: Mutex::new(Vec::new()) });
     *current = Arc::downgrade(&made);
     Ok(made)

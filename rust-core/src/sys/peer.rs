@@ -22,7 +22,8 @@ pub struct Credentials {
 
 /// Who opened the other end of this Unix socket.
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    let c = rustix::net::sockopt::socket_peercred(&socket).doing("asking who is on the other side of a socket")?;
+    let c = rustix::net::sockopt::socket_peercred(&socket)
+        .doing("asking who is on the other side of a socket")?;
     Ok(Credentials {
         pid: c.pid.as_raw_nonzero().get(),
         uid: c.uid.as_raw(),
@@ -52,7 +53,12 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
         }
         match std::io::Error::last_os_error().raw_os_error() {
             Some(libc::ERANGE) if count > groups.len() => groups.resize(count, 0),
-            errno => return Err(Error::os("asking for the groups on the other side of a socket", errno.unwrap_or(0))),
+            errno => {
+                return Err(Error::os(
+                    "asking for the groups on the other side of a socket",
+                    errno.unwrap_or(0),
+                ));
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
 use super::directory::Directory;
@@ -61,14 +61,20 @@ pub fn connect(directory: &Directory, name: &str, patience: Duration) -> Result<
     match rustix::net::connect(&socket, &address(directory, name)?) {
         Ok(()) => {}
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-        Err(e) => return Err(e).doing(format_args!("connecting to {}", directory.path().join(name).display())),
+        Err(e) => {
+            return Err(e).doing(format_args!("connecting to {}", directory.path().join(name).display()));
+        }
     }
     rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking")?;
     Ok(Some(socket))
 }
 
 /// Writes as much as there is room for now; descriptors go with the first byte. None where there is no room.
-pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
+pub fn send(
+    socket: impl AsFd,
+    parts: &[IoSlice<'_>],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Option<usize>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {

@@ -44,7 +44,8 @@ impl Decimal {
         let digits = coefficient.trim_start_matches('0');
         let digits = if digits.is_empty() { "0" } else { digits };
         if digits.len() > Self::DIGITS {
-            let text = format!("over the decimal limit: {} digits asked, {} allowed", digits.len(), Self::DIGITS);
+            let text =
+                format!("over the decimal limit: {} digits asked, {} allowed", digits.len(), Self::DIGITS);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let mut text = String::with_capacity(digits.len() + 8);
@@ -133,7 +134,10 @@ impl FromStr for Decimal {
         }
         match split(text) {
             Some((negative, coefficient, exponent)) => Decimal::from_parts(negative, &coefficient, exponent),
-            None => Err(Error::new(ErrorKind::Malformed, format!("{text:?} is not a decimal number such as 1.10"))),
+            None => Err(Error::new(
+                ErrorKind::Malformed,
+                format!("{text:?} is not a decimal number such as 1.10"),
+            )),
         }
     }
 }

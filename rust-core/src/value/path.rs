@@ -19,7 +19,11 @@ impl<'a> Path<'a> {
     pub fn segments(self) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
         let path = (!self.0.is_empty()).then_some(self.0);
         path.into_iter().flat_map(|p| p.split('/')).map(|segment| {
-            if segment.contains('~') { segment.replace("~1", "/").replace("~0", "~").into() } else { segment.into() }
+            if segment.contains('~') {
+                segment.replace("~1", "/").replace("~0", "~").into()
+            } else {
+                segment.into()
+            }
         })
     }
 
@@ -31,7 +35,8 @@ impl<'a> Path<'a> {
                 Value::Map(map) => map.get(segment.as_ref()),
                 Value::Array(items) => position(&segment).and_then(|i| items.get(i)),
                 other => {
-                    let text = format!("nothing can lie below {}: {segment:?} was asked of it", other.type_name());
+                    let text =
+                        format!("nothing can lie below {}: {segment:?} was asked of it", other.type_name());
                     return Err(Error::new(ErrorKind::WrongType, text).with_path(self.0));
                 }
             }
@@ -43,7 +48,9 @@ impl<'a> Path<'a> {
     #[cold]
     fn missing(self, segment: &str, here: &Value) -> Error {
         let text = match here {
-            Value::Map(map) if map.is_empty() => format!("no value for the key {segment:?}: the map is empty"),
+            Value::Map(map) if map.is_empty() => {
+                format!("no value for the key {segment:?}: the map is empty")
+            }
             Value::Map(map) => {
                 let keys: Vec<_> = map.keys().take(8).map(|k| format!("{k:?}")).collect();
                 let more = if map.len() > 8 { ", …" } else { "" };

@@ -29,7 +29,9 @@ impl Timestamp {
             Ok(total) => Ok(Timestamp(total)),
             Err(_) => Err(Error::new(
                 ErrorKind::OutOfRange,
-                format!("{seconds} s since 1970 does not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11"),
+                format!(
+                    "{seconds} s since 1970 does not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11"
+                ),
             )),
         }
     }
@@ -92,7 +94,8 @@ impl FromStr for Timestamp {
     /// Reads RFC 3339, any offset from UTC, at most nine digits after the second.
     fn from_str(text: &str) -> Result<Timestamp> {
         parse(text.as_bytes()).ok_or_else(|| {
-            let text = format!("{text:?} is not a time as RFC 3339 writes it, such as 2026-03-01T12:00:00.5Z");
+            let text =
+                format!("{text:?} is not a time as RFC 3339 writes it, such as 2026-03-01T12:00:00.5Z");
             Error::new(ErrorKind::Malformed, text)
         })?
     }
@@ -100,7 +103,9 @@ impl FromStr for Timestamp {
 
 fn parse(text: &[u8]) -> Option<Result<Timestamp>> {
     let number = |from: usize, to: usize| -> Option<i64> {
-        text.get(from..to)?.iter().try_fold(0i64, |n, c| c.is_ascii_digit().then(|| n * 10 + i64::from(c - b'0')))
+        text.get(from..to)?
+            .iter()
+            .try_fold(0i64, |n, c| c.is_ascii_digit().then(|| n * 10 + i64::from(c - b'0')))
     };
     let literal = |at: usize, any: &[u8]| text.get(at).filter(|c| any.contains(c));
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
@@ -175,7 +180,17 @@ mod tests {
 
     #[test]
     fn what_is_not_a_time_is_refused() {
-        for text in ["", "1970-01-01", "1970-02-30T00:00:00Z", "1970-01-01T00:00:00", "1970-01-01T24:00:00Z", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00Zx", "1900-02-29T00:00:00Z", "+970-01-01T00:00:00Z"] {
+        for text in [
+            "",
+            "1970-01-01",
+            "1970-02-30T00:00:00Z",
+            "1970-01-01T00:00:00",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00Zx",
+            "1900-02-29T00:00:00Z",
+            "+970-01-01T00:00:00Z",
+        ] {
             assert_eq!(text.parse::<Timestamp>().unwrap_err().kind(), ErrorKind::Malformed, "{text}");
         }
         assert_eq!("2262-04-12T00:00:00Z".parse::<Timestamp>().unwrap_err().kind(), ErrorKind::OutOfRange);

@@ -126,7 +126,9 @@ impl Value {
     /// The integer without a sign; `OutOfRange` where it does not fit, `WrongType` for anything else.
     pub fn as_u64(&self) -> Result<u64> {
         match self {
-            Value::Int(v) => u64::try_from(*v).map_err(|_| out_of_range(v, "a 64-bit integer without a sign")),
+            Value::Int(v) => {
+                u64::try_from(*v).map_err(|_| out_of_range(v, "a 64-bit integer without a sign"))
+            }
             Value::Uint(v) => Ok(*v),
             Value::BigInt(v) => Err(out_of_range(v, "a 64-bit integer without a sign")),
             other => Err(other.not("an integer")),
@@ -320,7 +322,9 @@ impl ValueBuilder {
                 Some(key) => {
                     entries.insert(key, value);
                 }
-                None => return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key")),
+                None => {
+                    return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
+                }
             },
             None => self.done = Some(value),
         }

@@ -74,7 +74,8 @@ impl Record {
     }
 
     /// Reads the word of this lap; `Malformed` when no honest writer leaves such a word here.
-    #[inline]
+    // Always: passed through memory, its small fields would be written one by one and read at once, which stalls.
+    #[inline(always)]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let shape = match word >> 32 & 0xF {
             1 => Shape::Pad,
