@@ -183,7 +183,12 @@ impl Channel {
 
     /// Sends without waiting: `Full` where the other side has no room.
     pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
-        self.send(value, Wait::none()).map_err(|e| instead(e, ErrorKind::Full))
+        self.try_send_payload(&self.encode(value)?)
+    }
+
+    /// The same with what is encoded already.
+    pub fn try_send_payload(&self, payload: &Payload) -> Result<u64> {
+        self.send_payload(payload, Wait::none()).map_err(|e| instead(e, ErrorKind::Full))
     }
 
     fn put(&self, kind: Kind, correlation: u64, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<u64> {
