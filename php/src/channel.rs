@@ -7,10 +7,10 @@ use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::BailoutGuard;
-use linkspan::{Error, ErrorKind, Result, Value};
+use linkspan::{Error, ErrorKind, Result};
 
 use crate::edge::edge;
-use crate::from_wire;
+use crate::from_wire::table;
 use crate::message::Message;
 use crate::options::{self, Seconds, Waiter};
 use crate::scalars::{Text, Timestamp};
@@ -28,12 +28,6 @@ pub struct Channel {
 /// A message for PHP.
 pub fn receive(take: impl FnOnce() -> Result<linkspan::Message>) -> Result<Made<Message>> {
     try_made(|| take().map(Message))
-}
-
-/// A map of counters for PHP.
-pub fn table(stats: Value) -> Result<ZBox<ZendHashTable>> {
-    let stats = BailoutGuard::new(stats);
-    from_wire::table(&stats).ok_or_else(|| Error::new(ErrorKind::Internal, "counters are a map"))
 }
 
 #[php_impl]
@@ -139,7 +133,7 @@ impl Channel {
         edge(|| self.inner.fileno().map(i64::from))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| table(self.inner.stats()))
+        edge(|| table(&self.inner.stats()))
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT))]

@@ -5,11 +5,12 @@ use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::BailoutGuard;
-use linkspan::codec;
+use linkspan::{Limits, codec};
 
 use crate::edge::edge;
 use crate::from_wire;
 use crate::scalars::{AnyString, Text};
+use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 
 /// `Linkspan\Encoding`.
@@ -115,8 +116,10 @@ pub fn encode(value: &Zval, encoding: Encoding) -> PhpResult<Text> {
 #[php(name = "Linkspan\\decode", defaults(encoding = Encoding::Cbor))]
 pub fn decode(bytes: AnyString<'_>, encoding: Encoding) -> PhpResult<Zval> {
     edge(|| {
-        let value = BailoutGuard::new(codec::decode(bytes.0, encoding.into())?);
-        from_wire::checked(&value, bytes.0.len())
+        // A copy, which arrays and bytes then share instead of making their own.
+        let bytes = bytes::Bytes::copy_from_slice(bytes.0);
+        let tape = Tape::sharing(bytes.clone());
+        from_wire::zval(codec::decode_into(&bytes, encoding.into(), &Limits::default(), tape)?)
     })
 }
 

@@ -12,10 +12,11 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags, PropertyFlags};
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{BailoutGuard, ClassEntry, ExecuteData, ExecutorGlobals, run_handler};
 use ext_php_rs::zend_fastcall;
-use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Result, codec};
+use linkspan::{Encoding, Error, ErrorKind, Limits, RemoteFailure, Result, codec};
 
 use crate::edge::call_php;
 use crate::message::HANDLER_FAILED;
+use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 use crate::{from_wire, zend};
 
@@ -179,15 +180,13 @@ pub fn from_error(error: Error) -> PhpException {
         set("remoteCode", failure.code.into_zval(false));
         set("remoteType", failure.kind.as_str().into_zval(false));
         set("remoteText", failure.text.as_str().into_zval(false));
-        if let Some(value) = (!failure.data.is_empty()).then(|| codec::decode(&failure.data, Encoding::Cbor))
+        // Bytes that are no value, or one that memory_limit cannot hold, must not hide the other side's error: they are
+        // left out.
+        let data = codec::decode_into(&failure.data, Encoding::Cbor, &Limits::default(), Tape::default());
+        if let Some(zval) =
+            data.ok().filter(|_| !failure.data.is_empty()).and_then(|tape| from_wire::zval(tape).ok())
         {
-            // Bytes that are no value are the other side's fault and must not hide its error: they are left out.
-            // So is a value that memory_limit cannot hold.
-            if let Ok(value) = value.map(BailoutGuard::new)
-                && let Ok(zval) = from_wire::checked(&value, failure.data.len())
-            {
-                set("data", Ok(zval));
-            }
+            set("data", Ok(zval));
         }
     }
     let zval = object.into_zval(false);

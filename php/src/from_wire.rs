@@ -1,27 +1,28 @@
 //! Values of the core become PHP's. Nothing here owns memory of Rust's while PHP allocates: a fatal error may jump out.
-//!
-//! That is why a message is decoded to a `Value` first, which sits in a PHP object or a guard, and not by a Sink that
-//! allocates in PHP while a decoder's frames are below it: see docs/decisions.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::zend_hash_str_update;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
-use linkspan::{Error, ErrorKind, Map, Result, Value};
+use ext_php_rs::zend::BailoutGuard;
+use linkspan::value::Source;
+use linkspan::{Error, ErrorKind, Result, Value};
 
 use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
-use crate::zend::{self, made};
+use crate::tape::{Node, Tape};
+use crate::zend::{self, into_zval, made};
 
-/// The most memory of PHP's that one encoded byte can ask for: an empty map in a map takes about this much.
-const MOST_PER_BYTE: usize = 256;
+/// The most memory of PHP's that one byte of a tape can ask for.
+const MOST_PER_NODE: usize = 64;
 
-/// This value as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is looked at beforehand because
-/// running into the limit in the middle ends the script, or with some engines the process; `encoded` is the length of
-/// what it was decoded from, and small messages are not looked at.
-pub fn checked(value: &Value, encoded: usize) -> Result<Zval> {
-    if let Some(left) = zend::memory_left().filter(|left| *left / MOST_PER_BYTE < encoded) {
-        let needed = memory_of(value);
+/// The value on this tape as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is looked at beforehand
+/// because running into the limit in the middle ends the script, or with some engines the process.
+pub fn zval(tape: Tape) -> Result<Zval> {
+    let tape = BailoutGuard::new(tape);
+    let roughly = tape.text.len() + tape.nodes.len() * MOST_PER_NODE;
+    if let Some(left) = zend::memory_left().filter(|left| *left < roughly) {
+        let needed = tape.memory();
         if needed > left {
             return Err(Error::new(
                 ErrorKind::OutOfMemory,
@@ -31,78 +32,116 @@ pub fn checked(value: &Value, encoded: usize) -> Result<Zval> {
             ));
         }
     }
-    Ok(zval(value))
+    Ok(Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 }.zval())
 }
 
-/// What a value takes at least in PHP's memory, beside the 16 bytes where it stands.
-fn memory_of(value: &Value) -> usize {
-    const STRING: usize = 24;
-    const TABLE: usize = 56;
-    const OBJECT: usize = 64;
-    match value {
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
-        Value::Text(text) => STRING + text.len(),
-        Value::Array(items) => TABLE + 16 * items.len() + items.iter().map(memory_of).sum::<usize>(),
-        Value::Map(map) => {
-            let entries = map.iter().map(|(key, value)| 32 + STRING + key.len() + memory_of(value));
-            TABLE + entries.sum::<usize>()
-        }
-        // The bytes of these stay in Rust's memory.
-        _ => OBJECT,
+/// A value of the core's as PHP has it.
+pub fn zval_of(value: &Value) -> Result<Zval> {
+    let mut tape = Tape::default();
+    value.walk(&mut tape)?;
+    zval(tape)
+}
+
+/// A map of the core's as an array.
+pub fn table(value: &Value) -> Result<ZBox<ZendHashTable>> {
+    let mut tape = Tape::default();
+    value.walk(&mut tape)?;
+    let tape = BailoutGuard::new(tape);
+    let mut reader = Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 };
+    match reader.nodes.next() {
+        Some(Node::Map { len, .. }) => Ok(reader.array(*len)),
+        _ => Err(Error::new(ErrorKind::Internal, "counters are a map")),
     }
 }
 
-/// This value as PHP has it: maps as arrays, except those that would read back as lists, which are `stdClass`.
-pub fn zval(value: &Value) -> Zval {
-    let mut zval = Zval::new();
-    match value {
-        Value::Null => zval.set_null(),
-        Value::Bool(v) => zval.set_bool(*v),
-        Value::Int(v) => zval.set_long(*v),
-        Value::Float(v) => zval.set_double(*v),
-        Value::Text(v) => zval.set_zend_string(ZendStr::new(v, false)),
-        Value::Array(items) => {
-            let mut table = table_for(items.len());
-            for item in items {
-                // Only a full table (2^63 entries) refuses, which memory ends long before.
-                let _ = table.push(self::zval(item));
+/// Goes along a tape.
+struct Reader<'a> {
+    nodes: std::slice::Iter<'a, Node>,
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn text_to(&mut self, end: usize) -> &'a str {
+        let text = &self.text[self.at..end];
+        self.at = end;
+        text
+    }
+
+    fn key(&mut self) -> &'a str {
+        match self.nodes.next() {
+            Some(Node::Key(end)) => self.text_to(*end),
+            _ => unreachable!("a key stands before each value of a map"),
+        }
+    }
+
+    fn zval(&mut self) -> Zval {
+        let mut zval = Zval::new();
+        match self.nodes.next() {
+            None | Some(Node::Null) => zval.set_null(),
+            Some(Node::Bool(v)) => zval.set_bool(*v),
+            Some(Node::Int(v)) => zval.set_long(*v),
+            Some(Node::Float(v)) => zval.set_double(*v),
+            Some(Node::Text(end)) | Some(Node::Key(end)) => {
+                zval.set_zend_string(ZendStr::new(self.text_to(*end), false));
             }
-            zval.set_hashtable(table);
+            Some(Node::Array(len)) => {
+                let mut table = table_for(*len);
+                for _ in 0..*len {
+                    // Only a full table (2^63 entries) refuses, which memory ends long before.
+                    let _ = table.push(self.zval());
+                }
+                zval.set_hashtable(table);
+            }
+            Some(Node::Map { len, like_a_list: true }) => {
+                // A stdClass takes any property but one that begins with NUL, and these are digits.
+                let _ = self.object(*len).set_zval(&mut zval, false);
+            }
+            Some(Node::Map { len, like_a_list: false }) => zval.set_hashtable(self.array(*len)),
+            Some(Node::Other(value)) => return of_a_class(value),
         }
-        Value::Map(map) if reads_back_as_list(map) => put(&mut zval, object(map)),
-        Value::Map(map) => zval.set_hashtable(array(map)),
-        Value::Bytes(v) => put(&mut zval, made(|| Bytes::new(v.clone()))),
-        Value::Timestamp(v) => put(&mut zval, made(|| Timestamp(*v))),
-        Value::NdArray(v) => put(&mut zval, made(|| NdArray(v.clone()))),
-        Value::Uint(_) | Value::BigInt(_) => put(&mut zval, made(|| BigInt(value.clone()))),
-        Value::Decimal(v) => put(&mut zval, made(|| Decimal(v.clone()))),
-        Value::Uuid(v) => put(&mut zval, made(|| Uuid(*v))),
-        // The core's kinds are all above; a new one must show up here rather than vanish.
-        _ => unreachable!("a kind of value that PHP does not know yet"),
+        zval
     }
-    zval
+
+    fn array(&mut self, len: usize) -> ZBox<ZendHashTable> {
+        let mut table = table_for(len);
+        for _ in 0..len {
+            let key = self.key();
+            let value = self.zval();
+            match integer(key) {
+                Some(number) => {
+                    let _ = table.insert_at_index(number, value);
+                }
+                None => insert(&mut table, key, value),
+            }
+        }
+        table
+    }
+
+    fn object(&mut self, len: usize) -> ZBox<ZendObject> {
+        let mut object = ZendObject::new_stdclass();
+        for _ in 0..len {
+            let key = self.key();
+            let _ = object.set_property(key, self.zval());
+        }
+        object
+    }
 }
 
-/// A map as an array whatever its keys; `None` for any other value.
-pub fn table(value: &Value) -> Option<ZBox<ZendHashTable>> {
+/// An object of the class that this kind of value has in PHP.
+fn of_a_class(value: &Value) -> Zval {
     match value {
-        Value::Map(map) => Some(array(map)),
-        _ => None,
+        Value::Bytes(v) => into_zval(made(|| Bytes::new(v.clone()))),
+        Value::Timestamp(v) => into_zval(made(|| Timestamp(*v))),
+        Value::NdArray(v) => into_zval(made(|| NdArray(v.clone()))),
+        Value::Decimal(v) => into_zval(made(|| Decimal(v.clone()))),
+        Value::Uuid(v) => into_zval(made(|| Uuid(*v))),
+        integer => into_zval(made(|| BigInt(integer.clone()))),
     }
-}
-
-fn put(zval: &mut Zval, value: impl IntoZval) {
-    // Objects and arrays of our own making are always accepted.
-    let _ = value.set_zval(zval, false);
 }
 
 fn table_for(len: usize) -> ZBox<ZendHashTable> {
     ZendHashTable::with_capacity(u32::try_from(len).unwrap_or(u32::MAX))
-}
-
-/// Whether a PHP array of these entries would be a list: it has none, or its keys are 0 to n-1 in order.
-fn reads_back_as_list(map: &Map) -> bool {
-    map.keys().enumerate().all(|(i, key)| integer(key) == Some(i as i64))
 }
 
 /// The integer that PHP makes of such a key: decimal text of a 64-bit integer in its one shortest form.
@@ -115,32 +154,8 @@ fn integer(key: &str) -> Option<i64> {
     (itoa::Buffer::new().format(number) == key).then_some(number)
 }
 
-fn array(map: &Map) -> ZBox<ZendHashTable> {
-    let mut table = table_for(map.len());
-    for (key, value) in map {
-        let value = zval(value);
-        match integer(key) {
-            Some(number) => {
-                let _ = table.insert_at_index(number, value);
-            }
-            None => insert(&mut table, key, value),
-        }
-    }
-    table
-}
-
 fn insert(table: &mut ZendHashTable, key: &str, value: Zval) {
     let mut value = std::mem::ManuallyDrop::new(value);
     // SAFETY: the table is ours alone; it copies the key and takes over the value, which is not dropped here.
     unsafe { zend_hash_str_update(table, key.as_ptr().cast(), key.len(), &raw mut *value) };
-}
-
-fn object(map: &Map) -> ZBox<ZendObject> {
-    let mut object = ZendObject::new_stdclass();
-    for (key, value) in map {
-        let value = zval(value);
-        // A stdClass takes any property but one that begins with NUL, and these keys are digits.
-        let _ = object.set_property(key, value);
-    }
-    object
 }

@@ -17,6 +17,7 @@ mod publish;
 mod scalars;
 mod server;
 mod signals;
+mod tape;
 mod to_wire;
 mod zend;
 

@@ -12,6 +12,7 @@ use crate::codec::Encoding;
 use crate::edge::edge;
 use crate::from_wire;
 use crate::scalars::{Text, Timestamp};
+use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made};
 
@@ -77,7 +78,10 @@ macro_rules! reads_as_a_message {
             }
             #[php(getter)]
             pub fn get_value(&self) -> PhpResult<Zval> {
-                edge(|| below(self.message(), Ok))
+                edge(|| {
+                    let message = self.message();
+                    from_wire::zval(message.walk_into(Tape::sharing(message.body().clone()))?)
+                })
             }
             #[php(getter)]
             pub fn get_sequence(&self) -> i64 {
@@ -100,13 +104,13 @@ macro_rules! reads_as_a_message {
                 self.message().missed() as i64
             }
             pub fn get(&self, path: &str) -> PhpResult<Zval> {
-                edge(|| below(self.message(), |value| value.at(path)))
+                edge(|| from_wire::zval_of(self.message().get(path)?))
             }
             pub fn offset_exists(&self, offset: &Zval) -> PhpResult<bool> {
                 edge(|| Ok(member(self.message().value()?, offset).is_ok_and(|v| !matches!(v, Value::Null))))
             }
             pub fn offset_get(&self, offset: &Zval) -> PhpResult<Zval> {
-                edge(|| below(self.message(), |value| member(value, offset)))
+                edge(|| from_wire::zval_of(member(self.message().value()?, offset)?))
             }
             pub fn offset_set(&self, offset: &Zval, value: &Zval) -> PhpResult<()> {
                 let _ = (offset, value);
@@ -151,15 +155,6 @@ pub const HANDLER_FAILED: i64 = -32603;
 
 fn read_only() -> Error {
     Error::new(ErrorKind::InvalidState, "a message is read-only: change its value and send that")
-}
-
-/// A part of a message as PHP has it.
-fn below<'m>(
-    message: &'m linkspan::Message,
-    part: impl FnOnce(&'m Value) -> Result<&'m Value>,
-) -> Result<Zval> {
-    let value = message.value()?;
-    from_wire::checked(part(value)?, message.body().len())
 }
 
 /// The value that `$message[offset]` means: one key or one position, never a path.

@@ -9,8 +9,9 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::channel::{events, receive, table};
+use crate::channel::{events, receive};
 use crate::edge::edge;
+use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
 use crate::message::Message;
 use crate::options::{self, FOREVER, NOT_AT_ALL, Seconds, Waiter};
@@ -44,7 +45,7 @@ impl Publisher {
         edge(|| Ok(events(self.0.events())))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| table(self.0.stats()))
+        edge(|| table(&self.0.stats()))
     }
     pub fn close(&self) {
         self.0.close();
@@ -108,7 +109,7 @@ impl Subscriber {
         edge(|| self.0.inner.fileno().map(i64::from))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| table(self.0.inner.stats()))
+        edge(|| table(&self.0.inner.stats()))
     }
     pub fn close(&self) {
         self.0.inner.close();

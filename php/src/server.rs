@@ -10,9 +10,10 @@ use ext_php_rs::types::{ZendCallable, ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::{ExecutorGlobals, ce};
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::channel::{events, table};
+use crate::channel::events;
 use crate::edge::{call_php, edge};
 use crate::exception;
+use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
 use crate::message::Request;
 use crate::options::{self, FOREVER, Seconds, Waiter};
@@ -85,7 +86,7 @@ impl Server {
         edge(|| self.0.inner.fileno().map(i64::from))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| table(self.0.inner.stats()))
+        edge(|| table(&self.0.inner.stats()))
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT))]

@@ -1,0 +1,161 @@
+//! A decoded value as a flat list of events, which is what PHP's arrays are built from.
+//!
+//! A decoder drives this Sink, and only when it is done does PHP begin to allocate: see docs/decisions.
+
+use linkspan::value::{NdArrayRef, Sink};
+use linkspan::{BigInt, Decimal, Result, Timestamp, Value};
+
+/// Below this many bytes a copy is cheaper than keeping the whole message alive.
+const SHARE_FROM: usize = 512;
+
+/// One event.
+pub enum Node {
+    /// Null.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// An integer that PHP has.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// Text: where it ends in [`Tape::text`]; it begins where the one before ends.
+    Text(usize),
+    /// The key of the next value, in the same way.
+    Key(usize),
+    /// That many values follow.
+    Array(usize),
+    /// That many keys, each with its value, follow.
+    Map {
+        /// How many.
+        len: usize,
+        /// Whether the keys are 0 to n-1 in order, or there are none.
+        like_a_list: bool,
+    },
+    /// What has a class in PHP; the bytes of arrays are shared.
+    Other(Value),
+}
+
+/// The events of one value.
+#[derive(Default)]
+pub struct Tape {
+    /// In the order in which they came, without the ends.
+    pub nodes: Vec<Node>,
+    /// All text and keys, one after the other.
+    pub text: String,
+    /// The maps that are open: where each stands, and how many of its keys were 0, 1, … so far.
+    open: Vec<(usize, usize)>,
+    /// What is being decoded, to share its blocks instead of copying them.
+    origin: bytes::Bytes,
+}
+
+impl Tape {
+    /// A tape whose arrays and bytes share `origin` where they lie in it.
+    pub fn sharing(origin: bytes::Bytes) -> Tape {
+        Tape { origin, ..Tape::default() }
+    }
+
+    /// What the value takes at least in PHP's memory, beside the 16 bytes where it stands.
+    pub fn memory(&self) -> usize {
+        const STRING: usize = 24;
+        const TABLE: usize = 56;
+        const OBJECT: usize = 64;
+        let of = |node: &Node| match node {
+            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) => 0,
+            Node::Text(_) => STRING,
+            Node::Key(_) => 32 + STRING,
+            Node::Array(len) => TABLE + 16 * len,
+            Node::Map { .. } => TABLE,
+            // The bytes of these stay in Rust's memory.
+            Node::Other(_) => OBJECT,
+        };
+        self.text.len() + self.nodes.iter().map(of).sum::<usize>()
+    }
+
+    fn put(&mut self, node: Node) -> Result<()> {
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn block(&self, data: &[u8]) -> bytes::Bytes {
+        let (all, part) = (self.origin.as_ptr_range(), data.as_ptr_range());
+        let within = all.start <= part.start && part.end <= all.end;
+        if within && data.len() >= SHARE_FROM {
+            self.origin.slice_ref(data)
+        } else {
+            bytes::Bytes::copy_from_slice(data)
+        }
+    }
+}
+
+impl Sink for Tape {
+    fn null(&mut self) -> Result<()> {
+        self.put(Node::Null)
+    }
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.put(Node::Bool(value))
+    }
+    fn int(&mut self, value: i64) -> Result<()> {
+        self.put(Node::Int(value))
+    }
+    fn uint(&mut self, value: u64) -> Result<()> {
+        self.put(Node::Other(Value::Uint(value)))
+    }
+    fn big_int(&mut self, value: &BigInt) -> Result<()> {
+        self.put(Node::Other(Value::BigInt(value.clone())))
+    }
+    fn float(&mut self, value: f64) -> Result<()> {
+        self.put(Node::Float(value))
+    }
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.text.push_str(value);
+        self.put(Node::Text(self.text.len()))
+    }
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        let block = self.block(value);
+        self.put(Node::Other(Value::Bytes(block)))
+    }
+    fn timestamp(&mut self, value: Timestamp) -> Result<()> {
+        self.put(Node::Other(Value::Timestamp(value)))
+    }
+    fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
+        self.put(Node::Other(Value::Uuid(value)))
+    }
+    fn decimal(&mut self, value: &Decimal) -> Result<()> {
+        self.put(Node::Other(Value::Decimal(value.clone())))
+    }
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        let data = self.block(value.data);
+        let shape = value.shape.to_vec();
+        let array = linkspan::NdArray { dtype: value.dtype, order: value.order, shape, data };
+        self.put(Node::Other(Value::NdArray(array)))
+    }
+    fn begin_array(&mut self, len: usize) -> Result<()> {
+        self.put(Node::Array(len))
+    }
+    fn end_array(&mut self) -> Result<()> {
+        Ok(())
+    }
+    fn begin_map(&mut self, len: usize) -> Result<()> {
+        self.open.push((self.nodes.len(), 0));
+        self.put(Node::Map { len, like_a_list: false })
+    }
+    fn key(&mut self, key: &str) -> Result<()> {
+        // Only a key that begins with a digit can be the next of 0, 1, …
+        if key.starts_with(|c: char| c.is_ascii_digit())
+            && let Some((_, counted)) = self.open.last_mut()
+            && itoa::Buffer::new().format(*counted) == key
+        {
+            *counted += 1;
+        }
+        self.text.push_str(key);
+        self.put(Node::Key(self.text.len()))
+    }
+    fn end_map(&mut self) -> Result<()> {
+        if let Some((at, counted)) = self.open.pop()
+            && let Some(Node::Map { len, like_a_list }) = self.nodes.get_mut(at)
+        {
+            *like_a_list = counted == *len;
+        }
+        Ok(())
+    }
+}
