@@ -76,7 +76,8 @@ impl Channel {
 
     /// Sends a value without waiting; `Full` where there is no room.
     fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
-        Walk::with(value, |walk| self.link.try_send(walk))
+        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        Ok(value.py().detach(|| self.link.try_send_payload(&payload))?)
     }
 
     /// The next message.
@@ -86,13 +87,13 @@ impl Channel {
     }
 
     /// The next message if it is there; `Empty` otherwise.
-    fn try_recv(&self) -> Outcome<Message> {
-        Ok(Message::new(self.link.try_recv()?))
+    fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
+        Ok(Message::new(py.detach(|| self.link.try_recv())?))
     }
 
     /// Whether `recv` would not wait.
-    fn poll(&self) -> Outcome<bool> {
-        Ok(self.link.poll()?)
+    fn poll(&self, py: Python<'_>) -> Outcome<bool> {
+        Ok(py.detach(|| self.link.poll())?)
     }
 
     /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died.
@@ -106,7 +107,7 @@ impl Channel {
     /// Sends a request without waiting; `answer` gives its answer. A call in two steps, for event loops.
     fn ask(&self, value: &Bound<'_, PyAny>) -> Outcome<Asked> {
         let payload = Walk::with(value, |walk| self.link.encode(walk))?;
-        Ok(Asked(self.link.ask(&payload, Wait::none())?))
+        Ok(Asked(value.py().detach(|| self.link.ask(&payload, Wait::none()))?))
     }
 
     /// The answer to a request that `ask` sent, with the errors of `call`.
@@ -139,8 +140,8 @@ impl Channel {
     }
 
     /// A file descriptor that is readable while `recv` would not wait, for event loops.
-    fn fileno(&self) -> Outcome<i32> {
-        Ok(self.link.fileno()?)
+    fn fileno(&self, py: Python<'_>) -> Outcome<i32> {
+        Ok(py.detach(|| self.link.fileno())?)
     }
 
     /// What was sent is handed over, as far as the time-out allows; then the channel is closed. A second call does nothing.
@@ -163,8 +164,8 @@ impl Channel {
 
     /// Whether `recv` would not wait.
     #[getter]
-    fn readable(&self) -> Outcome<bool> {
-        Ok(self.link.readable()?)
+    fn readable(&self, py: Python<'_>) -> Outcome<bool> {
+        Ok(py.detach(|| self.link.readable())?)
     }
 
     /// Whether `send` would not wait.

@@ -104,8 +104,8 @@ impl Subscriber {
     }
 
     /// The next message if it is there; `Empty` otherwise.
-    fn try_recv(&self) -> Outcome<Message> {
-        Ok(Message::new(self.reader.try_recv()?))
+    fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
+        Ok(Message::new(py.detach(|| self.reader.try_recv())?))
     }
 
     /// The next message: for ever where no time-out is given, `None` once closed or asked to stop.
@@ -124,8 +124,8 @@ impl Subscriber {
     }
 
     /// Whether `recv` would not wait.
-    fn poll(&self) -> Outcome<bool> {
-        Ok(self.reader.poll()?)
+    fn poll(&self, py: Python<'_>) -> Outcome<bool> {
+        Ok(py.detach(|| self.reader.poll())?)
     }
 
     /// What happened since the last call: connected, disconnected, lagged, back.
@@ -139,8 +139,8 @@ impl Subscriber {
     }
 
     /// A file descriptor that is readable while `recv` would not wait, for event loops.
-    fn fileno(&self) -> Outcome<i32> {
-        Ok(self.reader.fileno()?)
+    fn fileno(&self, py: Python<'_>) -> Outcome<i32> {
+        Ok(py.detach(|| self.reader.fileno())?)
     }
 
     /// The endpoint, with its transport.
