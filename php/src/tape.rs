@@ -32,7 +32,7 @@ pub enum Node {
         like_a_list: bool,
     },
     /// What has a class in PHP; the bytes of arrays are shared.
-    Other(Value),
+    Other(Box<Value>),
 }
 
 /// The events of one value.
@@ -98,10 +98,10 @@ impl Sink for Tape {
         self.put(Node::Int(value))
     }
     fn uint(&mut self, value: u64) -> Result<()> {
-        self.put(Node::Other(Value::Uint(value)))
+        self.put(Node::Other(Box::new(Value::Uint(value))))
     }
     fn big_int(&mut self, value: &BigInt) -> Result<()> {
-        self.put(Node::Other(Value::BigInt(value.clone())))
+        self.put(Node::Other(Box::new(Value::BigInt(value.clone()))))
     }
     fn float(&mut self, value: f64) -> Result<()> {
         self.put(Node::Float(value))
@@ -112,22 +112,22 @@ impl Sink for Tape {
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         let block = self.block(value);
-        self.put(Node::Other(Value::Bytes(block)))
+        self.put(Node::Other(Box::new(Value::Bytes(block))))
     }
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
-        self.put(Node::Other(Value::Timestamp(value)))
+        self.put(Node::Other(Box::new(Value::Timestamp(value))))
     }
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
-        self.put(Node::Other(Value::Uuid(value)))
+        self.put(Node::Other(Box::new(Value::Uuid(value))))
     }
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
-        self.put(Node::Other(Value::Decimal(value.clone())))
+        self.put(Node::Other(Box::new(Value::Decimal(value.clone()))))
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
         let data = self.block(value.data);
         let shape = value.shape.to_vec();
         let array = linkspan::NdArray { dtype: value.dtype, order: value.order, shape, data };
-        self.put(Node::Other(Value::NdArray(array)))
+        self.put(Node::Other(Box::new(Value::NdArray(array))))
     }
     fn begin_array(&mut self, len: usize) -> Result<()> {
         self.put(Node::Array(len))
