@@ -4,7 +4,7 @@ LINKSPAN_TARGET = $(top_builddir)/target
 
 .PHONY: linkspan-cargo
 linkspan-cargo:
-	cd $(top_srcdir) && env PHP_CONFIG="$$(command -v $(PHP_CONFIG))" PHP="$$($(PHP_CONFIG) --php-binary)" \
+	cd "$$(cd $(top_srcdir) && pwd -P)" && env PHP_CONFIG="$$(command -v $(PHP_CONFIG))" PHP="$$($(PHP_CONFIG) --php-binary)" \
 		$(if $(LIBCLANG_PATH),LIBCLANG_PATH="$(LIBCLANG_PATH)") CARGO_TARGET_DIR="$(LINKSPAN_TARGET)" \
 		$(CARGO) build --release --locked -p linkspan-php
 
