@@ -49,8 +49,7 @@ php:  ## build the PHP extension
 	@echo "php -d extension=$(CARGO_TARGET_DIR)/release/liblinkspan_php.so"
 
 lint:  ## clippy without a warning, rustfmt without a change
-	cargo clippy --workspace --all-targets -- -D warnings
-	cargo fmt --all --check
+	tests/run clippy clippy-tests rustfmt
 
 clean:  ## remove what was built
 	cargo clean

@@ -50,7 +50,8 @@ fn every_pattern_is_listed_with_what_it_tells() {
         assert_eq!(subscriber.wait().code, Some(0));
         publisher.signal("TERM");
         server.signal("TERM");
-        (publisher.wait(), server.wait());
+        publisher.wait();
+        server.wait();
         assert_eq!(place.run(&["ls"]).out.lines().count(), 1);
     });
 }
