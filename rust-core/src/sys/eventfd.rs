@@ -38,11 +38,6 @@ impl EventFd {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }
-
-    /// Another descriptor of the same counter, to be sent to a peer.
-    pub fn duplicate(&self) -> Result<OwnedFd> {
-        rustix::io::fcntl_dupfd_cloexec(&self.0, 3).doing("duplicating an eventfd")
-    }
 }
 
 /// A bell that one object rings for itself, to keep a descriptor of its own readable. Nobody else touches it, so it is

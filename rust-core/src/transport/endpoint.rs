@@ -46,11 +46,6 @@ impl Endpoint {
         self.transport
     }
 
-    /// The name, without the transport.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The directory that an absolute name lies in, and the file there.
     pub(crate) fn absolute(&self) -> Option<(&Path, &str)> {
         let path = Path::new(&self.name);
