@@ -260,7 +260,9 @@ fn a_publisher_that_is_none() {
     thread::scope(|s| {
         s.spawn(|| {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?").unwrap();
+            stream
+                .write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?")
+                .unwrap();
         });
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
         let error = subscriber.recv(SOON).unwrap_err();

@@ -91,7 +91,8 @@ fn call(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
     }
     for (what, kind) in [("fail", "peer.fail"), ("drop", "linkspan.unanswered")] {
         match channel.call(&Value::map([("peer", what)]), SOON) {
-            Err(e) if e.kind() == ErrorKind::Remote && e.remote_failure().is_some_and(|f| f.kind == kind) => {}
+            Err(e) if e.kind() == ErrorKind::Remote && e.remote_failure().is_some_and(|f| f.kind == kind) => {
+            }
             other => {
                 println!("{what}: another outcome came: {other:?}");
                 exit(1);
