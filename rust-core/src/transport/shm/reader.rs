@@ -103,8 +103,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Looks for the next record. `Malformed` is for good; `TooLarge` and `OutOfMemory` are about one frame, which is
     /// skipped.
-    // Always: as with the record's word.
-    #[inline(always)]
+    #[inline]
     pub fn step(&mut self) -> Result<Step> {
         let mut word = self.peer.load(self.place(), Ordering::Acquire);
         if word == 0 {
@@ -119,7 +118,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             self.peer.prefetch(line);
             line += 64;
         }
-        if record.shape == Shape::Pad {
+        if record.shape() == Some(Shape::Pad) {
             self.skip_pad(word, record)?;
             word = self.peer.load(self.place(), Ordering::Acquire);
             if word == 0 {
@@ -127,12 +126,12 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             }
             record = self.check(word)?;
         }
-        match (record.shape, &self.assembly) {
-            (Shape::Compact | Shape::Linked | Shape::Full, None) => Ok(Step::Frame(record)),
-            (Shape::First, None) => self.first(record),
-            (Shape::Piece, Some(_)) => self.piece(record),
-            (Shape::Pad, _) => Err(garbage(word, "a pad follows a pad")),
-            (Shape::Piece, None) => Err(garbage(word, "a piece of no message")),
+        match (record.shape(), &self.assembly) {
+            (Some(Shape::Compact | Shape::Linked | Shape::Full), None) => Ok(Step::Frame(record)),
+            (Some(Shape::First), None) => self.first(record),
+            (Some(Shape::Piece), Some(_)) => self.piece(record),
+            (Some(Shape::Piece), None) => Err(garbage(word, "a piece of no message")),
+            (Some(Shape::Pad), _) | (None, _) => Err(garbage(word, "a pad follows a pad")),
             (_, Some(_)) => Err(garbage(word, "a message in the middle of another")),
         }
     }
@@ -142,40 +141,42 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[inline]
     pub fn take(&mut self, record: Record) -> Result<Option<Incoming>> {
         let content = self.place() + WORD as usize;
-        let length = record.length as usize;
-        let (prefix, sequence, correlation) = match record.shape {
-            Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
-            Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
+        let (prefix, sequence, correlation) = match record.shape() {
+            Some(Shape::Compact) => (COMPACT, self.sequence.wrapping_add(1), 0),
+            Some(Shape::Linked) => (LINKED, self.word(content + 8), self.word(content + 16)),
             _ => return self.take_full(record, content),
         };
-        let sent = self.word(content).cast_signed();
-        let body = (length - prefix) as u64;
-        self.pass(record, sequence);
-        if body > self.limit {
-            return Err(too_large(body, self.limit));
-        }
-        let bytes = aligned(self.copy(content + prefix, length - prefix));
-        let (kind, encoding, flags) = (record.kind, record.encoding, record.flags);
-        let (extension, schema, body_check) = (0, 0, 0);
-        let header = Header {
-            kind,
-            encoding,
-            flags,
-            extension,
-            body,
-            sequence,
-            correlation,
-            sent,
-            schema,
-            body_check,
+        let (Some(kind), Some(encoding)) = (record.kind(), record.encoding()) else {
+            return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
         };
-        Ok(Some(Incoming { header, extension: Bytes::new(), body: bytes }))
+        let sent = self.word(content).cast_signed();
+        let length = record.length() - prefix;
+        self.pass(record, sequence);
+        if length as u64 > self.limit {
+            return Err(too_large(length as u64, self.limit));
+        }
+        Ok(Some(Incoming {
+            header: Header {
+                kind,
+                encoding,
+                flags: record.flags(),
+                extension: 0,
+                body: length as u64,
+                sequence,
+                correlation,
+                sent,
+                schema: 0,
+                body_check: 0,
+            },
+            extension: Bytes::new(),
+            body: aligned(self.copy(content + prefix, length)),
+        }))
     }
 
     fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
         let header = self.header(content)?;
         let prefix = HEADER + header.extension;
-        if (prefix as u64).checked_add(header.body) != Some(record.length.into()) {
+        if (prefix as u64).checked_add(header.body) != Some(record.length() as u64) {
             let text = "the peer's ring holds a message whose lengths are not its record's";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
@@ -214,7 +215,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     fn first(&mut self, record: Record) -> Result<Step> {
         let content = self.place() + WORD as usize;
         let header = self.header(content)?;
-        let here = u64::from(record.length) - HEADER as u64;
+        let here = record.length() as u64 - HEADER as u64;
         let total = header.body.checked_add(header.extension as u64).filter(|total| *total > here);
         let Some(total) = total else {
             let text = "the peer's ring holds the first piece of a message that would end with it";
@@ -244,11 +245,11 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     fn piece(&mut self, record: Record) -> Result<Step> {
         let content = self.place() + WORD as usize;
         let Some(mut assembly) = self.assembly.take() else { return Ok(Step::Empty) };
-        if u64::from(record.length) > assembly.missing {
+        if record.length() as u64 > assembly.missing {
             let text = "the peer's ring holds more pieces of a message than its header announced";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        self.put(&mut assembly, content, record.length as usize);
+        self.put(&mut assembly, content, record.length());
         if assembly.missing > 0 {
             self.assembly = Some(assembly);
             self.at += record.size();
@@ -290,7 +291,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Reads a header word, and whether its record lies where an honest writer can have put it.
-    #[inline(always)]
+    #[inline]
     fn check(&self, word: u64) -> Result<Record> {
         let record = Record::from_word(word, self.at >> self.shift)?;
         let (size, left) = (record.size(), self.ring - (self.at & (self.ring - 1)));

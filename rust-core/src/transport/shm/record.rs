@@ -41,76 +41,107 @@ pub(super) enum Shape {
 /// | 40–42 | encoding |
 /// | 43–47 | flags |
 /// | 48–63 | the lap's number: what an earlier lap left is never taken for this one's |
+///
+/// It stays one word in here, too: as a struct of small fields it would be passed through memory, written field by field
+/// and read as a whole at once, which stalls the processor for longer than copying a small message takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub shape: Shape,
-    pub kind: Kind,
-    pub encoding: Encoding,
-    pub flags: u16,
-    pub length: u32,
-}
+pub(super) struct Record(u64);
+
+const LAP: u32 = 48;
+const WITHOUT_LAP: u64 = (1 << LAP) - 1;
 
 impl Record {
+    /// A record with so many bytes behind its header.
+    #[inline]
+    pub fn new(shape: Shape, kind: Kind, encoding: Encoding, flags: u16, length: u32) -> Record {
+        let what = (shape as u64) << 32 | (kind as u64) << 36 | (encoding as u64) << 40;
+        Record(u64::from(length) | what | u64::from(flags) << 43)
+    }
+
     /// A record that says nothing about a message.
     pub fn bare(shape: Shape, length: u32) -> Record {
-        Record { shape, kind: Kind::Data, encoding: Encoding::Raw, flags: 0, length }
+        Record::new(shape, Kind::Data, Encoding::Raw, 0, length)
     }
 
-    /// Bytes that it takes in the ring.
+    /// How it holds its part of a frame; `None` for a number without a meaning.
     #[inline]
-    pub fn size(&self) -> u64 {
-        (WORD + u64::from(self.length)).next_multiple_of(GRANULE)
-    }
-
-    /// The word for this lap; never zero, which means "nothing yet".
-    #[inline]
-    pub fn to_word(self, lap: u64) -> u64 {
-        u64::from(self.length)
-            | (self.shape as u64) << 32
-            | (self.kind as u64) << 36
-            | (self.encoding as u64) << 40
-            | u64::from(self.flags) << 43
-            | (lap & 0xFFFF) << 48
-    }
-
-    /// Reads the word of this lap; `Malformed` when no honest writer leaves such a word here.
-    // Always: passed through memory, its small fields would be written one by one and read at once, which stalls.
-    #[inline(always)]
-    pub fn from_word(word: u64, lap: u64) -> Result<Record> {
-        let shape = match word >> 32 & 0xF {
+    pub fn shape(self) -> Option<Shape> {
+        Some(match self.0 >> 32 & 0xF {
             1 => Shape::Pad,
             2 => Shape::Compact,
             3 => Shape::Linked,
             4 => Shape::Full,
             5 => Shape::First,
             6 => Shape::Piece,
-            _ => return Err(garbage(word, "no such shape of record")),
+            _ => return None,
+        })
+    }
+
+    /// The kind of message; `None` for a number without a meaning.
+    #[inline]
+    pub fn kind(self) -> Option<Kind> {
+        Kind::from_number((self.0 >> 36 & 0xF) as u8)
+    }
+
+    /// How the body is written; `None` for a number without a meaning.
+    #[inline]
+    pub fn encoding(self) -> Option<Encoding> {
+        Encoding::from_number((self.0 >> 40 & 0x7) as u8)
+    }
+
+    /// The message's flags.
+    #[inline]
+    pub fn flags(self) -> u16 {
+        (self.0 >> 43 & 0x1F) as u16
+    }
+
+    /// Bytes behind the header.
+    #[inline]
+    pub fn length(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// Bytes that it takes in the ring.
+    #[inline]
+    pub fn size(self) -> u64 {
+        (WORD + self.length() as u64).next_multiple_of(GRANULE)
+    }
+
+    /// The word for this lap; never zero, which means "nothing yet".
+    #[inline]
+    pub fn to_word(self, lap: u64) -> u64 {
+        self.0 | lap << LAP
+    }
+
+    /// Reads the word of this lap; `Malformed` when no honest writer leaves such a word here. So of a record that came from
+    /// here, shape, kind and encoding are there.
+    #[inline]
+    pub fn from_word(word: u64, lap: u64) -> Result<Record> {
+        let record = Record(word & WITHOUT_LAP);
+        let least = match record.shape() {
+            Some(Shape::Pad) => 0,
+            Some(Shape::Compact) => COMPACT,
+            Some(Shape::Linked) => LINKED,
+            Some(Shape::Full | Shape::First) => HEADER,
+            Some(Shape::Piece) => 1,
+            None => return Err(garbage(word, "no such shape of record")),
         };
-        if word >> 48 != lap & 0xFFFF {
+        if (word ^ lap << LAP) >> LAP != 0 {
             return Err(garbage(word, "the record is stamped with another lap"));
         }
-        let Some(kind) = Kind::from_number((word >> 36 & 0xF) as u8) else {
+        if record.kind().is_none() {
             return Err(garbage(word, "no such kind of message"));
-        };
-        let Some(encoding) = Encoding::from_number((word >> 40 & 0x7) as u8) else {
+        }
+        if record.encoding().is_none() {
             return Err(garbage(word, "no such encoding"));
-        };
-        let length = word as u32;
-        let least = match shape {
-            Shape::Pad => 0,
-            Shape::Compact => COMPACT,
-            Shape::Linked => LINKED,
-            Shape::Full | Shape::First => HEADER,
-            Shape::Piece => 1,
-        };
-        if (length as usize) < least {
+        }
+        if record.length() < least {
             return Err(garbage(word, "the record is too short for its shape"));
         }
-        let flags = (word >> 43 & 0x1F) as u16;
-        if flags & flags::BODY_CHECKED != 0 {
+        if record.flags() & flags::BODY_CHECKED != 0 {
             return Err(garbage(word, "a compact record has no room for a body check sum"));
         }
-        Ok(Record { shape, kind, encoding, flags, length })
+        Ok(record)
     }
 }
 
@@ -129,13 +160,11 @@ mod tests {
 
     #[test]
     fn a_header_survives_its_word() {
-        let record = Record {
-            shape: Shape::Linked,
-            kind: Kind::Event,
-            encoding: Encoding::Smile,
-            flags: flags::MORE | flags::RETAINED,
-            length: 77,
-        };
+        let record =
+            Record::new(Shape::Linked, Kind::Event, Encoding::Smile, flags::MORE | flags::RETAINED, 77);
+        assert_eq!(record.shape(), Some(Shape::Linked));
+        assert_eq!((record.kind(), record.encoding()), (Some(Kind::Event), Some(Encoding::Smile)));
+        assert_eq!((record.flags(), record.length()), (flags::MORE | flags::RETAINED, 77));
         let word = record.to_word(0x1_2345);
         assert_eq!(Record::from_word(word, 0x1_2345).unwrap(), record);
         assert_eq!(record.size(), 96);

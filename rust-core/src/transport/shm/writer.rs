@@ -94,13 +94,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         if length as u64 > self.largest - WORD {
             return self.start(frame);
         }
-        let record = Record {
-            shape,
-            kind: header.kind,
-            encoding: header.encoding,
-            flags: if plain { header.flags } else { 0 },
-            length: length as u32,
-        };
+        let flags = if plain { header.flags } else { 0 };
+        let record = Record::new(shape, header.kind, header.encoding, flags, length as u32);
         let Some(at) = self.begin(record.size())? else { return Ok(Sent::Blocked) };
         match shape {
             Shape::Full => {
