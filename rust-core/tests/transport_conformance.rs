@@ -377,6 +377,30 @@ fn large_requests_and_replies(t: &str) {
     });
 }
 
+fn leaving_loses_nothing_that_was_taken_over(t: &str) {
+    let endpoint = name(t);
+    let large = Value::from(bytes::Bytes::from(vec![3; 3_000_000]));
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        let answering = s.spawn(|| {
+            server.next(SOON).unwrap().unwrap().reply(&large).unwrap();
+            // Gone without a word, with most of the answer still on this side.
+            drop(server);
+        });
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        assert!(channel.call(&Value::Null, SOON).unwrap().value().unwrap() == &large);
+        answering.join().unwrap();
+    });
+    let (a, b) = pair(&name(t), &Options::default());
+    thread::scope(|s| {
+        s.spawn(|| {
+            a.send(&large, Duration::from_millis(1)).unwrap();
+            drop(a);
+        });
+        assert!(b.recv(SOON).unwrap().value().unwrap() == &large);
+    });
+}
+
 fn a_descriptor_for_event_loops(t: &str) {
     let (a, b) = pair(&name(t), &Options::default());
     let fd = b.fileno().unwrap();
@@ -469,7 +493,7 @@ macro_rules! suite {
 }
 
 suite! {
-    order boundaries limit_exact_and_one_over hundred_megabytes back_pressure both_ways_and_calls
+    leaving_loses_nothing_that_was_taken_over order boundaries limit_exact_and_one_over hundred_megabytes back_pressure both_ways_and_calls
     connect_before_listen nobody_there two_listeners listener_restart connector_restart
     open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies

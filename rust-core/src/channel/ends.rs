@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use super::dial::Dialler;
 use super::door::{Door, Link};
@@ -12,7 +13,7 @@ use super::record::{Event, Record};
 use super::renewal::{Origin, Renewal};
 use super::sending::{Draft, Sending};
 use crate::codec::Encoding;
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Message, Payload, failure};
@@ -97,7 +98,7 @@ impl Channel {
             let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
             let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
             // Whoever holds the name may end before it answers: then it is ours to take.
-            let mut turn = Waiting::until(crate::Deadline::after(Wait::TICK).sooner(waiting.deadline()));
+            let mut turn = Waiting::until(Deadline::after(Wait::TICK).sooner(waiting.deadline()));
             match channel.first_link(&mut turn) {
                 Ok(()) => return Ok(channel),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {
@@ -429,6 +430,22 @@ impl Channel {
         }
         .and_then(|()| receiving.until_ack(last, &self.renewal, &self.record, waiting))
         .map_err(|e| unconsumed(e, count.min(last.saturating_sub(receiving.confirmed))))
+    }
+}
+
+/// How long an object that goes without having been closed still brings away what it took over.
+pub const PARTING: Duration = Duration::from_secs(1);
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if fork::check(self.born).is_err() || self.renewal.is_closed() {
+            return;
+        }
+        let sending = self.sending.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(part) = &mut sending.part else { return };
+        let mut waiting = Waiting::until(Deadline::after(PARTING));
+        // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.
+        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(&mut waiting).is_ok() {}
     }
 }
 

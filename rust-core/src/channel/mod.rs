@@ -24,7 +24,7 @@ mod renewal;
 mod sending;
 
 pub use ends::{Asked, Channel, Role};
-pub(crate) use ends::{instead, only_one};
+pub(crate) use ends::{PARTING, instead, only_one};
 pub use listener::Listener;
 pub use options::{Delivery, Options};
 pub use record::{Event, EventKind};

@@ -9,7 +9,7 @@ use super::clients::{Clients, Next};
 use crate::channel::door::Door;
 use crate::channel::greeting::Pattern;
 use crate::channel::record::Record;
-use crate::channel::{Event, Options, only_one};
+use crate::channel::{Event, Options, PARTING, only_one};
 use crate::deadline::{Timeout, Wait};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
@@ -169,5 +169,12 @@ impl Server {
             }
             _ => e.on(&self.shown),
         })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Answers that were given are not lost by leaving; who wants to know whether all were taken calls `close`.
+        let _ = self.close(PARTING);
     }
 }
