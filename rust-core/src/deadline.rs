@@ -113,6 +113,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Starts the clock: `default` applies where the caller gave no time-out, `on_wait` runs beside the tick.
+    #[inline]
     pub(crate) fn start(self, default: Timeout) -> Waiting<'a> {
         const LAST_RESORT: Duration = Duration::from_secs(30);
         let resolved = if self.timeout == Timeout::Default { default } else { self.timeout };
@@ -159,8 +160,11 @@ pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
     /// Runs this beside the tick.
+    #[inline]
     pub fn on_wait(mut self, on_wait: &Option<OnWait>) -> Waiting<'a> {
-        self.on_wait.clone_from(on_wait);
+        if on_wait.is_some() {
+            self.on_wait.clone_from(on_wait);
+        }
         self
     }
 

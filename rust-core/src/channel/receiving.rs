@@ -182,7 +182,7 @@ impl Receiving {
     fn sort(&mut self, frame: Incoming, record: &Record) -> Option<Taken> {
         match frame.header.kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {
-                record.count(&record.received);
+                record.count_alone(&record.received);
                 let source = self.part.as_ref().map_or_else(|| "".into(), |part| part.peer.source.clone());
                 let message = Message::new(frame, source, self.limits);
                 self.tell(true);

@@ -80,7 +80,7 @@ impl Sending {
             self.unconfirmed += 1;
             self.last = self.sequence;
         }
-        record.count(&record.sent);
+        record.count_alone(&record.sent);
         Ok(self.sequence)
     }
 }
