@@ -74,10 +74,20 @@ pub fn all() -> Vec<Row> {
         rows.push(Row { what, ours, floor, peers, mark });
     };
     row(
+        "shm 32 B round trip, spinning".into(),
+        own("channel", "ours round shm 32 apart 1000"),
+        own("cache-line ping-pong", "floor spin 8 apart"),
+        vec![own("a message from a thread to itself, one way", "ours self shm 32")],
+        None,
+    );
+    row(
         "shm 64 B round trip, spinning".into(),
         own("channel", "ours round shm 64 apart 1000"),
         own("cache-line ping-pong", "floor spin 8 apart"),
-        vec![own("copy and spin", "floor spin 64 apart")],
+        vec![
+            own("copy and spin", "floor spin 64 apart"),
+            own("a message from a thread to itself, one way", "ours self shm 64"),
+        ],
         Some(Mark::Ratio(2.0)),
     );
     for (bytes, size) in &SIZES[1..] {

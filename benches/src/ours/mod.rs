@@ -16,6 +16,7 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["call", transport, bytes, placement, spin] => {
             channel::call(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
+        ["self", transport, bytes] => channel::to_itself(transport, bytes.parse()?),
         ["stream", transport, bytes, placement] => {
             stream::one_way(transport, bytes.parse()?, Placement::from_name(placement)?)
         }
