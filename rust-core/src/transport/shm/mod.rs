@@ -13,18 +13,21 @@
 
 mod broadcast;
 mod link;
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom_tests;
 mod memory;
 mod park;
 mod peer;
 mod reader;
 mod record;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod ring_tests;
 mod segment;
 mod spin;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod writer;
 

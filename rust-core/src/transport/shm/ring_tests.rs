@@ -76,10 +76,8 @@ proptest! {
                     sequence += 1;
                     let header = Header { body: length as u64, ..frame_header(sequence, form) };
                     pending = Some((header, pattern(length, sequence)));
-                } else if expected.is_empty() {
-                    if outstanding == 0 && writer.flush().unwrap() {
-                        break;
-                    }
+                } else if expected.is_empty() && outstanding == 0 && writer.flush().unwrap() {
+                    break;
                 }
             }
             if let Some((header, body)) = pending.take() {

@@ -10,12 +10,14 @@
 
 mod caster;
 mod follower;
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom_tests;
 mod publisher;
 mod record;
 mod subscriber;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub(crate) use follower::{Follower, Received, Start};
