@@ -1,6 +1,6 @@
 //! Where it was measured: versions, processors, the date; and a directory for the names of the run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
@@ -12,12 +12,28 @@ impl Directory {
     /// Makes it and tells the workers by their environment.
     pub fn new() -> Result<Directory> {
         let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let path = base.join(format!("linkspan-bench-{}", std::process::id()));
+        sweep(&base)?;
+        let path = base.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|e| format!("making {}: {e}", path.display()))?;
         // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
         unsafe { std::env::set_var("LINKSPAN_DIR", &path) };
         Ok(Directory(path))
     }
+}
+
+const PREFIX: &str = "linkspan-bench-";
+
+/// Removes what a run left that was killed.
+fn sweep(base: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(base)?.flatten() {
+        let name = entry.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
+        if process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists() {
+            std::fs::remove_dir_all(entry.path())
+                .map_err(|e| format!("removing {}: {e}", entry.path().display()))?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Directory {

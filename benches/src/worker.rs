@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::cpu::{End, Placement, pin};
+use crate::ends::end_with_parent;
 use crate::{Result, floor, ours};
 
 /// Something that is done over and over.
@@ -68,6 +69,7 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
 /// `work CASE …`, `far CASE …`, or `pinned PROGRAM …` for a language that cannot pin itself.
 pub fn work(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    end_with_parent();
     match words.as_slice() {
         ["work", "floor", rest @ ..] => floor::work(rest),
         ["work", "ours", rest @ ..] => ours::work(rest),

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
-use crate::ends::{end_with_parent, split};
+use crate::ends::split;
 use crate::worker::{Work, serve};
 
 /// Bytes written and read back.
@@ -50,7 +50,6 @@ pub fn socket(bytes: usize, placement: Placement) -> Result<()> {
 
 /// `far bytes …`: what comes over the socket at this path goes back, for a near end in another language.
 pub fn echo_alone(path: &str, bytes: &str, placement: &str) -> Result<()> {
-    end_with_parent();
     let stream = UnixStream::connect(path).map_err(|e| format!("connecting to {path}: {e}"))?;
     pin(Placement::from_name(placement)?, End::Far)?;
     Bytes { from: stream.try_clone()?, to: stream, content: vec![0; bytes.parse()?] }.echo()

@@ -7,7 +7,7 @@ use linkspan::{Channel, Encoding, Options, Payload, Server, Value};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
-use crate::ends::{end_with_parent, fork_far};
+use crate::ends::fork_far;
 use crate::worker::{Work, serve};
 
 /// Long enough for the far end to start.
@@ -118,7 +118,6 @@ fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
 
 /// `far serve …`: the same for a near end in another language.
 pub fn serve_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
-    end_with_parent();
     answer(endpoint, Placement::from_name(placement)?, spin.parse()?)
 }
 
