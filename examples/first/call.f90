@@ -2,16 +2,20 @@
 program first_call
    use linkspan
    implicit none
-   type(linkspan_server) :: server
-   type(linkspan_channel) :: channel
-   type(linkspan_message) :: request, reply
-   real(real64), pointer :: numbers(:)
-   real(real64) :: total
-   character(:), allocatable :: from
    character(5) :: role
-
    call get_command_argument(1, role)
    if (role == "serve") then
+      call serve()
+   else
+      call ask()
+   end if
+
+contains
+
+   subroutine serve()
+      type(linkspan_server) :: server
+      type(linkspan_message) :: request, reply
+      real(real64), pointer :: numbers(:)
       call server%serve("first/call")
       do while (server%next(request)) ! until a signal asks to stop
          call request%get("numbers", numbers) ! a view, no copy
@@ -21,7 +25,13 @@ program first_call
          call server%reply(request, reply)
       end do
       call server%close()
-   else
+   end subroutine
+
+   subroutine ask()
+      type(linkspan_channel) :: channel
+      type(linkspan_message) :: request, reply
+      real(real64) :: total
+      character(:), allocatable :: from
       call channel%connect("first/call")
       call request%put("numbers", [1.0_real64, 2.0_real64, 3.5_real64])
       call channel%call(request, reply)
@@ -29,5 +39,5 @@ program first_call
       call reply%get("from", from)
       print '(a, f0.1, 2a)', "the sum is ", total, ", says ", from
       call channel%close()
-   end if
+   end subroutine
 end program

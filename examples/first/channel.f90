@@ -2,18 +2,22 @@
 program first_channel
    use linkspan
    implicit none
-   type(linkspan_channel) :: channel
-   type(linkspan_message) :: hello, message
-   character(:), allocatable :: from
-   character(9) :: role
+   call talk()
 
-   call channel%open("first/channel")
-   role = "connector"
-   if (channel%role() == linkspan_role_listener) role = "listener"
-   call hello%put("from", "Fortran")
-   call channel%send(hello)
-   call channel%recv(message)
-   call message%get("from", from)
-   print '(4a)', "the ", trim(role), " heard from ", from
-   call channel%close()
+contains
+
+   subroutine talk()
+      type(linkspan_channel) :: channel
+      type(linkspan_message) :: hello, message
+      character(:), allocatable :: role, from
+      call channel%open("first/channel")
+      role = "connector"
+      if (channel%role() == linkspan_role_listener) role = "listener"
+      call hello%put("from", "Fortran")
+      call channel%send(hello)
+      call channel%recv(message)
+      call message%get("from", from)
+      print '(4a)', "the ", role, " heard from ", from
+      call channel%close()
+   end subroutine
 end program

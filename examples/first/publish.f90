@@ -9,16 +9,22 @@ program first_publish
          integer(c_int32_t), value :: microseconds
       end function
    end interface
-   type(linkspan_publisher) :: out
-   type(linkspan_subscriber) :: readings
-   type(linkspan_message) :: reading
-   character(:), allocatable :: from
    character(9) :: role
-   real(real64) :: celsius
-   integer :: i
-
    call get_command_argument(1, role)
    if (role == "subscribe") then
+      call subscribe()
+   else
+      call publish()
+   end if
+
+contains
+
+   subroutine subscribe()
+      type(linkspan_subscriber) :: readings
+      type(linkspan_message) :: reading
+      character(:), allocatable :: from
+      real(real64) :: celsius
+      integer :: i
       call readings%subscribe("first/publish")
       do i = 1, 3
          if (.not. readings%next(reading)) exit ! a signal asked to stop
@@ -26,7 +32,14 @@ program first_publish
          call reading%get("from", from)
          print '(f0.1, 2a)', celsius, " °C from ", from
       end do
-   else
+      call readings%close()
+   end subroutine
+
+   subroutine publish()
+      type(linkspan_publisher) :: out
+      type(linkspan_message) :: reading
+      real(real64) :: celsius
+      integer(c_int) :: slept
       call out%publish("first/publish")
       celsius = 20
       do
@@ -35,7 +48,7 @@ program first_publish
          call reading%put("from", "Fortran")
          call out%send(reading)
          celsius = celsius + 0.1_real64
-         i = usleep(100000)
+         slept = usleep(100000)
       end do
-   end if
+   end subroutine
 end program

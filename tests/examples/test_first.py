@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ FIRST = ROOT / "examples/first"
 LIBRARY = [str(TARGET / "debug/liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
 NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
 PATIENCE = 60  # seconds; only a hang takes so long
+VALGRIND = (
+    "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite,indirect",
+)
 
 
 def run(*command, **more):
@@ -55,9 +60,9 @@ def start(built, tmp_path):
     """Starts programs that share a runtime directory, and ends what has not ended by itself."""
     started = []
 
-    def begin(stem, language, *words):
+    def begin(stem, language, *words, under=()):
         process = subprocess.Popen(
-            [*built(stem, language), *words], env={**os.environ, "LINKSPAN_DIR": str(tmp_path)},
+            [*under, *built(stem, language), *words], env={**os.environ, "LINKSPAN_DIR": str(tmp_path)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         started.append(process)
@@ -112,3 +117,30 @@ def test_call(start, server):
         assert printed(start("call", caller)) == f"the sum is 6.5, says {NAMES[server]}\n"
     serves.send_signal(signal.SIGTERM)
     assert printed(serves) == ""
+
+
+def test_who_listens_and_is_slow_is_waited_for(start, tmp_path):
+    listener = start("channel", "rs")
+    deadline = time.monotonic() + PATIENCE
+    while not list(tmp_path.glob("*.shm")):
+        assert time.monotonic() < deadline and listener.poll() is None
+        time.sleep(0.01)
+    listener.send_signal(signal.SIGSTOP)
+    other = start("channel", "c")
+    with pytest.raises(subprocess.TimeoutExpired):  # it has 30 s, and is not to give up before
+        other.wait(timeout=2)
+    listener.send_signal(signal.SIGCONT)
+    assert printed(listener) == "the listener heard from C\n"
+    assert printed(other) == "the connector heard from Rust\n"
+
+
+@pytest.mark.parametrize("language", ["c", "cpp", "f90"])
+def test_valgrind_finds_nothing(start, language):
+    both = [start("channel", language, under=VALGRIND) for _ in range(2)]
+    assert all(NAMES[language] in printed(process) for process in both)
+    start("publish", language)
+    assert printed(start("publish", language, "subscribe", under=VALGRIND)).count(f"from {NAMES[language]}\n") == 3
+    server = start("call", language, "serve", under=VALGRIND)
+    assert printed(start("call", language, under=VALGRIND)) == f"the sum is 6.5, says {NAMES[language]}\n"
+    server.send_signal(signal.SIGTERM)
+    assert printed(server) == ""

@@ -11,7 +11,7 @@ MOVES = {
     "sensors": "histories.cpu.length && document.querySelector('#network b').textContent",
     "seismogram": "wave.last",
     "spectrum": "trigger.last",
-    "statistics": "document.querySelector('#cpu dd').textContent + document.querySelector('#load dd').textContent",
+    "statistics": "[...document.querySelectorAll('#network dd, #disk dd')].map(dd => dd.textContent).join()",
 }
 
 

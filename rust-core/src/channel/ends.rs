@@ -85,6 +85,7 @@ impl Channel {
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
         let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
+        let mut patience = Wait::TICK;
         loop {
             match Door::open(&endpoint, Pattern::Channel, options, true) {
                 Ok(door) => {
@@ -98,11 +99,16 @@ impl Channel {
             let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
             let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
             // Whoever holds the name may end before it answers: then it is ours to take.
-            let mut turn = Waiting::until(Deadline::after(Wait::TICK).sooner(waiting.deadline()));
+            let mut turn = Waiting::until(Deadline::after(patience).sooner(waiting.deadline()));
             match channel.first_link(&mut turn) {
                 Ok(()) => return Ok(channel),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {
                     waiting.sleep().map_err(|e| e.on(&endpoint))?;
+                    waiting.woke(false).map_err(|e| e.on(&endpoint))?;
+                }
+                // It lives and is slow: it gets longer to answer, as long as we have time.
+                Err(e) if e.kind() == ErrorKind::Stalled && !waiting.deadline().has_passed() => {
+                    patience = Wait::TICK * 20;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
                 Err(e) => return Err(e),
