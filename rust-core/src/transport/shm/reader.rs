@@ -103,7 +103,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Looks for the next record. `Malformed` is for good; `TooLarge` and `OutOfMemory` are about one frame, which is
     /// skipped.
-    #[inline]
+    #[inline(always)]
     pub fn step(&mut self) -> Result<Step> {
         let mut word = self.peer.load(self.place(), Ordering::Acquire);
         if word == 0 {
@@ -291,7 +291,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Reads a header word, and whether its record lies where an honest writer can have put it.
-    #[inline]
+    #[inline(always)]
     fn check(&self, word: u64) -> Result<Record> {
         let record = Record::from_word(word, self.at >> self.shift)?;
         let (size, left) = (record.size(), self.ring - (self.at & (self.ring - 1)));

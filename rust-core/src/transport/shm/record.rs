@@ -115,7 +115,7 @@ impl Record {
 
     /// Reads the word of this lap; `Malformed` when no honest writer leaves such a word here. So of a record that came from
     /// here, shape, kind and encoding are there.
-    #[inline]
+    #[inline(always)]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let record = Record(word & WITHOUT_LAP);
         let least = match record.shape() {
