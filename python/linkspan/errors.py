@@ -110,7 +110,7 @@ class Remote(Error):
     #: The handler's own code, or one of JSON-RPC's: by default that of a handler that broke.
     remote_code: int = -32603
     #: A dotted type, or the name of the exception that the handler raised.
-    remote_kind: str | None = None
+    remote_type: str | None = None
     #: The handler's text.
     remote_text: str = ""
     #: More for the program, as the handler gave it.

@@ -33,7 +33,7 @@ class Server(_native.Server):
 
 def fail_with(request: Request, error: BaseException) -> None:
     """Answers with an exception: a `Remote` that was raised further down passes on as it is."""
-    if isinstance(error, Remote) and error.remote_kind is not None:
-        request.fail(error.remote_text, error.remote_kind, error.remote_code, error.data)
+    if isinstance(error, Remote) and error.remote_type is not None:
+        request.fail(error.remote_text, error.remote_type, error.remote_code, error.data)
     else:
         request.fail(str(error), type(error).__qualname__)

@@ -58,7 +58,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     }
     if let Some(failure) = error.remote_failure() {
         raised.setattr("remote_code", failure.code)?;
-        raised.setattr("remote_kind", &failure.kind)?;
+        raised.setattr("remote_type", &failure.kind)?;
         raised.setattr("remote_text", &failure.text)?;
         if !failure.data.is_empty() {
             let data = build(Builder::copying(py), |builder| {

@@ -145,14 +145,14 @@ impl Request {
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
     /// `spectrum.window_too_long`, a code (JSON-RPC's for a handler that broke, unless it has its own), and more for
     /// the program.
-    #[pyo3(signature = (text, kind="", code=-32603, data=None))]
-    fn fail(&self, text: String, kind: &str, code: i64, data: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
+    #[pyo3(signature = (text, r#type="", code=-32603, data=None))]
+    fn fail(&self, text: String, r#type: &str, code: i64, data: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
         let data = match data {
             Some(data) => Walk::with(data, |walk| linkspan::codec::encode(walk, Encoding::Cbor))?,
             None => Vec::new(),
         };
         let asked = self.take()?;
-        let answered = asked.fail(&RemoteFailure { code, kind: kind.to_owned(), text, data });
+        let answered = asked.fail(&RemoteFailure { code, kind: r#type.to_owned(), text, data });
         self.keep(asked, answered.map_err(Failure::Core))
     }
 

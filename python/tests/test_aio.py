@@ -79,7 +79,7 @@ def test_a_server_with_a_coroutine_for_a_handler(peer, name):
     try:
         ch.call({"n": None})
     except linkspan.Remote as error:
-        say(error.remote_kind)
+        say(error.remote_type)
     """
 
     async def main():

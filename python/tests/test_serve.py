@@ -31,7 +31,7 @@ def handler(request):
         os.kill(os.getpid(), signal.SIGKILL)
 def raise_remote(request):
     error = linkspan.Remote("text")
-    error.remote_code, error.remote_kind, error.remote_text, error.data = 42, "deep.down", "told", {"at": [1]}
+    error.remote_code, error.remote_type, error.remote_text, error.data = 42, "deep.down", "told", {"at": [1]}
     raise error
 server = linkspan.serve(sys.argv[1])
 say("serves")
@@ -50,15 +50,15 @@ def test_a_handler_answers_and_what_it_raises_is_told(peer, name):
         assert ch.call({"op": "nothing"}).value is None
         with pytest.raises(linkspan.Remote) as caught:
             ch.call({"op": "raise"})
-        assert (caught.value.remote_kind, caught.value.remote_text) == ("ValueError", "no such window")
+        assert (caught.value.remote_type, caught.value.remote_text) == ("ValueError", "no such window")
         assert caught.value.remote_code == -32603 and "no such window" in str(caught.value)
         with pytest.raises(linkspan.Remote) as caught:
             ch.call({"op": "odd"})
-        assert caught.value.remote_kind == "Unsupported"
+        assert caught.value.remote_type == "Unsupported"
         with pytest.raises(linkspan.Remote) as caught:
             ch.call({"op": "pass"})
         failure = caught.value
-        assert (failure.remote_code, failure.remote_kind, failure.remote_text) == (42, "deep.down", "told")
+        assert (failure.remote_code, failure.remote_type, failure.remote_text) == (42, "deep.down", "told")
         assert failure.data == {"at": [1]}
         ch.send({"op": "raise"})
         assert ch.call({"op": "nothing"}).value is None
@@ -138,7 +138,7 @@ def test_a_dropped_request_is_answered(name):
         server.next(timeout=30)
         gc.collect()
         thread.join(30)
-    assert isinstance(results[0], linkspan.Remote) and results[0].remote_kind == "linkspan.unanswered"
+    assert isinstance(results[0], linkspan.Remote) and results[0].remote_type == "linkspan.unanswered"
 
 
 def test_a_with_block_answers_in_any_case(name):
@@ -158,8 +158,8 @@ def test_a_with_block_answers_in_any_case(name):
         with server.next(timeout=30) as kept:
             kept.reply("in time")
         thread.join(30)
-    assert (results[0].remote_kind, results[0].remote_text) == ("ZeroDivisionError", "division by zero")
-    assert results[1].remote_kind == "linkspan.unanswered"
+    assert (results[0].remote_type, results[0].remote_text) == ("ZeroDivisionError", "division by zero")
+    assert results[1].remote_type == "linkspan.unanswered"
     assert results[2] == "in time"
 
 
@@ -170,7 +170,7 @@ def test_failing_by_hand(name):
         server.next(timeout=30).fail("too long", "spectrum.window_too_long", 7, {"longest": 65536})
         thread.join(30)
     failure = results[0]
-    assert (failure.code, failure.remote_code, failure.remote_kind) == (122, 7, "spectrum.window_too_long")
+    assert (failure.code, failure.remote_code, failure.remote_type) == (122, 7, "spectrum.window_too_long")
     assert failure.data == {"longest": 65536} and failure.endpoint == name
 
 

@@ -20,7 +20,7 @@ def serve(endpoint: str, encoding: str) -> None:
                     request.reply(sent)
                     sent = []
                 case {"peer": "fail"}:
-                    request.fail("asked to fail", code=7, kind="peer.fail", data=[1, 2])
+                    request.fail("asked to fail", code=7, type="peer.fail", data=[1, 2])
                 case {"peer": "drop"}:
                     del request
                 case {"peer": "stop"}:
@@ -53,13 +53,13 @@ def call(endpoint: str, encoding: str, vectors: str) -> None:
             channel.call({"peer": "fail"})
             sys.exit("a failure was asked for, and none came")
         except linkspan.Remote as e:
-            if (e.remote_code, e.remote_kind, e.remote_text, e.data) != (7, "peer.fail", "asked to fail", [1, 2]):
+            if (e.remote_code, e.remote_type, e.remote_text, e.data) != (7, "peer.fail", "asked to fail", [1, 2]):
                 sys.exit(f"another failure came: {e!r}")
         try:
             channel.call({"peer": "drop"})
             sys.exit("a dropped request was answered")
         except linkspan.Remote as e:
-            if e.remote_kind != "linkspan.unanswered":
+            if e.remote_type != "linkspan.unanswered":
                 sys.exit(f"another failure came: {e!r}")
     print(f"{len(cases)} called, {len(cases)} sent, 2 failed")
 
