@@ -214,7 +214,8 @@ public:
     bool contains(zstring path) const {
         linkspan_type t;
         const linkspan_status status = linkspan_message_get_type(c_, path.c_str(), &t);
-        if (status == LINKSPAN_MISSING) return false;
+        // Below what is no map and no array lies nothing.
+        if (status == LINKSPAN_MISSING || status == LINKSPAN_WRONG_TYPE) return false;
         check(status);
         return true;
     }
