@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload, Role, Server, Value};
+use linkspan::{Channel, Encoding, ErrorKind, EventKind, Listener, Options, Payload, Role, Server, Value};
 
 mod support;
 use support::{SOON, name, readable};
@@ -266,6 +266,26 @@ fn who_closes_says_how_far_it_came(t: &str) {
     client.close(SOON).unwrap();
 }
 
+/// Who polls sees the other side confirm, leave and hang up, and looks for a new link; what was confirmed stays so.
+fn closing_after_a_look_at_who_has_left(t: &str) {
+    let endpoint = name(t);
+    let options = Options::default();
+    let a = Channel::open(&endpoint, &options, SOON).unwrap();
+    let b = Channel::open(&endpoint, &options, SOON).unwrap();
+    a.send(&Value::from("from a"), SOON).unwrap();
+    b.send(&Value::from("from b"), SOON).unwrap();
+    a.recv(SOON).unwrap();
+    b.recv(SOON).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| a.close(SOON).unwrap());
+        let gone = |b: &Channel| b.events().iter().any(|e| e.kind == EventKind::Disconnected);
+        while !gone(&b) {
+            assert!(!b.poll().unwrap());
+        }
+    });
+    b.close(SOON).unwrap();
+}
+
 fn a_second_thread_in_one_direction(t: &str) {
     let (waits, waiting) = support::told_while_waiting();
     let (b, a) = pair(&name(t), &waits);
@@ -495,7 +515,8 @@ macro_rules! suite {
 suite! {
     leaving_loses_nothing_that_was_taken_over order boundaries limit_exact_and_one_over hundred_megabytes back_pressure both_ways_and_calls
     connect_before_listen nobody_there two_listeners listener_restart connector_restart
-    open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came a_second_thread_in_one_direction
+    open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came
+    closing_after_a_look_at_who_has_left a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
     a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called closing_gives_the_name_away
 }

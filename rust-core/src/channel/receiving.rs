@@ -206,7 +206,6 @@ impl Receiving {
 
     fn connect(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
         self.drop_part();
-        (self.confirmed, self.given, self.stale) = (0, 0, self.inbox.len());
         let renewed = renewal.renew_rx(&mut self.generation, record, waiting);
         if self.watched
             && let (Err(_), Origin::Dial(dialler)) = (&renewed, &renewal.origin)
@@ -220,6 +219,8 @@ impl Receiving {
             });
         }
         let part = renewed?;
+        // Not before: what the last link confirmed is asked for at close, when there may be no other any more.
+        (self.confirmed, self.given, self.stale) = (0, 0, self.inbox.len());
         for fd in part.rx.descriptors() {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
         }
