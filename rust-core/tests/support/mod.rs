@@ -1,5 +1,7 @@
 //! What the conformance suites share: names of their own, a bound against hangs, a look at a descriptor.
 
+#![allow(dead_code, reason = "each suite uses its part of it")]
+
 use std::os::fd::{BorrowedFd, RawFd};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
