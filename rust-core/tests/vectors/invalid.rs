@@ -44,7 +44,7 @@ pub fn all() -> Vec<Invalid> {
     }
     let deep = [vec![0x81; 65], vec![0x00]].concat();
     add(Cbor, deep, TooLarge, 64, DEEP, "65 levels");
-    let deep = [vec![0xa1, 0x61, b'k'].repeat(65), vec![0x00]].concat();
+    let deep = [[0xa1, 0x61, b'k'].repeat(65), vec![0x00]].concat();
     add(Cbor, deep, TooLarge, 64 * 3, &DEEP_KEYS[2..], "65 levels of maps of one entry");
     add(Cbor, vec![0x9f; 70], TooLarge, 64, DEEP, "65 levels, indefinite, without end");
     for (hex, kind, offset, path, why) in bson() {
