@@ -48,6 +48,20 @@ contains
       heard = min(heard + n, longest)
    end subroutine
 
+   ! What speaks against a spectrum of the last n samples; nothing where there can be one.
+   function objection(n) result(text)
+      integer, intent(in) :: n
+      character(:), allocatable :: text
+      character(100) :: line
+      line = ""
+      if (n < shortest .or. n > longest) then
+         write (line, '(3(a, i0))') "a window has ", shortest, " to ", longest, " samples; asked for was ", n
+      else if (n > heard) then
+         write (line, '(2(a, i0))') "only ", heard, " samples have been heard so far; asked for was ", n
+      end if
+      text = trim(line)
+   end function
+
    ! One-sided power spectral density of the last n samples in counts² per hertz, with a Hann window: power(c, k) is
    ! component c's at (k - 1)*rate/n.
    function power(n)

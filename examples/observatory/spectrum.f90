@@ -88,7 +88,10 @@ contains
          end if
       else if (wrong == linkspan_ok) then
          call request%get("window", n, stat=wrong, errmsg=why)
-         if (wrong == linkspan_ok) call check(n, wrong, why)
+         if (wrong == linkspan_ok) then
+            why = objection(n)
+            if (why /= "") wrong = linkspan_out_of_range
+         end if
          if (wrong == linkspan_ok) then
             call reply%put("window", n)
             call reply%put("step", rate/n)
@@ -100,21 +103,6 @@ contains
       else
          call server%fail(request, wrong, "observatory.Request", why, stat=stat)
       end if
-   end subroutine
-
-   subroutine check(n, wrong, why)
-      integer, intent(in) :: n
-      integer, intent(out) :: wrong
-      character(:), allocatable, intent(out) :: why
-      character(100) :: line
-      line = ""
-      if (n < shortest .or. n > longest) then
-         write (line, '(3(a, i0))') "a window has ", shortest, " to ", longest, " samples; asked for was ", n
-      else if (n > heard) then
-         write (line, '(2(a, i0))') "only ", heard, " samples have been heard so far; asked for was ", n
-      end if
-      why = trim(line)
-      wrong = merge(linkspan_ok, linkspan_out_of_range, line == "")
    end subroutine
 
    ! Nanoseconds that n samples take.

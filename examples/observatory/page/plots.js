@@ -116,8 +116,6 @@ function drawSpectrum({ step, power }) {
   const positive = row => row.slice(1).map(p => Math.max(p, 1e-6)); // a logarithm has no place for zero
   spectrum.setData([power[0].map((_, k) => k * step).slice(1), ...power.map(positive)]);
 }
-function resize() {
-  for (const u of plots) u.setSize({ width: u.root.parentElement.clientWidth, height: u.height });
-}
-new ResizeObserver(resize).observe(document.querySelector('main'));
+const fit = () => plots.forEach(u => u.setSize({ width: u.root.parentElement.clientWidth, height: u.height }));
+new ResizeObserver(fit).observe(document.querySelector('main'));
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plots.forEach(u => u.redraw(false)));
