@@ -66,6 +66,11 @@ pub fn describe() -> Vec<String> {
         format!("Linux {}", kernel.trim()),
         format!("load average at the end {}", load.split(' ').next().unwrap_or("unknown")),
     ];
+    // Where other programs keep the processors busy, it may be run before them; that is to be seen in the results.
+    let group = std::fs::read_to_string("/proc/self/autogroup").unwrap_or_default();
+    if let Some(nice) = group.trim().rsplit_once("nice ").map(|(_, nice)| nice).filter(|nice| *nice != "0") {
+        facts.push(format!("run before other programs: its group's nice value is {nice}"));
+    }
     facts.extend(first_line("rustc", &["--version"]));
     facts
 }

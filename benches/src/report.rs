@@ -17,6 +17,10 @@ pub struct Report {
 const HEAD: [&str; 6] =
     ["what", "ours (p99)", "floor (p99)", "ours / floor", "mark", "others on the same work"];
 
+/// Who does similar work and is not in the table, and why.
+const ABSENT: &str = "Not measured: iceoryx2 (its build wants libclang and had not ended after a quarter of an hour); \
+                      nng and Redis (not tried).";
+
 /// A time with three digits.
 fn time(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds {
@@ -97,6 +101,7 @@ pub fn render(measured: &[Measured], plan: &Plan) -> Report {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
     }
-    let _ = writeln!(text, "\n{how}\n{}", facts.join(" · "));
+    let _ = writeln!(text, "\n{how} {ABSENT}\n{}", facts.join(" · "));
+    let _ = writeln!(markdown, "\n{ABSENT}");
     Report { text, markdown }
 }
