@@ -1,5 +1,8 @@
 """A runtime directory for each test, and programs that are started, watched and ended by process id."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -27,12 +30,19 @@ def start() -> Iterator[Start]:
 
     def program(text: str, *words: str) -> subprocess.Popen[str]:
         code = "import os, sys, time, linkspan\n" + textwrap.dedent(text)
-        child = subprocess.Popen([sys.executable, "-u", "-c", code, *words], text=True, stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-u", "-c", code, *words], text=True,
+            stdout=subprocess.PIPE, start_new_session=True,
+        )
         started.append(child)
         return child
 
     yield program
     for child in started:
-        child.kill()
-        child.communicate()
+        # With whatever it forked.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
 

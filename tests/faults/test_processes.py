@@ -79,6 +79,8 @@ def test_a_forked_child_holds_nothing_of_its_parents(transport: str, start) -> N
     endpoint = f"{transport}:fault/fork"
     parent = start(
         """
+        # In one piece each: two processes say it into one pipe.
+        say = lambda word: os.write(1, f"{word}\\n".encode())
         server = linkspan.serve(sys.argv[1])
         channel = linkspan.connect(sys.argv[1], timeout=30.0)
         child = os.fork()
@@ -86,14 +88,14 @@ def test_a_forked_child_holds_nothing_of_its_parents(transport: str, start) -> N
             for use in (lambda: channel.call(1), lambda: channel.recv(), lambda: server.next(timeout=0)):
                 try:
                     use()
-                    print("used")
+                    say("used")
                 except linkspan.InvalidState as error:
-                    print(type(error).__name__)
+                    say(type(error).__name__)
             with linkspan.serve(sys.argv[1] + "/child") as own:
-                print("serves")
+                say("serves")
                 for request in own:
                     request.reply(os.getppid())
-        print(child)
+        say(child)
         for request in server:
             request.reply(request.value)
         """,
