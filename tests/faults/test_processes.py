@@ -112,7 +112,7 @@ def test_a_forked_child_holds_nothing_of_its_parents(transport: str, start) -> N
             parent.kill()
             # The child lives, and yet its parent is known to be gone, and the name is free.
             with pytest.raises(linkspan.Disconnected):
-                channel.call("anybody?")
+                channel.call("anybody?", timeout=1.0)
             with linkspan.serve(endpoint):
                 pass
             assert own.call(None).value != parent.pid

@@ -4,15 +4,21 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::PollFlags;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::endpoint::Endpoint;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
+use crate::sys::poll::wait_any;
 use crate::sys::socket;
+
+/// How long a process that ends may take from one of its descriptors to the next.
+const DYING: Duration = Duration::from_millis(10);
 
 /// Where an endpoint's socket is, or would be.
 #[derive(Clone, Debug)]
@@ -57,7 +63,13 @@ impl Place {
 
     fn is_answered(&self) -> Result<bool> {
         match socket::connect(&self.directory, &self.file, Duration::ZERO) {
-            Ok(_) => Ok(true),
+            // A process that is just ending may still have a queue to connect to; it hangs up as it goes. One that lives
+            // gives a newcomer seconds to say hello.
+            Ok(None) => Ok(true),
+            Ok(Some(newcomer)) => {
+                let mut moment = Waiting::until(Deadline::after(DYING));
+                Ok(wait_any(&mut moment, [(newcomer.as_fd(), PollFlags::RDHUP)]).is_err())
+            }
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
             Err(e) => Err(e),
