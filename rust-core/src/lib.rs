@@ -71,3 +71,8 @@ pub use publish::{Publisher, Subscriber, latest, latest_persistent};
 pub use request::{Request, Server};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};
 pub use verbs::{connect, listen, open, publisher, serve, subscribe};
+
+/// The README's first program in Rust is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

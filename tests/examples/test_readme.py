@@ -1,0 +1,72 @@
+"""The first programs of the README, as they stand there, each hearing the README's publisher."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+PYTHON = str(ROOT / ".venv/bin/python")
+LIBRARIES = [str(TARGET / "liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
+INCLUDE = f"-I{ROOT / 'c-api/include'}"
+#: Only guards against a hang.
+SOON = 60
+
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+
+
+def block(language: str, position: int = 0) -> str:
+    return [text for word, text in BLOCKS if word == language][position]
+
+
+def compiled(folder: Path, name: str, text: str, *command: str) -> list[str]:
+    (folder / name).write_text(text, encoding="utf-8")
+    program = folder / "program"
+    words = [*command, str(folder / name), "-o", str(program), *LIBRARIES]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [str(program)]
+
+
+def fortran(folder: Path) -> list[str]:
+    module = ["gfortran", "-std=f2018", "-c", str(ROOT / "c-api/fortran/linkspan.f90"), "-o", "linkspan.o"]
+    subprocess.run(module, cwd=folder, check=True, capture_output=True)
+    return compiled(folder, "first.f90", block("fortran"), "gfortran", "-std=f2018", "-Wall", "-Werror", "linkspan.o")
+
+
+def php(folder: Path) -> list[str]:
+    (folder / "first.php").write_text(block("php"), encoding="utf-8")
+    program = shutil.which("php")
+    assert program, "php is not installed"
+    return [program, "-n", "-d", f"extension={TARGET / 'liblinkspan_php.so'}", str(folder / "first.php")]
+
+
+PROGRAMS = {
+    "python": lambda folder: [PYTHON, "-c", block("python", 1)],
+    "c": lambda folder: compiled(folder, "first.c", block("c"), "gcc", "-std=c11", "-Wall", "-Werror", INCLUDE),
+    "cpp": lambda folder: compiled(folder, "first.cpp", block("cpp"), "g++", "-std=c++17", "-Wall", "-Werror", INCLUDE),
+    "fortran": fortran,
+    "php": php,
+}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_first_program(language: str, tmp_path: Path) -> None:
+    command = PROGRAMS[language](tmp_path)
+    environment = {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run")}
+    pipes = {"env": environment, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([PYTHON, "-u", "-c", block("python")], **pipes) as publisher:
+        assert publisher.stdout is not None
+        # Its prompt comes once it has published.
+        assert publisher.stdout.read(len("Enter ends it")) == "Enter ends it"
+        with subprocess.Popen(command, **pipes) as hearer:
+            assert hearer.stdout is not None
+            assert hearer.stdout.readline().strip() == "21.4"
+            hearer.terminate()
+            hearer.wait(SOON)
+        publisher.communicate("\n", timeout=SOON)
+        assert publisher.returncode == 0
