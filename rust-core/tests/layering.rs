@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+mod support;
+use support::sources_under;
 
 /// The floors, from the ground up.
 const FLOORS: [&[&str]; 8] = [
@@ -119,17 +122,6 @@ fn faults(module: &str, source: &str, depth: usize, exported: &BTreeMap<String, 
         faults.push(format!("line {line}: {module} (floor {own}) steps {step} to {target} (floor {other})"));
     }
     faults
-}
-
-fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources_under(&path, into);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            into.push(path);
-        }
-    }
 }
 
 #[test]

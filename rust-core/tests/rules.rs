@@ -1,7 +1,10 @@
 //! The rules of ARCHITECTURE.md that no lint knows: where `unsafe` may stand, what a binding may not do, sizes and names.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+mod support;
+use support::sources_under;
 
 /// Where `unsafe` may stand: the kernel's edge, shared memory, and the edges of the languages.
 const UNSAFE_IN: [&str; 6] = [
@@ -63,17 +66,6 @@ fn faults(path: &str, source: &str) -> Vec<String> {
         );
     }
     faults
-}
-
-fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources_under(&path, into);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            into.push(path);
-        }
-    }
 }
 
 #[test]

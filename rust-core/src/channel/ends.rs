@@ -74,10 +74,13 @@ impl Channel {
     /// The same without waiting: it connects when it is first used. For event loops, where [`Channel::poll`] tries and
     /// [`Channel::fileno`] is readable when trying again may help.
     pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
-        let endpoint: Endpoint = endpoint.parse()?;
-        let origin = Origin::Dial(Dialler::new(&endpoint)?);
+        Channel::connector(&endpoint.parse()?, options)
+    }
+
+    fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
+        let origin = Origin::Dial(Dialler::new(endpoint)?);
         let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
-        Channel::over(renewal, None, &endpoint, options, Role::Connector)
+        Channel::over(renewal, None, endpoint, options, Role::Connector)
     }
 
     /// Connects if somebody listens and listens otherwise: of two that start at the same instant exactly one listens.
@@ -95,9 +98,7 @@ impl Channel {
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
                 Err(e) => return Err(e.on(&endpoint)),
             }
-            let origin = Origin::Dial(Dialler::new(&endpoint)?);
-            let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
-            let channel = Channel::over(renewal, None, &endpoint, options, Role::Connector)?;
+            let channel = Channel::connector(&endpoint, options)?;
             // Whoever holds the name may end before it answers: then it is ours to take.
             let mut turn = Waiting::until(Deadline::after(patience).sooner(waiting.deadline()));
             match channel.first_link(&mut turn) {

@@ -1,8 +1,10 @@
-//! What the conformance suites share: names of their own, a bound against hangs, a look at a descriptor.
+//! What the conformance suites share: names of their own, a bound against hangs, a look at a descriptor, sources.
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
+use std::fs;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -44,4 +46,16 @@ pub fn told_while_waiting() -> (Options, Receiver<()>) {
     let mut options = Options::default();
     options.on_wait = Some(Arc::new(move || tell.lock().is_ok_and(|tell| tell.send(()).is_ok())));
     (options, told)
+}
+
+/// The Rust sources below a folder.
+pub fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources_under(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
 }
