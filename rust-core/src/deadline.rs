@@ -174,6 +174,11 @@ impl<'a> Waiting<'a> {
         Waiting { deadline: Cell::new(Some(deadline)), duration, tick: None, on_wait: None, next: None }
     }
 
+    /// A wait that never sleeps, for a look inside another.
+    pub fn at_once() -> Waiting<'a> {
+        Wait::none().start(Timeout::Default)
+    }
+
     /// When it ends. The time runs from the first look at it, which is before the first sleep.
     pub fn deadline(&self) -> Deadline {
         if let Some(deadline) = self.deadline.get() {

@@ -90,7 +90,7 @@ impl Sending {
     /// needs none.
     pub fn answer(&mut self, frame: &Outgoing<'_>, renewal: &Renewal, record: &Record) {
         if self.part.is_none() && renewal.is_newer(self.generation) {
-            let mut at_once = Waiting::until(crate::deadline::Deadline::after(std::time::Duration::ZERO));
+            let mut at_once = Waiting::at_once();
             self.part = renewal.renew_tx(&mut self.generation, record, &mut at_once).ok();
         }
         if let Some(part) = &mut self.part {

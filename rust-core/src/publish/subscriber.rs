@@ -3,13 +3,12 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use super::feed::{Feed, Look};
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
 use crate::channel::{Delivery, Options, instead, only_one};
-use crate::deadline::{Deadline, Timeout, Wait, Waiting};
+use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, OwnBell};
@@ -137,7 +136,7 @@ impl Subscriber {
                 Ok(Some(mut message)) => {
                     if self.options.delivery == Some(Delivery::Latest) {
                         // Whatever is newer is what was asked for.
-                        let mut at_once = Waiting::until(Deadline::after(Duration::ZERO));
+                        let mut at_once = Waiting::at_once();
                         while let Ok(Some(newer)) = self.one(hearing, &mut at_once) {
                             message = newer;
                             missed += 1;
@@ -294,7 +293,7 @@ impl Subscriber {
             feed.park()?;
             feed.unpark();
         }
-        let mut at_once = Waiting::until(Deadline::after(Duration::ZERO));
+        let mut at_once = Waiting::at_once();
         while hearing.feed.is_some() {
             match self.one(hearing, &mut at_once) {
                 Ok(Some(message)) => hearing.kept = Some(message),
@@ -322,7 +321,7 @@ impl Subscriber {
         if hearing.next.is_some() {
             return Ok(true);
         }
-        let mut waiting = Wait::none().start(Timeout::Default);
+        let mut waiting = Waiting::at_once();
         loop {
             match self.one(&mut hearing, &mut waiting) {
                 Ok(Some(message)) => {
