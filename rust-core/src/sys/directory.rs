@@ -1,10 +1,11 @@
-//! The runtime directory: where sockets and locks of this machine's programs meet.
+//! The runtime directory, where sockets and locks of this machine's programs meet, and the state directory, which lasts.
 
 use std::fs::{DirBuilder, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// An open directory that holds names.
@@ -23,7 +24,16 @@ impl Directory {
     /// ours, else `/tmp/linkspan-$UID`.
     pub fn runtime() -> Result<Directory> {
         let (path, why) = runtime_path();
-        Directory::open(&path, why)
+        Directory::open(&path, why, &RUNTIME)
+    }
+
+    /// The directory for what outlives the machine's restart, made if need be.
+    ///
+    /// `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` where it exists, else `~/.local/state/linkspan`.
+    #[allow(dead_code, reason = "for the kinds that last")]
+    pub fn state() -> Result<Directory> {
+        let (path, why) = state_path()?;
+        Directory::open(&path, why, &STATE)
     }
 
     /// A directory that the endpoint itself names; it has to exist.
@@ -32,18 +42,20 @@ impl Directory {
         Ok(Directory { path: path.to_owned(), handle, file_mode: 0o600 })
     }
 
-    fn open(path: &Path, why: Origin) -> Result<Directory> {
+    fn open(path: &Path, why: Origin, purpose: &Purpose) -> Result<Directory> {
+        let name = purpose.name;
         if why != Origin::Shared {
-            match DirBuilder::new().mode(0o700).recursive(why == Origin::Environment).create(path) {
+            let deep = why == Origin::Environment || purpose.deep;
+            match DirBuilder::new().mode(0o700).recursive(deep).create(path) {
                 Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(e).doing(format_args!("making the runtime directory {}", path.display()));
+                    return Err(e).doing(format_args!("making the {name} {}", path.display()));
                 }
                 _ => {}
             }
         }
-        let doing = || format!("opening the runtime directory {}", path.display());
+        let doing = || format!("opening the {name} {}", path.display());
         let handle = File::open(path).doing(doing()).map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => closed_to_us(path, e),
+            ErrorKind::PermissionDenied => closed_to_us(path, purpose, e),
             _ => e,
         })?;
         let facts = handle.metadata().doing(doing())?;
@@ -92,15 +104,17 @@ impl Directory {
 }
 
 /// Says whose the directory is and what would help.
-fn closed_to_us(path: &Path, error: Error) -> Error {
+fn closed_to_us(path: &Path, purpose: &Purpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
-        "uid {} may not look into the runtime directory {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set LINKSPAN_DIR",
+        "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set {}",
         rustix::process::geteuid().as_raw(),
+        purpose.name,
         path.display(),
         facts.uid(),
         facts.gid(),
-        facts.mode() & 0o7777
+        facts.mode() & 0o7777,
+        purpose.variable
     );
     Error::new(ErrorKind::PermissionDenied, text)
 }
@@ -111,14 +125,25 @@ impl AsFd for Directory {
     }
 }
 
-/// Why a directory is the runtime directory.
+/// What a directory is for, as texts name it.
+struct Purpose {
+    name: &'static str,
+    variable: &'static str,
+    /// Its parents may be missing too.
+    deep: bool,
+}
+
+const RUNTIME: Purpose = Purpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
+const STATE: Purpose = Purpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
+
+/// Why a directory is the runtime directory, or the state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// `LINKSPAN_DIR` names it.
+    /// `LINKSPAN_DIR`, or `LINKSPAN_STATE_DIR`, names it.
     Environment,
-    /// `/run/linkspan` exists: made by the administrator for several users.
+    /// `/run/linkspan`, or `/var/lib/linkspan`, exists: made by the administrator for several users.
     Shared,
-    /// `/run/user/$UID/linkspan`.
+    /// `/run/user/$UID/linkspan`, or `~/.local/state/linkspan`.
     User,
     /// `/tmp/linkspan-$UID`.
     Temporary,
@@ -139,4 +164,26 @@ pub fn runtime_path() -> (PathBuf, Origin) {
         return (user.join("linkspan"), Origin::User);
     }
     (PathBuf::from(format!("/tmp/linkspan-{uid}")), Origin::Temporary)
+}
+
+/// The path of the state directory and why it is this one.
+///
+/// The home is the one in /etc/passwd, whatever the environment says: `HOME` differs under cron and sudo.
+pub fn state_path() -> Result<(PathBuf, Origin)> {
+    if let Some(path) = std::env::var_os("LINKSPAN_STATE_DIR").filter(|p| !p.is_empty()) {
+        return Ok((path.into(), Origin::Environment));
+    }
+    let shared = Path::new("/var/lib/linkspan");
+    if shared.is_dir() {
+        return Ok((shared.to_owned(), Origin::Shared));
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let home = user::home_of_user(uid).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+    match home.filter(|home| home.is_absolute()) {
+        Some(home) => Ok((home.join(".local/state/linkspan"), Origin::User)),
+        None => {
+            let text = format!("uid {uid} has no home directory for what is to last; set LINKSPAN_STATE_DIR");
+            Err(Error::new(ErrorKind::NotFound, text))
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the runtime directory | `directory` |
+//! | the runtime directory, the state directory | `directory` |
 //! | locks that die with their owner | `lock` |
 //! | sockets, and descriptors sent over them | `socket` |
 //! | who is on the other side, and whether it lives | `peer` |

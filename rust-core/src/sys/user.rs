@@ -1,9 +1,17 @@
-//! The names behind the numbers of users and groups.
+//! The names behind the numbers of users and groups, and where users are at home.
 
 /// The name of a user in /etc/passwd, if it is there.
 pub fn name_of_user(uid: u32) -> Option<String> {
     find("/etc/passwd", |fields| {
         fields.get(2)?.parse().ok().filter(|n: &u32| *n == uid).map(|_| fields[0].into())
+    })
+}
+
+/// The home directory of a user in /etc/passwd, if it is there.
+pub fn home_of_user(uid: u32) -> Option<std::path::PathBuf> {
+    find("/etc/passwd", |fields| {
+        let home = fields.get(5)?;
+        fields.get(2)?.parse().ok().filter(|n: &u32| *n == uid).map(|_| (*home).into())
     })
 }
 
