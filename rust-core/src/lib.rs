@@ -62,7 +62,9 @@ mod transport;
 pub mod value;
 mod verbs;
 
-pub use channel::{Asked, Channel, Delivery, Event, EventKind, Listener, Options, Role};
+pub use channel::{
+    Acknowledge, Asked, Channel, Delivery, Event, EventKind, Framing, Listener, Options, Role, StartAt,
+};
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, RemoteFailure, Result};

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::{socket, user};
+use crate::transport::about;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{self, Call};
 use crate::transport::place::{self, Place};
@@ -87,13 +88,18 @@ pub fn clean() -> Result<Vec<String>> {
 /// The endpoints whose names, or beginnings of names, lie in the runtime directory.
 fn places() -> Result<Vec<(Endpoint, Place)>> {
     let directory = Arc::new(Directory::runtime()?);
-    let mut files: Vec<String> =
-        directory.names()?.iter().map(|file| place::of_temporary(file).unwrap_or(file).to_owned()).collect();
+    let mut files: Vec<String> = directory.names()?.iter().map(|file| named(file).to_owned()).collect();
     files.sort_unstable();
     files.dedup();
     let place =
         |file: String| Some((Endpoint::from_file_name(&file)?, Place { directory: directory.clone(), file }));
     Ok(files.into_iter().filter_map(place).collect())
+}
+
+/// The name that a file belongs to, whether it is what is made before the name, or tells of it.
+fn named(file: &str) -> &str {
+    let file = place::of_temporary(file).unwrap_or(file);
+    about::of_about(file).unwrap_or(file)
 }
 
 /// Whether somebody holds the name; sweeps it where nobody does. Where the lock may not even be looked at, whoever
@@ -129,9 +135,10 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
     let mut waiting = Waiting::until(Deadline::after(PATIENCE));
     match hello::call(place, &hello.to_frame()?, &[], &mut waiting) {
         Ok(Call::Answered(called)) => {
-            let who = &called.credentials;
-            listed.pid = u32::try_from(who.pid).ok();
-            listed.user = Some(name_of(who.uid));
+            if let Some(who) = &called.credentials {
+                listed.pid = u32::try_from(who.pid).ok();
+                listed.user = Some(name_of(who.uid));
+            }
             match greeting::read_answer(&called.answer) {
                 Ok(theirs) => listed.take(theirs),
                 Err(refusal) => listed.trouble = Some(refusal),

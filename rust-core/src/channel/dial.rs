@@ -9,7 +9,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{is_readable, wait_readable};
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::hello::{self, Call, Called};
 use crate::transport::place::Place;
 
@@ -26,6 +26,9 @@ const BUSY: Duration = Duration::from_millis(20);
 impl Dialler {
     /// Will call this endpoint.
     pub fn new(endpoint: &Endpoint) -> Result<Dialler> {
+        if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix) {
+            return Err(endpoint.transport().unavailable().on(endpoint));
+        }
         let place = Place::of(endpoint).map_err(|e| e.on(endpoint))?;
         Ok(Dialler { endpoint: endpoint.clone(), place, watch: Mutex::new(None) })
     }

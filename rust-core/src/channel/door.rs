@@ -1,5 +1,6 @@
 //! Who is let in to a channel or a server, and the queue of those who were.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,17 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use rustix::event::PollFlags;
 
 use super::greeting::{self, Greeting, Pattern};
-use super::options::Options;
+use super::options::{Delivery, Options, Use};
 use super::record::Record;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
-use crate::sys::fork::Guarded;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
+use crate::transport::loose::{self, Ends, Terms};
 use crate::transport::place::Place;
+use crate::transport::stream::Stream;
 use crate::transport::{Offer, Rx, Tx};
 use crate::value::{Map, Value};
 
@@ -43,28 +45,54 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Whoever is at the other end of a link that leads to many: each frame says who sent it.
+    pub fn anybody(pattern: Pattern, options: &Options) -> Peer {
+        Peer { source: "".into(), pattern, limit: options.limit }
+    }
+}
+
+/// What ends without a hello are told about us.
+pub fn terms(options: &Options, pattern: Pattern) -> Result<Terms> {
+    let greeting = Greeting::new(pattern, options.client_id.clone(), options.limit)?;
+    Ok(Terms {
+        source: greeting.source(),
+        named: options.client_id.is_some(),
+        session: greeting.session,
+        limit: options.limit,
+        encoding: options.encoding,
+        mode: options.mode,
+        group: options.group,
+        buffer: options.buffer,
+        durable: options.durable || options.delivery == Some(Delivery::Durable),
+        pattern: pattern.name(),
+    })
+}
+
 /// A connected pair of ends and who is at the other.
 pub struct Link {
     pub tx: Tx,
     pub rx: Rx,
     pub peer: Peer,
-    pub seat: Arc<Seat>,
+    /// None where the link leads to whoever is there.
+    pub seat: Option<Arc<Seat>>,
 }
 
 /// Taken while a link lives: a channel made by `open` has one for its one peer.
 #[derive(Debug)]
-pub struct Seat(Arc<Guarded>);
+pub struct Seat(Stream);
 
 impl Seat {
-    pub fn new(socket: Arc<Guarded>) -> Seat {
-        Seat(socket)
+    pub fn new(stream: Stream) -> Seat {
+        Seat(stream)
     }
 
     /// Whether the peer has gone without our having noticed yet.
     fn is_abandoned(&self) -> bool {
         let mut look = Waiting::until(Deadline::after(std::time::Duration::from_millis(1)));
         let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-        wait_any(&mut look, [(self.0.as_fd(), PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
+        wait_any(&mut look, [(self.0.readable().0, PollFlags::RDHUP)])
+            .is_ok_and(|[what]| what.intersects(gone))
     }
 }
 
@@ -119,6 +147,8 @@ pub struct Door {
     pub queue: Arc<Queue>,
     record: Arc<OnceLock<Arc<Record>>>,
     berth: Mutex<Option<Berth>>,
+    /// What holds the name where nobody has to answer at it.
+    kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
 struct Keeper {
@@ -141,6 +171,19 @@ impl Door {
             closed: AtomicBool::new(false),
         });
         let record = Arc::new(OnceLock::new());
+        options.check(
+            endpoint.transport(),
+            if pattern == Pattern::Request { Use::Request } else { Use::Channel },
+        )?;
+        if endpoint.transport().is_loose() {
+            let Ends { tx, rx, keeps } = loose::listen(endpoint, &terms(options, pattern)?)?;
+            queue.links().push_back(Link { tx, rx, peer: Peer::anybody(pattern, options), seat: None });
+            queue.bell.ring();
+            return Ok(Door { queue, record, berth: Mutex::default(), kept: Mutex::new(keeps) });
+        }
+        if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix) {
+            return Err(endpoint.transport().unavailable());
+        }
         let keeper = Keeper {
             endpoint: endpoint.clone(),
             pattern,
@@ -152,12 +195,13 @@ impl Door {
         let place = Place::of(endpoint)?;
         let claim = if one { place.try_claim(options.mode)? } else { place.claim(options.mode)? };
         let berth = harbour::open(claim, Arc::new(keeper))?;
-        Ok(Door { queue, record, berth: Mutex::new(Some(berth)) })
+        Ok(Door { queue, record, berth: Mutex::new(Some(berth)), kept: Mutex::default() })
     }
 
     /// Gives the name away and lets go of those who were not accepted; wakes who waits for one.
     pub fn close(&self) {
         self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.queue.closed.store(true, Ordering::Release);
         self.queue.links().clear();
         self.queue.bell.ring();
@@ -171,7 +215,9 @@ impl Door {
 }
 
 /// Refuses users and groups that the options do not list.
-pub fn check_allowed(options: &Options, who: &Credentials) -> Result<()> {
+pub fn check_allowed(options: &Options, who: Option<&Credentials>) -> Result<()> {
+    // Where the kernel cannot say who it is, lists were refused when the name was taken.
+    let Some(who) = who else { return Ok(()) };
     let by_user = options.allow_uids.contains(&who.uid);
     let by_group = options.allow_gids.iter().any(|g| *g == who.gid || who.groups.contains(g));
     let listed = !options.allow_uids.is_empty() || !options.allow_gids.is_empty();
@@ -223,7 +269,7 @@ impl Keeper {
 impl Doorman for Keeper {
     fn answer(&self, arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
-        check_allowed(&self.options, &arrival.credentials)?;
+        check_allowed(&self.options, arrival.credentials.as_ref())?;
         if theirs.ask {
             let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
             return told(ours, self.state());
@@ -237,10 +283,10 @@ impl Doorman for Keeper {
         let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
         let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
         let descriptors = offer.descriptors()?;
-        let seat = Arc::new(Seat::new(arrival.socket.clone()));
+        let seat = Arc::new(Seat::new(arrival.stream.clone()));
         let peer = Peer::new(&theirs, &self.options);
         let (tx, rx) = offer.join(
-            arrival.socket,
+            arrival.stream,
             arrival.process,
             theirs.session,
             arrival.descriptors,
@@ -251,7 +297,7 @@ impl Doorman for Keeper {
             *one.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&seat);
         }
         let queue = self.queue.clone();
-        let link = Link { tx, rx, peer, seat };
+        let link = Link { tx, rx, peer, seat: Some(seat) };
         let admitted = Box::new(move || {
             let mut links = queue.links();
             links.push_back(link);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::dial::Dialler;
 use super::door::{Door, Link};
 use super::greeting::Pattern;
-use super::options::Options;
+use super::options::{Options, Use};
 use super::receiving::{Receiving, Taken};
 use super::record::{Event, Record};
 use super::renewal::{Origin, Renewal};
@@ -78,7 +78,12 @@ impl Channel {
     }
 
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
-        let origin = Origin::Dial(Dialler::new(endpoint)?);
+        options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
+        let origin = if endpoint.transport().is_loose() {
+            Origin::Place
+        } else {
+            Origin::Dial(Dialler::new(endpoint)?)
+        };
         let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
         Channel::over(renewal, None, endpoint, options, Role::Connector)
     }
@@ -269,6 +274,7 @@ impl Channel {
     /// Calls with what is encoded already.
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
+        self.check_replies("call")?;
         self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -282,6 +288,7 @@ impl Channel {
     /// loops. Nothing else is to be received in between: an answer that [`Channel::recv`] meets is dropped.
     pub fn ask<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Asked> {
         let mut waiting = self.start(wait);
+        self.check_replies("call")?;
         let asked = self.receiving().and_then(|_only| self.put_request(payload, &mut waiting));
         asked.map_err(|e| e.on(&self.shown))
     }
@@ -291,6 +298,12 @@ impl Channel {
         let mut waiting = self.start(wait);
         let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
         found.map_err(|e| e.on(&self.shown))
+    }
+
+    /// Refuses what needs a way back where there is none.
+    fn check_replies(&self, what: &str) -> Result<()> {
+        let transport = self.endpoint.transport();
+        transport.require(transport.capabilities().replies, what).map_err(|e| e.on(&self.shown))
     }
 
     fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {

@@ -26,5 +26,6 @@ mod sending;
 pub use ends::{Asked, Channel, Role};
 pub(crate) use ends::{PARTING, instead, only_one};
 pub use listener::Listener;
-pub use options::{Delivery, Options};
+pub(crate) use options::Use;
+pub use options::{Acknowledge, Delivery, Framing, Options, StartAt};
 pub use record::{Event, EventKind};

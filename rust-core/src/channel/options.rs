@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{Limits, Value};
+use crate::transport::endpoint::Transport;
+use crate::value::{Limits, Timestamp, Value};
 
 /// What is promised about each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +16,43 @@ pub enum Delivery {
     Latest,
     /// In order, never twice; what is lost is counted and told.
     BestEffort,
+    /// In order; sent again to the receiver's next incarnation until it has consumed it.
+    AtLeastOnce,
+    /// The same, and survives the death of both ends and of the machine.
+    Durable,
+}
+
+/// When a message counts as consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Acknowledge {
+    /// At the next `recv`, or at `reply`.
+    Auto,
+    /// At `ack()`.
+    Manual,
+}
+
+/// How messages stand on a stream of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// With Linkspan's header.
+    Linkspan,
+    /// One JSON text a line, for programs that know nothing of Linkspan.
+    Lines,
+    /// Bytes as they come.
+    Raw,
+}
+
+/// Where a subscriber to a journal begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StartAt {
+    /// At the oldest message that is left.
+    First,
+    /// At the newest.
+    Newest,
+    /// At the message of this number.
+    Sequence(u64),
+    /// At the first message that was sent at this time or later.
+    Time(Timestamp),
 }
 
 impl Delivery {
@@ -23,6 +61,8 @@ impl Delivery {
         match self {
             Delivery::Latest => "latest",
             Delivery::BestEffort => "best_effort",
+            Delivery::AtLeastOnce => "at_least_once",
+            Delivery::Durable => "durable",
         }
     }
 }
@@ -51,6 +91,24 @@ pub struct Options {
     pub allow_gids: Vec<u32>,
     /// How long a receiver looks into shared memory before it sleeps, at most: 20 µs.
     pub spin: Duration,
+    /// When a message counts as consumed: at the next `recv`.
+    pub ack: Acknowledge,
+    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    pub idempotent: bool,
+    /// How many messages that are not acknowledged are kept to be sent again, at most: 65,536. Then `send` waits.
+    pub replay_count: usize,
+    /// Bytes of them, at most: 64 MiB. One message is always taken.
+    pub replay_bytes: u64,
+    /// How messages stand on a stream of bytes.
+    pub framing: Framing,
+    /// Whether what was accepted is to survive the death of both ends and of the machine.
+    pub durable: bool,
+    /// The group of what is made in the file system.
+    pub group: Option<u32>,
+    /// Where a subscriber to a journal begins; none for its own place, or the newest where it has no name.
+    pub from: Option<StartAt>,
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    pub locked: bool,
     /// Runs while a call waits.
     pub on_wait: Option<OnWait>,
 }
@@ -68,6 +126,15 @@ impl Default for Options {
             allow_uids: Vec::new(),
             allow_gids: Vec::new(),
             spin: Duration::from_micros(20),
+            ack: Acknowledge::Auto,
+            idempotent: false,
+            replay_count: 1 << 16,
+            replay_bytes: 64 << 20,
+            framing: Framing::Linkspan,
+            durable: false,
+            group: None,
+            from: None,
+            locked: false,
             on_wait: None,
         }
     }
@@ -86,6 +153,14 @@ impl fmt::Debug for Options {
             .field("allow_uids", &self.allow_uids)
             .field("allow_gids", &self.allow_gids)
             .field("spin", &self.spin)
+            .field("ack", &self.ack)
+            .field("idempotent", &self.idempotent)
+            .field("replay", &(self.replay_count, self.replay_bytes))
+            .field("framing", &self.framing)
+            .field("durable", &self.durable)
+            .field("group", &self.group)
+            .field("from", &self.from)
+            .field("locked", &self.locked)
             .finish_non_exhaustive()
     }
 }
@@ -119,19 +194,88 @@ impl Options {
             "allow_uids" => self.allow_uids = numbers(value)?,
             "allow_gids" => self.allow_gids = numbers(value)?,
             "spin" => self.spin = Duration::from_micros(within(value, 0, 1_000_000)?),
-            "ack" if value.as_text()? == "auto" => {}
-            "ack" | "framing" | "group" | "immutable" | "durable" | "schema" => {
+            "ack" => {
+                self.ack = one_of(value, [("auto", Acknowledge::Auto), ("manual", Acknowledge::Manual)])?;
+            }
+            "idempotent" => self.idempotent = value.as_bool()?,
+            "replay_count" => self.replay_count = within(value, 1, 1 << 24)? as usize,
+            "replay_bytes" => self.replay_bytes = within(value, 1, 1 << 40)?,
+            "framing" => {
+                let all = [("linkspan", Framing::Linkspan), ("lines", Framing::Lines), ("raw", Framing::Raw)];
+                self.framing = one_of(value, all)?;
+            }
+            "durable" => self.durable = value.as_bool()?,
+            "group" => self.group = Some(group(value)?),
+            "from" => {
+                self.from = Some(match value {
+                    Value::Timestamp(at) => StartAt::Time(*at),
+                    Value::Text(_) => {
+                        one_of(value, [("first", StartAt::First), ("newest", StartAt::Newest)])?
+                    }
+                    number => StartAt::Sequence(number.as_u64()?),
+                });
+            }
+            "locked" => self.locked = value.as_bool()?,
+            "immutable" | "schema" => {
                 let text = format!("the option {name} is not in this version");
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
             _ => {
                 let text = format!(
-                    "no option is called {name:?}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, mode, allow_uids, allow_gids and spin"
+                    "no option is called {name:?}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, framing, durable, mode, group, allow_uids, allow_gids, from, locked and spin"
                 );
                 return Err(Error::new(ErrorKind::Missing, text));
             }
         }
         Ok(())
+    }
+}
+
+/// How an object uses its transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Channel,
+    Request,
+    Publish,
+}
+
+impl Options {
+    /// Refuses, before anything is made or sent, what the transport cannot do, with the reason.
+    pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
+        let can = transport.capabilities();
+        match used {
+            Use::Channel => transport.require(can.channel, "a channel")?,
+            Use::Request => transport.require(can.request, "a server")?,
+            Use::Publish => transport.require(can.publish, "publish and subscribe")?,
+        }
+        let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
+        transport.require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
+        transport.require(can.framing || self.framing == Framing::Linkspan, "the option framing")?;
+        let durable = self.durable || self.delivery == Some(Delivery::Durable);
+        transport.require(can.durable || !durable, "durable delivery")?;
+        transport.require(
+            transport != Transport::Tcp || self.mode.is_none() && self.group.is_none(),
+            "the options mode and group",
+        )?;
+        transport.require(transport == Transport::File || !self.locked, "the option locked")?;
+        transport.require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
+        let again = self.delivery == Some(Delivery::AtLeastOnce);
+        match used {
+            Use::Publish => transport.require(
+                can.durable || !again,
+                "at_least_once to subscribers: a publisher waits for nobody, and",
+            ),
+            Use::Channel | Use::Request => {
+                let latest = self.delivery == Some(Delivery::Latest);
+                transport.require(!latest, "the delivery latest on a channel, which gives every message: subscribe, or ask for the latest;")?;
+                transport.require(can.sessions || can.keeps || !again, "the delivery at_least_once")
+            }
+        }
+    }
+
+    /// The delivery of a channel or server.
+    pub fn channel_delivery(&self) -> Delivery {
+        self.delivery.unwrap_or(Delivery::AtLeastOnce)
     }
 }
 
@@ -160,17 +304,29 @@ fn client_id(name: &str) -> Result<String> {
 }
 
 fn delivery(name: &str) -> Result<Delivery> {
-    match name {
-        "latest" => Ok(Delivery::Latest),
-        "best_effort" => Ok(Delivery::BestEffort),
-        "at_least_once" | "durable" => {
-            Err(Error::new(ErrorKind::Unsupported, format!("the delivery {name} is not in this version")))
-        }
-        _ => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("no delivery is called {name:?}; there are latest and best_effort"),
-        )),
-    }
+    let all = [Delivery::Latest, Delivery::BestEffort, Delivery::AtLeastOnce, Delivery::Durable];
+    all.into_iter().find(|d| d.name() == name).ok_or_else(|| {
+        let text = format!(
+            "no delivery is called {name:?}; there are latest, best_effort, at_least_once and durable"
+        );
+        Error::new(ErrorKind::Unsupported, text)
+    })
+}
+
+fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result<T> {
+    let word = value.as_text()?;
+    all.iter().find(|(name, _)| *name == word).map(|(_, it)| *it).ok_or_else(|| {
+        let known = all.map(|(name, _)| name).join(" or ");
+        Error::new(ErrorKind::Unsupported, format!("{word:?} is none of its values; write {known}"))
+    })
+}
+
+/// A group by its number or its name.
+fn group(value: &Value) -> Result<u32> {
+    let Value::Text(name) = value else { return Ok(within(value, 0, u32::MAX.into())? as u32) };
+    crate::sys::user::group_of_name(name).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("no group is called {name:?}; see /etc/group"))
+    })
 }
 
 #[cfg(test)]
@@ -192,7 +348,10 @@ mod tests {
             ("buffer", Value::from(1i64), ErrorKind::OutOfRange),
             ("client_id", Value::from("a b"), ErrorKind::InvalidEndpoint),
             ("colour", Value::Null, ErrorKind::Missing),
-            ("durable", Value::from(true), ErrorKind::Unsupported),
+            ("schema", Value::from(true), ErrorKind::Unsupported),
+            ("ack", Value::from("never"), ErrorKind::Unsupported),
+            ("group", Value::from("no such group"), ErrorKind::NotFound),
+            ("from", Value::from(-1i64), ErrorKind::OutOfRange),
         ] {
             let error = options.set(name, &value).unwrap_err();
             assert_eq!((error.kind(), error.path()), (kind, Some(name)), "{error}");

@@ -11,6 +11,7 @@ use crate::frame::{Incoming, Kind};
 use crate::message::Message;
 use crate::sys::eventfd::OwnBell;
 use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::transport::extension;
 use crate::value::Limits;
 
 /// The receiving direction of a channel.
@@ -183,7 +184,11 @@ impl Receiving {
         match frame.header.kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {
                 record.count_alone(&record.received);
-                let source = self.part.as_ref().map_or_else(|| "".into(), |part| part.peer.source.clone());
+                let source = match (extension::read(&frame.extension), &self.part) {
+                    (Ok(Some(sender)), _) => sender.source,
+                    (_, Some(part)) => part.peer.source.clone(),
+                    (_, None) => "".into(),
+                };
                 let message = Message::new(frame, source, self.limits);
                 self.tell(true);
                 Some(Taken::Message(message))

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::dial::Dialler;
-use super::door::{Door, Link, Peer, Seat};
+use super::door::{Door, Link, Peer, Seat, terms};
 use super::greeting::{Greeting, Pattern};
 use super::options::Options;
 use super::record::Record;
@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::loose::{self, Ends};
 use crate::transport::{Offer, Rx, Tx};
 
 /// Where a link comes from.
@@ -25,13 +26,15 @@ pub enum Origin {
     Door(Door),
     /// It was accepted from a listener, and is not replaced.
     Accepted,
+    /// The name is a place: whoever is there reads and writes in it.
+    Place,
 }
 
 /// The receiving half and what belongs to it.
 pub struct RxPart {
     pub rx: Rx,
     pub peer: Peer,
-    _seat: Arc<Seat>,
+    _seat: Option<Arc<Seat>>,
 }
 
 /// The sending half and what belongs to it.
@@ -175,6 +178,7 @@ impl Renewal {
         let made = match &self.origin {
             Origin::Dial(dialler) => self.dial(dialler, waiting),
             Origin::Door(door) => self.next_in_queue(door, waiting),
+            Origin::Place => self.join_place(waiting),
             Origin::Accepted => {
                 let text = "the other side went away; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
@@ -200,6 +204,12 @@ impl Renewal {
         }
     }
 
+    fn join_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
+        let terms = terms(&self.options, Pattern::Channel)?;
+        let Ends { tx, rx, .. } = loose::connect(&self.endpoint, &terms, waiting)?;
+        Ok(Link { tx, rx, peer: Peer::anybody(Pattern::Channel, &self.options), seat: None })
+    }
+
     fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Link> {
         let options = &self.options;
         let ours = Greeting::new(Pattern::Channel, options.client_id.clone(), options.limit)?;
@@ -213,15 +223,15 @@ impl Renewal {
             self.check_open()?;
             return Err(Error::new(ErrorKind::Internal, "a wait was ended although the channel is open"));
         };
-        let seat = Arc::new(Seat::new(called.socket.clone()));
+        let seat = Arc::new(Seat::new(called.stream.clone()));
         let (tx, rx) = offer.join(
-            called.socket,
+            called.stream,
             called.process,
             theirs.session,
             called.descriptors,
             options.limit,
             options.spin,
         )?;
-        Ok(Link { tx, rx, peer: Peer::new(&theirs, options), seat })
+        Ok(Link { tx, rx, peer: Peer::new(&theirs, options), seat: Some(seat) })
     }
 }

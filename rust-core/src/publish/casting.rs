@@ -1,4 +1,4 @@
-//! How a publisher reaches its subscribers: one ring that all read, or a socket for each.
+//! How a publisher reaches its subscribers: one ring that all read, or a stream for each.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use crate::channel::record::Record;
 use crate::error::{Doing, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::Payload;
-use crate::sys::fork::Guarded;
 use crate::sys::poll::Interest;
 use crate::transport::Sent;
 use crate::transport::endpoint::Transport;
 use crate::transport::harbour::{Arrival, Watched, Watcher};
 use crate::transport::shm::{Broadcast, Subscription};
-use crate::transport::socket::UnixTx;
+use crate::transport::socket::StreamTx;
+use crate::transport::stream::Stream;
 use crate::value::Map;
 
 /// Bytes of a publisher's ring where nothing else is said.
@@ -40,6 +40,8 @@ pub struct Casting {
     state: Mutex<State>,
     pub record: Record,
     next_id: AtomicU64,
+    /// Whether each body goes with its check sum.
+    checked: bool,
 }
 
 struct State {
@@ -49,7 +51,7 @@ struct State {
 
 enum Way {
     Shm { ring: Broadcast, subscribers: Vec<ShmSubscriber> },
-    Unix { subscribers: Vec<Arc<UnixSubscriber>> },
+    Streams { subscribers: Vec<Arc<StreamSubscriber>> },
 }
 
 struct ShmSubscriber {
@@ -58,13 +60,13 @@ struct ShmSubscriber {
     _watched: Watched,
 }
 
-struct UnixSubscriber {
+struct StreamSubscriber {
     id: u64,
     out: Mutex<Out>,
 }
 
 struct Out {
-    tx: UnixTx,
+    tx: StreamTx,
     /// The last number that went to it whole, or that the kernel has at least begun with.
     sequence: u64,
     watched: Option<Watched>,
@@ -77,10 +79,16 @@ impl Casting {
                 let ring = Broadcast::create(session, buffer.unwrap_or(RING))?;
                 Way::Shm { ring, subscribers: Vec::new() }
             }
-            Transport::Unix => Way::Unix { subscribers: Vec::new() },
+            Transport::Unix | Transport::Tcp => Way::Streams { subscribers: Vec::new() },
+            other => return Err(other.unavailable()),
         };
         let state = Mutex::new(State { way, newest: None });
-        Ok(Casting { state, record: Record::default(), next_id: AtomicU64::new(1) })
+        Ok(Casting {
+            state,
+            record: Record::default(),
+            next_id: AtomicU64::new(1),
+            checked: transport == Transport::Tcp,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,7 +104,7 @@ impl Casting {
                 ring.publish(&published.frame(false))?;
                 subscribers.iter_mut().for_each(|s| s.subscription.notify());
             }
-            Way::Unix { subscribers } => {
+            Way::Streams { subscribers } => {
                 for subscriber in &*subscribers {
                     // One that is gone is taken out by the harbour, which sees its hang-up.
                     let _ = subscriber.out().offer(&published, false);
@@ -117,7 +125,7 @@ impl Casting {
             Way::Shm { subscribers, .. } => {
                 (subscribers.len(), subscribers.iter().map(|s| left(s.subscription.read_so_far())).max())
             }
-            Way::Unix { subscribers } => {
+            Way::Streams { subscribers } => {
                 (subscribers.len(), subscribers.iter().map(|s| left(s.out().sequence)).max())
             }
         };
@@ -132,7 +140,7 @@ impl Casting {
     pub fn subscribers(&self) -> usize {
         match &self.state().way {
             Way::Shm { subscribers, .. } => subscribers.len(),
-            Way::Unix { subscribers } => subscribers.len(),
+            Way::Streams { subscribers } => subscribers.len(),
         }
     }
 
@@ -168,14 +176,14 @@ impl Casting {
 
     /// Gives a subscriber with a socket of its own the newest value, and keeps it for more. To be called once its hello
     /// has been answered.
-    pub fn admit_to_socket(
+    pub fn admit_to_stream(
         self: &Arc<Self>,
-        socket: Arc<Guarded>,
+        stream: Stream,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<Watched>,
         once: bool,
     ) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut out = Out { tx: UnixTx::new(socket), sequence: 0, watched: None };
+        let mut out = Out { tx: StreamTx::new(stream, self.checked), sequence: 0, watched: None };
         let mut state = self.state();
         let newest = state.newest.clone();
         // An error here is the hang-up of a newcomer: there is nobody to tell.
@@ -192,7 +200,7 @@ impl Casting {
                 return;
             }
         }
-        let subscriber = Arc::new(UnixSubscriber { id, out: Mutex::new(out) });
+        let subscriber = Arc::new(StreamSubscriber { id, out: Mutex::new(out) });
         let watcher =
             Arc::new(Room { casting: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher) {
@@ -204,7 +212,7 @@ impl Casting {
                 out.await_room(true);
             }
             drop(out);
-            if let Way::Unix { subscribers } = &mut state.way {
+            if let Way::Streams { subscribers } = &mut state.way {
                 subscribers.push(subscriber);
             }
         }
@@ -215,7 +223,7 @@ impl Casting {
         let mut state = self.state();
         let gone = match &mut state.way {
             Way::Shm { subscribers, .. } => (std::mem::take(subscribers), Vec::new()),
-            Way::Unix { subscribers } => (Vec::new(), std::mem::take(subscribers)),
+            Way::Streams { subscribers } => (Vec::new(), std::mem::take(subscribers)),
         };
         drop(state);
         drop(gone);
@@ -224,18 +232,20 @@ impl Casting {
     fn remove(&self, id: u64) {
         let mut state = self.state();
         // What is removed is dropped after the lock: its end asks the harbour, which may be asking us.
-        let gone: (Vec<ShmSubscriber>, Vec<Arc<UnixSubscriber>>) = match &mut state.way {
+        let gone: (Vec<ShmSubscriber>, Vec<Arc<StreamSubscriber>>) = match &mut state.way {
             Way::Shm { subscribers, .. } => {
                 (subscribers.extract_if(.., |s| s.id == id).collect(), Vec::new())
             }
-            Way::Unix { subscribers } => (Vec::new(), subscribers.extract_if(.., |s| s.id == id).collect()),
+            Way::Streams { subscribers } => {
+                (Vec::new(), subscribers.extract_if(.., |s| s.id == id).collect())
+            }
         };
         drop(state);
         drop(gone);
     }
 }
 
-impl UnixSubscriber {
+impl StreamSubscriber {
     fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -287,7 +297,7 @@ impl Watcher for HangUp {
 /// Brings the rest of a message away when a slow subscriber has room again, and then the newest one if that was missed.
 struct Room {
     casting: std::sync::Weak<Casting>,
-    subscriber: std::sync::Weak<UnixSubscriber>,
+    subscriber: std::sync::Weak<StreamSubscriber>,
 }
 
 impl Watcher for Room {

@@ -22,7 +22,7 @@ pub struct Keeper {
 impl Doorman for Keeper {
     fn answer(&self, mut arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
-        check_allowed(&self.options, &arrival.credentials)?;
+        check_allowed(&self.options, arrival.credentials.as_ref())?;
         if theirs.ask {
             let mut state = self.casting.state_for_listing();
             state.insert("encoding".into(), self.options.encoding.name().into());
@@ -36,11 +36,11 @@ impl Doorman for Keeper {
                 // The harbour's watch keeps the connection; for one look at the newest value it may end here.
                 Ok(Answer { frame, descriptors, admitted: Box::new(|| {}) })
             }
-            Transport::Unix => {
+            _ => {
                 let casting = self.casting.clone();
                 let admitted = Box::new(move || {
-                    let socket = arrival.socket.clone();
-                    casting.admit_to_socket(socket, |w| arrival.watch(Interest::RDHUP, w), theirs.once);
+                    let stream = arrival.stream.clone();
+                    casting.admit_to_stream(stream, |w| arrival.watch(Interest::RDHUP, w), theirs.once);
                 });
                 Ok(Answer { frame, descriptors: Vec::new(), admitted })
             }

@@ -10,7 +10,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::transport::endpoint::Transport;
 use crate::transport::shm::{BroadcastReader, Follower, Received, Start, SubscriberPage};
-use crate::transport::socket::UnixRx;
+use crate::transport::socket::StreamRx;
 
 /// A subscription that is up.
 pub struct Feed {
@@ -25,7 +25,7 @@ pub struct Feed {
 
 enum Way {
     Shm(BroadcastReader),
-    Unix(UnixRx),
+    Stream(StreamRx),
 }
 
 /// What a look gave.
@@ -51,7 +51,7 @@ impl Feed {
     ) -> Result<Option<Feed>> {
         let ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let offer = || -> Result<(Option<SubscriberPage>, Vec<OwnedFd>)> {
-            if transport == Transport::Unix {
+            if transport != Transport::Shm {
                 return Ok((None, Vec::new()));
             }
             let page = SubscriberPage::create(ours.session)?;
@@ -66,7 +66,7 @@ impl Feed {
         };
         Pattern::Publish.fits(theirs.pattern)?;
         let way = match page {
-            None => Way::Unix(UnixRx::new(called.socket, called.process, options.limit)),
+            None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
             Some(page) => {
                 let start = match before {
                     Some((session, start)) if session == theirs.session => start,
@@ -74,7 +74,13 @@ impl Feed {
                 };
                 let follower =
                     Follower::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
-                Way::Shm(BroadcastReader::new(follower, page, called.socket, called.process, options.spin))
+                Way::Shm(BroadcastReader::new(
+                    follower,
+                    page,
+                    called.stream.into_socket()?,
+                    called.process,
+                    options.spin,
+                ))
             }
         };
         Ok(Some(Feed { way, session: theirs.session, source: theirs.source().into(), sequence: None }))
@@ -88,7 +94,7 @@ impl Feed {
                 Received::Nothing => Look::Nothing,
                 Received::Moved => Look::Moved,
             }),
-            Way::Unix(rx) => loop {
+            Way::Stream(rx) => loop {
                 let Some(frame) = rx.try_recv()? else { return Ok(Look::Nothing) };
                 if frame.header.kind == Kind::Data {
                     return Ok(Look::Frame(frame));
@@ -124,7 +130,7 @@ impl Feed {
     pub fn resume(&self) -> (u64, Start) {
         let start = match &self.way {
             Way::Shm(reader) => reader.resume(),
-            Way::Unix(_) => Start::Newest,
+            Way::Stream(_) => Start::Newest,
         };
         (self.session, start)
     }
@@ -133,7 +139,7 @@ impl Feed {
     pub fn spin(&mut self) -> bool {
         match &mut self.way {
             Way::Shm(reader) => reader.spin(),
-            Way::Unix(_) => false,
+            Way::Stream(_) => false,
         }
     }
 
@@ -141,7 +147,7 @@ impl Feed {
     pub fn park(&mut self) -> Result<bool> {
         match &mut self.way {
             Way::Shm(reader) => reader.park(),
-            Way::Unix(rx) => Ok(rx.park()),
+            Way::Stream(rx) => Ok(rx.park()),
         }
     }
 
@@ -156,7 +162,7 @@ impl Feed {
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match &self.way {
             Way::Shm(reader) => reader.descriptors(),
-            Way::Unix(rx) => rx.descriptors().collect(),
+            Way::Stream(rx) => rx.descriptors().collect(),
         }
     }
 }

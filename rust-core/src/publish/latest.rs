@@ -2,10 +2,10 @@
 
 use super::feed::ring;
 use super::subscriber::Subscriber;
-use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::persistent::Kept;
+use crate::channel::{Options, Use};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::sys::poll::wait_any;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::shm::{Follower, Received, Start};
-use crate::transport::socket::UnixRx;
+use crate::transport::socket::StreamRx;
 
 /// The newest value of a publisher. `Empty` where nothing was published, `NotFound` where nobody publishes: without a
 /// time-out of its own it does not wait for a publisher to come.
@@ -42,6 +42,7 @@ pub fn latest_persistent<'a>(
 }
 
 fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
+    options.check(endpoint.transport(), Use::Publish)?;
     let dialler = Dialler::new(endpoint)?;
     let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
     ours.once = true;
@@ -59,9 +60,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
                     Received::Moved => continue,
                 }
             }
-            Transport::Unix => {
-                from_socket(UnixRx::new(called.socket, called.process, options.limit), waiting)?
-            }
+            _ => from_stream(StreamRx::new(called.stream, called.process, options.limit), waiting)?,
         };
         return match frame {
             Some(frame) => Ok(Message::new(frame, theirs.source().into(), options.limits())),
@@ -72,7 +71,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
 
 /// The one frame that a publisher sends after its hello. It is on its way already, so that a call which is not to wait
 /// gets it too.
-fn from_socket(mut rx: UnixRx, waiting: &mut Waiting<'_>) -> Result<Option<Incoming>> {
+fn from_stream(mut rx: StreamRx, waiting: &mut Waiting<'_>) -> Result<Option<Incoming>> {
     let mut grace = Waiting::until(crate::deadline::Deadline::after(Wait::TICK * 5));
     loop {
         if let Some(frame) = rx.try_recv()? {

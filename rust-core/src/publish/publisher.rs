@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::casting::Casting;
 use super::door::Keeper;
 use crate::channel::greeting::{Greeting, Pattern};
-use crate::channel::{Event, Options, only_one};
+use crate::channel::{Event, Options, Use, only_one};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::sys::fork;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::harbour::{self, Berth};
 use crate::transport::place::Place;
 use crate::value::{Source, Timestamp, Value};
@@ -37,6 +37,10 @@ impl Publisher {
     }
 
     fn at(endpoint: &Endpoint, options: &Options) -> Result<Publisher> {
+        options.check(endpoint.transport(), Use::Publish)?;
+        if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix) {
+            return Err(endpoint.transport().unavailable());
+        }
         let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
         let keeper = Keeper {

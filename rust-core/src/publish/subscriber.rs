@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::feed::{Feed, Look};
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
-use crate::channel::{Delivery, Options, instead, only_one};
+use crate::channel::{Delivery, Options, Use, instead, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -59,6 +59,7 @@ impl Subscriber {
     /// Subscribes; does not wait for the publisher.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
+        options.check(endpoint.transport(), Use::Publish).map_err(|e| e.on(&endpoint))?;
         let (epoll, bell, wake) = (Epoll::new()?, OwnBell::new()?, EventFd::new()?);
         epoll.add(&bell, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;

@@ -17,7 +17,7 @@ use crate::message::{Message, Payload};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
-use crate::transport::Rx;
+use crate::transport::{Rx, extension};
 
 struct Client {
     rx: Rx,
@@ -28,7 +28,7 @@ struct Client {
     taken: u64,
     /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
     room: Option<OwnedFd>,
-    _seat: Arc<Seat>,
+    _seat: Option<Arc<Seat>>,
 }
 
 /// Everybody who is connected.
@@ -191,8 +191,11 @@ impl Clients {
                             if frame.header.kind == Kind::Data {
                                 client.taken = frame.header.sequence;
                             }
-                            let message =
-                                Message::new(frame, client.peer.source.clone(), self.options.limits());
+                            let source = match extension::read(&frame.extension) {
+                                Ok(Some(sender)) => sender.source,
+                                _ => client.peer.source.clone(),
+                            };
+                            let message = Message::new(frame, source, self.options.limits());
                             return Ok(Some(Request::new(
                                 message,
                                 client.outlet.clone(),

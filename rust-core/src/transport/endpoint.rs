@@ -13,22 +13,49 @@ pub enum Transport {
     Shm,
     /// A Unix stream socket.
     Unix,
+    /// A Unix datagram socket: many writers, one reader.
+    Dgram,
+    /// A TCP connection.
+    Tcp,
+    /// A pair of named pipes.
+    Fifo,
+    /// A directory of files, one message a file.
+    Spool,
+    /// One file with the latest value.
+    File,
+    /// An append-only log on disk.
+    Journal,
 }
 
 impl Transport {
     /// Every transport of this build.
-    pub const ALL: [Transport; 2] = [Transport::Shm, Transport::Unix];
+    pub const ALL: [Transport; 8] = [
+        Transport::Shm,
+        Transport::Unix,
+        Transport::Dgram,
+        Transport::Tcp,
+        Transport::Fifo,
+        Transport::Spool,
+        Transport::File,
+        Transport::Journal,
+    ];
 
     /// The word in front of the colon.
     pub const fn name(self) -> &'static str {
         match self {
             Transport::Shm => "shm",
             Transport::Unix => "unix",
+            Transport::Dgram => "dgram",
+            Transport::Tcp => "tcp",
+            Transport::Fifo => "fifo",
+            Transport::Spool => "spool",
+            Transport::File => "file",
+            Transport::Journal => "journal",
         }
     }
 }
 
-/// A meeting point: `[transport:]name`. A bare name means `shm:`.
+/// A meeting point: `[transport:]name`, or `tcp://host:port`. A bare name means `shm:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     transport: Transport,
@@ -49,10 +76,20 @@ impl Endpoint {
     /// The directory that an absolute name lies in, and the file there.
     pub(crate) fn absolute(&self) -> Option<(&Path, &str)> {
         let path = Path::new(&self.name);
-        if !path.is_absolute() {
+        if !path.is_absolute() || self.transport == Transport::Tcp {
             return None;
         }
         Some((path.parent()?, path.file_name()?.to_str()?))
+    }
+
+    /// Host and port of a TCP endpoint; an IPv6 address without its brackets.
+    pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
+        if self.transport != Transport::Tcp {
+            return None;
+        }
+        let (host, port) = self.name.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        Some((host, port.parse().ok()?))
     }
 
     /// The single file name that stands for it in the runtime directory: `lab@fft.shm`.
@@ -65,7 +102,10 @@ impl Endpoint {
         let (name, transport) = file.rsplit_once('.')?;
         let transport = Transport::ALL.into_iter().find(|t| t.name() == transport)?;
         let name = name.replace('@', "/");
-        check_name(&name).ok()?;
+        match transport {
+            Transport::Tcp => check_address(&name).ok()?,
+            _ => check_name(&name).ok()?,
+        }
         Some(Endpoint { transport, name })
     }
 }
@@ -103,25 +143,55 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Host and port: a name, an IPv4 address or an IPv6 address in brackets, then a colon and a number.
+fn check_address(address: &str) -> Result<()> {
+    let wrong = |what: &str| {
+        Err(invalid(format!("{address:?} {what}; write tcp://host:port, with an IPv6 address in brackets")))
+    };
+    let Some((host, port)) = address.rsplit_once(':') else { return wrong("has no port") };
+    if port.parse::<u16>().is_err() || port.starts_with('+') {
+        return wrong("has a port that is not a number from 0 to 65535");
+    }
+    match host.strip_prefix('[') {
+        Some(rest) => match rest.strip_suffix(']').map(str::parse::<std::net::Ipv6Addr>) {
+            Some(Ok(_)) => Ok(()),
+            _ => wrong("has no IPv6 address in its brackets"),
+        },
+        None => {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if (1..=253).contains(&host.len()) && host.chars().all(allowed) {
+                Ok(())
+            } else {
+                wrong("has no host name")
+            }
+        }
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Endpoint> {
         let (transport, name) = match text.split_once(':') {
             None => (Transport::Shm, text),
-            Some(("shm", name)) => (Transport::Shm, name),
-            Some(("unix", name)) => (Transport::Unix, name),
-            Some((word @ ("dgram" | "tcp" | "fifo" | "spool" | "file" | "journal"), _)) => {
-                let why = format!("the transport {word} is not in this version; there are shm: and unix:");
-                return Err(Error::new(ErrorKind::TransportUnavailable, why).on(text));
-            }
-            Some((word, _)) => {
-                return Err(
-                    invalid(format!("no transport is called {word:?}; there are shm: and unix:")).on(text)
-                );
-            }
+            Some((word, name)) => match Transport::ALL.into_iter().find(|t| t.name() == word) {
+                Some(transport) => (transport, name),
+                None => {
+                    let known = Transport::ALL.map(|t| format!("{}:", t.name())).join(" ");
+                    return Err(
+                        invalid(format!("no transport is called {word:?}; there are {known}")).on(text)
+                    );
+                }
+            },
         };
-        if transport == Transport::Unix && name.starts_with('/') {
+        if transport == Transport::Tcp {
+            let Some(address) = name.strip_prefix("//") else {
+                return Err(invalid(format!("{text:?} is no address; write tcp://host:port")).on(text));
+            };
+            check_address(address).map_err(|e| e.on(text))?;
+            return Ok(Endpoint { transport, name: address.to_owned() });
+        }
+        if transport != Transport::Shm && name.starts_with('/') {
             let path = PathBuf::from(name);
             if path.file_name().is_none()
                 || path.components().any(|c| c.as_os_str() == "..")
@@ -129,7 +199,7 @@ impl FromStr for Endpoint {
                 || name.len() > 4095
                 || name.ends_with('/')
             {
-                return Err(invalid(format!("{name:?} is not the path of a socket")).on(text));
+                return Err(invalid(format!("{name:?} is not the path of a file")).on(text));
             }
         } else {
             check_name(name).map_err(|e| e.on(text))?;
@@ -140,7 +210,8 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.transport.name(), self.name)
+        let slashes = if self.transport == Transport::Tcp { "//" } else { "" };
+        write!(f, "{}:{slashes}{}", self.transport.name(), self.name)
     }
 }
 
@@ -154,6 +225,7 @@ mod tests {
             ("lab/fft", "shm:lab/fft", "lab@fft.shm"),
             ("shm:a", "shm:a", "a.shm"),
             ("unix:a.b/c-d_e", "unix:a.b/c-d_e", "a.b@c-d_e.unix"),
+            ("journal:a", "journal:a", "a.journal"),
         ] {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!((endpoint.to_string().as_str(), endpoint.file_name().as_str()), (shown, file));
@@ -177,6 +249,13 @@ mod tests {
             "ä",
             "a@b",
             "bus:x",
+            "tcp:x",
+            "tcp://x",
+            "tcp://:1",
+            "tcp://x:65536",
+            "tcp://::1:5",
+            "tcp://[x]:5",
+            "tcp://a/b:5",
             "shm:/abs",
             "unix:/",
             "unix:/a/",
@@ -188,9 +267,14 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{text:?}");
             assert_eq!(error.endpoint(), Some(text));
         }
-        assert_eq!(
-            "tcp://127.0.0.1:1".parse::<Endpoint>().unwrap_err().kind(),
-            ErrorKind::TransportUnavailable
-        );
+        for (text, host, port) in [
+            ("tcp://127.0.0.1:1", "127.0.0.1", 1),
+            ("tcp://[::1]:80", "::1", 80),
+            ("tcp://localhost:0", "localhost", 0),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!((endpoint.to_string().as_str(), endpoint.host_and_port()), (text, Some((host, port))));
+            assert_eq!(Endpoint::from_file_name(&endpoint.file_name()).unwrap(), endpoint);
+        }
     }
 }

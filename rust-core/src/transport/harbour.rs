@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::hello::Reading;
 use super::place::Claim;
+use super::stream::Stream;
 use crate::error::{Error, Result};
 use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
@@ -26,13 +27,13 @@ const BELL: u64 = 0;
 /// Somebody who has said hello.
 pub struct Arrival {
     /// The connection.
-    pub socket: Arc<Guarded>,
+    pub stream: Stream,
     /// What was said.
     pub hello: Incoming,
     /// The descriptors that came along.
     pub descriptors: Vec<OwnedFd>,
-    /// Who it is, as the kernel says.
-    pub credentials: Credentials,
+    /// Who it is, as the kernel says where it can.
+    pub credentials: Option<Credentials>,
     /// Readable once that process has ended.
     pub process: Option<Arc<OwnedFd>>,
     harbour: Arc<Harbour>,
@@ -45,8 +46,8 @@ impl Arrival {
         let token = state.next_token();
         state.watched.insert(token, watcher);
         drop(state);
-        self.harbour.epoll.add(&*self.socket, token, what)?;
-        Ok(Watched { harbour: self.harbour.clone(), token, socket: self.socket.clone() })
+        self.harbour.epoll.add(self.stream.readable().0, token, what)?;
+        Ok(Watched { harbour: self.harbour.clone(), token, stream: self.stream.clone() })
     }
 }
 
@@ -84,7 +85,7 @@ pub struct Berth {
 pub struct Watched {
     harbour: Arc<Harbour>,
     token: u64,
-    socket: Arc<Guarded>,
+    stream: Stream,
 }
 
 struct Harbour {
@@ -109,7 +110,7 @@ struct Listening {
 }
 
 struct Calling {
-    socket: Arc<Guarded>,
+    stream: Stream,
     doorman: Arc<dyn Doorman>,
     reading: Reading,
     patience: Instant,
@@ -166,17 +167,17 @@ impl Drop for Berth {
 impl Watched {
     /// Changes what is waited for.
     pub fn change(&self, what: Interest) -> Result<()> {
-        self.harbour.epoll.modify(&*self.socket, self.token, what)
+        self.harbour.epoll.modify(self.stream.readable().0, self.token, what)
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         if self.harbour.born == fork::generation() {
-            self.harbour.epoll.remove(&*self.socket);
+            self.harbour.epoll.remove(self.stream.readable().0);
             self.harbour.state().watched.remove(&self.token);
             // The harbour's thread may still hold it, from answering the hello.
-            socket::hang_up(&*self.socket);
+            self.stream.hang_up();
         }
     }
 }
@@ -235,12 +236,12 @@ impl Harbour {
             }
         } else if let Some(mut caller) = state.callers.remove(&token) {
             drop(state);
-            match caller.reading.read_more(&*caller.socket) {
+            match caller.reading.read_more(&caller.stream) {
                 Ok(false) => {
                     self.state().callers.insert(token, caller);
                 }
                 heard => {
-                    self.epoll.remove(&*caller.socket);
+                    self.epoll.remove(caller.stream.readable().0);
                     self.hear_out(caller, heard.map(drop));
                 }
             }
@@ -252,15 +253,15 @@ impl Harbour {
             match socket::accept(listener) {
                 Ok(None) => return,
                 Ok(Some(socket)) => {
-                    let socket = Arc::new(socket);
+                    let stream = Stream::Socket(Arc::new(socket));
                     let mut state = self.state();
                     let token = state.next_token();
-                    if self.epoll.add(&*socket, token, Interest::IN | Interest::RDHUP).is_ok() {
+                    if self.epoll.add(stream.readable().0, token, Interest::IN | Interest::RDHUP).is_ok() {
                         let patience = Instant::now() + PATIENCE;
                         let doorman = doorman.clone();
                         state.callers.insert(
                             token,
-                            Calling { socket, doorman, reading: Reading::default(), patience },
+                            Calling { stream, doorman, reading: Reading::default(), patience },
                         );
                     }
                 }
@@ -278,14 +279,15 @@ impl Harbour {
 
     /// Answers a caller whose hello has come, or could not be read.
     fn hear_out(self: &Arc<Self>, caller: Calling, heard: Result<()>) {
-        let Calling { socket, doorman, reading, .. } = caller;
+        let Calling { stream, doorman, reading, .. } = caller;
         let answer = heard.and_then(|()| {
             let (hello, descriptors) = reading.finish()?;
+            let socket = stream.clone().into_socket()?;
             let credentials = peer::credentials(&*socket)?;
             let process = peer::process(&*socket, &credentials).map(Arc::new);
-            let harbour = self.clone();
+            let (harbour, credentials) = (self.clone(), Some(credentials));
             doorman.answer(Arrival {
-                socket: socket.clone(),
+                stream: stream.clone(),
                 hello,
                 descriptors,
                 credentials,
@@ -298,13 +300,13 @@ impl Harbour {
         match answer {
             Ok(answer) => {
                 let fds: Vec<_> = answer.descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
-                let sent = socket::send(&*socket, &[std::io::IoSlice::new(&answer.frame)], &fds);
+                let sent = stream.write_with(&answer.frame, &fds);
                 if matches!(sent, Ok(Some(n)) if n == answer.frame.len()) {
                     (answer.admitted)();
                 }
             }
             Err(error) => {
-                let _ = socket::send(&*socket, &[std::io::IoSlice::new(&doorman.refusal(&error))], &[]);
+                let _ = stream.write_with(&doorman.refusal(&error), &[]);
             }
         }
     }

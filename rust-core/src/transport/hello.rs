@@ -1,21 +1,18 @@
 //! Reading one hello from a new connection, and nothing after it; and calling a listener.
 
-use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use rustix::event::PollFlags;
-
 use super::place::Place;
+use super::stream::Stream;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind};
-use crate::sys::fork::Guarded;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::poll::wait_any;
 use crate::sys::socket;
+use bytes::Bytes;
 
 /// The most bytes of a hello's body.
 const MAX_BODY: u64 = 16 << 10;
@@ -30,7 +27,7 @@ pub struct Reading {
 
 impl Reading {
     /// Reads what is there, never past the hello; true when it is complete.
-    pub fn read_more(&mut self, socket: impl AsFd) -> Result<bool> {
+    pub fn read_more(&mut self, stream: &Stream) -> Result<bool> {
         loop {
             let whole = match &self.header {
                 None => HEADER,
@@ -54,7 +51,7 @@ impl Reading {
                 continue;
             }
             self.bytes.resize(whole, 0);
-            let got = socket::receive_with(&socket, &mut self.bytes[have..], &mut self.descriptors);
+            let got = stream.read_with(&mut self.bytes[have..], &mut self.descriptors);
             self.bytes.truncate(have + got.as_ref().ok().and_then(|n| *n).unwrap_or(0));
             match got? {
                 None => return Ok(false),
@@ -84,13 +81,13 @@ impl Reading {
 /// A listener that has answered.
 pub struct Called {
     /// The connection.
-    pub socket: Arc<Guarded>,
+    pub stream: Stream,
     /// What was answered: a hello or an error.
     pub answer: Incoming,
     /// The descriptors that came along.
     pub descriptors: Vec<OwnedFd>,
-    /// Who it is, as the kernel says.
-    pub credentials: Credentials,
+    /// Who it is, as the kernel says where it can.
+    pub credentials: Option<Credentials>,
     /// Readable once that process has ended.
     pub process: Option<Arc<OwnedFd>>,
 }
@@ -116,15 +113,15 @@ pub fn call(
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
     let patience = waiting.deadline().left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
-    let socket = match socket::connect(&place.directory, &place.file, patience) {
-        Ok(Some(socket)) => Arc::new(socket),
+    let stream = match socket::connect(&place.directory, &place.file, patience) {
+        Ok(Some(socket)) => Stream::Socket(Arc::new(socket)),
         Ok(None) => return Ok(Call::Busy),
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Call::Nobody),
         Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
         Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(denied(place, e)),
         Err(e) => return Err(e),
     };
-    let sent = match socket::send(&*socket, &[IoSlice::new(hello)], descriptors) {
+    let sent = match stream.write_with(hello, descriptors) {
         Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
         sent => sent?,
     };
@@ -134,11 +131,11 @@ pub fn call(
     let mut reading = Reading::default();
     let mut grace = Waiting::until(Deadline::after(GRACE));
     loop {
-        match reading.read_more(&*socket) {
+        match reading.read_more(&stream) {
             Ok(true) => break,
             Ok(false) => {
                 let step = if waiting.deadline().has_passed() { &mut grace } else { &mut *waiting };
-                match wait_any(step, [(socket.as_fd(), PollFlags::IN)]) {
+                match wait_any(step, [stream.readable()]) {
                     Err(e) if e.kind() == ErrorKind::Timeout && !grace.deadline().has_passed() => {}
                     Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(place)),
                     other => drop(other?),
@@ -150,9 +147,11 @@ pub fn call(
         }
     }
     let (answer, descriptors) = reading.finish()?;
+    let socket = stream.clone().into_socket()?;
     let credentials = peer::credentials(&*socket)?;
     let process = peer::process(&*socket, &credentials).map(Arc::new);
-    Ok(Call::Answered(Called { socket, answer, descriptors, credentials, process }))
+    let credentials = Some(credentials);
+    Ok(Call::Answered(Called { stream, answer, descriptors, credentials, process }))
 }
 
 fn stalled(place: &Place) -> Error {

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use super::endpoint::Transport;
 use super::shm::{self, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
-use super::socket::{UnixRx, UnixTx};
+use super::socket::{StreamRx, StreamTx};
+use super::stream::Stream;
 use super::{Incoming, Outgoing, Sent};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::fork::Guarded;
 use crate::sys::poll::Interest;
 
 /// The sending half; each method is described in the transport contract.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Tx {
-    /// Over a Unix socket.
-    Unix(UnixTx),
+    /// Over a stream of bytes.
+    Stream(StreamTx),
     /// Through shared memory.
     Shm(ShmTx),
 }
@@ -25,16 +25,19 @@ pub enum Tx {
 /// The receiving half; each method is described in the transport contract.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Rx {
-    /// Over a Unix socket.
-    Unix(UnixRx),
+    /// Over a stream of bytes.
+    Stream(StreamRx),
     /// Through shared memory.
     Shm(ShmRx),
 }
 
 /// What this side brings to a link before it knows the other.
 pub enum Offer {
-    /// Nothing but the socket.
-    Unix,
+    /// Nothing but the stream; with the check sum of each body where `checked`.
+    Stream {
+        /// Whether each body goes with its check sum.
+        checked: bool,
+    },
     /// The memory that this side writes.
     Shm(Segment),
 }
@@ -43,15 +46,19 @@ impl Offer {
     /// What a link of this transport needs from us, for the session of this incarnation.
     pub fn new(transport: Transport, session: u64, buffer: Option<usize>) -> Result<Offer> {
         match transport {
-            Transport::Unix => Ok(Offer::Unix),
+            Transport::Unix => Ok(Offer::Stream { checked: false }),
+            Transport::Tcp | Transport::Fifo => Ok(Offer::Stream { checked: true }),
             Transport::Shm => Ok(Offer::Shm(Segment::create(session, buffer.unwrap_or(DEFAULT_RING))?)),
+            Transport::Dgram | Transport::Spool | Transport::File | Transport::Journal => {
+                Err(Error::new(ErrorKind::Internal, "a link was offered where there are none"))
+            }
         }
     }
 
     /// Descriptors that go along with our hello.
     pub fn descriptors(&self) -> Result<Vec<OwnedFd>> {
         match self {
-            Offer::Unix => Ok(Vec::new()),
+            Offer::Stream { .. } => Ok(Vec::new()),
             Offer::Shm(segment) => segment
                 .descriptors_for_peer()
                 .into_iter()
@@ -63,7 +70,7 @@ impl Offer {
     /// Makes the link, with what came along with the other side's hello.
     pub fn join(
         self,
-        socket: Arc<Guarded>,
+        stream: Stream,
         process: Option<Arc<OwnedFd>>,
         peer_session: u64,
         descriptors: Vec<OwnedFd>,
@@ -71,10 +78,12 @@ impl Offer {
         spin: Duration,
     ) -> Result<(Tx, Rx)> {
         match self {
-            Offer::Unix => {
-                Ok((Tx::Unix(UnixTx::new(socket.clone())), Rx::Unix(UnixRx::new(socket, process, limit))))
+            Offer::Stream { checked } => {
+                let tx = StreamTx::new(stream.clone(), checked);
+                Ok((Tx::Stream(tx), Rx::Stream(StreamRx::new(stream, process, limit))))
             }
             Offer::Shm(mine) => {
+                let socket = stream.into_socket()?;
                 let descriptors = descriptors.try_into().map_err(|got: Vec<_>| {
                     let text = format!(
                         "a hello of a shared-memory link brings 3 descriptors, here are {}",
@@ -93,7 +102,7 @@ impl Offer {
 macro_rules! each {
     ($on:expr, $half:ident => $call:expr) => {
         match $on {
-            Self::Unix($half) => $call,
+            Self::Stream($half) => $call,
             Self::Shm($half) => $call,
         }
     };
@@ -119,7 +128,7 @@ impl Tx {
     /// About to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
-            Tx::Unix(_) => Ok(false),
+            Tx::Stream(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
@@ -127,7 +136,7 @@ impl Tx {
     /// What is ready once there is room, and for what: a Unix socket becomes writable, shared memory rings a bell.
     pub fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
         match self {
-            Tx::Unix(half) => (half.descriptor(), Interest::OUT),
+            Tx::Stream(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor(), Interest::IN),
         }
     }
@@ -141,7 +150,7 @@ impl Rx {
     pub fn consumed(&mut self) {
         match self {
             // The kernel has forgotten it already.
-            Rx::Unix(_) => {}
+            Rx::Stream(_) => {}
             Rx::Shm(half) => half.consumed(),
         }
     }
@@ -149,7 +158,7 @@ impl Rx {
     /// Whether looking without sleeping first is hardly worth a system call: then `park` and sleep at once.
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
-            Rx::Unix(half) => half.is_likely_empty(),
+            Rx::Stream(half) => half.is_likely_empty(),
             // A look into memory costs next to nothing.
             Rx::Shm(_) => false,
         }
@@ -157,21 +166,21 @@ impl Rx {
 
     pub fn spin(&mut self) -> bool {
         match self {
-            Rx::Unix(_) => false,
+            Rx::Stream(_) => false,
             Rx::Shm(half) => half.spin(),
         }
     }
 
     pub fn park(&mut self) -> Result<bool> {
         match self {
-            Rx::Unix(half) => Ok(half.park()),
+            Rx::Stream(half) => Ok(half.park()),
             Rx::Shm(half) => half.park(),
         }
     }
 
     pub fn unpark(&mut self) {
         match self {
-            Rx::Unix(_) => {}
+            Rx::Stream(_) => {}
             Rx::Shm(half) => half.unpark(),
         }
     }
@@ -180,7 +189,7 @@ impl Rx {
     /// `park` has to be told which it is.
     pub fn by_edges(&mut self, edges: bool) -> Option<BorrowedFd<'_>> {
         match self {
-            Rx::Unix(_) => None,
+            Rx::Stream(_) => None,
             Rx::Shm(half) => {
                 half.by_edges(edges);
                 Some(half.bell())
@@ -190,7 +199,7 @@ impl Rx {
 
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Rx::Unix(half) => half.descriptors().collect(),
+            Rx::Stream(half) => half.descriptors().collect(),
             Rx::Shm(half) => half.descriptors().into_iter().collect(),
         }
     }

@@ -26,22 +26,33 @@
 //! kernel or the ring already holds is still delivered to a living peer.
 //!
 //! **Waiting.** No half polls a clock. `EINTR` returns to the caller's tick.
-
+//!
+//! **Without a hello.** Where the name is a place and not a conversation (`loose`), one link leads to all others: each
+//! incoming frame says in its extension who sent it, and an answer finds its way back by the number of its request.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | names, and their places in a directory | `endpoint`, `place` |
+//! | what each can do | `capability` |
+//! | who holds a name that nobody can be asked at | `about` |
 //! | newcomers: who answers them, what is said first | `harbour`, `hello` |
 //! | the two halves of a link, whichever the transport | `link` |
-//! | the transports | `shm`, `socket` |
+//! | ends without a hello, and who sent a frame there | `loose`, `extension` |
+//! | bytes in order, and links over them | `stream`, `socket` |
+//! | shared memory | `shm` |
 
+pub(crate) mod about;
+pub(crate) mod capability;
 pub(crate) mod endpoint;
+pub(crate) mod extension;
 pub(crate) mod harbour;
 pub(crate) mod hello;
 mod link;
+pub(crate) mod loose;
 pub(crate) mod place;
 pub(crate) mod shm;
 pub(crate) mod socket;
+pub(crate) mod stream;
 
 pub use crate::frame::{Incoming, Outgoing};
 pub use link::{Offer, Rx, Tx};

@@ -8,6 +8,7 @@ use rustix::event::PollFlags;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::about;
 use super::endpoint::Endpoint;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -102,7 +103,7 @@ impl Place {
     /// Removes what a dead listener left; true where there was something.
     pub fn sweep(&self) -> Result<bool> {
         let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else { return Ok(false) };
-        Ok(self.remove(&temporary(&self.file))? | self.remove(&self.file)?)
+        Ok(about::sweep(self)? | self.remove(&temporary(&self.file))? | self.remove(&self.file)?)
     }
 
     fn remove(&self, file: &str) -> Result<bool> {
@@ -116,7 +117,8 @@ impl Place {
 
 const TEMPORARY: &str = ".new.";
 
-fn temporary(file: &str) -> String {
+/// The name under which something is made before it gets its own.
+pub fn temporary(file: &str) -> String {
     [TEMPORARY, file].concat()
 }
 

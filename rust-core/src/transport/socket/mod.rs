@@ -1,7 +1,7 @@
-//! Unix stream sockets: one vectored write a message, one read for as many messages as have come.
+//! Streams of bytes as links: one vectored write a message, one read for as many messages as have come.
 
 mod receive;
 mod send;
 
-pub use receive::UnixRx;
-pub use send::UnixTx;
+pub use receive::StreamRx;
+pub use send::StreamTx;

@@ -1,4 +1,4 @@
-//! The receiving half of a Unix socket link.
+//! The receiving half of a stream link.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -7,17 +7,16 @@ use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Incoming};
-use crate::sys::fork::Guarded;
-use crate::sys::socket;
+use crate::frame::{HEADER, Header, Incoming, flags};
+use crate::transport::stream::Stream;
 use crate::value::Limits;
 
 /// One read takes at most this much; longer bodies are read straight into their own memory.
 const BUFFER: usize = 64 << 10;
 
 /// The receiving half.
-pub struct UnixRx {
-    socket: Arc<Guarded>,
+pub struct StreamRx {
+    stream: Stream,
     process: Option<Arc<OwnedFd>>,
     limit: u64,
     buffer: Box<[u8]>,
@@ -42,12 +41,12 @@ struct Long {
     filled: usize,
 }
 
-impl UnixRx {
-    /// Receives from this connected, non-blocking socket bodies of at most `limit` bytes.
-    pub fn new(socket: Arc<Guarded>, process: Option<Arc<OwnedFd>>, limit: u64) -> UnixRx {
+impl StreamRx {
+    /// Receives from this stream bodies of at most `limit` bytes.
+    pub fn new(stream: Stream, process: Option<Arc<OwnedFd>>, limit: u64) -> StreamRx {
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        UnixRx {
-            socket,
+        StreamRx {
+            stream,
             process,
             limit,
             buffer,
@@ -79,7 +78,7 @@ impl UnixRx {
                     &mut self.buffer[self.end..]
                 }
             };
-            match socket::receive(&*self.socket, into) {
+            match self.stream.read(into) {
                 Ok(None) if std::mem::take(&mut self.suspicious) && self.has_ended()? => {
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
                 }
@@ -117,7 +116,10 @@ impl UnixRx {
             if long.filled < long.bytes.len() {
                 return Ok(None);
             }
-            return Ok(self.long.take().map(|long| split(long.header, Bytes::from(long.bytes))));
+            return match self.long.take() {
+                Some(long) => self.check(split(long.header, Bytes::from(long.bytes))).map(Some),
+                None => Ok(None),
+            };
         }
         let skipped = self.skip.min((self.end - self.start) as u64);
         self.skip -= skipped;
@@ -141,7 +143,7 @@ impl UnixRx {
         if there.len() >= whole {
             let frame = split(header, Bytes::copy_from_slice(&there[..whole]));
             self.start += whole;
-            return Ok(Some(frame));
+            return self.check(frame).map(Some);
         }
         if whole > self.buffer.len() {
             let mut bytes = vec![0; whole];
@@ -151,6 +153,20 @@ impl UnixRx {
             self.long = Some(Long { header, bytes, filled });
         }
         Ok(None)
+    }
+
+    /// Compares a body with its check sum, where its sender gave one. Damage on the way ends the link: who knows what else
+    /// was damaged.
+    fn check(&mut self, frame: Incoming) -> Result<Incoming> {
+        let header = &frame.header;
+        if header.flags & flags::BODY_CHECKED == 0 || crc32c::crc32c(&frame.body) == header.body_check {
+            return Ok(frame);
+        }
+        let text = format!("the body of message {} does not give its check sum", header.sequence);
+        let error = Error::new(ErrorKind::Malformed, text).at(56);
+        (self.start, self.end) = (0, 0);
+        self.over = Some(error.clone());
+        Err(error)
     }
 
     /// Asks the kernel whether the peer's process has ended: a child of its own may keep the socket open.
@@ -177,12 +193,14 @@ impl UnixRx {
     pub fn park(&mut self) -> bool {
         self.suspicious = true;
         let there = (self.end - self.start) as u64;
-        self.over.is_some() || there.saturating_sub(self.skip) >= HEADER as u64 && self.long.is_none()
+        self.over.is_some()
+            || self.stream.holds_bytes()
+            || there.saturating_sub(self.skip) >= HEADER as u64 && self.long.is_none()
     }
 
     /// What to sleep on: the connection, and the peer's process where the kernel gives one.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.socket.as_fd()).chain(self.process.as_ref().map(|p| p.as_fd()))
+        std::iter::once(self.stream.readable().0).chain(self.process.as_ref().map(|p| p.as_fd()))
     }
 }
 

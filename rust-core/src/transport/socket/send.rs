@@ -1,25 +1,23 @@
-//! The sending half of a Unix socket link.
+//! The sending half of a stream link.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-
-use rustix::event::PollFlags;
+use std::os::fd::BorrowedFd;
 
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::Outgoing;
-use crate::sys::fork::Guarded;
+use crate::frame::{Outgoing, flags};
 use crate::sys::poll::wait_any;
-use crate::sys::socket;
 use crate::transport::Sent;
+use crate::transport::stream::Stream;
 
 /// Frames up to so many bytes are put together before they are written.
 const SMALL: usize = 1280;
 
 /// The sending half.
-pub struct UnixTx {
-    socket: Arc<Guarded>,
+pub struct StreamTx {
+    stream: Stream,
+    /// Whether each body goes with its check sum: where bytes leave this machine's memory.
+    checked: bool,
     /// Bytes of the frame under way that the kernel has.
     progress: usize,
     /// The rest of a frame that was adopted.
@@ -28,10 +26,10 @@ pub struct UnixTx {
     rest_progress: usize,
 }
 
-impl UnixTx {
-    /// Sends over this connected, non-blocking socket.
-    pub fn new(socket: Arc<Guarded>) -> UnixTx {
-        UnixTx { socket, progress: 0, rest: Vec::new(), rest_progress: 0 }
+impl StreamTx {
+    /// Sends over this stream; `checked`: with a check sum of each body.
+    pub fn new(stream: Stream, checked: bool) -> StreamTx {
+        StreamTx { stream, checked, progress: 0, rest: Vec::new(), rest_progress: 0 }
     }
 
     /// See the transport contract.
@@ -39,6 +37,13 @@ impl UnixTx {
         if !self.flush()? {
             return Ok(Sent::Blocked);
         }
+        let sealed;
+        let frame = if self.checked {
+            sealed = seal(frame);
+            &sealed
+        } else {
+            frame
+        };
         let head = frame.header.to_bytes();
         let longer;
         let head: &[u8] = if frame.extension.is_empty() {
@@ -53,7 +58,7 @@ impl UnixTx {
             let mut bytes = [0; SMALL];
             bytes[..head.len()].copy_from_slice(head);
             bytes[head.len()..whole].copy_from_slice(frame.body);
-            match socket::send_bytes(&*self.socket, &bytes[..whole])? {
+            match self.stream.write_bytes(&bytes[..whole])? {
                 Some(n) => self.progress = n,
                 None => return Ok(Sent::Blocked),
             }
@@ -63,7 +68,7 @@ impl UnixTx {
                 IoSlice::new(&head[self.progress.min(head.len())..]),
                 IoSlice::new(&frame.body[self.progress.saturating_sub(head.len())..]),
             ];
-            match socket::send(&*self.socket, &parts, &[])? {
+            match self.stream.write(&parts)? {
                 Some(n) => self.progress += n,
                 None if self.progress == 0 => return Ok(Sent::Blocked),
                 None => return Ok(Sent::Part),
@@ -75,7 +80,7 @@ impl UnixTx {
 
     /// See the transport contract.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
-        let head = frame.head();
+        let head = if self.checked { seal(frame).head() } else { frame.head() };
         self.rest.clear();
         self.rest.extend_from_slice(&head[self.progress.min(head.len())..]);
         self.rest.extend_from_slice(&frame.body[self.progress.saturating_sub(head.len())..]);
@@ -86,7 +91,7 @@ impl UnixTx {
     /// See the transport contract.
     pub fn flush(&mut self) -> Result<bool> {
         while self.rest_progress < self.rest.len() {
-            match socket::send(&*self.socket, &[IoSlice::new(&self.rest[self.rest_progress..])], &[])? {
+            match self.stream.write_bytes(&self.rest[self.rest_progress..])? {
                 Some(n) => self.rest_progress += n,
                 None => return Ok(false),
             }
@@ -100,11 +105,19 @@ impl UnixTx {
 
     /// See the transport contract.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        wait_any(waiting, [(self.socket.as_fd(), PollFlags::OUT)]).map(drop)
+        wait_any(waiting, [self.stream.writable()]).map(drop)
     }
 
     /// What is ready for writing once there is room.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.stream.writable().0
     }
+}
+
+/// The frame with the check sum of its body.
+fn seal<'a>(frame: &Outgoing<'a>) -> Outgoing<'a> {
+    let mut sealed = *frame;
+    sealed.header.flags |= flags::BODY_CHECKED;
+    sealed.header.body_check = crc32c::crc32c(frame.body);
+    sealed
 }

@@ -1,0 +1,63 @@
+//! Ends without a hello: the name is a place (a directory, a mailslot), and whoever uses it has one link to all the others.
+
+use std::any::Any;
+
+use super::endpoint::{Endpoint, Transport};
+use super::{Rx, Tx};
+use crate::codec::Encoding;
+use crate::deadline::Waiting;
+use crate::error::Result;
+
+/// What the channel above says about itself.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How this side is called: its `client_id`, else its program's name and process number.
+    pub source: String,
+    /// Whether the program gave that name, so that it stays the same when it starts again.
+    pub named: bool,
+    /// The number of this incarnation, drawn by chance.
+    pub session: u64,
+    /// The longest message in bytes.
+    pub limit: u64,
+    /// How values are written.
+    pub encoding: Encoding,
+    /// The mode of what is made; none for the directory's own.
+    pub mode: Option<u32>,
+    /// The group of what is made.
+    pub group: Option<u32>,
+    /// Bytes that may wait; none for the transport's own number.
+    pub buffer: Option<usize>,
+    /// Whether what was accepted is to survive the machine's power.
+    pub durable: bool,
+    /// "channel" or "request": for the record that listings read.
+    pub pattern: &'static str,
+}
+
+/// One side's link.
+pub struct Ends {
+    /// The way out.
+    pub tx: Tx,
+    /// The way in.
+    pub rx: Rx,
+    /// Holds the name as long as it lives.
+    pub keeps: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// Takes the name. `AddressInUse` where a living process has it.
+pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
+    let _ = terms;
+    Err(endpoint.transport().unavailable())
+}
+
+/// Joins whoever has the name, and waits until somebody does.
+pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) -> Result<Ends> {
+    let _ = (terms, waiting);
+    Err(endpoint.transport().unavailable())
+}
+
+impl Transport {
+    /// Whether its ends are of this kind.
+    pub const fn is_loose(self) -> bool {
+        matches!(self, Transport::Dgram | Transport::Spool)
+    }
+}
