@@ -1,0 +1,304 @@
+//! The receiving side of a session: drops what comes twice, counts what is missing, knows what has been consumed.
+
+use std::collections::VecDeque;
+
+use super::{Hello, Received};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Who says that a message has been consumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// The next call does.
+    #[default]
+    Auto,
+    /// The program does.
+    Manual,
+}
+
+/// What acknowledging a message is worth to its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It keeps the message and has no other way to know: data.
+    Soon,
+    /// It keeps the message, and our next one tells it in passing: the answer to an idempotent request.
+    Sometime,
+    /// It does not keep the message, or learns it from the answer: requests, and other answers.
+    Nothing,
+}
+
+/// What has become of a number that came over the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A message for the program. `missed` were lost before it; told only where the sender keeps nothing: gaps in the
+    /// numbers of others are requests that are not sent again.
+    New {
+        /// How many.
+        missed: u64,
+    },
+    /// It was here before, and is dropped.
+    Duplicate,
+}
+
+/// Why acknowledging is thought of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The next message is looked for.
+    Passing,
+    /// Nothing is there, and the receiver is about to sleep.
+    Sleeping,
+    /// The other side takes its leave and waits for it.
+    Asked,
+    /// We take our leave: it is the last chance.
+    Leaving,
+}
+
+/// An acknowledgement that is due at the latest after this many messages.
+const OFTEN: u64 = 64;
+
+/// Takes the messages of the other side's sessions, one session after the other.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    how: Acknowledge,
+    session: u64,
+    /// The number of the last message that was taken.
+    taken: u64,
+    /// The least number that is not missed yet; 0 while anything may come first.
+    expected: u64,
+    /// Whether the sender keeps what is not acknowledged, and how much of it may stay unsaid, in messages and bytes.
+    keeps: Option<(u64, usize)>,
+    /// Taken and not consumed, and what came behind it.
+    open: VecDeque<Open>,
+    /// How many of those the program has been given and not consumed.
+    given: usize,
+    /// The number up to which all has been consumed.
+    consumed: u64,
+    /// The number up to which the sender has been told so on this link.
+    said: u64,
+    /// Consumed and not said: whether it is worth a frame of its own, how many messages and bytes.
+    owed: Owed,
+    duplicates: u64,
+    missed: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Owed {
+    soon: bool,
+    count: u64,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    number: u64,
+    bytes: usize,
+    worth: Worth,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Taken,
+    Given,
+    Consumed,
+}
+
+/// The inbox's part of `stats()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxFigures {
+    /// The number up to which all of the current session has been consumed.
+    pub consumed: u64,
+    /// Taken and not consumed.
+    pub unconsumed: u64,
+    /// Messages that came twice and were dropped.
+    pub duplicates: u64,
+    /// Messages of senders that keep nothing, lost on the way.
+    pub missed: u64,
+}
+
+impl Inbox {
+    /// One that has met nobody yet.
+    pub fn new(how: Acknowledge) -> Inbox {
+        Inbox {
+            how,
+            session: 0,
+            taken: 0,
+            expected: 0,
+            keeps: None,
+            open: VecDeque::new(),
+            given: 0,
+            consumed: 0,
+            said: 0,
+            owed: Owed::default(),
+            duplicates: 0,
+            missed: 0,
+        }
+    }
+
+    /// The sender's session whose messages are being taken; 0 before the first.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// How far we have come, for our own hello.
+    pub fn received(&self) -> Received {
+        Received { session: self.session, taken: self.taken, consumed: self.consumed }
+    }
+
+    /// From now on messages come over a link that began with this hello. To be said when the first message behind the
+    /// hello is looked for, not before the last link has been read to its end.
+    pub fn hello(&mut self, hello: &Hello) {
+        if hello.session != self.session {
+            self.session = hello.session;
+            (self.taken, self.consumed, self.given) = (0, 0, 0);
+            self.open.clear();
+            self.expected = hello.first;
+        }
+        // Not every message, and not only when its store is full.
+        self.keeps = hello.keeps.map(|limits| (OFTEN.min(limits.count as u64 / 4).max(1), limits.bytes / 4));
+        // What was said on the last link may not have arrived.
+        self.said = 0;
+        self.owed = Owed { soon: self.consumed > 0 && self.keeps.is_some(), ..Owed::default() };
+    }
+
+    /// A message of the current session came over the link.
+    pub fn take(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
+        if number == 0 {
+            let text = "a message without a number came: the other side does not keep to the protocol";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        if number <= self.taken {
+            self.duplicates += 1;
+            return Ok(Verdict::Duplicate);
+        }
+        let lost = self.keeps.is_none() && self.expected != 0;
+        let missed = if lost { number.saturating_sub(self.expected) } else { 0 };
+        self.missed = self.missed.saturating_add(missed);
+        self.taken = number;
+        self.expected = self.expected.max(number.saturating_add(1));
+        self.open.push_back(Open { number, bytes, worth, state: State::Taken });
+        Ok(Verdict::New { missed })
+    }
+
+    /// The program has been handed this message, of this session of the sender's.
+    pub fn given(&mut self, session: u64, number: u64) {
+        if let Some(open) = self.find(session, number)
+            && open.state == State::Taken
+        {
+            open.state = State::Given;
+            self.given += 1;
+        }
+    }
+
+    /// The program calls again: what it was given has been consumed, unless it says so itself.
+    pub fn consumed(&mut self) {
+        // To a sender that keeps nothing, only "how far" is of interest.
+        if self.how == Acknowledge::Auto || self.keeps.is_none() {
+            self.consume_given(u64::MAX);
+        }
+    }
+
+    /// The program says itself that it has consumed what it was given up to this number, of this session.
+    pub fn acknowledge(&mut self, session: u64, up_to: u64) {
+        if session == self.session {
+            self.consume_given(up_to);
+        }
+    }
+
+    /// This one message has been consumed, whatever else has not: a request was answered, an answer reached its caller
+    /// or has none any more.
+    pub fn finished(&mut self, session: u64, number: u64) {
+        let Some(open) = self.find(session, number) else { return };
+        let was = std::mem::replace(&mut open.state, State::Consumed);
+        self.given -= usize::from(was == State::Given);
+        self.advance();
+    }
+
+    fn find(&mut self, session: u64, number: u64) -> Option<&mut Open> {
+        if session != self.session {
+            return None;
+        }
+        // The newest and the oldest are asked for nearly always.
+        let last = self.open.len().checked_sub(1)?;
+        let at = match () {
+            () if self.open[last].number == number => last,
+            () if self.open[0].number == number => 0,
+            () => self.open.binary_search_by_key(&number, |open| open.number).ok()?,
+        };
+        self.open.get_mut(at)
+    }
+
+    fn consume_given(&mut self, up_to: u64) {
+        for open in &mut self.open {
+            if self.given == 0 || open.number > up_to {
+                break;
+            }
+            if open.state == State::Given {
+                open.state = State::Consumed;
+                self.given -= 1;
+            }
+        }
+        self.advance();
+    }
+
+    /// Moves on to just before the first message that has not been consumed.
+    fn advance(&mut self) {
+        while let Some(front) = self.open.front()
+            && front.state == State::Consumed
+        {
+            self.consumed = front.number;
+            if self.keeps.is_some() && front.worth != Worth::Nothing {
+                self.owed.soon |= front.worth == Worth::Soon;
+                self.owed.count += 1;
+                self.owed.bytes = self.owed.bytes.saturating_add(front.bytes);
+            }
+            self.open.pop_front();
+        }
+    }
+
+    /// The number that a frame of its own should carry now, if one is due. `to` is the session that the link for it leads
+    /// to: numbers of another one mean nothing there.
+    pub fn to_say(&self, occasion: Occasion, to: u64) -> Option<u64> {
+        if to != self.session {
+            // Whoever asks waits for an answer: nothing of it has been taken.
+            return (occasion == Occasion::Asked).then_some(0);
+        }
+        let unsaid = self.consumed > self.said;
+        let due = match occasion {
+            Occasion::Asked => true,
+            Occasion::Leaving => unsaid,
+            Occasion::Sleeping => unsaid && self.owed.soon,
+            Occasion::Passing => {
+                let (count, bytes) = self.keeps.unwrap_or((u64::MAX, usize::MAX));
+                unsaid && (self.owed.count >= count || self.owed.bytes > bytes)
+            }
+        };
+        due.then_some(self.consumed)
+    }
+
+    /// The number that data and requests for this session carry in passing; 0 says nothing.
+    pub fn to_piggyback(&self, to: u64) -> u64 {
+        if to == self.session { self.consumed } else { 0 }
+    }
+
+    /// The link to this session has a frame that says so, or has passed it on with another one.
+    pub fn said(&mut self, to: u64, number: u64) {
+        if to != self.session {
+            return;
+        }
+        self.said = self.said.max(number);
+        if self.said >= self.consumed {
+            self.owed = Owed::default();
+        }
+    }
+
+    /// Its part of `stats()`.
+    pub fn figures(&self) -> InboxFigures {
+        let unconsumed = self.open.iter().filter(|open| open.state != State::Consumed).count();
+        InboxFigures {
+            consumed: self.consumed,
+            unconsumed: unconsumed as u64,
+            duplicates: self.duplicates,
+            missed: self.missed,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Sessions: numbers, acknowledgement, replay; facts in, decisions out, without a clock, a socket or a lock.
+//!
+//! Each end has an [`Outbox`], which counts what it sends and keeps what may have to be sent again, and an [`Inbox`],
+//! which drops what comes twice and knows what the program has consumed. When a link is made, each side says in a
+//! [`Hello`] who it is and how far it has come; the outbox then knows what goes over the link first.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | what the two sides tell each other, who is who | here |
+//! | the sending side | `outbox` |
+//! | the receiving side | `inbox` |
+//! | when to dial again | `redial` |
+//! | peers that are away | `peers` |
+
+pub mod inbox;
+pub mod outbox;
+pub mod peers;
+pub mod redial;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use inbox::Inbox;
+pub use outbox::Outbox;
+
+/// How much an outbox keeps for sending it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayLimits {
+    /// Messages.
+    pub count: usize,
+    /// Bytes of their bodies. A single message above that is kept alone.
+    pub bytes: usize,
+}
+
+/// What a message is, as far as keeping it is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// A message that wants no answer: kept until it has been consumed, for whichever incarnation of the peer.
+    Data,
+    /// A request that may be carried out once only: never sent again.
+    Request,
+    /// A request that may be carried out again: kept until its answer has come, or its caller has given up.
+    Idempotent,
+    /// The answer to a [`Nature::Request`]: never sent again.
+    Answer,
+    /// The answer to a [`Nature::Idempotent`]: kept until it has been consumed, for the incarnation that asked alone.
+    /// To another one its number would mean another request.
+    IdempotentAnswer,
+}
+
+/// How far one side has come with the messages of one session of the other's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The session that this is about; 0 for none. A dialler speaks first and may mean one that is over.
+    pub session: u64,
+    /// The number of the last message that was taken.
+    pub taken: u64,
+    /// The number up to which all has been consumed.
+    pub consumed: u64,
+}
+
+/// What each side tells the other when a link is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The sender's session: a number drawn by chance for this incarnation, never 0.
+    pub session: u64,
+    /// To whoever has not met this session, nothing below this number will be sent; 0 where nothing is said.
+    pub first: u64,
+    /// How much it keeps for sending again; `None` where it keeps nothing (best effort).
+    pub keeps: Option<ReplayLimits>,
+    /// How far it has come with ours.
+    pub received: Received,
+}
+
+impl Hello {
+    /// Our own words, for the hello that is being written now.
+    pub fn ours<M: Clone>(outbox: &Outbox<M>, inbox: &Inbox) -> Hello {
+        Hello {
+            session: outbox.session(),
+            first: outbox.first(),
+            keeps: outbox.limits(),
+            received: inbox.received(),
+        }
+    }
+}
+
+/// What the other side is known by, across its incarnations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Whoever listens at the endpoint that we dial.
+    Listener,
+    /// A dialler with a stable name.
+    Named(Arc<str>),
+    /// A dialler without one: a cut link of it resumes, a next incarnation it does not have.
+    Nameless(u64),
+}
+
+impl Identity {
+    /// Who dialled: its name if it has one, else its session.
+    pub fn of_dialler(name: Option<&str>, session: u64) -> Identity {
+        match name {
+            Some(name) => Identity::Named(name.into()),
+            None => Identity::Nameless(session),
+        }
+    }
+
+    /// Whether it may come back as another incarnation.
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self, Identity::Nameless(_))
+    }
+}
