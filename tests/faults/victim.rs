@@ -1,54 +1,167 @@
-//! A program to be killed: it does one thing over and over until it is.
+//! A program to be killed: it takes one part over and over until it is, or so many times and then leaves.
+//!
+//! usage: `victim ROLE ENDPOINT INCARNATION [TIMES]`. With `LINKSPAN_GATE` it first says which of its threads are which and
+//! waits for a line on its standard input, so that a tracer can take hold of one of them; where the variable names a path, a
+//! listener at that path has started the thread that answers newcomers by then. What it was given goes to the file that
+//! `LINKSPAN_GIVEN` names, a line each, before it is acknowledged.
 
-#![allow(clippy::print_stdout, reason = "a program for tests to read")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for tests to read")]
 
-use std::process::exit;
+use std::fs::{File, OpenOptions, read_dir, read_to_string};
+use std::io::{BufRead, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use linkspan::{Channel, Options, Publisher, Result, Server, Timeout, Value};
+use linkspan::{Channel, Error, ErrorKind, Options, Publisher, Result, Server, Subscriber, Value};
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn main() -> Result<()> {
+fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [role, endpoint, incarnation] = &words[..] else {
-        println!("usage: victim talk|listen|serve|publish ENDPOINT INCARNATION");
-        exit(2);
+    let [role, endpoint, incarnation, times @ ..] = &words[..] else {
+        eprintln!("usage: victim talk|listen|serve|call|publish|subscribe ENDPOINT INCARNATION [TIMES]");
+        std::process::exit(2);
     };
-    let options = Options::default();
-    let incarnation: i64 = incarnation.parse().unwrap_or_default();
-    // Long enough now and then to go in pieces.
-    let body = |i: i64| {
-        let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
-        Value::from(vec![Value::Int(incarnation), Value::Int(i), Value::from(vec!["x".repeat(size)])])
+    let part = Part {
+        endpoint: endpoint.clone(),
+        incarnation: incarnation.parse().unwrap_or_default(),
+        times: times.first().map_or(i64::MAX, |n| n.parse().unwrap_or_default()),
+        given: std::env::var_os("LINKSPAN_GIVEN")
+            .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok()),
     };
-    match role.as_str() {
-        "talk" => talk(&Channel::connect(endpoint, &options, SOON)?, body),
-        "listen" => talk(&Channel::open(endpoint, &options, SOON)?, body),
-        "serve" => {
-            let server = Server::serve(endpoint, &options)?;
-            while let Some(request) = server.next(Timeout::Default)? {
-                request.reply(&Value::from(vec![Value::Int(incarnation), request.value()?.clone()]))?;
-            }
-            Ok(())
-        }
-        _ => {
-            let publisher = Publisher::new(endpoint, &options)?;
-            for i in 0.. {
-                publisher.send(&body(i))?;
-            }
-            Ok(())
-        }
+    let warm = match std::env::var("LINKSPAN_GATE") {
+        Ok(path) => wait_at_the_gate(&path),
+        Err(_) => Ok(None),
+    };
+    let done = warm.and_then(|_warm| match role.as_str() {
+        "talk" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?),
+        "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?),
+        "serve" => part.serve(),
+        "call" => part.call(),
+        "publish" => part.publish(),
+        _ => part.subscribe(),
+    });
+    if let Err(e) = done {
+        eprintln!("victim {}: {e:?}", words.join(" "));
+        std::process::exit(1);
     }
 }
 
-/// Sends, and takes what comes back: both directions are busy when the end comes.
-fn talk(channel: &Channel, body: impl Fn(i64) -> Value) -> Result<()> {
-    for i in 0.. {
-        channel.send(&body(i), SOON)?;
-        if i % 3 == 2 {
-            channel.recv(SOON)?;
+/// Says the number of this thread and of the one that answers newcomers, 0 for none; goes on when it is told to.
+fn wait_at_the_gate(path: &str) -> Result<Option<Server>> {
+    let warm = match path {
+        "" => None,
+        path => Some(Server::serve(&format!("unix:{path}"), &Options::default())?),
+    };
+    let mut harbour = warm.as_ref().map_or(Some("0".to_owned()), |_| None);
+    while harbour.is_none() {
+        // A thread gives itself its name, once it runs.
+        harbour = thread_called("linkspan-harb");
+    }
+    println!("{} {}", std::process::id(), harbour.as_deref().unwrap_or("0"));
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    Ok(warm)
+}
+
+fn thread_called(start: &str) -> Option<String> {
+    let names = read_dir("/proc/self/task").ok()?.flatten().map(|thread| thread.file_name());
+    let is_called = |name: &String| {
+        read_to_string(format!("/proc/self/task/{name}/comm")).is_ok_and(|comm| comm.starts_with(start))
+    };
+    names.flat_map(|name| name.into_string()).find(is_called)
+}
+
+/// One life.
+struct Part {
+    endpoint: String,
+    incarnation: i64,
+    times: i64,
+    given: Option<File>,
+}
+
+impl Part {
+    /// Long enough now and then to go in pieces.
+    fn body(&self, i: i64) -> Value {
+        let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
+        Value::from(vec![
+            Value::Int(self.incarnation),
+            Value::Int(i),
+            Value::from(vec!["x".repeat(size)]),
+        ])
+    }
+
+    fn note(&self, value: &Value) {
+        if let (Some(mut file), Ok(number)) = (self.given.as_ref(), value.as_i64()) {
+            // In one piece, so that a line is there or not.
+            let line = format!("{} {number}\n", self.incarnation);
+            file.write_all(line.as_bytes()).unwrap_or_else(|e| eprintln!("victim: noting: {e}"));
         }
     }
-    Ok(())
+
+    /// Sends, and takes what comes back: both directions are busy when the end comes.
+    fn talk(&self, channel: Channel) -> Result<()> {
+        for i in 0..self.times {
+            channel.send(&self.body(i), SOON)?;
+            if i % 3 == 2 {
+                self.note(channel.recv(SOON)?.value()?);
+            }
+        }
+        channel.close(SOON)
+    }
+
+    fn serve(&self) -> Result<()> {
+        let server = Server::serve(&self.endpoint, &Options::default())?;
+        for _ in 0..self.times {
+            let Some(request) = server.next(None)? else { break };
+            request.reply(&Value::from(vec![Value::Int(self.incarnation), request.value()?.clone()]))?;
+        }
+        server.close(SOON)
+    }
+
+    fn call(&self) -> Result<()> {
+        let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
+        for i in 0..self.times {
+            let asked = self.body(i);
+            let answer = channel.call(&asked, SOON)?;
+            assert_eq!(answer.value()?, &asked, "an answer to another request");
+        }
+        channel.close(SOON)
+    }
+
+    /// Publishes until its standard input ends, where that is not for ever.
+    fn publish(&self) -> Result<()> {
+        static ENOUGH: AtomicBool = AtomicBool::new(false);
+        let publisher = Publisher::new(&self.endpoint, &Options::default())?;
+        if self.times != i64::MAX {
+            std::thread::spawn(|| {
+                let ended = std::io::stdin().lock().read_to_end(&mut Vec::new());
+                ENOUGH.store(ended.is_ok(), Ordering::Relaxed);
+            });
+        }
+        for i in 0.. {
+            publisher.send(&self.body(i))?;
+            if ENOUGH.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        publisher.close();
+        Ok(())
+    }
+
+    fn subscribe(&self) -> Result<()> {
+        let subscriber = Subscriber::new(&self.endpoint, &Options::default())?;
+        let mut heard = 0;
+        while heard < self.times {
+            match subscriber.recv(SOON) {
+                Ok(message) => drop(message.value()?),
+                Err(e) if e.kind() == ErrorKind::Lagged => continue,
+                Err(e) => return Err(e),
+            }
+            heard += 1;
+        }
+        subscriber.close();
+        Ok(())
+    }
 }

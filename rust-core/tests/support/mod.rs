@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
+pub mod victims;
+
 use std::fs;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,384 @@
+//! Processes that are killed, and the survivor that serves one after the other and holds what is promised to it.
+
+use std::fs::{read_dir, read_to_string};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Error, ErrorKind, Message, Options, Publisher, Server, Subscriber, Value};
+
+use super::{SOON, name};
+
+/// What somebody else does until it is killed; the survivor does the counterpart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Connects, sends and receives.
+    Talk,
+    /// Listens, sends and receives.
+    Listen,
+    /// Answers requests.
+    Serve,
+    /// Calls.
+    Call,
+    /// Publishes.
+    Publish,
+    /// Subscribes.
+    Subscribe,
+}
+
+impl Role {
+    /// The word that the program is given.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Talk => "talk",
+            Role::Listen => "listen",
+            Role::Serve => "serve",
+            Role::Call => "call",
+            Role::Publish => "publish",
+            Role::Subscribe => "subscribe",
+        }
+    }
+
+    /// Whether the one that is killed holds the name.
+    pub fn holds_the_name(self) -> bool {
+        matches!(self, Role::Listen | Role::Serve | Role::Publish)
+    }
+}
+
+/// The victim, built beside the tests.
+fn program() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/victim");
+    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
+    path
+}
+
+/// A process that is about to be killed.
+pub struct Victim {
+    child: Child,
+    /// Its standard input, where it is told to go on, or has heard enough.
+    input: Option<ChildStdin>,
+    began: Instant,
+}
+
+/// How a victim begins.
+#[derive(Clone, Copy, Default)]
+pub struct Life<'a> {
+    /// It leaves by itself after so many times.
+    pub times: Option<i64>,
+    /// It waits to be told to go on, see `victim.rs`.
+    pub gate: Option<&'a str>,
+    /// Where it notes what it was given.
+    pub given: Option<&'a str>,
+}
+
+impl Victim {
+    /// Starts one.
+    pub fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
+        let mut command = Command::new(program());
+        command.args([role.word(), endpoint, &incarnation.to_string()]);
+        command.args(life.times.map(|n| n.to_string()));
+        command.stdin(if life.times.is_some() { Stdio::piped() } else { Stdio::null() });
+        if let Some(gate) = life.gate {
+            command.env("LINKSPAN_GATE", gate).stdout(Stdio::piped());
+        }
+        if let Some(given) = life.given {
+            command.env("LINKSPAN_GIVEN", given);
+        }
+        let mut child = command.spawn().unwrap();
+        let input = child.stdin.take();
+        Victim { child, input, began: Instant::now() }
+    }
+
+    /// The threads that it names when it has come to its gate: its first, and the one that answers newcomers.
+    pub fn threads(&mut self) -> [u32; 2] {
+        let mut line = String::new();
+        BufReader::new(self.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut numbers = line.split_whitespace().map(|n| n.parse().unwrap());
+        [numbers.next().expect("the victim did not come to its gate"), numbers.next().unwrap()]
+    }
+
+    /// Lets it through its gate.
+    pub fn go_on(&mut self) {
+        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// It has heard enough.
+    pub fn enough(&mut self) {
+        self.input = None;
+    }
+
+    /// Kills it, which has to be what ends it.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
+    }
+
+    /// How it ended, if it has. One that hangs is killed, and the test fails.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let ended = self.child.try_wait().unwrap();
+        if ended.is_none() && self.began.elapsed() > 3 * SOON {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+            panic!("a victim hung for {:?}", self.began.elapsed());
+        }
+        ended
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // Where the test fails halfway. One that has ended is nobody else's by number: it was waited for only here.
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// What a caller may be told while the other side is dying, gone, or starting: it can try again.
+pub fn is_passing(error: &Error) -> bool {
+    use ErrorKind::{Disconnected, Empty, Full, Lagged, NotFound, Stalled, Timeout};
+    matches!(error.kind(), Timeout | Disconnected | Empty | Full | NotFound | Stalled | Lagged)
+}
+
+fn passing<T>(done: linkspan::Result<T>) -> Option<T> {
+    match done {
+        Ok(value) => Some(value),
+        Err(e) if is_passing(&e) => None,
+        Err(e) => panic!("not an error that passes: {e:?}"),
+    }
+}
+
+/// What one link holds: a survivor has one or none, however many have come and gone.
+const A_LINK: (usize, usize) = (9, 2);
+
+/// Descriptors of this process, and its mappings of memory files.
+pub fn held() -> (usize, usize) {
+    let descriptors = read_dir("/proc/self/fd").unwrap().count();
+    let maps = read_to_string("/proc/self/maps").unwrap();
+    (descriptors, maps.lines().filter(|l| l.contains("memfd:linkspan")).count())
+}
+
+/// Nothing more is held than one link beyond what was held before.
+pub fn nothing_more_is_held(before: (usize, usize)) {
+    let after = held();
+    assert!(
+        after.0 <= before.0 + A_LINK.0 && after.1 <= before.1 + A_LINK.1,
+        "held before {before:?}, after {after:?}"
+    );
+}
+
+/// Messages of one incarnation come in order from the first, none twice, none missing before the last that came.
+struct Order {
+    incarnation: i64,
+    next: i64,
+}
+
+impl Order {
+    /// The number of the message in its incarnation.
+    fn check(&mut self, message: &Message) -> i64 {
+        let (incarnation, i) = whole(message);
+        if incarnation != self.incarnation {
+            assert!(incarnation > self.incarnation, "an incarnation that was gone came back");
+            *self = Order { incarnation, next: 0 };
+        }
+        assert_eq!(i, self.next, "of incarnation {incarnation}");
+        self.next += 1;
+        i
+    }
+}
+
+/// Who sent a message and its number; whole, whatever happened to who wrote it.
+fn whole(message: &Message) -> (i64, i64) {
+    let number = |path: &str| message.get(path).unwrap().as_i64().unwrap();
+    let (incarnation, i) = (number("0"), number("1"));
+    let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
+    assert_eq!(message.get("2/0").unwrap().as_text().unwrap().len(), size);
+    (incarnation, i)
+}
+
+/// The other side of one victim after the other, over the same object.
+pub struct Survivor {
+    endpoint: String,
+    role: Role,
+    object: Object,
+    order: Order,
+    /// Of the victim that is there.
+    pub heard: i64,
+    /// In all.
+    pub total: i64,
+    /// How often it was told that the other side had gone, or was not there in time.
+    pub refused: i64,
+    /// An answer that the victim waits for.
+    owed: bool,
+    /// How many were sent.
+    pub sent: i64,
+}
+
+enum Object {
+    Channel(Channel),
+    Caller(Channel),
+    Server(Server),
+    Publisher(Publisher),
+    Subscriber(Subscriber),
+}
+
+/// How long a survivor waits at once: short, so that it looks often whether its victim has gone.
+const STEP: Duration = Duration::from_millis(1);
+
+impl Survivor {
+    /// For victims in this role. One that connects finds the first of them.
+    pub fn new(transport: &str, role: Role) -> Survivor {
+        let endpoint = name(transport);
+        let options = Options::default();
+        let mut first = None;
+        if matches!(role, Role::Listen | Role::Serve) {
+            first = Some(Victim::start(role, &endpoint, -1, Life::default()));
+        }
+        let object = match role {
+            Role::Talk => Object::Channel(Channel::open(&endpoint, &options, SOON).unwrap()),
+            Role::Listen => Object::Channel(Channel::connect(&endpoint, &options, SOON).unwrap()),
+            Role::Serve => Object::Caller(Channel::connect(&endpoint, &options, SOON).unwrap()),
+            Role::Call => Object::Server(Server::serve(&endpoint, &options).unwrap()),
+            Role::Publish => Object::Subscriber(Subscriber::new(&endpoint, &options).unwrap()),
+            Role::Subscribe => Object::Publisher(Publisher::new(&endpoint, &options).unwrap()),
+        };
+        if let Some(first) = first {
+            first.kill();
+        }
+        let order = Order { incarnation: -1, next: 0 };
+        Survivor { endpoint, role, object, order, heard: 0, total: 0, refused: 0, owed: false, sent: 0 }
+    }
+
+    /// Where it is.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Another victim begins.
+    pub fn expect_another(&mut self) {
+        self.heard = 0;
+    }
+
+    /// Does its part once, or waits a moment in vain.
+    pub fn step(&mut self) {
+        let worked = match &self.object {
+            Object::Channel(channel) => {
+                if self.owed && passing(channel.send(&Value::Int(self.sent), STEP)).is_some() {
+                    (self.owed, self.sent) = (false, self.sent + 1);
+                }
+                let message = passing(channel.recv(if self.owed { Duration::ZERO } else { STEP }));
+                if let Some(message) = &message {
+                    self.owed |= self.order.check(message) % 3 == 2;
+                }
+                message.is_some()
+            }
+            Object::Caller(channel) => {
+                let reply = passing(channel.call(&Value::Int(self.sent), STEP * 20));
+                if let Some(reply) = &reply {
+                    assert_eq!(reply.get("1").unwrap(), &Value::Int(self.sent), "the answer to another request");
+                }
+                self.sent += 1;
+                reply.is_some()
+            }
+            Object::Server(server) => match passing(server.next(STEP)) {
+                Some(request) => {
+                    let request = request.unwrap();
+                    whole(&request);
+                    request.reply(request.value().unwrap()).unwrap();
+                    true
+                }
+                None => false,
+            },
+            Object::Subscriber(subscriber) => passing(subscriber.recv(STEP)).map(|m| whole(&m)).is_some(),
+            Object::Publisher(publisher) => {
+                publisher.send(&Value::Int(self.sent)).unwrap();
+                self.sent += 1;
+                // Nobody is told how fast to publish; this leaves the subscriber its share of the processors.
+                std::thread::yield_now();
+                publisher.subscribers() > 0
+            }
+        };
+        if worked {
+            (self.heard, self.total) = (self.heard + 1, self.total + 1);
+        } else {
+            self.refused += 1;
+        }
+    }
+
+    /// Does its part until the victim, that takes its own so many times, has ended by itself, as it must.
+    pub fn see_out(&mut self, mut victim: Victim) {
+        self.expect_another();
+        let ended = self.attend(&mut victim, 3);
+        assert!(ended.success(), "the next incarnation failed: {ended}");
+        assert!(self.heard > 0, "the next incarnation was not heard");
+    }
+
+    /// Does its part until the victim has ended somehow; a publisher is told to end once so many were heard.
+    pub fn attend(&mut self, victim: &mut Victim, enough: i64) -> ExitStatus {
+        loop {
+            if let Some(ended) = victim.ended() {
+                return ended;
+            }
+            self.step();
+            if self.role == Role::Publish && self.heard >= enough {
+                victim.enough();
+            }
+        }
+    }
+
+    /// Ends, and looks at what is left at the name once the next has come and gone there, and for `clean` to find.
+    pub fn leave(self) {
+        let Survivor { endpoint, role, object, .. } = self;
+        drop(object);
+        if role.holds_the_name() {
+            match role {
+                Role::Publish => Publisher::new(&endpoint, &Options::default()).unwrap().close(),
+                Role::Serve => Server::serve(&endpoint, &Options::default()).unwrap().close(SOON).unwrap(),
+                _ => drop(Channel::open(&endpoint, &Options::default(), SOON).unwrap()),
+            }
+        }
+        assert!(left_at(&endpoint).is_empty(), "left behind: {:?}", left_at(&endpoint));
+        let cleaned = linkspan::registry::clean().unwrap();
+        assert!(!cleaned.contains(&endpoint), "clean found something: {cleaned:?}");
+    }
+}
+
+/// The names in the runtime directory that are an endpoint's.
+pub fn left_at(endpoint: &str) -> Vec<String> {
+    let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
+    let directory = std::env::var("LINKSPAN_DIR").unwrap();
+    let names = read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains(&format!("{file}."))).collect()
+}
+
+/// Marsaglia's xorshift: what it gives can be had again from the seed.
+pub struct Random(u64);
+
+impl Random {
+    /// From `LINKSPAN_SEED`, or from the clock; says which.
+    pub fn new() -> Random {
+        let seed = match std::env::var("LINKSPAN_SEED") {
+            Ok(seed) => seed.parse().unwrap(),
+            Err(_) => {
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
+            }
+        };
+        println!("LINKSPAN_SEED={seed}");
+        Random(seed | 1)
+    }
+
+    /// A number below this one.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}

@@ -1,0 +1,174 @@
+//! SIGKILL at every system call of connecting, accepting, sending, receiving, publishing and leaving: strace injects it into a
+//! thread of a victim, call by call. After each the survivor goes on, the next incarnation does its whole part, nothing more is
+//! held, and no name is left that the next start would not have cleaned.
+//!
+//! Where there are more calls than the budget, they are sampled evenly, from a start that `LINKSPAN_SEED` sets;
+//! `LINKSPAN_FULL=1` takes all.
+
+use std::collections::BTreeMap;
+use std::fs::{create_dir_all, read_to_string};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use std::os::unix::process::ExitStatusExt;
+
+mod support;
+use support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
+
+/// How many kills a case has, at most.
+const BUDGET: usize = 100;
+
+/// How many times a victim does its part: all three sizes of message, and answers.
+const TIMES: i64 = 9;
+
+/// Which of a victim's threads is killed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Thread {
+    /// The one that calls.
+    Main,
+    /// The one that answers newcomers.
+    Harbour,
+}
+
+/// strace, with a hold on one thread.
+struct Tracer(Child);
+
+impl Tracer {
+    fn new(words: &[&str], thread: u32) -> Tracer {
+        let mut command = Command::new("strace");
+        command.args(words).args(["-p", &thread.to_string()]);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("strace has to be installed, see tools/apt.sh");
+        // From when it says so, it counts.
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = lines.next().expect("strace ended at once").unwrap();
+        assert!(said.contains("attached"), "strace: {said}");
+        // What it says later, that the process has ended, is of no interest, but it needs somebody to say it to.
+        std::thread::spawn(move || lines.for_each(drop));
+        Tracer(child)
+    }
+
+    fn end(mut self) {
+        let ended = self.0.wait().unwrap();
+        assert!(ended.success() || ended.signal().is_some(), "strace: {ended}");
+    }
+}
+
+/// What one case needs again and again.
+struct Case {
+    role: Role,
+    thread: Thread,
+    survivor: Survivor,
+    folder: String,
+    incarnation: i64,
+}
+
+impl Case {
+    fn victim(&mut self, gate: Option<&str>) -> Victim {
+        self.incarnation += 1;
+        self.survivor.expect_another();
+        let life = Life { times: Some(TIMES), gate, ..Life::default() };
+        Victim::start(self.role, self.survivor.endpoint(), self.incarnation, life)
+    }
+
+    /// One life under strace; true where that killed it.
+    fn traced(&mut self, words: &[&str]) -> bool {
+        let warm = format!("{}/warm", self.folder);
+        let gate = if self.thread == Thread::Harbour { warm.as_str() } else { "" };
+        let mut victim = self.victim(Some(gate));
+        let threads = victim.threads();
+        let tracer = Tracer::new(words, threads[self.thread as usize]);
+        victim.go_on();
+        let ended = self.survivor.attend(&mut victim, 3);
+        tracer.end();
+        match ended.signal() {
+            Some(signal) => assert_eq!(signal, libc::SIGKILL),
+            None => assert!(ended.success(), "a victim that was not killed failed: {ended}"),
+        }
+        ended.signal().is_some()
+    }
+
+    /// The calls of one whole life and how often each came.
+    fn calls(&mut self) -> BTreeMap<String, usize> {
+        let file = format!("{}/trace", self.folder);
+        assert!(!self.traced(&["-o", &file]), "killed by nobody");
+        let mut calls = BTreeMap::new();
+        for line in read_to_string(&file).unwrap().lines() {
+            // A call that was under way when strace came is a restart; its beginning counts, too.
+            if let Some((name, _)) = line.split_once('(').filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+                *calls.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        // Names of calls that only some kernels answer to cannot be injected into by that name.
+        calls.remove("restart_syscall");
+        calls
+    }
+}
+
+/// So many of them, evenly.
+fn sample<T>(all: Vec<T>, random: &mut Random) -> Vec<T> {
+    let budget = if std::env::var_os("LINKSPAN_FULL").is_some() { usize::MAX } else { BUDGET };
+    if all.len() <= budget {
+        return all;
+    }
+    let total = all.len();
+    let shift = random.below(total as u64) as usize;
+    let chosen = |i: &usize| (i + shift) % total * budget / total != ((i + shift) % total + 1) * budget / total;
+    all.into_iter().enumerate().filter(|(i, _)| chosen(i)).map(|(_, one)| one).collect()
+}
+
+/// One case at a time: they count what this process holds.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn survives(transport: &str, role: Role, thread: Thread) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut random = Random::new();
+    let survivor = Survivor::new(transport, role);
+    let folder = format!("{}/warm", std::env::var("LINKSPAN_DIR").unwrap());
+    create_dir_all(&folder).unwrap();
+    let mut case = Case { role, thread, survivor, folder, incarnation: 0 };
+    let calls = case.calls();
+    let total: usize = calls.values().sum();
+    let all: Vec<(String, usize)> =
+        calls.into_iter().flat_map(|(name, n)| (1..=n).map(move |i| (name.clone(), i))).collect();
+    let chosen = sample(all, &mut random);
+    let tries = chosen.len();
+    let (before, names) = (held(), left_at(case.survivor.endpoint()));
+    let mut killed = 0;
+    for (name, nth) in chosen {
+        println!("{transport} {role:?} {thread:?}: {name} {nth}");
+        let inject = format!("inject={name}:signal=KILL:when={nth}");
+        killed += usize::from(case.traced(&["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject]));
+        // The next incarnation, left alone, does its whole part.
+        let next = case.victim(None);
+        case.survivor.see_out(next);
+        nothing_more_is_held(before);
+        let left = left_at(case.survivor.endpoint());
+        assert_eq!(left, names, "after the next incarnation has come and gone");
+    }
+    println!("{transport} {role:?} {thread:?}: {total} calls, {tries} tried, {killed} killed");
+    // A wait can be over before it begins, so a few calls come only in some runs.
+    assert!(killed * 2 > tries, "only {killed} of {tries} came to the call that was to kill them");
+    case.survivor.leave();
+}
+
+macro_rules! suite {
+    ($($transport:ident: $($role:ident($($thread:ident)*))*;)*) => {
+        $(#[allow(non_snake_case, reason = "a case is called as its role and its thread are")]
+        mod $transport {
+            $(mod $role {
+                use crate::{Role, Thread, survives};
+                $(#[test] fn $thread() { survives(stringify!($transport), Role::$role, Thread::$thread) })*
+            })*
+        })*
+    };
+}
+
+suite! {
+    shm: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
+    unix: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
+}
