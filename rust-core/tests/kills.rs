@@ -1,7 +1,7 @@
 //! SIGKILL at random moments: the survivor notices, carries on with the next incarnation, and nothing is left behind.
 //!
-//! Over each transport, in each role that it suits, on either side. `LINKSPAN_KILLS` sets how many in each case,
-//! `LINKSPAN_SEED` the moments; the seed is printed.
+//! Over each transport, in each role that it suits, on either side: 10,000 in all. `LINKSPAN_KILLS` sets how many in each
+//! case, `LINKSPAN_SEED` the moments; the seed is printed.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,18 +13,21 @@ use support::victims::{Life, Random, Role, Survivor, Victim, held, nothing_more_
 /// How many times the last incarnation, which is left alone, does its part.
 const WHOLE: i64 = 20;
 
-fn kills(usually: i64) -> i64 {
-    std::env::var("LINKSPAN_KILLS").map_or(usually, |n| n.parse().unwrap())
+/// How many kills all cases have together.
+const KILLS: i64 = 10_000;
+
+fn kills() -> i64 {
+    std::env::var("LINKSPAN_KILLS").map_or(KILLS / CASES + 1, |n| n.parse().unwrap())
 }
 
 /// One case at a time: they count what this process holds.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// The survivor goes on with one victim after the other.
-fn survives(transport: &str, role: Role, usually: i64) {
+fn survives(transport: &str, role: Role) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut random = Random::new();
-    let kills = kills(usually);
+    let kills = kills();
     let mut survivor = Survivor::new(transport, role);
     let mut before = (0, 0);
     for incarnation in 0..kills {
@@ -44,10 +47,12 @@ fn survives(transport: &str, role: Role, usually: i64) {
             before = held();
         }
     }
-    println!("{} times it worked, {} times it did not", survivor.total, survivor.refused);
+    let Survivor { total, refused, .. } = survivor;
+    println!("{transport} {role:?}: {kills} kills; {total} times it worked, {refused} times it did not");
     assert!(survivor.total > 0);
     // The one after all those is served as the first was.
-    let last = Victim::start(role, survivor.endpoint(), kills, Life { times: Some(WHOLE), ..Life::default() });
+    let last =
+        Victim::start(role, survivor.endpoint(), kills, Life { times: Some(WHOLE), ..Life::default() });
     survivor.see_out(last);
     nothing_more_is_held(before);
     survivor.leave();
@@ -58,8 +63,9 @@ macro_rules! suite {
         $(#[allow(non_snake_case, reason = "a case is called as its role is")]
         mod $transport {
             use super::Role;
-            $(#[test] fn $role() { super::survives(stringify!($transport), Role::$role, 250) })*
+            $(#[test] fn $role() { super::survives(stringify!($transport), Role::$role) })*
         })*
+        const CASES: i64 = [$($(stringify!($role),)*)*].len() as i64;
     };
 }
 

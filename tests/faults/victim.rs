@@ -85,11 +85,7 @@ impl Part {
     /// Long enough now and then to go in pieces.
     fn body(&self, i: i64) -> Value {
         let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
-        Value::from(vec![
-            Value::Int(self.incarnation),
-            Value::Int(i),
-            Value::from(vec!["x".repeat(size)]),
-        ])
+        Value::from(vec![Value::Int(self.incarnation), Value::Int(i), Value::from(vec!["x".repeat(size)])])
     }
 
     fn note(&self, value: &Value) {

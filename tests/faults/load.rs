@@ -1,0 +1,132 @@
+//! A server and its clients under load; each writes down what became of every request, so that the two can be compared.
+//!
+//! usage: `load serve ENDPOINT`, until it is asked to stop; then it prints the requests that it took, a line each.
+//! `load call|send ENDPOINT CLIENT COUNT SEED` connects, says so, waits for a line, and does so many calls (or sends) with
+//! deadlines between 0.05 and 2 s; then it prints what became of each. `load fill BYTES` takes memory, `load burn` a processor.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for tests to read")]
+
+use std::io::{BufRead, Write};
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Error, ErrorKind, Options, Result, Server, Value};
+
+/// What a call without a deadline of its own is allowed: only a hang takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A client begins no more calls after so long.
+const ENOUGH: Duration = Duration::from_secs(5);
+/// What each request costs the server: all of them together cost more than there is until the shorter deadlines.
+const WORK: Duration = Duration::from_micros(500);
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match &words[..] {
+        ["serve", endpoint] => serve(endpoint),
+        [what @ ("call" | "send"), endpoint, client, count, seed] => {
+            let number = |word: &str| word.parse::<u64>().unwrap_or_default();
+            work(*what == "call", endpoint, client, number(count), number(seed))
+        }
+        ["fill", bytes] => fill(bytes.parse().unwrap_or_default()),
+        ["burn"] => loop {
+            std::hint::spin_loop();
+        },
+        _ => {
+            eprintln!(
+                "usage: load serve ENDPOINT | call|send ENDPOINT CLIENT COUNT SEED | fill BYTES | burn"
+            );
+            std::process::exit(2);
+        }
+    };
+    if let Err(e) = done {
+        eprintln!("load {}: {e:?}", words.join(" "));
+        std::process::exit(1);
+    }
+}
+
+fn say(word: &str) -> Result<()> {
+    println!("{word}");
+    std::io::stdout().flush().map_err(told)
+}
+
+fn wait_for_a_line() -> Result<()> {
+    std::io::stdin().lock().read_line(&mut String::new()).map(drop).map_err(told)
+}
+
+fn told(e: std::io::Error) -> Error {
+    Error::new(ErrorKind::Internal, e.to_string())
+}
+
+/// Takes one request after the other, until SIGTERM.
+fn serve(endpoint: &str) -> Result<()> {
+    let server = Server::serve(endpoint, &Options::default())?;
+    let mut taken = Vec::new();
+    say("ready")?;
+    while let Some(request) = server.next(None)? {
+        taken.push(format!("{} {}", request.get("client")?.as_text()?, request.get("number")?.as_i64()?));
+        let began = Instant::now();
+        while began.elapsed() < WORK {
+            std::hint::spin_loop();
+        }
+        if request.wants_reply() {
+            request.reply(request.value()?)?;
+        }
+    }
+    taken.push(String::new());
+    print!("{}", taken.join("\n"));
+    server.close(PATIENCE)
+}
+
+fn work(calls: bool, endpoint: &str, client: &str, count: u64, seed: u64) -> Result<()> {
+    let mut options = Options::default();
+    options.set("client_id", &client.into())?;
+    let channel = Channel::connect(endpoint, &options, PATIENCE)?;
+    say("connected")?;
+    wait_for_a_line()?;
+    let mut random = seed | 1;
+    let mut lines = Vec::new();
+    let began = Instant::now();
+    for number in 0..count {
+        if began.elapsed() > ENOUGH {
+            break;
+        }
+        // Marsaglia's xorshift.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let deadline = Duration::from_millis(50 + random % 1950);
+        let text = "x".repeat((random >> 32) as usize % 2000);
+        let value = Value::map([
+            ("client", Value::from(client)),
+            ("number", Value::Int(number as i64)),
+            ("text", text.into()),
+        ]);
+        // Every third is sent, the others are called.
+        let one_way = !calls || number % 3 == 2;
+        let word = if one_way { "send" } else { "call" };
+        let done = if one_way {
+            channel.send(&value, deadline).map(|_| "accepted")
+        } else {
+            channel.call(&value, deadline).map(|reply| match reply.value() {
+                Ok(got) if *got == value => "answered",
+                _ => "garbled",
+            })
+        };
+        let what = done.unwrap_or_else(|e| e.kind().name());
+        lines.push(format!("{word} {number} {what}"));
+    }
+    // All that was accepted has been taken when this comes back.
+    let closed = channel.close(PATIENCE).map_or_else(|e| format!("{e:?}"), |()| "well".into());
+    lines.push(format!("closed {closed}\n"));
+    print!("{}", lines.join("\n"));
+    Ok(())
+}
+
+/// Takes memory that it has written to, and keeps it until its standard input ends.
+fn fill(bytes: usize) -> Result<()> {
+    let ballast = vec![0x5au8; bytes];
+    say("filled")?;
+    wait_for_a_line()?;
+    drop(ballast);
+    Ok(())
+}
