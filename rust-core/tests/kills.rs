@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod support;
 use support::victims::{Life, Random, Role, Survivor, Victim, held, nothing_more_is_held};
@@ -16,6 +16,12 @@ const WHOLE: i64 = 20;
 /// How many kills all cases have together.
 const KILLS: i64 = 10_000;
 
+/// The longest life; a longer one only takes longer.
+const LONGEST: Duration = Duration::from_millis(8);
+
+/// The incarnations that only show how long it takes.
+const FIRST: i64 = 5;
+
 fn kills() -> i64 {
     std::env::var("LINKSPAN_KILLS").map_or(KILLS / CASES + 1, |n| n.parse().unwrap())
 }
@@ -23,18 +29,39 @@ fn kills() -> i64 {
 /// One case at a time: they count what this process holds.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// How long it takes on this machine today until a victim is at work: the middle of a few.
+fn lead(survivor: &mut Survivor, role: Role) -> Duration {
+    let one = |i: i64| {
+        let began = Instant::now();
+        let mut victim = Victim::start(role, survivor.endpoint(), i, Life::default());
+        survivor.expect_another();
+        while survivor.heard == 0 {
+            assert!(victim.ended().is_none(), "a victim ended before it was killed");
+            survivor.step();
+        }
+        let lead = began.elapsed();
+        victim.kill();
+        survivor.settle();
+        lead
+    };
+    let mut times: Vec<_> = (0..FIRST).map(one).collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
 /// The survivor goes on with one victim after the other.
 fn survives(transport: &str, role: Role) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut random = Random::new();
     let kills = kills();
     let mut survivor = Survivor::new(transport, role);
+    let reach = LONGEST.min(3 * lead(&mut survivor, role));
     let mut before = (0, 0);
-    for incarnation in 0..kills {
+    for incarnation in FIRST..kills + FIRST {
         let victim = Victim::start(role, survivor.endpoint(), incarnation, Life::default());
         survivor.expect_another();
         // From before it is there at all to the midst of its work.
-        let moment = Duration::from_micros(random.below(5000));
+        let moment = Duration::from_micros(random.below(reach.as_micros() as u64));
         let killer = thread::spawn(move || {
             thread::sleep(moment);
             victim.kill();
@@ -43,16 +70,22 @@ fn survives(transport: &str, role: Role) {
             survivor.step();
         }
         killer.join().unwrap();
-        if incarnation == kills.min(20) - 1 {
+        if incarnation == kills.min(20) + FIRST - 1 {
             before = held();
         }
     }
     let Survivor { total, refused, .. } = survivor;
-    println!("{transport} {role:?}: {kills} kills; {total} times it worked, {refused} times it did not");
+    println!(
+        "{transport} {role:?}: {kills} kills within {reach:.1?}; {total} times it worked, {refused} times it did not"
+    );
     assert!(survivor.total > 0);
     // The one after all those is served as the first was.
-    let last =
-        Victim::start(role, survivor.endpoint(), kills, Life { times: Some(WHOLE), ..Life::default() });
+    let last = Victim::start(
+        role,
+        survivor.endpoint(),
+        kills + FIRST,
+        Life { times: Some(WHOLE), ..Life::default() },
+    );
     survivor.see_out(last);
     nothing_more_is_held(before);
     survivor.leave();

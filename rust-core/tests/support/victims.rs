@@ -269,8 +269,13 @@ impl Survivor {
         self.heard = 0;
     }
 
-    /// Does its part once, or waits a moment in vain.
-    pub fn step(&mut self) {
+    /// Takes what a victim that is gone has left.
+    pub fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    /// Does its part once, or waits a moment in vain: then false.
+    pub fn step(&mut self) -> bool {
         let worked = match &self.object {
             Object::Channel(channel) => {
                 if self.owed && passing(channel.send(&Value::Int(self.sent), STEP)).is_some() {
@@ -283,7 +288,7 @@ impl Survivor {
                 message.is_some()
             }
             Object::Caller(channel) => {
-                let reply = passing(channel.call(&Value::Int(self.sent), STEP * 20));
+                let reply = passing(channel.call(&Value::Int(self.sent), STEP * 5));
                 if let Some(reply) = &reply {
                     assert_eq!(
                         reply.get("1").unwrap(),
@@ -317,6 +322,7 @@ impl Survivor {
         } else {
             self.refused += 1;
         }
+        worked
     }
 
     /// Does its part until the victim, that takes its own so many times, has ended by itself, as it must.
