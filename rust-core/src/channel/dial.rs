@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::greeting::{self, Greeting};
 use crate::deadline::{Deadline, Waiting};
@@ -12,12 +12,15 @@ use crate::sys::poll::{is_readable, wait_readable};
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::hello::{self, Call, Called};
 use crate::transport::place::Place;
+use crate::transport::stream::Stream;
 
 /// Where to call, and the watch for a listener to appear while there is none.
 pub struct Dialler {
     endpoint: Endpoint,
     place: Place,
     watch: Mutex<Option<Watch>>,
+    /// When somebody was reached last who said nothing.
+    reached: Mutex<Option<Instant>>,
 }
 
 /// How long to wait after a listener that was there could not take us: out of descriptors, or just ending.
@@ -30,7 +33,7 @@ impl Dialler {
             return Err(endpoint.transport().unavailable().on(endpoint));
         }
         let place = Place::of(endpoint).map_err(|e| e.on(endpoint))?;
-        Ok(Dialler { endpoint: endpoint.clone(), place, watch: Mutex::new(None) })
+        Ok(Dialler { endpoint: endpoint.clone(), place, watch: Mutex::new(None), reached: Mutex::new(None) })
     }
 
     /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
@@ -45,19 +48,51 @@ impl Dialler {
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<(Called, Greeting, T)>> {
         let frame = hello.to_frame()?;
+        let call = |waiting: &mut Waiting<'_>| {
+            let (own, descriptors) = offer()?;
+            let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            Ok(match hello::call(&self.place, &frame, &lent, waiting)? {
+                Call::Answered(called) => {
+                    let greeting = greeting::read_answer(&called.answer)?;
+                    Call::Answered((called, greeting, own))
+                }
+                Call::Nobody => Call::Nobody,
+                Call::Busy => Call::Busy,
+            })
+        };
+        self.until_answered(call, wakers, waiting)
+    }
+
+    /// Connects to whoever listens without a hello, as soon as somebody does; otherwise like [`Dialler::dial`].
+    pub fn reach(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
+        let reach = |waiting: &mut Waiting<'_>| {
+            let mut last = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            // A listener that hangs up on us at once cannot say why: it is not to be called as fast as we can.
+            if last.is_some_and(|last| last.elapsed() < BUSY) {
+                pause(waiting)?;
+            }
+            *last = Some(Instant::now());
+            hello::reach(&self.place, waiting)
+        };
+        self.until_answered(reach, wakers, waiting)
+    }
+
+    fn until_answered<T>(
+        &self,
+        mut call: impl FnMut(&mut Waiting<'_>) -> Result<Call<T>>,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<T>> {
         let mut dialled = || -> Result<_> {
             loop {
                 // Before the look, so that what happens after it wakes the next sleep.
                 if let Some(watch) = self.watch().as_ref() {
                     watch.drain();
                 }
-                let (own, descriptors) = offer()?;
-                let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-                match hello::call(&self.place, &frame, &lent, waiting)? {
-                    Call::Answered(called) => {
-                        let greeting = greeting::read_answer(&called.answer)?;
+                match call(waiting)? {
+                    Call::Answered(answer) => {
                         *self.watch() = None;
-                        return Ok(Some((called, greeting, own)));
+                        return Ok(Some(answer));
                     }
                     Call::Nobody if self.begin_watching()? => {}
                     Call::Nobody if self.wait_for_name(wakers, waiting)? => {}

@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rustix::event::PollFlags;
 
 use super::greeting::{self, Greeting, Pattern};
-use super::options::{Delivery, Options, Use};
+use super::options::{Delivery, Framing, Options, Use};
+use super::plain;
 use super::record::Record;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +61,7 @@ pub fn terms(options: &Options, pattern: Pattern) -> Result<Terms> {
         named: options.client_id.is_some(),
         session: greeting.session,
         limit: options.limit,
-        encoding: options.encoding,
+        encoding: options.encoding(),
         mode: options.mode,
         group: options.group,
         buffer: options.buffer,
@@ -146,9 +147,9 @@ impl Queue {
 pub struct Door {
     pub queue: Arc<Queue>,
     record: Arc<OnceLock<Arc<Record>>>,
-    berth: Mutex<Option<Berth>>,
-    /// What holds the name where nobody has to answer at it.
+    /// What holds the name where nobody has to answer at it, or tells of it: that goes while the name is still ours.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    berth: Mutex<Option<Berth>>,
 }
 
 struct Keeper {
@@ -160,6 +161,8 @@ struct Keeper {
     record: Arc<OnceLock<Arc<Record>>>,
     /// For a channel with one peer: its seat.
     one: Option<Mutex<Weak<Seat>>>,
+    /// Counts what comes over the links to that one peer, where they do not count themselves.
+    numbers: Arc<AtomicU64>,
 }
 
 impl Door {
@@ -191,17 +194,20 @@ impl Door {
             queue: queue.clone(),
             record: record.clone(),
             one: one.then(Mutex::default),
+            numbers: Arc::default(),
         };
         let place = Place::of(endpoint)?;
         let claim = if one { place.try_claim(options.mode)? } else { place.claim(options.mode)? };
+        // Under the claim's lock. Nobody can be asked at a name where no hello is said.
+        let about = plain::about(endpoint, &place, pattern, options)?;
         let berth = harbour::open(claim, Arc::new(keeper))?;
-        Ok(Door { queue, record, berth: Mutex::new(Some(berth)), kept: Mutex::default() })
+        Ok(Door { queue, record, berth: Mutex::new(Some(berth)), kept: Mutex::new(about) })
     }
 
     /// Gives the name away and lets go of those who were not accepted; wakes who waits for one.
     pub fn close(&self) {
-        self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.queue.closed.store(true, Ordering::Release);
         self.queue.links().clear();
         self.queue.bell.ring();
@@ -240,7 +246,7 @@ pub fn told(mut greeting: Greeting, state: Map) -> Result<Answer> {
 impl Keeper {
     fn state(&self) -> Map {
         let mut state = Map::new();
-        state.insert("encoding".into(), self.options.encoding.name().into());
+        state.insert("encoding".into(), self.options.encoding().name().into());
         state.insert("waiting".into(), (self.queue.links().len() as u64).into());
         if let Some(record) = self.record.get() {
             let messages =
@@ -253,6 +259,16 @@ impl Keeper {
             state.insert("peers".into(), Value::from(peers));
         }
         state
+    }
+
+    /// Refuses a newcomer for whom there is no place.
+    fn check_room(&self) -> Result<()> {
+        self.check_seat()?;
+        if self.queue.links().len() >= QUEUE {
+            let text = format!("{QUEUE} connections wait to be accepted; try again later");
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        Ok(())
     }
 
     /// Refuses a second peer while the first one lives.
@@ -275,11 +291,7 @@ impl Doorman for Keeper {
             return told(ours, self.state());
         }
         self.pattern.admits(theirs.pattern)?;
-        self.check_seat()?;
-        if self.queue.links().len() >= QUEUE {
-            let text = format!("{QUEUE} connections wait to be accepted; try again later");
-            return Err(Error::new(ErrorKind::Full, text));
-        }
+        self.check_room()?;
         let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
         let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
         let descriptors = offer.descriptors()?;
@@ -304,6 +316,23 @@ impl Doorman for Keeper {
             queue.bell.ring();
         });
         Ok(Answer { frame: ours.to_frame()?, descriptors, admitted })
+    }
+
+    fn greets(&self) -> bool {
+        self.options.framing == Framing::Linkspan
+    }
+
+    fn enter(&self, stream: Stream) -> Result<()> {
+        check_allowed(&self.options, stream.credentials()?.as_ref())?;
+        self.check_room()?;
+        let numbers = if self.one.is_some() { self.numbers.clone() } else { Arc::default() };
+        let link = plain::link(stream, self.pattern, &self.options, &numbers)?;
+        if let (Some(one), Some(seat)) = (&self.one, &link.seat) {
+            *one.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
+        }
+        self.queue.links().push_back(link);
+        self.queue.bell.ring();
+        Ok(())
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {

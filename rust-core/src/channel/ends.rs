@@ -180,7 +180,7 @@ impl Channel {
 
     /// Encodes a value as this channel sends it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        Payload::new(value, self.options.encoding, &self.options.limits()).map_err(|e| e.on(&self.shown))
+        Payload::new(value, self.options.encoding(), &self.options.limits()).map_err(|e| e.on(&self.shown))
     }
 
     /// Sends a value; gives its sequence number. Waits while the other side is away or takes nothing; an error leaves
@@ -303,7 +303,12 @@ impl Channel {
     /// Refuses what needs a way back where there is none.
     fn check_replies(&self, what: &str) -> Result<()> {
         let transport = self.endpoint.transport();
-        transport.require(transport.capabilities().replies, what).map_err(|e| e.on(&self.shown))
+        let can = self.options.capabilities(transport);
+        if can.replies {
+            Ok(())
+        } else {
+            Err(transport.unsupported_because(what, can.because).on(&self.shown))
+        }
     }
 
     fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
@@ -443,7 +448,12 @@ impl Channel {
     ) -> Result<()> {
         let (count, last) = (sending.unconfirmed, sending.last);
         let Some(part) = sending.part.as_mut().filter(|_| count > 0) else { return Ok(()) };
-        match super::sending::push(part, &bare(Kind::Bye), waiting) {
+        let pushed = super::sending::push(part, &bare(Kind::Bye), waiting);
+        if part.tx.is_plain() {
+            // Nobody there would answer: what the kernel has is all that can be known.
+            return pushed.map_err(|e| unconsumed(e, count));
+        }
+        match pushed {
             // It may be leaving at the same instant: what it said last is still to be read.
             Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
             pushed => pushed,

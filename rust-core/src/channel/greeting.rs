@@ -28,6 +28,11 @@ impl Pattern {
         }
     }
 
+    /// The pattern of this name.
+    pub fn from_name(name: &str) -> Option<Pattern> {
+        Pattern::ALL.into_iter().find(|pattern| pattern.name() == name)
+    }
+
     /// What a name of this pattern is, and what to do with it.
     const fn advice(self) -> &'static str {
         match self {
@@ -139,9 +144,7 @@ impl Greeting {
             return Err(Error::new(ErrorKind::VersionMismatch, text));
         }
         let word = value.at("pattern")?.as_text()?;
-        let pattern = Pattern::ALL
-            .into_iter()
-            .find(|p| p.name() == word)
+        let pattern = Pattern::from_name(word)
             .ok_or_else(|| Error::new(ErrorKind::Malformed, format!("no pattern is called {word:?}")))?;
         let optional = |key: &str| value.at(key).ok();
         Ok(Greeting {

@@ -8,6 +8,7 @@
 //! | the first words on a connection | `greeting` |
 //! | who calls, who is called | `dial`, `door` |
 //! | a link that is made anew when it breaks | `renewal` |
+//! | links to programs that know nothing of Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
 //! | what outlives a call | `persistent` |
 //! | order, acknowledgement, sending again: the decisions | `session` |
 //! | sending, receiving over it | `sending`, `receiving` |
@@ -16,9 +17,11 @@ pub(crate) mod dial;
 pub(crate) mod door;
 mod ends;
 pub(crate) mod greeting;
+pub(crate) mod jsonrpc;
 mod listener;
 mod options;
 pub(crate) mod persistent;
+mod plain;
 mod receiving;
 pub(crate) mod record;
 mod renewal;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::capability::Capabilities;
 use crate::transport::endpoint::Transport;
 use crate::value::{Limits, Timestamp, Value};
 
@@ -55,6 +56,17 @@ pub enum StartAt {
     Time(Timestamp),
 }
 
+impl Framing {
+    /// The name in every language.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Framing::Linkspan => "linkspan",
+            Framing::Lines => "lines",
+            Framing::Raw => "raw",
+        }
+    }
+}
+
 impl Delivery {
     /// The name in every language.
     pub const fn name(self) -> &'static str {
@@ -71,8 +83,10 @@ impl Delivery {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// How values are written: CBOR.
+    /// How values are written: CBOR; JSON with `framing="lines"`, as they are with `"raw"`.
     pub encoding: Encoding,
+    /// Whether the encoding was given by name, so that it is not chosen by the framing.
+    pub(crate) encoding_given: bool,
     /// How long a call waits that is not told otherwise: 30 s.
     pub timeout: Timeout,
     /// A name that stays the same when the program starts again; none by default.
@@ -117,6 +131,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             encoding: Encoding::Cbor,
+            encoding_given: false,
             timeout: Timeout::After(Duration::from_secs(30)),
             client_id: None,
             buffer: None,
@@ -179,7 +194,10 @@ impl Options {
 
     fn try_set(&mut self, name: &str, value: &Value) -> Result<()> {
         match name {
-            "encoding" => self.encoding = Encoding::from_name(value.as_text()?)?,
+            "encoding" => {
+                self.encoding = Encoding::from_name(value.as_text()?)?;
+                self.encoding_given = true;
+            }
             "timeout" => {
                 self.timeout = match value {
                     Value::Null => Timeout::Forever,
@@ -242,40 +260,85 @@ pub enum Use {
 impl Options {
     /// Refuses, before anything is made or sent, what the transport cannot do, with the reason.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
-        let can = transport.capabilities();
+        let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;
+        transport.require(framing, "the option framing")?;
+        self.check_encoding()?;
+        let can = self.capabilities(transport);
+        let require = |is: bool, what: &str| {
+            if is { Ok(()) } else { Err(transport.unsupported_because(what, can.because)) }
+        };
         match used {
-            Use::Channel => transport.require(can.channel, "a channel")?,
-            Use::Request => transport.require(can.request, "a server")?,
-            Use::Publish => transport.require(can.publish, "publish and subscribe")?,
+            Use::Channel => require(can.channel, "a channel")?,
+            Use::Request => require(can.request, "a server")?,
+            Use::Publish => require(can.publish, "publish and subscribe")?,
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
-        transport.require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
-        transport.require(can.framing || self.framing == Framing::Linkspan, "the option framing")?;
+        require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
         let durable = self.durable || self.delivery == Some(Delivery::Durable);
-        transport.require(can.durable || !durable, "durable delivery")?;
-        transport.require(
+        require(can.durable || !durable, "durable delivery")?;
+        require(
             transport != Transport::Tcp || self.mode.is_none() && self.group.is_none(),
             "the options mode and group",
         )?;
-        transport.require(transport == Transport::File || !self.locked, "the option locked")?;
-        transport.require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
+        require(transport == Transport::File || !self.locked, "the option locked")?;
+        require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
         let again = self.delivery == Some(Delivery::AtLeastOnce);
         match used {
-            Use::Publish => transport.require(
+            Use::Publish => require(
                 can.durable || !again,
                 "at_least_once to subscribers: a publisher waits for nobody, and",
             ),
             Use::Channel | Use::Request => {
                 let latest = self.delivery == Some(Delivery::Latest);
-                transport.require(!latest, "the delivery latest on a channel, which gives every message: subscribe, or ask for the latest;")?;
-                transport.require(can.sessions || can.keeps || !again, "the delivery at_least_once")
+                require(
+                    !latest,
+                    "the delivery latest on a channel, which gives every message: subscribe, or ask for the latest;",
+                )?;
+                require(can.sessions || can.keeps || !again, "the delivery at_least_once")
             }
         }
     }
 
+    /// What these options leave of a transport's capabilities.
+    pub(crate) fn capabilities(&self, transport: Transport) -> Capabilities {
+        let can = *transport.capabilities();
+        match self.framing {
+            Framing::Lines => can.with_lines(),
+            Framing::Raw => can.with_raw_bytes(),
+            Framing::Linkspan => can,
+        }
+    }
+
+    /// How values are written: what was chosen, or what the framing carries.
+    pub fn encoding(&self) -> Encoding {
+        match self.framing {
+            _ if self.encoding_given || self.encoding != Encoding::Cbor => self.encoding,
+            Framing::Lines => Encoding::Json,
+            Framing::Raw => Encoding::Raw,
+            Framing::Linkspan => self.encoding,
+        }
+    }
+
+    /// Refuses an encoding that the framing has no form for.
+    fn check_encoding(&self) -> Result<()> {
+        let (carries, name) = match self.framing {
+            Framing::Linkspan => return Ok(()),
+            Framing::Lines => (Encoding::Json, "framing=\"lines\" carries one JSON text a line"),
+            Framing::Raw => (Encoding::Raw, "framing=\"raw\" carries bytes as they are"),
+        };
+        let encoding = self.encoding();
+        if encoding == carries {
+            return Ok(());
+        }
+        let text = format!("{name}, so the encoding is {}, not {}", carries.name(), encoding.name());
+        Err(Error::new(ErrorKind::Unsupported, text).with_path("encoding"))
+    }
+
     /// The delivery of a channel or server.
     pub fn channel_delivery(&self) -> Delivery {
-        self.delivery.unwrap_or(Delivery::AtLeastOnce)
+        let most =
+            if self.framing == Framing::Linkspan { Delivery::AtLeastOnce } else { Delivery::BestEffort };
+        self.delivery.unwrap_or(most)
     }
 }
 

@@ -167,7 +167,7 @@ impl Receiving {
                     }
                 }
                 // These are about one frame, which was skipped.
-                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => return Err(e),
+                Err(e) if part.rx.goes_on_after(&e) => return Err(e),
                 Err(e) => {
                     self.lose(record, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::dial::Dialler;
 use super::door::{Door, Link, Peer, Seat, terms};
 use super::greeting::{Greeting, Pattern};
-use super::options::Options;
+use super::options::{Framing, Options};
+use super::plain;
 use super::record::Record;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -54,6 +55,8 @@ pub struct Renewal {
     fresh: Mutex<Fresh>,
     changed: Condvar,
     closed: AtomicBool,
+    /// Counts what comes over links that do not count it themselves.
+    numbers: Arc<AtomicU64>,
     /// Rung when the channel is closed: wakes a thread that waits in it.
     pub wake: EventFd,
 }
@@ -76,6 +79,7 @@ impl Renewal {
             fresh: Mutex::default(),
             changed: Condvar::new(),
             closed: AtomicBool::new(false),
+            numbers: Arc::default(),
             wake: EventFd::new()?,
         })
     }
@@ -210,8 +214,20 @@ impl Renewal {
         Ok(Link { tx, rx, peer: Peer::anybody(Pattern::Channel, &self.options), seat: None })
     }
 
+    /// Why a wait was ended that found nobody: the channel was closed.
+    fn ended(&self) -> Error {
+        let text = "a wait was ended although the channel is open";
+        self.check_open().err().unwrap_or_else(|| Error::new(ErrorKind::Internal, text))
+    }
+
     fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Link> {
         let options = &self.options;
+        if options.framing != Framing::Linkspan {
+            let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
+                return Err(self.ended());
+            };
+            return plain::link(stream, Pattern::Channel, options, &self.numbers);
+        }
         let ours = Greeting::new(Pattern::Channel, options.client_id.clone(), options.limit)?;
         let offer = || {
             let offer = Offer::new(self.endpoint.transport(), ours.session, options.buffer)?;
@@ -220,8 +236,7 @@ impl Renewal {
         };
         let dialled = dialler.dial(&ours, offer, &[self.wake.as_fd()], waiting)?;
         let Some((called, theirs, offer)) = dialled else {
-            self.check_open()?;
-            return Err(Error::new(ErrorKind::Internal, "a wait was ended although the channel is open"));
+            return Err(self.ended());
         };
         let seat = Arc::new(Seat::new(called.stream.clone()));
         let (tx, rx) = offer.join(

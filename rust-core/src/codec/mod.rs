@@ -5,6 +5,7 @@
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are `value`'s |
 //! | a place in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
+//! | a check without a value | `unread` |
 //! | how deep documents may be; shorter floats | `nesting`, `float` |
 //!
 //! ```
@@ -33,6 +34,10 @@ mod nesting;
 mod output;
 mod raw;
 mod smile;
+mod unread;
+
+pub(crate) use json::{items, members};
+pub(crate) use unread::Unread;
 
 pub use entry::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into, transcode};
 

@@ -25,7 +25,7 @@ impl Doorman for Keeper {
         check_allowed(&self.options, arrival.credentials.as_ref())?;
         if theirs.ask {
             let mut state = self.casting.state_for_listing();
-            state.insert("encoding".into(), self.options.encoding.name().into());
+            state.insert("encoding".into(), self.options.encoding().name().into());
             return told(self.greeting.clone(), state);
         }
         Pattern::Publish.admits(theirs.pattern)?;

@@ -64,7 +64,7 @@ impl Publisher {
 
     /// Encodes a value as this publisher sends it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        Payload::new(value, self.options.encoding, &self.options.limits()).map_err(|e| e.on(&self.shown))
+        Payload::new(value, self.options.encoding(), &self.options.limits()).map_err(|e| e.on(&self.shown))
     }
 
     /// Publishes a value; gives its sequence number. Never waits.

@@ -25,6 +25,10 @@ pub struct Outlet {
     /// Wakes the server that sleeps, so that it brings the rest away.
     wake: Arc<EventFd>,
     pub sequence: AtomicU64,
+    /// Requests that have no answer yet.
+    open: AtomicU64,
+    /// Whether the client says nothing more, and only waits for what it asked.
+    listens_only: AtomicBool,
     limit: u64,
     options: Options,
     record: Arc<Record>,
@@ -43,6 +47,8 @@ impl Outlet {
             pending: AtomicBool::new(false),
             wake,
             sequence: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+            listens_only: AtomicBool::new(false),
             limit,
             options: options.clone(),
             record,
@@ -83,6 +89,8 @@ impl Outlet {
                 *bytes += payload.body().len() as u64;
                 backlog.push_back((header, payload.clone()));
             }
+            // It is about this answer alone.
+            Err(error) if sender.goes_on_after(&error) => return Err(error),
             // A client that asks and asks and never reads: it is let go of, the others are not kept waiting.
             Ok(Sent::Blocked) | Err(_) => {
                 self.record.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
@@ -140,6 +148,26 @@ impl Outlet {
         true
     }
 
+    /// A request has been answered, or never will be.
+    fn answered(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        if self.listens_only.load(Ordering::Acquire) {
+            // The server may sleep, and now has nobody to keep the connection for.
+            self.wake.ring();
+        }
+    }
+
+    /// The client says nothing more. True where it still waits for answers.
+    pub fn listens_only(&self) -> bool {
+        self.listens_only.store(true, Ordering::Release);
+        self.waits()
+    }
+
+    /// Whether the client waits for answers.
+    pub fn waits(&self) -> bool {
+        self.open.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
+    }
+
     /// Looks at the way out itself.
     pub fn with_tx<R>(&self, f: impl FnOnce(&mut Tx) -> R) -> Option<R> {
         self.state().tx.as_mut().map(f)
@@ -166,6 +194,9 @@ pub struct Request {
 impl Request {
     pub(super) fn new(message: Message, outlet: Arc<Outlet>, shown: Arc<str>) -> Request {
         let answered = AtomicBool::new(!message.is_request());
+        if message.is_request() {
+            outlet.open.fetch_add(1, Ordering::AcqRel);
+        }
         Request { message, outlet, answered, shown }
     }
 
@@ -217,6 +248,8 @@ impl Request {
         if sent.is_err() {
             // An answer that could not be given, too large for instance, leaves the request open for another one.
             self.answered.store(false, Ordering::Release);
+        } else {
+            self.outlet.answered();
         }
         sent.map_err(|e| e.on(&self.shown))
     }
@@ -232,7 +265,9 @@ impl Drop for Request {
                 data: Vec::new(),
             };
             // Nobody is left to tell that it could not be said.
-            let _ = self.fail(&failure);
+            if self.fail(&failure).is_err() {
+                self.outlet.answered();
+            }
         }
     }
 }

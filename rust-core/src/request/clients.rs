@@ -28,6 +28,8 @@ struct Client {
     taken: u64,
     /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
     room: Option<OwnedFd>,
+    /// Whether it says nothing more, and only waits for answers.
+    listens_only: bool,
     _seat: Option<Arc<Seat>>,
 }
 
@@ -158,8 +160,16 @@ impl Clients {
             }
             self.record.connected(&peer.source);
             let outlet = Outlet::new(tx, peer.limit, &self.options, self.record.clone(), self.wake.clone());
-            let client =
-                Client { rx, peer, outlet: outlet.into(), parked: false, taken: 0, room: None, _seat: seat };
+            let client = Client {
+                rx,
+                peer,
+                outlet: outlet.into(),
+                parked: false,
+                taken: 0,
+                room: None,
+                listens_only: false,
+                _seat: seat,
+            };
             self.clients.insert(token, client);
             self.turn.push_back(token);
             self.count_present();
@@ -170,7 +180,9 @@ impl Clients {
     /// Goes round those that may have something until one has, or none.
     fn look(&mut self) -> Result<Option<Request>> {
         while let Some(token) = self.turn.pop_front() {
-            let Some(client) = self.clients.get_mut(&token) else { continue };
+            let Some(client) = self.clients.get_mut(&token).filter(|client| !client.listens_only) else {
+                continue;
+            };
             if client.parked {
                 client.rx.unpark();
                 client.parked = false;
@@ -207,19 +219,33 @@ impl Clients {
                             let empty = Payload::from_bytes(crate::Encoding::Raw, bytes::Bytes::new());
                             client.outlet.send(Kind::Ack, 0, &empty)?;
                         }
+                        // What is no request at all is answered for the program, which never sees it.
+                        Kind::Error if client.rx.is_plain() => {
+                            self.record.count(&self.record.dropped);
+                            let objection = Payload::from_bytes(frame.header.encoding, frame.body);
+                            client.outlet.send(Kind::Error, frame.header.sequence, &objection)?;
+                        }
                         _ => {}
                     }
                 }
                 // Cold from here on: `park_all` lets it wake us.
                 Ok(None) => {}
                 // One frame of it was too large, and was skipped; its sender has been told the limit in the hello.
-                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                Err(e) if client.rx.goes_on_after(&e) => {
                     self.record.count(&self.record.dropped);
                     self.turn.push_back(token);
                 }
                 Err(e) => {
                     self.record.disconnected(format!("{}: {e}", client.peer.source));
-                    self.let_go(token);
+                    // A plain client that has said all it has to say may still read.
+                    client.listens_only = client.rx.is_plain()
+                        && e.kind() == ErrorKind::Disconnected
+                        && client.outlet.listens_only();
+                    if client.listens_only {
+                        client.rx.descriptors().into_iter().for_each(|fd| self.epoll.remove(fd));
+                    } else {
+                        self.let_go(token);
+                    }
                 }
             }
         }
@@ -238,8 +264,12 @@ impl Clients {
         }
     }
 
-    /// Brings away answers that wait, and arranges to be woken for the rest.
+    /// Brings away answers that wait, and arranges to be woken for the rest. Lets go of those who waited for nothing else.
     fn bring_away(&mut self) -> Result<()> {
+        let served = |client: &Client| client.listens_only && !client.outlet.waits();
+        let served: Vec<u64> =
+            self.clients.iter().filter(|(_, client)| served(client)).map(|(token, _)| *token).collect();
+        served.into_iter().for_each(|token| self.let_go(token));
         for (token, client) in &mut self.clients {
             if !client.outlet.pending.load(Ordering::Acquire) && client.room.is_none() {
                 continue;
@@ -274,7 +304,7 @@ impl Clients {
     /// Lets every client wake us; true where one has something after all.
     fn park_all(&mut self) -> Result<bool> {
         for (token, client) in &mut self.clients {
-            if client.parked {
+            if client.parked || client.listens_only {
                 continue;
             }
             if client.rx.park().unwrap_or(true) {

@@ -107,6 +107,38 @@ const JOURNAL: Capabilities = Capabilities {
     ..LINKS
 };
 
+/// A file has no peers: its framing is how the one value in it is written.
+const fn has_peers(can: &Capabilities) -> bool {
+    can.channel
+}
+
+impl Capabilities {
+    /// What is left of them with `framing="lines"`.
+    pub const fn with_lines(self) -> Capabilities {
+        if !has_peers(&self) {
+            return self;
+        }
+        Capabilities {
+            publish: false,
+            sessions: false,
+            because: "lines of JSON have no header and no hello, so nothing is acknowledged or sent again, and nobody can be told what was missed; use Linkspan's own framing",
+            ..self
+        }
+    }
+
+    /// What is left of them with `framing="raw"`.
+    pub const fn with_raw_bytes(self) -> Capabilities {
+        if !has_peers(&self) {
+            return self;
+        }
+        Capabilities {
+            replies: false,
+            because: "raw bytes have no beginning, no end and no number, so nothing can be answered or sent again; use framing=\"lines\", or Linkspan's own framing",
+            ..self.with_lines()
+        }
+    }
+}
+
 impl Transport {
     /// What it can do.
     pub const fn capabilities(self) -> &'static Capabilities {
@@ -129,7 +161,11 @@ impl Transport {
 
     /// `Unsupported`, with the reason.
     pub fn unsupported(self, what: &str) -> Error {
-        let because = self.capabilities().because;
+        self.unsupported_because(what, self.capabilities().because)
+    }
+
+    /// `Unsupported`, with another reason than the transport itself.
+    pub fn unsupported_because(self, what: &str, because: &str) -> Error {
         Error::new(ErrorKind::Unsupported, format!("{}: cannot do that: {what}; {because}", self.name()))
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::hello::Reading;
 use super::place::Claim;
 use super::stream::Stream;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Guarded};
@@ -67,6 +67,16 @@ pub trait Doorman: Send + Sync {
     fn answer(&self, arrival: Arrival) -> Result<Answer>;
     /// The frame that says why not.
     fn refusal(&self, error: &Error) -> Vec<u8>;
+    /// Lets in somebody who says no hello, for who is told so by `greets`. An error closes the connection: there is no
+    /// common language to tell it in.
+    fn enter(&self, stream: Stream) -> Result<()> {
+        drop(stream);
+        Err(Error::new(ErrorKind::Internal, "nobody enters here without a hello"))
+    }
+    /// Whether newcomers say hello; with plain framing they do not.
+    fn greets(&self) -> bool {
+        true
+    }
 }
 
 /// Is told when a descriptor that the harbour watches is ready. False ends the watch.
@@ -254,6 +264,10 @@ impl Harbour {
                 Ok(None) => return,
                 Ok(Some(socket)) => {
                     let stream = Stream::Socket(Arc::new(socket));
+                    if !doorman.greets() {
+                        let _ = doorman.enter(stream);
+                        continue;
+                    }
                     let mut state = self.state();
                     let token = state.next_token();
                     if self.epoll.add(stream.readable().0, token, Interest::IN | Interest::RDHUP).is_ok() {

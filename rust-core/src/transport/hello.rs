@@ -93,9 +93,9 @@ pub struct Called {
 }
 
 /// What became of a call.
-pub enum Call {
+pub enum Call<T = Called> {
     /// Somebody has answered.
-    Answered(Called),
+    Answered(T),
     /// Nobody listens: a name will appear once somebody does.
     Nobody,
     /// Somebody listens and has no place, or has just gone: the same call may succeed in a moment.
@@ -105,6 +105,19 @@ pub enum Call {
 /// A listener answers a hello from a thread of its own, so even a call that is not to wait allows it this long.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Connects to whoever listens at this place, once, and says nothing.
+pub fn reach(place: &Place, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+    let patience = waiting.deadline().left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
+    match socket::connect(&place.directory, &place.file, patience) {
+        Ok(Some(socket)) => Ok(Call::Answered(Stream::Socket(Arc::new(socket)))),
+        Ok(None) => Ok(Call::Busy),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Call::Nobody),
+        Err(e) if e.kind() == ErrorKind::Disconnected => Ok(Call::Busy),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(place, e)),
+        Err(e) => Err(e),
+    }
+}
+
 /// Calls whoever listens at this place, once. `Stalled` where somebody listens but does not answer in time.
 pub fn call(
     place: &Place,
@@ -112,14 +125,10 @@ pub fn call(
     descriptors: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
-    let patience = waiting.deadline().left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
-    let stream = match socket::connect(&place.directory, &place.file, patience) {
-        Ok(Some(socket)) => Stream::Socket(Arc::new(socket)),
-        Ok(None) => return Ok(Call::Busy),
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Call::Nobody),
-        Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(denied(place, e)),
-        Err(e) => return Err(e),
+    let stream = match reach(place, waiting)? {
+        Call::Answered(stream) => stream,
+        Call::Nobody => return Ok(Call::Nobody),
+        Call::Busy => return Ok(Call::Busy),
     };
     let sent = match stream.write_with(hello, descriptors) {
         Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),

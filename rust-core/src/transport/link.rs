@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::Transport;
+use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
@@ -18,6 +19,8 @@ use crate::sys::poll::Interest;
 pub enum Tx {
     /// Over a stream of bytes.
     Stream(StreamTx),
+    /// For a program that knows nothing of Linkspan.
+    Plain(PlainTx),
     /// Through shared memory.
     Shm(ShmTx),
 }
@@ -27,6 +30,8 @@ pub enum Tx {
 pub enum Rx {
     /// Over a stream of bytes.
     Stream(StreamRx),
+    /// From a program that knows nothing of Linkspan.
+    Plain(PlainRx),
     /// Through shared memory.
     Shm(ShmRx),
 }
@@ -103,12 +108,32 @@ macro_rules! each {
     ($on:expr, $half:ident => $call:expr) => {
         match $on {
             Self::Stream($half) => $call,
+            Self::Plain($half) => $call,
             Self::Shm($half) => $call,
         }
     };
 }
 
 impl Tx {
+    /// Whether the other side knows nothing of Linkspan.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Tx::Plain(_))
+    }
+
+    /// Whether an error is about the frame alone, of which nothing went: the link takes others.
+    pub fn goes_on_after(&self, error: &Error) -> bool {
+        let about_it = matches!(
+            error.kind(),
+            ErrorKind::TooLarge
+                | ErrorKind::Unsupported
+                | ErrorKind::InvalidState
+                | ErrorKind::Malformed
+                | ErrorKind::Missing
+                | ErrorKind::WrongType
+        );
+        about_it && self.is_plain()
+    }
+
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         each!(self, half => half.try_send(frame))
     }
@@ -128,7 +153,7 @@ impl Tx {
     /// About to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
-            Tx::Stream(_) => Ok(false),
+            Tx::Stream(_) | Tx::Plain(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
@@ -137,12 +162,28 @@ impl Tx {
     pub fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
         match self {
             Tx::Stream(half) => (half.descriptor(), Interest::OUT),
+            Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor(), Interest::IN),
         }
     }
 }
 
 impl Rx {
+    /// Whether an error is about one message alone, which was skipped: the link goes on behind it.
+    pub fn goes_on_after(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
+            // Whatever is wrong with a line, the next one begins behind its end.
+            ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::OutOfRange => self.is_plain(),
+            _ => false,
+        }
+    }
+
+    /// Whether the other side knows nothing of Linkspan.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Rx::Plain(_))
+    }
+
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         each!(self, half => half.try_recv())
     }
@@ -150,7 +191,7 @@ impl Rx {
     pub fn consumed(&mut self) {
         match self {
             // The kernel has forgotten it already.
-            Rx::Stream(_) => {}
+            Rx::Stream(_) | Rx::Plain(_) => {}
             Rx::Shm(half) => half.consumed(),
         }
     }
@@ -161,12 +202,13 @@ impl Rx {
             Rx::Stream(half) => half.is_likely_empty(),
             // A look into memory costs next to nothing.
             Rx::Shm(_) => false,
+            Rx::Plain(_) => false,
         }
     }
 
     pub fn spin(&mut self) -> bool {
         match self {
-            Rx::Stream(_) => false,
+            Rx::Stream(_) | Rx::Plain(_) => false,
             Rx::Shm(half) => half.spin(),
         }
     }
@@ -174,13 +216,14 @@ impl Rx {
     pub fn park(&mut self) -> Result<bool> {
         match self {
             Rx::Stream(half) => Ok(half.park()),
+            Rx::Plain(half) => Ok(half.park()),
             Rx::Shm(half) => half.park(),
         }
     }
 
     pub fn unpark(&mut self) {
         match self {
-            Rx::Stream(_) => {}
+            Rx::Stream(_) | Rx::Plain(_) => {}
             Rx::Shm(half) => half.unpark(),
         }
     }
@@ -189,7 +232,7 @@ impl Rx {
     /// `park` has to be told which it is.
     pub fn by_edges(&mut self, edges: bool) -> Option<BorrowedFd<'_>> {
         match self {
-            Rx::Stream(_) => None,
+            Rx::Stream(_) | Rx::Plain(_) => None,
             Rx::Shm(half) => {
                 half.by_edges(edges);
                 Some(half.bell())
@@ -200,6 +243,7 @@ impl Rx {
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.descriptors().collect(),
+            Rx::Plain(half) => vec![half.descriptor()],
             Rx::Shm(half) => half.descriptors().into_iter().collect(),
         }
     }

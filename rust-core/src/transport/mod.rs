@@ -39,6 +39,7 @@
 //! | the two halves of a link, whichever the transport | `link` |
 //! | ends without a hello, and who sent a frame there | `loose`, `extension` |
 //! | bytes in order, and links over them | `stream`, `socket` |
+//! | links to programs that know nothing of Linkspan | `plain` |
 //! | shared memory | `shm` |
 
 pub(crate) mod about;
@@ -50,6 +51,7 @@ pub(crate) mod hello;
 mod link;
 pub(crate) mod loose;
 pub(crate) mod place;
+pub(crate) mod plain;
 pub(crate) mod shm;
 pub(crate) mod socket;
 pub(crate) mod stream;

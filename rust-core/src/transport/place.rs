@@ -88,6 +88,7 @@ impl Place {
         // whoever sees the name can connect.
         let temporary = temporary(&self.file);
         self.remove(&temporary)?;
+        about::sweep(self)?;
         let socket = socket::listen(&self.directory, &temporary, mode.unwrap_or(self.directory.file_mode()))?;
         rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.file)
             .doing(format_args!("giving a socket its name {}", self.path().display()))?;

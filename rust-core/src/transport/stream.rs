@@ -8,6 +8,7 @@ use rustix::event::PollFlags;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
+use crate::sys::peer::{self, Credentials};
 use crate::sys::socket;
 
 /// A connection, shared by the two halves of its link.
@@ -83,6 +84,26 @@ impl Stream {
             Stream::Socket(socket) => Ok(socket),
             #[allow(unreachable_patterns, reason = "other streams are not sockets")]
             _ => Err(Error::new(ErrorKind::Internal, "a socket was asked of another kind of stream")),
+        }
+    }
+
+    /// Who opened the other end, where the kernel says.
+    pub fn credentials(&self) -> Result<Option<Credentials>> {
+        match self {
+            Stream::Socket(socket) => match rustix::net::sockopt::socket_domain(&**socket) {
+                Ok(rustix::net::AddressFamily::UNIX) => peer::credentials(&**socket).map(Some),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// The other end's address, for texts.
+    pub fn peer_address(&self) -> String {
+        let Stream::Socket(socket) = self;
+        let address = rustix::net::getpeername(&**socket).ok().flatten();
+        match address.and_then(|address| std::net::SocketAddr::try_from(address).ok()) {
+            Some(address) => address.to_string(),
+            None => "somebody".into(),
         }
     }
 

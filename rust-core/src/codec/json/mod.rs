@@ -6,7 +6,9 @@ mod count;
 mod decode;
 mod encode;
 mod number;
+mod slices;
 mod string;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
+pub(crate) use slices::{items, members};

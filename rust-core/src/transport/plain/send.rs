@@ -1,0 +1,154 @@
+//! The sending half of a plain link.
+
+use std::os::fd::BorrowedFd;
+
+use super::Division;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Kind, Outgoing};
+use crate::sys::poll::wait_any;
+use crate::transport::Sent;
+use crate::transport::stream::Stream;
+
+/// The sending half.
+pub struct PlainTx {
+    stream: Stream,
+    division: Division,
+    /// The line under way, with its end; empty where none is. Raw bytes are not copied.
+    line: Vec<u8>,
+    /// Bytes of what is under way that the kernel has.
+    progress: usize,
+    /// The rest of what was adopted.
+    rest: Vec<u8>,
+    rest_progress: usize,
+    /// The longest line, with its end.
+    longest: usize,
+}
+
+impl PlainTx {
+    pub(super) fn new(stream: Stream, division: Division) -> PlainTx {
+        PlainTx {
+            stream,
+            division,
+            line: Vec::new(),
+            progress: 0,
+            rest: Vec::new(),
+            rest_progress: 0,
+            longest: usize::MAX,
+        }
+    }
+
+    /// See the transport contract.
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        if self.progress == 0 {
+            if !self.flush()? {
+                return Ok(Sent::Blocked);
+            }
+            self.line = match self.begin(frame)? {
+                Some(line) => line,
+                None => return Ok(Sent::Whole),
+            };
+        }
+        loop {
+            let left = match &self.division {
+                Division::Lines(_) => &self.line[self.progress..],
+                Division::Raw => &frame.body[self.progress..],
+            };
+            if left.is_empty() {
+                break;
+            }
+            match self.stream.write_bytes(left)? {
+                Some(n) => {
+                    if self.progress == 0 {
+                        self.has_gone(frame);
+                    }
+                    self.progress += n;
+                }
+                None if self.progress == 0 => return Ok(Sent::Blocked),
+                None => return Ok(Sent::Part),
+            }
+        }
+        self.progress = 0;
+        self.line = Vec::new();
+        Ok(Sent::Whole)
+    }
+
+    /// The line to be written, empty for raw bytes; none where nothing is.
+    fn begin(&mut self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
+        match frame.header.kind {
+            Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {}
+            // There is nobody who would understand.
+            Kind::Ack | Kind::Bye | Kind::Hello | Kind::Command | Kind::Event => return Ok(None),
+        }
+        match &self.division {
+            Division::Raw if frame.header.kind != Kind::Data => Err(no_requests()),
+            Division::Raw => Ok(Some(Vec::new())),
+            Division::Lines(dialect) => {
+                let Some(mut line) = dialect.say(frame)? else {
+                    dialect.said(frame);
+                    return Ok(None);
+                };
+                line.push(b'\n');
+                if line.len() > self.longest {
+                    return Err(self.too_large(line.len()));
+                }
+                Ok(Some(line))
+            }
+        }
+    }
+
+    fn has_gone(&self, frame: &Outgoing<'_>) {
+        if let Division::Lines(dialect) = &self.division {
+            dialect.said(frame);
+        }
+    }
+
+    fn too_large(&self, asked: usize) -> Error {
+        let text = format!(
+            "over the limit of a line in a named pipe, where longer ones of several writers would mix: {asked} bytes asked, {} allowed; send less, or use unix:",
+            self.longest
+        );
+        Error::new(ErrorKind::TooLarge, text)
+    }
+
+    /// See the transport contract.
+    pub fn adopt(&mut self, frame: &Outgoing<'_>) {
+        self.rest.clear();
+        match &self.division {
+            Division::Lines(_) => self.rest.extend_from_slice(&self.line[self.progress..]),
+            Division::Raw => self.rest.extend_from_slice(&frame.body[self.progress..]),
+        }
+        self.line = Vec::new();
+        (self.progress, self.rest_progress) = (0, 0);
+    }
+
+    /// See the transport contract.
+    pub fn flush(&mut self) -> Result<bool> {
+        while self.rest_progress < self.rest.len() {
+            match self.stream.write_bytes(&self.rest[self.rest_progress..])? {
+                Some(n) => self.rest_progress += n,
+                None => return Ok(false),
+            }
+        }
+        if !self.rest.is_empty() {
+            self.rest = Vec::new();
+            self.rest_progress = 0;
+        }
+        Ok(true)
+    }
+
+    /// See the transport contract.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        wait_any(waiting, [self.stream.writable()]).map(drop)
+    }
+
+    /// What is ready for writing once there is room.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.writable().0
+    }
+}
+
+fn no_requests() -> Error {
+    let text = "framing=\"raw\" carries bytes without an end or a number, so nothing can be called or answered; use framing=\"lines\", or Linkspan's own framing";
+    Error::new(ErrorKind::Unsupported, text)
+}

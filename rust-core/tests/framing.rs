@@ -1,0 +1,562 @@
+//! Plain framing: lines and raw bytes, between Linkspan and programs that know nothing of it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::thread;
+
+use linkspan::{
+    Channel, Encoding, ErrorKind, Framing, Listener, Options, Publisher, RemoteFailure, Server, Subscriber,
+    Value, codec, latest, registry,
+};
+
+mod support;
+use support::{SOON, name, readable};
+
+fn lines() -> Options {
+    let mut options = Options::default();
+    options.framing = Framing::Lines;
+    options
+}
+
+fn raw() -> Options {
+    let mut options = Options::default();
+    options.framing = Framing::Raw;
+    options
+}
+
+fn json(text: &str) -> Value {
+    codec::decode(text.as_bytes(), Encoding::Json).unwrap()
+}
+
+/// The other side: it knows sockets and text.
+struct Stranger {
+    read: BufReader<UnixStream>,
+    write: UnixStream,
+}
+
+/// Where a socket is.
+fn path(endpoint: &str) -> PathBuf {
+    let file = endpoint.strip_prefix("unix:").unwrap();
+    if file.starts_with('/') {
+        return file.into();
+    }
+    let file = file.replace('/', "@");
+    PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file + ".unix")
+}
+
+/// A name for a socket that a stranger makes: outside the runtime directory, where what has no lock is swept.
+fn elsewhere() -> String {
+    let directory = PathBuf::from(format!("{}-elsewhere", path(&name("unix")).parent().unwrap().display()));
+    std::fs::create_dir_all(&directory).unwrap();
+    format!("unix:{}/{}", directory.display(), name("unix").replace([':', '/'], "-"))
+}
+
+impl Stranger {
+    fn over(stream: UnixStream) -> Stranger {
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        Stranger { read: BufReader::new(stream.try_clone().unwrap()), write: stream }
+    }
+
+    fn connect(endpoint: &str) -> Stranger {
+        Stranger::over(UnixStream::connect(path(endpoint)).unwrap())
+    }
+
+    fn say(&mut self, text: &str) {
+        self.write.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next line; empty at the end.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.read.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn hang_up_writing(&self) {
+        self.write.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+#[test]
+fn a_channel_sends_each_value_as_a_line_and_gives_each_line() {
+    let listener = Listener::listen(&name("unix"), &lines()).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    assert_eq!(
+        channel.send(&json(r#"{"a":[1,2.0,"é\n"],"big":123456789012345678901234567890}"#), SOON).unwrap(),
+        1
+    );
+    assert_eq!(
+        stranger.line(),
+        "{\"a\":[1,2.0,\"é\\n\"],\"big\":{\"$int\":\"123456789012345678901234567890\"}}\n"
+    );
+    channel.send(&Value::Bytes(b"\0\xff".as_slice().into()), SOON).unwrap();
+    assert_eq!(stranger.line(), "{\"$bytes\":\"AP8=\"}\n");
+
+    stranger.say("{\"op\":\"x\"}\r\n\n   \n[1, 123456789012345678901234567890]\nnot json\n7\n{\"$bytes\":\"AP8=\"}\n{\"a\":1,\"a\":2}\n\"last\"");
+    stranger.hang_up_writing();
+    let first = channel.recv(SOON).unwrap();
+    assert_eq!(
+        (first.value().unwrap(), first.sequence(), first.encoding()),
+        (&json(r#"{"op":"x"}"#), 1, Encoding::Json)
+    );
+    assert_eq!(first.source().rsplit('-').next().unwrap(), std::process::id().to_string());
+    let second = channel.recv(SOON).unwrap();
+    assert_eq!(
+        second.value().unwrap().at("1").unwrap(),
+        &json(r#"{"$int":"123456789012345678901234567890"}"#)
+    );
+    let error = channel.recv(SOON).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(1)), "{error}");
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("7"));
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Bytes(b"\0\xff".as_slice().into()));
+    assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
+    let last = channel.recv(SOON).unwrap();
+    assert_eq!((last.value().unwrap(), last.sequence()), (&json("\"last\""), 5));
+    assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+    // It reads on all the same.
+    channel.send(&json("true"), SOON).unwrap();
+    channel.close(SOON).unwrap();
+    assert_eq!((stranger.line().as_str(), stranger.line().as_str()), ("true\n", ""));
+}
+
+#[test]
+fn a_line_over_the_limit_is_an_error_about_itself_alone() {
+    let mut options = lines();
+    options.limit = 100;
+    let listener = Listener::listen(&name("unix"), &options).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    let long = "x".repeat(300_000);
+    let writer = thread::spawn(move || {
+        stranger.say(&format!("\"{}\"\n\"{long}\"\n1\n", "y".repeat(98)));
+        stranger
+    });
+    assert_eq!(channel.recv(SOON).unwrap().body().len(), 100);
+    assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("1"));
+    let mut stranger = writer.join().unwrap();
+    assert_eq!(channel.send(&Value::from("z".repeat(99)), SOON).unwrap_err().kind(), ErrorKind::TooLarge);
+    channel.send(&json("2"), SOON).unwrap();
+    assert_eq!(stranger.line(), "2\n");
+}
+
+#[test]
+fn large_lines_go_whole_both_ways_and_a_deadline_leaves_none_half() {
+    let listener = Listener::listen(&name("unix"), &lines()).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    let long = Value::from("é".repeat(1 << 20));
+    // Nobody reads yet: the kernel takes a part of it, and the rest is brought away with what follows.
+    channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
+    assert_eq!(channel.try_send(&json("1")).unwrap_err().kind(), ErrorKind::Full);
+    let reader = thread::spawn(move || (stranger.line(), stranger.line(), stranger));
+    channel.send(&json("2"), SOON).unwrap();
+    let (first, second, mut stranger) = reader.join().unwrap();
+    assert_eq!((json(&first) == long, second.as_str()), (true, "2\n"));
+    let back = thread::spawn(move || stranger.say(&first));
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &long);
+    back.join().unwrap();
+}
+
+#[test]
+fn the_descriptor_is_readable_exactly_while_a_line_is_there() {
+    let listener = Listener::listen(&name("unix"), &lines()).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    let fd = channel.fileno().unwrap();
+    assert!(!readable(fd, 0));
+    stranger.say("1\n2\n\n3\nhalf");
+    for i in 1..4i64 {
+        assert!(readable(fd, 20), "line {i}");
+        assert_eq!(channel.try_recv().unwrap().value().unwrap(), &Value::Int(i));
+    }
+    assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    assert!(!readable(fd, 0));
+    stranger.say("\n");
+    assert!(readable(fd, 20));
+    assert!(channel.poll().is_err(), "half is no JSON");
+    assert!(!readable(fd, 0));
+}
+
+/// A program that serves: it answers each request line with what `answer` makes of it.
+fn serving(
+    endpoint: &str,
+    answer: impl Fn(&str) -> Vec<String> + Send + 'static,
+) -> thread::JoinHandle<usize> {
+    let listener = UnixListener::bind(path(endpoint)).unwrap();
+    thread::spawn(move || {
+        let mut stranger = Stranger::over(listener.accept().unwrap().0);
+        let mut count = 0;
+        loop {
+            let line = stranger.line();
+            if line.is_empty() {
+                return count;
+            }
+            count += 1;
+            for line in answer(&line) {
+                stranger.say(&(line + "\n"));
+            }
+        }
+    })
+}
+
+#[test]
+fn a_call_is_a_request_and_gives_its_result_or_its_error() {
+    let endpoint = elsewhere();
+    let server = serving(&endpoint, |line| {
+        let asked = json(line);
+        let Ok(id) = asked.at("id").cloned() else { return vec![r#"{"heard":"notification"}"#.into()] };
+        let id = id.as_u64().unwrap();
+        assert_eq!(asked.at("jsonrpc").unwrap().as_text().unwrap(), "2.0");
+        match asked.at("method").unwrap().as_text().unwrap() {
+            "sum" => {
+                let sum: i64 =
+                    asked.at("params").unwrap().as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).sum();
+                vec![
+                    r#"{"tick":1}"#.into(),
+                    format!(r#"{{"jsonrpc":"2.0","result":"for another","id":{}}}"#, id + 1000),
+                    format!(r#"{{"jsonrpc":"2.0","result":{sum},"id":{id}}}"#),
+                ]
+            }
+            _ => vec![format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"Method not found","data":{{"type":"math.unknown","data":{{"method":"x"}}}}}}}}"#
+            )],
+        }
+    });
+    let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
+    let answer = channel.call(&json(r#"{"method":"sum","params":[1,2]}"#), SOON).unwrap();
+    assert_eq!(answer.value().unwrap(), &json("3"));
+    // What else came meanwhile is still there.
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json(r#"{"tick":1}"#));
+    assert_eq!(channel.recv(SOON).unwrap().get("result").unwrap().as_text().unwrap(), "for another");
+    let error = channel.call(&json(r#"{"method":"x"}"#), SOON).unwrap_err();
+    let failure = error.remote_failure().unwrap();
+    assert_eq!(
+        (error.kind(), failure.code, failure.kind.as_str(), failure.text.as_str()),
+        (ErrorKind::Remote, -32601, "math.unknown", "Method not found")
+    );
+    assert_eq!(codec::decode(&failure.data, Encoding::Cbor).unwrap(), json(r#"{"method":"x"}"#));
+    // Nothing of this is sent.
+    for (value, kind) in [
+        ("7", ErrorKind::WrongType),
+        ("{}", ErrorKind::Missing),
+        (r#"{"method":"a","params":3}"#, ErrorKind::WrongType),
+    ] {
+        assert_eq!(channel.call(&json(value), SOON).unwrap_err().kind(), kind);
+    }
+    channel.send(&json(r#"{"jsonrpc":"2.0","method":"note"}"#), SOON).unwrap();
+    assert_eq!(channel.recv(SOON).unwrap().get("heard").unwrap().as_text().unwrap(), "notification");
+    channel.close(SOON).unwrap();
+    assert_eq!(server.join().unwrap(), 3);
+}
+
+#[test]
+fn a_connection_that_breaks_is_made_anew_and_a_call_in_between_is_told() {
+    let endpoint = elsewhere();
+    let channel = {
+        let server = serving(&endpoint, |_| panic!("it ends without an answer"));
+        let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
+        assert_eq!(
+            channel.call(&json(r#"{"method":"x"}"#), SOON).unwrap_err().kind(),
+            ErrorKind::Disconnected
+        );
+        assert!(server.join().is_err());
+        std::fs::remove_file(path(&endpoint)).unwrap();
+        channel
+    };
+    let server = serving(&endpoint, |_| vec![r#"{"jsonrpc":"2.0","result":null,"id":2}"#.into()]);
+    assert_eq!(channel.call(&json(r#"{"method":"x"}"#), SOON).unwrap().value().unwrap(), &Value::Null);
+    drop(channel);
+    assert_eq!(server.join().unwrap(), 1);
+}
+
+/// A server of three methods, on a thread, until it is told `end`.
+fn with_server(options: &Options, test: impl FnOnce(&str)) -> Server {
+    let endpoint = name("unix");
+    let server = Server::serve(&endpoint, options).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| {
+            while let Ok(Some(request)) = server.next(SOON) {
+                let number = |path: &str| request.get(path).and_then(Value::as_i64);
+                let word =
+                    |path: &str| request.get(path).and_then(Value::as_text).unwrap_or_default().to_owned();
+                if !request.wants_reply() {
+                    assert_eq!(request.reply(&Value::Null).unwrap_err().kind(), ErrorKind::InvalidState);
+                    if word("op") == "end" {
+                        break;
+                    }
+                    continue;
+                }
+                match word("method").as_str() {
+                    "sum" => request
+                        .reply(&Value::from(number("params/0").unwrap() + number("params/1").unwrap()))
+                        .unwrap(),
+                    "drop" => {}
+                    _ => {
+                        let failure = RemoteFailure {
+                            code: -32601,
+                            kind: "math.unknown".into(),
+                            text: "no such method".into(),
+                            data: codec::encode(request.value().unwrap(), Encoding::Cbor).unwrap(),
+                        };
+                        request.fail(&failure).unwrap();
+                    }
+                }
+            }
+        });
+        test(&endpoint);
+        Stranger::connect(&endpoint).say("{\"op\":\"end\"}\n");
+    });
+    server
+}
+
+#[test]
+fn a_server_answers_strangers_many_at_a_time_and_objects_to_what_is_no_request() {
+    let server = with_server(&lines(), |endpoint| {
+        let mut strangers: Vec<Stranger> = (0..20).map(|_| Stranger::connect(endpoint)).collect();
+        for (i, stranger) in strangers.iter_mut().enumerate() {
+            stranger.say(&format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[{i},1],\"id\":\"{i}\"}}\n"
+            ));
+        }
+        for (i, stranger) in strangers.iter_mut().enumerate() {
+            assert_eq!(
+                stranger.line(),
+                format!("{{\"jsonrpc\":\"2.0\",\"result\":{},\"id\":\"{i}\"}}\n", i + 1)
+            );
+        }
+        let one = &mut strangers[0];
+        one.say("{\"jsonrpc\":\"2.0\",\"method\":\"nope\",\"id\":1.0}\nrubbish\n{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"id\":3}\n");
+        let refused = json(&one.line());
+        assert_eq!(refused.at("error/message").unwrap().as_text().unwrap(), "no such method");
+        assert_eq!(refused.at("error/code").unwrap().as_i64().unwrap(), -32601);
+        assert_eq!(refused.at("error/data/type").unwrap().as_text().unwrap(), "math.unknown");
+        assert_eq!(refused.at("error/data/data").unwrap(), &json(r#"{"method":"nope"}"#));
+        assert_eq!(refused.at("id").unwrap(), &Value::Float(1.0));
+        let rubbish = json(&one.line());
+        assert_eq!(rubbish.at("error/code").unwrap().as_i64().unwrap(), -32700);
+        assert_eq!(rubbish.at("id").unwrap(), &Value::Null);
+        assert_eq!(json(&one.line()).at("error/code").unwrap().as_i64().unwrap(), -32600);
+        one.say("[{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,1],\"id\":1},7,{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}]\n[]\n");
+        let batch = json(&one.line());
+        let mut codes: Vec<i64> = batch
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| a.at("error/code").or_else(|_| a.at("result")).unwrap().as_i64().unwrap())
+            .collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [-32603, -32600, 2]);
+        assert_eq!(json(&one.line()).at("error/code").unwrap().as_i64().unwrap(), -32600);
+    });
+    assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 21);
+}
+
+#[test]
+fn a_client_that_ends_its_own_side_still_gets_its_answers() {
+    with_server(&lines(), |endpoint| {
+        let mut stranger = Stranger::connect(endpoint);
+        stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[2,2],\"id\":1}\n{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}");
+        stranger.hang_up_writing();
+        assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":4,\"id\":1}\n");
+        assert_eq!(
+            json(&stranger.line()).at("error/data/type").unwrap().as_text().unwrap(),
+            "linkspan.unanswered"
+        );
+        assert_eq!(stranger.line(), "", "and then the server hangs up");
+    });
+}
+
+#[test]
+fn a_request_that_is_answered_late_by_another_thread_keeps_the_connection_that_long() {
+    let endpoint = name("unix");
+    let server = Server::serve(&endpoint, &lines()).unwrap();
+    let mut stranger = Stranger::connect(&endpoint);
+    stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":1}\n");
+    stranger.hang_up_writing();
+    let request = server.next(SOON).unwrap().unwrap();
+    thread::scope(|s| {
+        // It has seen the end of that client's requests and sleeps.
+        s.spawn(|| assert!(server.next(None).unwrap().is_none()));
+        s.spawn(|| request.reply(&json("[1]")).unwrap());
+        assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":1}\n");
+        assert_eq!(stranger.line(), "");
+        server.close(SOON).unwrap();
+    });
+}
+
+#[test]
+fn linkspan_on_both_sides_speaks_json_rpc_too() {
+    with_server(&lines(), |endpoint| {
+        let channel = Channel::connect(endpoint, &lines(), SOON).unwrap();
+        let answer = channel.call(&json(r#"{"method":"sum","params":[20,22]}"#), SOON).unwrap();
+        assert_eq!(answer.value().unwrap().as_i64().unwrap(), 42);
+        let error = channel.call(&json(r#"{"method":"nope","params":{"a":1}}"#), SOON).unwrap_err();
+        let failure = error.remote_failure().unwrap();
+        assert_eq!(
+            (failure.code, failure.kind.as_str(), failure.text.as_str()),
+            (-32601, "math.unknown", "no such method")
+        );
+        assert_eq!(
+            codec::decode(&failure.data, Encoding::Cbor).unwrap(),
+            json(r#"{"method":"nope","params":{"a":1}}"#)
+        );
+        channel.close(SOON).unwrap();
+    });
+    // Two channels: what one calls the other can answer.
+    let endpoint = name("unix");
+    let here = Channel::open(&endpoint, &lines(), SOON).unwrap();
+    let there = Channel::open(&endpoint, &lines(), SOON).unwrap();
+    thread::scope(|s| {
+        let asking = s.spawn(|| there.call(&json(r#"{"method":"who"}"#), SOON).unwrap());
+        let request = here.recv(SOON).unwrap();
+        assert!(request.is_request());
+        here.reply(&request, &Value::from("me"), SOON).unwrap();
+        assert_eq!(asking.join().unwrap().value().unwrap().as_text().unwrap(), "me");
+        assert_eq!(
+            here.reply(&request, &Value::from("again"), SOON).unwrap_err().kind(),
+            ErrorKind::InvalidState
+        );
+    });
+    let soon = std::time::Duration::from_millis(200);
+    let third = Channel::open(&endpoint, &lines(), soon);
+    // Nobody can be told why: the connection is closed, and the third one sees that.
+    assert!(third.is_err() || third.unwrap().recv(soon).is_err());
+}
+
+#[test]
+fn raw_bytes_come_as_they_are() {
+    let listener = Listener::listen(&name("unix"), &raw()).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    channel.send(&Value::Bytes(b"\0LKSP\n\xff".as_slice().into()), SOON).unwrap();
+    channel.send(&Value::Bytes(b"".as_slice().into()), SOON).unwrap();
+    channel.close(SOON).unwrap();
+    let mut all = Vec::new();
+    stranger.read.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"\0LKSP\n\xff");
+
+    let endpoint = elsewhere();
+    let bound = UnixListener::bind(path(&endpoint)).unwrap();
+    let channel = Channel::connect(&endpoint, &raw(), SOON).unwrap();
+    let mut stranger = Stranger::over(bound.accept().unwrap().0);
+    let sent: Vec<u8> = (0..300_000u32).map(|i| i as u8).collect();
+    let expected = sent.clone();
+    let writer = thread::spawn(move || {
+        stranger.write.write_all(&sent).unwrap();
+        stranger
+    });
+    let mut got = Vec::new();
+    while got.len() < expected.len() {
+        let piece = channel.recv(SOON).unwrap();
+        assert_eq!(
+            (piece.encoding(), piece.body().is_empty(), piece.body().len() <= 65_536),
+            (Encoding::Raw, false, true)
+        );
+        assert_eq!(piece.value().unwrap(), &Value::Bytes(piece.body().clone()));
+        got.extend_from_slice(piece.body());
+    }
+    assert!(got == expected);
+    assert_eq!(
+        channel.call(&Value::Bytes(b"x".as_slice().into()), SOON).unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
+    assert_eq!(channel.send(&json("{}"), SOON).unwrap_err().kind(), ErrorKind::Unsupported);
+    drop(writer.join().unwrap());
+    drop(channel);
+}
+
+#[test]
+fn what_a_framing_cannot_do_is_refused_before_anything_is_made() {
+    let endpoint = name("unix");
+    let refused = |options: &Options| {
+        let errors = [
+            Listener::listen(&endpoint, options).err().unwrap(),
+            Server::serve(&endpoint, options).err().unwrap(),
+            Channel::dial(&endpoint, options).err().unwrap(),
+        ];
+        assert!(errors.iter().all(|e| e.kind() == ErrorKind::Unsupported), "{errors:?}");
+        errors[0].text().to_owned()
+    };
+    let given = |framing: Framing, option: &str, value: &str| {
+        let mut options = Options::default();
+        options.framing = framing;
+        options.set(option, &value.into()).unwrap();
+        options
+    };
+    for framing in [Framing::Lines, Framing::Raw] {
+        let why = refused(&given(framing, "delivery", "at_least_once"));
+        assert!(why.contains("at_least_once") && why.contains("use "), "{why}");
+        assert!(refused(&given(framing, "encoding", "cbor")).contains("cbor"));
+        refused(&given(framing, "encoding", "bson"));
+        let options = given(framing, "delivery", "best_effort");
+        for error in [
+            Publisher::new(&endpoint, &options).err().unwrap(),
+            Subscriber::new(&endpoint, &options).err().unwrap(),
+            latest(&endpoint, &options, SOON).err().unwrap(),
+            Channel::dial("shm:test/never", &options).err().unwrap(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        }
+    }
+    assert!(!path(&endpoint).exists());
+    Listener::listen(&endpoint, &given(Framing::Lines, "encoding", "json")).unwrap();
+}
+
+#[test]
+fn the_two_framings_tell_each_other_apart() {
+    let endpoint = name("unix");
+    let server = Server::serve(&endpoint, &lines()).unwrap();
+    let error = thread::scope(|s| {
+        let calling = s.spawn(|| Channel::connect(&endpoint, &Options::default(), SOON).err().unwrap());
+        while !calling.is_finished() {
+            let _ = server.next(std::time::Duration::from_millis(5));
+        }
+        calling.join().unwrap()
+    });
+    assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+    assert!(error.text().contains("framing=\"lines\""), "{error}");
+    drop(server);
+
+    let endpoint = name("unix");
+    let _listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let mut stranger = Stranger::connect(&endpoint);
+    stranger.say(&"{\"op\":\"x\"}\n".repeat(10));
+    let mut answer = Vec::new();
+    stranger.read.read_to_end(&mut answer).unwrap_or_default();
+    assert!(answer.is_empty() || answer.starts_with(b"LKSP"));
+}
+
+#[test]
+fn users_that_are_not_listed_are_not_let_in() {
+    let mut options = lines();
+    options.allow_uids = vec![rustix::process::geteuid().as_raw() + 1];
+    let server = Server::serve(&name("unix"), &options).unwrap();
+    let mut stranger = Stranger::connect(server.endpoint());
+    assert_eq!(stranger.line(), "");
+    assert_eq!(server.next(std::time::Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
+    assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 0);
+}
+
+#[test]
+fn a_listing_tells_of_a_plain_name_without_troubling_it() {
+    let endpoint = name("unix");
+    let server = Server::serve(&endpoint, &lines()).unwrap();
+    let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
+    assert_eq!(
+        (listed.pattern, listed.pid, listed.encoding.as_deref()),
+        (Some("request"), Some(std::process::id()), Some("json"))
+    );
+    assert!(listed.trouble.is_none());
+    assert_eq!(server.next(std::time::Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
+    assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 0);
+    drop(server);
+    assert!(!registry::list().unwrap().into_iter().any(|one| one.endpoint == endpoint));
+    // In Linkspan's own framing, the name tells of itself again.
+    let _server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
+    assert_eq!(listed.encoding.as_deref(), Some("cbor"));
+}
