@@ -6,12 +6,40 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 Start = Callable[..., subprocess.Popen[str]]
+
+#: What every program of these tests can use.
+BEGIN = """
+def became(use):
+    \"\"\"What became of a call: "done", or the kind of its error.\"\"\"
+    try:
+        use()
+    except linkspan.Error as error:
+        return type(error).__name__
+    return "done"
+
+def fill(folder):
+    \"\"\"Takes all the space of a folder's file system, and all its names; gives the files back to remove.\"\"\"
+    made = []
+    try:
+        for size in (1 << 16, 1 << 12, 1):
+            try:
+                with open(f"{folder}/fill-{size}", "wb", buffering=0) as file:
+                    made.append(file.name)
+                    while file.write(b"x" * size) == size: pass
+                    os.fsync(file.fileno())
+            except OSError: pass
+        for i in range(100_000):
+            open(f"{folder}/fill-name-{i}", "x").close()
+            made.append(f"{folder}/fill-name-{i}")
+    except OSError: pass
+    return made
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -25,14 +53,23 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a Python program given as text; what it prints can be read line by line. It is killed at the end."""
+    """Starts a Python program given as text; what it prints can be read line by line. It is killed at the end.
+
+    With `within`, in namespaces of its own: the words of unshare; `mounts` is shell text that is run there first. `env` is
+    added to the environment.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def program(text: str, *words: str) -> subprocess.Popen[str]:
-        code = "import os, sys, time, linkspan\n" + textwrap.dedent(text)
+    def program(
+        text: str, *words: str, within: Sequence[str] = (), mounts: str = "", env: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        code = "import os, sys, time, linkspan\n" + BEGIN + textwrap.dedent(text)
+        command = [sys.executable, "-u", "-c", code, *words]
+        if within:
+            command = ["unshare", *within, "sh", "-ec", mounts + '\nexec "$@"', "sh", *command]
         child = subprocess.Popen(
-            [sys.executable, "-u", "-c", code, *words], text=True,
-            stdout=subprocess.PIPE, start_new_session=True,
+            command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, **(env or {})},
         )
         started.append(child)
         return child
@@ -44,5 +81,9 @@ def start() -> Iterator[Start]:
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         assert child.stdout is not None
+        assert child.stdin is not None
         child.stdout.close()
+        # Nobody reads any more what was still to be written.
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
 

@@ -1,0 +1,154 @@
+"""Clocks that jump: the wall clock stepped by days under running programs, and programs whose machines started apart.
+
+The machine's own clock is everybody's, so it stays: a library loaded first steps the wall clock of the programs under test,
+and time namespaces shift the clocks that nobody can set.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import linkspan
+import pytest
+
+from transports import answering, endpoint, publishing
+
+#: Only guards against a hang.
+SOON = 30.0
+FORTH, BACK = b"xx", b"x"
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make time namespaces")
+
+ECHO = """
+with linkspan.serve(sys.argv[1]) as server:
+    print("ready", flush=True)
+    for request in server:
+        # Longer than the client waits.
+        if request.value == "wait": time.sleep(0.4)
+        request.reply([request.value, time.time()])
+"""
+
+CALL = """
+channel = linkspan.connect(sys.argv[1], timeout=30.0)
+for line in sys.stdin:
+    began = time.monotonic()
+    if line.strip() == "wait":
+        print(became(lambda: channel.call("wait", timeout=0.3)), time.monotonic() - began >= 0.3)
+    else:
+        print(channel.call(int(line), timeout=30.0).value[0])
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    built = tmp_path_factory.mktemp("clock") / "step.so"
+    source = Path(__file__).with_name("step.c")
+    subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", built, source], check=True)
+    return built
+
+
+def ask(child: subprocess.Popen[str], line: str) -> str:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(line + "\n")
+    child.stdin.flush()
+    return child.stdout.readline().strip()
+
+
+@answering
+def test_a_stepped_clock(transport: str, start, library: Path, tmp_path: Path) -> None:
+    """Forth and back by a day, at the server, at the client, and at both: nothing ends sooner or later than it is to."""
+    name = endpoint(transport, "clock")
+    for side in ("server", "client", "both"):
+        stepped = tmp_path / f"{side}.days"
+        env = {"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(stepped)}
+        server = start(ECHO, name, env=env if side != "client" else {})
+        assert server.stdout.readline() == "ready\n"
+        client = start(CALL, name, env=env if side != "server" else {})
+        assert ask(client, "1") == "1"
+        for i, step in enumerate((FORTH, BACK, b""), 2):
+            stepped.write_bytes(step)
+            assert ask(client, str(i)) == str(i)
+            assert ask(client, "wait") == "Timeout True"
+        # The step was one: what the server says the time is shows it.
+        if side == "server":
+            stepped.write_bytes(FORTH)
+            # Where there is one place, the next client takes it when the first has left.
+            client.stdin.close()
+            client.wait(SOON)
+            with linkspan.connect(name, timeout=SOON, client_id="late") as channel:
+                days = (channel.call(0, timeout=SOON).value[1] - time.time()) / 86400
+            assert 0.9 < days < 1.1
+        client.stdin.close()
+        client.wait(SOON)
+        server.terminate()
+        assert server.wait(SOON) == 0
+
+
+@publishing
+def test_a_stepped_clock_of_a_publisher(transport: str, start, library: Path, tmp_path: Path, monkeypatch) -> None:
+    stepped = tmp_path / "days"
+    name = endpoint(transport, "clock")
+    monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path))
+    env = {"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(stepped)}
+    publisher = start(
+        """
+        with linkspan.publisher(sys.argv[1]) as out:
+            print("ready", flush=True)
+            for line in sys.stdin:
+                out.send(int(line))
+                print(line.strip(), flush=True)
+        """,
+        name, env=env,
+    )
+    assert publisher.stdout.readline() == "ready\n"
+    with linkspan.subscribe(name, timeout=SOON) as readings:
+        # Until it has met the publisher there is nobody to hear the first.
+        with pytest.raises(linkspan.Timeout):
+            readings.recv(timeout=0.2)
+        for i, step in enumerate((b"", FORTH, BACK, b"")):
+            stepped.write_bytes(step)
+            assert ask(publisher, str(i)) == str(i)
+            assert readings.recv(timeout=SOON).value == i
+
+
+@as_root
+@answering
+def test_programs_whose_clocks_started_apart(transport: str, start) -> None:
+    """In time namespaces a year apart: no instant of one program means anything to the other."""
+    name = endpoint(transport, "clock")
+    if subprocess.run(["unshare", "--time", "true"], check=False).returncode != 0:
+        pytest.skip("this kernel has no time namespaces")
+    year = 365 * 86400
+    server = start(ECHO, name, within=["--time", f"--monotonic={year}", f"--boottime={year}", "--fork"])
+    assert server.stdout.readline() == "ready\n"
+    client = start(CALL, name)
+    for i in range(3):
+        assert ask(client, str(i)) == str(i)
+        assert ask(client, "wait") == "Timeout True"
+
+
+@answering
+def test_no_wait_is_on_the_wall_clock(transport: str, start, tmp_path: Path) -> None:
+    """What the kernel is asked to wait for is a time from now, or an instant of a clock that nobody sets."""
+    name = endpoint(transport, "clock")
+    server = start(ECHO, name)
+    assert server.stdout.readline() == "ready\n"
+    trace = tmp_path / "trace"
+    code = (
+        "import sys, linkspan\nchannel = linkspan.connect(sys.argv[1], timeout=30.0)\n"
+        "channel.call(1, timeout=30.0)\n"
+        "try: channel.call('wait', timeout=0.3)\nexcept linkspan.Timeout: print('timed out')\n"
+    )
+    words = ["-f", "-qq", "-o", str(trace), "-e", "trace=futex,clock_nanosleep,timerfd_settime,timerfd_create,timer_settime"]
+    done = subprocess.run(
+        ["strace", *words, sys.executable, "-c", code, name], text=True, capture_output=True, timeout=SOON, check=False,
+    )
+    assert done.returncode == 0 and done.stdout == "timed out\n", done.stderr
+    waits = trace.read_text().splitlines()
+    on_the_wall = [line for line in waits if re.search(r"CLOCK_REALTIME", line)]
+    # Absolute or not, it is no matter for a wait without an end.
+    assert not [line for line in on_the_wall if "NULL" not in line], on_the_wall

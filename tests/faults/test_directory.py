@@ -1,0 +1,139 @@
+"""A runtime directory that is read-only, or that somebody deletes under running programs."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import linkspan
+import pytest
+
+from transports import ALL, PUBLISHING, answering, endpoint
+
+#: Only guards against a hang.
+SOON = 30.0
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+in_the_directory = pytest.mark.parametrize("transport", [t for t in ALL if t != "tcp"])
+
+ECHO = """
+with linkspan.serve(sys.argv[1]) as server:
+    print("ready")
+    for request in server:
+        request.reply(request.value)
+"""
+
+
+def lines(child: subprocess.Popen[str]) -> list[str]:
+    text, _ = child.communicate(timeout=SOON)
+    assert child.returncode == 0, text
+    return text.splitlines()
+
+
+@as_root
+@in_the_directory
+def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
+    """Whoever wants to make a name is told which directory it is, and that it cannot be written to."""
+    child = start(
+        """
+        name, pattern = sys.argv[1:]
+        verb = linkspan.serve if pattern == "serve" else linkspan.publisher
+        try:
+            verb(name).close()
+        except linkspan.Error as error:
+            print(type(error).__name__)
+            print(os.environ["LINKSPAN_DIR"] in str(error), error)
+        print(became(lambda: linkspan.subscribe(name, timeout=0.1).recv(timeout=0.1) if pattern == "publish"
+                     else linkspan.connect(name, timeout=0.1)))
+        """,
+        endpoint(transport, "ro"), "publish" if transport in ("file", "journal") else "serve",
+        within=["-m"], mounts=f"mount -t tmpfs tmpfs {runtime}; mount -o remount,ro {runtime}",
+        env={"LINKSPAN_STATE_DIR": str(runtime)},
+    )
+    serving, says_where, connecting = lines(child)
+    assert serving == "PermissionDenied", says_where
+    assert says_where.startswith("True"), says_where
+    assert connecting in {"NotFound", "PermissionDenied", "Timeout"}
+
+
+@as_root
+@answering
+def test_a_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
+    """Programs that have met go on where their transport needs no more files, and are told otherwise; and again after.
+
+    The kernel refuses to make a file system read-only under those who hold a lock there; a directory can be made immutable.
+    """
+    if subprocess.run(["unshare", "-m", "sh", "-ec", f"mount -t tmpfs tmpfs {runtime}; chattr +i {runtime}"], check=False).returncode:
+        pytest.skip("on this kernel a directory in tmpfs cannot be made immutable")
+    child = start(
+        """
+        import subprocess, threading
+        name, directory = sys.argv[1], os.environ["LINKSPAN_DIR"]
+        def let(how):
+            for folder in [directory, *(f.path for f in os.scandir(directory) if f.is_dir())]:
+                for inner in [folder, *(f.path for f in os.scandir(folder) if f.is_dir())]:
+                    subprocess.run(["chattr", how, inner], check=True)
+        with linkspan.serve(name) as server:
+            def answer():
+                for request in server:
+                    for _ in range(1000):
+                        if became(lambda: request.reply(request.value)) == "done": break
+                        time.sleep(0.01)
+            threading.Thread(target=answer, daemon=True).start()
+            with linkspan.connect(name, timeout=30.0) as channel:
+                print(channel.call(1).value)
+                let("+i")
+                print(became(lambda: channel.call(2, timeout=1.0)))
+                let("-i")
+                print(channel.call(3).value)
+        """,
+        endpoint(transport, "ro"), within=["-m"], mounts=f"mount -t tmpfs tmpfs {runtime}",
+    )
+    first, second, third = lines(child)
+    assert (first, third) == ("1", "3")
+    assert second in {"done", "PermissionDenied", "Timeout"}
+
+
+@answering
+def test_a_directory_deleted_under_a_running_server(transport: str, start, runtime: Path) -> None:
+    """Who wants to connect is told that nobody is there; those who are connected go on or are told; the next object of each
+    program works, in the directory that it makes anew."""
+    name = endpoint(transport, "deleted")
+    server = start(ECHO, name)
+    assert server.stdout.readline() == "ready\n"
+    with linkspan.connect(name, timeout=SOON) as channel:
+        assert channel.call(1, timeout=SOON).value == 1
+        shutil.rmtree(runtime)
+        try:
+            assert channel.call(2, timeout=1.0).value == 2
+        except linkspan.Error as error:
+            assert error.retryable or isinstance(error, linkspan.InvalidState), repr(error)
+            assert str(error)
+    if transport != "tcp":
+        with pytest.raises((linkspan.NotFound, linkspan.Timeout)):
+            with linkspan.connect(name, timeout=0.2) as channel:
+                channel.call(3, timeout=0.2)
+    # It was not at fault, and ends well.
+    server.terminate()
+    assert server.wait(SOON) == 0
+    again = start(ECHO, name)
+    assert again.stdout.readline() == "ready\n"
+    with linkspan.connect(name, timeout=SOON) as channel:
+        assert channel.call(4, timeout=SOON).value == 4
+
+
+@pytest.mark.parametrize("transport", PUBLISHING)
+def test_a_directory_deleted_under_a_running_publisher(transport: str, start, runtime: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LINKSPAN_STATE_DIR", str(runtime))
+    name = endpoint(transport, "deleted")
+    with linkspan.publisher(name) as out:
+        out.send(1)
+        shutil.rmtree(runtime)
+        try:
+            out.send(2)
+        except linkspan.Error as error:
+            assert not isinstance(error, linkspan.Internal), repr(error)
+    with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=SOON) as readings:
+        out.send(3)
+        while readings.recv(timeout=SOON).value != 3:
+            pass

@@ -1,0 +1,223 @@
+"""Space that runs out: a full runtime directory, a full disk, a small or missing /dev/shm, few descriptors.
+
+The error is from the table, the other side lives, nothing that was accepted is lost, and once there is space again the same
+objects work. The file systems are small ones of the test's own, in a mount namespace that ends with its program.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import linkspan
+import pytest
+
+from transports import ALL, answering, endpoint, publishing
+
+#: Only guards against a hang.
+SOON = 30.0
+#: What a program may be told where there is no space.
+NO_SPACE = {"NoSpace", "OutOfMemory"}
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+
+
+def lines(child: subprocess.Popen[str]) -> list[str]:
+    """What a program printed until its end, which has to be a good one."""
+    text, _ = child.communicate(timeout=SOON)
+    assert child.returncode == 0, text
+    return text.splitlines()
+
+
+def small(folder: Path) -> str:
+    return f"mount -t tmpfs -o size=256k,nr_inodes=64 tmpfs {folder}"
+
+
+@as_root
+@pytest.mark.parametrize("transport", ALL)
+def test_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
+    """A listener is told; it is there as soon as there is space."""
+    child = start(
+        """
+        directory, name, pattern = os.environ["LINKSPAN_DIR"], sys.argv[1], sys.argv[2]
+        verb = linkspan.serve if pattern == "serve" else linkspan.publisher
+        def take():
+            with verb(name): pass
+        made = fill(directory)
+        print(became(take))
+        for path in made: os.remove(path)
+        print(became(take))
+        print(sorted(n for n in os.listdir(directory) if n.startswith((".new", "fault"))))
+        """,
+        endpoint(transport, "full"), "publish" if transport in ("file", "journal") else "serve",
+        within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},
+    )
+    full, free, left = lines(child)
+    assert full in NO_SPACE
+    assert free == "done"
+    assert left == "[]"
+
+
+@as_root
+@answering
+def test_a_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
+    """Those who are connected go on, or are told, and go on later; nothing is lost, nobody is let go of."""
+    child = start(
+        """
+        import threading
+        directory, name = os.environ["LINKSPAN_DIR"], sys.argv[1]
+        seen = []
+        with linkspan.serve(name) as server:
+            def answer():
+                for request in server:
+                    seen.append(request.value)
+                    for _ in range(1000):
+                        # Where an answer is a file, it needs space as well.
+                        if became(lambda: request.reply(request.value)) == "done": break
+                        time.sleep(0.01)
+            thread = threading.Thread(target=answer, daemon=True)
+            thread.start()
+            with linkspan.connect(name, timeout=30.0) as channel:
+                print(channel.call(1).value)
+                made = fill(directory)
+                what = became(lambda: channel.call(2, timeout=1.0))
+                more = became(lambda: linkspan.connect(name, timeout=0.5).close())
+                for path in made: os.remove(path)
+                print(channel.call(3).value)
+                print(what)
+                print(more)
+            with linkspan.connect(name, timeout=30.0) as channel:
+                print(channel.call(4).value)
+            wanted = [1, 3, 4] if 2 not in seen else [1, 2, 3, 4]
+            print("well" if seen == wanted else seen)
+        """,
+        endpoint(transport, "full"), within=["-m"], mounts=small(runtime),
+    )
+    first, third, second, another, fourth, order = lines(child)
+    assert (first, third, fourth, order) == ("1", "3", "4", "well")
+    assert second in NO_SPACE | {"done", "Timeout"}
+    assert another in NO_SPACE | {"done", "Timeout"}
+
+
+@as_root
+@pytest.mark.parametrize("size", ["4m", "missing"])
+@answering
+def test_a_small_or_missing_dev_shm(transport: str, size: str, start) -> None:
+    """Nothing of ours is in /dev/shm, so nobody notices."""
+    mounts = {
+        "4m": "mount -t tmpfs -o size=4m tmpfs /dev/shm",
+        "missing": "mount -t tmpfs tmpfs /dev; mknod /dev/null c 1 3; mknod /dev/zero c 1 5; mknod /dev/urandom c 1 9;"
+        " chmod 666 /dev/*; test ! -e /dev/shm",
+    }[size]
+    child = start(
+        """
+        import threading
+        name = sys.argv[1]
+        with linkspan.serve(name) as server:
+            threading.Thread(target=server.run, args=(lambda r: r.value,), daemon=True).start()
+            with linkspan.connect(name, timeout=30.0) as channel:
+                for size in (1, 1000, 10_000_000):
+                    print(len(channel.call("x" * size, timeout=30.0).value))
+        """,
+        endpoint(transport, "shm"), within=["-m"], mounts=mounts,
+    )
+    assert lines(child) == ["1", "1000", "10000000"]
+
+
+@as_root
+@publishing
+def test_publishing_without_dev_shm(transport: str, start) -> None:
+    child = start(
+        """
+        name = sys.argv[1]
+        with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=30.0) as readings:
+            out.send("x" * 1_000_000)
+            print(len(readings.recv().value))
+        """,
+        endpoint(transport, "shm"), within=["-m"], mounts="mount -t tmpfs -o size=4k tmpfs /dev/shm",
+    )
+    assert lines(child) == ["1000000"]
+
+
+@answering
+def test_few_descriptors(transport: str, start) -> None:
+    """A hundred want to connect to a server that may have 64 descriptors: some are let in, the others are told, the
+    server lives, and when the first have left others have their places."""
+    server = start(
+        """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        with linkspan.serve(sys.argv[1]) as server:
+            print("ready")
+            for request in server:
+                request.reply(request.value)
+        """,
+        name := endpoint(transport, "few"),
+    )
+    assert server.stdout.readline() == "ready\n"
+    if transport == "fifo":
+        # One client, who has its place whatever else there is.
+        with linkspan.connect(name, timeout=SOON) as channel:
+            assert channel.call(1).value == 1
+        return
+    connected, told = [], set()
+    for i in range(100):
+        try:
+            connected.append(linkspan.connect(name, timeout=0.05, client_id=f"c{i}"))
+        except linkspan.Error as error:
+            told.add(type(error).__name__)
+    assert connected
+    assert told <= {"Stalled", "Timeout", "NotFound", "Full", "Disconnected", "OutOfMemory"}, told
+    answered = 0
+    for i, channel in enumerate(connected):
+        try:
+            assert channel.call(i, timeout=5.0).value == i
+            answered += 1
+        except linkspan.Error as error:
+            assert error.retryable, repr(error)
+    assert answered
+    for channel in connected:
+        channel.close()
+    with linkspan.connect(name, timeout=SOON) as channel:
+        assert channel.call("after", timeout=SOON).value == "after"
+    assert server.poll() is None
+
+
+@answering
+def test_a_client_with_few_descriptors(transport: str, start) -> None:
+    """It is told, and works when it has closed some."""
+    server = start(
+        """
+        with linkspan.serve(sys.argv[1]) as server:
+            print("ready")
+            for request in server:
+                request.reply(request.value)
+        """,
+        name := endpoint(transport, "few"),
+    )
+    assert server.stdout.readline() == "ready\n"
+    child = start(
+        """
+        import resource
+        name = sys.argv[1]
+        channel = linkspan.connect(name, timeout=30.0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        taken = []
+        try:
+            while True: taken.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError: pass
+        print(channel.call(1, timeout=30.0).value)
+        print(became(lambda: linkspan.connect(name, timeout=0.2, client_id="other")))
+        print(became(lambda: linkspan.serve(name + "0")))
+        for one in taken: os.close(one)
+        print(channel.call(2, timeout=30.0).value)
+        channel.close()
+        with linkspan.connect(name, timeout=30.0) as another:
+            print(another.call(3, timeout=30.0).value)
+        """,
+        name,
+    )
+    first, connecting, serving, second, third = lines(child)
+    assert (first, second, third) == ("1", "2", "3")
+    assert connecting == "OutOfMemory" and serving == "OutOfMemory"
+
+
