@@ -25,6 +25,21 @@ pub(crate) fn check(bytes: u64) -> Result<()> {
     Ok(())
 }
 
+/// How long this process may make a file (RLIMIT_FSIZE).
+pub(crate) fn file_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
+}
+
+/// Whether a file on a disk may get so long; `NoSpace` if not, in place of SIGXFSZ.
+pub(crate) fn check_file(bytes: u64) -> Result<()> {
+    let limit = file_limit();
+    if bytes <= limit {
+        return Ok(());
+    }
+    let text = format!("a file of {bytes} bytes is over the process's limit on files, {limit} (ulimit -f)");
+    Err(Error::new(ErrorKind::NoSpace, text))
+}
+
 /// Bytes that this process's control group and those above it leave, or `None` where nothing limits.
 fn left_in_group() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;

@@ -1,7 +1,8 @@
-//! Noticing that a name appears in a directory: one inotify instance a process, however many wait.
+//! Noticing that a name appears in a directory, with one inotify instance a process, however many wait; and that a file is
+//! written to.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -78,4 +79,31 @@ fn instance() -> Result<Arc<Instance>> {
     let made = Arc::new(Instance { fd, born: fork::generation(), bells: Mutex::new(Vec::new()) });
     *current = Arc::downgrade(&made);
     Ok(made)
+}
+
+/// Watches one file that others write. An instance of its own: who waits for a name is not to be woken by every writing.
+#[derive(Debug)]
+pub struct ContentWatch(OwnedFd);
+
+impl ContentWatch {
+    /// Watches this open file from now on: writings, and the loss of its name.
+    pub fn new(file: BorrowedFd<'_>) -> Result<ContentWatch> {
+        let doing = "watching a file (see the limit fs.inotify.max_user_instances)";
+        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing(doing)?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        inotify::add_watch(&fd, path, WatchFlags::MODIFY | WatchFlags::ATTRIB).doing(doing)?;
+        Ok(ContentWatch(fd))
+    }
+
+    /// Takes what is there.
+    pub fn drain(&self) {
+        let mut space = [MaybeUninit::<u8>::uninit(); 1024];
+        while rustix::io::read(&self.0, &mut space[..]).is_ok_and(|(read, _)| !read.is_empty()) {}
+    }
+}
+
+impl AsFd for ContentWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }

@@ -41,6 +41,7 @@
 //! | bytes in order, and links over them | `stream`, `socket` |
 //! | links to programs that know nothing of Linkspan | `plain` |
 //! | shared memory | `shm` |
+//! | what is kept on a disk | `journal` |
 
 pub(crate) mod about;
 pub(crate) mod capability;
@@ -48,6 +49,8 @@ pub(crate) mod endpoint;
 pub(crate) mod extension;
 pub(crate) mod harbour;
 pub(crate) mod hello;
+#[allow(dead_code, unused_imports, reason = "publish/ comes to it")]
+pub(crate) mod journal;
 mod link;
 pub(crate) mod loose;
 pub(crate) mod place;

@@ -1,0 +1,82 @@
+//! The small blocks that a journal's files begin with or consist of: a magic word, a check sum, an identity, numbers.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 8 | magic: what the block is |
+//! | 8 | 4 | CRC-32C of the block with this field zero |
+//! | 12 | 4 | version of the layout |
+//! | 16 | 16 | the journal's identity, drawn by chance when it was made |
+//! | 32 | 8 each | numbers, little-endian |
+
+/// A journal's identity.
+pub type Identity = [u8; 16];
+
+/// Bytes of a block without a page of its own.
+pub const BLOCK: usize = 64;
+
+const VERSION: u32 = 1;
+const NUMBERS: usize = 32;
+
+/// What is wrong with a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is not all there, or its magic word or its check sum does not fit.
+    Damaged,
+    /// Another version wrote it.
+    Version(u32),
+}
+
+/// The bytes of a block, filled up with zeros.
+pub fn write<const N: usize>(magic: [u8; 8], id: &Identity, numbers: [u64; N], length: usize) -> Vec<u8> {
+    let mut block = vec![0; length];
+    block[..8].copy_from_slice(&magic);
+    block[12..16].copy_from_slice(&VERSION.to_le_bytes());
+    block[16..32].copy_from_slice(id);
+    for (number, into) in numbers.iter().zip(block[NUMBERS..].chunks_exact_mut(8)) {
+        into.copy_from_slice(&number.to_le_bytes());
+    }
+    let check = crc32c::crc32c(&block);
+    block[8..12].copy_from_slice(&check.to_le_bytes());
+    block
+}
+
+/// Reads a block of exactly these bytes.
+pub fn read<const N: usize>(magic: [u8; 8], bytes: &[u8]) -> Result<(Identity, [u64; N]), Flaw> {
+    if bytes.len() < NUMBERS + 8 * N || bytes[..8] != magic {
+        return Err(Flaw::Damaged);
+    }
+    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let check = crc32c::crc32c_append(crc32c::crc32c(&bytes[..8]), &[0; 4]);
+    if crc32c::crc32c_append(check, &bytes[12..]) != word(8) {
+        return Err(Flaw::Damaged);
+    }
+    if word(12) != VERSION {
+        return Err(Flaw::Version(word(12)));
+    }
+    let mut id = [0; 16];
+    id.copy_from_slice(&bytes[16..32]);
+    let mut numbers = [0; N];
+    for (number, from) in numbers.iter_mut().zip(bytes[NUMBERS..].as_chunks::<8>().0) {
+        *number = u64::from_le_bytes(*from);
+    }
+    Ok((id, numbers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_as_it_was_written_and_every_damaged_bit_is_noticed() {
+        let id = *b"0123456789abcdef";
+        let good = write(*b"LKSPTEST", &id, [1, u64::MAX, 3], BLOCK);
+        assert_eq!(read::<3>(*b"LKSPTEST", &good), Ok((id, [1, u64::MAX, 3])));
+        assert_eq!(read::<3>(*b"LKSPELSE", &good), Err(Flaw::Damaged));
+        assert_eq!(read::<3>(*b"LKSPTEST", &good[..40]), Err(Flaw::Damaged));
+        for bit in 0..BLOCK * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read::<3>(*b"LKSPTEST", &bad), Err(Flaw::Damaged), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Where a reader with a name has got to: a small file that outlives it.
+//!
+//! The file holds two blocks, written in turn, each with a count and a check sum: whenever the writing is cut off, the
+//! other one still stands. So a place is kept at the price of one write; a file made anew and renamed would cost many
+//! times that for each message. It is not synced each time: a power cut may give some messages again.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use super::block::{self, BLOCK, Flaw, Identity};
+use super::folder::{Folder, PAGE, consumer_name};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::headroom;
+use crate::sys::lock::{self, Lock};
+
+const MAGIC: [u8; 8] = *b"LKSPREAD";
+/// The blocks' places: different sectors of the disk.
+const BLOCKS: [u64; 2] = [0, 512];
+
+/// A place in a journal: that of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the record; 0 in front of the first.
+    pub sequence: u64,
+    /// The first number of its segment.
+    pub segment: u64,
+    /// Where it begins there.
+    pub at: u64,
+}
+
+/// A consumer's name, held by the one who reads under it.
+#[derive(Debug)]
+pub struct Consumer {
+    name: String,
+    id: Identity,
+    place: Option<(File, u64)>,
+    _lock: Lock,
+}
+
+impl Consumer {
+    /// Takes the name, and gives where it got to; none where it is new. `AddressInUse` where a living process reads under
+    /// it.
+    pub fn take(folder: &Folder, id: Identity, name: &str) -> Result<(Consumer, Option<Position>)> {
+        let Some(lock) = lock::try_lock(&folder.place.directory, &lock_name(folder, name))? else {
+            let text = format!(
+                "somebody else reads {} as {name}; give each reader a client_id of its own, or end the other one first",
+                folder.path("").display()
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        };
+        let found = read(folder, name, true)?;
+        let position = found.as_ref().map(|(_, _, position)| *position);
+        let place = found.map(|(file, count, _)| (file, count));
+        Ok((Consumer { name: name.to_owned(), id, place, _lock: lock }, position))
+    }
+
+    /// Keeps a place.
+    pub fn keep(&mut self, folder: &Folder, position: Position) -> Result<()> {
+        headroom::check_file(PAGE)?;
+        let Some((file, count)) = &mut self.place else {
+            let file = folder.make(&consumer_name(&self.name), &bytes(&self.id, 1, position))?;
+            self.place = Some((file, 1));
+            return Ok(());
+        };
+        *count += 1;
+        // The first count is in the first block.
+        let at = BLOCKS[((*count + 1) % 2) as usize];
+        file.write_all_at(&bytes(&self.id, *count, position), at)
+            .doing(format_args!("writing {}", folder.path(&consumer_name(&self.name)).display()))
+    }
+}
+
+fn bytes(id: &Identity, count: u64, position: Position) -> Vec<u8> {
+    block::write(MAGIC, id, [count, position.sequence, position.segment, position.at], BLOCK)
+}
+
+/// What a consumer's lock is called.
+fn lock_name(folder: &Folder, name: &str) -> String {
+    format!("{}/{name}", folder.place.file)
+}
+
+/// Whether somebody reads under this name now.
+pub fn is_live(folder: &Folder, name: &str) -> Result<bool> {
+    lock::is_locked(&folder.place.directory, &lock_name(folder, name))
+}
+
+/// Where a consumer has got to; none where there is none of this name. With `sync`, that is on the disk.
+pub fn look(folder: &Folder, name: &str, sync: bool) -> Result<Option<Position>> {
+    let Some((file, _, position)) = read(folder, name, false)? else { return Ok(None) };
+    if sync {
+        file.sync_data().doing(format_args!("syncing {}", folder.path(&consumer_name(name)).display()))?;
+    }
+    Ok(Some(position))
+}
+
+fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, Position)>> {
+    let file_name = consumer_name(name);
+    let Some(file) = folder.file(&file_name, writes)? else { return Ok(None) };
+    let path = folder.path(&file_name);
+    let mut newest: Option<(u64, Position)> = None;
+    for at in BLOCKS {
+        let mut block = [0; BLOCK];
+        match file.read_exact_at(&mut block, at) {
+            Ok(()) => {}
+            // The second block has not been written yet.
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => continue,
+            Err(e) => return Err(e).doing(format_args!("reading {}", path.display())),
+        }
+        match block::read::<4>(MAGIC, &block) {
+            Ok((_, [count, sequence, segment, at])) if newest.is_none_or(|(n, _)| n < count) => {
+                newest = Some((count, Position { sequence, segment, at }));
+            }
+            Ok(_) | Err(Flaw::Damaged) => {}
+            Err(Flaw::Version(version)) => {
+                let text =
+                    format!("{} has version {version} of its layout, this library reads 1", path.display());
+                return Err(Error::new(ErrorKind::VersionMismatch, text));
+            }
+        }
+    }
+    let Some((count, position)) = newest else {
+        let text =
+            format!("both places in {} fail their check sums; remove it to begin anew", path.display());
+        return Err(Error::new(ErrorKind::Corrupt, text).at(0));
+    };
+    Ok(Some((file, count, position)))
+}

@@ -1,0 +1,246 @@
+//! A journal's directory: which segments and consumers there are, and how a file in it comes to be.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::block::{self, Flaw, Identity};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::headroom;
+use crate::transport::place::Place;
+
+/// Bytes in front of a segment's first record.
+pub const PAGE: u64 = 4096;
+
+const SEGMENT: &str = ".segment";
+const CONSUMER: &str = ".consumer";
+const TEMPORARY: &str = ".new.";
+const MAGIC: [u8; 8] = *b"LKSPJRNL";
+
+/// What the page in front of a segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The journal's identity.
+    pub id: Identity,
+    /// The number of the first record in it; also its name.
+    pub first: u64,
+    /// When it was begun: nanoseconds since 1970.
+    pub created: i64,
+    /// The latest time at which any record before it was sent; it never falls from one segment to the next.
+    pub high: i64,
+}
+
+/// Who may open what is made in a journal's directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access {
+    /// The mode of files; none for what the directory around the journal says.
+    pub mode: Option<u32>,
+    /// The group.
+    pub group: Option<u32>,
+}
+
+/// A journal's open directory.
+#[derive(Debug)]
+pub struct Folder {
+    /// Its name, and where that is.
+    pub place: Place,
+    path: PathBuf,
+    handle: OwnedFd,
+    mode: u32,
+    group: Option<u32>,
+}
+
+impl Folder {
+    /// Opens the directory; none where there is none.
+    pub fn open(place: &Place, access: Access) -> Result<Option<Folder>> {
+        let path = place.path();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = match rustix::fs::openat(&*place.directory, &place.file, flags, Mode::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(e).doing(format_args!("opening the journal {}", path.display())),
+        };
+        let mode = access.mode.unwrap_or(place.directory.file_mode());
+        Ok(Some(Folder { place: place.clone(), path, handle, mode, group: access.group }))
+    }
+
+    /// Opens the directory, made if need be.
+    pub fn create(place: &Place, access: Access) -> Result<Folder> {
+        if let Some(folder) = Folder::open(place, access)? {
+            return Ok(folder);
+        }
+        let doing = || format!("making the journal {}", place.path().display());
+        match rustix::fs::mkdirat(&*place.directory, &place.file, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e).doing(doing()),
+        }
+        rustix::fs::fsync(&*place.directory).doing(doing())?;
+        Folder::open(place, access)?.ok_or_else(|| Error::new(ErrorKind::NotFound, doing()))
+    }
+
+    /// Tells those who wait for the journal that it is all there, and sets who may enter it.
+    pub fn announce(&self) -> Result<()> {
+        let doing = || format!("setting the mode of {}", self.path.display());
+        // Whoever may read a file of it may enter it too.
+        let mode = self.mode | (self.mode & 0o444) >> 2;
+        if let Some(group) = self.group {
+            rustix::fs::fchown(&self.handle, None, Some(Gid::from_raw(group))).doing(doing())?;
+        }
+        rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode)).doing(doing())
+    }
+
+    /// The path of a file in it, for texts.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let doing = || format!("reading the journal {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.handle).doing(doing())? {
+            if let Ok(name) = entry.doing(doing())?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// The first numbers of its segments, in their order.
+    pub fn segments(&self) -> Result<Vec<u64>> {
+        let number = |name: &String| name.strip_suffix(SEGMENT).filter(|n| n.len() == 20)?.parse().ok();
+        let mut all: Vec<u64> = self.names()?.iter().filter_map(number).collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// The names of those who read it from where they stopped, in their order.
+    pub fn consumers(&self) -> Result<Vec<String>> {
+        let consumer = |name: &String| {
+            name.strip_suffix(CONSUMER).filter(|n| !n.starts_with(TEMPORARY)).map(str::to_owned)
+        };
+        let mut all: Vec<String> = self.names()?.iter().filter_map(consumer).collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// Opens a file of it; none where there is none.
+    pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
+        let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
+        let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e).doing(format_args!("opening {}", self.path(name).display())),
+        }
+    }
+
+    /// Makes a file that appears with these bytes in it, on the disk with its name, or not at all.
+    pub fn make(&self, name: &str, bytes: &[u8]) -> Result<File> {
+        headroom::check_file(PAGE.max(bytes.len() as u64))?;
+        let temporary = [TEMPORARY, name].concat();
+        let doing = || format!("making {}", self.path(name).display());
+        let made = self.write_new(&temporary, bytes).doing(doing()).and_then(|file| {
+            rustix::fs::renameat(&self.handle, &temporary, &self.handle, name).doing(doing())?;
+            Ok(file)
+        });
+        match made {
+            Ok(file) => {
+                rustix::fs::fsync(&self.handle).doing(doing())?;
+                Ok(file)
+            }
+            Err(e) => {
+                self.remove(&temporary)?;
+                Err(e)
+            }
+        }
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8]) -> std::io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mode = Mode::from_raw_mode(self.mode);
+        let file = rustix::fs::openat(&self.handle, name, flags, mode)?;
+        // The umask may have taken bits away.
+        rustix::fs::fchmod(&file, mode)?;
+        if let Some(group) = self.group {
+            rustix::fs::fchown(&file, None, Some(Gid::from_raw(group)))?;
+        }
+        let file = File::from(file);
+        file.write_all_at(bytes, 0)?;
+        file.sync_data()?;
+        Ok(file)
+    }
+
+    /// Removes a file; one that is not there is none the less gone.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(e).doing(format_args!("removing {}", self.path(name).display())),
+        }
+    }
+
+    /// Removes what a writer that was killed had begun to make. Only for who holds the journal's lock; a consumer's file
+    /// that is just being made is its maker's.
+    pub fn sweep(&self) -> Result<()> {
+        for name in self.names()? {
+            if name.starts_with(TEMPORARY) && name.ends_with(SEGMENT) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a segment.
+    pub fn make_segment(&self, segment: Segment) -> Result<File> {
+        let numbers = [segment.first, segment.created.cast_unsigned(), segment.high.cast_unsigned()];
+        self.make(&segment_name(segment.first), &block::write(MAGIC, &segment.id, numbers, PAGE as usize))
+    }
+
+    /// Opens a segment and reads what its page says; none where there is none. `Corrupt` where the page is damaged.
+    pub fn segment(&self, first: u64, writes: bool) -> Result<Option<(File, Segment)>> {
+        let name = segment_name(first);
+        let Some(file) = self.file(&name, writes)? else { return Ok(None) };
+        let mut page = vec![0; PAGE as usize];
+        let corrupt = |what: &str| {
+            let text = format!(
+                "the page in front of {} {what}; put the file back from a copy",
+                self.path(&name).display()
+            );
+            Error::new(ErrorKind::Corrupt, text).at(0)
+        };
+        match file.read_exact_at(&mut page, 0) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("is cut off")),
+            Err(e) => return Err(e).doing(format_args!("reading {}", self.path(&name).display())),
+        }
+        match block::read::<3>(MAGIC, &page) {
+            Ok((id, [number, created, high])) if number == first => {
+                let (created, high) = (created.cast_signed(), high.cast_signed());
+                Ok(Some((file, Segment { id, first, created, high })))
+            }
+            Ok((_, [number, ..])) => Err(corrupt(&format!("says that it begins with number {number}"))),
+            Err(Flaw::Damaged) => Err(corrupt("fails its check sum")),
+            Err(Flaw::Version(version)) => {
+                let path = self.path(&name);
+                let text = format!(
+                    "{} has version {version} of a journal's layout, this library reads 1",
+                    path.display()
+                );
+                Err(Error::new(ErrorKind::VersionMismatch, text))
+            }
+        }
+    }
+}
+
+/// The file of the segment that begins with this number.
+pub fn segment_name(first: u64) -> String {
+    format!("{first:020}{SEGMENT}")
+}
+
+/// The file in which a consumer's place is kept.
+pub fn consumer_name(consumer: &str) -> String {
+    [consumer, CONSUMER].concat()
+}

@@ -1,0 +1,43 @@
+//! A journal: an append-only log in the state directory, acknowledged once it is on the disk, read by any number.
+//!
+//! ```text
+//! lab@fft.journal/00000000000000000001.segment    a page, then records; named by its first number
+//! lab@fft.journal/00000000000000004711.segment    the last one grows
+//! lab@fft.journal/committed                       how far it is safe, after each sync
+//! lab@fft.journal/logger.consumer                 where the reader called logger has got to
+//! ```
+//!
+//! A record is a message as it stands on the wire. The names of the segments are the index by number, their pages the
+//! index by time; inside a segment headers are walked.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | small blocks with a check sum | `block` |
+//! | the directory and its files | `folder` |
+//! | one record; the records of a segment | `record`, `records` |
+//! | how far the journal is safe | `committed` |
+//! | where it ends after a crash | `tail` |
+//! | writing, and which segments go | `log`, `retention` |
+//! | many senders, one sync | `writer` |
+//! | reading, and where a reader stopped | `reader`, `consumer` |
+
+mod block;
+mod committed;
+mod consumer;
+mod folder;
+mod log;
+mod reader;
+mod record;
+mod records;
+mod retention;
+mod tail;
+mod writer;
+
+pub use folder::Access;
+pub use log::Shape;
+pub use reader::{Reader, Start};
+pub use retention::Retention;
+pub use writer::{Terms, Writer};
+
+#[cfg(test)]
+mod tests;

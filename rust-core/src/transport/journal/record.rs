@@ -1,0 +1,189 @@
+//! One record: a message as it stands on the wire, with its sender in its extension, filled up to a multiple of 64.
+//!
+//! The extension is a CBOR map of fixed shape, so that it is read without a decoder:
+//!
+//! | key | value | what it says |
+//! |---|---|---|
+//! | `check` | 4 bytes | CRC-32C of the journal's identity and then of the extension with these bytes zero |
+//! | `after` | unsigned, 8 bytes | every record up to this number was safe on the disk when this one was written |
+//! | `session` | unsigned, 8 bytes | the writer's incarnation |
+//! | `source` | text | the writer's name |
+//!
+//! The check sum begins with the journal's identity: a record of another journal that lies in somebody's message is never
+//! taken for one of ours. `after` tells what a crash may leave from what it may not: a bad record that a later one knows
+//! to have been safe is damage, one that none knows of was never acknowledged.
+
+use super::block::Identity;
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Kind, MAX_EXTENSION, flags};
+
+/// Records begin and end at multiples of this.
+pub const ALIGN: u64 = 64;
+
+const CHECK: std::ops::Range<usize> = 8..12;
+const AFTER: std::ops::Range<usize> = 19..27;
+const SESSION: std::ops::Range<usize> = 36..44;
+const SOURCE: usize = 51;
+/// Everything in front of the source, with its three values zero.
+const SHAPE: &[u8; SOURCE] =
+    b"\xa4\x65check\x44\0\0\0\0\x65after\x1b\0\0\0\0\0\0\0\0\x67session\x1b\0\0\0\0\0\0\0\0\x66source";
+
+/// What the log adds to a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// The journal's identity.
+    pub id: &'a Identity,
+    /// The record's number.
+    pub sequence: u64,
+    /// When it was sent: nanoseconds since 1970.
+    pub sent: i64,
+    /// Every record up to this number is on the disk.
+    pub after: u64,
+    /// The writer's incarnation.
+    pub session: u64,
+    /// The writer's name.
+    pub source: &'a str,
+}
+
+/// Appends everything in front of a record's body: header, extension, filling.
+pub fn write_head(into: &mut Vec<u8>, encoding: Encoding, body: u64, body_check: u32, stamp: &Stamp<'_>) {
+    let start = into.len();
+    let mut extension = SHAPE.to_vec();
+    extension[AFTER].copy_from_slice(&stamp.after.to_be_bytes());
+    extension[SESSION].copy_from_slice(&stamp.session.to_be_bytes());
+    // The names of consumers and programs are short: one byte of length is enough.
+    let source = short(stamp.source).as_bytes();
+    match source.len() as u8 {
+        length @ 0..24 => extension.push(0x60 | length),
+        length => extension.extend([0x78, length]),
+    }
+    extension.extend_from_slice(source);
+    extension.resize(extension.len().next_multiple_of(8), 0);
+    let check = crc32c::crc32c_append(crc32c::crc32c(stamp.id), &extension);
+    extension[CHECK].copy_from_slice(&check.to_le_bytes());
+    let header = Header {
+        flags: flags::BODY_CHECKED,
+        extension: extension.len(),
+        body,
+        sequence: stamp.sequence,
+        sent: stamp.sent,
+        body_check,
+        ..Header::new(Kind::Data, encoding)
+    };
+    into.extend_from_slice(&header.to_bytes());
+    into.extend_from_slice(&extension);
+    into.resize(start + header.body_offset(), 0);
+}
+
+fn short(source: &str) -> &str {
+    let mut end = source.len().min(255);
+    while !source.is_char_boundary(end) {
+        end -= 1;
+    }
+    &source[..end]
+}
+
+/// Bytes in front of the body of whatever a writer of this name writes.
+pub fn head_length(source: &str) -> usize {
+    let source = short(source).len();
+    let extension = SOURCE + if source < 24 { 1 } else { 2 } + source;
+    (HEADER + extension.next_multiple_of(8)).next_multiple_of(ALIGN as usize)
+}
+
+/// Bytes of the record whose head is so long and whose body has so many bytes.
+pub fn length(head: usize, body: u64) -> u64 {
+    (head as u64 + body).next_multiple_of(ALIGN)
+}
+
+/// What an extension says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// See [`Stamp::after`].
+    pub after: u64,
+    /// The writer's incarnation.
+    pub session: u64,
+    /// The writer's name.
+    pub source: &'a str,
+}
+
+/// Reads a record's header. The text of an error says what is wrong with it.
+pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
+    let header = Header::from_bytes(bytes)?;
+    let fits = header.kind == Kind::Data
+        && header.flags & flags::BODY_CHECKED != 0
+        && header.sequence > 0
+        && (SOURCE..=MAX_EXTENSION).contains(&header.extension);
+    if fits {
+        Ok(header)
+    } else {
+        Err(Error::new(ErrorKind::Malformed, "the message is no journal's record"))
+    }
+}
+
+/// Reads a record's extension; none where it is damaged or another journal's.
+pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<Said<'a>> {
+    if bytes.len() <= SOURCE {
+        return None;
+    }
+    let check = crc32c::crc32c_append(crc32c::crc32c(id), &bytes[..CHECK.start]);
+    let check = crc32c::crc32c_append(crc32c::crc32c_append(check, &[0; 4]), &bytes[CHECK.end..]);
+    if check.to_le_bytes() != bytes[CHECK] {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| Some(u64::from_be_bytes(bytes[range].try_into().ok()?));
+    let (length, start) = match bytes[SOURCE] {
+        short @ 0x60..0x78 => (usize::from(short & 31), SOURCE + 1),
+        0x78 => (usize::from(*bytes.get(SOURCE + 1)?), SOURCE + 2),
+        _ => return None,
+    };
+    let source = std::str::from_utf8(bytes.get(start..start + length)?).ok()?;
+    Some(Said { after: number(AFTER)?, session: number(SESSION)?, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::extension;
+
+    fn head(source: &str) -> Vec<u8> {
+        let id = *b"0123456789abcdef";
+        let stamp = Stamp { id: &id, sequence: 7, sent: 5, after: 6, session: u64::MAX - 1, source };
+        let mut head = Vec::new();
+        write_head(&mut head, Encoding::Cbor, 3, 9, &stamp);
+        head
+    }
+
+    fn header(head: &[u8]) -> Header {
+        read_header(head[..HEADER].try_into().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_a_message_on_the_wire() {
+        for source in ["", "a", "seventeen-letters", &"x".repeat(64), &"é".repeat(200)] {
+            let head = head(source);
+            let header = header(&head);
+            assert_eq!((head.len(), head_length(source)), (header.body_offset(), header.body_offset()));
+            assert_eq!((header.sequence, header.sent, header.body, header.body_check), (7, 5, 3, 9));
+            let bytes = &head[HEADER..HEADER + header.extension];
+            let said = read_extension(bytes, b"0123456789abcdef").unwrap();
+            let kept = short(source);
+            assert_eq!(said, Said { after: 6, session: u64::MAX - 1, source: kept });
+            assert_eq!(read_extension(bytes, b"another journal!"), None);
+            // Whoever knows nothing of journals reads the same sender in it.
+            let sender = extension::read(bytes).unwrap().unwrap();
+            assert_eq!((&*sender.source, sender.session), (kept, u64::MAX - 1));
+        }
+    }
+
+    #[test]
+    fn every_damaged_bit_of_the_extension_is_noticed() {
+        let good = head("logger");
+        let bytes = &good[HEADER..HEADER + header(&good).extension];
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.to_vec();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read_extension(&bad, b"0123456789abcdef"), None, "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Where a journal really ends: the last good record, and whether what comes behind it was ever promised.
+
+use super::committed::Committed;
+use super::folder::{Folder, PAGE};
+use super::records::{Look, Records, Want};
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// The end of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The number of the last good record, or the one before the segment's first.
+    pub sequence: u64,
+    /// Where that record begins; 0 for none in this segment.
+    pub at: u64,
+    /// Where the next one is to begin.
+    pub end: u64,
+    /// The latest time at which a record was sent, of all up to here.
+    pub high: i64,
+    /// Why the bytes behind it are no record; none where there are none.
+    pub broken: bool,
+}
+
+/// Finds the end of a journal's last segment. `known` is what the word says.
+///
+/// What was never acknowledged may be cut: a crash leaves any part of the writes that were not synced. What was
+/// acknowledged and is damaged is `Corrupt`, with the file and the place: nobody cuts it in silence.
+pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
+    let (tail, why) = follow(records, records.segment.first, 0)?;
+    let promised = known.map_or(0, |known| known.sequence);
+    let next = tail.sequence + 1;
+    let promised = promised >= next || (why.is_some() && records.proves_safe(tail.end, next)?);
+    if !promised {
+        return Ok(tail);
+    }
+    let file = folder.path(&records.name());
+    let why = why.unwrap_or_else(|| "the file ends there".into());
+    let text = format!(
+        "record {next} was acknowledged and is not whole in {}: {why}; put the file back from a copy. To go on without it \
+         and all that follows it, remove {} and cut the file there",
+        file.display(),
+        folder.path(super::committed::NAME).display()
+    );
+    Err(Error::new(ErrorKind::Corrupt, text).at(tail.end as usize))
+}
+
+/// Goes from one good record to the next, from where `records` is. `at` is where the record before begins.
+pub fn follow(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<String>)> {
+    let segment = records.segment;
+    let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
+    loop {
+        match records.look(Some(tail.sequence + 1), Want::Check)? {
+            Look::Record(record) => {
+                records.at = record.end;
+                let high = tail.high.max(record.header.sent);
+                tail =
+                    Tail { sequence: tail.sequence + 1, at: record.at, end: record.end, high, broken: false };
+            }
+            Look::End => return Ok((tail, None)),
+            Look::Broken(why) => {
+                tail.broken = true;
+                return Ok((tail, Some(why)));
+            }
+        }
+    }
+}
+
+/// How far a journal without a writer is safe: what the word says, and every whole record behind it, which is brought to
+/// the disk before anybody sees it.
+pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Option<Committed>> {
+    let segments = folder.segments()?;
+    let known = known.filter(|known| segments.contains(&known.segment));
+    let Some(start) = known.map(|k| k.segment).or(segments.last().copied()) else { return Ok(None) };
+    let mut best = known.unwrap_or(Committed { sequence: start - 1, segment: start, at: 0 });
+    for first in segments.into_iter().filter(|first| *first >= start) {
+        // A segment whose predecessor does not reach it is damage, which reading finds.
+        if first != start && first != best.sequence + 1 {
+            break;
+        }
+        let Some((file, segment)) = folder.segment(first, false)? else { break };
+        let mut records = Records::new(file, segment);
+        let mut next = first;
+        if first == best.segment && best.at >= PAGE {
+            (records.at, next) = (best.at, best.sequence);
+        }
+        let (tail, _) = follow(&mut records, next, 0)?;
+        records.file().sync_data().doing(format_args!("syncing {}", records.name()))?;
+        if tail.sequence >= best.sequence && tail.at > 0 {
+            best = Committed { sequence: tail.sequence, segment: first, at: tail.at };
+        }
+    }
+    locate(folder, best).map(Some)
+}
+
+/// Finds where the last record is, when the last segment is still empty. One that was deleted has no place.
+pub fn locate(folder: &Folder, last: Committed) -> Result<Committed> {
+    if last.at > 0 || last.sequence == 0 {
+        return Ok(last);
+    }
+    let holds = |first: &u64| *first <= last.sequence;
+    let Some(first) = folder.segments()?.into_iter().rfind(holds) else { return Ok(last) };
+    let Some((file, segment)) = folder.segment(first, false)? else { return Ok(last) };
+    let (tail, _) = follow(&mut Records::new(file, segment), first, 0)?;
+    // Damage in front of it is found by who reads it.
+    if tail.sequence != last.sequence {
+        return Ok(last);
+    }
+    Ok(Committed { sequence: last.sequence, segment: first, at: tail.at })
+}

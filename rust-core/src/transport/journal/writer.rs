@@ -1,0 +1,162 @@
+//! The one writer of a journal: any number of threads send at once, and share each sync.
+//!
+//! Whoever finds nobody syncing takes what waits, its own message among it, writes and syncs it, and wakes the others.
+//! What comes meanwhile waits for the next round, which one of them leads. So no message waits for a timer, and a round
+//! holds as many as came during the one before.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::consumer;
+use super::folder::{Access, Folder};
+use super::log::{Draft, Log, Shape};
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::lock::{self, Lock};
+use crate::transport::about::About;
+use crate::transport::place::Place;
+use crate::value::Map;
+
+/// What a writer is told about its journal.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// The writer's name.
+    pub source: String,
+    /// The writer's incarnation.
+    pub session: u64,
+    /// Who may open the files.
+    pub access: Access,
+    /// How the journal is cut, and what it keeps.
+    pub shape: Shape,
+    /// What listings show beside it.
+    pub about: Map,
+}
+
+/// The one writer of a journal.
+#[derive(Debug)]
+pub struct Writer {
+    queue: Mutex<Queue>,
+    turn: Condvar,
+    log: Mutex<Log>,
+    _about: About,
+    _lock: Lock,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<(Draft, Arc<Slot>)>,
+    /// Whether a round is under way.
+    led: bool,
+}
+
+/// Where a sender finds what became of its message.
+type Slot = Mutex<Option<Result<u64>>>;
+
+impl Writer {
+    /// Opens the journal, and makes it where there is none. `AddressInUse` where a living process writes it.
+    pub fn open(place: &Place, terms: Terms) -> Result<Writer> {
+        let Some(lock) = lock::try_lock(&place.directory, &place.file)? else {
+            let text = format!(
+                "somebody else writes {}; a journal has one writing process, end it first",
+                place.path().display()
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        };
+        let folder = Folder::create(place, terms.access)?;
+        let log = Log::open(folder, terms.shape, &terms.source, terms.session)?;
+        let about = About::write(place, "publish", &terms.source, terms.about)?;
+        Ok(Writer {
+            queue: Mutex::default(),
+            turn: Condvar::new(),
+            log: Mutex::new(log),
+            _about: about,
+            _lock: lock,
+        })
+    }
+
+    /// Puts a message into the journal; gives its number once it is on the disk. Any number of threads may.
+    pub fn append(&self, encoding: Encoding, body: Bytes) -> Result<u64> {
+        let draft = Draft { encoding, check: crc32c::crc32c(&body), body };
+        let slot = Arc::new(Slot::default());
+        let mut queue = self.queue();
+        queue.waiting.push((draft, slot.clone()));
+        loop {
+            if let Some(outcome) = taken(&slot) {
+                return outcome;
+            }
+            if !queue.led {
+                queue.led = true;
+                let round = Round { writer: self, entries: std::mem::take(&mut queue.waiting) };
+                drop(queue);
+                round.run();
+                queue = self.queue();
+                continue;
+            }
+            // Ends with the round that is under way: a system call on a disk, which has no deadline that could be kept.
+            queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the last message.
+    pub fn last(&self) -> u64 {
+        self.log().committed().sequence
+    }
+
+    /// How many read it under a name of their own just now.
+    pub fn live_consumers(&self) -> Result<usize> {
+        let log = self.log();
+        let mut live = 0;
+        for name in log.folder().consumers()? {
+            live += usize::from(consumer::is_live(log.folder(), &name)?);
+        }
+        Ok(live)
+    }
+
+    /// Brings to the disk what need not be there for the messages' sake.
+    pub fn close(&self) -> Result<()> {
+        self.log().close()
+    }
+}
+
+fn taken(slot: &Slot) -> Option<Result<u64>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// One round: what is written and synced together. Its end, whatever ends it, tells each sender.
+struct Round<'a> {
+    writer: &'a Writer,
+    entries: Vec<(Draft, Arc<Slot>)>,
+}
+
+impl Round<'_> {
+    fn run(self) {
+        let drafts: Vec<Draft> = self.entries.iter().map(|(draft, _)| draft.clone()).collect();
+        let outcomes = self.writer.log().append(&drafts);
+        for ((_, slot), outcome) in self.entries.iter().zip(outcomes) {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        }
+    }
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        for (_, slot) in &self.entries {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            // Only a panic in the round leaves a sender without an answer.
+            slot.get_or_insert_with(|| {
+                Err(Error::new(ErrorKind::Internal, "the thread that wrote for this one panicked"))
+            });
+        }
+        self.writer.queue().led = false;
+        self.writer.turn.notify_all();
+    }
+}
