@@ -170,6 +170,9 @@ pub struct Opening {
     /// Write values in this encoding
     #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = encodings())]
     pub encoding: Encoding,
+    /// Speak to a program that knows nothing of Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
+    #[arg(long, value_name = "FRAMING", value_parser = ["linkspan", "lines", "raw"])]
+    pub framing: Option<String>,
     /// Set another option by its name: limit=1000000, client_id=logger, mode=0660
     #[arg(short, long = "option", value_name = "NAME=VALUE")]
     pub options: Vec<String>,
@@ -180,6 +183,9 @@ impl Opening {
     pub fn to_options(&self) -> Result<Options> {
         let mut options = Options::default();
         options.encoding = self.encoding;
+        if let Some(framing) = &self.framing {
+            options.set("framing", &framing.as_str().into())?;
+        }
         for option in &self.options {
             let Some((name, text)) = option.split_once('=') else {
                 let text = format!("the option {option:?} has no value: write NAME=VALUE");

@@ -1,5 +1,7 @@
 //! send, recv and call with the real program, over both transports.
 
+use std::io::{BufRead, BufReader, Write};
+
 mod program;
 
 use program::{Place, on_each_transport};
@@ -119,4 +121,49 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         assert_eq!(said.out, "", "{arguments:?}");
     }
     assert_eq!(place.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_program_that_knows_nothing_of_linkspan_speaks_in_lines() {
+    let place = Place::new();
+    let endpoint = format!("unix:{}/plain.sock", place.path().display());
+    let taker =
+        place.start(&["recv", &endpoint, "--framing", "lines", "--count", "3", "--json", "--reply", "[1]"]);
+    let socket = place.path().join("plain.sock");
+    place.wait_for("plain.sock");
+    let mut stranger = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    stranger.write_all(b"{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":\"a\"}\n").unwrap();
+    let mut answer = String::new();
+    BufReader::new(&stranger).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":\"a\"}\n");
+    let sent = place.run(&["send", &endpoint, "{\"last\":true}", "--framing", "lines"]);
+    assert_eq!((sent.code, sent.err.as_str()), (Some(0), ""));
+    let taken = taker.end();
+    assert_eq!(taken.out, "{\"op\":\"x\"}\n{\"method\":\"m\"}\n{\"last\":true}\n", "{}", taken.err);
+}
+
+#[test]
+fn a_call_in_lines_is_answered_by_any_program() {
+    let place = Place::new();
+    let socket = place.path().join("strange.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let endpoint = format!("unix:{}", socket.display());
+    let calling = place.start(&[
+        "call",
+        &endpoint,
+        "{\"method\":\"m\",\"params\":[7]}",
+        "--framing",
+        "lines",
+        "--json",
+    ]);
+    let (mut stranger, _) = listener.accept().unwrap();
+    let mut asked = String::new();
+    BufReader::new(&stranger).read_line(&mut asked).unwrap();
+    assert_eq!(asked, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[7],\"id\":1}\n");
+    stranger.write_all(b"{\"jsonrpc\":\"2.0\",\"result\":{\"seven\":7},\"id\":1}\n").unwrap();
+    let called = calling.end();
+    assert_eq!((called.code, called.out.as_str()), (Some(0), "{\"seven\":7}\n"), "{}", called.err);
+    let refused = place.run(&["call", &endpoint, "7", "--framing", "lines", "--timeout", "1"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("WrongType (109)") && refused.err.contains("method"), "{}", refused.err);
 }

@@ -23,8 +23,8 @@ class Options(TypedDict, total=False):
     delivery: Literal["latest", "best_effort", "at_least_once", "durable"]
     #: When a message counts as consumed.
     ack: Literal["auto", "manual"]
-    #: Plain framing for peers that know nothing of Linkspan.
-    framing: Literal["lines", "raw"]
+    #: Plain framing for peers that know nothing of Linkspan: JSON text and JSON-RPC 2.0 in lines, or raw bytes.
+    framing: Literal["linkspan", "lines", "raw"]
     #: The mode of the socket's file, such as 0o660.
     mode: int
     #: The group of the socket's file.

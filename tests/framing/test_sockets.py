@@ -1,0 +1,259 @@
+"""Lines and raw bytes over sockets, with strangers at the other end."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import linkspan
+
+from conftest import SOON, Served, Strangers, said
+
+
+@pytest.fixture(params=["unix"])
+def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An endpoint outside the runtime directory, as a stranger would choose it."""
+    if request.param == "unix":
+        return f"unix:{tmp_path}/plain.sock"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+
+
+def where(endpoint: str) -> str:
+    return endpoint.removeprefix("unix:")
+
+
+CLIENT = """
+s = connect(where)
+f = s.makefile("rw", encoding="utf-8", newline="\\n")
+def ask(line):
+    f.write(line + "\\n")
+    f.flush()
+    return f.readline()
+print(ask('{"jsonrpc": "2.0", "method": "sum", "params": [1, 2, 39], "id": "a"}'), end="")
+print(ask('{"jsonrpc": "2.0", "method": "echo", "params": {"x": [1.5, "\\u00e9", null]}, "id": 1.0}'), end="")
+print(json.loads(ask('{"jsonrpc": "2.0", "method": "nope", "id": null}'))["error"]["message"])
+print(json.dumps(json.loads(ask('{"jsonrpc": "2.0", "method": "refuse", "id": 7}'))["error"]))
+print(json.loads(ask('not json'))["error"]["code"])
+f.write('{"op": "x"}\\n{"jsonrpc": "2.0", "method": "note", "params": [1]}\\n')
+print(len(json.loads(ask('[{"jsonrpc": "2.0", "method": "sum", "params": [1], "id": 1}, 5]'))))
+"""
+
+
+def test_a_client_with_a_socket_and_json_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(endpoint)
+    lines = said(strangers.python(CLIENT, where(server.endpoint))).splitlines()
+    assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
+    assert lines[1] == '{"jsonrpc":"2.0","result":{"x":[1.5,"é",null]},"id":1.0}'
+    assert lines[2] == "no method nope"
+    assert json.loads(lines[3]) == {
+        "code": -32001,
+        "message": "too long",
+        "data": {"type": "spectrum.window_too_long", "data": {"most": 4096}},
+    }
+    assert lines[4:] == ["-32700", "2"]
+    assert server.wait_for(2) == [{"op": "x"}, {"method": "note", "params": [1]}]
+
+
+def test_many_clients_at_once_each_get_their_own_answers(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(endpoint)
+    client = """
+    s = connect(where)
+    f = s.makefile("rw")
+    me = int(sys.argv[2])
+    for i in range(200):
+        f.write(json.dumps({"jsonrpc": "2.0", "method": "sum", "params": [me, i], "id": f"{me}/{i}"}) + "\\n")
+    f.flush()
+    s.shutdown(socket.SHUT_WR)
+    answers = [json.loads(line) for line in f]
+    assert [a["result"] for a in answers] == [me + i for i in range(200)], answers
+    assert [a["id"] for a in answers] == [f"{me}/{i}" for i in range(200)]
+    print("right")
+    """
+    children = [strangers.python(client, where(server.endpoint), str(1000 * i)) for i in range(6)]
+    assert [said(child) for child in children] == ["right\n"] * 6
+
+
+SERVER = """
+s = listen(where)
+print("listening")
+peer, _ = s.accept()
+f = peer.makefile("rw")
+for line in f:
+    asked = json.loads(line)
+    print(sorted(asked))
+    if "id" not in asked:
+        answers = [{"heard": asked["method"]}]
+    elif asked["method"] == "sum":
+        answers = [{"tick": 1}, {"jsonrpc": "2.0", "id": asked["id"], "result": sum(asked["params"])}]
+    else:
+        error = {"code": -32601, "message": "Method not found", "data": {"type": "math.unknown", "method": asked["method"]}}
+        answers = [{"jsonrpc": "2.0", "id": asked["id"], "error": error}]
+    f.write("".join(json.dumps(answer) + "\\n" for answer in answers))
+    f.flush()
+"""
+
+
+def test_a_server_with_a_socket_and_json_is_called(endpoint: str, strangers: Strangers) -> None:
+    server = strangers.python(SERVER, where(endpoint))
+    assert server.stdout is not None and server.stdout.readline() == "listening\n"
+    with linkspan.connect(endpoint, framing="lines", timeout=SOON) as channel:
+        assert channel.call({"method": "sum", "params": [1, 2]}).value == 3
+        assert channel.recv().value == {"tick": 1}
+        with pytest.raises(linkspan.Remote) as caught:
+            channel.call({"method": "what"})
+        assert (caught.value.remote_code, caught.value.remote_type) == (-32601, "math.unknown")
+        assert (caught.value.remote_text, caught.value.data["method"]) == ("Method not found", "what")
+        with pytest.raises(linkspan.Missing) as missing:
+            channel.call({"params": [1]})
+        assert missing.value.path == "method"
+        channel.send({"jsonrpc": "2.0", "method": "note"})
+        message = channel.recv()
+        assert (message.value, message.encoding) == ({"heard": "note"}, "json")
+    assert said(server).splitlines() == [
+        "['id', 'jsonrpc', 'method', 'params']",
+        "['id', 'jsonrpc', 'method']",
+        "['jsonrpc', 'method']",
+    ]
+
+
+def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, strangers: Strangers) -> None:
+    listener = linkspan.listen(endpoint, framing="lines", timeout=SOON)
+    echo = strangers.python(
+        """
+        s = connect(where)
+        f = s.makefile("rwb")
+        f.write(b'{"here": 1}\\r\\n')
+        f.flush()
+        for line in f:
+            sys.stdout.write(line.decode())
+            f.write(line)
+            f.flush()
+        """,
+        where(listener.endpoint),
+    )
+    with listener.accept() as channel:
+        assert channel.recv().value == {"here": 1}
+        values = [b"\0\xff", float("inf"), 2**200, {"$x": 1}, "line\nbreak\u2028", [1, 1.0, -0.0], None]
+        for value in values:
+            channel.send(value)
+            back = channel.recv().value
+            assert (type(back), back) == (type(value), value)
+    assert len(said(echo).splitlines()) >= len(values)
+
+
+def test_a_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(endpoint)
+    client = """
+    $where = $argv[1];
+    $s = stream_socket_client(str_starts_with($where, "tcp:") ? $where : "unix://$where", $errno, $error, 30);
+    fwrite($s, json_encode(["jsonrpc" => "2.0", "method" => "echo", "params" => ["é", 7, 7.5], "id" => 1]) . "\\n");
+    echo json_encode(json_decode(fgets($s))->result, JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION);
+    """
+    assert said(strangers.php(client, where(server.endpoint))) == '["é",7,7.5]'
+
+
+def test_raw_bytes_come_as_they_are(endpoint: str, strangers: Strangers) -> None:
+    listener = linkspan.listen(endpoint, framing="raw", timeout=SOON)
+    stranger = strangers.python(
+        """
+        s = connect(where)
+        s.sendall(bytes(range(256)) * 1000)
+        s.shutdown(socket.SHUT_WR)
+        print(len(b"".join(iter(lambda: s.recv(65536), b""))))
+        """,
+        where(listener.endpoint),
+    )
+    with listener.accept() as channel:
+        got = b""
+        with pytest.raises(linkspan.Disconnected):
+            while True:
+                got += channel.recv().value
+        assert got == bytes(range(256)) * 1000
+        channel.send(b"x" * 100_000)
+        channel.send(bytearray(b"y"))
+        with pytest.raises(linkspan.Unsupported):
+            channel.call(b"x")
+        with pytest.raises(linkspan.Unsupported):
+            channel.send({"x": 1})
+    assert said(stranger) == "100001\n"
+
+
+def test_what_plain_framing_cannot_do_is_said_before_anything_is_made(endpoint: str, tmp_path: Path) -> None:
+    for options in ({"delivery": "at_least_once"}, {"encoding": "cbor"}, {"durable": True}):
+        with pytest.raises(linkspan.Unsupported) as caught:
+            linkspan.serve(endpoint, framing="lines", **options)
+        assert "use" in str(caught.value) or "json" in str(caught.value)
+    with pytest.raises(linkspan.Unsupported):
+        linkspan.publisher(endpoint, framing="lines")
+    with pytest.raises(linkspan.Unsupported):
+        linkspan.connect("shm:lab/x", framing="lines")
+    assert not (tmp_path / "plain.sock").exists()
+
+
+def test_a_connection_that_is_cut_in_the_middle_of_a_batch_harms_nobody_else(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(endpoint)
+    cut = """
+    import struct
+    for i in range(50):
+        s = connect(where)
+        if s.family == socket.AF_INET:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.sendall(b'[{"jsonrpc":"2.0","method":"sum","params":[1],"id":1},{"jsonrpc":"2.0","method":"sum","params":[2],"id":2}]\\n{"jsonrpc":')
+        s.close()
+    """
+    said(strangers.python(cut, where(server.endpoint)))
+    lines = said(strangers.python(CLIENT, where(server.endpoint))).splitlines()
+    assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
+
+
+def test_a_server_that_comes_back_is_found_again(endpoint: str, strangers: Strangers) -> None:
+    once = """
+    if not where.startswith("tcp:") and os.path.exists(where):
+        os.unlink(where)
+    s = listen(where)
+    print("listening")
+    peer, _ = s.accept()
+    f = peer.makefile("rw")
+    for line in f:
+        asked = json.loads(line)
+        if asked["method"] == "end":
+            break
+        f.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": os.getpid()}) + "\\n")
+        f.flush()
+    """
+    first = strangers.python(once, where(endpoint))
+    assert first.stdout is not None and first.stdout.readline() == "listening\n"
+    with linkspan.connect(endpoint, framing="lines", timeout=SOON) as channel:
+        assert channel.call({"method": "who"}).value == first.pid
+        with pytest.raises(linkspan.Disconnected):
+            channel.call({"method": "end"})
+        said(first)
+        second = strangers.python(once, where(endpoint))
+        assert second.stdout is not None and second.stdout.readline() == "listening\n"
+        assert channel.call({"method": "who"}).value == second.pid
+
+
+def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, strangers: Strangers) -> None:
+    with linkspan.serve(endpoint, framing="lines") as server:
+        stranger = strangers.python(
+            """
+            s = connect(where)
+            f = s.makefile("rw")
+            f.write("".join(json.dumps({"jsonrpc": "2.0", "method": "x", "id": i}) + "\\n" for i in range(2)))
+            f.flush()
+            print([json.loads(f.readline())["id"] for _ in range(2)])
+            """,
+            where(server.endpoint),
+        )
+        first, second = server.next(timeout=SOON), server.next(timeout=SOON)
+        replied = threading.Event()
+        later = threading.Thread(target=lambda: (replied.wait(SOON), first.reply("later")))
+        later.start()
+        second.reply("at once")
+        replied.set()
+        later.join()
+        assert said(stranger) == "[1, 0]\n"
