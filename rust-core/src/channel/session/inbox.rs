@@ -2,18 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::super::options::Acknowledge;
 use super::{Hello, Received};
 use crate::error::{Error, ErrorKind, Result};
-
-/// Who says that a message has been consumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acknowledge {
-    /// The next call does.
-    #[default]
-    Auto,
-    /// The program does.
-    Manual,
-}
 
 /// What acknowledging a message is worth to its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,8 @@ pub mod outbox;
 pub mod peers;
 pub mod redial;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -266,8 +266,9 @@ impl<M: Clone> Outbox<M> {
             Incarnation::Another => self.retain(|_| false),
         };
         self.dropped += dropped as u64;
-        // What it has is not sent again, and stays kept until it has been consumed.
-        self.settled = if incarnation == Incarnation::Same { taken.max(self.acknowledged) } else { 0 };
+        // What it has is not sent again, and stays kept until it has been consumed. What an earlier incarnation has
+        // consumed says nothing: a request that it did not answer goes to this one.
+        self.settled = if incarnation == Incarnation::Same { taken } else { 0 };
         self.loose = (0, 0);
         self.peer = Some((identity, hello.session));
         Ok(Resumed { incarnation, dropped })

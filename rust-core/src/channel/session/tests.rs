@@ -1,6 +1,7 @@
 //! One decision at a time: what an outbox keeps and sends again, what an inbox takes and says.
 
-use super::inbox::{Acknowledge, Occasion, Verdict, Worth};
+use super::super::options::Acknowledge;
+use super::inbox::{Occasion, Verdict, Worth};
 use super::outbox::{Incarnation, Order};
 use super::{Hello, Identity, Inbox, Nature, Outbox, Received, ReplayLimits};
 use crate::error::ErrorKind;
@@ -183,6 +184,18 @@ fn requests_are_sent_again_only_where_that_does_no_harm() {
     assert_eq!(outbox.kept(), (1, 3));
     outbox.settled(1);
     assert_eq!(outbox.kept(), (0, 0));
+}
+
+#[test]
+fn a_request_that_one_incarnation_read_reaches_the_next_over_a_link_that_broke_before() {
+    let mut outbox = outbox();
+    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    send(&mut outbox, Nature::Idempotent, "ask");
+    outbox.acknowledged(1).unwrap();
+    for _ in 0..2 {
+        outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
+        assert_eq!(outbox.to_replay(), Some((&"ask", 1)));
+    }
 }
 
 #[test]

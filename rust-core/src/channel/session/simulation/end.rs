@@ -1,0 +1,157 @@
+//! One end of a simulated link: an outbox and an inbox, and a program that sends, calls, answers and is slow.
+
+use std::collections::VecDeque;
+
+use super::super::super::options::Acknowledge;
+use super::super::{Hello, Inbox, Nature, Outbox, ReplayLimits};
+use super::truth::Truth;
+
+/// What an outbox keeps of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Letter {
+    pub nature: Nature,
+    pub bytes: usize,
+    /// For an answer: the request's number, and who asked.
+    pub answers: (u64, u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Frame {
+    Message { letter: Letter, number: u64, piggyback: u64 },
+    Ack(u64),
+    Bye,
+}
+
+/// The receiving half of a link.
+pub struct RxLink {
+    pub id: u64,
+    pub hello: Hello,
+    /// How many messages the other side had sent when the link was made.
+    pub sent_before: u64,
+    pub begun: bool,
+    pub frames: VecDeque<Frame>,
+    pub ended: bool,
+}
+
+/// The sending half of a link.
+#[derive(Clone, Copy)]
+pub struct TxLink {
+    pub id: u64,
+    /// The session that it leads to.
+    pub to: u64,
+    /// Whether it has broken without our having noticed: what is sent vanishes.
+    pub broken: bool,
+}
+
+/// A message on its way through the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    pub session: u64,
+    pub number: u64,
+    pub letter: Letter,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pub number: u64,
+    pub link: u64,
+    pub idempotent: bool,
+}
+
+/// What is known apart from the machine about what a sender that keeps nothing has lost.
+#[derive(Clone, Copy, Default)]
+pub struct Losses {
+    pub session: u64,
+    /// The number of the first message that we could have got.
+    base: u64,
+    taken: u64,
+    missed: u64,
+}
+
+pub struct End {
+    pub outbox: Outbox<Letter>,
+    pub inbox: Inbox,
+    pub how: Acknowledge,
+    pub rx: VecDeque<RxLink>,
+    pub tx: Option<TxLink>,
+    /// Taken while the program waited for an answer.
+    pub local: VecDeque<Taken>,
+    /// What the program has and has not consumed.
+    pub hands: Vec<Taken>,
+    /// Requests that it has not answered.
+    pub to_answer: VecDeque<Taken>,
+    pub call: Option<Call>,
+    pub losses: Losses,
+    /// The number that was given last, for each session.
+    order: Vec<(u64, u64)>,
+    /// Whether an answer went out that found no room to be kept.
+    pub answer_not_kept: bool,
+}
+
+impl End {
+    pub fn new(session: u64, keeps: Option<ReplayLimits>, how: Acknowledge) -> End {
+        End {
+            outbox: Outbox::new(session, keeps),
+            inbox: Inbox::new(how),
+            how,
+            rx: VecDeque::new(),
+            tx: None,
+            local: VecDeque::new(),
+            hands: Vec::new(),
+            to_answer: VecDeque::new(),
+            call: None,
+            losses: Losses::default(),
+            order: Vec::new(),
+            answer_not_kept: false,
+        }
+    }
+
+    pub fn session(&self) -> u64 {
+        self.outbox.session()
+    }
+
+    /// The program is handed a message.
+    pub fn give(&mut self, message: Taken, kept: bool, truth: &mut Truth) {
+        let Taken { session, number, letter } = message;
+        match self.order.iter_mut().find(|(of, _)| *of == session) {
+            Some((_, last)) => {
+                assert!(*last < number, "{number} of session {session} was given after {last}");
+                *last = number;
+            }
+            None => self.order.push((session, number)),
+        }
+        truth.given(session, number, kept);
+        self.inbox.given(session, number);
+        self.hands.push(message);
+        if letter.nature != Nature::Data {
+            self.to_answer.push_back(message);
+        }
+    }
+
+    /// The program has done with what it was given of this session up to this number.
+    pub fn let_go(&mut self, session: Option<u64>, up_to: u64, truth: &mut Truth) {
+        self.hands.retain(|taken| {
+            let done = session.is_none_or(|session| session == taken.session) && taken.number <= up_to;
+            if done {
+                truth.consumed(taken.session, taken.number);
+            }
+            !done
+        });
+    }
+}
+
+impl Losses {
+    /// A link began; `sent_before` messages had been sent.
+    pub fn hello(&mut self, session: u64, sent_before: u64) {
+        if self.session != session {
+            *self = Losses { session, base: sent_before + 1, taken: 0, missed: 0 };
+        }
+    }
+
+    /// A message was taken: those before it that we did not get have been told as missed, each once.
+    pub fn taken(&mut self, number: u64, missed: u64) {
+        self.taken += 1;
+        self.missed += missed;
+        assert_eq!(self.taken + self.missed, number + 1 - self.base, "taken and missed up to {number}");
+    }
+}

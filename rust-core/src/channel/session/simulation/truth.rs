@@ -1,0 +1,107 @@
+//! What really became of every message of a simulated history, kept apart from the machine that is tested.
+
+use super::super::Nature;
+
+/// Everything that was ever sent, by session and number.
+#[derive(Default)]
+pub struct Truth {
+    sessions: Vec<Sent>,
+}
+
+#[derive(Default)]
+struct Sent {
+    facts: Vec<Fact>,
+    /// Up to which number acknowledgements have been looked at.
+    checked: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Fact {
+    nature: Nature,
+    /// Whether a program had it and went on.
+    consumed: bool,
+    /// How many programs had it.
+    given: u32,
+    /// The session of the last inbox that took it.
+    taken_by: u64,
+    /// It was meant for a peer that went for good.
+    dropped: bool,
+}
+
+impl Truth {
+    /// The next incarnation's number; never 0.
+    pub fn new_session(&mut self) -> u64 {
+        self.sessions.push(Sent::default());
+        self.sessions.len() as u64
+    }
+
+    fn sent_by(&mut self, session: u64) -> &mut Sent {
+        &mut self.sessions[session as usize - 1]
+    }
+
+    fn fact(&mut self, session: u64, number: u64) -> &mut Fact {
+        &mut self.sent_by(session).facts[number as usize - 1]
+    }
+
+    pub fn sent(&mut self, session: u64, number: u64, nature: Nature) {
+        let facts = &mut self.sent_by(session).facts;
+        assert_eq!(facts.len() as u64 + 1, number, "numbers follow each other");
+        facts.push(Fact { nature, consumed: false, given: 0, taken_by: 0, dropped: false });
+    }
+
+    pub fn taken(&mut self, session: u64, number: u64, by: u64) {
+        self.fact(session, number).taken_by = by;
+    }
+
+    pub fn given(&mut self, session: u64, number: u64, kept: bool) {
+        let fact = self.fact(session, number);
+        fact.given += 1;
+        let again = matches!(fact.nature, Nature::Data | Nature::Idempotent) && kept;
+        assert!(fact.given == 1 || again, "{:?} {number} of session {session} was given twice", fact.nature);
+    }
+
+    pub fn consumed(&mut self, session: u64, number: u64) {
+        self.fact(session, number).consumed = true;
+    }
+
+    /// An acknowledgement was believed: everything up to it must have been consumed, or can not be any more.
+    pub fn acknowledged(&mut self, session: u64, number: u64, by: u64, kept: bool) {
+        let sent = self.sent_by(session);
+        for at in sent.checked..number {
+            let fact = sent.facts[at as usize];
+            let lost = fact.dropped || (!kept && fact.taken_by != by);
+            assert!(
+                fact.consumed || lost || fact.nature != Nature::Data,
+                "message {} of session {session} was acknowledged by {by} up to {number}, and not consumed",
+                at + 1
+            );
+        }
+        sent.checked = sent.checked.max(number);
+    }
+
+    /// Data that was sent and not acknowledged.
+    pub fn unacknowledged(&mut self, session: u64) -> u64 {
+        let sent = self.sent_by(session);
+        let open = &sent.facts[sent.checked as usize..];
+        open.iter().filter(|fact| fact.nature == Nature::Data && !fact.dropped).count() as u64
+    }
+
+    /// The peer went for good: what it had not acknowledged is nobody's.
+    pub fn dropped(&mut self, session: u64) {
+        let sent = self.sent_by(session);
+        for fact in &mut sent.facts[sent.checked as usize..] {
+            fact.dropped = true;
+        }
+    }
+
+    /// After all faults are over: everything has been consumed by somebody.
+    pub fn check_all_consumed(&mut self, session: u64) {
+        for (at, fact) in self.sent_by(session).facts.iter().enumerate() {
+            assert!(
+                fact.consumed || fact.dropped || fact.nature != Nature::Data,
+                "message {} of session {session} was never consumed",
+                at + 1
+            );
+        }
+    }
+}
