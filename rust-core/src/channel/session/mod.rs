@@ -15,6 +15,8 @@
 pub mod inbox;
 pub mod outbox;
 pub mod peers;
+#[cfg(test)]
+mod properties;
 pub mod redial;
 #[cfg(test)]
 mod simulation;

@@ -39,6 +39,8 @@ pub struct TxLink {
     pub id: u64,
     /// The session that it leads to.
     pub to: u64,
+    /// What its end said to have of ours.
+    pub has: u64,
     /// Whether it has broken without our having noticed: what is sent vanishes.
     pub broken: bool,
 }

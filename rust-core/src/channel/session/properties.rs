@@ -1,0 +1,172 @@
+//! Random calls of an outbox and an inbox against a naive account of each; what fails is shrunk.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::super::options::Acknowledge;
+use super::inbox::{Verdict, Worth};
+use super::{Hello, Identity, Inbox, Nature, Outbox, Received, ReplayLimits};
+
+const OURS: u64 = 1;
+
+fn hello(session: u64, taken: u64) -> Hello {
+    let received = Received { session: OURS, taken, consumed: 0 };
+    Hello { session, first: 0, keeps: Some(ReplayLimits { count: 8, bytes: 80 }), received }
+}
+
+#[derive(Clone, Debug)]
+enum Sending {
+    Send(Nature, usize),
+    Acknowledged(u64),
+    Settled(u64),
+    Link { session: u64, taken: u64 },
+    Replay,
+}
+
+fn sending() -> impl Strategy<Value = Sending> {
+    use Nature::*;
+    let nature = prop::sample::select(vec![Data, Data, Data, Request, Idempotent, Answer, IdempotentAnswer]);
+    prop_oneof![
+        4 => (nature, 0usize..40).prop_map(|(nature, bytes)| Sending::Send(nature, bytes)),
+        2 => (0u64..20).prop_map(Sending::Acknowledged),
+        1 => (0u64..20).prop_map(Sending::Settled),
+        1 => (2u64..4, 0u64..20).prop_map(|(session, taken)| Sending::Link { session, taken }),
+        3 => Just(Sending::Replay),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Receiving {
+    Take(u64),
+    Given(u64),
+    Consumed,
+    Acknowledge(u64),
+    Finished(u64),
+}
+
+fn receiving() -> impl Strategy<Value = Receiving> {
+    prop_oneof![
+        3 => (1u64..4).prop_map(Receiving::Take),
+        3 => (1u64..20).prop_map(Receiving::Given),
+        1 => Just(Receiving::Consumed),
+        1 => (1u64..20).prop_map(Receiving::Acknowledge),
+        1 => (1u64..20).prop_map(Receiving::Finished),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_outbox_keeps_and_replays_what_a_naive_one_does(steps in prop::collection::vec(sending(), 0..60)) {
+        let limits = ReplayLimits { count: 5, bytes: 80 };
+        let mut outbox: Outbox<u64> = Outbox::new(OURS, Some(limits));
+        outbox.link_up(&hello(2, 0), Identity::Listener).unwrap();
+        // What is kept: nature, bytes, and whether this link has had it.
+        let mut kept: BTreeMap<u64, (Nature, usize, bool)> = BTreeMap::new();
+        let (mut last, mut acknowledged, mut peer) = (0, 0, 2);
+        for step in steps {
+            let next = kept.iter().find(|(_, (.., had))| !had).map(|(number, _)| *number);
+            prop_assert_eq!(outbox.to_replay(), next.as_ref().map(|number| (number, *number)));
+            let bytes_kept: usize = kept.values().map(|(_, bytes, _)| bytes).sum();
+            prop_assert_eq!(outbox.kept(), (kept.len(), bytes_kept));
+            match step {
+                Sending::Send(nature, bytes) if next.is_none() => {
+                    let fits = kept.is_empty() || (kept.len() < 5 && bytes_kept + bytes <= 80);
+                    let waits = matches!(nature, Nature::Data | Nature::Idempotent);
+                    prop_assert_eq!(outbox.has_room(nature, bytes), fits || !waits);
+                    if waits && !fits {
+                        continue;
+                    }
+                    last += 1;
+                    prop_assert_eq!(outbox.sent(nature, bytes, || last), last);
+                    if waits || (nature == Nature::IdempotentAnswer && fits) {
+                        kept.insert(last, (nature, bytes, true));
+                    }
+                }
+                Sending::Send(..) => {}
+                Sending::Acknowledged(number) => {
+                    let before = kept.len();
+                    let believed = outbox.acknowledged(number);
+                    prop_assert_eq!(believed.is_ok(), number <= last);
+                    if number <= last {
+                        acknowledged = number.max(acknowledged);
+                        kept.retain(|at, (nature, ..)| *at > number || *nature == Nature::Idempotent);
+                        prop_assert_eq!(believed.unwrap(), before - kept.len());
+                    }
+                    prop_assert_eq!(outbox.figures().acknowledged, acknowledged);
+                }
+                Sending::Settled(number) => {
+                    outbox.settled(number);
+                    kept.retain(|at, (nature, ..)| *at != number || *nature != Nature::Idempotent);
+                }
+                Sending::Link { session, taken } => {
+                    let up = outbox.link_up(&hello(session, taken), Identity::Listener);
+                    prop_assert_eq!(up.is_ok(), taken <= last);
+                    if taken > last {
+                        continue;
+                    }
+                    if session != peer {
+                        kept.retain(|_, (nature, ..)| *nature != Nature::IdempotentAnswer);
+                    }
+                    for (number, (.., had)) in &mut kept {
+                        *had = session == peer && *number <= taken;
+                    }
+                    peer = session;
+                }
+                Sending::Replay => {
+                    outbox.replayed();
+                    if let Some(number) = next {
+                        kept.entry(number).and_modify(|(.., had)| *had = true);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_inbox_says_what_a_naive_one_does(
+        manual in any::<bool>(),
+        steps in prop::collection::vec(receiving(), 0..80),
+    ) {
+        let mut inbox = Inbox::new(if manual { Acknowledge::Manual } else { Acknowledge::Auto });
+        inbox.hello(&hello(7, 0));
+        // What was taken: 0 waits, 1 was given, 2 is consumed.
+        let mut taken: BTreeMap<u64, u8> = BTreeMap::new();
+        let mut last = 0u64;
+        for step in steps {
+            match step {
+                // Mostly the next one; now and then an old one, or a gap.
+                Receiving::Take(step) => {
+                    let number = (last + step).saturating_sub(1).max(1);
+                    let new = number > last;
+                    let expected = if new { Verdict::New { missed: 0 } } else { Verdict::Duplicate };
+                    prop_assert_eq!(inbox.take(number, 1, Worth::Soon).unwrap(), expected);
+                    if new {
+                        taken.insert(number, 0);
+                        last = number;
+                    }
+                }
+                Receiving::Given(number) => {
+                    inbox.given(7, number);
+                    taken.entry(number).and_modify(|state| *state = (*state).max(1));
+                }
+                Receiving::Consumed => {
+                    inbox.consumed();
+                    taken.values_mut().filter(|state| !manual && **state == 1).for_each(|state| *state = 2);
+                }
+                Receiving::Acknowledge(up_to) => {
+                    inbox.acknowledge(7, up_to);
+                    taken.range_mut(..=up_to).filter(|(_, state)| **state == 1).for_each(|(_, state)| *state = 2);
+                }
+                Receiving::Finished(number) => {
+                    inbox.finished(7, number);
+                    taken.entry(number).and_modify(|state| *state = 2);
+                }
+            }
+            let consumed = taken.iter().take_while(|(_, state)| **state == 2).last().map_or(0, |(n, _)| *n);
+            prop_assert_eq!(inbox.received(), Received { session: 7, taken: last, consumed });
+            let open = taken.values().filter(|state| **state != 2).count() as u64;
+            prop_assert_eq!(inbox.figures().unconsumed, open);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What the programs at both ends do: they send, receive slowly, call, answer, acknowledge and give up.
+
+use super::super::super::options::Acknowledge;
+use super::super::Nature;
+use super::super::inbox::{Occasion, Verdict, Worth};
+use super::super::outbox::Order;
+use super::World;
+use super::end::{Call, Frame, Letter, Taken, TxLink};
+
+impl World<'_> {
+    /// Puts a frame on the link, if there is one and it has room.
+    fn push(&mut self, i: usize, frame: Frame) -> bool {
+        let Some(tx) = self.ends[i].tx else { return false };
+        if !tx.broken {
+            let link = self.ends[1 - i].rx.back_mut().unwrap();
+            assert_eq!(link.id, tx.id);
+            if link.frames.len() >= self.capacity {
+                return false;
+            }
+            link.frames.push_back(frame);
+        }
+        self.moves += 1;
+        self.tell(|| format!("{i} -> {frame:?}{}", if tx.broken { ", lost" } else { "" }));
+        true
+    }
+
+    /// Puts a message on the link, with what can be said in passing.
+    fn push_message(&mut self, i: usize, letter: Letter, number: u64) -> bool {
+        let Some(TxLink { to, .. }) = self.ends[i].tx else { return false };
+        let in_passing = matches!(letter.nature, Nature::Data | Nature::Request | Nature::Idempotent);
+        let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
+        let pushed = self.push(i, Frame::Message { letter, number, piggyback });
+        if pushed && piggyback > 0 {
+            self.ends[i].inbox.said(to, piggyback);
+        }
+        pushed
+    }
+
+    /// Sends what is next: something again, or else a new message.
+    pub fn send(&mut self, i: usize, nature: Nature) {
+        if !self.replay(i) {
+            let bytes = if self.random.one_in(30) { 100 } else { self.random.below(20) };
+            self.send_new(i, Letter { nature, bytes, answers: (0, 0) });
+        }
+    }
+
+    /// Sends one message again; false where there is none.
+    pub fn replay(&mut self, i: usize) -> bool {
+        let Order::Replay { message, number } = self.ends[i].outbox.order() else { return false };
+        let letter = *message;
+        let has = self.ends[i].tx.map_or(0, |tx| tx.has);
+        assert!(number > has, "{number} is sent again, and the other side has said that it has {has}");
+        if self.push_message(i, letter, number) {
+            self.ends[i].outbox.replayed();
+            self.seen.replayed += 1;
+        }
+        true
+    }
+
+    fn send_new(&mut self, i: usize, letter: Letter) -> bool {
+        let Order::New { number } = self.ends[i].outbox.order() else { return false };
+        if !self.ends[i].outbox.has_room(letter.nature, letter.bytes) {
+            self.seen.no_room += 1;
+            return false;
+        }
+        if !self.push_message(i, letter, number) {
+            return false;
+        }
+        let end = &mut self.ends[i];
+        let mut kept = false;
+        let given = end.outbox.sent(letter.nature, letter.bytes, || {
+            kept = true;
+            letter
+        });
+        assert_eq!(given, number);
+        end.answer_not_kept |= letter.nature == Nature::IdempotentAnswer && !kept;
+        self.truth.sent(end.session(), number, letter.nature);
+        if matches!(letter.nature, Nature::Request | Nature::Idempotent) {
+            let idempotent = letter.nature == Nature::Idempotent;
+            end.call = Some(Call { number, link: end.tx.unwrap().id, idempotent });
+        }
+        true
+    }
+
+    fn say(&mut self, i: usize, occasion: Occasion) {
+        let Some(TxLink { to, .. }) = self.ends[i].tx else { return };
+        if let Some(number) = self.ends[i].inbox.to_say(occasion, to)
+            && self.push(i, Frame::Ack(number))
+        {
+            self.ends[i].inbox.said(to, number);
+        }
+    }
+
+    /// The program receives, or goes on waiting for an answer. False where nothing is there.
+    pub fn receive(&mut self, i: usize) -> bool {
+        let waits = self.ends[i].call.is_some();
+        if !waits {
+            let end = &mut self.ends[i];
+            let keeps = self.keeps[1 - i].is_some();
+            if end.how == Acknowledge::Auto || !keeps {
+                end.let_go(None, u64::MAX, &mut self.truth);
+            }
+            end.inbox.consumed();
+            if let Some(message) = end.local.pop_front() {
+                end.give(message, keeps, &mut self.truth);
+                self.seen.given += 1;
+                self.moves += 1;
+                return true;
+            }
+            self.say(i, Occasion::Passing);
+        }
+        loop {
+            let Some(message) = self.read(i) else {
+                self.say(i, Occasion::Sleeping);
+                return false;
+            };
+            match message.letter.nature {
+                Nature::Answer | Nature::IdempotentAnswer => {
+                    if self.take_answer(i, message) {
+                        return true;
+                    }
+                }
+                _ if waits => {
+                    self.ends[i].local.push_back(message);
+                    if self.ends[i].call.is_none() {
+                        // Its link broke, and the call has failed.
+                        return true;
+                    }
+                }
+                _ => {
+                    self.ends[i].give(message, self.keeps[1 - i].is_some(), &mut self.truth);
+                    self.seen.given += 1;
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// An answer came: whether it is the one that the program waits for.
+    fn take_answer(&mut self, i: usize, message: Taken) -> bool {
+        let end = &mut self.ends[i];
+        let (request, asker) = message.letter.answers;
+        assert_eq!(
+            asker,
+            end.session(),
+            "the answer to request {request} of session {asker} reached another"
+        );
+        self.truth.given(message.session, message.number, true);
+        end.inbox.finished(message.session, message.number);
+        self.truth.consumed(message.session, message.number);
+        let Some(call) = end.call.filter(|call| call.number == request) else { return false };
+        end.outbox.settled(call.number);
+        end.call = None;
+        self.seen.answered += 1;
+        self.seen.answered_after_a_cut += u64::from(end.rx.front().is_some_and(|link| link.id != call.link));
+        true
+    }
+
+    /// The next new message from the links, each read to its end before the next.
+    fn read(&mut self, i: usize) -> Option<Taken> {
+        loop {
+            let end = &mut self.ends[i];
+            let link = end.rx.front_mut()?;
+            if !link.begun {
+                link.begun = true;
+                end.inbox.hello(&link.hello);
+                end.losses.hello(link.hello.session, link.sent_before);
+            }
+            let (peer, id) = (link.hello.session, link.id);
+            let Some(frame) = link.frames.pop_front() else {
+                if !link.ended {
+                    return None;
+                }
+                end.rx.pop_front();
+                // Whether it was carried out is unknown.
+                if end.call.is_some_and(|call| !call.idempotent && call.link <= id) {
+                    end.call = None;
+                }
+                self.moves += 1;
+                continue;
+            };
+            self.moves += 1;
+            match frame {
+                Frame::Ack(number) => self.believe(i, number, peer),
+                Frame::Bye => self.say(i, Occasion::Asked),
+                Frame::Message { letter, number, piggyback } => {
+                    if piggyback > 0 {
+                        self.believe(i, piggyback, peer);
+                    }
+                    if let Some(message) = self.take(i, peer, number, letter) {
+                        return Some(message);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, i: usize, session: u64, number: u64, letter: Letter) -> Option<Taken> {
+        let worth = match letter.nature {
+            Nature::Data => Worth::Soon,
+            Nature::IdempotentAnswer => Worth::Sometime,
+            _ => Worth::Nothing,
+        };
+        let end = &mut self.ends[i];
+        assert_eq!(end.inbox.session(), session);
+        match end.inbox.take(number, letter.bytes, worth).unwrap() {
+            Verdict::Duplicate => {
+                self.seen.duplicates += 1;
+                None
+            }
+            Verdict::New { missed } => {
+                if self.keeps[1 - i].is_none() {
+                    end.losses.taken(number, missed);
+                    self.seen.missed += missed;
+                } else {
+                    assert_eq!(missed, 0);
+                }
+                self.truth.taken(session, number, end.session());
+                Some(Taken { session, number, letter })
+            }
+        }
+    }
+
+    fn believe(&mut self, i: usize, number: u64, by: u64) {
+        let end = &mut self.ends[i];
+        end.outbox.acknowledged(number).unwrap();
+        self.truth.acknowledged(end.session(), number, by, self.keeps[i].is_some());
+        self.check_unacknowledged(i);
+    }
+
+    pub fn check_unacknowledged(&mut self, i: usize) {
+        let end = &mut self.ends[i];
+        let truly = self.truth.unacknowledged(end.session());
+        let said = end.outbox.unacknowledged();
+        if self.keeps[i].is_some() {
+            assert_eq!(said.count, truly, "unacknowledged messages of session {}", end.session());
+        } else if truly == 0 {
+            assert_eq!(said.count, 0, "nothing is waited for");
+        }
+        assert_eq!(said.count == 0, said.last == 0);
+    }
+
+    /// The program answers the oldest request that it has.
+    pub fn answer(&mut self, i: usize) {
+        let end = &mut self.ends[i];
+        let Some(request) = end.to_answer.front().copied() else { return };
+        if end.outbox.peer().is_some_and(|(_, session)| session != request.session) {
+            // Who asked has gone.
+            end.to_answer.pop_front();
+            self.moves += 1;
+            return;
+        }
+        let nature = match request.letter.nature {
+            Nature::Idempotent => Nature::IdempotentAnswer,
+            _ => Nature::Answer,
+        };
+        let letter = Letter { nature, bytes: 5, answers: (request.number, request.session) };
+        if self.replay(i) || !self.send_new(i, letter) {
+            return;
+        }
+        let end = &mut self.ends[i];
+        end.to_answer.pop_front();
+        end.hands.retain(|taken| (taken.session, taken.number) != (request.session, request.number));
+        self.truth.consumed(request.session, request.number);
+        end.inbox.finished(request.session, request.number);
+    }
+
+    /// The program says that it has consumed some of what it was given.
+    pub fn acknowledge(&mut self, i: usize) {
+        let some = self.random.below(self.ends[i].hands.len());
+        let end = &mut self.ends[i];
+        let Some(Taken { session, number, .. }) = end.hands.get(some).copied() else { return };
+        end.let_go(Some(session), number, &mut self.truth);
+        end.inbox.acknowledge(session, number);
+        self.moves += 1;
+    }
+
+    pub fn bye(&mut self, i: usize) {
+        self.push(i, Frame::Bye);
+    }
+
+    pub fn give_up(&mut self, i: usize) {
+        if let Some(call) = self.ends[i].call.take() {
+            self.ends[i].outbox.settled(call.number);
+        }
+    }
+}
