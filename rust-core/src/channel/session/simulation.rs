@@ -63,6 +63,8 @@ struct World<'a> {
     keeps: [Option<ReplayLimits>; 2],
     how: [Acknowledge; 2],
     named: bool,
+    /// How seldom faults are.
+    calm: usize,
     /// Frames that a link holds in one direction.
     capacity: usize,
     /// Whether the newest link is whole.
@@ -77,7 +79,9 @@ struct World<'a> {
 impl World<'_> {
     fn new(seed: u64, seen: &mut Coverage, tells: bool) -> World<'_> {
         let mut random = Random::new(seed);
-        let mut limits = || ReplayLimits { count: 1 + random.below(6), bytes: 10 + random.below(50) };
+        let small = !random.one_in(3);
+        let (count, bytes) = if small { (6, 50) } else { (40, 400) };
+        let mut limits = || ReplayLimits { count: 1 + random.below(count), bytes: 10 + random.below(bytes) };
         let keeps = [limits(), limits()].map(Some);
         let keeps = keeps.map(|limits| limits.filter(|_| !random.one_in(4)));
         let how = [0, 1].map(|_| if random.one_in(3) { Acknowledge::Manual } else { Acknowledge::Auto });
@@ -85,6 +89,7 @@ impl World<'_> {
         let ends = [0, 1].map(|i| End::new(truth.new_session(), keeps[i], how[i]));
         World {
             named: !random.one_in(3),
+            calm: 1 + random.below(6),
             capacity: 1 + random.below(8),
             random,
             truth,
@@ -119,8 +124,8 @@ impl World<'_> {
             72..75 => self.bye(i),
             75..77 => self.give_up(i),
             77..80 => self.lie(i),
-            80..85 if self.linked => self.cut(),
-            85..89 => self.crash(i),
+            80..86 if self.linked && self.random.one_in(self.calm) => self.cut(),
+            86..90 if self.random.one_in(self.calm) => self.crash(i),
             _ if !self.linked => self.connect(),
             _ => {}
         }
@@ -306,7 +311,7 @@ fn nothing_is_lost_or_given_twice_in_any_history() {
         let seed = Seed(first.wrapping_add(n));
         let mut world = World::new(seed.0, &mut seen, given.is_some() && n == 0);
         world.connect();
-        for _ in 0..20 + world.random.below(40) {
+        for _ in 0..20 + world.random.below(60) {
             world.step();
         }
         world.settle();
