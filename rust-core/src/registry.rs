@@ -10,9 +10,10 @@ use crate::sys::directory::Directory;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::{socket, user};
 use crate::transport::about;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::hello::{self, Call};
 use crate::transport::place::{self, Place};
+use crate::transport::tcp::{self, Address};
 use crate::value::Value;
 
 /// A name that a living process holds, and what that process told.
@@ -132,12 +133,18 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
     };
     if let Some(said) = about::read(place) {
         listed.take_written(&said);
-        return Ok(Some(listed));
+        if endpoint.transport() != Transport::Tcp || said.at("framing").is_ok() {
+            return Ok(Some(listed));
+        }
     }
     let mut hello = Greeting::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
     let mut waiting = Waiting::until(Deadline::after(PATIENCE));
-    match hello::call(place, &hello.to_frame()?, &[], &mut waiting) {
+    let call = match endpoint.transport() {
+        Transport::Tcp => tcp::call(&Address::of(endpoint)?, &hello.to_frame()?, &[], &mut waiting),
+        _ => hello::call(place, &hello.to_frame()?, &[], &mut waiting),
+    };
+    match call {
         Ok(Call::Answered(called)) => {
             if let Some(who) = &called.credentials {
                 listed.pid = u32::try_from(who.pid).ok();

@@ -283,6 +283,7 @@ macro_rules! suite {
     ($($case:ident)*) => {
         mod shm { $(#[test] fn $case() { super::$case("shm") })* }
         mod unix { $(#[test] fn $case() { super::$case("unix") })* }
+        mod tcp { $(#[test] fn $case() { super::$case("tcp") })* }
     };
 }
 

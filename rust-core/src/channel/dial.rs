@@ -9,18 +9,53 @@ use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{is_readable, wait_readable};
+use crate::sys::timer::Timer;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::hello::{self, Call, Called};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
+use crate::transport::tcp::{self, Address, Backoff};
 
-/// Where to call, and the watch for a listener to appear while there is none.
+/// Where to call, and what tells of a listener that appears while there is none.
 pub struct Dialler {
     endpoint: Endpoint,
-    place: Place,
-    watch: Mutex<Option<Watch>>,
+    goal: Goal,
+    herald: Mutex<Option<Herald>>,
     /// When somebody was reached last who said nothing.
     reached: Mutex<Option<Instant>>,
+}
+
+/// Where somebody listens, or will.
+enum Goal {
+    /// At a name in a directory.
+    Place(Place),
+    /// At an address.
+    Address(Address),
+}
+
+/// What tells that calling again may help; there is one only while nobody listens.
+enum Herald {
+    /// A name has appeared.
+    Name(Watch),
+    /// It is time to try again: nothing tells of a TCP listener but calling it.
+    Moment { timer: Timer, pauses: Backoff },
+}
+
+impl Herald {
+    /// Takes what it has told.
+    fn drain(&self) {
+        match self {
+            Herald::Name(watch) => watch.drain(),
+            Herald::Moment { timer, .. } => timer.drain(),
+        }
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Herald::Name(watch) => watch.descriptors().to_vec(),
+            Herald::Moment { timer, .. } => vec![timer.as_fd()],
+        }
+    }
 }
 
 /// How long to wait after a listener that was there could not take us: out of descriptors, or just ending.
@@ -29,11 +64,13 @@ const BUSY: Duration = Duration::from_millis(20);
 impl Dialler {
     /// Will call this endpoint.
     pub fn new(endpoint: &Endpoint) -> Result<Dialler> {
-        if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix) {
-            return Err(endpoint.transport().unavailable().on(endpoint));
-        }
-        let place = Place::of(endpoint).map_err(|e| e.on(endpoint))?;
-        Ok(Dialler { endpoint: endpoint.clone(), place, watch: Mutex::new(None), reached: Mutex::new(None) })
+        let goal = match endpoint.transport() {
+            Transport::Shm | Transport::Unix => Place::of(endpoint).map(Goal::Place),
+            Transport::Tcp => Address::of(endpoint).map(Goal::Address),
+            other => Err(other.unavailable()),
+        };
+        let goal = goal.map_err(|e| e.on(endpoint))?;
+        Ok(Dialler { endpoint: endpoint.clone(), goal, herald: Mutex::new(None), reached: Mutex::new(None) })
     }
 
     /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
@@ -51,7 +88,11 @@ impl Dialler {
         let call = |waiting: &mut Waiting<'_>| {
             let (own, descriptors) = offer()?;
             let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            Ok(match hello::call(&self.place, &frame, &lent, waiting)? {
+            let call = match &self.goal {
+                Goal::Place(place) => hello::call(place, &frame, &lent, waiting),
+                Goal::Address(address) => tcp::call(address, &frame, wakers, waiting),
+            };
+            Ok(match call? {
                 Call::Answered(called) => {
                     let greeting = greeting::read_answer(&called.answer)?;
                     Call::Answered((called, greeting, own))
@@ -72,7 +113,10 @@ impl Dialler {
                 pause(waiting)?;
             }
             *last = Some(Instant::now());
-            hello::reach(&self.place, waiting)
+            match &self.goal {
+                Goal::Place(place) => hello::reach(place, waiting),
+                Goal::Address(address) => tcp::reach(address, wakers, waiting),
+            }
         };
         self.until_answered(reach, wakers, waiting)
     }
@@ -86,16 +130,16 @@ impl Dialler {
         let mut dialled = || -> Result<_> {
             loop {
                 // Before the look, so that what happens after it wakes the next sleep.
-                if let Some(watch) = self.watch().as_ref() {
-                    watch.drain();
+                if let Some(herald) = self.herald().as_ref() {
+                    herald.drain();
                 }
                 match call(waiting)? {
                     Call::Answered(answer) => {
-                        *self.watch() = None;
+                        *self.herald() = None;
                         return Ok(Some(answer));
                     }
-                    Call::Nobody if self.begin_watching()? => {}
-                    Call::Nobody if self.wait_for_name(wakers, waiting)? => {}
+                    Call::Nobody if self.begin_waiting()? => {}
+                    Call::Nobody if self.wait_for_herald(wakers, waiting)? => {}
                     Call::Nobody => return Ok(None),
                     Call::Busy => pause(waiting)?,
                 }
@@ -108,40 +152,60 @@ impl Dialler {
     }
 
     /// What wakes an epoll set once calling again may help.
-    pub fn with_descriptors<R>(&self, f: impl FnOnce([BorrowedFd<'_>; 2]) -> R) -> Option<R> {
-        self.watch().as_ref().map(|watch| f(watch.descriptors()))
+    pub fn with_descriptors<R>(&self, f: impl FnOnce(Vec<BorrowedFd<'_>>) -> R) -> Option<R> {
+        self.herald().as_ref().map(|herald| f(herald.descriptors()))
     }
 
-    fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn herald(&self) -> MutexGuard<'_, Option<Herald>> {
+        self.herald.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True where it was not watching yet: then it has to look once more before it sleeps.
-    fn begin_watching(&self) -> Result<bool> {
-        let mut watch = self.watch();
-        let begins = watch.is_none();
-        if begins {
-            *watch = Some(Watch::new(&self.place.directory)?);
+    /// True where it was not watching yet and has to look once more before it sleeps: the name may have appeared just
+    /// before. A timer is set anew after each call.
+    fn begin_waiting(&self) -> Result<bool> {
+        let mut herald = self.herald();
+        match (&self.goal, &mut *herald) {
+            (Goal::Place(place), none @ None) => {
+                *none = Some(Herald::Name(Watch::new(&place.directory)?));
+                Ok(true)
+            }
+            (Goal::Address(_), none @ None) => {
+                let (timer, mut pauses) = (Timer::new()?, Backoff::default());
+                timer.arm(pauses.next(greeting::random()?))?;
+                *none = Some(Herald::Moment { timer, pauses });
+                Ok(false)
+            }
+            (_, Some(Herald::Moment { timer, pauses })) => {
+                timer.arm(pauses.next(greeting::random()?))?;
+                Ok(false)
+            }
+            (_, Some(Herald::Name(_))) => Ok(false),
         }
-        Ok(begins)
     }
 
     /// False where a waker ended the wait.
-    fn wait_for_name(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
-        let watch = self.watch();
-        let Some(watch) = watch.as_ref() else { return Ok(true) };
+    fn wait_for_herald(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
+        let herald = self.herald();
+        let Some(herald) = herald.as_ref() else { return Ok(true) };
         let mut on = wakers.to_vec();
-        on.extend(watch.descriptors());
+        on.extend(herald.descriptors());
         wait_readable(waiting, &on)?;
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 
     fn nobody(&self, waiting: &Waiting<'_>) -> Error {
         let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
-        let text = format!(
-            "nobody listens: {} {how}; start the other side, and see that both use the same directory (LINKSPAN_DIR)",
-            self.place.path().display()
-        );
+        let text = match &self.goal {
+            Goal::Place(place) => format!(
+                "nobody listens: {} {how}; start the other side, and see that both use the same directory (LINKSPAN_DIR)",
+                place.path().display()
+            ),
+            Goal::Address(address) => {
+                format!(
+                    "nobody listens: {address} {how}; start the other side, and see that both use the same port"
+                )
+            }
+        };
         Error::new(ErrorKind::NotFound, text)
     }
 }

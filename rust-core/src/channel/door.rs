@@ -20,8 +20,9 @@ use crate::sys::poll::wait_any;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
 use crate::transport::loose::{self, Ends, Terms};
-use crate::transport::place::Place;
+use crate::transport::place::{Claim, Place};
 use crate::transport::stream::Stream;
+use crate::transport::tcp;
 use crate::transport::{Offer, Rx, Tx};
 use crate::value::{Map, Value};
 
@@ -146,6 +147,8 @@ impl Queue {
 /// A name at which somebody is let in. Its end takes the name away.
 pub struct Door {
     pub queue: Arc<Queue>,
+    /// Where it is: with the port that it got where the program left that open.
+    pub endpoint: Endpoint,
     record: Arc<OnceLock<Arc<Record>>>,
     /// What holds the name where nobody has to answer at it, or tells of it: that goes while the name is still ours.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
@@ -182,11 +185,10 @@ impl Door {
             let Ends { tx, rx, keeps } = loose::listen(endpoint, &terms(options, pattern)?)?;
             queue.links().push_back(Link { tx, rx, peer: Peer::anybody(pattern, options), seat: None });
             queue.bell.ring();
-            return Ok(Door { queue, record, berth: Mutex::default(), kept: Mutex::new(keeps) });
+            let (endpoint, kept) = (endpoint.clone(), Mutex::new(keeps));
+            return Ok(Door { queue, endpoint, record, berth: Mutex::default(), kept });
         }
-        if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix) {
-            return Err(endpoint.transport().unavailable());
-        }
+        let (claim, endpoint) = claim(endpoint, pattern, options, one)?;
         let keeper = Keeper {
             endpoint: endpoint.clone(),
             pattern,
@@ -196,12 +198,10 @@ impl Door {
             one: one.then(Mutex::default),
             numbers: Arc::default(),
         };
-        let place = Place::of(endpoint)?;
-        let claim = if one { place.try_claim(options.mode)? } else { place.claim(options.mode)? };
         // Under the claim's lock. Nobody can be asked at a name where no hello is said.
-        let about = plain::about(endpoint, &place, pattern, options)?;
+        let about = plain::about(&endpoint, claim.place(), pattern, options)?;
         let berth = harbour::open(claim, Arc::new(keeper))?;
-        Ok(Door { queue, record, berth: Mutex::new(Some(berth)), kept: Mutex::new(about) })
+        Ok(Door { queue, endpoint, record, berth: Mutex::new(Some(berth)), kept: Mutex::new(about) })
     }
 
     /// Gives the name away and lets go of those who were not accepted; wakes who waits for one.
@@ -218,6 +218,28 @@ impl Door {
         // A door belongs to one object for its life.
         let _ = self.record.set(record.clone());
     }
+}
+
+/// Takes the name of an endpoint for this pattern, and gives it as it is now called. With `at_once` for one who calls
+/// whoever has the name instead.
+pub fn claim(
+    endpoint: &Endpoint,
+    pattern: Pattern,
+    options: &Options,
+    at_once: bool,
+) -> Result<(Claim, Endpoint)> {
+    let named = || Place::of(endpoint);
+    let claim = match endpoint.transport() {
+        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(options.mode)?,
+        Transport::Shm | Transport::Unix => named()?.claim(options.mode)?,
+        Transport::Tcp => {
+            let program = options.client_id.clone().unwrap_or_else(greeting::title);
+            let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
+            return tcp::listen(endpoint, pattern.name(), &program, more);
+        }
+        other => return Err(other.unavailable()),
+    };
+    Ok((claim, endpoint.clone()))
 }
 
 /// Refuses users and groups that the options do not list.

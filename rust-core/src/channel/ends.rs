@@ -19,6 +19,7 @@ use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Message, Payload, failure};
 use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::tcp;
 use crate::value::{Source, Value};
 
 /// Which side of a channel this is; fixed for its life.
@@ -94,9 +95,15 @@ impl Channel {
         let endpoint: Endpoint = endpoint.parse()?;
         let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
         let mut patience = Wait::TICK;
+        if !tcp::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
+            let channel = Channel::connector(&endpoint, options)?;
+            channel.first_link(&mut waiting)?;
+            return Ok(channel);
+        }
         loop {
             match Door::open(&endpoint, Pattern::Channel, options, true) {
                 Ok(door) => {
+                    let endpoint = door.endpoint.clone();
                     let renewal = Renewal::new(Origin::Door(door), endpoint.clone(), options.clone())?;
                     return Channel::over(renewal, None, &endpoint, options, Role::Listener);
                 }

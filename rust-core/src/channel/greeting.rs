@@ -199,7 +199,7 @@ pub fn random() -> Result<u64> {
 }
 
 /// The program's name, as `ps` shows it.
-fn title() -> String {
+pub fn title() -> String {
     let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
     let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
     if name.is_empty() { "process".into() } else { name }

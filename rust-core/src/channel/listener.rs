@@ -27,6 +27,7 @@ impl Listener {
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
         let door = Door::open(&endpoint, Pattern::Channel, options, false).map_err(|e| e.on(&endpoint))?;
+        let endpoint = door.endpoint.clone();
         Ok(Listener { endpoint, options: options.clone(), door, born: fork::generation() })
     }
 

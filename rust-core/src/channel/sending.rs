@@ -115,9 +115,10 @@ pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) 
         match part.tx.wait_room(waiting) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
-            // Once the transport has some of it, it is sent: the rest goes with the next call.
+            // Once the transport has some of it, it is sent, whatever the program does next.
             Err(_) if begun => {
                 part.tx.adopt(frame);
+                part.tx.see_off();
                 return Ok(());
             }
             Err(e) => return Err(e),

@@ -42,6 +42,8 @@ pub struct Casting {
     next_id: AtomicU64,
     /// Whether each body goes with its check sum.
     checked: bool,
+    /// Bytes that the kernel may keep for one subscriber, where the program says.
+    buffer: Option<usize>,
 }
 
 struct State {
@@ -88,6 +90,7 @@ impl Casting {
             record: Record::default(),
             next_id: AtomicU64::new(1),
             checked: transport == Transport::Tcp,
+            buffer,
         })
     }
 
@@ -183,6 +186,9 @@ impl Casting {
         once: bool,
     ) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        // A subscriber that reads slowly is to miss messages rather than to read old ones: where the kernel will not have
+        // less in its queue, it gets more.
+        let _ = self.buffer.map(|bytes| stream.keep_at_most(bytes));
         let mut out = Out { tx: StreamTx::new(stream, self.checked), sequence: 0, watched: None };
         let mut state = self.state();
         let newest = state.newest.clone();

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::casting::Casting;
 use super::door::Keeper;
+use crate::channel::door::claim;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::{Event, Options, Use, only_one};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::sys::fork;
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::endpoint::Endpoint;
 use crate::transport::harbour::{self, Berth};
-use crate::transport::place::Place;
 use crate::value::{Source, Timestamp, Value};
 
 /// Publishes at an endpoint. Subscribers come and go; late ones get the newest value first. A slow subscriber never
@@ -38,9 +38,6 @@ impl Publisher {
 
     fn at(endpoint: &Endpoint, options: &Options) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
-        if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix) {
-            return Err(endpoint.transport().unavailable());
-        }
         let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
         let keeper = Keeper {
@@ -49,7 +46,7 @@ impl Publisher {
             options: options.clone(),
             casting: casting.clone(),
         };
-        let claim = Place::of(endpoint)?.claim(options.mode)?;
+        let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
         let berth = harbour::open(claim, Arc::new(keeper))?;
         Ok(Publisher {
             shown: endpoint.to_string(),

@@ -39,11 +39,11 @@ impl Server {
     /// Takes the name. `AddressInUse` where a living process has it.
     pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let shown: Arc<str> = endpoint.to_string().into();
         let wake = Arc::new(EventFd::new()?);
         let record = Arc::new(Record::default());
         let door = Door::open(&endpoint, Pattern::Request, options, false).map_err(|e| e.on(&endpoint))?;
         door.tells_of(&record);
+        let shown: Arc<str> = door.endpoint.to_string().into();
         let clients = Clients::new(&door, wake.clone(), options, record.clone(), shown.clone())?;
         let descriptor = clients.epoll().as_raw_fd();
         Ok(Server {

@@ -84,6 +84,17 @@ impl Directory {
         self.file_mode
     }
 
+    /// Whether a group shares it.
+    pub fn is_shared(&self) -> bool {
+        self.file_mode == 0o660
+    }
+
+    /// A runtime directory at this path, for tests that are not to look at the environment.
+    #[cfg(test)]
+    pub fn at(path: &Path) -> Result<Directory> {
+        Directory::open(path, Origin::Environment, &RUNTIME)
+    }
+
     /// A path to a name in it that is short however long the directory's own path is: `sun_path` holds 108 bytes.
     pub fn short_path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))

@@ -5,9 +5,10 @@
 //! | the runtime directory, the state directory | `directory` |
 //! | locks that die with their owner | `lock` |
 //! | sockets, and descriptors sent over them | `socket` |
+//! | TCP sockets, and the addresses behind a name | `inet`, `resolve` |
 //! | who is on the other side, and whether it lives | `peer` |
 //! | sleeping until one of many things happens | `poll` |
-//! | noticing that a name appears | `inotify` |
+//! | noticing that a name appears, or that a moment has come | `inotify`, `timer` |
 //! | what a forked child may not touch | `fork` |
 //! | wake-ups, memory files, and how much memory is left | `eventfd`, `memory`, `headroom` |
 //! | threads of our own | `thread` |
@@ -18,12 +19,15 @@ pub(crate) mod directory;
 pub(crate) mod eventfd;
 pub(crate) mod fork;
 pub(crate) mod headroom;
+pub(crate) mod inet;
 pub(crate) mod inotify;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;
+pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod stop;
 pub(crate) mod thread;
+pub(crate) mod timer;
 pub(crate) mod user;

@@ -107,6 +107,12 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
     wait_each(waiting, &mut fds).map(drop)
 }
 
+/// Sleeps on descriptors, each for what is named beside it, until one is ready, the deadline, or a tick.
+pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
+    let mut fds: Vec<_> = on.iter().map(|(fd, what)| PollFd::from_borrowed_fd(*fd, *what)).collect();
+    wait_each(waiting, &mut fds).map(drop)
+}
+
 /// False where a signal ended the sleep.
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     let sleep = waiting.sleep()?.map(timespec);

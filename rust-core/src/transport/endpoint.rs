@@ -92,6 +92,17 @@ impl Endpoint {
         Some((host, port.parse().ok()?))
     }
 
+    /// The TCP endpoint of an address, written as its numbers.
+    pub(crate) fn of_address(address: std::net::SocketAddr) -> Endpoint {
+        Endpoint { transport: Transport::Tcp, name: address.to_string() }
+    }
+
+    /// The same host with this port.
+    pub(crate) fn with_port(&self, port: u16) -> Endpoint {
+        let host = self.name.rsplit_once(':').map_or(&*self.name, |(host, _)| host);
+        Endpoint { transport: self.transport, name: format!("{host}:{port}") }
+    }
+
     /// The single file name that stands for it in the runtime directory: `lab@fft.shm`.
     pub(crate) fn file_name(&self) -> String {
         format!("{}.{}", self.name.replace('/', "@"), self.transport.name())

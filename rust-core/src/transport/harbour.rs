@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use super::hello::Reading;
 use super::place::Claim;
 use super::stream::Stream;
+use super::tcp::{Entry, Gate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Guarded};
-use crate::sys::peer::{self, Credentials};
+use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::{socket, thread};
 
@@ -122,8 +123,25 @@ struct Listening {
 struct Calling {
     stream: Stream,
     doorman: Arc<dyn Doorman>,
+    entry: Entry,
     reading: Reading,
     patience: Instant,
+}
+
+impl Calling {
+    /// Reads what is there; true once the hello has come.
+    fn hear_more(&mut self) -> Result<bool> {
+        while self.reading.read_more(&self.stream)? {
+            match &mut self.entry {
+                Entry::Open => return Ok(true),
+                entry => {
+                    let (said, _) = std::mem::take(&mut self.reading).finish()?;
+                    entry.hear(&said, &self.stream)?;
+                }
+            }
+        }
+        Ok(false)
+    }
 }
 
 static CURRENT: Mutex<Option<Arc<Harbour>>> = Mutex::new(None);
@@ -236,9 +254,10 @@ impl Harbour {
         }
         let mut state = self.state();
         if let Some(listening) = state.berths.get(&token) {
-            let (socket, doorman) = (listening.claim.socket.clone(), listening.doorman.clone());
+            let (socket, gate) = (listening.claim.socket.clone(), listening.claim.gate.clone());
+            let doorman = listening.doorman.clone();
             drop(state);
-            self.accept(&socket, &doorman, spare);
+            self.accept(&socket, &gate, &doorman, spare);
         } else if let Some(watcher) = state.watched.get(&token).cloned() {
             drop(state);
             if !watcher.ready(what) {
@@ -246,7 +265,7 @@ impl Harbour {
             }
         } else if let Some(mut caller) = state.callers.remove(&token) {
             drop(state);
-            match caller.reading.read_more(&caller.stream) {
+            match caller.hear_more() {
                 Ok(false) => {
                     self.state().callers.insert(token, caller);
                 }
@@ -258,12 +277,19 @@ impl Harbour {
         }
     }
 
-    fn accept(&self, listener: &Guarded, doorman: &Arc<dyn Doorman>, spare: &mut Option<OwnedFd>) {
+    fn accept(
+        &self,
+        listener: &Guarded,
+        gate: &Gate,
+        doorman: &Arc<dyn Doorman>,
+        spare: &mut Option<OwnedFd>,
+    ) {
         loop {
             match socket::accept(listener) {
                 Ok(None) => return,
                 Ok(Some(socket)) => {
-                    let stream = Stream::Socket(Arc::new(socket));
+                    // One that may not come in at all, or has gone already, is let go.
+                    let Ok((stream, entry)) = gate.admit(socket, doorman.greets()) else { continue };
                     if !doorman.greets() {
                         let _ = doorman.enter(stream);
                         continue;
@@ -275,7 +301,7 @@ impl Harbour {
                         let doorman = doorman.clone();
                         state.callers.insert(
                             token,
-                            Calling { stream, doorman, reading: Reading::default(), patience },
+                            Calling { stream, doorman, entry, reading: Reading::default(), patience },
                         );
                     }
                 }
@@ -296,10 +322,8 @@ impl Harbour {
         let Calling { stream, doorman, reading, .. } = caller;
         let answer = heard.and_then(|()| {
             let (hello, descriptors) = reading.finish()?;
-            let socket = stream.clone().into_socket()?;
-            let credentials = peer::credentials(&*socket)?;
-            let process = peer::process(&*socket, &credentials).map(Arc::new);
-            let (harbour, credentials) = (self.clone(), Some(credentials));
+            let (credentials, process) = stream.peer()?;
+            let harbour = self.clone();
             doorman.answer(Arrival {
                 stream: stream.clone(),
                 hello,

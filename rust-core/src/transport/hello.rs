@@ -1,5 +1,6 @@
 //! Reading one hello from a new connection, and nothing after it; and calling a listener.
 
+use std::fmt::Display;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use super::stream::Stream;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind};
-use crate::sys::peer::{self, Credentials};
+use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
 use crate::sys::socket;
 use bytes::Bytes;
@@ -93,6 +94,7 @@ pub struct Called {
 }
 
 /// What became of a call.
+#[allow(clippy::large_enum_variant, reason = "one a call, and taken apart at once")]
 pub enum Call<T = Called> {
     /// Somebody has answered.
     Answered(T),
@@ -130,44 +132,97 @@ pub fn call(
         Call::Nobody => return Ok(Call::Nobody),
         Call::Busy => return Ok(Call::Busy),
     };
-    let sent = match stream.write_with(hello, descriptors) {
-        Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
+    exchange(stream, hello, descriptors, waiting, &place.path().display())
+}
+
+/// Says hello over a new connection, and waits for the answer. `shown` is where that is, for texts.
+pub fn exchange(
+    stream: Stream,
+    hello: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+    shown: &dyn Display,
+) -> Result<Call> {
+    match ask(&stream, hello, descriptors, waiting, shown)? {
+        Some(heard) => Ok(Call::Answered(heard.over(stream)?)),
+        None => Ok(Call::Busy),
+    }
+}
+
+/// What a listener said.
+pub struct Heard {
+    /// The frame.
+    pub answer: Incoming,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Heard {
+    /// Takes it for the answer to a hello.
+    pub fn over(self, stream: Stream) -> Result<Called> {
+        let (credentials, process) = stream.peer()?;
+        Ok(Called { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
+    }
+}
+
+/// Says something over a new connection and waits for the one frame that answers it. None where the other side hung up: it
+/// ended between our connect and its answer, and the next one will answer.
+pub fn ask(
+    stream: &Stream,
+    said: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+    shown: &dyn Display,
+) -> Result<Option<Heard>> {
+    let sent = match stream.write_with(said, descriptors) {
+        Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(None),
         sent => sent?,
     };
-    if sent != Some(hello.len()) {
+    if sent != Some(said.len()) {
         return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
     }
     let mut reading = Reading::default();
-    let mut grace = Waiting::until(Deadline::after(GRACE));
+    let mut grace = Grace::begin();
     loop {
-        match reading.read_more(&stream) {
+        match reading.read_more(stream) {
             Ok(true) => break,
-            Ok(false) => {
-                let step = if waiting.deadline().has_passed() { &mut grace } else { &mut *waiting };
-                match wait_any(step, [stream.readable()]) {
-                    Err(e) if e.kind() == ErrorKind::Timeout && !grace.deadline().has_passed() => {}
-                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(place)),
-                    other => drop(other?),
-                }
-            }
-            // It ended between our connect and its answer: the next one will answer.
-            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Call::Busy),
+            Ok(false) => match grace.wait(waiting, |step| wait_any(step, [stream.readable()]).map(drop)) {
+                Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(shown)),
+                other => other?,
+            },
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(None),
             Err(e) => return Err(e),
         }
     }
     let (answer, descriptors) = reading.finish()?;
-    let socket = stream.clone().into_socket()?;
-    let credentials = peer::credentials(&*socket)?;
-    let process = peer::process(&*socket, &credentials).map(Arc::new);
-    let credentials = Some(credentials);
-    Ok(Call::Answered(Called { stream, answer, descriptors, credentials, process }))
+    Ok(Some(Heard { answer, descriptors }))
 }
 
-fn stalled(place: &Place) -> Error {
-    let text = format!(
-        "somebody listens at {} but does not answer; that process may be stopped or overloaded",
-        place.path().display()
-    );
+/// The moment that even a call which is not to wait allows the other side.
+pub struct Grace(Waiting<'static>);
+
+impl Grace {
+    /// It begins now.
+    pub fn begin() -> Grace {
+        Grace(Waiting::until(Deadline::after(GRACE)))
+    }
+
+    /// Sleeps within the call's time or, where that has passed, within the moment. `Timeout` once both have.
+    pub fn wait(
+        &mut self,
+        waiting: &mut Waiting<'_>,
+        sleep: impl FnOnce(&mut Waiting<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let slept = if waiting.deadline().has_passed() { sleep(&mut self.0) } else { sleep(waiting) };
+        match slept {
+            Err(e) if e.kind() == ErrorKind::Timeout && !self.0.deadline().has_passed() => Ok(()),
+            slept => slept,
+        }
+    }
+}
+
+fn stalled(shown: &dyn Display) -> Error {
+    let text =
+        format!("somebody listens at {shown} but does not answer; that process may be stopped or overloaded");
     Error::new(ErrorKind::Stalled, text)
 }
 

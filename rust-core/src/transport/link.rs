@@ -142,6 +142,14 @@ impl Tx {
         each!(self, half => half.adopt(frame))
     }
 
+    pub fn see_off(&mut self) {
+        match self {
+            Tx::Stream(half) => half.see_off(),
+            // Nothing is ever half in a ring; plain bytes go with the next call.
+            Tx::Plain(_) | Tx::Shm(_) => {}
+        }
+    }
+
     pub fn flush(&mut self) -> Result<bool> {
         each!(self, half => half.flush())
     }

@@ -9,9 +9,9 @@
 //! **Sending.** `try_send(frame)` gives [`Sent::Whole`] when the frame is with the transport, [`Sent::Blocked`] when
 //! not one byte of it is (the frame is still the caller's, who may drop it), and [`Sent::Part`] when some of it is. After
 //! `Part` the caller calls `try_send` again with the *same* frame, or `adopt(frame)`, which keeps a copy of the rest: then
-//! the frame counts as sent, and `flush()`, which every later `try_send` begins with, brings the rest away. So a stream
-//! never holds half a frame for good, and a deadline never leaves a message both refused and sent. `wait_room` sleeps
-//! until trying again may help.
+//! the frame counts as sent, and `flush()`, which every later `try_send` begins with, brings the rest away; `see_off()` has
+//! that done where the program may never send again. So a stream never holds half a frame for good, and a deadline never
+//! leaves a message both refused and sent. `wait_room` sleeps until trying again may help.
 //!
 //! **Receiving.** `try_recv()` gives the next frame in memory of our own, or none now. Frames come whole, in the order of
 //! sending, each once per link. `consumed()` says that the frame given last has been dealt with; a transport that can
@@ -58,6 +58,7 @@ pub(crate) mod plain;
 pub(crate) mod shm;
 pub(crate) mod socket;
 pub(crate) mod stream;
+pub(crate) mod tcp;
 
 pub use crate::frame::{Incoming, Outgoing};
 pub use link::{Offer, Rx, Tx};

@@ -8,8 +8,9 @@ use rustix::event::PollFlags;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::about;
+use super::about::{self, About};
 use super::endpoint::Endpoint;
+use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
@@ -93,7 +94,32 @@ impl Place {
         rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.file)
             .doing(format_args!("giving a socket its name {}", self.path().display()))?;
         let born = fork::generation();
-        Ok(Claim { socket: Arc::new(socket), place: self.clone(), born, _lock: lock })
+        let gate = Gate::Open;
+        Ok(Claim { socket: Arc::new(socket), gate, place: self.clone(), born, _about: None, _lock: lock })
+    }
+
+    /// The same for a socket that has its address from the kernel already, where a name tells of it for listings alone.
+    pub fn tell_of(
+        &self,
+        socket: Guarded,
+        gate: Gate,
+        about: impl FnOnce() -> Result<About>,
+    ) -> Result<Claim> {
+        // Somebody who sweeps may hold it for a moment.
+        let mut lock = lock::try_lock(&self.directory, &self.file)?;
+        for _ in 0..50 {
+            if lock.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            lock = lock::try_lock(&self.directory, &self.file)?;
+        }
+        let Some(lock) = lock else {
+            let text = format!("somebody else has the lock of {}; end it first", self.path().display());
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        };
+        let (born, about) = (fork::generation(), Some(about()?));
+        Ok(Claim { socket: Arc::new(socket), gate, place: self.clone(), born, _about: about, _lock: lock })
     }
 
     /// Whether a living process listens here.
@@ -133,8 +159,12 @@ pub fn of_temporary(file: &str) -> Option<&str> {
 pub struct Claim {
     /// The listening socket.
     pub socket: Arc<Guarded>,
+    /// What newcomers have to show.
+    pub gate: Gate,
     place: Place,
     born: u64,
+    /// Before the lock: whoever has that may remove this.
+    _about: Option<About>,
     _lock: Lock,
 }
 
@@ -145,6 +175,13 @@ impl Drop for Claim {
             // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
             let _ = self.place.remove(&self.place.file);
         }
+    }
+}
+
+impl Claim {
+    /// The place.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 }
 

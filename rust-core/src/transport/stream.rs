@@ -8,14 +8,17 @@ use rustix::event::PollFlags;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
+use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::socket;
 
 /// A connection, shared by the two halves of its link.
 #[derive(Clone, Debug)]
 pub enum Stream {
-    /// A connected, non-blocking socket.
+    /// A connected, non-blocking Unix socket.
     Socket(Arc<Guarded>),
+    /// The same over TCP: it brings no descriptors, and the kernel does not say who is on the other side.
+    Inet(Arc<Guarded>),
 }
 
 impl Stream {
@@ -23,7 +26,7 @@ impl Stream {
     #[inline]
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
-            Stream::Socket(socket) => socket::receive(&**socket, into),
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::receive(&**socket, into),
         }
     }
 
@@ -31,6 +34,7 @@ impl Stream {
     pub fn read_with(&self, into: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::receive_with(&**socket, into, descriptors),
+            Stream::Inet(_) => self.read(into),
         }
     }
 
@@ -38,7 +42,7 @@ impl Stream {
     #[inline]
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
-            Stream::Socket(socket) => socket::send(&**socket, parts, &[]),
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::send(&**socket, parts, &[]),
         }
     }
 
@@ -46,7 +50,15 @@ impl Stream {
     #[inline]
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
-            Stream::Socket(socket) => socket::send_bytes(&**socket, bytes),
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::send_bytes(&**socket, bytes),
+        }
+    }
+
+    /// Brings to the kernel what was written and waits on our side; true once nothing does.
+    #[inline]
+    pub fn flush(&self) -> Result<bool> {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => Ok(true),
         }
     }
 
@@ -54,35 +66,64 @@ impl Stream {
     pub fn write_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
+            Stream::Inet(_) if descriptors.is_empty() => self.write_bytes(bytes),
+            Stream::Inet(_) => Err(Error::new(ErrorKind::Internal, "descriptors do not go over TCP")),
         }
     }
 
     /// What to sleep on for reading.
     pub fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
-            Stream::Socket(socket) => (socket.as_fd(), PollFlags::IN),
+            Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
         }
     }
 
     /// What to sleep on for writing.
     pub fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
-            Stream::Socket(socket) => (socket.as_fd(), PollFlags::OUT),
+            Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),
+        }
+    }
+
+    /// Refuses to begin with a message for a peer that has hung up, where writing would not say so: TCP takes what is
+    /// written after the other side has gone, and says only at the next call that it was for nobody.
+    pub fn check_peer(&self) -> Result<()> {
+        match self {
+            Stream::Inet(socket) if inet::is_hung_up(&**socket)? => {
+                Err(Error::new(ErrorKind::Disconnected, "the other side went away"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bounds what the kernel keeps of what was written and not yet read, where it would keep ever more.
+    pub fn keep_at_most(&self, bytes: usize) -> Result<()> {
+        match self {
+            Stream::Inet(socket) => inet::keep_at_most(&**socket, bytes),
+            // A Unix socket's queue does not grow by itself.
+            Stream::Socket(_) => Ok(()),
         }
     }
 
     /// Whether bytes wait on our side of the descriptor, which then does not tell of them.
     pub fn holds_bytes(&self) -> bool {
         match self {
-            Stream::Socket(_) => false,
+            Stream::Socket(_) | Stream::Inet(_) => false,
         }
+    }
+
+    /// Who is on the other side, as the kernel says where it can, and what is readable once that process has ended.
+    pub fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
+        let Stream::Socket(socket) = self else { return Ok((None, None)) };
+        let credentials = peer::credentials(&**socket)?;
+        let process = peer::process(&**socket, &credentials).map(Arc::new);
+        Ok((Some(credentials), process))
     }
 
     /// The socket, for a transport that goes on without the stream.
     pub fn into_socket(self) -> Result<Arc<Guarded>> {
         match self {
             Stream::Socket(socket) => Ok(socket),
-            #[allow(unreachable_patterns, reason = "other streams are not sockets")]
             _ => Err(Error::new(ErrorKind::Internal, "a socket was asked of another kind of stream")),
         }
     }
@@ -90,27 +131,24 @@ impl Stream {
     /// Who opened the other end, where the kernel says.
     pub fn credentials(&self) -> Result<Option<Credentials>> {
         match self {
-            Stream::Socket(socket) => match rustix::net::sockopt::socket_domain(&**socket) {
-                Ok(rustix::net::AddressFamily::UNIX) => peer::credentials(&**socket).map(Some),
-                _ => Ok(None),
-            },
+            Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
+            Stream::Inet(_) => Ok(None),
         }
     }
 
     /// The other end's address, for texts.
     pub fn peer_address(&self) -> String {
-        let Stream::Socket(socket) = self;
-        let address = rustix::net::getpeername(&**socket).ok().flatten();
-        match address.and_then(|address| std::net::SocketAddr::try_from(address).ok()) {
-            Some(address) => address.to_string(),
-            None => "somebody".into(),
-        }
+        let address = match self {
+            Stream::Inet(socket) => inet::peer_address(&**socket).ok(),
+            Stream::Socket(_) => None,
+        };
+        address.map_or_else(|| "somebody".into(), |address| address.to_string())
     }
 
     /// Ends the connection for both sides at once, whoever else still holds it. What was sent is still delivered.
     pub fn hang_up(&self) {
         match self {
-            Stream::Socket(socket) => socket::hang_up(&**socket),
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::hang_up(&**socket),
         }
     }
 }

@@ -30,7 +30,13 @@ pub fn name(transport: &str) -> String {
         // SAFETY: this runs once, before any thread of these tests looks at the environment.
         unsafe { std::env::set_var("LINKSPAN_DIR", path) };
     });
-    format!("{transport}:test/{}", COUNT.fetch_add(1, Ordering::Relaxed))
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    if transport == "tcp" {
+        // An address of this process alone: all of 127.0.0.0/8 is this machine, and no port of it is lent to others.
+        let [_, high, middle, low] = id().to_be_bytes();
+        return format!("tcp://127.{}.{middle}.{low}:{}", 1 + high, 20_000 + count);
+    }
+    format!("{transport}:test/{count}")
 }
 
 /// Whether a descriptor is readable within so many seconds.

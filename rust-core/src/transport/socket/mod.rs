@@ -1,6 +1,7 @@
 //! Streams of bytes as links: one vectored write a message, one read for as many messages as have come.
 
 mod receive;
+mod rest;
 mod send;
 
 pub use receive::StreamRx;

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
+use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Outgoing, flags};
@@ -18,18 +19,18 @@ pub struct StreamTx {
     stream: Stream,
     /// Whether each body goes with its check sum: where bytes leave this machine's memory.
     checked: bool,
+    /// The check sum of the body under way: a long one goes in many pieces.
+    check: u32,
     /// Bytes of the frame under way that the kernel has.
     progress: usize,
     /// The rest of a frame that was adopted.
-    rest: Vec<u8>,
-    /// Bytes of `rest` that the kernel has.
-    rest_progress: usize,
+    rest: Option<Rest>,
 }
 
 impl StreamTx {
     /// Sends over this stream; `checked`: with a check sum of each body.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
-        StreamTx { stream, checked, progress: 0, rest: Vec::new(), rest_progress: 0 }
+        StreamTx { stream, checked, check: 0, progress: 0, rest: None }
     }
 
     /// See the transport contract.
@@ -37,9 +38,15 @@ impl StreamTx {
         if !self.flush()? {
             return Ok(Sent::Blocked);
         }
+        if self.progress == 0 {
+            self.stream.check_peer()?;
+        }
         let sealed;
         let frame = if self.checked {
-            sealed = seal(frame);
+            if self.progress == 0 {
+                self.check = crc32c::crc32c(frame.body);
+            }
+            sealed = seal(frame, self.check);
             &sealed
         } else {
             frame
@@ -74,33 +81,39 @@ impl StreamTx {
                 None => return Ok(Sent::Part),
             }
         }
+        // What waits on our side is nobody's yet: the frame stays the one under way.
+        if !self.stream.flush()? {
+            return Ok(Sent::Part);
+        }
         self.progress = 0;
         Ok(Sent::Whole)
     }
 
     /// See the transport contract.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
-        let head = if self.checked { seal(frame).head() } else { frame.head() };
-        self.rest.clear();
-        self.rest.extend_from_slice(&head[self.progress.min(head.len())..]);
-        self.rest.extend_from_slice(&frame.body[self.progress.saturating_sub(head.len())..]);
-        self.rest_progress = 0;
+        let head = if self.checked { seal(frame, self.check).head() } else { frame.head() };
+        let mut rest = head[self.progress.min(head.len())..].to_vec();
+        rest.extend_from_slice(&frame.body[self.progress.saturating_sub(head.len())..]);
+        self.rest = Some(Rest::new(rest));
         self.progress = 0;
     }
 
     /// See the transport contract.
     pub fn flush(&mut self) -> Result<bool> {
-        while self.rest_progress < self.rest.len() {
-            match self.stream.write_bytes(&self.rest[self.rest_progress..])? {
-                Some(n) => self.rest_progress += n,
-                None => return Ok(false),
+        if let Some(rest) = &self.rest {
+            if !rest.write(&self.stream)? {
+                return Ok(false);
             }
-        }
-        if !self.rest.is_empty() {
-            self.rest = Vec::new();
-            self.rest_progress = 0;
+            self.rest = None;
         }
         Ok(true)
+    }
+
+    /// See the transport contract.
+    pub fn see_off(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.see_off(&self.stream);
+        }
     }
 
     /// See the transport contract.
@@ -115,9 +128,9 @@ impl StreamTx {
 }
 
 /// The frame with the check sum of its body.
-fn seal<'a>(frame: &Outgoing<'a>) -> Outgoing<'a> {
+fn seal<'a>(frame: &Outgoing<'a>, check: u32) -> Outgoing<'a> {
     let mut sealed = *frame;
     sealed.header.flags |= flags::BODY_CHECKED;
-    sealed.header.body_check = crc32c::crc32c(frame.body);
+    sealed.header.body_check = check;
     sealed
 }

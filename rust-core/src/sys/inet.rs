@@ -1,0 +1,277 @@
+//! TCP sockets: listening, connecting without being held up, and what the kernel knows about an address.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::fork::Guarded;
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// Connections that wait for the harbour, at most.
+const BACKLOG: i32 = 128;
+
+/// A machine that says nothing for so long is asked whether it is there, so often, at this distance. The kernel answers
+/// for a process that is stopped: this finds machines that lost their power or their cable, and nothing else.
+const KEEP_IDLE: Duration = Duration::from_secs(60);
+const KEEP_BETWEEN: Duration = Duration::from_secs(10);
+const KEEP_TIMES: u32 = 6;
+
+fn stream(address: SocketAddr) -> Result<Guarded> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let doing = || format!("making a socket for {address}");
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None).doing(doing())?;
+    // A small message is not held back to travel with the next one.
+    sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
+    sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
+    sockopt::set_tcp_keepidle(&fd, KEEP_IDLE).doing(doing())?;
+    sockopt::set_tcp_keepintvl(&fd, KEEP_BETWEEN).doing(doing())?;
+    sockopt::set_tcp_keepcnt(&fd, KEEP_TIMES).doing(doing())?;
+    Ok(Guarded::new(fd))
+}
+
+/// A listening socket, non-blocking; what it accepts inherits its options. `AddressInUse` where somebody listens there,
+/// `InvalidEndpoint` where the address is no machine's or another's.
+pub fn listen(address: SocketAddr) -> Result<Guarded> {
+    let socket = stream(address)?;
+    let doing = |e: Errno| match e {
+        Errno::ADDRINUSE => Error::new(
+            ErrorKind::AddressInUse,
+            format!("somebody else listens at {address}; connect to it, end it first, or take another port"),
+        ),
+        Errno::ADDRNOTAVAIL => Error::new(
+            ErrorKind::InvalidEndpoint,
+            format!(
+                "{} is no address of this machine; listen at one of those that `ip address` shows",
+                address.ip()
+            ),
+        ),
+        Errno::ACCESS => Error::new(
+            ErrorKind::PermissionDenied,
+            format!("listening at {address}: ports below 1024 are for the administrator; take a higher one"),
+        ),
+        other => Error::os(format_args!("listening at {address}"), other.raw_os_error()),
+    };
+    // Connections that have ended linger for a minute; they are no reason to refuse. A living listener is, all the same.
+    sockopt::set_socket_reuseaddr(&socket, true).doing("setting up a socket")?;
+    rustix::net::bind(&socket, &address).map_err(doing)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(doing)?;
+    Ok(socket)
+}
+
+/// Begins to connect; true where it is done already. Otherwise the socket becomes writable, and [`outcome`] says how it
+/// went. `NotFound` where the machine says that nobody listens.
+pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
+    let socket = stream(address)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => Ok((socket, true)),
+        // A signal does not end the attempt: it goes on by itself.
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
+        Err(e) => Err(failed(address, e)),
+    }
+}
+
+/// Whether an attempt to connect has come to its end.
+pub fn is_over(socket: &Guarded) -> Result<bool> {
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    let ready = rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("looking at a connection")?;
+    Ok(ready > 0)
+}
+
+/// Whether the other side has hung up, or the connection has broken.
+pub fn is_hung_up(socket: impl AsFd) -> Result<bool> {
+    let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
+    // One that is interrupted has not looked: the write will find out.
+    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(e) => Err(e).doing("looking at a connection"),
+    }
+}
+
+/// How an attempt to connect went.
+pub fn outcome(socket: &Guarded, address: SocketAddr) -> Result<()> {
+    sockopt::socket_error(socket).doing("asking how a connection went")?.map_err(|e| failed(address, e))
+}
+
+fn failed(address: SocketAddr, errno: Errno) -> Error {
+    let kind = match errno {
+        // Nobody listens, or there is no way to that machine now: both may change.
+        Errno::CONNREFUSED
+        | Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::HOSTDOWN
+        | Errno::TIMEDOUT
+        | Errno::ADDRNOTAVAIL => ErrorKind::NotFound,
+        _ => return Error::os(format_args!("connecting to {address}"), errno.raw_os_error()),
+    };
+    let text = std::io::Error::from(errno).to_string();
+    Error::new(kind, format!("connecting to {address}: {text}"))
+}
+
+/// Bounds the queue of what was written, which the kernel would let grow to megabytes.
+pub fn keep_at_most(socket: impl AsFd, bytes: usize) -> Result<()> {
+    // The kernel doubles it, for its own records.
+    sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
+}
+
+/// The address of a socket's own end.
+pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
+    let address = rustix::net::getsockname(socket).doing("asking for a socket's address")?;
+    SocketAddr::try_from(address).map(canonical).doing("reading a socket's address")
+}
+
+/// The address of a socket's other end. `Disconnected` where there is none any more.
+pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
+    let address = rustix::net::getpeername(socket).doing("asking for the other side's address")?;
+    match address {
+        Some(address) => SocketAddr::try_from(address).map(canonical).doing("reading an address"),
+        None => Err(Error::new(ErrorKind::Disconnected, "the other side went away")),
+    }
+}
+
+/// An IPv4 address that came through an IPv6 socket as what it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Whether this machine has the address: whether something could listen there.
+pub fn is_of_this_machine(ip: IpAddr) -> bool {
+    let bound = || {
+        let address = SocketAddr::new(ip, 0);
+        rustix::net::bind(stream(address)?, &address).doing("trying an address")
+    };
+    bound().is_ok()
+}
+
+/// The user whose process listens at an address of this machine, as the kernel's own table says.
+pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
+    const LISTENING: &str = "0A";
+    find(|row| {
+        let here = row.own.ip() == address.ip() || row.own.ip().is_unspecified();
+        row.state == LISTENING && here && row.own.port() == address.port()
+    })
+}
+
+/// The user whose process on this machine has a connection from one of its addresses to another.
+pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
+    find(|row| row.own == from && row.other == to)
+}
+
+/// A line of the kernel's table of connections.
+struct Row<'a> {
+    own: SocketAddr,
+    other: SocketAddr,
+    state: &'a str,
+    uid: u32,
+    inode: u64,
+}
+
+fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Option<u32> {
+    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
+        let table = std::fs::read_to_string(table).ok()?;
+        // One that no process has open any more is shown as the administrator's.
+        let row = table.lines().skip(1).filter_map(row).find(|row| row.inode != 0 && wanted(row))?;
+        Some(row.uid)
+    })
+}
+
+fn row(line: &str) -> Option<Row<'_>> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let address = |at: usize| {
+        let (ip, port) = fields.get(at)?.split_once(':')?;
+        Some(SocketAddr::new(read_ip(ip)?.to_canonical(), u16::from_str_radix(port, 16).ok()?))
+    };
+    Some(Row {
+        own: address(1)?,
+        other: address(2)?,
+        state: fields.get(3)?,
+        uid: fields.get(7)?.parse().ok()?,
+        inode: fields.get(9)?.parse().ok()?,
+    })
+}
+
+/// The kernel prints each 32-bit word as the machine holds it.
+fn read_ip(hex: &str) -> Option<IpAddr> {
+    let mut bytes = Vec::with_capacity(16);
+    for at in (0..hex.len()).step_by(8) {
+        let word = u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?;
+        #[expect(clippy::host_endian_bytes, reason = "the table shows the host's own order")]
+        bytes.extend_from_slice(&word.to_ne_bytes());
+    }
+    match <[u8; 4]>::try_from(&bytes[..]) {
+        Ok(four) => Some(four.into()),
+        Err(_) => Some(<[u8; 16]>::try_from(&bytes[..]).ok()?.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[test]
+    fn a_port_is_one_listener_s_and_free_at_once_when_it_ends() {
+        let first = listen(loopback()).unwrap();
+        let address = own_address(&first).unwrap();
+        assert_eq!(listen(address).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let (caller, _) = begin_connect(address).unwrap();
+        let accepted = crate::sys::socket::accept(&first).unwrap().unwrap();
+        assert!(sockopt::tcp_nodelay(&accepted).unwrap() && sockopt::socket_keepalive(&accepted).unwrap());
+        assert!(is_over(&caller).unwrap() && !is_hung_up(&caller).unwrap());
+        outcome(&caller, address).unwrap();
+        assert_eq!(own_address(&accepted).unwrap(), address);
+        // Our side ends first, so that the port has a connection in TIME_WAIT.
+        drop((accepted, first));
+        assert!(is_hung_up(&caller).unwrap());
+        drop(caller);
+        listen(address).unwrap();
+    }
+
+    #[test]
+    fn the_kernel_says_whose_a_listener_is() {
+        let me = rustix::process::geteuid().as_raw();
+        for at in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let socket = listen(at.parse().unwrap()).unwrap();
+            let mut address = own_address(&socket).unwrap();
+            address.set_ip("127.0.0.1".parse().unwrap());
+            assert_eq!(user_listening_at(address), Some(me), "{at}");
+            drop(socket);
+            assert_eq!(user_listening_at(address), None);
+        }
+        let line = "   0: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 17 1";
+        if cfg!(target_endian = "little") {
+            let row = row(line).unwrap();
+            assert_eq!((row.own, row.uid, row.inode), ("127.0.0.1:8080".parse().unwrap(), 1000, 17));
+        }
+    }
+
+    #[test]
+    fn the_kernel_says_whose_a_caller_is_while_it_is_open() {
+        let listener = listen(loopback()).unwrap();
+        let address = own_address(&listener).unwrap();
+        let (caller, _) = begin_connect(address).unwrap();
+        let from = own_address(&caller).unwrap();
+        assert_eq!(user_calling(from, address), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!(user_calling(address, from), None, "not accepted yet, so nobody's");
+        drop(caller);
+        assert_eq!(user_calling(from, address), None, "one that is gone proves nothing");
+    }
+
+    #[test]
+    fn an_address_of_nobody_is_told_from_ours() {
+        assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
+        // From the range that is for documentation alone.
+        assert!(!is_of_this_machine("192.0.2.1".parse().unwrap()));
+        let error = listen("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");
+    }
+}

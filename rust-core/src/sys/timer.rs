@@ -1,0 +1,67 @@
+//! A timer that is a descriptor: armed for one moment, readable from then on.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+
+use crate::error::{Doing, Result};
+
+/// Wakes nobody until it is armed, and then once.
+#[derive(Debug)]
+pub struct Timer(OwnedFd);
+
+impl Timer {
+    /// A timer that is not armed.
+    pub fn new() -> Result<Timer> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        Ok(Timer(timerfd_create(TimerfdClockId::Monotonic, flags).doing("making a timer")?))
+    }
+
+    /// Readable so long from now, whatever it was armed for before.
+    pub fn arm(&self, after: Duration) -> Result<()> {
+        // Zero would take the alarm away.
+        let after = after.max(Duration::from_nanos(1));
+        let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
+        let value = Timespec { tv_sec: seconds, tv_nsec: after.subsec_nanos().into() };
+        let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once).doing("arming a timer").map(drop)
+    }
+
+    /// Takes the alarm, if it has rung.
+    pub fn drain(&self) {
+        let mut times = [0; 8];
+        // Nothing there means that it has not rung.
+        let _ = rustix::io::read(&self.0, &mut times);
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::{Deadline, Waiting};
+    use crate::sys::poll::{is_readable, wait_readable};
+
+    #[test]
+    fn it_rings_once_and_only_when_armed() {
+        let timer = Timer::new().unwrap();
+        assert!(!is_readable(timer.as_fd()));
+        timer.arm(Duration::from_millis(1)).unwrap();
+        let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
+        while !is_readable(timer.as_fd()) {
+            wait_readable(&mut waiting, &[timer.as_fd()]).unwrap();
+        }
+        timer.drain();
+        assert!(!is_readable(timer.as_fd()));
+        timer.arm(Duration::from_secs(3600)).unwrap();
+        assert!(!is_readable(timer.as_fd()));
+    }
+}

@@ -1,0 +1,118 @@
+//! Where a TCP endpoint is, and on which side of this machine's edge.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{inet, resolve};
+use crate::transport::endpoint::Endpoint;
+
+/// Host and port of an endpoint.
+#[derive(Clone, Debug)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{open}{}{close}:{}", self.host, self.port)
+    }
+}
+
+/// How long a listener looks for the address behind its host's name.
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+impl Address {
+    /// The address of a TCP endpoint.
+    pub fn of(endpoint: &Endpoint) -> Result<Address> {
+        let Some((host, port)) = endpoint.host_and_port() else {
+            return Err(Error::new(ErrorKind::Internal, "an address was asked of another transport"));
+        };
+        Ok(Address { host: host.to_owned(), port })
+    }
+
+    /// The addresses to call, in this order. None where a waker ended the wait for a name server.
+    pub fn to_call(
+        &self,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Vec<SocketAddr>>> {
+        if self.port == 0 {
+            let text = "port 0 is for listeners alone, who get a free one; connect to the port that their endpoint() shows";
+            return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+        }
+        let found = resolve::resolve(&self.host, self.port, wakers, waiting)?;
+        Ok(found.map(|addresses| addresses.into_iter().map(callable).collect()))
+    }
+
+    /// The address to listen at.
+    pub fn to_listen(&self) -> Result<SocketAddr> {
+        let mut waiting = Waiting::until(Deadline::after(LOOK_UP));
+        let found = resolve::resolve(&self.host, self.port, &[], &mut waiting)?.unwrap_or_default();
+        let first = found.first().copied();
+        first.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("the host {:?} has no address", self.host))
+        })
+    }
+
+    /// Whether something could listen there on this machine; elsewhere one can only connect.
+    pub fn is_of_this_machine(&self) -> Result<bool> {
+        Ok(inet::is_of_this_machine(self.to_listen()?.ip()))
+    }
+}
+
+/// "All addresses", which one can listen at, called as this machine's own.
+fn callable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Whether what goes through this address never leaves the machine: then the token decides, and otherwise keys.
+pub fn stays_inside(ip: IpAddr) -> bool {
+    ip.is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::of(&text.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn addresses_to_call_and_to_listen_at() {
+        let mut now = Waiting::at_once();
+        let mut called = |text| address(text).to_call(&[], &mut now).unwrap().unwrap()[0];
+        assert_eq!(called("tcp://0.0.0.0:7"), "127.0.0.1:7".parse().unwrap());
+        assert_eq!(called("tcp://[::]:7"), "[::1]:7".parse().unwrap());
+        assert_eq!(called("tcp://[::1]:7"), "[::1]:7".parse().unwrap());
+        assert_eq!(address("tcp://0.0.0.0:7").to_listen().unwrap(), "0.0.0.0:7".parse().unwrap());
+        let error = address("tcp://localhost:0").to_call(&[], &mut now).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
+        assert!(address("tcp://localhost:0").is_of_this_machine().unwrap());
+        assert!(!address("tcp://192.0.2.7:0").is_of_this_machine().unwrap());
+    }
+
+    #[test]
+    fn the_edge_of_the_machine() {
+        for (ip, inside) in [
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("::1", true),
+            ("0.0.0.0", false),
+            ("::", false),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(stays_inside(ip.parse().unwrap()), inside, "{ip}");
+        }
+    }
+}

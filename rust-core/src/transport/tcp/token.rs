@@ -1,0 +1,222 @@
+//! The token that keeps other users of this machine out of loopback TCP: 32 random bytes in a file of the runtime directory.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags, Stat, fstat, openat};
+use rustix::io::Errno;
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
+use crate::sys::lock;
+
+/// The file's name.
+pub const NAME: &str = ".token";
+/// The name that it has until it is whole.
+const UNFINISHED: &str = ".new..token";
+/// Bytes of a token.
+pub const LENGTH: usize = 32;
+
+/// What programs of one user know, or of one group where a directory is shared.
+pub struct Token {
+    /// The bytes.
+    pub secret: [u8; LENGTH],
+    /// Where they were found, for texts.
+    pub path: PathBuf,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The bytes are nobody's business.
+        f.debug_struct("Token").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// The token of this directory, made by whoever needs it first.
+    pub fn of(directory: &Directory) -> Result<Token> {
+        const TRIES: u32 = 1000;
+        for _ in 0..TRIES {
+            if let Some(token) = Token::read(directory)? {
+                return Ok(token);
+            }
+            // The lock is held only by one who makes the token, for as long as it takes to write it.
+            match lock::try_lock(directory, NAME)? {
+                Some(_lock) if Token::read(directory)?.is_none() => make(directory)?,
+                Some(_) => {}
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        let text = format!(
+            "another process is making {} and does not finish",
+            directory.path().join(NAME).display()
+        );
+        Err(Error::new(ErrorKind::Stalled, text))
+    }
+
+    /// The token, if there is one. `PermissionDenied` where we may not read it, or where others might have read it.
+    pub fn read(directory: &Directory) -> Result<Option<Token>> {
+        let path = directory.path().join(NAME);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let doing = || format!("reading the token {}", path.display());
+        let file = match openat(directory, NAME, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::ACCESS | Errno::PERM) => return Err(closed_to_us(&path)),
+            Err(e) => return Err(e).doing(doing()),
+        };
+        check(directory, &path, &fstat(&file).doing(doing())?)?;
+        let mut secret = [0; LENGTH];
+        // One read gives all of so small a file.
+        let length = rustix::io::read(&file, &mut secret).doing(doing())?;
+        if length != LENGTH {
+            let text = format!(
+                "{} has {length} bytes and not {LENGTH}; remove it, and a new one is made",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        Ok(Some(Token { secret, path }))
+    }
+}
+
+/// Refuses a token that others may know.
+fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<()> {
+    let me = rustix::process::geteuid().as_raw();
+    let shared = directory.is_shared();
+    let mode = facts.st_mode & 0o7777;
+    let of_others = if shared { mode & 0o007 } else { mode & 0o077 };
+    let owner = rustix::fs::fstat(directory.as_fd()).doing("looking at the runtime directory")?.st_uid;
+    let trusted = shared || me == 0 || facts.st_uid == me || facts.st_uid == owner;
+    if of_others == 0 && trusted {
+        return Ok(());
+    }
+    let who = if shared { "its group" } else { "its user" };
+    let text = format!(
+        "{} belongs to uid {} and gid {} with mode {mode:04o}, so that more than {who} may know it; remove it, and a new one is made",
+        path.display(),
+        facts.st_uid,
+        facts.st_gid,
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+/// Says whose the token is and what would help.
+fn closed_to_us(path: &std::path::Path) -> Error {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    let whose = match path.metadata() {
+        Ok(facts) => format!(
+            "which belongs to uid {} and gid {} with mode {:04o}",
+            facts.uid(),
+            facts.gid(),
+            facts.mode() & 0o7777
+        ),
+        Err(_) => "whose owner cannot be seen".to_owned(),
+    };
+    let text = format!(
+        "uid {me} may not read the token {}, {whose}, and TCP on this machine needs it; share a directory with `linkspan setup --group NAME`, or let each user have one (LINKSPAN_DIR)",
+        path.display()
+    );
+    Error::new(ErrorKind::PermissionDenied, text)
+}
+
+/// Makes the token under another name and renames it: nobody sees half of it. The lock is held.
+fn make(directory: &Directory) -> Result<()> {
+    let doing = || format!("making the token {}", directory.path().join(NAME).display());
+    match rustix::fs::unlinkat(directory, UNFINISHED, rustix::fs::AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(e) => return Err(e).doing(doing()),
+    }
+    let mode = Mode::from_raw_mode(if directory.is_shared() { 0o640 } else { 0o600 });
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(directory, UNFINISHED, flags, Mode::from_raw_mode(0o600)).doing(doing())?;
+    // Whatever the umask says.
+    rustix::fs::fchmod(&file, mode).doing(doing())?;
+    let secret: [u8; LENGTH] = random()?;
+    if rustix::io::write(&file, &secret).doing(doing())? != LENGTH {
+        return Err(Error::new(ErrorKind::NoSpace, doing()));
+    }
+    rustix::fs::renameat(directory, UNFINISHED, directory, NAME).doing(doing())
+}
+
+/// Bytes drawn by chance.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(got) if got == N => Ok(bytes),
+        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random bytes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn directory(mode: u32) -> (tempfile::TempDir, Directory) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let directory = Directory::at(folder.path()).unwrap();
+        (folder, directory)
+    }
+
+    fn mode_of(folder: &tempfile::TempDir) -> u32 {
+        std::fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn set_mode(folder: &tempfile::TempDir, mode: u32) {
+        std::fs::set_permissions(folder.path().join(NAME), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn all_who_make_it_at_once_have_the_same() {
+        let (folder, directory) = directory(0o700);
+        assert!(Token::read(&directory).unwrap().is_none());
+        let secrets: std::collections::BTreeSet<_> = std::thread::scope(|s| {
+            let all: Vec<_> = (0..8).map(|_| s.spawn(|| Token::of(&directory).unwrap().secret)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(secrets.len(), 1);
+        assert_eq!(mode_of(&folder), 0o600);
+        assert!(!folder.path().join(UNFINISHED).exists());
+    }
+
+    #[test]
+    fn a_group_shares_it_where_the_directory_is_shared() {
+        let (folder, directory) = directory(0o2770);
+        Token::of(&directory).unwrap();
+        assert_eq!(mode_of(&folder), 0o640);
+        set_mode(&folder, 0o660);
+        Token::of(&directory).unwrap();
+        set_mode(&folder, 0o644);
+        assert_eq!(Token::of(&directory).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn one_that_others_may_know_is_refused() {
+        let (folder, directory) = directory(0o700);
+        Token::of(&directory).unwrap();
+        for mode in [0o640, 0o604, 0o666] {
+            set_mode(&folder, mode);
+            let error = Token::of(&directory).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+            assert!(error.text().contains(".token") && error.text().contains("remove it"), "{error}");
+        }
+        std::fs::remove_file(folder.path().join(NAME)).unwrap();
+        Token::of(&directory).unwrap();
+        assert_eq!(mode_of(&folder), 0o600);
+    }
+
+    #[test]
+    fn half_a_token_is_none_and_a_torn_one_is_said() {
+        let (folder, directory) = directory(0o700);
+        // What one who was killed while making it leaves.
+        std::fs::write(folder.path().join(UNFINISHED), [1; 7]).unwrap();
+        Token::of(&directory).unwrap();
+        std::fs::write(folder.path().join(NAME), [1; 7]).unwrap();
+        assert_eq!(Token::of(&directory).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
