@@ -11,6 +11,7 @@ use crate::sys::peer::{self, Credentials};
 use crate::sys::{socket, user};
 use crate::transport::about;
 use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::file;
 use crate::transport::hello::{self, Call};
 use crate::transport::place::{self, Place};
 use crate::transport::tcp::{self, Address};
@@ -63,12 +64,14 @@ impl Listed {
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Every name in the runtime directory that a living process holds, in the order of the names. What dead processes
+/// Every name in the runtime directory that a living process holds, and every `file:`, in the order of the names. What dead processes
 /// left is removed on the way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
     for (endpoint, place) in places()? {
-        if is_live(&place)? {
+        if endpoint.transport() == Transport::File {
+            listed.extend(look_into(&endpoint, &place));
+        } else if is_live(&place)? {
             listed.extend(look(&endpoint, &place)?);
         }
     }
@@ -117,9 +120,25 @@ fn is_live(place: &Place) -> Result<bool> {
     }
 }
 
-/// Asks whoever holds a name; none where it was given away meanwhile.
-fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
-    let mut listed = Listed {
+/// What the file of a name says; its writers hold no name, and it outlives them.
+fn look_into(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
+    let mut listed = nothing_told(endpoint);
+    listed.pattern = Some(Pattern::Publish.name());
+    match file::listing(place) {
+        Ok(there) => {
+            let there = there?;
+            listed.user = Some(name_of(there.uid));
+            listed.program = there.source.map(|source| source.to_string());
+            listed.encoding = there.header.map(|header| header.encoding.name().to_owned());
+            listed.messages = there.header.map(|header| header.sequence);
+        }
+        Err(e) => listed.trouble = Some(e),
+    }
+    Some(listed)
+}
+
+fn nothing_told(endpoint: &Endpoint) -> Listed {
+    Listed {
         endpoint: endpoint.to_string(),
         pattern: None,
         pid: None,
@@ -130,7 +149,12 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
         peers: None,
         behind: None,
         trouble: None,
-    };
+    }
+}
+
+/// Asks whoever holds a name; none where it was given away meanwhile.
+fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
+    let mut listed = nothing_told(endpoint);
     if let Some(said) = about::read(place) {
         listed.take_written(&said);
         if endpoint.transport() != Transport::Tcp || said.at("framing").is_ok() {

@@ -274,7 +274,9 @@ impl Options {
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
         require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
-        let durable = self.durable || self.delivery == Some(Delivery::Durable);
+        // A file keeps no message but the last; that one can be brought to the disk before the call returns.
+        let durable =
+            self.durable && transport != Transport::File || self.delivery == Some(Delivery::Durable);
         require(can.durable || !durable, "durable delivery")?;
         require(
             transport != Transport::Tcp || self.mode.is_none() && self.group.is_none(),

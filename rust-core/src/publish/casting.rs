@@ -81,7 +81,8 @@ impl Casting {
                 let ring = Broadcast::create(session, buffer.unwrap_or(RING))?;
                 Way::Shm { ring, subscribers: Vec::new() }
             }
-            Transport::Unix | Transport::Tcp => Way::Streams { subscribers: Vec::new() },
+            // What keeps its values has no subscribers that it knows of.
+            Transport::Unix | Transport::Tcp | Transport::File => Way::Streams { subscribers: Vec::new() },
             other => return Err(other.unavailable()),
         };
         let state = Mutex::new(State { way, newest: None });

@@ -2,13 +2,15 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use super::store::Shelf;
 use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
-use crate::transport::endpoint::Transport;
+use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::extension;
 use crate::transport::shm::{BroadcastReader, Follower, Received, Start, SubscriberPage};
 use crate::transport::socket::StreamRx;
 
@@ -26,6 +28,7 @@ pub struct Feed {
 enum Way {
     Shm(BroadcastReader),
     Stream(StreamRx),
+    Store(Shelf),
 }
 
 /// What a look gave.
@@ -86,6 +89,28 @@ impl Feed {
         Ok(Some(Feed { way, session: theirs.session, source: theirs.source().into(), sequence: None }))
     }
 
+    /// What a store holds and will hold: nobody has to be dialled.
+    pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
+        let way = Way::Store(Shelf::watch(endpoint, options)?);
+        Ok(Feed { way, session: 0, source: "".into(), sequence: None })
+    }
+
+    /// Who said this.
+    pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
+        match extension::read(&frame.extension) {
+            Ok(Some(sender)) => sender.source,
+            _ => self.source.clone(),
+        }
+    }
+
+    /// Says more about a time-out, where there is more to say than that nothing came.
+    pub fn explain(&self, error: Error) -> Error {
+        match &self.way {
+            Way::Store(shelf) if error.kind() == ErrorKind::Timeout => shelf.why_nothing().unwrap_or(error),
+            _ => error,
+        }
+    }
+
     /// The next frame. Errors as for a link; `Lagged` once where messages were missed.
     pub fn look(&mut self) -> Result<Look> {
         match &mut self.way {
@@ -94,6 +119,7 @@ impl Feed {
                 Received::Nothing => Look::Nothing,
                 Received::Moved => Look::Moved,
             }),
+            Way::Store(shelf) => Ok(shelf.look()?.map_or(Look::Nothing, Look::Frame)),
             Way::Stream(rx) => loop {
                 let Some(frame) = rx.try_recv()? else { return Ok(Look::Nothing) };
                 if frame.header.kind == Kind::Data {
@@ -105,8 +131,12 @@ impl Feed {
 
     /// The newest frame, whether it was read before or not, where one ring holds it for all; `None` over a socket, which
     /// has to be read to its end.
-    pub fn newest(&self) -> Result<Option<Look>> {
-        let Way::Shm(reader) = &self.way else { return Ok(None) };
+    pub fn newest(&mut self) -> Result<Option<Look>> {
+        let reader = match &mut self.way {
+            Way::Shm(reader) => reader,
+            Way::Stream(_) => return Ok(None),
+            Way::Store(shelf) => return Ok(Some(shelf.latest()?.map_or(Look::Nothing, Look::Frame))),
+        };
         if reader.is_gone()? {
             return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
         }
@@ -117,7 +147,7 @@ impl Feed {
         }))
     }
 
-    /// How many messages are missing before this one, which came over a socket; the ring tells that itself.
+    /// How many messages are missing before this one, which came over a socket or from a store; the ring tells that itself.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         if matches!(self.way, Way::Shm(_)) {
             return 0;
@@ -130,7 +160,7 @@ impl Feed {
     pub fn resume(&self) -> (u64, Start) {
         let start = match &self.way {
             Way::Shm(reader) => reader.resume(),
-            Way::Stream(_) => Start::Newest,
+            Way::Stream(_) | Way::Store(_) => Start::Newest,
         };
         (self.session, start)
     }
@@ -139,7 +169,7 @@ impl Feed {
     pub fn spin(&mut self) -> bool {
         match &mut self.way {
             Way::Shm(reader) => reader.spin(),
-            Way::Stream(_) => false,
+            Way::Stream(_) | Way::Store(_) => false,
         }
     }
 
@@ -148,6 +178,7 @@ impl Feed {
         match &mut self.way {
             Way::Shm(reader) => reader.park(),
             Way::Stream(rx) => Ok(rx.park()),
+            Way::Store(shelf) => Ok(shelf.park()),
         }
     }
 
@@ -163,6 +194,7 @@ impl Feed {
         match &self.way {
             Way::Shm(reader) => reader.descriptors(),
             Way::Stream(rx) => rx.descriptors().collect(),
+            Way::Store(shelf) => shelf.descriptors(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The newest value alone: no subscription is left behind.
 
 use super::feed::ring;
+use super::store::{self, Shelf};
 use super::subscriber::Subscriber;
 use crate::channel::dial::Dialler;
 use crate::channel::greeting::{Greeting, Pattern};
@@ -12,6 +13,7 @@ use crate::frame::{Incoming, Kind};
 use crate::message::Message;
 use crate::sys::poll::wait_any;
 use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::extension;
 use crate::transport::shm::{Follower, Received, Start};
 use crate::transport::socket::StreamRx;
 
@@ -43,6 +45,15 @@ pub fn latest_persistent<'a>(
 
 fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
     options.check(endpoint.transport(), Use::Publish)?;
+    if store::is_store(endpoint.transport()) {
+        let options = store::options_for(endpoint.transport(), options);
+        let frame = Shelf::newest(endpoint, &options, waiting)?;
+        let source = match extension::read(&frame.extension) {
+            Ok(Some(sender)) => sender.source,
+            _ => "".into(),
+        };
+        return Ok(Message::new(frame, source, options.limits()));
+    }
     let dialler = Dialler::new(endpoint)?;
     let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
     ours.once = true;

@@ -5,6 +5,7 @@
 //! | the public publisher | `publisher` |
 //! | how it reaches its subscribers: one ring for all, or a socket each | `casting` |
 //! | who is let in | `door` |
+//! | values that are kept by themselves, without a publisher that answers | `store` |
 //! | the public subscriber | `subscriber` |
 //! | what it reads from | `feed` |
 //! | the newest value alone | `latest` |
@@ -14,6 +15,7 @@ mod door;
 mod feed;
 mod latest;
 mod publisher;
+mod store;
 mod subscriber;
 
 pub use latest::{latest, latest_persistent};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::casting::Casting;
 use super::door::Keeper;
+use super::store::{self, Store};
 use crate::channel::door::claim;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::{Event, Options, Use, only_one};
@@ -22,6 +23,8 @@ pub struct Publisher {
     shown: String,
     options: Options,
     casting: Arc<Casting>,
+    /// Where values are kept by themselves.
+    store: Option<Mutex<Store>>,
     /// The number of the last message.
     sequence: Mutex<u64>,
     berth: Mutex<Option<Berth>>,
@@ -30,7 +33,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Takes the name. `AddressInUse` where a living process has it.
+    /// Takes the name. `AddressInUse` where a living process has it; a `file:` may have many publishers, who write in turn.
     pub fn new(endpoint: &str, options: &Options) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         Publisher::at(&endpoint, options).map_err(|e| e.on(&endpoint))
@@ -38,22 +41,29 @@ impl Publisher {
 
     fn at(endpoint: &Endpoint, options: &Options) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
+        let options = &store::options_for(endpoint.transport(), options);
+        let store = Store::open(endpoint, options)?;
         let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
-        let keeper = Keeper {
-            transport: endpoint.transport(),
-            greeting,
-            options: options.clone(),
-            casting: casting.clone(),
+        let (berth, endpoint) = if store.is_some() {
+            (None, endpoint.clone())
+        } else {
+            let keeper = Keeper {
+                transport: endpoint.transport(),
+                greeting,
+                options: options.clone(),
+                casting: casting.clone(),
+            };
+            let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
+            (Some(harbour::open(claim, Arc::new(keeper))?), endpoint)
         };
-        let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
-        let berth = harbour::open(claim, Arc::new(keeper))?;
         Ok(Publisher {
             shown: endpoint.to_string(),
             options: options.clone(),
             casting,
+            store: store.map(Mutex::new),
             sequence: Mutex::new(0),
-            berth: Mutex::new(Some(berth)),
+            berth: Mutex::new(berth),
             closed: AtomicBool::new(false),
             born: fork::generation(),
         })
@@ -64,7 +74,8 @@ impl Publisher {
         Payload::new(value, self.options.encoding(), &self.options.limits()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Publishes a value; gives its sequence number. Never waits.
+    /// Publishes a value; gives its sequence number. Waits for no subscriber; a `file:` waits for its lock, and counts the
+    /// values of all its writers.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode(value)?)
     }
@@ -86,8 +97,17 @@ impl Publisher {
             sent: Timestamp::now().0,
             ..Header::new(Kind::Data, payload.encoding())
         };
-        self.casting.publish(header, payload)?;
-        *sequence += 1;
+        match &self.store {
+            None => {
+                self.casting.publish(header, payload)?;
+                *sequence += 1;
+            }
+            Some(store) => {
+                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                *sequence = store.write(header, payload)?;
+                self.casting.record.count(&self.casting.record.sent);
+            }
+        }
         Ok(*sequence)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::feed::{Feed, Look};
+use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
 use crate::channel::{Delivery, Options, Use, instead, only_one};
@@ -27,7 +28,8 @@ pub struct Subscriber {
     shown: String,
     endpoint: Endpoint,
     options: Options,
-    dialler: Dialler,
+    /// None where values are kept by themselves, and nobody answers at the name.
+    dialler: Option<Dialler>,
     hearing: Mutex<Hearing>,
     record: Record,
     closed: AtomicBool,
@@ -60,12 +62,15 @@ impl Subscriber {
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Publish).map_err(|e| e.on(&endpoint))?;
+        let options = &store::options_for(endpoint.transport(), options);
+        let dialler =
+            if store::is_store(endpoint.transport()) { None } else { Some(Dialler::new(&endpoint)?) };
         let (epoll, bell, wake) = (Epoll::new()?, OwnBell::new()?, EventFd::new()?);
         epoll.add(&bell, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
         Ok(Subscriber {
             shown: endpoint.to_string(),
-            dialler: Dialler::new(&endpoint)?,
+            dialler,
             endpoint,
             options: options.clone(),
             descriptor: epoll.as_raw_fd(),
@@ -138,9 +143,17 @@ impl Subscriber {
                     if self.options.delivery == Some(Delivery::Latest) {
                         // Whatever is newer is what was asked for.
                         let mut at_once = Waiting::at_once();
-                        while let Ok(Some(newer)) = self.one(hearing, &mut at_once) {
-                            message = newer;
-                            missed += 1;
+                        loop {
+                            match self.one(hearing, &mut at_once) {
+                                Ok(Some(newer)) => {
+                                    message = newer;
+                                    missed += 1;
+                                }
+                                Err(e) if e.kind() == ErrorKind::Lagged => {
+                                    missed += self.count_missed(&e);
+                                }
+                                _ => break,
+                            }
                         }
                         message = message.with_missed(missed);
                     }
@@ -150,9 +163,7 @@ impl Subscriber {
                 }
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                    let count = e.missed().unwrap_or(0);
-                    self.record.lagged(count);
-                    missed += count;
+                    missed += self.count_missed(&e);
                     if self.options.delivery != Some(Delivery::Latest) {
                         return Err(e);
                     }
@@ -162,9 +173,19 @@ impl Subscriber {
         }
     }
 
+    fn count_missed(&self, error: &Error) -> u64 {
+        let count = error.missed().unwrap_or(0);
+        self.record.lagged(count);
+        count
+    }
+
     /// One message, or none where the sleep ended for another reason.
     fn one(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
         hearing.rouse();
+        // It came together with the news of what was missed before it.
+        if let Some(message) = hearing.next.take() {
+            return Ok(Some(message));
+        }
         if hearing.feed.is_none() {
             self.connect(hearing, None, waiting)?;
         }
@@ -172,7 +193,8 @@ impl Subscriber {
         match feed.look() {
             Ok(Look::Frame(frame)) => {
                 let gap = feed.gap(&frame);
-                let message = Message::new(frame, feed.source.clone(), self.options.limits());
+                let source = feed.source_of(&frame);
+                let message = Message::new(frame, source, self.options.limits());
                 if gap > 0 {
                     hearing.next = Some(message);
                     return Err(Error::lagged(gap));
@@ -180,8 +202,8 @@ impl Subscriber {
                 Ok(Some(message))
             }
             Ok(Look::Nothing) => {
-                hearing.sleep(&self.wake, waiting)?;
-                Ok(hearing.next.take())
+                let slept = hearing.sleep(&self.wake, waiting);
+                slept.map(|()| None).map_err(|e| hearing.explain(e))
             }
             Ok(Look::Moved) => {
                 let resume = feed.resume();
@@ -190,7 +212,10 @@ impl Subscriber {
                 Ok(None)
             }
             Err(e)
-                if matches!(e.kind(), ErrorKind::Lagged | ErrorKind::TooLarge | ErrorKind::OutOfMemory) =>
+                if matches!(
+                    e.kind(),
+                    ErrorKind::Lagged | ErrorKind::TooLarge | ErrorKind::OutOfMemory | ErrorKind::Corrupt
+                ) =>
             {
                 Err(e)
             }
@@ -219,22 +244,28 @@ impl Subscriber {
         if hearing.stops {
             wakers.push(stop::bell());
         }
-        match Feed::dial(&self.dialler, self.endpoint.transport(), &self.options, before, &wakers, waiting) {
+        let dialled = match &self.dialler {
+            Some(dialler) => {
+                Feed::dial(dialler, self.endpoint.transport(), &self.options, before, &wakers, waiting)
+            }
+            None => Feed::of_store(&self.endpoint, &self.options).map(Some),
+        };
+        match dialled {
             // Whoever called looks why.
             Ok(None) => Ok(()),
             Ok(Some(feed)) => {
                 for fd in feed.descriptors() {
                     hearing.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !moved {
+                if !moved && self.dialler.is_some() {
                     self.record.connected(&feed.source);
                 }
                 hearing.feed = Some(feed);
                 Ok(())
             }
             Err(e) => {
-                if hearing.watched {
-                    self.dialler.with_descriptors(|fds| {
+                if let Some(dialler) = self.dialler.as_ref().filter(|_| hearing.watched) {
+                    dialler.with_descriptors(|fds| {
                         for fd in fds {
                             // One that is in the set already stays.
                             let _ = hearing.epoll.add(fd, NAME, Interest::IN);
@@ -265,10 +296,10 @@ impl Subscriber {
                 hearing.kept = None;
                 self.connect(hearing, None, waiting)?;
             }
-            let Some(feed) = &hearing.feed else { continue };
-            let source = feed.source.clone();
+            let Some(feed) = &mut hearing.feed else { continue };
             match feed.newest() {
                 Ok(Some(Look::Frame(frame))) => {
+                    let source = feed.source_of(&frame);
                     return Ok(Message::new(frame, source, self.options.limits()));
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
@@ -281,6 +312,10 @@ impl Subscriber {
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.record.disconnected(e.to_string());
                     hearing.let_go();
+                }
+                // A store that is not there yet.
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    hearing.sleep(&self.wake, waiting).map_err(|_| e)?;
                 }
                 Err(e) => return Err(e),
             }
@@ -410,6 +445,13 @@ impl Hearing {
         }
         self.rouse();
         slept
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        match &self.feed {
+            Some(feed) => feed.explain(error),
+            None => error,
+        }
     }
 
     fn rouse(&mut self) {

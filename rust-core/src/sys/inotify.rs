@@ -43,6 +43,14 @@ impl Watch {
         Ok(Watch { shared, bell })
     }
 
+    /// Watches also what is written into this open file, for as long as the file is there.
+    pub fn contents(&self, file: impl AsFd) -> Result<()> {
+        let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+        inotify::add_watch(&self.shared.fd, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
+            .doing("watching a file")?;
+        Ok(())
+    }
+
     /// What to sleep on.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
         [self.shared.fd.as_fd(), self.bell.as_fd()]

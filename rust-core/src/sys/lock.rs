@@ -1,17 +1,19 @@
 //! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
 
-use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::directory::Directory;
 use super::fork::Guarded;
+use super::record_lock::{self, Held, Span};
+use crate::deadline::Waiting;
 use crate::error::{Doing, Error, Result};
 
 /// A held lock. Its release is the drop, or the end of the process.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Guarded,
+    _held: Held,
 }
 
 const NAME: &str = ".lock";
@@ -36,53 +38,34 @@ fn open(directory: &Directory) -> Result<Guarded> {
     Ok(Guarded::new(file))
 }
 
-fn request(name: &str) -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: offset(name),
-        l_len: 1,
-        l_pid: 0,
-    }
-}
-
 /// Takes the lock of a name, or none where a living process holds it.
 pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
-    let file = open(directory)?;
-    match set(&file, name) {
-        0 => Ok(Some(Lock { _file: file })),
-        libc::EAGAIN | libc::EACCES => Ok(None),
-        errno => Err(Error::os(format_args!("locking {name} in {}", directory.path().display()), errno)),
-    }
+    let file = Arc::new(open(directory)?);
+    let held = record_lock::try_take(&file, Span::byte(offset(name)));
+    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { _held: held }))
 }
 
-/// Locks the byte of a name; gives 0 or the error's number.
-fn set(file: &Guarded, name: &str) -> i32 {
-    let what = request(name);
-    // SAFETY: the descriptor is open and `what` is a flock that lives through the call.
-    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &what) };
-    if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
+fn doing(directory: &Directory, name: &str, error: Error) -> Error {
+    let text = format!("locking {name} in {}: {}", directory.path().display(), error.text());
+    Error::new(error.kind(), text)
+}
+
+/// Takes the lock of a name, waiting for whoever has it; then `Stalled`.
+pub fn take(directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Lock> {
+    let file = Arc::new(open(directory)?);
+    let held = record_lock::take(file, Span::byte(offset(name)), waiting);
+    Ok(Lock { _held: held.map_err(|e| doing(directory, name, e))? })
 }
 
 /// Whether this kernel has such locks at all, tried on a file that nobody else sees.
 pub fn try_kernel() -> Result<()> {
     let file =
         rustix::fs::memfd_create("linkspan-lock", rustix::fs::MemfdFlags::CLOEXEC).doing("making a file")?;
-    match set(&Guarded::new(file), "doctor") {
-        0 => Ok(()),
-        errno => Err(Error::os("locking a file", errno)),
-    }
+    record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 
 /// Whether a living process holds the lock of a name.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
-    let file = open(directory)?;
-    let mut what = request(name);
-    // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which writes to it.
-    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut what) };
-    if done == 0 {
-        return Ok(what.l_type != libc::F_UNLCK as i16);
-    }
-    let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-    Err(Error::os(format_args!("looking at the lock of {name} in {}", directory.path().display()), errno))
+    let holder = record_lock::holder(open(directory)?, Span::byte(offset(name)));
+    Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }

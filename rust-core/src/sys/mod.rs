@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the runtime directory, the state directory | `directory` |
 //! | locks that die with their owner | `lock` |
+//! | locks that other programs know, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them | `socket` |
 //! | TCP sockets, and the addresses behind a name | `inet`, `resolve` |
 //! | who is on the other side, and whether it lives | `peer` |
@@ -25,6 +26,7 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;
+pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod stop;

@@ -42,11 +42,13 @@
 //! | links to programs that know nothing of Linkspan | `plain` |
 //! | shared memory | `shm` |
 //! | what is kept on a disk | `journal` |
+//! | the newest value in one file | `file` |
 
 pub(crate) mod about;
 pub(crate) mod capability;
 pub(crate) mod endpoint;
 pub(crate) mod extension;
+pub(crate) mod file;
 pub(crate) mod harbour;
 pub(crate) mod hello;
 #[allow(dead_code, unused_imports, reason = "publish/ comes to it")]

@@ -130,7 +130,10 @@ impl Place {
     /// Removes what a dead listener left; true where there was something.
     pub fn sweep(&self) -> Result<bool> {
         let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else { return Ok(false) };
-        Ok(about::sweep(self)? | self.remove(&temporary(&self.file))? | self.remove(&self.file)?)
+        let any = about::sweep(self)? | self.remove(&temporary(&self.file))?;
+        // What a place keeps is nobody's leaving.
+        let keeps = Endpoint::from_file_name(&self.file).is_some_and(|e| e.transport().capabilities().keeps);
+        Ok(any | (!keeps && self.remove(&self.file)?))
     }
 
     fn remove(&self, file: &str) -> Result<bool> {
