@@ -82,7 +82,7 @@ pub fn list() -> Result<Vec<Listed>> {
 pub fn clean() -> Result<Vec<String>> {
     let mut cleaned = Vec::new();
     for (endpoint, place) in places()? {
-        if place.sweep().map_err(|e| e.on(&endpoint))? {
+        if place.clean().map_err(|e| e.on(&endpoint))? {
             cleaned.push(endpoint.to_string());
         }
     }

@@ -288,7 +288,14 @@ impl Channel {
     fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
         let mut receiving = self.receiving()?;
         let asked = self.put_request(payload, waiting)?;
-        self.find_answer(asked, &mut receiving, waiting)
+        let found = self.find_answer(asked, &mut receiving, waiting);
+        if found.is_err()
+            && let Ok(mut sending) = self.sending.try_lock()
+            && let Some(part) = &mut sending.part
+        {
+            part.tx.withdraw(asked.number);
+        }
+        found
     }
 
     /// Sends a request without waiting for its answer, which [`Channel::answer`] gives: a call in two steps, for event

@@ -235,6 +235,11 @@ impl Clients {
                     self.record.count(&self.record.dropped);
                     self.turn.push_back(token);
                 }
+                // The one way to all of them.
+                Err(e) if client._seat.is_none() => {
+                    self.let_go(token);
+                    return Err(e);
+                }
                 Err(e) => {
                     self.record.disconnected(format!("{}: {e}", client.peer.source));
                     // A plain client that has said all it has to say may still read.

@@ -30,7 +30,6 @@ impl Directory {
     /// The directory for what outlives the machine's restart, made if need be.
     ///
     /// `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` where it exists, else `~/.local/state/linkspan`.
-    #[allow(dead_code, reason = "for the kinds that last")]
     pub fn state() -> Result<Directory> {
         let (path, why) = state_path()?;
         Directory::open(&path, why, &STATE)
@@ -40,6 +39,11 @@ impl Directory {
     pub fn existing(path: &Path) -> Result<Directory> {
         let handle = File::open(path).doing(format_args!("opening the directory {}", path.display()))?;
         Ok(Directory { path: path.to_owned(), handle, file_mode: 0o600 })
+    }
+
+    /// The same, where the files in it have another mode than its users would expect.
+    pub fn with_file_mode(self, file_mode: u32) -> Directory {
+        Directory { file_mode, ..self }
     }
 
     fn open(path: &Path, why: Origin, purpose: &Purpose) -> Result<Directory> {

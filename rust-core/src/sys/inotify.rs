@@ -1,46 +1,109 @@
-//! Noticing that a name appears in a directory, with one inotify instance a process, however many wait; and that a file is
+//! Noticing what happens in directories, with one inotify instance a process, however many wait; and that a file is
 //! written to.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
 
 use super::directory::Directory;
 use super::eventfd::EventFd;
 use super::fork;
 use crate::error::{Doing, Result};
 
-/// Watches for changes of names in a directory. Both descriptors wake its owner, who then calls [`Watch::drain`] and
-/// looks at the names that matter.
+pub use rustix::fs::inotify::WatchFlags;
+
+/// Watches a directory or a file. Both descriptors wake its owner, who then calls [`Watch::drain`] and looks at the
+/// names that matter, or [`Watch::take`] to be told which they are.
+#[derive(Debug)]
 pub struct Watch {
     shared: Arc<Instance>,
-    /// Rung by whoever reads the shared instance in our stead.
-    bell: Arc<EventFd>,
+    heard: Arc<Heard>,
+    /// What is watched, as the kernel numbers it.
+    numbers: Mutex<Vec<i32>>,
 }
 
+/// What one watch was told and has not taken yet.
+#[derive(Debug)]
+struct Heard {
+    /// Rung by whoever reads the shared instance in our stead.
+    bell: EventFd,
+    rung: AtomicBool,
+    keeps_names: bool,
+    news: Mutex<News>,
+}
+
+/// What happened since the last look.
+#[derive(Debug, Default)]
+pub struct News {
+    /// The names that it happened to, in the order in which it did.
+    pub names: Vec<String>,
+    /// Whether there was more than could be kept: look at everything.
+    pub overflown: bool,
+    /// Whether what is watched has been removed or moved away.
+    pub gone: bool,
+}
+
+#[derive(Debug)]
 struct Instance {
     fd: OwnedFd,
     born: u64,
-    bells: Mutex<Vec<Weak<EventFd>>>,
+    watches: Mutex<Watches>,
 }
 
+/// Who wants to hear what, by the kernel's number.
+type Watches = HashMap<i32, Vec<(WatchFlags, Weak<Heard>)>>;
+
 static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
+
+/// Names that nobody has taken yet, at most: then a look at everything costs less.
+const KEPT: usize = 65_536;
 
 impl Watch {
     /// Watches this directory from now on: names made, renamed into place, removed.
     pub fn new(directory: &Directory) -> Result<Watch> {
-        let shared = instance()?;
         let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
-        inotify::add_watch(&shared.fd, directory.short_path("."), what)
-            .doing(format_args!("watching the directory {}", directory.path().display()))?;
-        let bell = Arc::new(EventFd::new()?);
-        let mut bells = shared.bells.lock().unwrap_or_else(PoisonError::into_inner);
-        bells.retain(|b| b.strong_count() > 0);
-        bells.push(Arc::downgrade(&bell));
-        drop(bells);
-        Ok(Watch { shared, bell })
+        let path = directory.short_path(".");
+        Watch::begin(
+            &path,
+            what,
+            false,
+            format_args!("watching the directory {}", directory.path().display()),
+        )
+    }
+
+    /// Watches a path for this, and keeps the names that it happens to. `doing` says in an error what was tried.
+    pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
+        Watch::begin(path, what, true, doing)
+    }
+
+    fn begin(path: &Path, what: WatchFlags, keeps_names: bool, doing: impl fmt::Display) -> Result<Watch> {
+        let heard = Heard {
+            bell: EventFd::new()?,
+            rung: AtomicBool::new(false),
+            keeps_names,
+            news: Mutex::default(),
+        };
+        let watch = Watch { shared: instance()?, heard: Arc::new(heard), numbers: Mutex::default() };
+        watch.also(path, what, doing)?;
+        Ok(watch)
+    }
+
+    /// Watches another path besides, for as long as the first.
+    pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
+        let mut watches = self.shared.watches();
+        // Another watch of ours may be at the same place: the kernel knows both as one.
+        let number = inotify::add_watch(&self.shared.fd, path, what | WatchFlags::MASK_ADD).doing(doing)?;
+        let all = watches.entry(number).or_default();
+        all.retain(|(_, one)| one.strong_count() > 0);
+        all.push((what, Arc::downgrade(&self.heard)));
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        Ok(())
     }
 
     /// Watches also what is written into this open file, for as long as the file is there.
@@ -53,27 +116,106 @@ impl Watch {
 
     /// What to sleep on.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.shared.fd.as_fd(), self.bell.as_fd()]
+        [self.shared.fd.as_fd(), self.heard.bell.as_fd()]
     }
 
-    /// Takes what is there, and tells the others that something was.
+    /// Forgets what is there, and tells the others what was for them.
     pub fn drain(&self) {
-        let mut space = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut any = false;
-        while let Ok((read, _)) = rustix::io::read(&self.shared.fd, &mut space[..]) {
-            if read.is_empty() {
-                break;
-            }
-            any = true;
+        self.pump();
+        *self.heard.news() = News::default();
+    }
+
+    /// Takes what is there, and tells the others what was for them.
+    pub fn take(&self) -> News {
+        self.pump();
+        std::mem::take(&mut *self.heard.news())
+    }
+
+    fn pump(&self) {
+        // First, so that what another thread rings for from here on wakes us again.
+        if self.heard.rung.swap(false, Ordering::AcqRel) {
+            self.heard.bell.drain();
         }
-        if any {
-            for bell in self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                if let Some(bell) = bell.upgrade() {
-                    bell.ring();
+        let mut space = [MaybeUninit::<u8>::uninit(); 8192];
+        let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
+        // The order of the names is that of the events, so one thread at a time reads and distributes.
+        let watches = self.shared.watches();
+        let mut begun = false;
+        // One read; what it leaves keeps the descriptor readable, and to read in vain would cost a system call a message.
+        while !begun || !reader.is_buffer_empty() {
+            let Ok(event) = reader.next() else { return };
+            begun = true;
+            let what = event.events();
+            if what.contains(ReadFlags::QUEUE_OVERFLOW) {
+                for heard in watches.values().flatten().filter_map(|(_, one)| one.upgrade()) {
+                    heard.news().overflown = true;
+                    self.tell(&heard);
+                }
+                continue;
+            }
+            let name = event.file_name().and_then(|name| name.to_str().ok());
+            for (wants, one) in watches.get(&event.wd()).into_iter().flatten() {
+                if let Some(heard) = one.upgrade().filter(|heard| heard.hear(*wants, what, name)) {
+                    self.tell(&heard);
                 }
             }
         }
-        self.bell.drain();
+    }
+
+    fn tell(&self, heard: &Arc<Heard>) {
+        if !Arc::ptr_eq(heard, &self.heard) && !heard.rung.swap(true, Ordering::AcqRel) {
+            heard.bell.ring();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A forked child shares the instance, and the watches are the parent's.
+        if self.shared.born != fork::generation() {
+            return;
+        }
+        let mut watches = self.shared.watches();
+        for number in self.numbers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let Some(all) = watches.get_mut(&number) else { continue };
+            all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.heard)));
+            if all.is_empty() {
+                watches.remove(&number);
+                // What was removed has taken its watch along.
+                let _ = inotify::remove_watch(&self.shared.fd, number);
+            }
+        }
+    }
+}
+
+impl Heard {
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what is of interest; false where it is none.
+    fn hear(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
+        let gone = what.intersects(
+            ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,
+        );
+        let wanted = what.bits() & wants.bits() != 0;
+        if !gone && !wanted {
+            return false;
+        }
+        let mut news = self.news();
+        news.gone |= gone;
+        match name.filter(|_| wanted && self.keeps_names) {
+            Some(_) if news.names.len() >= KEPT => news.overflown = true,
+            Some(name) => news.names.push(name.to_owned()),
+            None => {}
+        }
+        true
+    }
+}
+
+impl Instance {
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,7 +226,7 @@ fn instance() -> Result<Arc<Instance>> {
     }
     let fd =
         inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing("making an inotify instance")?;
-    let made = Arc::new(Instance { fd, born: fork::generation(), bells: Mutex::new(Vec::new()) });
+    let made = Arc::new(Instance { fd, born: fork::generation(), watches: Mutex::default() });
     *current = Arc::downgrade(&made);
     Ok(made)
 }
@@ -113,5 +255,39 @@ impl ContentWatch {
 impl AsFd for ContentWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_watch_hears_what_it_asked_for_whoever_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let others = tempfile::tempdir().unwrap();
+        let watch = |path: &Path, what| Watch::names(path, what, "watching").unwrap();
+        let made = watch(folder.path(), WatchFlags::CREATE);
+        let removed = watch(folder.path(), WatchFlags::DELETE);
+        let elsewhere = watch(others.path(), WatchFlags::CREATE);
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        std::fs::write(folder.path().join("b"), "").unwrap();
+        std::fs::remove_file(folder.path().join("a")).unwrap();
+        assert_eq!(made.take().names, ["a", "b"]);
+        assert!(super::super::poll::is_readable(removed.heard.bell.as_fd()));
+        assert!(!super::super::poll::is_readable(elsewhere.heard.bell.as_fd()));
+        assert_eq!(removed.take().names, ["a"]);
+        assert!(elsewhere.take().names.is_empty());
+        made.also(others.path(), WatchFlags::MOVED_TO, "watching").unwrap();
+        std::fs::write(others.path().join("x"), "").unwrap();
+        std::fs::rename(others.path().join("x"), others.path().join("y")).unwrap();
+        assert_eq!(made.take().names, ["y"]);
+        assert_eq!(elsewhere.take().names, ["x"]);
+        // One goes, the other at the same place stays.
+        drop(removed);
+        std::fs::write(folder.path().join("c"), "").unwrap();
+        assert_eq!(made.take().names, ["c"]);
+        folder.close().unwrap();
+        assert!(made.take().gone);
     }
 }

@@ -69,3 +69,22 @@ pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
     let holder = record_lock::holder(open(directory)?, Span::byte(offset(name)));
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }
+
+/// Whether somebody has this file open for writing, as far as the kernel tells: of a file of another user it does not.
+pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());
+    // SAFETY: the descriptor is open, and these commands take numbers. A writer who came while the lease is held would
+    // have us sent a signal: one that is ignored where nobody asks for it. The lease ends at once.
+    unsafe {
+        if libc::fcntl(fd, F_SETSIG, libc::SIGURG) < 0
+            || libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) == 0
+        {
+            libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK);
+            return false;
+        }
+    }
+    std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)
+}
+
+/// Not in the `libc` crate for every target.
+const F_SETSIG: i32 = 10;

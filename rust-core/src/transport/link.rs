@@ -8,6 +8,7 @@ use super::endpoint::Transport;
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
 use super::socket::{StreamRx, StreamTx};
+use super::spool::{SpoolRx, SpoolTx};
 use super::stream::Stream;
 use super::{Incoming, Outgoing, Sent};
 use crate::deadline::Waiting;
@@ -23,6 +24,8 @@ pub enum Tx {
     Plain(PlainTx),
     /// Through shared memory.
     Shm(ShmTx),
+    /// Into a directory of files.
+    Spool(Box<SpoolTx>),
 }
 
 /// The receiving half; each method is described in the transport contract.
@@ -34,6 +37,8 @@ pub enum Rx {
     Plain(PlainRx),
     /// Through shared memory.
     Shm(ShmRx),
+    /// Out of a directory of files.
+    Spool(Box<SpoolRx>),
 }
 
 /// What this side brings to a link before it knows the other.
@@ -110,6 +115,7 @@ macro_rules! each {
             Self::Stream($half) => $call,
             Self::Plain($half) => $call,
             Self::Shm($half) => $call,
+            Self::Spool($half) => $call,
         }
     };
 }
@@ -131,7 +137,8 @@ impl Tx {
                 | ErrorKind::Missing
                 | ErrorKind::WrongType
         );
-        about_it && self.is_plain()
+        // Of a file that could not be put, nothing was.
+        about_it && self.is_plain() || matches!(self, Tx::Spool(_))
     }
 
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
@@ -145,8 +152,8 @@ impl Tx {
     pub fn see_off(&mut self) {
         match self {
             Tx::Stream(half) => half.see_off(),
-            // Nothing is ever half in a ring; plain bytes go with the next call.
-            Tx::Plain(_) | Tx::Shm(_) => {}
+            // Nothing is ever half in a ring, or in a spool; plain bytes go with the next call.
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Spool(_) => {}
         }
     }
 
@@ -161,7 +168,7 @@ impl Tx {
     /// About to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
-            Tx::Stream(_) | Tx::Plain(_) => Ok(false),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
@@ -172,6 +179,16 @@ impl Tx {
             Tx::Stream(half) => (half.descriptor(), Interest::OUT),
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor(), Interest::IN),
+            Tx::Spool(half) => (half.room_descriptor(), Interest::IN),
+        }
+    }
+
+    /// The caller of this request has given up: where it can still be taken back, nobody works for it any more.
+    pub fn withdraw(&mut self, sequence: u64) {
+        match self {
+            // It is with the other side already.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
+            Tx::Spool(half) => half.withdraw(sequence),
         }
     }
 }
@@ -201,6 +218,7 @@ impl Rx {
             // The kernel has forgotten it already.
             Rx::Stream(_) | Rx::Plain(_) => {}
             Rx::Shm(half) => half.consumed(),
+            Rx::Spool(half) => half.consumed(),
         }
     }
 
@@ -211,12 +229,13 @@ impl Rx {
             // A look into memory costs next to nothing.
             Rx::Shm(_) => false,
             Rx::Plain(_) => false,
+            Rx::Spool(half) => !half.park(),
         }
     }
 
     pub fn spin(&mut self) -> bool {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) => false,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) => false,
             Rx::Shm(half) => half.spin(),
         }
     }
@@ -226,12 +245,13 @@ impl Rx {
             Rx::Stream(half) => Ok(half.park()),
             Rx::Plain(half) => Ok(half.park()),
             Rx::Shm(half) => half.park(),
+            Rx::Spool(half) => Ok(half.park()),
         }
     }
 
     pub fn unpark(&mut self) {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) => {}
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) => {}
             Rx::Shm(half) => half.unpark(),
         }
     }
@@ -240,7 +260,7 @@ impl Rx {
     /// `park` has to be told which it is.
     pub fn by_edges(&mut self, edges: bool) -> Option<BorrowedFd<'_>> {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) => None,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) => None,
             Rx::Shm(half) => {
                 half.by_edges(edges);
                 Some(half.bell())
@@ -253,6 +273,7 @@ impl Rx {
             Rx::Stream(half) => half.descriptors().collect(),
             Rx::Plain(half) => vec![half.descriptor()],
             Rx::Shm(half) => half.descriptors().into_iter().collect(),
+            Rx::Spool(half) => half.descriptors(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use super::endpoint::{Endpoint, Transport};
-use super::{Rx, Tx};
+use super::{Rx, Tx, spool};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::Result;
@@ -45,14 +45,18 @@ pub struct Ends {
 
 /// Takes the name. `AddressInUse` where a living process has it.
 pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
-    let _ = terms;
-    Err(endpoint.transport().unavailable())
+    match endpoint.transport() {
+        Transport::Spool => spool::listen(endpoint, terms),
+        transport => Err(transport.unavailable()),
+    }
 }
 
 /// Joins whoever has the name, and waits until somebody does.
 pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) -> Result<Ends> {
-    let _ = (terms, waiting);
-    Err(endpoint.transport().unavailable())
+    match endpoint.transport() {
+        Transport::Spool => spool::connect(endpoint, terms, waiting),
+        transport => Err(transport.unavailable()),
+    }
 }
 
 impl Transport {

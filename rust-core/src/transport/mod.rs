@@ -40,7 +40,7 @@
 //! | ends without a hello, and who sent a frame there | `loose`, `extension` |
 //! | bytes in order, and links over them | `stream`, `socket` |
 //! | links to programs that know nothing of Linkspan | `plain` |
-//! | shared memory | `shm` |
+//! | shared memory; a directory of files | `shm`; `spool` |
 //! | what is kept on a disk | `journal` |
 //! | the newest value in one file | `file` |
 
@@ -59,6 +59,7 @@ pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod shm;
 pub(crate) mod socket;
+pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod tcp;
 

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::about::{self, About};
 use super::endpoint::Endpoint;
+use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -130,10 +131,27 @@ impl Place {
     /// Removes what a dead listener left; true where there was something.
     pub fn sweep(&self) -> Result<bool> {
         let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else { return Ok(false) };
+        if self.is_spool() {
+            // What it keeps is for whoever serves it next.
+            return Ok(about::sweep(self)? | spool::tidy(self)?);
+        }
         let any = about::sweep(self)? | self.remove(&temporary(&self.file))?;
         // What a place keeps is nobody's leaving.
         let keeps = Endpoint::from_file_name(&self.file).is_some_and(|e| e.transport().capabilities().keeps);
         Ok(any | (!keeps && self.remove(&self.file)?))
+    }
+
+    /// The same, and removes a spool that is empty.
+    pub fn clean(&self) -> Result<bool> {
+        let swept = self.sweep()?;
+        match lock::try_lock(&self.directory, &self.file)? {
+            Some(_lock) if self.is_spool() => Ok(spool::remove_if_unused(self)? | swept),
+            _ => Ok(swept),
+        }
+    }
+
+    fn is_spool(&self) -> bool {
+        self.file.ends_with(".spool")
     }
 
     fn remove(&self, file: &str) -> Result<bool> {

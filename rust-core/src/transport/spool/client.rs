@@ -1,0 +1,309 @@
+//! A client's two halves: its messages go into `server/`, what is for it comes in `client/` and bears its name.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::arrivals::Arrivals;
+use super::folder::{Folder, Found};
+use super::layout::Layout;
+use super::name::{DIGITS, FAILED, Name};
+use super::presence::{Presence, Progress, SERVER, read};
+use super::room::Room;
+use super::{everybody, reject};
+use crate::codec::Encoding;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
+use crate::sys::poll::wait_readable;
+use crate::transport::loose::Terms;
+use crate::transport::{Sent, extension};
+use crate::value::Limits;
+
+/// What the two halves share.
+struct Client {
+    presence: Presence,
+    layout: Arc<Layout>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    progress: Progress,
+    /// Requests without an answer: the file, and the number that the channel gave it.
+    asked: HashMap<String, u64>,
+    /// Whether the channel takes its leave and waits to hear that all it sent is in good hands.
+    leaving: bool,
+    /// Messages that were given and not consumed.
+    given: BTreeSet<String>,
+}
+
+/// The sending half.
+pub struct ClientTx {
+    shared: Arc<Client>,
+    room: Room,
+}
+
+/// The receiving half.
+pub struct ClientRx {
+    shared: Arc<Client>,
+    arrivals: Arrivals,
+    limit: u64,
+    extension: Bytes,
+}
+
+/// The two halves of a client that has just come.
+pub fn join(
+    layout: Arc<Layout>,
+    presence: Presence,
+    before: Progress,
+    terms: &Terms,
+) -> Result<(ClientTx, ClientRx)> {
+    let arrivals = Arrivals::new(&layout.client, is_for, presence.who())?;
+    arrivals.mind(&layout)?;
+    // One above the highest that was seen or used.
+    let seen = [&layout.server, &layout.client]
+        .into_iter()
+        .map(highest)
+        .try_fold(0, |most, number| number.map(|number| most.max(number)))?;
+    let progress = Progress { used: before.used.max(before.consumed).max(seen), ..before };
+    let about = read(&layout.hello, SERVER).unwrap_or_default();
+    let server = about.get("program").and_then(|program| program.as_text().ok()).unwrap_or(SERVER);
+    let extension = extension::write(server, super::name::session(server))?.into();
+    let state = Mutex::new(State { progress, ..State::default() });
+    let shared = Arc::new(Client { presence, layout, state });
+    let tx = ClientTx { shared: shared.clone(), room: Room::new(terms.buffer, everybody) };
+    Ok((tx, ClientRx { shared, arrivals, limit: terms.limit, extension }))
+}
+
+/// The highest number in a directory.
+pub fn highest(folder: &Folder) -> Result<u64> {
+    let number = |name: &String| Name::parse(name, Kind::Data).numbered.map(|(number, _)| number);
+    Ok(folder.names()?.iter().filter_map(number).max().unwrap_or(0))
+}
+
+/// The name of the request that a file answers, where it answers one.
+fn answered(name: &str) -> &str {
+    name.strip_suffix(FAILED).unwrap_or(name)
+}
+
+/// Whether a file in `client/` is for this client.
+pub fn is_for(name: &str, who: &str) -> bool {
+    // Most are for others, and that is seen at once.
+    name.get(DIGITS + 1..).is_some_and(|rest| rest.starts_with(who))
+        && Name::parse(answered(name), Kind::Reply).numbered.is_some_and(|(_, whose)| whose == who)
+}
+
+impl Client {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that was given has been dealt with.
+    fn consumed(&self) {
+        // One that cannot be removed is not given again here, and once more to our next incarnation.
+        self.state().given.retain(|name| self.layout.client.remove(name).is_err());
+    }
+}
+
+impl ClientTx {
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let kind = frame.header.kind;
+        match kind {
+            Kind::Data | Kind::Request | Kind::Command | Kind::Event => {}
+            Kind::Bye => {
+                // What was sent lies in the spool, and stays there until it is consumed.
+                self.shared.state().leaving = true;
+                return Ok(Sent::Whole);
+            }
+            Kind::Ack => {
+                self.shared.consumed();
+                return Ok(Sent::Whole);
+            }
+            Kind::Hello => return Ok(Sent::Whole),
+            Kind::Reply | Kind::Error => {
+                let text = "the server of a spool asks nothing of its clients, so there is nothing to answer";
+                return Err(Error::new(ErrorKind::Unsupported, text));
+            }
+        }
+        let (layout, size) = (&self.shared.layout, frame.body.len() as u64);
+        if !self.room.take(&layout.server, "", size)? {
+            return Ok(Sent::Blocked);
+        }
+        let who = self.shared.presence.who();
+        let put = loop {
+            // The number is taken under the lock: a script's file may have the name, and then the next one is tried.
+            let mut state = self.shared.state();
+            let number = state.progress.used + 1;
+            let name = Name::format(number, who, kind, frame.header.encoding, Kind::Request);
+            if kind == Kind::Request {
+                // Before it can be answered.
+                state.asked.insert(name.clone(), frame.header.sequence);
+            }
+            drop(state);
+            let put = layout.server.put(&name, frame.body);
+            let mut state = self.shared.state();
+            match put {
+                Ok(true) => {
+                    state.progress.used = state.progress.used.max(number);
+                    break Ok(state.progress);
+                }
+                Ok(false) => {
+                    state.asked.remove(&name);
+                    state.progress.used = state.progress.used.max(number);
+                }
+                Err(e) => {
+                    state.asked.remove(&name);
+                    break Err(e);
+                }
+            }
+        };
+        match put {
+            Ok(progress) => {
+                self.shared.presence.note(progress);
+                Ok(Sent::Whole)
+            }
+            Err(e) => {
+                self.room.give_back(size);
+                Err(e)
+            }
+        }
+    }
+
+    /// Sleeps until something was consumed.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self.room.watch() {
+            Some(watch) => wait_readable(waiting, &watch.descriptors()),
+            None => Ok(()),
+        }
+    }
+
+    /// The caller of this request has given up: nobody is to work for it any more.
+    pub fn withdraw(&mut self, sequence: u64) {
+        let mut state = self.shared.state();
+        let name = state.asked.iter().find(|(_, number)| **number == sequence).map(|(name, _)| name.clone());
+        let Some(name) = name else { return };
+        state.asked.remove(&name);
+        drop(state);
+        // Where it has been answered just now, the answer is met by the receiving half, which knows nobody who waits.
+        // One that cannot be removed is served, and its answer dropped.
+        let _ = self.shared.layout.server.remove(&name);
+    }
+
+    /// What is ready once there may be room.
+    pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.room.watch().map(|watch| watch.descriptors()[0])
+    }
+}
+
+impl ClientRx {
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        if std::mem::take(&mut self.shared.state().leaving) {
+            let header = Header::new(Kind::Ack, Encoding::Raw);
+            return Ok(Some(Incoming { header, extension: Bytes::new(), body: Bytes::new() }));
+        }
+        if self.arrivals.look(&self.shared.layout.client)? {
+            self.shared.layout.check_there()?;
+        }
+        while let Some(name) = self.arrivals.pop() {
+            if !self.shared.state().given.contains(&name)
+                && let Some(frame) = self.take(name)?
+            {
+                return Ok(Some(frame));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, name: String) -> Result<Option<Incoming>> {
+        let layout = self.shared.layout.clone();
+        let request = answered(&name);
+        let parsed = Name::parse(request, Kind::Reply);
+        let Some((number, _)) = parsed.numbered else { return Ok(None) };
+        let asked = self.shared.state().asked.get(request).copied();
+        let has_failed = request.len() < name.len();
+        let is_answer = has_failed || asked.is_some() || parsed.kind == Kind::Reply;
+        let (mut kind, mut encoding) = match is_answer {
+            true if has_failed => (Kind::Error, Encoding::Json),
+            true => (Kind::Reply, parsed.encoding),
+            false => (parsed.kind, parsed.encoding),
+        };
+        let (body, sent) = match layout.client.read(&name, self.limit)? {
+            Found::Nothing | Found::Other => return Ok(None),
+            Found::File(body, sent) => {
+                let limits = Limits::for_message(self.limit);
+                // Half a file is what a script is still copying from elsewhere: it is told once that is done.
+                if reject::check(&body, encoding, &limits, false).is_err()
+                    && layout.client.is_being_written(&name)
+                {
+                    return Ok(None);
+                }
+                (body, sent)
+            }
+            found => {
+                let error = refused(found, self.limit);
+                let told = reject::failure(&name, &error)?;
+                reject::keep(&layout, &layout.client, &name)?;
+                layout.client.remove(&name)?;
+                if !is_answer {
+                    return Err(error);
+                }
+                (kind, encoding) = (Kind::Error, Encoding::Json);
+                (told.into(), 0)
+            }
+        };
+        if is_answer {
+            layout.client.remove(&name)?;
+            // An answer that was taken leaves no request behind for the next server, should this one have died in
+            // between. What a script serves it removes itself.
+            if asked.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
+                layout.server.remove(request)?;
+            }
+        }
+        let mut state = self.shared.state();
+        if !is_answer {
+            state.given.insert(name.clone());
+        }
+        state.asked.remove(request);
+        state.progress.used = state.progress.used.max(number);
+        state.progress.consumed = state.progress.consumed.max(number);
+        let header = Header {
+            sequence: number,
+            correlation: if is_answer { asked.unwrap_or(0) } else { 0 },
+            sent,
+            body: body.len() as u64,
+            extension: self.extension.len(),
+            ..Header::new(kind, encoding)
+        };
+        Ok(Some(Incoming { header, extension: self.extension.clone(), body }))
+    }
+
+    pub fn consumed(&mut self) {
+        self.shared.consumed();
+    }
+
+    /// Whether there is something after all.
+    pub fn park(&self) -> bool {
+        !self.arrivals.is_empty() || self.shared.state().leaving
+    }
+
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.arrivals.descriptors().collect()
+    }
+}
+
+/// What is wrong with a file that cannot be taken.
+pub fn refused(found: Found, limit: u64) -> Error {
+    match found {
+        Found::TooLarge(size) => {
+            let text = format!("over the message limit: {size} bytes, {limit} allowed (option limit)");
+            Error::new(ErrorKind::TooLarge, text)
+        }
+        Found::Closed(error) => error,
+        Found::File(..) | Found::Nothing | Found::Other => {
+            Error::new(ErrorKind::Internal, "a file was refused that is fine")
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The directory of files: one message a file, which people and scripts can read, and which stays until it is consumed.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | where a spool lies, how it is made and wiped | `layout` |
+//! | one of its directories: files appear whole, are read whole, and go | `folder` |
+//! | the names of the files | `name` |
+//! | who is there | `presence` |
+//! | names that have come, and room for more | `arrivals`, `room` |
+//! | the two sides | `server`, `client` |
+//! | what cannot be taken; what is taken away | `reject`, `sweep` |
+
+mod arrivals;
+mod client;
+mod folder;
+mod layout;
+mod name;
+mod presence;
+mod reject;
+mod room;
+mod server;
+mod sweep;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{ClientRx, ClientTx};
+use layout::Layout;
+use presence::Presence;
+use server::{ServerRx, ServerTx};
+
+use super::about::{self, About};
+use super::endpoint::Endpoint;
+use super::loose::{Ends, Terms};
+use super::place::Place;
+use super::{Incoming, Outgoing, Rx, Sent, Tx};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::inotify::Watch;
+use crate::sys::lock::Lock;
+use crate::sys::poll::wait_readable;
+use crate::value::Map;
+
+pub use sweep::{remove_if_unused, tidy};
+
+/// The sending half.
+pub struct SpoolTx {
+    side: Side,
+    /// Always rung: what is ready where there is room.
+    ready: EventFd,
+}
+
+enum Side {
+    Server(ServerTx),
+    Client(ClientTx),
+}
+
+/// The receiving half.
+pub enum SpoolRx {
+    /// Of the server.
+    Server(ServerRx),
+    /// Of a client.
+    Client(ClientRx),
+}
+
+/// What holds the server's name.
+struct Claim {
+    _presence: Presence,
+    _about: About,
+    _lock: Lock,
+}
+
+/// Takes any name.
+fn everybody(_: &str, _: &str) -> bool {
+    true
+}
+
+/// Serves the spool at an endpoint, and makes it if need be. `AddressInUse` where a living process does.
+pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
+    let place = layout::place(endpoint, terms.durable)?;
+    let lock = claim(&place)?;
+    let layout = loop {
+        if let Some(layout) = Layout::open(&place)? {
+            break layout;
+        }
+        Layout::make(&place, terms)?;
+    };
+    if layout.is_stale()? {
+        layout.wipe()?;
+    }
+    sweep::sweep(&layout)?;
+    let layout = Arc::new(layout);
+    let (tx, rx) = server::open(layout.clone(), terms)?;
+    let more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
+    let about = About::write(&place, terms.pattern, &terms.source, more)?;
+    let presence = Presence::server(&layout, terms)?;
+    let claim = Claim { _presence: presence, _about: about, _lock: lock };
+    Ok(Ends {
+        tx: Tx::Spool(Box::new(SpoolTx::new(Side::Server(tx))?)),
+        rx: Rx::Spool(Box::new(SpoolRx::Server(rx))),
+        keeps: Some(Box::new(claim)),
+    })
+}
+
+/// Takes the lock of a place. Whoever sweeps, or makes a spool, holds it for a moment, and that is no reason to refuse.
+fn claim(place: &Place) -> Result<Lock> {
+    for _ in 0..50 {
+        if let Some(lock) = layout::lock(place)? {
+            return Ok(lock);
+        }
+        if about::read(place).is_some() && layout::lock(place)?.is_none() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let text = format!("somebody else serves {}; connect to it, or end it first", place.path().display());
+    Err(Error::new(ErrorKind::AddressInUse, text))
+}
+
+/// Joins the spool at an endpoint as a client, and waits until there is one; with `durable` it is made.
+pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) -> Result<Ends> {
+    let place = layout::place(endpoint, terms.durable)?;
+    let mut watch = None;
+    loop {
+        if let Some(watch) = &watch {
+            Watch::drain(watch);
+        }
+        if let Some(ends) = try_connect(endpoint, &place, terms)? {
+            return Ok(ends);
+        }
+        match &watch {
+            None => watch = Some(Watch::new(&place.directory)?),
+            Some(watch) => wait_readable(waiting, &watch.descriptors()).map_err(|e| match e.kind() {
+                ErrorKind::Timeout => nobody(&place, waiting),
+                _ => e,
+            })?,
+        }
+    }
+}
+
+fn nobody(place: &Place, waiting: &Waiting<'_>) -> Error {
+    let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
+    let text = format!(
+        "there is no spool: {} {how}; start its server, or make it with the option durable, and see that both use the same directory (LINKSPAN_DIR)",
+        place.path().display()
+    );
+    Error::new(ErrorKind::NotFound, text)
+}
+
+/// Joins the spool once; none where there is none.
+fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Option<Ends>> {
+    let mut opened = Layout::open(place)?;
+    if opened.is_none() && terms.durable {
+        let Some(_lock) = layout::lock(place)? else { return Ok(None) };
+        if Layout::open(place)?.is_none() {
+            Layout::make(place, terms)?;
+        }
+        opened = Layout::open(place)?;
+    }
+    if opened.is_none()
+        && let Some(place) = layout::durable_place(endpoint)
+    {
+        opened = Layout::open(&place)?;
+    }
+    let Some(layout) = opened else { return Ok(None) };
+    if layout.is_stale()? {
+        // Where somebody else has the lock, it is wiped already, or in a moment.
+        if let Some(_lock) = layout::lock(&layout.place)?
+            && layout.is_stale()?
+        {
+            layout.wipe()?;
+        }
+        if layout.is_stale()? {
+            return Ok(None);
+        }
+    }
+    let layout = Arc::new(layout);
+    let who = if terms.named { terms.source.clone() } else { nameless(&terms.source, terms.session) };
+    let (presence, before) = Presence::client(&layout, &who, terms)?;
+    // From here on nobody takes it away; somebody may just have done so.
+    if !layout.is_current() {
+        return Ok(None);
+    }
+    let (tx, rx) = client::join(layout, presence, before, terms)?;
+    Ok(Some(Ends {
+        tx: Tx::Spool(Box::new(SpoolTx::new(Side::Client(tx))?)),
+        rx: Rx::Spool(Box::new(SpoolRx::Client(rx))),
+        keeps: None,
+    }))
+}
+
+/// A name that nobody else has, for one who gave none: `python3-1234+7f3a91c2`.
+fn nameless(program: &str, session: u64) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let program: String = program.trim_start_matches('.').chars().map(allowed).collect();
+    format!("{program}{}{:08x}", name::NAMELESS, session as u32)
+}
+
+macro_rules! each {
+    ($on:expr, $side:ident, $half:ident => $call:expr) => {
+        match $on {
+            $side::Server($half) => $call,
+            $side::Client($half) => $call,
+        }
+    };
+}
+
+impl SpoolTx {
+    fn new(side: Side) -> Result<SpoolTx> {
+        let ready = EventFd::new()?;
+        ready.ring();
+        Ok(SpoolTx { side, ready })
+    }
+
+    /// Never a part of a frame: a file appears whole or not at all.
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        each!(&mut self.side, Side, half => half.try_send(frame))
+    }
+
+    /// Frames that went in part are adopted, and none does.
+    pub fn adopt(&mut self, _: &Outgoing<'_>) {}
+
+    /// Nothing is ever under way.
+    pub fn flush(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        each!(&mut self.side, Side, half => half.wait_room(waiting))
+    }
+
+    /// What is ready once there may be room.
+    pub fn room_descriptor(&self) -> BorrowedFd<'_> {
+        each!(&self.side, Side, half => half.room_descriptor()).unwrap_or(self.ready.as_fd())
+    }
+
+    /// The caller of this request has given up.
+    pub fn withdraw(&mut self, sequence: u64) {
+        if let Side::Client(half) = &mut self.side {
+            half.withdraw(sequence);
+        }
+    }
+}
+
+impl SpoolRx {
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        each!(self, SpoolRx, half => half.try_recv())
+    }
+
+    pub fn consumed(&mut self) {
+        each!(self, SpoolRx, half => half.consumed());
+    }
+
+    pub fn park(&self) -> bool {
+        each!(self, SpoolRx, half => half.park())
+    }
+
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        each!(self, SpoolRx, half => half.descriptors())
+    }
+}

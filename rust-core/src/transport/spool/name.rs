@@ -1,0 +1,132 @@
+//! The names of a spool's files: `00000000000000000042.panel-7f3a.json`, and what they say.
+
+use crate::codec::Encoding;
+use crate::frame::Kind;
+
+/// Digits of the number: as many as the largest has, so that names sort as their numbers do.
+pub const DIGITS: usize = 20;
+
+/// What an answer's name ends in when the request failed; its body is always JSON.
+pub const FAILED: &str = ".error";
+
+/// Separates the name of a program that gave none from what makes it unique. No given name holds it.
+pub const NAMELESS: char = '+';
+
+/// The parts that say what a message is for, where the directory does not say it already.
+const PARTS: [(&str, Kind); 5] = [
+    ("request", Kind::Request),
+    ("data", Kind::Data),
+    ("reply", Kind::Reply),
+    ("command", Kind::Command),
+    ("event", Kind::Event),
+];
+
+/// What the name of a message's file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Its number and who sent it, or whom it is for; none where somebody else than Linkspan named the file.
+    pub numbered: Option<(u64, String)>,
+    /// What it is for.
+    pub kind: Kind,
+    /// How the body is written.
+    pub encoding: Encoding,
+}
+
+impl Name {
+    /// The name of a file of ours; `usual` is what a file of this directory is for where its name does not say it.
+    pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
+        let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
+        // A name that ends like a part would be taken for one.
+        let is_mistakable = PARTS.iter().any(|(part, _)| who.rsplit('.').next() == Some(part));
+        if kind == usual && !is_mistakable {
+            format!("{number:0DIGITS$}.{who}.{}", encoding.name())
+        } else {
+            format!("{number:0DIGITS$}.{who}.{part}.{}", encoding.name())
+        }
+    }
+
+    /// What a name says; `usual` as above.
+    pub fn parse(name: &str, usual: Kind) -> Name {
+        let (rest, encoding) = match name.rsplit_once('.') {
+            Some((rest, extension)) => match Encoding::from_name(extension) {
+                Ok(encoding) => (rest, encoding),
+                Err(_) => (name, Encoding::Raw),
+            },
+            None => (name, Encoding::Raw),
+        };
+        let part = rest.rsplit_once('.').and_then(|(rest, part)| {
+            PARTS.iter().find(|(known, _)| *known == part).map(|(_, kind)| (rest, *kind))
+        });
+        let (rest, kind) = part.unwrap_or((rest, usual));
+        let numbered = rest.split_once('.').filter(|(_, who)| !who.is_empty()).and_then(|(number, who)| {
+            let all_digits = number.len() == DIGITS && number.bytes().all(|b| b.is_ascii_digit());
+            Some((number.parse().ok().filter(|_| all_digits)?, who.to_owned()))
+        });
+        Name { numbered, kind, encoding }
+    }
+}
+
+/// Whether a file is left alone: what is hidden, or is still being made by somebody.
+pub fn is_hidden(name: &str) -> bool {
+    let ends = ["~", ".tmp", ".part"];
+    name.is_empty() || name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
+}
+
+/// How the sender is called in messages: without what makes a nameless one unique.
+pub fn source(who: &str) -> &str {
+    who.split_once(NAMELESS).map_or(who, |(program, _)| program)
+}
+
+/// Whether its sender gave no name of its own, and so never comes back.
+pub fn is_nameless(who: &str) -> bool {
+    who.contains(NAMELESS)
+}
+
+/// The session of all messages of a sender: with the name, its numbers are unique for ever.
+pub fn session(who: &str) -> u64 {
+    who.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_it_was_made_from() {
+        for who in ["panel-7f3a", "python3-12+0badcafe", "a.b", "x.data", "reply", "json"] {
+            for kind in [Kind::Request, Kind::Data, Kind::Reply, Kind::Command, Kind::Event] {
+                for usual in [Kind::Request, Kind::Reply] {
+                    for encoding in Encoding::ALL {
+                        let name = Name::format(42, who, kind, encoding, usual);
+                        let expected = Name { numbered: Some((42, who.to_owned())), kind, encoding };
+                        assert_eq!(Name::parse(&name, usual), expected, "{name}");
+                    }
+                }
+            }
+        }
+        let plain = Name::format(42, "panel-7f3a", Kind::Request, Encoding::Json, Kind::Request);
+        assert_eq!(plain, "00000000000000000042.panel-7f3a.json");
+        let sent = Name::format(u64::MAX, "panel", Kind::Data, Encoding::Cbor, Kind::Request);
+        assert_eq!(sent, "18446744073709551615.panel.data.cbor");
+    }
+
+    #[test]
+    fn names_that_others_gave() {
+        for (name, kind, encoding) in [
+            ("job.json", Kind::Request, Encoding::Json),
+            ("job", Kind::Request, Encoding::Raw),
+            ("job.txt", Kind::Request, Encoding::Raw),
+            ("note.data.json", Kind::Data, Encoding::Json),
+            ("42.me.json", Kind::Request, Encoding::Json),
+            ("99999999999999999999.me.json", Kind::Request, Encoding::Json),
+            ("+0000000000000000001.me.json", Kind::Request, Encoding::Json),
+        ] {
+            assert_eq!(Name::parse(name, Kind::Request), Name { numbered: None, kind, encoding }, "{name}");
+        }
+        for hidden in [".a", "a~", "a.json.tmp", "a.part", ""] {
+            assert!(is_hidden(hidden), "{hidden}");
+        }
+        assert!(!is_hidden("a.json"));
+        assert_eq!((source("php-7+00ff"), source("panel")), ("php-7", "panel"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Who is there: a file in `hello/` that tells of its owner, and a lock that dies with it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::folder::{Folder, Found};
+use super::layout::Layout;
+use super::name::is_nameless;
+use crate::codec::{self, Encoding};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
+use crate::sys::fork;
+use crate::sys::lock::{self, Lock};
+use crate::transport::loose::Terms;
+use crate::value::{Map, Value};
+
+/// The server's file; no client may be called so.
+pub const SERVER: &str = "server";
+
+/// This program's file in `hello/`. Its end lets go of the name.
+pub struct Presence {
+    layout: Arc<Layout>,
+    who: String,
+    file: OwnedFd,
+    born: u64,
+    _lock: Option<Lock>,
+}
+
+/// How far somebody had come before: the number that it used last, and that of the last message that it consumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub used: u64,
+    pub consumed: u64,
+}
+
+/// The beginning of a client's file: of fixed length, so that it is written over in place.
+fn progress_text(progress: Progress) -> String {
+    format!("{{\"used\":\"{:020}\",\"consumed\":\"{:020}\"", progress.used, progress.consumed)
+}
+
+impl Presence {
+    /// Says that a client is there; gives how far it had come before. `AddressInUse` where a living one has the name.
+    pub fn client(layout: &Arc<Layout>, who: &str, terms: &Terms) -> Result<(Presence, Progress)> {
+        if who == SERVER || who.starts_with('.') {
+            let text = format!("no client of a spool may be called {who:?}; choose another client_id");
+            return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+        }
+        let Some(lock) = lock::try_lock(&layout.locks, who)? else {
+            let text = format!(
+                "a living process is there as {who:?} (see {}); give each client_id to one",
+                layout.hello.path().join(who).display()
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        };
+        let before = read(&layout.hello, who).unwrap_or_default();
+        let number = |key: &str| before.get(key)?.as_text().ok()?.parse().ok();
+        let progress =
+            Progress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
+        let about = describe(terms)?;
+        // What comes after the numbers: the rest of one JSON map.
+        let text = progress_text(progress) + "," + about.trim_start_matches('{') + "\n";
+        Ok((Presence::write(layout, who, &text, Some(lock))?, progress))
+    }
+
+    /// Says that the server is there, who holds the spool's own lock.
+    pub fn server(layout: &Arc<Layout>, terms: &Terms) -> Result<Presence> {
+        Presence::write(layout, SERVER, &(describe(terms)? + "\n"), None)
+    }
+
+    fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
+        layout.hello.replace(who, text.as_bytes())?;
+        let doing = || format!("opening {}", layout.hello.path().join(who).display());
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&layout.hello, who, flags, Mode::empty()).doing(doing())?;
+        let born = fork::generation();
+        Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, _lock: lock })
+    }
+
+    /// How it is called.
+    pub fn who(&self) -> &str {
+        &self.who
+    }
+
+    /// Writes down how far this client has come. Only for those who come back: a number that is lost with the machine's
+    /// power is found again among the messages.
+    pub fn note(&self, progress: Progress) {
+        if !is_nameless(&self.who) {
+            let _ = rustix::io::pwrite(&self.file, progress_text(progress).as_bytes(), 0);
+        }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if self.born != fork::generation() || !(is_nameless(&self.who) || self.who == SERVER) {
+            return;
+        }
+        // The lock is still held here. What cannot be removed now is swept by the next server.
+        let _ = self.layout.hello.remove(&self.who);
+        if is_nameless(&self.who) {
+            let _ = super::sweep::forget_answers(&self.layout, &self.who);
+        }
+    }
+}
+
+fn describe(terms: &Terms) -> Result<String> {
+    let map = Map::from_iter([
+        ("pid".to_owned(), Value::from(std::process::id())),
+        ("program".to_owned(), terms.source.as_str().into()),
+        ("encoding".to_owned(), terms.encoding.name().into()),
+        ("limit".to_owned(), terms.limit.into()),
+        ("pattern".to_owned(), terms.pattern.into()),
+    ]);
+    let text = codec::encode(&Value::Map(map), Encoding::Json)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What somebody's file says.
+pub fn read(hello: &Folder, who: &str) -> Option<Map> {
+    let Ok(Found::File(text, _)) = hello.read(who, 4096) else { return None };
+    codec::decode(&text, Encoding::Json).ok()?.as_map().ok().cloned()
+}
+
+/// The clients that have a file, whether they live or not.
+pub fn known(hello: &Folder) -> Result<Vec<String>> {
+    let mut names = hello.names()?;
+    names.retain(|name| name != SERVER && !name.starts_with('.'));
+    Ok(names)
+}
+
+/// The clients that are there now.
+pub fn living(locks: &Directory, hello: &Folder) -> Result<Vec<String>> {
+    let mut names = known(hello)?;
+    let mut failed = None;
+    names.retain(|name| {
+        lock::is_locked(locks, name).unwrap_or_else(|e| {
+            failed = Some(e);
+            false
+        })
+    });
+    failed.map_or(Ok(names), Err)
+}

@@ -1,0 +1,374 @@
+//! The server's two halves: what lies in `server/` is taken in the order of names, answers go into `client/`.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::arrivals::{Arrivals, watch};
+use super::client::{highest, is_for, refused};
+use super::folder::{Folder, Found};
+use super::layout::Layout;
+use super::name::{FAILED, Name, is_nameless, session, source};
+use super::presence::{known, living};
+use super::room::Room;
+use super::{everybody, reject};
+use crate::codec::{self, Encoding};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
+use crate::sys::inotify::{Watch, WatchFlags};
+use crate::sys::poll::wait_readable;
+use crate::transport::loose::Terms;
+use crate::transport::{Sent, extension};
+use crate::value::Limits;
+
+/// What the two halves share.
+struct Desk {
+    layout: Arc<Layout>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Requests that were given and not answered: the number that they were given under, and the file.
+    requests: HashMap<u64, String>,
+    /// Their files.
+    held: HashSet<String>,
+    /// Messages that want no answer, and were given and not consumed.
+    given: BTreeSet<String>,
+    /// The last number that was given to a file that had none of its own.
+    drawn: u64,
+    leaving: bool,
+}
+
+/// The sending half.
+pub struct ServerTx {
+    desk: Arc<Desk>,
+    room: Room,
+    /// Clients that come and go, once something was sent that nobody asked for.
+    comings: Option<Watch>,
+    peer: Option<String>,
+    number: u64,
+}
+
+/// The receiving half.
+pub struct ServerRx {
+    desk: Arc<Desk>,
+    arrivals: Arrivals,
+    limit: u64,
+    /// The sender that the last extension tells of.
+    sender: Option<(String, Bytes)>,
+}
+
+/// The two halves of the server of a spool, whose lock is held.
+pub fn open(layout: Arc<Layout>, terms: &Terms) -> Result<(ServerTx, ServerRx)> {
+    finish_answers(&layout)?;
+    let arrivals = Arrivals::new(&layout.server, everybody, "")?;
+    arrivals.mind(&layout)?;
+    let number = highest(&layout.server)?.max(highest(&layout.client)?);
+    let desk = Arc::new(Desk { layout, state: Mutex::default() });
+    let room = Room::new(terms.buffer, is_for);
+    let tx = ServerTx { desk: desk.clone(), room, comings: None, peer: None, number };
+    Ok((tx, ServerRx { desk, arrivals, limit: terms.limit, sender: None }))
+}
+
+/// Removes the requests whose answers are there: a server died between the one and the other.
+fn finish_answers(layout: &Layout) -> Result<()> {
+    for answer in layout.client.names()? {
+        let request = answer.strip_suffix(FAILED).unwrap_or(&answer);
+        let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(&answer)) else {
+            continue;
+        };
+        // A script may use a name again before it has fetched the answer to the first.
+        let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
+        if when(&given) >= when(&asked) {
+            layout.server.remove(request)?;
+        }
+    }
+    Ok(())
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_given(&self, name: &str) -> bool {
+        let state = self.state();
+        state.held.contains(name) || state.given.contains(name)
+    }
+
+    /// Everything that was given and wants no answer has been dealt with.
+    fn consumed(&self) {
+        // One that cannot be removed is not given again here, and once more to our next incarnation.
+        self.state().given.retain(|name| self.layout.server.remove(name).is_err());
+    }
+
+    /// What a server is told whose directory is gone: nothing will come there any more.
+    fn told(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Disconnected {
+            return error;
+        }
+        Error::new(ErrorKind::InvalidState, format!("{}; close this server, and listen again", error.text()))
+    }
+
+    /// Leaves an answer, and takes the request away. In this order, so that nothing is lost in between.
+    fn answer(&self, request: &str, name: &str, body: &[u8]) -> Result<()> {
+        let (server, client) = (&self.layout.server, &self.layout.client);
+        if let Some((_, who)) = Name::parse(request, Kind::Request).numbered
+            && is_nameless(&who)
+            && !self.layout.hello.has(&who)
+        {
+            // It has gone, and never comes back.
+            server.remove(request)?;
+            return Ok(());
+        }
+        if !client.put(name, body)? {
+            // A name that a script uses again: of two answers the newer one counts.
+            client.replace(name, body)?;
+        }
+        if !server.remove(request)? {
+            // Its caller has given up, and may have met the answer already.
+            client.remove(name)?;
+        }
+        Ok(())
+    }
+}
+
+impl ServerTx {
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let desk = self.desk.clone();
+        match frame.header.kind {
+            Kind::Reply | Kind::Error => self.answer(frame),
+            Kind::Bye => {
+                desk.state().leaving = true;
+                Ok(Sent::Whole)
+            }
+            Kind::Ack => {
+                desk.consumed();
+                Ok(Sent::Whole)
+            }
+            Kind::Hello => Ok(Sent::Whole),
+            Kind::Request | Kind::Command => {
+                let text = "the server of a spool answers its clients and asks them nothing; let the other side serve";
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+            Kind::Data | Kind::Event => self.send(frame),
+        }
+        .map_err(|e| desk.told(e))
+    }
+
+    fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let number = frame.header.correlation;
+        let Some(request) = self.desk.state().requests.get(&number).cloned() else { return Ok(Sent::Whole) };
+        let has_failed = frame.header.kind == Kind::Error;
+        // A failed answer is text for everybody; any other is written as its request is, and bears the same name.
+        let (name, encoding) = if has_failed {
+            (format!("{request}{FAILED}"), Encoding::Json)
+        } else {
+            (request.clone(), Name::parse(&request, Kind::Request).encoding)
+        };
+        if encoding == frame.header.encoding {
+            self.desk.answer(&request, &name, frame.body)?;
+        } else {
+            let body = codec::transcode(frame.body, frame.header.encoding, encoding).map_err(|e| {
+                let text = format!(
+                    "an answer is written as its request is, and this one cannot be written as {}: {e}",
+                    encoding.name()
+                );
+                Error::new(ErrorKind::Unsupported, text)
+            })?;
+            self.desk.answer(&request, &name, &body)?;
+        }
+        let mut state = self.desk.state();
+        state.requests.remove(&number);
+        state.held.remove(&request);
+        Ok(Sent::Whole)
+    }
+
+    fn send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let Some(who) = self.find_peer()? else { return Ok(Sent::Blocked) };
+        let (layout, size) = (&self.desk.layout, frame.body.len() as u64);
+        if !self.room.take(&layout.client, &who, size)? {
+            return Ok(Sent::Blocked);
+        }
+        loop {
+            self.number += 1;
+            let name = Name::format(self.number, &who, frame.header.kind, frame.header.encoding, Kind::Reply);
+            match layout.client.put(&name, frame.body) {
+                Ok(true) => return Ok(Sent::Whole),
+                Ok(false) => {}
+                Err(e) => {
+                    self.number -= 1;
+                    self.room.give_back(size);
+                    return Err(e);
+                }
+            }
+        }
+    }
+
+    /// The one client that there is; none where nobody is there. Looked for again when somebody has come or gone.
+    fn find_peer(&mut self) -> Result<Option<String>> {
+        let Layout { hello, locks, .. } = &*self.desk.layout;
+        match &self.comings {
+            Some(comings) => {
+                let news = comings.take();
+                if self.peer.is_some() && news.names.is_empty() && !news.overflown {
+                    return Ok(self.peer.clone());
+                }
+            }
+            None => {
+                let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
+                self.comings = Some(watch(hello, what)?);
+            }
+        }
+        let living = living(locks, hello)?;
+        let mut there = if living.is_empty() {
+            let mut away = known(hello)?;
+            away.retain(|who| !is_nameless(who));
+            away
+        } else {
+            living
+        };
+        if there.len() > 1 {
+            there.sort_unstable();
+            let text = format!(
+                "this spool has several clients ({}), and a channel has one; use serve, and reply to each",
+                there.join(", ")
+            );
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        self.peer = there.pop();
+        Ok(self.peer.clone())
+    }
+
+    /// Sleeps until somebody comes, or something was consumed.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let watches = self.comings.iter().chain(self.room.watch());
+        let on: Vec<_> = watches.flat_map(Watch::descriptors).collect();
+        if on.is_empty() { Ok(()) } else { wait_readable(waiting, &on) }
+    }
+
+    pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.room.watch().or(self.comings.as_ref()).map(|watch| watch.descriptors()[0])
+    }
+}
+
+impl ServerRx {
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        self.try_next().map_err(|e| self.desk.told(e))
+    }
+
+    fn try_next(&mut self) -> Result<Option<Incoming>> {
+        if std::mem::take(&mut self.desk.state().leaving) {
+            let header = Header::new(Kind::Ack, Encoding::Raw);
+            return Ok(Some(Incoming { header, extension: Bytes::new(), body: Bytes::new() }));
+        }
+        if self.arrivals.look(&self.desk.layout.server)? {
+            self.desk.layout.check_there()?;
+        }
+        while let Some(name) = self.arrivals.pop() {
+            if !self.desk.has_given(&name)
+                && let Some(frame) = self.take(name)?
+            {
+                return Ok(Some(frame));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, name: String) -> Result<Option<Incoming>> {
+        let layout = self.desk.layout.clone();
+        let folder: &Folder = &layout.server;
+        let Name { numbered, kind, encoding } = Name::parse(&name, Kind::Request);
+        let found = folder.read(&name, self.limit)?;
+        let (body, sent) = match found {
+            Found::Nothing | Found::Other => return Ok(None),
+            Found::File(body, sent) => {
+                let is_ours = numbered.is_some();
+                let checked = reject::check(&body, encoding, &Limits::for_message(self.limit), is_ours);
+                // What is being written, in place or by a copy from elsewhere, is looked at again once that is done.
+                if (checked.is_err() || !is_ours) && folder.is_being_written(&name) {
+                    return Ok(None);
+                }
+                if let Err(error) = checked {
+                    self.reject(&name, kind, &error)?;
+                    return Ok(None);
+                }
+                (body, sent)
+            }
+            found => {
+                self.reject(&name, kind, &refused(found, self.limit))?;
+                return Ok(None);
+            }
+        };
+        let (own_number, who) = match numbered {
+            Some((number, who)) => (Some(number), who),
+            // A script: it is called as its file is.
+            None => (None, name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem).to_owned()),
+        };
+        let extension = self.extension(who)?;
+        let mut state = self.desk.state();
+        let mut number = own_number.unwrap_or(0);
+        // An answer finds its way by this number, so no two that wait for one have the same.
+        while number == 0 || state.requests.contains_key(&number) {
+            state.drawn += 1;
+            number = state.drawn;
+        }
+        if kind == Kind::Request {
+            state.held.insert(name.clone());
+            state.requests.insert(number, name);
+        } else {
+            state.given.insert(name);
+        }
+        drop(state);
+        let header = Header {
+            sequence: number,
+            sent,
+            body: body.len() as u64,
+            extension: extension.len(),
+            ..Header::new(kind, encoding)
+        };
+        Ok(Some(Incoming { header, extension, body }))
+    }
+
+    /// Keeps a file that cannot be taken, tells its sender why, and goes on with the next.
+    fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
+        let layout = &self.desk.layout;
+        reject::keep(layout, &layout.server, name)?;
+        let told = reject::failure(name, error)?;
+        if kind == Kind::Request {
+            let answer = format!("{name}{FAILED}");
+            if !layout.client.put(&answer, &told)? {
+                layout.client.replace(&answer, &told)?;
+            }
+        }
+        layout.server.remove(name).map(drop)
+    }
+
+    fn extension(&mut self, who: String) -> Result<Bytes> {
+        if let Some((last, extension)) = &self.sender
+            && *last == who
+        {
+            return Ok(extension.clone());
+        }
+        let extension: Bytes = extension::write(source(&who), session(&who))?.into();
+        self.sender = Some((who, extension.clone()));
+        Ok(extension)
+    }
+
+    pub fn consumed(&mut self) {
+        self.desk.consumed();
+    }
+
+    /// Whether there is something after all.
+    pub fn park(&self) -> bool {
+        !self.arrivals.is_empty() || self.desk.state().leaving
+    }
+
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.arrivals.descriptors().collect()
+    }
+}
