@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 mod support;
-use support::victims::{Life, Random, Role, Survivor, Victim, held, nothing_more_is_held};
+use support::victims::{Life, Random, Role, Survivor, held, nothing_more_is_held};
 
 /// How many times the last incarnation, which is left alone, does its part.
 const WHOLE: i64 = 20;
@@ -30,11 +30,10 @@ fn kills() -> i64 {
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// How long it takes on this machine today until a victim is at work: the middle of a few.
-fn lead(survivor: &mut Survivor, role: Role) -> Duration {
+fn lead(survivor: &mut Survivor) -> Duration {
     let one = |i: i64| {
         let began = Instant::now();
-        let mut victim = Victim::start(role, survivor.endpoint(), i, Life::default());
-        survivor.expect_another();
+        let mut victim = survivor.meet(i, Life::default());
         while survivor.heard == 0 {
             assert!(victim.ended().is_none(), "a victim ended before it was killed");
             survivor.step();
@@ -55,11 +54,10 @@ fn survives(transport: &str, role: Role) {
     let mut random = Random::new();
     let kills = kills();
     let mut survivor = Survivor::new(transport, role);
-    let reach = LONGEST.min(3 * lead(&mut survivor, role));
+    let reach = LONGEST.min(3 * lead(&mut survivor));
     let mut before = (0, 0);
     for incarnation in FIRST..kills + FIRST {
-        let victim = Victim::start(role, survivor.endpoint(), incarnation, Life::default());
-        survivor.expect_another();
+        let victim = survivor.meet(incarnation, Life::default());
         // From before it is there at all to the midst of its work.
         let moment = Duration::from_micros(random.below(reach.as_micros() as u64));
         let killer = thread::spawn(move || {
@@ -80,12 +78,7 @@ fn survives(transport: &str, role: Role) {
     );
     assert!(survivor.total > 0);
     // The one after all those is served as the first was.
-    let last = Victim::start(
-        role,
-        survivor.endpoint(),
-        kills + FIRST,
-        Life { times: Some(WHOLE), ..Life::default() },
-    );
+    let last = survivor.meet(kills + FIRST, Life { times: Some(WHOLE), ..Life::default() });
     survivor.see_out(last);
     nothing_more_is_held(before);
     survivor.leave();

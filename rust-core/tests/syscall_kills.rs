@@ -63,7 +63,6 @@ impl Tracer {
 
 /// What one case needs again and again.
 struct Case {
-    role: Role,
     thread: Thread,
     survivor: Survivor,
     folder: String,
@@ -73,9 +72,8 @@ struct Case {
 impl Case {
     fn victim(&mut self, gate: Option<&str>) -> Victim {
         self.incarnation += 1;
-        self.survivor.expect_another();
         let life = Life { times: Some(TIMES), gate, ..Life::default() };
-        Victim::start(self.role, self.survivor.endpoint(), self.incarnation, life)
+        self.survivor.meet(self.incarnation, life)
     }
 
     /// One life under strace; true where that killed it.
@@ -136,7 +134,7 @@ fn survives(transport: &str, role: Role, thread: Thread) {
     let survivor = Survivor::new(transport, role);
     let folder = format!("{}/warm", std::env::var("LINKSPAN_DIR").unwrap());
     create_dir_all(&folder).unwrap();
-    let mut case = Case { role, thread, survivor, folder, incarnation: 0 };
+    let mut case = Case { thread, survivor, folder, incarnation: 0 };
     let calls = case.calls();
     let total: usize = calls.values().sum();
     let all: Vec<(String, usize)> =

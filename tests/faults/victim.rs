@@ -111,6 +111,7 @@ impl Part {
         let server = Server::serve(&self.endpoint, &Options::default())?;
         for _ in 0..self.times {
             let Some(request) = server.next(None)? else { break };
+            self.note(request.value()?);
             request.reply(&Value::from(vec![Value::Int(self.incarnation), request.value()?.clone()]))?;
         }
         server.close(SOON)

@@ -1,6 +1,7 @@
 //! Processes that are killed, and the survivor that serves one after the other and holds what is promised to it.
 
-use std::fs::{read_dir, read_to_string};
+use std::collections::HashSet;
+use std::fs::{create_dir_all, read_dir, read_to_string};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ pub struct Victim {
     child: Child,
     /// Its standard input, where it is told to go on, or has heard enough.
     input: Option<ChildStdin>,
+    /// How many times it does its part.
+    times: i64,
     began: Instant,
 }
 
@@ -72,26 +75,22 @@ pub struct Life<'a> {
     pub times: Option<i64>,
     /// It waits to be told to go on, see `victim.rs`.
     pub gate: Option<&'a str>,
-    /// Where it notes what it was given.
-    pub given: Option<&'a str>,
 }
 
 impl Victim {
-    /// Starts one.
-    pub fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
+    /// Starts one. It notes what it is given.
+    fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
         let mut command = Command::new(program());
         command.args([role.word(), endpoint, &incarnation.to_string()]);
+        command.env("LINKSPAN_GIVEN", notes(endpoint));
         command.args(life.times.map(|n| n.to_string()));
         command.stdin(if life.times.is_some() { Stdio::piped() } else { Stdio::null() });
         if let Some(gate) = life.gate {
             command.env("LINKSPAN_GATE", gate).stdout(Stdio::piped());
         }
-        if let Some(given) = life.given {
-            command.env("LINKSPAN_GIVEN", given);
-        }
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take();
-        Victim { child, input, began: Instant::now() }
+        Victim { child, input, times: life.times.unwrap_or(i64::MAX), began: Instant::now() }
     }
 
     /// The threads that it names when it has come to its gate: its first, and the one that answers newcomers.
@@ -141,6 +140,34 @@ impl Drop for Victim {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+    }
+}
+
+/// Where the victims at an endpoint note what they were given.
+fn notes(endpoint: &str) -> PathBuf {
+    let file: String = endpoint.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).with_extension("notes").join(file)
+}
+
+/// Of the numbers that each incarnation was given, in order: none comes twice in one life, and where the transport sends again
+/// what was not acknowledged, none is left out.
+fn check_notes(endpoint: &str, sends_again: bool) {
+    let text = read_to_string(notes(endpoint)).unwrap_or_default();
+    let (mut life, mut last) = (i64::MIN, -1);
+    for line in text.lines() {
+        let (incarnation, number) = line.split_once(' ').unwrap();
+        let (incarnation, number): (i64, i64) = (incarnation.parse().unwrap(), number.parse().unwrap());
+        if incarnation == life {
+            assert!(number > last, "incarnation {life} was given {number} after {last}");
+        }
+        if sends_again {
+            assert!(
+                number <= last + 1,
+                "{} to {number} came to nobody, neither to {life} nor {incarnation}",
+                last + 1
+            );
+        }
+        (life, last) = (incarnation, number);
     }
 }
 
@@ -222,6 +249,10 @@ pub struct Survivor {
     owed: bool,
     /// How many were sent.
     pub sent: i64,
+    /// How long a call waits for its answer.
+    patience: Duration,
+    /// The requests that were taken.
+    taken: HashSet<(i64, i64)>,
 }
 
 enum Object {
@@ -239,6 +270,7 @@ impl Survivor {
     /// For victims in this role. One that connects finds the first of them.
     pub fn new(transport: &str, role: Role) -> Survivor {
         let endpoint = name(transport);
+        create_dir_all(notes(&endpoint).parent().unwrap()).unwrap();
         let options = Options::default();
         let mut first = None;
         if matches!(role, Role::Listen | Role::Serve) {
@@ -256,17 +288,32 @@ impl Survivor {
             first.kill();
         }
         let order = Order { incarnation: -1, next: 0 };
-        Survivor { endpoint, role, object, order, heard: 0, total: 0, refused: 0, owed: false, sent: 0 }
+        let taken = HashSet::new();
+        let patience = STEP * 5;
+        Survivor {
+            endpoint,
+            role,
+            object,
+            order,
+            heard: 0,
+            total: 0,
+            refused: 0,
+            owed: false,
+            sent: 0,
+            patience,
+            taken,
+        }
+    }
+
+    /// A victim begins.
+    pub fn meet(&mut self, incarnation: i64, life: Life<'_>) -> Victim {
+        self.heard = 0;
+        Victim::start(self.role, &self.endpoint, incarnation, life)
     }
 
     /// Where it is.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
-    }
-
-    /// Another victim begins.
-    pub fn expect_another(&mut self) {
-        self.heard = 0;
     }
 
     /// Takes what a victim that is gone has left.
@@ -288,7 +335,7 @@ impl Survivor {
                 message.is_some()
             }
             Object::Caller(channel) => {
-                let reply = passing(channel.call(&Value::Int(self.sent), STEP * 5));
+                let reply = passing(channel.call(&Value::Int(self.sent), self.patience));
                 if let Some(reply) = &reply {
                     assert_eq!(
                         reply.get("1").unwrap(),
@@ -302,7 +349,7 @@ impl Survivor {
             Object::Server(server) => match passing(server.next(STEP)) {
                 Some(request) => {
                     let request = request.unwrap();
-                    whole(&request);
+                    assert!(self.taken.insert(whole(&request)), "a request came twice");
                     request.reply(request.value().unwrap()).unwrap();
                     true
                 }
@@ -327,8 +374,10 @@ impl Survivor {
 
     /// Does its part until the victim, that takes its own so many times, has ended by itself, as it must.
     pub fn see_out(&mut self, mut victim: Victim) {
-        self.expect_another();
+        // A server leaves after so many requests, whether their answers were waited for or not.
+        let hurried = std::mem::replace(&mut self.patience, STEP * 500);
         let ended = self.attend(&mut victim, 3);
+        self.patience = hurried;
         assert!(ended.success(), "the next incarnation failed: {ended}");
         assert!(self.heard > 0, "the next incarnation was not heard");
     }
@@ -338,6 +387,11 @@ impl Survivor {
         loop {
             if let Some(ended) = victim.ended() {
                 return ended;
+            }
+            if self.role == Role::Serve && self.heard >= victim.times {
+                // Nobody will answer the next call: it leaves.
+                std::thread::sleep(STEP / 4);
+                continue;
             }
             self.step();
             if self.role == Role::Publish && self.heard >= enough {
@@ -350,6 +404,7 @@ impl Survivor {
     pub fn leave(self) {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
+        check_notes(&endpoint, false);
         if role.holds_the_name() {
             match role {
                 Role::Publish => Publisher::new(&endpoint, &Options::default()).unwrap().close(),
