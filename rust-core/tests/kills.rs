@@ -54,7 +54,8 @@ fn survives(transport: &str, role: Role) {
     let mut random = Random::new();
     let kills = kills();
     let mut survivor = Survivor::new(transport, role);
-    let reach = LONGEST.min(3 * lead(&mut survivor));
+    let lead = lead(&mut survivor);
+    let reach = (3 * lead).min(LONGEST.max(3 * lead / 2));
     let mut before = (0, 0);
     for incarnation in FIRST..kills + FIRST {
         let victim = survivor.meet(incarnation, Life::default());
