@@ -99,4 +99,5 @@ macro_rules! suite {
 suite! {
     shm: Talk Listen Serve Call Publish Subscribe;
     unix: Talk Listen Serve Call Publish Subscribe;
+    tcp: Talk Listen Serve Call Publish Subscribe;
 }

@@ -176,4 +176,5 @@ macro_rules! suite {
 suite! {
     shm: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
     unix: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
+    tcp: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
 }

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from transports import endpoint as endpoint_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/examples/load"
 #: Only a hang takes so long.
@@ -26,7 +28,7 @@ CALLS = int(os.environ.get("LINKSPAN_CALLS", "100"))
 LEFT = 16 << 20
 
 #: Transport, how many clients it takes, and what they do.
-CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call")]
+CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call")]
 
 
 class Group:
@@ -107,14 +109,10 @@ def said(process: subprocess.Popen[str], word: str) -> None:
     assert line == word, f"{line!r}, {process.communicate(timeout=PATIENCE)[1]}"
 
 
-def endpoint_for(transport: str) -> str:
-    return f"{transport}:load/{os.getpid()}"
-
-
 @pytest.mark.parametrize(("transport", "clients", "what"), CASES)
 def test_overload(transport, clients, what, started, group, capsys):
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(1 << 32)))
-    endpoint = endpoint_for(transport)
+    endpoint = endpoint_of(transport, "load")
     server = begin(started, group, "serve", endpoint)
     said(server, "ready")
     crowd = [begin(started, group, what, endpoint, f"client-{i}", str(CALLS), str(seed + i)) for i in range(clients)]

@@ -207,14 +207,14 @@ def test_a_client_with_few_descriptors(transport: str, start) -> None:
         except OSError: pass
         print(channel.call(1, timeout=30.0).value)
         print(became(lambda: linkspan.connect(name, timeout=0.2, client_id="other")))
-        print(became(lambda: linkspan.serve(name + "0")))
+        print(became(lambda: linkspan.serve(sys.argv[2])))
         for one in taken: os.close(one)
         print(channel.call(2, timeout=30.0).value)
         channel.close()
         with linkspan.connect(name, timeout=30.0) as another:
             print(another.call(3, timeout=30.0).value)
         """,
-        name,
+        name, endpoint(transport, "others"),
     )
     first, connecting, serving, second, third = lines(child)
     assert (first, second, third) == ("1", "2", "3")

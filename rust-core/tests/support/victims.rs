@@ -420,7 +420,7 @@ impl Survivor {
 
 /// The names in the runtime directory that are an endpoint's.
 pub fn left_at(endpoint: &str) -> Vec<String> {
-    let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
+    let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
     let directory = std::env::var("LINKSPAN_DIR").unwrap();
     let names = read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.contains(&format!("{file}."))).collect()
