@@ -1,4 +1,5 @@
-//! What is open here: the names in the runtime directory, and what their owners tell of themselves.
+//! What is open here: the names in the runtime directory, and what their owners tell of themselves; the journals, and what
+//! their files tell.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +7,14 @@ use std::time::Duration;
 use crate::channel::greeting::{self, Greeting, Pattern};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::directory::Directory;
+use crate::sys::directory::{Directory, state_path};
 use crate::sys::peer::{self, Credentials};
 use crate::sys::{socket, user};
 use crate::transport::about;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::file;
 use crate::transport::hello::{self, Call};
+use crate::transport::journal;
 use crate::transport::place::{self, Place};
 use crate::transport::tcp::{self, Address};
 use crate::value::Value;
@@ -39,6 +41,8 @@ pub struct Listed {
     pub peers: Option<u64>,
     /// How many messages the slowest subscriber has still to read.
     pub behind: Option<u64>,
+    /// Who reads a journal under a name of its own, and how many messages each has still to consume.
+    pub consumers: Vec<(String, u64)>,
     /// Why nothing was told: not permitted, or no answer.
     pub trouble: Option<Error>,
 }
@@ -56,6 +60,10 @@ impl Listed {
             ("messages", self.messages.into()),
             ("peers", self.peers.into()),
             ("behind", self.behind.into()),
+            (
+                "consumers",
+                Value::Map(self.consumers.iter().map(|(name, n)| (name.clone(), (*n).into())).collect()),
+            ),
             ("trouble", self.trouble.as_ref().map(|e| format!("{}: {}", e.kind(), e.text())).into()),
         ])
     }
@@ -64,7 +72,8 @@ impl Listed {
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Every name in the runtime directory that a living process holds, and every `file:`, in the order of the names. What dead processes
+/// Every name in the runtime directory that a living process holds, every `file:`, and every
+/// `journal:` of the state directory, in the order of the names. What dead processes
 /// left is removed on the way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
@@ -75,6 +84,10 @@ pub fn list() -> Result<Vec<Listed>> {
             listed.extend(look(&endpoint, &place)?);
         }
     }
+    for (endpoint, place) in journals()? {
+        listed.extend(look_into_journal(&endpoint, &place)?);
+    }
+    listed.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
     Ok(listed)
 }
 
@@ -91,13 +104,27 @@ pub fn clean() -> Result<Vec<String>> {
 
 /// The endpoints whose names, or beginnings of names, lie in the runtime directory.
 fn places() -> Result<Vec<(Endpoint, Place)>> {
-    let directory = Arc::new(Directory::runtime()?);
+    places_in(Directory::runtime()?, |transport| transport != Transport::Journal)
+}
+
+/// The journals in the state directory, which is not made for that.
+fn journals() -> Result<Vec<(Endpoint, Place)>> {
+    // One who has no such directory has no journals.
+    if !state_path().is_ok_and(|(path, _)| path.is_dir()) {
+        return Ok(Vec::new());
+    }
+    places_in(Directory::state()?, |transport| transport == Transport::Journal)
+}
+
+fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<(Endpoint, Place)>> {
+    let directory = Arc::new(directory);
     let mut files: Vec<String> = directory.names()?.iter().map(|file| named(file).to_owned()).collect();
     files.sort_unstable();
     files.dedup();
     let place =
         |file: String| Some((Endpoint::from_file_name(&file)?, Place { directory: directory.clone(), file }));
-    Ok(files.into_iter().filter_map(place).collect())
+    let wanted = |(endpoint, _): &(Endpoint, Place)| wanted(endpoint.transport());
+    Ok(files.into_iter().filter_map(place).filter(wanted).collect())
 }
 
 /// The name that a file belongs to, whether it is what is made before the name, or tells of it.
@@ -137,6 +164,28 @@ fn look_into(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
     Some(listed)
 }
 
+/// What the files of a journal say; it is there whether somebody writes it or not.
+fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
+    let mut listed = nothing_told(endpoint);
+    listed.pattern = Some(Pattern::Publish.name());
+    if is_live(place)?
+        && let Some(said) = about::read(place)
+    {
+        listed.take_written(&said);
+    }
+    match journal::listing(place) {
+        Ok(None) => return Ok(None),
+        Ok(Some(there)) => {
+            listed.messages = Some(there.last);
+            listed.peers = Some(there.consumers.iter().filter(|one| one.live).count() as u64);
+            listed.behind = there.consumers.iter().map(|one| one.behind).max();
+            listed.consumers = there.consumers.into_iter().map(|one| (one.name, one.behind)).collect();
+        }
+        Err(e) => listed.trouble = Some(e),
+    }
+    Ok(Some(listed))
+}
+
 fn nothing_told(endpoint: &Endpoint) -> Listed {
     Listed {
         endpoint: endpoint.to_string(),
@@ -148,6 +197,7 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
         messages: None,
         peers: None,
         behind: None,
+        consumers: Vec::new(),
         trouble: None,
     }
 }

@@ -287,6 +287,18 @@ macro_rules! suite {
     };
 }
 
+/// A journal outlives its publisher, and knows only the subscribers that have a name: what else it promises is in `journal.rs`.
+mod journal {
+    macro_rules! cases {
+        ($($case:ident)*) => { $(#[test] fn $case() { super::$case("journal") })* };
+    }
+
+    cases! {
+        subscribe_before_publish who_wants_the_latest_is_not_told_of_the_rest growing_messages two_publishers
+        a_closed_subscriber_ends_its_loop closing_wakes_who_waits
+    }
+}
+
 suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
     latest_over_a_kept_subscription

@@ -121,6 +121,14 @@ pub struct Options {
     pub group: Option<u32>,
     /// Where a subscriber to a journal begins; none for its own place, or the newest where it has no name.
     pub from: Option<StartAt>,
+    /// Bytes of a journal's segment: 32 MiB, less where `retain_bytes` is small. Only whole segments are ever deleted.
+    pub segment_bytes: Option<u64>,
+    /// Bytes of a journal: the oldest segments go while all have more. None keeps all.
+    pub retain_bytes: Option<u64>,
+    /// How long a journal keeps its messages: segments go whose newest message is older. None keeps all.
+    pub retain_seconds: Option<Duration>,
+    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    pub retain_consumed: bool,
     /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
     pub locked: bool,
     /// Runs while a call waits.
@@ -149,6 +157,10 @@ impl Default for Options {
             durable: false,
             group: None,
             from: None,
+            segment_bytes: None,
+            retain_bytes: None,
+            retain_seconds: None,
+            retain_consumed: false,
             locked: false,
             on_wait: None,
         }
@@ -175,6 +187,8 @@ impl fmt::Debug for Options {
             .field("durable", &self.durable)
             .field("group", &self.group)
             .field("from", &self.from)
+            .field("segment_bytes", &self.segment_bytes)
+            .field("retain", &(self.retain_bytes, self.retain_seconds, self.retain_consumed))
             .field("locked", &self.locked)
             .finish_non_exhaustive()
     }
@@ -233,6 +247,15 @@ impl Options {
                     number => StartAt::Sequence(number.as_u64()?),
                 });
             }
+            "segment_bytes" => self.segment_bytes = Some(within(value, 8 << 10, 1 << 40)?),
+            "retain_bytes" => self.retain_bytes = Some(within(value, 1, 1 << 60)?),
+            "retain_seconds" => {
+                self.retain_seconds = match Timeout::from_seconds(value.as_f64()?)? {
+                    Timeout::After(age) => Some(age),
+                    _ => None,
+                };
+            }
+            "retain_consumed" => self.retain_consumed = value.as_bool()?,
             "locked" => self.locked = value.as_bool()?,
             "immutable" | "schema" => {
                 let text = format!("the option {name} is not in this version");
@@ -240,7 +263,7 @@ impl Options {
             }
             _ => {
                 let text = format!(
-                    "no option is called {name:?}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, framing, durable, mode, group, allow_uids, allow_gids, from, locked and spin"
+                    "no option is called {name:?}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, framing, durable, mode, group, allow_uids, allow_gids, from, segment_bytes, retain_bytes, retain_seconds, retain_consumed, locked and spin"
                 );
                 return Err(Error::new(ErrorKind::Missing, text));
             }
@@ -284,6 +307,13 @@ impl Options {
         )?;
         require(transport == Transport::File || !self.locked, "the option locked")?;
         require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
+        let kept = self.segment_bytes.or(self.retain_bytes).is_some()
+            || self.retain_seconds.is_some()
+            || self.retain_consumed;
+        transport.require(
+            transport == Transport::Journal || !kept,
+            "the options segment_bytes, retain_bytes, retain_seconds and retain_consumed",
+        )?;
         let again = self.delivery == Some(Delivery::AtLeastOnce);
         match used {
             Use::Publish => require(

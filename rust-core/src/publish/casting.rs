@@ -82,7 +82,9 @@ impl Casting {
                 Way::Shm { ring, subscribers: Vec::new() }
             }
             // What keeps its values has no subscribers that it knows of.
-            Transport::Unix | Transport::Tcp | Transport::File => Way::Streams { subscribers: Vec::new() },
+            Transport::Unix | Transport::Tcp | Transport::File | Transport::Journal => {
+                Way::Streams { subscribers: Vec::new() }
+            }
             other => return Err(other.unavailable()),
         };
         let state = Mutex::new(State { way, newest: None });

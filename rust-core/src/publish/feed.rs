@@ -147,13 +147,22 @@ impl Feed {
         }))
     }
 
-    /// How many messages are missing before this one, which came over a socket or from a store; the ring tells that itself.
+    /// How many messages are missing before this one, which came over a socket or from a file; the ring and a
+    /// journal tell that themselves.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
-        if matches!(self.way, Way::Shm(_)) {
+        if matches!(&self.way, Way::Shm(_)) || matches!(&self.way, Way::Store(shelf) if !shelf.has_gaps()) {
             return 0;
         }
         let before = self.sequence.replace(frame.header.sequence);
         before.map_or(0, |before| frame.header.sequence.saturating_sub(before + 1))
+    }
+
+    /// The message of this number has been dealt with, and all before it: a journal keeps that.
+    pub fn consumed(&mut self, sequence: u64) -> Result<()> {
+        match &mut self.way {
+            Way::Store(shelf) => shelf.consumed(sequence),
+            Way::Shm(_) | Way::Stream(_) => Ok(()),
+        }
     }
 
     /// Where a feed that replaces this one goes on.
@@ -178,7 +187,7 @@ impl Feed {
         match &mut self.way {
             Way::Shm(reader) => reader.park(),
             Way::Stream(rx) => Ok(rx.park()),
-            Way::Store(shelf) => Ok(shelf.park()),
+            Way::Store(shelf) => shelf.park(),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Publisher {
     options: Options,
     casting: Arc<Casting>,
     /// Where values are kept by themselves.
-    store: Option<Mutex<Store>>,
+    store: Option<Store>,
     /// The number of the last message.
     sequence: Mutex<u64>,
     berth: Mutex<Option<Berth>>,
@@ -34,6 +34,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// Takes the name. `AddressInUse` where a living process has it; a `file:` may have many publishers, who write in turn.
+    /// A `journal:` goes on counting where the publisher before it stopped.
     pub fn new(endpoint: &str, options: &Options) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         Publisher::at(&endpoint, options).map_err(|e| e.on(&endpoint))
@@ -61,7 +62,7 @@ impl Publisher {
             shown: endpoint.to_string(),
             options: options.clone(),
             casting,
-            store: store.map(Mutex::new),
+            store,
             sequence: Mutex::new(0),
             berth: Mutex::new(berth),
             closed: AtomicBool::new(false),
@@ -75,7 +76,8 @@ impl Publisher {
     }
 
     /// Publishes a value; gives its sequence number. Waits for no subscriber; a `file:` waits for its lock, and counts the
-    /// values of all its writers.
+    /// values of all its writers. A `journal:` gives the number once the value is on the disk; there, several threads may
+    /// send at once, and share each sync. `NoSpace` on a full disk: the value is still the caller's, and can be sent again.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode(value)?)
     }
@@ -90,30 +92,32 @@ impl Publisher {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
         }
-        let mut sequence = only_one(&self.sequence, "publishes")?;
         payload.check(self.options.limit)?;
-        let header = Header {
-            sequence: *sequence + 1,
-            sent: Timestamp::now().0,
-            ..Header::new(Kind::Data, payload.encoding())
+        let header = Header { sent: Timestamp::now().0, ..Header::new(Kind::Data, payload.encoding()) };
+        let sequence = match &self.store {
+            Some(store) if store.takes_many() => store.write(header, payload)?,
+            store => {
+                let mut last = only_one(&self.sequence, "publishes")?;
+                let header = Header { sequence: *last + 1, ..header };
+                *last = match store {
+                    Some(store) => store.write(header, payload)?,
+                    None => {
+                        self.casting.publish(header, payload)?;
+                        header.sequence
+                    }
+                };
+                *last
+            }
         };
-        match &self.store {
-            None => {
-                self.casting.publish(header, payload)?;
-                *sequence += 1;
-            }
-            Some(store) => {
-                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-                *sequence = store.write(header, payload)?;
-                self.casting.record.count(&self.casting.record.sent);
-            }
+        if self.store.is_some() {
+            self.casting.record.count(&self.casting.record.sent);
         }
-        Ok(*sequence)
+        Ok(sequence)
     }
 
-    /// How many subscribers there are.
+    /// How many subscribers there are; for a `journal:`, how many read it under a name just now; for a `file:`, nobody knows.
     pub fn subscribers(&self) -> usize {
-        self.casting.subscribers()
+        self.store.as_ref().map_or_else(|| self.casting.subscribers(), Store::subscribers)
     }
 
     /// The endpoint, with its transport.
@@ -139,6 +143,9 @@ impl Publisher {
         self.closed.store(true, Ordering::Release);
         self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.casting.end();
+        if let Some(store) = &self.store {
+            store.close();
+        }
     }
 }
 

@@ -1,20 +1,25 @@
-//! Publishing into what keeps a value by itself, and reading from it: nobody has to be there for the other.
+//! Publishing into what keeps values by itself, and reading from it: nobody has to be there for the other.
 
 use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::greeting::{Greeting, Pattern};
-use crate::channel::{Framing, Options};
+use crate::channel::{Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing};
 use crate::message::Payload;
+use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::extension;
 use crate::transport::file::{Form, Reader, Settings, Writer};
+use crate::transport::journal::{self, Access, Following, Retention, Shape, Start};
+use crate::transport::place::Place;
+use crate::value::Map;
 
 /// Whether values at this endpoint are kept in a store, and no publisher answers at the name.
 pub fn is_store(transport: Transport) -> bool {
-    transport == Transport::File
+    matches!(transport, Transport::File | Transport::Journal)
 }
 
 /// The options as a store understands them.
@@ -42,12 +47,25 @@ fn settings(options: &Options) -> Settings {
     }
 }
 
+fn shape(options: &Options) -> Shape {
+    let age = options.retain_seconds.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+    let retention = Retention { bytes: options.retain_bytes, age, consumed: options.retain_consumed };
+    Shape { segment_bytes: options.segment_bytes, retention }
+}
+
 /// Where a publisher writes.
-pub struct Store {
-    writer: Writer,
-    /// Who writes, and in which incarnation: each value says it.
-    sender: Vec<u8>,
-    options: Options,
+pub enum Store {
+    /// One value.
+    File {
+        /// One thread writes at a time.
+        writer: Mutex<Writer>,
+        /// Who writes, and in which incarnation: each value says it.
+        sender: Vec<u8>,
+        /// How long a write may wait for the lock.
+        options: Box<Options>,
+    },
+    /// All of them; none once it is closed.
+    Journal(Mutex<Option<Arc<journal::Writer>>>),
 }
 
 impl Store {
@@ -57,62 +75,170 @@ impl Store {
             return Ok(None);
         }
         let us = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
-        Ok(Some(Store {
-            writer: Writer::new(endpoint, settings(options))?,
-            sender: extension::write(&us.source(), us.session)?,
-            options: options.clone(),
-        }))
+        if endpoint.transport() == Transport::File {
+            return Ok(Some(Store::File {
+                writer: Mutex::new(Writer::new(endpoint, settings(options))?),
+                sender: extension::write(&us.source(), us.session)?,
+                options: Box::new(options.clone()),
+            }));
+        }
+        let terms = journal::Terms {
+            source: us.source(),
+            session: us.session,
+            access: Access { mode: options.mode, group: options.group },
+            shape: shape(options),
+            about: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
+        };
+        let writer = journal::Writer::open(&Place::of(endpoint)?, terms)?;
+        Ok(Some(Store::Journal(Mutex::new(Some(Arc::new(writer))))))
     }
 
-    /// Writes one value; gives the store's number of it.
-    pub fn write(&mut self, header: Header, payload: &Payload) -> Result<u64> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let mut frame = Outgoing::new(header, payload.body());
-        frame.header.extension = self.sender.len();
-        frame.extension = &self.sender;
-        self.writer.write(&frame, &mut waiting)
+    /// Whether several threads may write at once.
+    pub fn takes_many(&self) -> bool {
+        matches!(self, Store::Journal(_))
+    }
+
+    /// Writes one value; gives the store's number of it. A journal gives each its number and its time itself.
+    pub fn write(&self, header: Header, payload: &Payload) -> Result<u64> {
+        match self {
+            Store::File { writer, sender, options } => {
+                let mut waiting = Wait::default().start(options.timeout).on_wait(&options.on_wait);
+                let mut frame = Outgoing::new(header, payload.body());
+                frame.header.extension = sender.len();
+                frame.extension = sender;
+                writer.lock().unwrap_or_else(PoisonError::into_inner).write(&frame, &mut waiting)
+            }
+            Store::Journal(writer) => {
+                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let closed = || Error::new(ErrorKind::InvalidState, "the publisher is closed");
+                writer.ok_or_else(closed)?.append(payload.encoding(), payload.body().clone())
+            }
+        }
+    }
+
+    /// How many read it now, where the store knows: those that read a journal under a name.
+    pub fn subscribers(&self) -> usize {
+        match self {
+            Store::File { .. } => 0,
+            Store::Journal(writer) => {
+                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // Counted for people; whether the locks can be looked at decides nothing.
+                writer.and_then(|writer| writer.live_consumers().ok()).unwrap_or(0)
+            }
+        }
+    }
+
+    /// Gives the name away.
+    pub fn close(&self) {
+        if let Store::Journal(writer) = self {
+            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // What was acknowledged is safe without it; it only spares the next one a search.
+            let _ = writer.map(|writer| writer.close());
+        }
     }
 }
 
 /// What a subscriber reads from.
-pub struct Shelf(Reader);
+pub enum Shelf {
+    /// One value.
+    File(Reader),
+    /// All of them.
+    Journal(Box<Following>),
+}
 
 impl Shelf {
     /// Watches the store of an endpoint, which need not be there yet.
     pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Shelf> {
-        Ok(Shelf(Reader::watching(endpoint, settings(options))?))
+        if endpoint.transport() == Transport::File {
+            return Ok(Shelf::File(Reader::watching(endpoint, settings(options))?));
+        }
+        let start = options.from.map(|from| match from {
+            StartAt::First => Start::First,
+            StartAt::Newest => Start::Newest,
+            StartAt::Sequence(number) => Start::Sequence(number),
+            StartAt::Time(at) => Start::Time(at.0),
+        });
+        Shelf::journal(endpoint, options.client_id.as_deref(), start, options.limit)
+    }
+
+    fn journal(endpoint: &Endpoint, name: Option<&str>, start: Option<Start>, limit: u64) -> Result<Shelf> {
+        Ok(Shelf::Journal(Box::new(Following::open(&Place::of(endpoint)?, name, start, limit)?)))
     }
 
     /// The newest value alone.
     pub fn newest(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Incoming> {
-        Reader::new(endpoint, settings(options))?.latest(waiting)
+        if endpoint.transport() == Transport::File {
+            return Reader::new(endpoint, settings(options))?.latest(waiting);
+        }
+        let mut shelf = Shelf::journal(endpoint, None, None, options.limit)?;
+        loop {
+            match shelf.latest() {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => return Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                Err(e) => {
+                    if !shelf.park()? {
+                        wait_readable(waiting, &shelf.descriptors())
+                            .map_err(|slept| if slept.kind() == ErrorKind::Timeout { e } else { slept })?;
+                    }
+                }
+            }
+        }
     }
 
     /// What was not given yet.
     pub fn look(&mut self) -> Result<Option<Incoming>> {
-        self.0.try_recv()
+        match self {
+            Shelf::File(reader) => reader.try_recv(),
+            Shelf::Journal(following) => Ok(following.try_recv()?.map(|(frame, _)| frame)),
+        }
     }
 
     /// The newest value, whether it was given before or not; none where none was written.
     pub fn latest(&mut self) -> Result<Option<Incoming>> {
-        match self.0.latest(&mut Waiting::at_once()) {
-            Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
-            frame => frame.map(Some),
+        match self {
+            Shelf::File(reader) => match reader.latest(&mut Waiting::at_once()) {
+                Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
+                frame => frame.map(Some),
+            },
+            Shelf::Journal(following) => Ok(following.latest()?.map(|(frame, _)| frame)),
         }
     }
 
+    /// The value of this number, one of the last two that were given, has been dealt with, and all before it.
+    pub fn consumed(&mut self, sequence: u64) -> Result<()> {
+        match self {
+            Shelf::File(_) => Ok(()),
+            Shelf::Journal(following) => following.consumed(sequence),
+        }
+    }
+
+    /// Whether what is missing between two numbers was not told yet. A journal tells it itself.
+    pub fn has_gaps(&self) -> bool {
+        matches!(self, Shelf::File(_))
+    }
+
     /// Why there is nothing, if there is more to say than that nothing came.
-    pub fn why_nothing(&self) -> Option<crate::Error> {
-        self.0.why_nothing()
+    pub fn why_nothing(&self) -> Option<Error> {
+        match self {
+            Shelf::File(reader) => reader.why_nothing(),
+            Shelf::Journal(following) => (!following.is_there()).then(|| following.why_nothing()),
+        }
     }
 
     /// See the transport contract.
-    pub fn park(&mut self) -> bool {
-        self.0.park()
+    pub fn park(&mut self) -> Result<bool> {
+        match self {
+            Shelf::File(reader) => Ok(reader.park()),
+            Shelf::Journal(following) => following.park(),
+        }
     }
 
     /// See the transport contract.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.0.descriptors()
+        match self {
+            Shelf::File(reader) => reader.descriptors(),
+            Shelf::Journal(following) => vec![following.descriptor()],
+        }
     }
 }

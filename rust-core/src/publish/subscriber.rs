@@ -8,7 +8,7 @@ use super::feed::{Feed, Look};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
-use crate::channel::{Delivery, Options, Use, instead, only_one};
+use crate::channel::{Acknowledge, Delivery, Options, Use, instead, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -46,6 +46,8 @@ struct Hearing {
     kept: Option<Message>,
     /// A message that came together with the news that others were missed.
     next: Option<Message>,
+    /// The number of the message that the program got last.
+    given: u64,
     parked: bool,
     watched: bool,
     stops: bool,
@@ -80,6 +82,7 @@ impl Subscriber {
                 bell,
                 kept: None,
                 next: None,
+                given: 0,
                 parked: false,
                 watched: false,
                 stops: false,
@@ -124,9 +127,13 @@ impl Subscriber {
             hearing.epoll.add(stop::bell(), STOP, Interest::IN)?;
             hearing.stops = true;
         }
+        if self.options.ack == Acknowledge::Auto {
+            hearing.consumed()?;
+        }
         if !self.closed.load(Ordering::Acquire)
             && let Some(message) = hearing.next.take()
         {
+            hearing.given = message.sequence();
             hearing.tell();
             return Ok(Some(message));
         }
@@ -158,6 +165,7 @@ impl Subscriber {
                         message = message.with_missed(missed);
                     }
                     self.record.count(&self.record.received);
+                    hearing.given = message.sequence();
                     hearing.tell();
                     return Ok(Some(message));
                 }
@@ -171,6 +179,14 @@ impl Subscriber {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Says that the last message has been dealt with, and all before it, for one with `ack="manual"`: a subscriber to a
+    /// journal with a `client_id` goes on behind it when it starts again. Elsewhere nobody waits for that.
+    pub fn ack(&self) -> Result<()> {
+        fork::check(self.born)?;
+        let done = only_one(&self.hearing, "receives").and_then(|mut hearing| hearing.consumed());
+        done.map_err(|e| e.on(&self.shown))
     }
 
     fn count_missed(&self, error: &Error) -> u64 {
@@ -445,6 +461,10 @@ impl Hearing {
         }
         self.rouse();
         slept
+    }
+
+    fn consumed(&mut self) -> Result<()> {
+        self.feed.as_mut().map_or(Ok(()), |feed| feed.consumed(self.given))
     }
 
     fn explain(&self, error: Error) -> Error {

@@ -51,7 +51,6 @@ pub(crate) mod extension;
 pub(crate) mod file;
 pub(crate) mod harbour;
 pub(crate) mod hello;
-#[allow(dead_code, unused_imports, reason = "publish/ comes to it")]
 pub(crate) mod journal;
 mod link;
 pub(crate) mod loose;

@@ -9,7 +9,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::about::{self, About};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Transport};
 use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
@@ -37,6 +37,7 @@ impl Place {
     pub fn of(endpoint: &Endpoint) -> Result<Place> {
         let (directory, file) = match endpoint.absolute() {
             Some((path, file)) => (Directory::existing(path)?, file.to_owned()),
+            None if endpoint.transport() == Transport::Journal => (Directory::state()?, endpoint.file_name()),
             None => (Directory::runtime()?, endpoint.file_name()),
         };
         Ok(Place { directory: Arc::new(directory), file })

@@ -28,7 +28,10 @@ pub fn name(transport: &str) -> String {
     DIRECTORY.call_once(|| {
         let path = std::env::temp_dir().join(format!("linkspan-test-{}", id()));
         // SAFETY: this runs once, before any thread of these tests looks at the environment.
-        unsafe { std::env::set_var("LINKSPAN_DIR", path) };
+        unsafe {
+            std::env::set_var("LINKSPAN_STATE_DIR", path.join("state"));
+            std::env::set_var("LINKSPAN_DIR", path);
+        }
     });
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     if transport == "tcp" {

@@ -125,6 +125,7 @@ impl Log {
     }
 
     /// How far it is safe.
+    #[cfg(test)]
     pub fn committed(&self) -> Committed {
         self.committed
     }

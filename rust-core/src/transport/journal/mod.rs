@@ -20,11 +20,15 @@
 //! | writing, and which segments go | `log`, `retention` |
 //! | many senders, one sync | `writer` |
 //! | reading, and where a reader stopped | `reader`, `consumer` |
+//! | a reader of a journal that need not be there yet | `following` |
+//! | what listings show | `listing` |
 
 mod block;
 mod committed;
 mod consumer;
 mod folder;
+mod following;
+mod listing;
 mod log;
 mod reader;
 mod record;
@@ -34,8 +38,12 @@ mod tail;
 mod writer;
 
 pub use folder::Access;
+pub use following::Following;
+pub use listing::listing;
 pub use log::Shape;
-pub use reader::{Reader, Start};
+#[cfg(test)]
+use reader::Reader;
+pub use reader::Start;
 pub use retention::Retention;
 pub use writer::{Terms, Writer};
 

@@ -107,6 +107,7 @@ impl Writer {
     }
 
     /// The number of the last message.
+    #[cfg(test)]
     pub fn last(&self) -> u64 {
         self.log().committed().sequence
     }
