@@ -33,7 +33,6 @@ fn greeting() -> linkspan::Map {
         ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
         ("pattern", "channel".into()),
         ("session", 4711i64.into()),
-        ("received", 0i64.into()),
         ("limit", (64i64 << 20).into()),
         ("pid", 1i64.into()),
         ("title", "hostile".into()),

@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use rustix::event::PollFlags;
 
 use super::greeting::{self, Greeting, Pattern};
+use super::memory::Memory;
 use super::options::{Delivery, Framing, Options, Use};
 use super::plain;
 use super::record::Record;
+use super::register::Register;
+use super::session::{Hello, Identity};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
@@ -78,23 +81,53 @@ pub struct Link {
     pub peer: Peer,
     /// None where the link leads to whoever is there.
     pub seat: Option<Arc<Seat>>,
+    /// What its hello said of its session; none where there was no hello.
+    pub met: Option<Met>,
+}
+
+/// Who was met at the other end of a link, and what we remember of it.
+#[derive(Clone)]
+pub struct Met {
+    pub hello: Hello,
+    pub identity: Identity,
+    pub memory: Arc<Memory>,
 }
 
 /// Taken while a link lives: a channel made by `open` has one for its one peer.
-#[derive(Debug)]
-pub struct Seat(Stream);
+pub struct Seat {
+    stream: Stream,
+    /// Who remembers the peer once the link has ended.
+    register: Option<(Weak<Register>, Identity)>,
+    record: Arc<OnceLock<Arc<Record>>>,
+}
 
 impl Seat {
     pub fn new(stream: Stream) -> Seat {
-        Seat(stream)
+        Seat { stream, register: None, record: Arc::default() }
+    }
+
+    /// Ends the link, which the other side knows to be cut.
+    pub fn hang_up(&self) {
+        self.stream.hang_up();
     }
 
     /// Whether the peer has gone without our having noticed yet.
-    fn is_abandoned(&self) -> bool {
+    pub fn is_abandoned(&self) -> bool {
         let mut look = Waiting::until(Deadline::after(std::time::Duration::from_millis(1)));
         let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-        wait_any(&mut look, [(self.0.readable().0, PollFlags::RDHUP)])
+        wait_any(&mut look, [(self.stream.readable().0, PollFlags::RDHUP)])
             .is_ok_and(|[what]| what.intersects(gone))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some((register, identity)) = self.register.take() else { return };
+        let Some(register) = register.upgrade() else { return };
+        let dropped = register.leave(&identity, self);
+        if let (true, Some(record)) = (dropped > 0, self.record.get()) {
+            record.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
     }
 }
 
@@ -162,15 +195,27 @@ struct Keeper {
     queue: Arc<Queue>,
     /// The counters of the object behind the door.
     record: Arc<OnceLock<Arc<Record>>>,
-    /// For a channel with one peer: its seat.
-    one: Option<Mutex<Weak<Seat>>>,
+    /// For a channel with one peer.
+    one: Option<One>,
+    register: Arc<Register>,
     /// Counts what comes over the links to that one peer, where they do not count themselves.
     numbers: Arc<AtomicU64>,
 }
 
+/// A channel that takes one peer at a time, whoever it is.
+struct One {
+    seat: Mutex<Weak<Seat>>,
+    memory: Arc<Memory>,
+}
+
 impl Door {
     /// Listens at an endpoint; with `one`, for one peer at a time.
-    pub fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options, one: bool) -> Result<Door> {
+    pub fn open(
+        endpoint: &Endpoint,
+        pattern: Pattern,
+        options: &Options,
+        one: Option<&Arc<Memory>>,
+    ) -> Result<Door> {
         let queue = Arc::new(Queue {
             links: Mutex::default(),
             bell: EventFd::new()?,
@@ -183,19 +228,26 @@ impl Door {
         )?;
         if endpoint.transport().is_loose() {
             let Ends { tx, rx, keeps } = loose::listen(endpoint, &terms(options, pattern)?)?;
-            queue.links().push_back(Link { tx, rx, peer: Peer::anybody(pattern, options), seat: None });
+            queue.links().push_back(Link {
+                tx,
+                rx,
+                peer: Peer::anybody(pattern, options),
+                seat: None,
+                met: None,
+            });
             queue.bell.ring();
             let (endpoint, kept) = (endpoint.clone(), Mutex::new(keeps));
             return Ok(Door { queue, endpoint, record, berth: Mutex::default(), kept });
         }
-        let (claim, endpoint) = claim(endpoint, pattern, options, one)?;
+        let (claim, endpoint) = claim(endpoint, pattern, options, one.is_some())?;
         let keeper = Keeper {
             endpoint: endpoint.clone(),
             pattern,
             options: options.clone(),
             queue: queue.clone(),
             record: record.clone(),
-            one: one.then(Mutex::default),
+            one: one.map(|memory| One { seat: Mutex::default(), memory: memory.clone() }),
+            register: Register::new(options),
             numbers: Arc::default(),
         };
         // Under the claim's lock. Nobody can be asked at a name where no hello is said.
@@ -275,7 +327,7 @@ impl Keeper {
                 record.received.load(Ordering::Relaxed).saturating_add(record.sent.load(Ordering::Relaxed));
             state.insert("messages".into(), messages.into());
             let peers = match &self.one {
-                Some(_) => u64::from(self.check_seat().is_err()),
+                Some(_) => u64::from(self.check_seat(0).is_err()),
                 None => record.present.load(Ordering::Relaxed),
             };
             state.insert("peers".into(), Value::from(peers));
@@ -284,8 +336,8 @@ impl Keeper {
     }
 
     /// Refuses a newcomer for whom there is no place.
-    fn check_room(&self) -> Result<()> {
-        self.check_seat()?;
+    fn check_room(&self, session: u64) -> Result<()> {
+        self.check_seat(session)?;
         if self.queue.links().len() >= QUEUE {
             let text = format!("{QUEUE} connections wait to be accepted; try again later");
             return Err(Error::new(ErrorKind::Full, text));
@@ -293,14 +345,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Refuses a second peer while the first one lives.
-    fn check_seat(&self) -> Result<()> {
+    /// Refuses a second peer while the first one lives. The first one itself, whose link was cut, is let in.
+    fn check_seat(&self, session: u64) -> Result<()> {
         let Some(one) = &self.one else { return Ok(()) };
-        let seat = one.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-        if seat.is_some_and(|seat| !seat.is_abandoned()) {
-            return Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"));
+        let seat = one.seat.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let Some(seat) = seat.filter(|seat| !seat.is_abandoned()) else { return Ok(()) };
+        if one.memory.both().outbox.peer().is_some_and(|(_, peer)| peer == session) {
+            seat.hang_up();
+            return Ok(());
         }
-        Ok(())
+        Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"))
     }
 }
 
@@ -313,11 +367,19 @@ impl Doorman for Keeper {
             return told(ours, self.state());
         }
         self.pattern.admits(theirs.pattern)?;
-        self.check_room()?;
-        let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
+        self.check_room(theirs.session)?;
+        let identity = Identity::of_dialler(theirs.client_id.as_deref(), theirs.session);
+        let memory = match &self.one {
+            Some(one) => one.memory.clone(),
+            None => self.register.recall(&identity, theirs.session)?,
+        };
+        let id = self.options.client_id.clone();
+        let ours = Greeting::of_session(self.pattern, id, self.options.limit, memory.hello())?;
         let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
         let descriptors = offer.descriptors()?;
-        let seat = Arc::new(Seat::new(arrival.stream.clone()));
+        let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));
+        let stream = arrival.stream.clone();
+        let seat = Arc::new(Seat { stream, register, record: self.record.clone() });
         let peer = Peer::new(&theirs, &self.options);
         let (tx, rx) = offer.join(
             arrival.stream,
@@ -327,11 +389,13 @@ impl Doorman for Keeper {
             self.options.limit,
             self.options.spin,
         )?;
-        if let Some(one) = &self.one {
-            *one.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&seat);
+        match &self.one {
+            Some(one) => *one.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&seat),
+            None => self.register.arrive(&identity, &memory, &seat),
         }
+        let met = Some(Met { hello: theirs.hello(), identity, memory });
         let queue = self.queue.clone();
-        let link = Link { tx, rx, peer, seat: Some(seat) };
+        let link = Link { tx, rx, peer, seat: Some(seat), met };
         let admitted = Box::new(move || {
             let mut links = queue.links();
             links.push_back(link);
@@ -346,11 +410,11 @@ impl Doorman for Keeper {
 
     fn enter(&self, stream: Stream) -> Result<()> {
         check_allowed(&self.options, stream.credentials()?.as_ref())?;
-        self.check_room()?;
+        self.check_room(0)?;
         let numbers = if self.one.is_some() { self.numbers.clone() } else { Arc::default() };
         let link = plain::link(stream, self.pattern, &self.options, &numbers)?;
         if let (Some(one), Some(seat)) = (&self.one, &link.seat) {
-            *one.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
+            *one.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
         }
         self.queue.links().push_back(link);
         self.queue.bell.ring();

@@ -1,23 +1,26 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::dial::Dialler;
 use super::door::{Door, Link};
 use super::greeting::Pattern;
+use super::memory::{Memory, nature};
 use super::options::{Options, Use};
 use super::receiving::{Receiving, Taken};
 use super::record::{Event, Record};
 use super::renewal::{Origin, Renewal};
-use super::sending::{Draft, Sending};
-use crate::codec::Encoding;
+use super::sending::{Draft, Sending, Speaker};
+use super::session::Nature;
+use super::session::inbox::Occasion;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Kind, Outgoing};
+use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
 use crate::sys::fork;
+use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::tcp;
 use crate::value::{Source, Value};
@@ -85,7 +88,8 @@ impl Channel {
         } else {
             Origin::Dial(Dialler::new(endpoint)?)
         };
-        let renewal = Renewal::new(origin, endpoint.clone(), options.clone())?;
+        let memory = Memory::new(super::greeting::random()?, options);
+        let renewal = Renewal::new(origin, memory, endpoint.clone(), options.clone())?;
         Channel::over(renewal, None, endpoint, options, Role::Connector)
     }
 
@@ -101,10 +105,12 @@ impl Channel {
             return Ok(channel);
         }
         loop {
-            match Door::open(&endpoint, Pattern::Channel, options, true) {
+            let memory = Memory::new(super::greeting::random()?, options);
+            match Door::open(&endpoint, Pattern::Channel, options, Some(&memory)) {
                 Ok(door) => {
                     let endpoint = door.endpoint.clone();
-                    let renewal = Renewal::new(Origin::Door(door), endpoint.clone(), options.clone())?;
+                    let origin = Origin::Door(door);
+                    let renewal = Renewal::new(origin, memory, endpoint.clone(), options.clone())?;
                     return Channel::over(renewal, None, &endpoint, options, Role::Listener);
                 }
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
@@ -160,10 +166,7 @@ impl Channel {
     }
 
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let mut sending = self.sending()?;
-        let part = self.renewal.renew_tx(&mut sending.generation, &self.record, waiting)?;
-        sending.part = Some(part);
-        Ok(())
+        self.sending()?.join(&self.renewal, &self.record, waiting)
     }
 
     fn check(&self) -> Result<()> {
@@ -212,21 +215,102 @@ impl Channel {
     }
 
     fn put(&self, kind: Kind, correlation: u64, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<u64> {
-        let draft = Draft { kind, correlation, flags: 0, payload };
-        self.sending()
-            .and_then(|mut sending| sending.send(&draft, &self.renewal, &self.record, waiting))
+        self.put_flagged(&Draft { kind, correlation, flags: 0, payload }, waiting)
             .map_err(|e| e.on(&self.shown))
+    }
+
+    fn put_flagged(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+        let (nature, bytes) = (nature(draft.kind, draft.flags), draft.payload.body().len());
+        loop {
+            let mut sending = self.sending()?;
+            let (room, open) = {
+                let both = self.renewal.memory.both();
+                (both.outbox.has_room(nature, bytes), both.outbox.kept_count())
+            };
+            if room {
+                let number = sending.send(draft, &self.renewal, &self.record, waiting)?;
+                drop(sending);
+                if nature == Nature::Data && open > 0 && open.is_multiple_of(GATHER) {
+                    self.gather();
+                }
+                return Ok(number);
+            }
+            // Where nothing is there to be sent to, the peer cannot acknowledge either.
+            sending.join(&self.renewal, &self.record, waiting)?;
+            drop(sending);
+            self.await_room(nature, bytes, waiting)?;
+        }
+    }
+
+    /// Looks for acknowledgements while a program only sends: the other side's way to us is to stay free.
+    fn gather(&self) {
+        if let Ok(mut receiving) = self.receiving.try_lock() {
+            receiving.gather(&self.speaker());
+        }
+    }
+
+    /// Waits until enough has been acknowledged.
+    fn await_room(&self, nature: Nature, bytes: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        let memory = &self.renewal.memory;
+        let enough = || memory.both().outbox.has_room(nature, bytes);
+        let read = match self.receiving.try_lock() {
+            Ok(mut receiving) => receiving.read_until(&self.speaker(), waiting, enough),
+            Err(_) => {
+                // Another thread receives, and tells us.
+                let bell = memory.await_acknowledgement()?;
+                let waited = wait_readable(waiting, &[bell.as_fd(), self.renewal.wake.as_fd()]);
+                bell.drain();
+                waited
+            }
+        };
+        self.check()?;
+        read.map_err(|e| match e.kind() {
+            ErrorKind::Timeout => {
+                let left = memory.both().outbox.unacknowledged();
+                let text = format!(
+                    "{} messages with {} bytes wait to be acknowledged, which is as much as is kept to be sent again (replay_count, replay_bytes); this one is still yours",
+                    left.count, left.bytes
+                );
+                Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)
+            }
+            _ => e,
+        })
+    }
+
+    fn speaker(&self) -> Speaker<'_> {
+        Speaker { sending: &self.sending, renewal: &self.renewal, record: &self.record }
+    }
+
+    /// Says that everything which was received so far has been consumed: for a channel with `ack="manual"`. A message
+    /// that was not acknowledged when this program ends is sent to its next incarnation.
+    pub fn ack(&self) -> Result<()> {
+        let receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        let mut both = self.renewal.memory.both();
+        let session = both.inbox.session();
+        both.inbox.acknowledge(session, u64::MAX);
+        drop(both);
+        self.speaker().speak(Occasion::Leaving);
+        drop(receiving);
+        Ok(())
     }
 
     /// Receives the next message. While the other side is away, waits for it to come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         let take = |mut receiving: MutexGuard<'_, Receiving>| {
+            let memory = &self.renewal.memory;
+            self.consume(&receiving);
             let message = self.take(&mut receiving, &mut waiting)?;
-            receiving.gave(&message);
+            memory.both().inbox.given(message.session(), message.sequence());
             Ok(message)
         };
         self.receiving().and_then(take).map_err(|e| e.on(&self.shown))
+    }
+
+    /// The program comes to receive again: what it was given before has been consumed.
+    fn consume(&self, receiving: &Receiving) {
+        self.renewal.memory.both().inbox.consumed();
+        self.speaker().speak(if receiving.asked { Occasion::Asked } else { Occasion::Passing });
     }
 
     /// Receives without waiting: `Empty` where nothing is there.
@@ -236,28 +320,27 @@ impl Channel {
 
     fn take(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
-            match receiving.next(&self.renewal, &self.record, waiting)? {
+            match receiving.next(&self.speaker(), waiting)? {
                 Taken::Message(message) if matches!(message.header().kind, Kind::Reply | Kind::Error) => {
                     // Its caller gave up before it came.
-                    self.record.count(&self.record.dropped);
+                    self.drop_answer(&message);
                 }
                 Taken::Message(message) => return Ok(message),
-                Taken::Bye => self.answer_bye(),
+                Taken::Bye => self.speaker().speak(Occasion::Asked),
                 Taken::Ack => {}
             }
         }
     }
 
-    /// Tells the other side, which takes its leave, that all it sent has been consumed.
-    fn answer_bye(&self) {
-        if let Ok(mut sending) = self.sending.try_lock() {
-            sending.answer(&bare(Kind::Ack), &self.renewal, &self.record);
-        }
+    fn drop_answer(&self, message: &Message) {
+        self.record.count(&self.record.dropped);
+        self.renewal.memory.both().inbox.finished(message.session(), message.sequence());
     }
 
     /// Whether a message can be received at once.
     pub fn poll(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        self.consume(&receiving);
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
@@ -326,24 +409,48 @@ impl Channel {
     }
 
     fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
-        let request = Draft { kind: Kind::Request, correlation: 0, flags: 0, payload };
+        let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
+        let draft = Draft { kind: Kind::Request, correlation: 0, flags, payload };
         let mut sending = self.sending()?;
-        let number = sending.send(&request, &self.renewal, &self.record, waiting)?;
+        let both = self.renewal.memory.both();
+        let room = both.outbox.has_room(nature(draft.kind, flags), payload.body().len());
+        drop(both);
+        if !room {
+            let text =
+                "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        let number = sending.send(&draft, &self.renewal, &self.record, waiting)?;
         Ok(Asked { number, generation: sending.generation })
     }
 
     fn find_answer(
         &self,
+        asked: Asked,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        let found = self.look_for_answer(asked, receiving, waiting);
+        if self.options.idempotent {
+            // Answered, or given up.
+            self.renewal.memory.both().outbox.settled(asked.number);
+        }
+        found
+    }
+
+    fn look_for_answer(
+        &self,
         Asked { number, generation }: Asked,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
+        let speaker = self.speaker();
         loop {
-            let taken = receiving.link_next(&self.renewal, &self.record, waiting, false);
+            let taken = receiving.link_next(&speaker, waiting, self.options.idempotent);
             let message = match taken {
                 Ok(Taken::Message(message)) => message,
                 Ok(Taken::Bye) => {
-                    self.answer_bye();
+                    speaker.speak(Occasion::Asked);
                     continue;
                 }
                 Ok(Taken::Ack) => continue,
@@ -355,11 +462,14 @@ impl Channel {
                 Err(e) => return Err(e),
             };
             match message.header().kind {
-                Kind::Reply if message.header().correlation == number => return Ok(message),
-                Kind::Error if message.header().correlation == number => {
-                    return Err(failure::from_message(&message));
+                Kind::Reply | Kind::Error if message.header().correlation == number => {
+                    self.renewal.memory.both().inbox.finished(message.session(), message.sequence());
+                    return match message.header().kind {
+                        Kind::Error => Err(failure::from_message(&message)),
+                        _ => Ok(message),
+                    };
                 }
-                Kind::Reply | Kind::Error => self.record.count(&self.record.dropped),
+                Kind::Reply | Kind::Error => self.drop_answer(&message),
                 _ => receiving.inbox.push_back(message),
             }
         }
@@ -377,7 +487,11 @@ impl Channel {
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let payload = self.encode(value)?;
-        self.put(Kind::Reply, request.sequence(), &payload, &mut self.start(wait)).map(drop)
+        let flags = request.header().flags & flags::IDEMPOTENT;
+        let draft = Draft { kind: Kind::Reply, correlation: request.sequence(), flags, payload: &payload };
+        self.put_flagged(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
+        self.renewal.memory.both().inbox.finished(request.session(), request.sequence());
+        Ok(())
     }
 
     /// What happened since the last call.
@@ -419,10 +533,7 @@ impl Channel {
 
     /// Whether a small message can be sent at once, as far as is known.
     pub fn writable(&self) -> Result<bool> {
-        match &mut self.sending()?.part {
-            Some(part) => part.tx.flush().or(Ok(false)),
-            None => Ok(false),
-        }
+        Ok(self.sending()?.is_writable())
     }
 
     /// Counters and state, as a map.
@@ -430,11 +541,13 @@ impl Channel {
         let mut stats = self.record.stats();
         stats.insert("endpoint".into(), self.endpoint.to_string().into());
         stats.insert("role".into(), self.role.name().into());
+        self.renewal.memory.add_to(&mut stats);
         Value::Map(stats)
     }
 
-    /// Waits until the other side has consumed what was sent, then leaves. `Timeout` says how many messages it had not
-    /// consumed; the channel is closed all the same. Another thread that waits in it gets `InvalidState`.
+    /// Waits until the other side has consumed what was sent, then leaves; where it went away, waits for it to come back
+    /// and sends again what it had not consumed. `Timeout` says how many messages it has not; the channel is closed all
+    /// the same. Another thread that waits in it gets `InvalidState`.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.born).is_err() || self.renewal.is_closed() {
             return Ok(());
@@ -443,14 +556,14 @@ impl Channel {
         self.renewal.close();
         let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sending = only_one(&self.sending, "sends").map_err(|e| e.on(&self.shown))?;
-        if let Some(given) = receiving.to_confirm() {
-            let header = Header { correlation: given, ..Header::new(Kind::Ack, Encoding::Raw) };
-            sending.answer(&Outgoing::new(header, &[]), &self.renewal, &self.record);
-        }
+        self.renewal.leave();
+        receiving.leave();
+        self.renewal.memory.both().inbox.consumed();
+        sending.speak(Occasion::Leaving, &self.renewal, &self.record);
         let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
-        sending.part = None;
+        sending.drop_part();
         receiving.drop_part();
-        self.renewal.drop_parts();
+        self.renewal.seal();
         left.map_err(|e| e.on(&self.shown))
     }
 
@@ -460,20 +573,63 @@ impl Channel {
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        let (count, last) = (sending.unconfirmed, sending.last);
-        let Some(part) = sending.part.as_mut().filter(|_| count > 0) else { return Ok(()) };
-        let pushed = super::sending::push(part, &bare(Kind::Bye), waiting);
-        if part.tx.is_plain() {
-            // Nobody there would answer: what the kernel has is all that can be known.
-            return pushed.map_err(|e| unconsumed(e, count));
+        let mut said_on = 0;
+        loop {
+            // What one who went has said last is still to be read.
+            receiving.gather(&self.speaker());
+            let count = self.renewal.memory.both().outbox.unacknowledged().count;
+            if count == 0 {
+                return Ok(());
+            }
+            match self.bring_away(sending, receiving, &mut said_on, waiting) {
+                Ok(()) => {}
+                Err(e) if e.kind() == ErrorKind::Disconnected && self.renewal.may_return() => {
+                    sending.drop_part();
+                    // While it is away, the wait for it ends this.
+                    if waiting.deadline().has_passed() {
+                        return Err(unconsumed(waiting.timed_out(), count));
+                    }
+                }
+                Err(e) => return Err(unconsumed(e, count)),
+            }
         }
-        match pushed {
-            // It may be leaving at the same instant: what it said last is still to be read.
-            Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
-            pushed => pushed,
+    }
+
+    /// One step of taking leave: a link, what is to be sent again over it, our leave, and what is said to that.
+    fn bring_away(
+        &self,
+        sending: &mut Sending,
+        receiving: &mut Receiving,
+        said_on: &mut u64,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        sending.join(&self.renewal, &self.record, waiting)?;
+        if *said_on != sending.generation {
+            sending.say_bye(&self.renewal, waiting)?;
+            *said_on = sending.generation;
         }
-        .and_then(|()| receiving.until_ack(last, &self.renewal, &self.record, waiting))
-        .map_err(|e| unconsumed(e, count.min(last.saturating_sub(receiving.confirmed))))
+        match receiving.link_next(&self.speaker(), waiting, false)? {
+            Taken::Message(message) => receiving.keep(message),
+            Taken::Ack => {}
+            Taken::Bye => {
+                // Both take their leave at once: neither will read on. Each has said how far it has come.
+                sending.speak(Occasion::Asked, &self.renewal, &self.record);
+                let mut moment = Waiting::until(Deadline::after(PARTING).sooner(waiting.deadline()));
+                while self.renewal.memory.both().outbox.unacknowledged().count > 0 {
+                    match receiving.link_next(&self.speaker(), &mut moment, false) {
+                        Ok(Taken::Message(message)) => receiving.keep(message),
+                        Ok(Taken::Bye) => {}
+                        Ok(Taken::Ack) => break,
+                        Err(e) if e.kind() == ErrorKind::Timeout => break,
+                        Err(e) => return Err(e),
+                    }
+                }
+                if self.renewal.memory.both().outbox.unacknowledged().count > 0 {
+                    return Err(Error::new(ErrorKind::InvalidState, "the other side takes its leave, too"));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -486,23 +642,22 @@ impl Drop for Channel {
             return;
         }
         let sending = self.sending.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(part) = &mut sending.part else { return };
-        let mut waiting = Waiting::until(Deadline::after(PARTING));
         // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.
-        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(&mut waiting).is_ok() {}
+        sending.flush(&mut Waiting::until(Deadline::after(PARTING)));
     }
 }
 
-/// A frame that is nothing but its kind.
-fn bare(kind: Kind) -> Outgoing<'static> {
-    Outgoing::new(Header::new(kind, Encoding::Raw), &[])
-}
+/// After so many messages that nobody acknowledged, a program that only sends looks for acknowledgements.
+const GATHER: usize = 64;
 
 fn unconsumed(error: Error, count: u64) -> Error {
     let what = format!("{count} messages were sent that the other side had not said to have consumed");
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => Error::new(ErrorKind::Timeout, format!("closed; {what}")),
-        ErrorKind::Disconnected => {
+        ErrorKind::InvalidState => {
+            Error::new(ErrorKind::Disconnected, format!("the other side takes its leave, too; {what}"))
+        }
+        ErrorKind::Disconnected | ErrorKind::NotFound => {
             Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}"))
         }
         _ => error,

@@ -1,5 +1,6 @@
 //! What the two sides of a new connection tell each other before anything else.
 
+use super::session::{Hello, Received, ReplayLimits};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{self, Header, Incoming, Kind, Outgoing};
@@ -74,8 +75,12 @@ pub struct Greeting {
     pub client_id: Option<String>,
     /// A number drawn by chance for this incarnation.
     pub session: u64,
-    /// The number of the last message taken from the other side's current session.
-    pub received: u64,
+    /// Nothing below this number will be sent to whoever has not met this session.
+    pub first: u64,
+    /// How much it keeps for sending again, in messages and bytes; none where it keeps nothing.
+    pub keeps: Option<ReplayLimits>,
+    /// How far it has come with the messages of a session of the other side's.
+    pub received: Received,
     /// The longest message that it takes.
     pub limit: u64,
     /// Its process.
@@ -94,11 +99,31 @@ impl Greeting {
             state: None,
             client_id,
             session: random()?,
-            received: 0,
+            first: 0,
+            keeps: None,
+            received: Received::default(),
             limit,
             pid: std::process::id(),
             title: title(),
         })
+    }
+
+    /// The same, with what our side of a session says.
+    pub fn of_session(
+        pattern: Pattern,
+        client_id: Option<String>,
+        limit: u64,
+        hello: Hello,
+    ) -> Result<Greeting> {
+        let mut greeting = Greeting::new(pattern, client_id, limit)?;
+        greeting.session = hello.session;
+        (greeting.first, greeting.keeps, greeting.received) = (hello.first, hello.keeps, hello.received);
+        Ok(greeting)
+    }
+
+    /// What it says about its session.
+    pub fn hello(&self) -> Hello {
+        Hello { session: self.session, first: self.first, keeps: self.keeps, received: self.received }
     }
 
     /// How this side is called as the source of messages.
@@ -113,7 +138,12 @@ impl Greeting {
         map.insert("versions".into(), vec![version, version].into());
         map.insert("pattern".into(), self.pattern.name().into());
         map.insert("session".into(), self.session.into());
-        map.insert("received".into(), self.received.into());
+        map.insert("first".into(), self.first.into());
+        if let Some(keeps) = self.keeps {
+            map.insert("keeps".into(), vec![keeps.count as u64, keeps.bytes as u64].into());
+        }
+        let received = self.received;
+        map.insert("received".into(), vec![received.session, received.taken, received.consumed].into());
         map.insert("limit".into(), self.limit.into());
         map.insert("pid".into(), self.pid.into());
         map.insert("title".into(), self.title.as_str().into());
@@ -154,12 +184,31 @@ impl Greeting {
             state: optional("state").map(|state| state.as_map().cloned()).transpose()?,
             client_id: optional("client_id").map(Value::as_text).transpose()?.map(str::to_owned),
             session: value.at("session")?.as_u64()?,
-            received: value.at("received")?.as_u64()?,
+            first: optional("first").map(Value::as_u64).transpose()?.unwrap_or(0),
+            keeps: match optional("keeps") {
+                None => None,
+                Some(keeps) => {
+                    Some(ReplayLimits { count: number(keeps.at("0")?)?, bytes: number(keeps.at("1")?)? })
+                }
+            },
+            received: match optional("received") {
+                None => Received::default(),
+                Some(received) => Received {
+                    session: received.at("0")?.as_u64()?,
+                    taken: received.at("1")?.as_u64()?,
+                    consumed: received.at("2")?.as_u64()?,
+                },
+            },
             limit: value.at("limit")?.as_u64()?,
             pid: value.at("pid")?.as_u64()? as u32,
             title: value.at("title")?.as_text()?.to_owned(),
         })
     }
+}
+
+/// A count on this machine; one that does not fit is more than we ever keep.
+fn number(value: &Value) -> Result<usize> {
+    Ok(usize::try_from(value.as_u64()?).unwrap_or(usize::MAX))
 }
 
 fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {

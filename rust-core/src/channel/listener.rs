@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::door::Door;
 use super::ends::{Channel, Role};
-use super::greeting::Pattern;
+use super::greeting::{Pattern, random};
+use super::memory::Memory;
 use super::options::Options;
 use super::renewal::{Origin, Renewal};
 use crate::deadline::Wait;
@@ -26,7 +27,7 @@ impl Listener {
     /// Listens. `AddressInUse` where a living process does.
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let door = Door::open(&endpoint, Pattern::Channel, options, false).map_err(|e| e.on(&endpoint))?;
+        let door = Door::open(&endpoint, Pattern::Channel, options, None).map_err(|e| e.on(&endpoint))?;
         let endpoint = door.endpoint.clone();
         Ok(Listener { endpoint, options: options.clone(), door, born: fork::generation() })
     }
@@ -40,7 +41,11 @@ impl Listener {
         fork::check(self.born)?;
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
         let link = self.door.queue.wait(&mut waiting)?;
-        let renewal = Renewal::new(Origin::Accepted, self.endpoint.clone(), self.options.clone())?;
+        let memory = match &link.met {
+            Some(met) => met.memory.clone(),
+            None => Memory::new(random()?, &self.options),
+        };
+        let renewal = Renewal::new(Origin::Accepted, memory, self.endpoint.clone(), self.options.clone())?;
         Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)
     }
 

@@ -9,8 +9,10 @@
 //! | who calls, who is called | `dial`, `door` |
 //! | a link that is made anew when it breaks | `renewal` |
 //! | links to programs that know nothing of Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
+//! | numbers, acknowledgement, replay, as pure state | `session` |
+//! | what we and one peer remember of each other | `memory` |
+//! | what a listener remembers of its peers | `register` |
 //! | what outlives a call | `persistent` |
-//! | order, acknowledgement, sending again: the decisions | `session` |
 //! | sending, receiving over it | `sending`, `receiving` |
 
 pub(crate) mod dial;
@@ -19,16 +21,16 @@ mod ends;
 pub(crate) mod greeting;
 pub(crate) mod jsonrpc;
 mod listener;
+pub(crate) mod memory;
 mod options;
 pub(crate) mod persistent;
 mod plain;
 mod receiving;
 pub(crate) mod record;
+mod register;
 mod renewal;
 mod sending;
-// Not called yet by the channel.
-#[allow(dead_code, unused_imports)]
-mod session;
+pub(crate) mod session;
 
 pub use ends::{Asked, Channel, Role};
 pub(crate) use ends::{PARTING, instead, only_one};

@@ -40,7 +40,7 @@ pub fn link(stream: Stream, pattern: Pattern, options: &Options, numbers: &Arc<A
     let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit);
     // Whether it answers is not known before it does.
     let peer = Peer { source: source.into(), pattern: Pattern::Channel, limit: options.limit };
-    Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat) })
+    Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })
 }
 
 /// The program's name and number, as a hello would say them.

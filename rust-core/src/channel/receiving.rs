@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 
 use super::greeting::Pattern;
+use super::memory::worth;
 use super::record::Record;
 use super::renewal::{Origin, Renewal, RxPart};
+use super::sending::Speaker;
+use super::session::inbox::{Occasion, Verdict};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Incoming, Kind};
+use crate::frame::{Header, Incoming, Kind};
 use crate::message::Message;
 use crate::sys::eventfd::OwnBell;
 use crate::sys::poll::{Epoll, Interest, Ready};
@@ -25,14 +28,8 @@ pub struct Receiving {
     watched: bool,
     /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
     leaving: bool,
-    /// The number up to which the other side has said, on this link, that it has consumed what we sent.
-    pub confirmed: u64,
-    /// The number of the last message of this link that the program was given.
-    given: u64,
-    /// How many messages at the front of the inbox came over an earlier link.
-    stale: usize,
-    /// Whether the message that was given last came over an earlier link.
-    gave_stale: bool,
+    /// Whether the other side takes its leave, and waits to hear how far we have come.
+    pub asked: bool,
     limits: Limits,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
@@ -46,9 +43,12 @@ pub enum Taken {
     Message(Message),
     /// The other side takes its leave and waits to hear that all before it has been consumed.
     Bye,
-    /// The other side has consumed all that was sent.
+    /// The other side has said how far it has come.
     Ack,
 }
+
+/// Messages that wait to be received while a thread reads for acknowledgements, at most.
+const FULL: usize = 1 << 16;
 
 const LINK: u64 = 1;
 const ORIGIN: u64 = 2;
@@ -69,10 +69,7 @@ impl Receiving {
             parked: false,
             watched: false,
             leaving: false,
-            confirmed: 0,
-            given: 0,
-            stale: 0,
-            gave_stale: false,
+            asked: false,
             limits,
             epoll,
             bell,
@@ -111,31 +108,28 @@ impl Receiving {
     }
 
     /// The next message, in the inbox or from the link.
-    pub fn next(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<Taken> {
+    pub fn next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
         if let Some(message) = self.inbox.pop_front() {
-            self.gave_stale = self.stale > 0;
-            self.stale = self.stale.saturating_sub(1);
             self.tell(false);
             return Ok(Taken::Message(message));
         }
-        self.gave_stale = false;
         if self.part.is_none() {
-            self.connect(renewal, record, waiting)?;
+            self.connect(speaker.renewal, speaker.record, waiting)?;
         }
         if let Some(part) = &self.part {
             check_pattern(part)?;
         }
-        self.link_next(renewal, record, waiting, true)
+        self.link_next(speaker, waiting, true)
     }
 
     /// The next message from the link. Without `renew`, a link that has broken is `Disconnected` at once.
     pub fn link_next(
         &mut self,
-        renewal: &Renewal,
-        record: &Record,
+        speaker: &Speaker<'_>,
         waiting: &mut Waiting<'_>,
         renew: bool,
     ) -> Result<Taken> {
+        let Speaker { renewal, record, .. } = *speaker;
         self.rouse();
         if let Some(part) = &mut self.part {
             part.rx.consumed();
@@ -144,6 +138,7 @@ impl Receiving {
             && !self.watched
             && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty())
         {
+            speaker.speak(Occasion::Sleeping);
             // To look in vain and then sleep costs a system call more than to sleep at once. A time-out is told below,
             // after a look.
             self.sleep(waiting).or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
@@ -156,11 +151,18 @@ impl Receiving {
             let Some(part) = &mut self.part else { continue };
             match part.rx.try_recv() {
                 Ok(Some(frame)) => {
-                    if let Some(taken) = self.sort(frame, record) {
-                        return Ok(taken);
+                    match self.sort(frame, renewal, record) {
+                        Ok(None) => {}
+                        Ok(Some(taken)) => return Ok(taken),
+                        // What it says cannot be: nothing that follows is to be relied on.
+                        Err(e) => {
+                            self.lose(record, &e);
+                            return Err(e);
+                        }
                     }
                 }
                 Ok(None) => {
+                    speaker.speak(Occasion::Sleeping);
                     self.sleep(waiting)?;
                     if !self.leaving {
                         renewal.check_open()?;
@@ -180,16 +182,31 @@ impl Receiving {
     }
 
     /// What one frame means; none where it means nothing to the program.
-    fn sort(&mut self, frame: Incoming, record: &Record) -> Option<Taken> {
-        match frame.header.kind {
+    fn sort(&mut self, frame: Incoming, renewal: &Renewal, record: &Record) -> Result<Option<Taken>> {
+        let Header { kind, sequence, correlation, flags, .. } = frame.header;
+        Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {
+                let mut session = 0;
+                if self.part.as_ref().is_some_and(|part| part.met.is_some()) {
+                    if correlation > 0 && matches!(kind, Kind::Data | Kind::Request) {
+                        renewal.memory.acknowledged(correlation)?;
+                    }
+                    let mut both = renewal.memory.both();
+                    let worth = worth(kind, flags);
+                    match both.inbox.take(sequence, frame.body.len(), worth)? {
+                        Verdict::Duplicate => return Ok(None),
+                        Verdict::New { missed: 0 } => {}
+                        Verdict::New { missed } => record.lagged(missed),
+                    }
+                    session = both.inbox.session();
+                }
                 record.count_alone(&record.received);
                 let source = match (extension::read(&frame.extension), &self.part) {
                     (Ok(Some(sender)), _) => sender.source,
                     (_, Some(part)) => part.peer.source.clone(),
                     (_, None) => "".into(),
                 };
-                let message = Message::new(frame, source, self.limits);
+                let message = Message::new(frame, source, self.limits).of_session(session);
                 self.tell(true);
                 Some(Taken::Message(message))
             }
@@ -197,16 +214,15 @@ impl Receiving {
                 if let Some(part) = &mut self.part {
                     part.rx.consumed();
                 }
+                self.asked = true;
                 Some(Taken::Bye)
             }
             Kind::Ack => {
-                // Without a number it answers our leave: all before that.
-                let number = frame.header.correlation;
-                self.confirmed = self.confirmed.max(if number == 0 { u64::MAX } else { number });
+                renewal.memory.acknowledged(correlation)?;
                 Some(Taken::Ack)
             }
             Kind::Hello | Kind::Command | Kind::Event => None,
-        }
+        })
     }
 
     fn connect(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
@@ -224,8 +240,10 @@ impl Receiving {
             });
         }
         let part = renewed?;
-        // Not before: what the last link confirmed is asked for at close, when there may be no other any more.
-        (self.confirmed, self.given, self.stale) = (0, 0, self.inbox.len());
+        self.asked = false;
+        if let Some(met) = &part.met {
+            renewal.memory.both().inbox.hello(&met.hello);
+        }
         for fd in part.rx.descriptors() {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
         }
@@ -286,42 +304,49 @@ impl Receiving {
         self.drop_part();
     }
 
-    /// The program has been given the message that [`Receiving::next`] gave last.
-    pub fn gave(&mut self, message: &Message) {
-        if !self.gave_stale {
-            self.given = self.given.max(message.sequence());
+    /// Reads what is there without waiting, for the acknowledgements among it; messages go into the inbox.
+    pub fn gather(&mut self, speaker: &Speaker<'_>) {
+        if self.part.is_none() && !speaker.renewal.is_newer(self.generation) {
+            return;
+        }
+        let mut at_once = Waiting::at_once();
+        // An error is met again by the next call that receives.
+        while let Ok(taken) = self.link_next(speaker, &mut at_once, false) {
+            if let Taken::Message(message) = taken {
+                self.keep(message);
+            }
+            if self.inbox.len() >= FULL {
+                break;
+            }
         }
     }
 
-    /// What the other side is told when we leave: the number of the last message that the program was given, if any.
-    pub fn to_confirm(&self) -> Option<u64> {
-        Some(self.given).filter(|given| *given > 0 && self.part.is_some())
-    }
-
-    /// Waits until the other side says that it has consumed everything up to the number `last`; what else comes goes
-    /// into the inbox.
-    pub fn until_ack(
+    /// Reads until `enough`, at the latest at the deadline; messages go into the inbox.
+    pub fn read_until(
         &mut self,
-        last: u64,
-        renewal: &Renewal,
-        record: &Record,
+        speaker: &Speaker<'_>,
         waiting: &mut Waiting<'_>,
+        mut enough: impl FnMut() -> bool,
     ) -> Result<()> {
-        // It was rung for others, who have gone.
-        renewal.wake.drain();
-        self.leaving = true;
-        while self.confirmed < last {
-            match self.link_next(renewal, record, waiting, false)? {
+        while !enough() {
+            if self.inbox.len() >= FULL {
+                let text = format!(
+                    "{FULL} messages wait to be received, and the other side has not consumed what was sent; receive them first"
+                );
+                return Err(Error::new(ErrorKind::Full, text));
+            }
+            match self.link_next(speaker, waiting, true)? {
+                Taken::Message(message) => self.keep(message),
+                Taken::Bye => speaker.speak(Occasion::Asked),
                 Taken::Ack => {}
-                // Both take their leave at once: neither will read on, and each has said before how far it has come.
-                Taken::Bye if self.confirmed < last => {
-                    return Err(Error::new(ErrorKind::Disconnected, "the other side takes its leave, too"));
-                }
-                Taken::Bye => {}
-                Taken::Message(message) => self.inbox.push_back(message),
             }
         }
         Ok(())
+    }
+
+    /// From now on reads although the channel is closed: it takes its leave.
+    pub fn leave(&mut self) {
+        self.leaving = true;
     }
 
     /// Lets go of the link.

@@ -6,11 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::dial::Dialler;
-use super::door::{Door, Link, Peer, Seat, terms};
+use super::door::{Door, Link, Met, Peer, Seat, terms};
 use super::greeting::{Greeting, Pattern};
+use super::memory::Memory;
 use super::options::{Framing, Options};
 use super::plain;
 use super::record::Record;
+use super::session::Identity;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
@@ -35,6 +37,7 @@ pub enum Origin {
 pub struct RxPart {
     pub rx: Rx,
     pub peer: Peer,
+    pub met: Option<Met>,
     _seat: Option<Arc<Seat>>,
 }
 
@@ -42,11 +45,21 @@ pub struct RxPart {
 pub struct TxPart {
     pub tx: Tx,
     pub peer: Peer,
+    pub met: Option<Met>,
+}
+
+impl TxPart {
+    /// The session of the one at the other end; 0 where there is none.
+    pub fn session(&self) -> u64 {
+        self.met.as_ref().map_or(0, |met| met.hello.session)
+    }
 }
 
 /// Gives each half its part of the newest link.
 pub struct Renewal {
     pub origin: Origin,
+    /// What we and the peer remember of each other, across links.
+    pub memory: Arc<Memory>,
     endpoint: Endpoint,
     options: Options,
     /// Counts links; each half knows the number of the one it holds. Raised under the lock below, and looked at without
@@ -57,6 +70,8 @@ pub struct Renewal {
     closed: AtomicBool,
     /// Counts what comes over links that do not count it themselves.
     numbers: Arc<AtomicU64>,
+    /// Whether the thread that closes still makes links, to bring away what was not acknowledged.
+    leaving: AtomicBool,
     /// Rung when the channel is closed: wakes a thread that waits in it.
     pub wake: EventFd,
 }
@@ -70,9 +85,10 @@ struct Fresh {
 }
 
 impl Renewal {
-    pub fn new(origin: Origin, endpoint: Endpoint, options: Options) -> Result<Renewal> {
+    pub fn new(origin: Origin, memory: Arc<Memory>, endpoint: Endpoint, options: Options) -> Result<Renewal> {
         Ok(Renewal {
             origin,
+            memory,
             endpoint,
             options,
             generation: AtomicU64::new(0),
@@ -80,17 +96,47 @@ impl Renewal {
             changed: Condvar::new(),
             closed: AtomicBool::new(false),
             numbers: Arc::default(),
+            leaving: AtomicBool::new(false),
             wake: EventFd::new()?,
         })
     }
 
-    /// No new links from now on, and nobody waits any longer.
+    /// Nobody waits in it any longer, and no call begins.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.wake.ring();
+    }
+
+    /// The thread that closes it has it for itself now, and still makes links.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        // It was rung for others, who have gone.
+        self.wake.drain();
+    }
+
+    /// No links any more: the name is given away.
+    pub fn seal(&self) {
+        self.leaving.store(false, Ordering::Release);
         if let Origin::Door(door) = &self.origin {
             door.close();
         }
-        self.wake.ring();
+        self.drop_parts();
+    }
+
+    /// Whether a peer that went may come back as another incarnation.
+    pub fn may_return(&self) -> bool {
+        let lasts = |both: &super::memory::Both| {
+            both.outbox.peer().is_some_and(|(identity, _)| identity.is_lasting())
+        };
+        match self.origin {
+            Origin::Dial(_) => true,
+            Origin::Door(_) => lasts(&self.memory.both()),
+            Origin::Accepted | Origin::Place => false,
+        }
+    }
+
+    fn check_links(&self) -> Result<()> {
+        if self.leaving.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
     /// Refuses once it is closed.
@@ -110,8 +156,10 @@ impl Renewal {
     pub fn put(&self, link: Link) {
         let mut fresh = self.fresh();
         self.generation.fetch_add(1, Ordering::Release);
-        fresh.tx = Some(TxPart { tx: link.tx, peer: link.peer.clone() });
-        fresh.rx = Some(RxPart { rx: link.rx, peer: link.peer, _seat: link.seat });
+        // Whoever comes to send or receive next looks whether something is to be sent again.
+        self.memory.replays.store(link.met.is_some(), Ordering::Release);
+        fresh.tx = Some(TxPart { tx: link.tx, peer: link.peer.clone(), met: link.met.clone() });
+        fresh.rx = Some(RxPart { rx: link.rx, peer: link.peer, met: link.met, _seat: link.seat });
         self.changed.notify_all();
     }
 
@@ -125,7 +173,7 @@ impl Renewal {
     }
 
     /// Lets go of halves that were never used: the other side is to see that the link has ended.
-    pub fn drop_parts(&self) {
+    fn drop_parts(&self) {
         let mut fresh = self.fresh();
         (fresh.tx, fresh.rx) = (None, None);
     }
@@ -200,7 +248,7 @@ impl Renewal {
 
     fn next_in_queue(&self, door: &Door, waiting: &mut Waiting<'_>) -> Result<Link> {
         loop {
-            self.check_open()?;
+            self.check_links()?;
             if let Some(link) = door.queue.pop() {
                 return Ok(link);
             }
@@ -211,7 +259,7 @@ impl Renewal {
     fn join_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
         let terms = terms(&self.options, Pattern::Channel)?;
         let Ends { tx, rx, .. } = loose::connect(&self.endpoint, &terms, waiting)?;
-        Ok(Link { tx, rx, peer: Peer::anybody(Pattern::Channel, &self.options), seat: None })
+        Ok(Link { tx, rx, peer: Peer::anybody(Pattern::Channel, &self.options), seat: None, met: None })
     }
 
     /// Why a wait was ended that found nobody: the channel was closed.
@@ -228,7 +276,8 @@ impl Renewal {
             };
             return plain::link(stream, Pattern::Channel, options, &self.numbers);
         }
-        let ours = Greeting::new(Pattern::Channel, options.client_id.clone(), options.limit)?;
+        let id = options.client_id.clone();
+        let ours = Greeting::of_session(Pattern::Channel, id, options.limit, self.memory.hello())?;
         let offer = || {
             let offer = Offer::new(self.endpoint.transport(), ours.session, options.buffer)?;
             let descriptors = offer.descriptors()?;
@@ -247,6 +296,8 @@ impl Renewal {
             options.limit,
             options.spin,
         )?;
-        Ok(Link { tx, rx, peer: Peer::new(&theirs, options), seat: Some(seat) })
+        let (hello, memory) = (theirs.hello(), self.memory.clone());
+        let met = Some(Met { hello, identity: Identity::Listener, memory });
+        Ok(Link { tx, rx, peer: Peer::new(&theirs, options), seat: Some(seat), met })
     }
 }

@@ -1,26 +1,23 @@
-//! Sending over a link that may break: whole, or not at all, or adopted.
+//! Sending over a link that may break: whole, or not at all, or adopted; and again what the peer has not acknowledged.
 
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Kind, Outgoing, flags};
+use crate::frame::{Header, Kind, Outgoing};
 use crate::message::Payload;
 use crate::transport::Sent;
 use crate::value::Timestamp;
 
+use super::memory::{Kept, nature};
 use super::record::Record;
 use super::renewal::{Renewal, TxPart};
+use super::session::Nature;
+use super::session::inbox::Occasion;
 
 /// The sending direction of a channel.
 #[derive(Default)]
 pub struct Sending {
-    pub part: Option<TxPart>,
+    part: Option<TxPart>,
     pub generation: u64,
-    /// The number of the last message that was sent.
-    pub sequence: u64,
-    /// Data messages that went out on this link: what a close waits for.
-    pub unconfirmed: u64,
-    /// The number of the last of them.
-    pub last: u64,
 }
 
 /// What is to be sent, before it has its number.
@@ -32,7 +29,8 @@ pub struct Draft<'a> {
 }
 
 impl Sending {
-    /// Sends one message, over a new link if the old one has broken. Gives its sequence number.
+    /// Sends one message, over a new link if the old one has broken, behind whatever is to be sent again. Gives its
+    /// sequence number.
     ///
     /// An error means that the message is still the caller's alone.
     pub fn send(
@@ -43,59 +41,152 @@ impl Sending {
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
         let header = Header {
-            sequence: self.sequence + 1,
             correlation: draft.correlation,
             flags: draft.flags,
             sent: Timestamp::now().0,
             ..Header::new(draft.kind, draft.payload.encoding())
         };
-        let frame = Outgoing::new(header, draft.payload.body());
         loop {
-            if renewal.is_newer(self.generation) {
-                self.part = None;
-            }
-            let part = match &mut self.part {
-                Some(part) => part,
-                none => {
-                    self.unconfirmed = 0;
-                    none.insert(renewal.renew_tx(&mut self.generation, record, waiting)?)
-                }
-            };
+            self.join(renewal, record, waiting)?;
+            let Some(part) = &mut self.part else { continue };
+            // Where there is no session nobody would acknowledge.
+            let nature = if part.met.is_some() { nature(draft.kind, draft.flags) } else { Nature::Answer };
             draft.payload.check(part.peer.limit)?;
-            match push(part, &frame, waiting) {
-                Ok(()) => break,
+            let pushed = replay(part, renewal, waiting).and_then(|()| {
+                let both = renewal.memory.both();
+                let number = both.outbox.next_number();
+                let said = stamp(both.inbox.to_piggyback(part.session()), draft.kind);
+                drop(both);
+                let header = Header { sequence: number, ..header };
+                let header = if said > 0 { Header { correlation: said, ..header } } else { header };
+                push(part, &Outgoing::new(header, draft.payload.body()), waiting).map(|()| said)
+            });
+            match pushed {
+                Ok(said) => {
+                    let mut both = renewal.memory.both();
+                    let keep = || Kept { header, payload: draft.payload.clone() };
+                    let number = both.outbox.sent(nature, draft.payload.body().len(), keep);
+                    if said > 0 {
+                        both.inbox.said(part.session(), said);
+                    }
+                    drop(both);
+                    record.count_alone(&record.sent);
+                    return Ok(number);
+                }
                 // The link has broken, and none of the frame will arrive: it goes over the next one.
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.part = None;
                     // A reply belongs to the client that asked, who is gone with the link.
-                    if draft.correlation != 0 {
+                    if matches!(draft.kind, Kind::Reply | Kind::Error) {
                         return Err(e);
                     }
                 }
                 Err(e) => return Err(e),
             }
         }
-        self.sequence += 1;
-        if draft.kind == Kind::Data || draft.flags & flags::NO_REPLY != 0 {
-            self.unconfirmed += 1;
-            self.last = self.sequence;
+    }
+
+    /// Takes the sending half of the newest link, waiting for one if need be.
+    pub fn join(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
+        if renewal.is_newer(self.generation) {
+            self.part = None;
         }
-        record.count_alone(&record.sent);
-        Ok(self.sequence)
+        if self.part.is_some() {
+            return Ok(());
+        }
+        let part = renewal.renew_tx(&mut self.generation, record, waiting)?;
+        if let Some(met) = &part.met {
+            let dropped = renewal.memory.link_up(&met.hello, met.identity.clone())?;
+            record.dropped.fetch_add(dropped, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// Says what is due to be said without the program: what is to be sent again after a new link, and how far the
+    /// program has come with what was received. Waits for nothing: what the link does not take now, a later call says.
+    pub fn speak(&mut self, occasion: Occasion, renewal: &Renewal, record: &Record) {
+        let mut at_once = Waiting::at_once();
+        if self.part.is_none() || renewal.is_newer(self.generation) {
+            if !renewal.is_newer(self.generation) {
+                return;
+            }
+            if self.join(renewal, record, &mut at_once).is_err() {
+                return;
+            }
+        }
+        let Some(part) = &mut self.part else { return };
+        // A link that breaks here is noticed by the next call that receives or sends.
+        let _ = replay(part, renewal, &mut at_once);
+        let session = part.session();
+        let Some(number) = renewal.memory.both().inbox.to_say(occasion, session) else { return };
+        if tell(part, Kind::Ack, number) {
+            renewal.memory.both().inbox.said(session, number);
+        }
+    }
+
+    /// Sends again what is to be, then says that we leave and wait for what is not acknowledged.
+    pub fn say_bye(&mut self, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        replay(part, renewal, waiting)?;
+        push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), waiting)
+    }
+
+    /// Whether a small message can be sent at once, as far as is known.
+    pub fn is_writable(&mut self) -> bool {
+        self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
+    }
+
+    /// Brings away what the link has taken over, until the deadline.
+    pub fn flush(&mut self, waiting: &mut Waiting<'_>) {
+        let Some(part) = &mut self.part else { return };
+        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
+    }
+
+    /// Lets go of the link.
+    pub fn drop_part(&mut self) {
+        self.part = None;
     }
 }
 
-impl Sending {
-    /// Sends an answer of the library's own over the link that is there. A peer that is gone, or that reads no more,
-    /// needs none.
-    pub fn answer(&mut self, frame: &Outgoing<'_>, renewal: &Renewal, record: &Record) {
-        if self.part.is_none() && renewal.is_newer(self.generation) {
-            let mut at_once = Waiting::at_once();
-            self.part = renewal.renew_tx(&mut self.generation, record, &mut at_once).ok();
+/// The number that a message carries in passing: only those that answer nothing have the place for it.
+fn stamp(consumed: u64, kind: Kind) -> u64 {
+    if matches!(kind, Kind::Data | Kind::Request) { consumed } else { 0 }
+}
+
+/// Sends again what this link is to have and has not.
+fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
+    use std::sync::atomic::Ordering;
+    if !renewal.memory.replays.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    loop {
+        let both = renewal.memory.both();
+        let Some((kept, number)) = both.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
+        else {
+            renewal.memory.replays.store(false, Ordering::Release);
+            return Ok(());
+        };
+        let said = stamp(both.inbox.to_piggyback(part.session()), kept.header.kind);
+        drop(both);
+        let header = Header { sequence: number, ..kept.header };
+        let header = if said > 0 { Header { correlation: said, ..header } } else { header };
+        push(part, &Outgoing::new(header, kept.payload.body()), waiting)?;
+        renewal.memory.both().outbox.replayed();
+    }
+}
+
+/// Sends a frame that is nothing but its kind and a number; false where there is no room for it now.
+fn tell(part: &mut TxPart, kind: Kind, number: u64) -> bool {
+    let header = Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) };
+    let frame = Outgoing::new(header, &[]);
+    match part.tx.try_send(&frame) {
+        Ok(Sent::Whole) => true,
+        Ok(Sent::Part) => {
+            part.tx.adopt(&frame);
+            true
         }
-        if let Some(part) = &mut self.part {
-            let _ = part.tx.try_send(frame);
-        }
+        Ok(Sent::Blocked) | Err(_) => false,
     }
 }
 
@@ -112,6 +203,10 @@ pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) 
             }
             Sent::Blocked => {}
         }
+        if begun && waiting.is_none() {
+            part.tx.adopt(frame);
+            return Ok(());
+        }
         match part.tx.wait_room(waiting) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
@@ -122,6 +217,27 @@ pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) 
                 return Ok(());
             }
             Err(e) => return Err(e),
+        }
+    }
+}
+
+/// What a thread that receives says over the other direction.
+pub struct Speaker<'a> {
+    pub sending: &'a std::sync::Mutex<Sending>,
+    pub renewal: &'a Renewal,
+    pub record: &'a Record,
+}
+
+impl Speaker<'_> {
+    /// Says what is due. Where another thread sends, its next message says it in passing.
+    pub fn speak(&self, occasion: Occasion) {
+        let memory = &self.renewal.memory;
+        let due = memory.replays.load(std::sync::atomic::Ordering::Acquire) || {
+            let both = memory.both();
+            both.inbox.to_say(occasion, both.inbox.session()).is_some()
+        };
+        if due && let Ok(mut sending) = self.sending.try_lock() {
+            sending.speak(occasion, self.renewal, self.record);
         }
     }
 }

@@ -22,6 +22,7 @@ struct Inner {
     source: Arc<str>,
     limits: Limits,
     missed: u64,
+    session: u64,
     value: OnceLock<Value>,
 }
 
@@ -33,6 +34,7 @@ impl Message {
             source,
             limits,
             missed: 0,
+            session: 0,
             value: OnceLock::new(),
         }))
     }
@@ -93,6 +95,18 @@ impl Message {
     pub(crate) fn with_missed(mut self, missed: u64) -> Message {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.missed = missed;
+        }
+        self
+    }
+
+    /// The sender's session that its number belongs to; 0 where there is none.
+    pub(crate) fn session(&self) -> u64 {
+        self.0.session
+    }
+
+    pub(crate) fn of_session(mut self, session: u64) -> Message {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.session = session;
         }
         self
     }

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::channel::Options;
+use crate::channel::door::Met;
+use crate::channel::memory::{Kept, Memory, nature};
 use crate::channel::record::Record;
+use crate::channel::session::Nature;
+use crate::channel::session::inbox::Occasion;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
-use crate::frame::{Header, Kind, Outgoing};
+use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::failure::{self, INTERNAL_ERROR};
 use crate::message::{Message, Payload};
 use crate::sys::eventfd::EventFd;
@@ -24,7 +28,9 @@ pub struct Outlet {
     pub pending: AtomicBool,
     /// Wakes the server that sleeps, so that it brings the rest away.
     wake: Arc<EventFd>,
-    pub sequence: AtomicU64,
+    /// Counts answers where there is no session.
+    sequence: AtomicU64,
+    memory: Option<Arc<Memory>>,
     /// Requests that have no answer yet.
     open: AtomicU64,
     /// Whether the client says nothing more, and only waits for what it asked.
@@ -41,52 +47,116 @@ struct Outbound {
 }
 
 impl Outlet {
-    pub fn new(tx: Tx, limit: u64, options: &Options, record: Arc<Record>, wake: Arc<EventFd>) -> Outlet {
-        Outlet {
-            state: Mutex::new(Outbound { tx: Some(tx), backlog: VecDeque::new(), bytes: 0 }),
-            pending: AtomicBool::new(false),
+    /// The way back over this link. Answers that the client has not consumed go first.
+    pub fn new(
+        tx: Tx,
+        limit: u64,
+        met: Option<&Met>,
+        options: &Options,
+        record: Arc<Record>,
+        wake: Arc<EventFd>,
+    ) -> Result<Outlet> {
+        let (mut backlog, mut bytes) = (VecDeque::new(), 0);
+        if let Some(met) = met {
+            let dropped = met.memory.link_up(&met.hello, met.identity.clone())?;
+            record.dropped.fetch_add(dropped, Ordering::Relaxed);
+            let mut both = met.memory.both();
+            while let Some((kept, number)) = both.outbox.to_replay() {
+                bytes += kept.payload.body().len() as u64;
+                backlog.push_back((Header { sequence: number, ..kept.header }, kept.payload.clone()));
+                both.outbox.replayed();
+            }
+        }
+        Ok(Outlet {
+            pending: AtomicBool::new(!backlog.is_empty()),
+            state: Mutex::new(Outbound { tx: Some(tx), backlog, bytes }),
             wake,
             sequence: AtomicU64::new(0),
             open: AtomicU64::new(0),
             listens_only: AtomicBool::new(false),
+            memory: met.map(|met| met.memory.clone()),
             limit,
             options: options.clone(),
             record,
-        }
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, Outbound> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends, or keeps for later. What is meant for a client that has gone is dropped and counted.
-    pub fn send(&self, kind: Kind, correlation: u64, payload: &Payload) -> Result<()> {
-        payload.check(self.limit)?;
-        let header = Header {
-            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
-            correlation,
-            sent: Timestamp::now().0,
-            ..Header::new(kind, payload.encoding())
-        };
+    /// The number of a message that has been taken over, by the link or to be brought away later.
+    fn number(&self, header: Header, payload: &Payload) -> u64 {
+        let Some(memory) = &self.memory else { return self.sequence.fetch_add(1, Ordering::Relaxed) + 1 };
+        let kept = || Kept { header, payload: payload.clone() };
+        let nature = nature(header.kind, header.flags);
+        memory.both().outbox.sent(nature, payload.body().len(), kept)
+    }
+
+    fn next_number(&self) -> u64 {
+        match &self.memory {
+            Some(memory) => memory.both().outbox.next_number(),
+            None => self.sequence.load(Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// Says how far the program has come with this client's messages. What the link does not take now is said later.
+    pub fn say(&self, session: u64, occasion: Occasion) {
+        let Some(memory) = &self.memory else { return };
+        let Some(number) = memory.both().inbox.to_say(occasion, session) else { return };
         let mut state = self.state();
+        let Outbound { tx: Some(sender), backlog, .. } = &mut *state else { return };
+        if !backlog.is_empty() {
+            return;
+        }
+        let header = Header { correlation: number, ..Header::new(Kind::Ack, Encoding::Raw) };
+        let frame = Outgoing::new(header, &[]);
+        match sender.try_send(&frame) {
+            Ok(Sent::Whole) => {}
+            Ok(Sent::Part) => {
+                sender.adopt(&frame);
+                self.pending.store(true, Ordering::Release);
+                self.wake.ring();
+            }
+            // One who has gone is noticed where it is heard.
+            Ok(Sent::Blocked) | Err(_) => return,
+        }
+        memory.both().inbox.said(session, number);
+    }
+
+    /// Sends, or keeps for later. What is meant for a client that has gone is dropped and counted, unless it may come back
+    /// for it.
+    pub fn send(&self, kind: Kind, correlation: u64, flags: u16, payload: &Payload) -> Result<()> {
+        payload.check(self.limit)?;
+        let mut state = self.state();
+        let mut header =
+            Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
         let Outbound { tx, backlog, bytes } = &mut *state;
         let Some(sender) = tx else {
-            self.record.count(&self.record.dropped);
+            if self.memory.is_some() && nature(kind, flags) == Nature::IdempotentAnswer {
+                self.number(header, payload);
+            } else {
+                self.record.count(&self.record.dropped);
+            }
             return Ok(());
         };
+        header.sequence = self.next_number();
         let frame = Outgoing::new(header, payload.body());
         let sent = if backlog.is_empty() { sender.try_send(&frame) } else { Ok(Sent::Blocked) };
         match sent {
             Ok(Sent::Whole) => {
+                self.number(header, payload);
                 self.record.count(&self.record.sent);
                 return Ok(());
             }
             Ok(Sent::Part) => {
                 sender.adopt(&frame);
+                self.number(header, payload);
                 self.record.count(&self.record.sent);
             }
             Ok(Sent::Blocked) if *bytes + payload.body().len() as u64 <= self.options.limit => {
                 *bytes += payload.body().len() as u64;
+                self.number(header, payload);
                 backlog.push_back((header, payload.clone()));
             }
             // It is about this answer alone.
@@ -168,6 +238,13 @@ impl Outlet {
         self.open.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
     }
 
+    /// This message has been answered.
+    fn finished(&self, message: &Message) {
+        if let Some(memory) = &self.memory {
+            memory.both().inbox.finished(message.session(), message.sequence());
+        }
+    }
+
     /// Looks at the way out itself.
     pub fn with_tx<R>(&self, f: impl FnOnce(&mut Tx) -> R) -> Option<R> {
         self.state().tx.as_mut().map(f)
@@ -198,6 +275,14 @@ impl Request {
             outlet.open.fetch_add(1, Ordering::AcqRel);
         }
         Request { message, outlet, answered, shown }
+    }
+
+    /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
+    /// answer says so, too.
+    pub fn ack(&self) {
+        let Some(memory) = &self.outlet.memory else { return };
+        memory.both().inbox.acknowledge(self.message.session(), self.message.sequence());
+        self.outlet.say(self.message.session(), Occasion::Leaving);
     }
 
     /// The message.
@@ -244,11 +329,13 @@ impl Request {
             };
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let sent = self.outlet.send(kind, self.message.sequence(), payload);
+        let flags = self.message.header().flags & flags::IDEMPOTENT;
+        let sent = self.outlet.send(kind, self.message.sequence(), flags, payload);
         if sent.is_err() {
             // An answer that could not be given, too large for instance, leaves the request open for another one.
             self.answered.store(false, Ordering::Release);
         } else {
+            self.outlet.finished(&self.message);
             self.outlet.answered();
         }
         sent.map_err(|e| e.on(&self.shown))

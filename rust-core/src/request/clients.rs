@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::answer::{Outlet, Request};
 use crate::channel::Options;
-use crate::channel::door::{Door, Link, Peer, Seat};
+use crate::channel::door::{Door, Link, Met, Peer, Seat};
+use crate::channel::memory::worth;
 use crate::channel::record::Record;
+use crate::channel::session::inbox::{Occasion, Verdict};
 use crate::deadline::Waiting;
 use crate::error::{Doing, ErrorKind, Result};
-use crate::frame::Kind;
+use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, Payload};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
@@ -24,13 +26,48 @@ struct Client {
     peer: Peer,
     outlet: Arc<Outlet>,
     parked: bool,
-    /// The number of the last message that was taken and wants no answer.
-    taken: u64,
+    /// What its hello said; none where there was no hello.
+    met: Option<Met>,
+    /// Whether it takes its leave, and waits to hear how far we have come.
+    asked: bool,
     /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
     room: Option<OwnedFd>,
     /// Whether it says nothing more, and only waits for answers.
     listens_only: bool,
     _seat: Option<Arc<Seat>>,
+}
+
+impl Client {
+    /// The program calls again: what it was given has been consumed.
+    fn consumed(&self) {
+        let Some(met) = &self.met else { return };
+        met.memory.both().inbox.consumed();
+        self.say(if self.asked { Occasion::Asked } else { Occasion::Passing });
+    }
+
+    fn say(&self, occasion: Occasion) {
+        if let Some(met) = &self.met {
+            self.outlet.say(met.hello.session, occasion);
+        }
+    }
+
+    /// The session of a message that came, and how many are missing before it; none where it came twice.
+    fn take(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
+        let Some(met) = &self.met else { return Ok(Some((0, 0))) };
+        let Header { kind, flags, sequence, correlation, .. } = frame.header;
+        if correlation > 0 {
+            met.memory.acknowledged(correlation)?;
+        }
+        let mut both = met.memory.both();
+        Ok(match both.inbox.take(sequence, frame.body.len(), worth(kind, flags))? {
+            Verdict::Duplicate => None,
+            Verdict::New { missed } => {
+                let session = both.inbox.session();
+                both.inbox.given(session, sequence);
+                Some((session, missed))
+            }
+        })
+    }
 }
 
 /// Everybody who is connected.
@@ -152,20 +189,32 @@ impl Clients {
     }
 
     fn welcome(&mut self, door: &Door) -> Result<()> {
-        while let Some(Link { tx, rx, peer, seat }) = door.queue.pop() {
+        while let Some(Link { tx, rx, peer, seat, met }) = door.queue.pop() {
             self.last_token += 1;
             let token = self.last_token;
             for fd in rx.descriptors() {
                 self.epoll.add(fd, token, Interest::IN | Interest::RDHUP)?;
             }
             self.record.connected(&peer.source);
-            let outlet = Outlet::new(tx, peer.limit, &self.options, self.record.clone(), self.wake.clone());
+            if let Some(met) = &met {
+                met.memory.both().inbox.hello(&met.hello);
+            }
+            let (record, wake) = (self.record.clone(), self.wake.clone());
+            let outlet = match Outlet::new(tx, peer.limit, met.as_ref(), &self.options, record, wake) {
+                Ok(outlet) => outlet.into(),
+                // What it says of itself cannot be: it is let go of.
+                Err(e) => {
+                    self.record.disconnected(format!("{}: {e}", peer.source));
+                    continue;
+                }
+            };
             let client = Client {
                 rx,
                 peer,
-                outlet: outlet.into(),
+                outlet,
                 parked: false,
-                taken: 0,
+                met,
+                asked: false,
                 room: None,
                 listens_only: false,
                 _seat: seat,
@@ -188,6 +237,7 @@ impl Clients {
                 client.parked = false;
             }
             client.rx.consumed();
+            client.consumed();
             let got = loop {
                 match client.rx.try_recv() {
                     Ok(None) if self.turn.is_empty() && client.rx.spin() => {}
@@ -199,15 +249,27 @@ impl Clients {
                     self.turn.push_back(token);
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
+                            let session = match client.take(&frame) {
+                                Ok(None) => continue,
+                                Ok(Some((session, missed))) => {
+                                    if missed > 0 {
+                                        self.record.lagged(missed);
+                                    }
+                                    session
+                                }
+                                Err(e) => {
+                                    self.record.disconnected(format!("{}: {e}", client.peer.source));
+                                    self.let_go(token);
+                                    continue;
+                                }
+                            };
                             self.record.count(&self.record.received);
-                            if frame.header.kind == Kind::Data {
-                                client.taken = frame.header.sequence;
-                            }
                             let source = match extension::read(&frame.extension) {
                                 Ok(Some(sender)) => sender.source,
                                 _ => client.peer.source.clone(),
                             };
-                            let message = Message::new(frame, source, self.options.limits());
+                            let message =
+                                Message::new(frame, source, self.options.limits()).of_session(session);
                             return Ok(Some(Request::new(
                                 message,
                                 client.outlet.clone(),
@@ -216,20 +278,30 @@ impl Clients {
                         }
                         Kind::Bye => {
                             client.rx.consumed();
-                            let empty = Payload::from_bytes(crate::Encoding::Raw, bytes::Bytes::new());
-                            client.outlet.send(Kind::Ack, 0, &empty)?;
+                            client.asked = true;
+                            client.say(Occasion::Asked);
+                        }
+                        Kind::Ack => {
+                            let lie = client
+                                .met
+                                .as_ref()
+                                .map(|met| met.memory.acknowledged(frame.header.correlation));
+                            if let Some(Err(e)) = lie {
+                                self.record.disconnected(format!("{}: {e}", client.peer.source));
+                                self.let_go(token);
+                            }
                         }
                         // What is no request at all is answered for the program, which never sees it.
                         Kind::Error if client.rx.is_plain() => {
                             self.record.count(&self.record.dropped);
                             let objection = Payload::from_bytes(frame.header.encoding, frame.body);
-                            client.outlet.send(Kind::Error, frame.header.sequence, &objection)?;
+                            client.outlet.send(Kind::Error, frame.header.sequence, 0, &objection)?;
                         }
                         _ => {}
                     }
                 }
                 // Cold from here on: `park_all` lets it wake us.
-                Ok(None) => {}
+                Ok(None) => client.say(Occasion::Sleeping),
                 // One frame of it was too large, and was skipped; its sender has been told the limit in the hello.
                 Err(e) if client.rx.goes_on_after(&e) => {
                     self.record.count(&self.record.dropped);
@@ -324,9 +396,9 @@ impl Clients {
     /// Brings away every answer that waits, until the deadline; then how many clients have not taken theirs.
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         // Each is told how far its messages were taken: it may be about to ask, and we read no more.
-        let empty = Payload::from_bytes(crate::Encoding::Raw, bytes::Bytes::new());
-        for client in self.clients.values().filter(|client| client.taken > 0) {
-            client.outlet.send(Kind::Ack, client.taken, &empty)?;
+        for client in self.clients.values() {
+            client.consumed();
+            client.say(Occasion::Leaving);
         }
         loop {
             self.bring_away()?;

@@ -41,7 +41,7 @@ impl Server {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
         let record = Arc::new(Record::default());
-        let door = Door::open(&endpoint, Pattern::Request, options, false).map_err(|e| e.on(&endpoint))?;
+        let door = Door::open(&endpoint, Pattern::Request, options, None).map_err(|e| e.on(&endpoint))?;
         door.tells_of(&record);
         let shown: Arc<str> = door.endpoint.to_string().into();
         let clients = Clients::new(&door, wake.clone(), options, record.clone(), shown.clone())?;

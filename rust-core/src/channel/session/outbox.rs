@@ -281,6 +281,11 @@ impl<M: Clone> Outbox<M> {
         dropped
     }
 
+    /// How many messages are kept.
+    pub fn kept_count(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Its part of `stats()`.
     pub fn figures(&self) -> OutboxFigures {
         OutboxFigures {

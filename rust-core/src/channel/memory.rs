@@ -1,0 +1,133 @@
+//! What one peer and we remember of each other: the two sides of the session, shared by a channel's threads and its door.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::options::{Delivery, Options};
+use super::session::inbox::Worth;
+use super::session::{Hello, Identity, Inbox, Nature, Outbox, ReplayLimits};
+use crate::error::Result;
+use crate::frame::{Header, Kind, flags};
+use crate::message::Payload;
+use crate::sys::eventfd::EventFd;
+use crate::value::{Map, Value};
+
+/// A message that may have to be sent again.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub header: Header,
+    pub payload: Payload,
+}
+
+/// Both sides of a session.
+pub struct Both {
+    pub outbox: Outbox<Kept>,
+    pub inbox: Inbox,
+}
+
+/// The memory of one peer.
+pub struct Memory {
+    both: Mutex<Both>,
+    /// Whether a thread waits for an acknowledgement that another one may read.
+    awaited: AtomicBool,
+    acknowledged: OnceLock<EventFd>,
+    /// Whether a new link may have something to be sent again.
+    pub replays: AtomicBool,
+}
+
+impl Memory {
+    /// One that has met nobody, with a session of our own of this number.
+    pub fn new(session: u64, options: &Options) -> Arc<Memory> {
+        let keeps = options.delivery.unwrap_or(Delivery::AtLeastOnce) != Delivery::BestEffort;
+        let limits = keeps.then_some(ReplayLimits {
+            count: options.replay_count,
+            bytes: usize::try_from(options.replay_bytes).unwrap_or(usize::MAX),
+        });
+        let both = Both { outbox: Outbox::new(session, limits), inbox: Inbox::new(options.ack) };
+        Arc::new(Memory {
+            both: Mutex::new(both),
+            awaited: AtomicBool::new(false),
+            acknowledged: OnceLock::new(),
+            replays: AtomicBool::new(false),
+        })
+    }
+
+    #[inline]
+    pub fn both(&self) -> MutexGuard<'_, Both> {
+        self.both.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What we say of ourselves in a hello that is written now.
+    pub fn hello(&self) -> Hello {
+        let both = self.both();
+        Hello::ours(&both.outbox, &both.inbox)
+    }
+
+    /// A new link leads to this peer: gives how many messages nobody will get any more.
+    pub fn link_up(&self, hello: &Hello, identity: Identity) -> Result<u64> {
+        let mut both = self.both();
+        let resumed = both.outbox.link_up(hello, identity)?;
+        self.replays.store(both.outbox.to_replay().is_some(), Ordering::Release);
+        Ok(resumed.dropped as u64)
+    }
+
+    /// The other side has said to have consumed everything up to this number.
+    pub fn acknowledged(&self, number: u64) -> Result<()> {
+        self.both().outbox.acknowledged(number)?;
+        if self.awaited.load(Ordering::Acquire)
+            && let Some(bell) = self.acknowledged.get()
+        {
+            bell.ring();
+        }
+        Ok(())
+    }
+
+    /// Rung at every acknowledgement from now on, for a thread that waits while another one reads.
+    pub fn await_acknowledgement(&self) -> Result<&EventFd> {
+        if self.acknowledged.get().is_none() {
+            // Another thread that made one at the same instant was as quick as we.
+            let _ = self.acknowledged.set(EventFd::new()?);
+        }
+        self.awaited.store(true, Ordering::Release);
+        self.acknowledged.get().ok_or_else(|| {
+            crate::Error::new(crate::ErrorKind::Internal, "a bell that was just made is not there")
+        })
+    }
+
+    /// Adds what the session counts to an object's figures.
+    pub fn add_to(&self, stats: &mut Map) {
+        let both = self.both();
+        let (out, inbox) = (both.outbox.figures(), both.inbox.figures());
+        for (name, count) in [
+            ("acknowledged", out.acknowledged),
+            ("unacknowledged", out.unacknowledged),
+            ("replayed", out.replayed),
+            ("consumed", inbox.consumed),
+            ("unconsumed", inbox.unconsumed),
+            ("duplicates", inbox.duplicates),
+        ] {
+            stats.insert(name.into(), Value::from(count));
+        }
+    }
+}
+
+/// What a message is to the session that sends it.
+pub fn nature(kind: Kind, flags: u16) -> Nature {
+    let idempotent = flags & flags::IDEMPOTENT != 0;
+    match (kind, idempotent) {
+        (Kind::Request, false) => Nature::Request,
+        (Kind::Request, true) => Nature::Idempotent,
+        (Kind::Reply | Kind::Error, false) => Nature::Answer,
+        (Kind::Reply | Kind::Error, true) => Nature::IdempotentAnswer,
+        _ => Nature::Data,
+    }
+}
+
+/// What its acknowledgement is worth to its sender.
+pub fn worth(kind: Kind, flags: u16) -> Worth {
+    match nature(kind, flags) {
+        Nature::Data => Worth::Soon,
+        Nature::IdempotentAnswer => Worth::Sometime,
+        _ => Worth::Nothing,
+    }
+}

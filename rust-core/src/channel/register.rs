@@ -1,0 +1,92 @@
+//! What a listener remembers of its peers: those that are here, and those that are away and may come back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::door::Seat;
+use super::greeting;
+use super::memory::Memory;
+use super::options::Options;
+use super::session::Identity;
+use super::session::peers::{PeerLimits, Peers};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Peers that are away and remembered, at most.
+const AWAY: usize = 256;
+
+/// The memories of one listener's peers.
+pub struct Register {
+    options: Options,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    here: HashMap<Identity, Here>,
+    away: Peers<Arc<Memory>>,
+}
+
+struct Here {
+    memory: Arc<Memory>,
+    seat: Weak<Seat>,
+}
+
+impl Register {
+    pub fn new(options: &Options) -> Arc<Register> {
+        let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
+        let limits = PeerLimits { count: AWAY, bytes: bytes.saturating_mul(4) };
+        let known = Known { here: HashMap::new(), away: Peers::new(limits) };
+        Arc::new(Register { options: options.clone(), known: Mutex::new(known) })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory of one who says hello with this session. `AddressInUse` where another living program has the name.
+    pub fn recall(&self, identity: &Identity, session: u64) -> Result<Arc<Memory>> {
+        let mut known = self.known();
+        if let Some(here) = known.here.get(identity) {
+            let seat = here.seat.upgrade();
+            let same = here.memory.both().outbox.peer().is_some_and(|(_, s)| s == session);
+            if let Some(seat) = seat
+                && !seat.is_abandoned()
+            {
+                if !same {
+                    let Identity::Named(name) = identity else { return Ok(here.memory.clone()) };
+                    let text =
+                        format!("another program is connected as {name:?}; give each its own client_id");
+                    return Err(Error::new(ErrorKind::AddressInUse, text));
+                }
+                // It knows that its last link is cut, and we do not yet.
+                seat.hang_up();
+            }
+            return Ok(here.memory.clone());
+        }
+        if let Some(memory) = known.away.take_back(identity) {
+            // Until its new link is up; should that fail, it is away again.
+            known.away.put_away(identity.clone(), memory.clone(), 0);
+            return Ok(memory);
+        }
+        Ok(Memory::new(greeting::random()?, &self.options))
+    }
+
+    /// Its link is up.
+    pub fn arrive(&self, identity: &Identity, memory: &Arc<Memory>, seat: &Arc<Seat>) {
+        let mut known = self.known();
+        known.away.take_back(identity);
+        let here = Here { memory: memory.clone(), seat: Arc::downgrade(seat) };
+        known.here.insert(identity.clone(), here);
+    }
+
+    /// The link that this seat was taken for has ended. Gives how many messages nobody will get any more.
+    pub fn leave(&self, identity: &Identity, seat: *const Seat) -> u64 {
+        let mut known = self.known();
+        if known.here.get(identity).is_none_or(|here| here.seat.as_ptr() != seat) {
+            return 0;
+        }
+        let Some(gone) = known.here.remove(identity) else { return 0 };
+        let bytes = gone.memory.both().outbox.unacknowledged().bytes;
+        let forgotten = known.away.put_away(identity.clone(), gone.memory, bytes);
+        forgotten.iter().map(|(_, memory)| memory.both().outbox.drop_kept() as u64).sum()
+    }
+}
