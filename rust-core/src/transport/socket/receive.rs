@@ -192,10 +192,20 @@ impl StreamRx {
     /// See the contract: bytes that have been read wait in the buffer, and the socket does not tell of those.
     pub fn park(&mut self) -> bool {
         self.suspicious = true;
+        self.over.is_some() || self.stream.holds_bytes() || self.has_frame()
+    }
+
+    /// Whether a look into the buffer would give something: a whole frame, or what is wrong with it. Of half a frame the
+    /// rest is still to come, and the stream will tell.
+    fn has_frame(&self) -> bool {
         let there = (self.end - self.start) as u64;
-        self.over.is_some()
-            || self.stream.holds_bytes()
-            || there.saturating_sub(self.skip) >= HEADER as u64 && self.long.is_none()
+        if self.long.is_some() || there.saturating_sub(self.skip) < HEADER as u64 {
+            return false;
+        }
+        let first = &self.buffer[self.start + self.skip as usize..self.end];
+        let Some(Ok(header)) = first.first_chunk::<HEADER>().map(Header::from_bytes) else { return true };
+        let whole = (header.body_offset() as u64).saturating_add(header.body);
+        whole <= first.len() as u64 || header.body > self.limit || whole > self.buffer.len() as u64
     }
 
     /// What to sleep on: the connection, and the peer's process where the kernel gives one.
