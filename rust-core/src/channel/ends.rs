@@ -374,9 +374,8 @@ impl Channel {
         let found = self.find_answer(asked, &mut receiving, waiting);
         if found.is_err()
             && let Ok(mut sending) = self.sending.try_lock()
-            && let Some(part) = &mut sending.part
         {
-            part.tx.withdraw(asked.number);
+            sending.withdraw(asked.number);
         }
         found
     }

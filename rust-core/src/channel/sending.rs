@@ -132,6 +132,13 @@ impl Sending {
         push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), waiting)
     }
 
+    /// Takes back a request whose caller gave up, where the transport still has it.
+    pub fn withdraw(&mut self, request: u64) {
+        if let Some(part) = &mut self.part {
+            part.tx.withdraw(request);
+        }
+    }
+
     /// Whether a small message can be sent at once, as far as is known.
     pub fn is_writable(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
