@@ -13,7 +13,7 @@ import linkspan
 from conftest import SOON, Served, Strangers, said
 
 
-@pytest.fixture(params=["unix"])
+@pytest.fixture(params=["unix", "tcp"])
 def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An endpoint outside the runtime directory, as a stranger would choose it."""
     if request.param == "unix":
@@ -145,6 +145,18 @@ def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, s
     assert len(said(echo).splitlines()) >= len(values)
 
 
+def test_a_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve("tcp://127.0.0.1:0")
+    host, port = server.endpoint.removeprefix("tcp://").split(":")
+    asks = """
+    exec 3<>"/dev/tcp/$1/$2"
+    echo '{"jsonrpc":"2.0","method":"sum","params":[40,2],"id":1}' >&3
+    read -r line <&3
+    echo "$line"
+    """
+    assert said(strangers.bash(asks, host, port)) == '{"jsonrpc":"2.0","result":42,"id":1}\n'
+
+
 def test_a_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     client = """
@@ -257,3 +269,30 @@ def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, strangers:
         replied.set()
         later.join()
         assert said(stranger) == "[1, 0]\n"
+
+
+def test_what_was_sent_arrives_though_the_sender_read_nothing(endpoint: str, strangers: Strangers) -> None:
+    server = strangers.python(
+        """
+        s = listen(where)
+        print("listening")
+        peer, _ = s.accept()
+        peer.sendall(b'{"welcome": true}\\n' * 100)
+        print("greeted")
+        sys.stdin.readline()
+        print(sum(len(part) for part in iter(lambda: peer.recv(65536), b"")))
+        """,
+        where(endpoint),
+    )
+    assert server.stdin is not None and server.stdout is not None
+    assert server.stdout.readline() == "listening\n"
+    channel = linkspan.connect(endpoint, framing="lines", timeout=SOON)
+    assert server.stdout.readline() == "greeted\n"
+    # More than the other side's window holds: most of it is still on our side when we leave.
+    channel.send("x" * 1_000_000, timeout=0.05)
+    closing = threading.Thread(target=lambda: channel.close(timeout=SOON))
+    closing.start()
+    server.stdin.write("go on\n")
+    server.stdin.flush()
+    closing.join()
+    assert said(server) == "1000003\n"

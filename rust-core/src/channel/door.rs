@@ -412,7 +412,7 @@ impl Doorman for Keeper {
         check_allowed(&self.options, stream.credentials()?.as_ref())?;
         self.check_room(0)?;
         let numbers = if self.one.is_some() { self.numbers.clone() } else { Arc::default() };
-        let link = plain::link(stream, self.pattern, &self.options, &numbers)?;
+        let link = plain::link(stream, self.pattern, &self.options, &numbers, false)?;
         if let (Some(one), Some(seat)) = (&self.one, &link.seat) {
             *one.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
         }

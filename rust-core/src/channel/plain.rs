@@ -30,14 +30,20 @@ pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -
     }
 }
 
-/// A link of our pattern over a connection, admitted as it is.
-pub fn link(stream: Stream, pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -> Result<Link> {
+/// A link of our pattern over a connection that was made, taken as it is: one that we `dialled`, or one that came to us.
+pub fn link(
+    stream: Stream,
+    pattern: Pattern,
+    options: &Options,
+    numbers: &Arc<AtomicU64>,
+    dialled: bool,
+) -> Result<Link> {
     let source = match stream.credentials()? {
         Some(who) => name(&who),
         None => stream.peer_address(),
     };
     let seat = Arc::new(Seat::new(stream.clone()));
-    let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit);
+    let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit, dialled);
     // Whether it answers is not known before it does.
     let peer = Peer { source: source.into(), pattern: Pattern::Channel, limit: options.limit };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })

@@ -274,7 +274,7 @@ impl Renewal {
             let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
                 return Err(self.ended());
             };
-            return plain::link(stream, Pattern::Channel, options, &self.numbers);
+            return plain::link(stream, Pattern::Channel, options, &self.numbers, true);
         }
         let id = options.client_id.clone();
         let ours = Greeting::of_session(Pattern::Channel, id, options.limit, self.memory.hello())?;

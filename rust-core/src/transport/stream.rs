@@ -145,6 +145,16 @@ impl Stream {
         address.map_or_else(|| "somebody".into(), |address| address.to_string())
     }
 
+    /// Nothing more will be written, and what has come is not read any more. A socket that is closed with unread bytes in
+    /// it is cut off: the other side sees an error instead of the end, and over TCP loses what it has not yet been sent.
+    pub fn end_writing(&self) {
+        let (Stream::Socket(socket) | Stream::Inet(socket)) = self;
+        // One that is not connected any more has nothing left to lose.
+        let _ = rustix::net::shutdown(&**socket, rustix::net::Shutdown::Write);
+        let mut unread = [0; 4096];
+        while matches!(self.read(&mut unread), Ok(Some(1..))) {}
+    }
+
     /// Ends the connection for both sides at once, whoever else still holds it. What was sent is still delivered.
     pub fn hang_up(&self) {
         match self {

@@ -50,7 +50,8 @@ pub enum Division {
     Raw,
 }
 
-/// The two halves of a plain link over a stream, for messages of at most `limit` bytes.
-pub fn link(stream: Stream, division: Division, limit: u64) -> (PlainTx, PlainRx) {
-    (PlainTx::new(stream.clone(), division.clone()), PlainRx::new(stream, division, limit))
+/// The two halves of a plain link over a stream, for messages of at most `limit` bytes. One that was `dialled` is given up
+/// once the other side has stopped writing; one that was accepted may still have a reader there.
+pub fn link(stream: Stream, division: Division, limit: u64, dialled: bool) -> (PlainTx, PlainRx) {
+    (PlainTx::new(stream.clone(), division.clone(), dialled), PlainRx::new(stream, division, limit))
 }

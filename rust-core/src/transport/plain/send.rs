@@ -23,10 +23,12 @@ pub struct PlainTx {
     rest_progress: usize,
     /// The longest line, with its end.
     longest: usize,
+    /// Whether we called, and the other side is to answer.
+    dialled: bool,
 }
 
 impl PlainTx {
-    pub(super) fn new(stream: Stream, division: Division) -> PlainTx {
+    pub(super) fn new(stream: Stream, division: Division, dialled: bool) -> PlainTx {
         PlainTx {
             stream,
             division,
@@ -35,6 +37,7 @@ impl PlainTx {
             rest: Vec::new(),
             rest_progress: 0,
             longest: usize::MAX,
+            dialled,
         }
     }
 
@@ -76,9 +79,16 @@ impl PlainTx {
     /// The line to be written, empty for raw bytes; none where nothing is.
     fn begin(&mut self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
         match frame.header.kind {
-            Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {}
+            // Nobody will answer who has stopped writing; where we called, nobody will read either.
+            Kind::Request => self.stream.check_peer()?,
+            Kind::Data if self.dialled => self.stream.check_peer()?,
+            Kind::Data | Kind::Reply | Kind::Error => {}
+            Kind::Bye => {
+                self.stream.end_writing();
+                return Ok(None);
+            }
             // There is nobody who would understand.
-            Kind::Ack | Kind::Bye | Kind::Hello | Kind::Command | Kind::Event => return Ok(None),
+            Kind::Ack | Kind::Hello | Kind::Command | Kind::Event => return Ok(None),
         }
         match &self.division {
             Division::Raw if frame.header.kind != Kind::Data => Err(no_requests()),
@@ -134,7 +144,7 @@ impl PlainTx {
             self.rest = Vec::new();
             self.rest_progress = 0;
         }
-        Ok(true)
+        self.stream.flush()
     }
 
     /// See the transport contract.
