@@ -12,6 +12,7 @@ use crate::sys::peer::{self, Credentials};
 use crate::sys::{socket, user};
 use crate::transport::about;
 use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::fifo;
 use crate::transport::file;
 use crate::transport::hello::{self, Call};
 use crate::transport::journal;
@@ -130,7 +131,8 @@ fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<
 /// The name that a file belongs to, whether it is what is made before the name, or tells of it.
 fn named(file: &str) -> &str {
     let file = place::of_temporary(file).unwrap_or(file);
-    about::of_about(file).unwrap_or(file)
+    let file = about::of_about(file).unwrap_or(file);
+    fifo::of_reply(file).unwrap_or(file)
 }
 
 /// Whether somebody holds the name; sweeps it where nobody does. Where the lock may not even be looked at, whoever
@@ -207,6 +209,9 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
     let mut listed = nothing_told(endpoint);
     if let Some(said) = about::read(place) {
         listed.take_written(&said);
+        if endpoint.transport() == Transport::Fifo {
+            listed.peers = fifo::has_client(place).map(u64::from).ok();
+        }
         if endpoint.transport() != Transport::Tcp || said.at("framing").is_ok() {
             return Ok(Some(listed));
         }

@@ -306,6 +306,9 @@ fn a_second_thread_in_one_direction(t: &str) {
 
 fn many_clients_one_server(t: &str) {
     let endpoint = name(t);
+    if !takes_many_peers(t) {
+        return a_second_client_is_refused(&endpoint);
+    }
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     const CLIENTS: i64 = 8;
     const CALLS: i64 = 50;
@@ -330,6 +333,28 @@ fn many_clients_one_server(t: &str) {
             .collect();
         for client in clients {
             client.join().unwrap();
+        }
+        server.close(SOON).unwrap();
+    });
+}
+
+/// Whether a name has room for several peers at once.
+fn takes_many_peers(t: &str) -> bool {
+    t != "fifo"
+}
+
+/// What such a name does instead: one after the other, and who comes too early is told at once.
+fn a_second_client_is_refused(endpoint: &str) {
+    let server = Server::serve(endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        for i in 0..4i64 {
+            let first = Channel::connect(endpoint, &Options::default(), SOON).unwrap();
+            assert_eq!(first.call(&Value::Int(i), SOON).unwrap().value().unwrap(), &Value::Int(i));
+            let error = Channel::connect(endpoint, &Options::default(), SOON).err().unwrap();
+            assert_eq!((error.kind(), error.endpoint()), (ErrorKind::AddressInUse, Some(endpoint)));
+            assert!(error.text().contains("has its client"), "{error}");
+            assert_eq!(first.call(&Value::Int(-i), SOON).unwrap().value().unwrap(), &Value::Int(-i));
         }
         server.close(SOON).unwrap();
     });
@@ -514,6 +539,7 @@ macro_rules! suite {
         mod shm { $(#[test] fn $case() { super::$case("shm") })* }
         mod unix { $(#[test] fn $case() { super::$case("unix") })* }
         mod tcp { $(#[test] fn $case() { super::$case("tcp") })* }
+        mod fifo { $(#[test] fn $case() { super::$case("fifo") })* }
     };
 }
 

@@ -11,6 +11,7 @@ use crate::sys::inotify::Watch;
 use crate::sys::poll::{is_readable, wait_readable};
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::fifo;
 use crate::transport::hello::{self, Call, Called};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
@@ -29,6 +30,8 @@ pub struct Dialler {
 enum Goal {
     /// At a name in a directory.
     Place(Place),
+    /// At a named pipe.
+    Pipe(Place),
     /// At an address.
     Address(Address),
 }
@@ -66,6 +69,7 @@ impl Dialler {
     pub fn new(endpoint: &Endpoint) -> Result<Dialler> {
         let goal = match endpoint.transport() {
             Transport::Shm | Transport::Unix => Place::of(endpoint).map(Goal::Place),
+            Transport::Fifo => Place::of(endpoint).map(Goal::Pipe),
             Transport::Tcp => Address::of(endpoint).map(Goal::Address),
             other => Err(other.unavailable()),
         };
@@ -90,6 +94,7 @@ impl Dialler {
             let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
             let call = match &self.goal {
                 Goal::Place(place) => hello::call(place, &frame, &lent, waiting),
+                Goal::Pipe(place) => fifo::call(place, &frame, waiting),
                 Goal::Address(address) => tcp::call(address, &frame, wakers, waiting),
             };
             Ok(match call? {
@@ -115,6 +120,7 @@ impl Dialler {
             *last = Some(Instant::now());
             match &self.goal {
                 Goal::Place(place) => hello::reach(place, waiting),
+                Goal::Pipe(place) => fifo::reach(place),
                 Goal::Address(address) => tcp::reach(address, wakers, waiting),
             }
         };
@@ -165,10 +171,12 @@ impl Dialler {
     fn begin_waiting(&self) -> Result<bool> {
         let mut herald = self.herald();
         match (&self.goal, &mut *herald) {
-            (Goal::Place(place), none @ None) => {
+            (Goal::Place(place) | Goal::Pipe(place), none @ None) => {
                 *none = Some(Herald::Name(Watch::new(&place.directory)?));
                 Ok(true)
             }
+            // A pipe may have been there long before somebody opens it to read.
+            (Goal::Pipe(place), Some(Herald::Name(watch))) => watch.opening(&place.directory, &place.file),
             (Goal::Address(_), none @ None) => {
                 let (timer, mut pauses) = (Timer::new()?, Backoff::default());
                 timer.arm(pauses.next(greeting::random()?))?;
@@ -196,7 +204,7 @@ impl Dialler {
     fn nobody(&self, waiting: &Waiting<'_>) -> Error {
         let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
         let text = match &self.goal {
-            Goal::Place(place) => format!(
+            Goal::Place(place) | Goal::Pipe(place) => format!(
                 "nobody listens: {} {how}; start the other side, and see that both use the same directory (LINKSPAN_DIR)",
                 place.path().display()
             ),

@@ -15,15 +15,16 @@ use super::plain;
 use super::record::Record;
 use super::register::Register;
 use super::session::{Hello, Identity};
-use crate::deadline::{Deadline, Waiting};
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
 use crate::transport::endpoint::{Endpoint, Transport};
-use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
+use crate::transport::fifo;
+use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Mooring};
 use crate::transport::loose::{self, Ends, Terms};
-use crate::transport::place::{Claim, Place};
+use crate::transport::place::Place;
 use crate::transport::stream::Stream;
 use crate::transport::tcp;
 use crate::transport::{Offer, Rx, Tx};
@@ -113,10 +114,7 @@ impl Seat {
 
     /// Whether the peer has gone without our having noticed yet.
     pub fn is_abandoned(&self) -> bool {
-        let mut look = Waiting::until(Deadline::after(std::time::Duration::from_millis(1)));
-        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-        wait_any(&mut look, [(self.stream.readable().0, PollFlags::RDHUP)])
-            .is_ok_and(|[what]| what.intersects(gone))
+        self.stream.is_deserted()
     }
 }
 
@@ -239,6 +237,14 @@ impl Door {
             let (endpoint, kept) = (endpoint.clone(), Mutex::new(keeps));
             return Ok(Door { queue, endpoint, record, berth: Mutex::default(), kept });
         }
+        if endpoint.transport() == Transport::Fifo && options.framing != Framing::Linkspan {
+            // One pipe for all who write: there is one link, from the beginning.
+            let stream = fifo::open_plain(endpoint, &terms(options, pattern)?)?;
+            queue.links().push_back(plain::link(stream, pattern, options, &Arc::default(), false)?);
+            queue.bell.ring();
+            let (endpoint, kept) = (endpoint.clone(), Mutex::default());
+            return Ok(Door { queue, endpoint, record, berth: Mutex::default(), kept });
+        }
         let (claim, endpoint) = claim(endpoint, pattern, options, one.is_some())?;
         let keeper = Keeper {
             endpoint: endpoint.clone(),
@@ -251,7 +257,10 @@ impl Door {
             numbers: Arc::default(),
         };
         // Under the claim's lock. Nobody can be asked at a name where no hello is said.
-        let about = plain::about(&endpoint, claim.place(), pattern, options)?;
+        let about = match claim.place() {
+            Some(place) => plain::about(&endpoint, place, pattern, options)?,
+            None => None,
+        };
         let berth = harbour::open(claim, Arc::new(keeper))?;
         Ok(Door { queue, endpoint, record, berth: Mutex::new(Some(berth)), kept: Mutex::new(about) })
     }
@@ -279,15 +288,17 @@ pub fn claim(
     pattern: Pattern,
     options: &Options,
     at_once: bool,
-) -> Result<(Claim, Endpoint)> {
+) -> Result<(Mooring, Endpoint)> {
     let named = || Place::of(endpoint);
     let claim = match endpoint.transport() {
-        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(options.mode)?,
-        Transport::Shm | Transport::Unix => named()?.claim(options.mode)?,
+        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(options.mode)?.into(),
+        Transport::Shm | Transport::Unix => named()?.claim(options.mode)?.into(),
+        Transport::Fifo => fifo::Claim::take(endpoint, &terms(options, pattern)?, at_once)?.into(),
         Transport::Tcp => {
             let program = options.client_id.clone().unwrap_or_else(greeting::title);
             let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
-            return tcp::listen(endpoint, pattern.name(), &program, more);
+            let (claim, endpoint) = tcp::listen(endpoint, pattern.name(), &program, more)?;
+            return Ok((claim.into(), endpoint));
         }
         other => return Err(other.unavailable()),
     };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -14,7 +14,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
 use super::directory::Directory;
 use super::eventfd::EventFd;
 use super::fork;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, ErrorKind, Result};
 
 pub use rustix::fs::inotify::WatchFlags;
 
@@ -69,27 +69,53 @@ impl Watch {
     pub fn new(directory: &Directory) -> Result<Watch> {
         let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
         let path = directory.short_path(".");
-        Watch::begin(
-            &path,
-            what,
-            false,
-            format_args!("watching the directory {}", directory.path().display()),
-        )
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        Watch::begin(instance()?, &path, what, false, doing)
+    }
+
+    /// Watches when a descriptor is closed that this file could be written through. It wakes for nothing else, as long as
+    /// the kernel has an instance to spare (128 a user by default); otherwise it shares the one of the process.
+    pub fn closing(file: impl AsFd) -> Result<Watch> {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
+        let own = Instance::new().or_else(|_| instance())?;
+        Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, false, "watching who closes a file")
+    }
+
+    /// Watches when what has this name now is opened, too; true where it was not watched for that before, and may have been
+    /// opened just before.
+    pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
+        let before = self.count();
+        match self.also(&directory.short_path(name), WatchFlags::OPEN, format_args!("watching {name}")) {
+            Ok(()) => Ok(self.count() > before),
+            // It tells when it comes.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Watches a path for this, and keeps the names that it happens to. `doing` says in an error what was tried.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
-        Watch::begin(path, what, true, doing)
+        Watch::begin(instance()?, path, what, true, doing)
     }
 
-    fn begin(path: &Path, what: WatchFlags, keeps_names: bool, doing: impl fmt::Display) -> Result<Watch> {
+    fn begin(
+        shared: Arc<Instance>,
+        path: &Path,
+        what: WatchFlags,
+        keeps_names: bool,
+        doing: impl fmt::Display,
+    ) -> Result<Watch> {
         let heard = Heard {
             bell: EventFd::new()?,
             rung: AtomicBool::new(false),
             keeps_names,
             news: Mutex::default(),
         };
-        let watch = Watch { shared: instance()?, heard: Arc::new(heard), numbers: Mutex::default() };
+        let watch = Watch { shared, heard: Arc::new(heard), numbers: Mutex::default() };
         watch.also(path, what, doing)?;
         Ok(watch)
     }
@@ -101,8 +127,11 @@ impl Watch {
         let number = inotify::add_watch(&self.shared.fd, path, what | WatchFlags::MASK_ADD).doing(doing)?;
         let all = watches.entry(number).or_default();
         all.retain(|(_, one)| one.strong_count() > 0);
-        all.push((what, Arc::downgrade(&self.heard)));
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        let is_ours = |one: &Weak<Heard>| one.upgrade().is_some_and(|one| Arc::ptr_eq(&one, &self.heard));
+        if !all.iter().any(|(wants, one)| *wants == what && is_ours(one)) {
+            all.push((what, Arc::downgrade(&self.heard)));
+            self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        }
         Ok(())
     }
 
@@ -214,6 +243,12 @@ impl Heard {
 }
 
 impl Instance {
+    fn new() -> Result<Arc<Instance>> {
+        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .doing("making an inotify instance")?;
+        Ok(Arc::new(Instance { fd, born: fork::generation(), watches: Mutex::default() }))
+    }
+
     fn watches(&self) -> MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,9 +259,7 @@ fn instance() -> Result<Arc<Instance>> {
     if let Some(instance) = current.upgrade().filter(|i| i.born == fork::generation()) {
         return Ok(instance);
     }
-    let fd =
-        inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing("making an inotify instance")?;
-    let made = Arc::new(Instance { fd, born: fork::generation(), watches: Mutex::default() });
+    let made = Instance::new()?;
     *current = Arc::downgrade(&made);
     Ok(made)
 }

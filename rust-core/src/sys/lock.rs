@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::fork::Guarded;
@@ -13,7 +14,19 @@ use crate::error::{Doing, Error, Result};
 /// A held lock. Its release is the drop, or the end of the process.
 #[derive(Debug)]
 pub struct Lock {
-    _held: Held,
+    held: Vec<Held>,
+}
+
+impl Lock {
+    /// Holds the lock of another name of the same directory from now on, too; false where a living process has it.
+    pub fn also(&mut self, directory: &Directory, name: &str) -> Result<bool> {
+        let Some(file) = self.held.first().map(|held| held.file().clone()) else { return Ok(false) };
+        let held = record_lock::try_take(&file, Span::byte(offset(name)));
+        let held = held.map_err(|e| doing(directory, name, e))?;
+        let taken = held.is_some();
+        self.held.extend(held);
+        Ok(taken)
+    }
 }
 
 const NAME: &str = ".lock";
@@ -32,7 +45,10 @@ fn open(directory: &Directory) -> Result<Guarded> {
     let doing = || format!("opening the lock file {}", directory.path().join(NAME).display());
     let file = openat(directory, NAME, flags, mode).doing(doing())?;
     // The umask may have taken the group's bits away from the first user's file.
-    if rustix::fs::fstat(&file).doing(doing())?.st_uid == rustix::process::geteuid().as_raw() {
+    let facts = rustix::fs::fstat(&file).doing(doing())?;
+    // A change that changes nothing would wake everybody who watches the directory.
+    let is_right = facts.st_mode & 0o777 == mode.as_raw_mode();
+    if !is_right && facts.st_uid == rustix::process::geteuid().as_raw() {
         rustix::fs::fchmod(&file, mode).doing(doing())?;
     }
     Ok(Guarded::new(file))
@@ -42,7 +58,7 @@ fn open(directory: &Directory) -> Result<Guarded> {
 pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::byte(offset(name)));
-    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { _held: held }))
+    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held] }))
 }
 
 fn doing(directory: &Directory, name: &str, error: Error) -> Error {
@@ -54,7 +70,7 @@ fn doing(directory: &Directory, name: &str, error: Error) -> Error {
 pub fn take(directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Lock> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::take(file, Span::byte(offset(name)), waiting);
-    Ok(Lock { _held: held.map_err(|e| doing(directory, name, e))? })
+    Ok(Lock { held: vec![held.map_err(|e| doing(directory, name, e))?] })
 }
 
 /// Whether this kernel has such locks at all, tried on a file that nobody else sees.
@@ -64,9 +80,19 @@ pub fn try_kernel() -> Result<()> {
     record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 
-/// Whether a living process holds the lock of a name.
+/// Whether a living process holds the lock of a name. A look changes nothing, and wakes nobody who waits for a change.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
-    let holder = record_lock::holder(open(directory)?, Span::byte(offset(name)));
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = match openat(directory, NAME, flags, Mode::empty()) {
+        Ok(file) => file,
+        // Nobody has ever taken one here.
+        Err(Errno::NOENT) => return Ok(false),
+        Err(e) => {
+            let path = directory.path().join(NAME);
+            return Err(e).doing(format_args!("opening the lock file {}", path.display()));
+        }
+    };
+    let holder = record_lock::holder(file, Span::byte(offset(name)));
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }
 
@@ -88,3 +114,27 @@ pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
 
 /// Not in the `libc` crate for every target.
 const F_SETSIG: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lock_holds_several_names_and_lets_go_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        assert!(!is_locked(&directory, "a").unwrap());
+        let mut lock = try_lock(&directory, "a").unwrap().unwrap();
+        assert!(lock.also(&directory, "b").unwrap());
+        let other = try_lock(&directory, "c").unwrap().unwrap();
+        assert!(!lock.also(&directory, "c").unwrap());
+        for (name, held) in [("a", true), ("b", true), ("c", true), ("d", false)] {
+            assert_eq!(is_locked(&directory, name).unwrap(), held, "{name}");
+        }
+        assert!(try_lock(&directory, "b").unwrap().is_none());
+        drop(lock);
+        assert!(!is_locked(&directory, "a").unwrap() && !is_locked(&directory, "b").unwrap());
+        assert!(is_locked(&directory, "c").unwrap());
+        drop(other);
+    }
+}

@@ -6,6 +6,7 @@
 //! | locks that die with their owner | `lock` |
 //! | locks that other programs know, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them | `socket` |
+//! | named pipes | `fifo` |
 //! | TCP sockets, and the addresses behind a name | `inet`, `resolve` |
 //! | who is on the other side, and whether it lives | `peer` |
 //! | sleeping until one of many things happens | `poll` |
@@ -18,6 +19,7 @@
 
 pub(crate) mod directory;
 pub(crate) mod eventfd;
+pub(crate) mod fifo;
 pub(crate) mod fork;
 pub(crate) mod headroom;
 pub(crate) mod inet;

@@ -8,8 +8,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::fifo;
 use super::hello::Reading;
-use super::place::Claim;
+use super::place::{Claim, Place};
 use super::stream::Stream;
 use super::tcp::{Entry, Gate};
 use crate::error::{Error, ErrorKind, Result};
@@ -116,8 +117,59 @@ struct State {
 }
 
 struct Listening {
-    claim: Claim,
+    mooring: Mooring,
     doorman: Arc<dyn Doorman>,
+}
+
+/// A name where somebody may come, in one of the ways there are.
+pub enum Mooring {
+    /// A listening socket: who comes has a connection of its own.
+    Socket(Claim),
+    /// A pipe: who comes says so in it.
+    Pipes(Arc<fifo::Claim>),
+}
+
+impl From<Claim> for Mooring {
+    fn from(claim: Claim) -> Mooring {
+        Mooring::Socket(claim)
+    }
+}
+
+impl From<fifo::Claim> for Mooring {
+    fn from(claim: fifo::Claim) -> Mooring {
+        Mooring::Pipes(Arc::new(claim))
+    }
+}
+
+impl Mooring {
+    /// Its place, where what is said there beside the name is not the claim's own doing.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Mooring::Socket(claim) => Some(claim.place()),
+            Mooring::Pipes(_) => None,
+        }
+    }
+
+    /// Lets the epoll set wake when somebody comes.
+    fn watch(&self, epoll: &Epoll, token: u64) -> Result<()> {
+        match self {
+            Mooring::Socket(claim) => epoll.add(&*claim.socket, token, Interest::IN),
+            Mooring::Pipes(claim) => {
+                claim.with_reader(|reader| epoll.add(reader, token, Interest::IN)).unwrap_or(Ok(()))
+            }
+        }
+    }
+
+    fn close(&self, epoll: &Epoll) {
+        match self {
+            Mooring::Socket(claim) => epoll.remove(&*claim.socket),
+            Mooring::Pipes(claim) => {
+                claim.with_reader(|reader| epoll.remove(reader));
+                // The harbour's thread may still hold it, from looking who is there.
+                claim.close();
+            }
+        }
+    }
 }
 
 struct Calling {
@@ -147,7 +199,7 @@ impl Calling {
 static CURRENT: Mutex<Option<Arc<Harbour>>> = Mutex::new(None);
 
 /// Lets the harbour's thread answer whoever comes to this claim.
-pub fn open(claim: Claim, doorman: Arc<dyn Doorman>) -> Result<Berth> {
+pub fn open(mooring: Mooring, doorman: Arc<dyn Doorman>) -> Result<Berth> {
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     let harbour = match current.as_ref().filter(|h| h.born == fork::generation()) {
         Some(harbour) => harbour.clone(),
@@ -166,8 +218,8 @@ pub fn open(claim: Claim, doorman: Arc<dyn Doorman>) -> Result<Berth> {
     };
     let mut state = harbour.state();
     let token = state.next_token();
-    harbour.epoll.add(&*claim.socket, token, Interest::IN)?;
-    state.berths.insert(token, Listening { claim, doorman });
+    mooring.watch(&harbour.epoll, token)?;
+    state.berths.insert(token, Listening { mooring, doorman });
     if !state.running {
         let runner = harbour.clone();
         thread::start("linkspan-harbour", move || runner.run())?;
@@ -184,10 +236,10 @@ impl Drop for Berth {
         }
         let mut state = self.harbour.state();
         let gone = state.berths.remove(&self.token);
-        if let Some(gone) = &gone {
-            self.harbour.epoll.remove(&*gone.claim.socket);
-        }
         drop(state);
+        if let Some(gone) = &gone {
+            gone.mooring.close(&self.harbour.epoll);
+        }
         self.harbour.bell.ring();
     }
 }
@@ -254,10 +306,19 @@ impl Harbour {
         }
         let mut state = self.state();
         if let Some(listening) = state.berths.get(&token) {
-            let (socket, gate) = (listening.claim.socket.clone(), listening.claim.gate.clone());
             let doorman = listening.doorman.clone();
-            drop(state);
-            self.accept(&socket, &gate, &doorman, spare);
+            match &listening.mooring {
+                Mooring::Socket(claim) => {
+                    let (socket, gate) = (claim.socket.clone(), claim.gate.clone());
+                    drop(state);
+                    self.accept(&socket, &gate, &doorman, spare);
+                }
+                Mooring::Pipes(claim) => {
+                    let claim = claim.clone();
+                    drop(state);
+                    self.hear(token, &claim, &doorman);
+                }
+            }
         } else if let Some(watcher) = state.watched.get(&token).cloned() {
             drop(state);
             if !watcher.ready(what) {
@@ -312,6 +373,38 @@ impl Harbour {
                     let _ = socket::accept(listener);
                     *spare = self::spare();
                     return;
+                }
+            }
+        }
+    }
+
+    /// Answers whoever has said hello in a pipe, and watches the next pipe.
+    fn hear(self: &Arc<Self>, token: u64, claim: &fifo::Claim, doorman: &Arc<dyn Doorman>) {
+        while let Some(newcomer) = claim.hear() {
+            let answer = match &newcomer.pipes {
+                Ok(pipes) => doorman.answer(Arrival {
+                    stream: Stream::Pipes(pipes.clone()),
+                    hello: newcomer.hello.clone(),
+                    descriptors: Vec::new(),
+                    credentials: None,
+                    process: None,
+                    harbour: self.clone(),
+                }),
+                Err(error) => Err(error.clone()),
+            };
+            match answer {
+                Ok(answer) => {
+                    if claim.answer(&newcomer, &answer.frame) {
+                        (answer.admitted)();
+                    }
+                }
+                Err(error) => drop(claim.answer(&newcomer, &doorman.refusal(&error))),
+            }
+            // What was watched is the newcomer's now, and whoever closed the berth meanwhile wants none watched.
+            if let Ok(pipes) = &newcomer.pipes {
+                self.epoll.remove(pipes.reader());
+                if self.state().berths.contains_key(&token) {
+                    claim.with_reader(|reader| self.epoll.add(reader, token, Interest::IN));
                 }
             }
         }

@@ -220,14 +220,15 @@ impl Grace {
     }
 }
 
-fn stalled(shown: &dyn Display) -> Error {
+/// `Stalled`, for somebody who listens and does not answer.
+pub fn stalled(shown: &dyn Display) -> Error {
     let text =
         format!("somebody listens at {shown} but does not answer; that process may be stopped or overloaded");
     Error::new(ErrorKind::Stalled, text)
 }
 
-/// Says whose the socket is and what would help.
-fn denied(place: &Place, error: Error) -> Error {
+/// Says whose the socket or the pipe is and what would help.
+pub fn denied(place: &Place, error: Error) -> Error {
     use std::os::unix::fs::MetadataExt;
     let me = rustix::process::geteuid().as_raw();
     let Ok(facts) = place.path().metadata() else { return error };

@@ -43,11 +43,13 @@
 //! | shared memory; a directory of files | `shm`; `spool` |
 //! | what is kept on a disk | `journal` |
 //! | the newest value in one file | `file` |
+//! | named pipes | `fifo` |
 
 pub(crate) mod about;
 pub(crate) mod capability;
 pub(crate) mod endpoint;
 pub(crate) mod extension;
+pub(crate) mod fifo;
 pub(crate) mod file;
 pub(crate) mod harbour;
 pub(crate) mod hello;

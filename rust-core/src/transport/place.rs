@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::about::{self, About};
 use super::endpoint::{Endpoint, Transport};
+use super::fifo;
 use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
@@ -135,6 +136,9 @@ impl Place {
         if self.is_spool() {
             // What it keeps is for whoever serves it next.
             return Ok(about::sweep(self)? | spool::tidy(self)?);
+        }
+        if self.file.ends_with(".fifo") {
+            return Ok(about::sweep(self)? | fifo::sweep(self)?);
         }
         let any = about::sweep(self)? | self.remove(&temporary(&self.file))?;
         // What a place keeps is nobody's leaving.

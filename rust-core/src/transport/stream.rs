@@ -3,13 +3,17 @@
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
+use super::fifo::Pipes;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
+use crate::sys::poll::wait_any;
 use crate::sys::socket;
 
 /// A connection, shared by the two halves of its link.
@@ -19,6 +23,8 @@ pub enum Stream {
     Socket(Arc<Guarded>),
     /// The same over TCP: it brings no descriptors, and the kernel does not say who is on the other side.
     Inet(Arc<Guarded>),
+    /// Two named pipes, one for each direction.
+    Pipes(Arc<Pipes>),
 }
 
 impl Stream {
@@ -27,6 +33,7 @@ impl Stream {
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::receive(&**socket, into),
+            Stream::Pipes(pipes) => pipes.read(into),
         }
     }
 
@@ -34,7 +41,7 @@ impl Stream {
     pub fn read_with(&self, into: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::receive_with(&**socket, into, descriptors),
-            Stream::Inet(_) => self.read(into),
+            Stream::Inet(_) | Stream::Pipes(_) => self.read(into),
         }
     }
 
@@ -43,6 +50,7 @@ impl Stream {
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::send(&**socket, parts, &[]),
+            Stream::Pipes(pipes) => pipes.write(parts),
         }
     }
 
@@ -51,6 +59,7 @@ impl Stream {
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::send_bytes(&**socket, bytes),
+            Stream::Pipes(pipes) => pipes.write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -58,7 +67,7 @@ impl Stream {
     #[inline]
     pub fn flush(&self) -> Result<bool> {
         match self {
-            Stream::Socket(_) | Stream::Inet(_) => Ok(true),
+            Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => Ok(true),
         }
     }
 
@@ -66,8 +75,8 @@ impl Stream {
     pub fn write_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
-            Stream::Inet(_) if descriptors.is_empty() => self.write_bytes(bytes),
-            Stream::Inet(_) => Err(Error::new(ErrorKind::Internal, "descriptors do not go over TCP")),
+            _ if descriptors.is_empty() => self.write_bytes(bytes),
+            _ => Err(Error::new(ErrorKind::Internal, "descriptors go over Unix sockets alone")),
         }
     }
 
@@ -75,6 +84,7 @@ impl Stream {
     pub fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
+            Stream::Pipes(pipes) => (pipes.reader(), PollFlags::IN),
         }
     }
 
@@ -82,7 +92,43 @@ impl Stream {
     pub fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),
+            Stream::Pipes(pipes) => (pipes.writer(), PollFlags::OUT),
         }
+    }
+
+    /// Sleeps until there is room for writing; `Disconnected` where only another descriptor tells that nobody reads any
+    /// more.
+    pub fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self {
+            Stream::Pipes(pipes) => pipes.wait_room(waiting),
+            _ => wait_any(waiting, [self.writable()]).map(drop),
+        }
+    }
+
+    /// What also wakes when the other side may have gone: then [`Stream::has_ended`] is to be asked.
+    pub fn life(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Stream::Pipes(pipes) => pipes.life(),
+            _ => None,
+        }
+    }
+
+    /// Whether it has turned out that the other side has gone. What it wrote is still to be read, and then the end.
+    pub fn has_ended(&self) -> Result<bool> {
+        match self {
+            Stream::Pipes(pipes) => pipes.attend(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the other side has gone, as far as that is known without reading.
+    pub fn is_deserted(&self) -> bool {
+        if let Stream::Pipes(pipes) = self {
+            return pipes.is_gone();
+        }
+        let mut look = Waiting::until(Deadline::after(Duration::from_millis(1)));
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        wait_any(&mut look, [(self.readable().0, PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
     }
 
     /// Refuses to begin with a message for a peer that has hung up, where writing would not say so: TCP takes what is
@@ -92,6 +138,7 @@ impl Stream {
             Stream::Inet(socket) if inet::is_hung_up(&**socket)? => {
                 Err(Error::new(ErrorKind::Disconnected, "the other side went away"))
             }
+            Stream::Pipes(pipes) => pipes.check_peer(),
             _ => Ok(()),
         }
     }
@@ -101,14 +148,14 @@ impl Stream {
         match self {
             Stream::Inet(socket) => inet::keep_at_most(&**socket, bytes),
             // A Unix socket's queue does not grow by itself.
-            Stream::Socket(_) => Ok(()),
+            Stream::Socket(_) | Stream::Pipes(_) => Ok(()),
         }
     }
 
     /// Whether bytes wait on our side of the descriptor, which then does not tell of them.
     pub fn holds_bytes(&self) -> bool {
         match self {
-            Stream::Socket(_) | Stream::Inet(_) => false,
+            Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => false,
         }
     }
 
@@ -132,7 +179,7 @@ impl Stream {
     pub fn credentials(&self) -> Result<Option<Credentials>> {
         match self {
             Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
-            Stream::Inet(_) => Ok(None),
+            Stream::Inet(_) | Stream::Pipes(_) => Ok(None),
         }
     }
 
@@ -140,7 +187,7 @@ impl Stream {
     pub fn peer_address(&self) -> String {
         let address = match self {
             Stream::Inet(socket) => inet::peer_address(&**socket).ok(),
-            Stream::Socket(_) => None,
+            Stream::Socket(_) | Stream::Pipes(_) => None,
         };
         address.map_or_else(|| "somebody".into(), |address| address.to_string())
     }
@@ -148,7 +195,7 @@ impl Stream {
     /// Nothing more will be written, and what has come is not read any more. A socket that is closed with unread bytes in
     /// it is cut off: the other side sees an error instead of the end, and over TCP loses what it has not yet been sent.
     pub fn end_writing(&self) {
-        let (Stream::Socket(socket) | Stream::Inet(socket)) = self;
+        let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
         // One that is not connected any more has nothing left to lose.
         let _ = rustix::net::shutdown(&**socket, rustix::net::Shutdown::Write);
         let mut unread = [0; 4096];
@@ -159,6 +206,7 @@ impl Stream {
     pub fn hang_up(&self) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::hang_up(&**socket),
+            Stream::Pipes(pipes) => pipes.hang_up(),
         }
     }
 }

@@ -79,6 +79,8 @@ impl StreamRx {
                 }
             };
             match self.stream.read(into) {
+                // What it wrote before it went may have come since: read on to the end.
+                Ok(None) if self.suspicious && self.stream.has_ended()? => self.suspicious = false,
                 Ok(None) if std::mem::take(&mut self.suspicious) && self.has_ended()? => {
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
                 }
@@ -208,9 +210,10 @@ impl StreamRx {
         whole <= first.len() as u64 || header.body > self.limit || whole > self.buffer.len() as u64
     }
 
-    /// What to sleep on: the connection, and the peer's process where the kernel gives one.
+    /// What to sleep on: the connection, and what tells that the peer has gone where there is such a thing.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.stream.readable().0).chain(self.process.as_ref().map(|p| p.as_fd()))
+        let process = self.process.as_ref().map(|p| p.as_fd());
+        std::iter::once(self.stream.readable().0).chain(self.stream.life()).chain(process)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::deadline::{Deadline, Waiting};
 use crate::error::Result;
-use crate::sys::poll::wait_any;
 use crate::sys::thread;
 use crate::transport::stream::Stream;
 
@@ -63,7 +62,7 @@ impl Rest {
                 if !matches!(written, Ok(false)) {
                     return;
                 }
-                if wait_any(&mut waiting, [stream.writable()]).is_err() {
+                if stream.wait_room(&mut waiting).is_err() {
                     return;
                 }
             }

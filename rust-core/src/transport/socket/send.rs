@@ -7,7 +7,6 @@ use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Outgoing, flags};
-use crate::sys::poll::wait_any;
 use crate::transport::Sent;
 use crate::transport::stream::Stream;
 
@@ -118,7 +117,7 @@ impl StreamTx {
 
     /// See the transport contract.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        wait_any(waiting, [self.stream.writable()]).map(drop)
+        self.stream.wait_room(waiting)
     }
 
     /// What is ready for writing once there is room.

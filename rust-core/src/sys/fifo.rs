@@ -1,0 +1,228 @@
+//! Named pipes: made under a name, opened without ever waiting, written without a signal.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::directory::Directory;
+use super::fork::Guarded;
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// A write of so many bytes goes into a pipe in one piece, or not at all.
+pub const WHOLE: usize = 4096;
+
+/// Which ends of a pipe a descriptor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The one that is read.
+    Read,
+    /// The one that is written; only where somebody has the other.
+    Write,
+    /// Both. Who writes through it never gets SIGPIPE, because there is always a reader; it is opened whoever else is
+    /// there.
+    Both,
+}
+
+impl End {
+    fn flags(self) -> OFlags {
+        let access = match self {
+            End::Read => OFlags::RDONLY,
+            End::Write => OFlags::WRONLY,
+            End::Both => OFlags::RDWR,
+        };
+        access | OFlags::NONBLOCK | OFlags::CLOEXEC
+    }
+}
+
+/// What tells one pipe from another of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// What lies at a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Which pipe.
+    pub identity: Identity,
+    /// Its mode.
+    pub mode: u32,
+    /// Its group.
+    pub group: u32,
+}
+
+/// Makes a pipe with this mode, whatever the umask, and for this group where one is given.
+pub fn make(directory: &Directory, name: &str, mode: u32, group: Option<u32>) -> Result<()> {
+    let doing = || format!("making the named pipe {}", directory.path().join(name).display());
+    let mode = Mode::from_raw_mode(mode);
+    rustix::fs::mkfifoat(directory, name, mode).doing(doing())?;
+    if let Some(group) = group {
+        let group = Some(Gid::from_raw(group));
+        rustix::fs::chownat(directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW).doing(doing())?;
+    }
+    rustix::fs::chmodat(directory, name, mode, AtFlags::empty()).doing(doing())
+}
+
+/// The pipe at a name, or none where there is nothing; anything else there is an error that says so.
+pub fn look(directory: &Directory, name: &str) -> Result<Option<Found>> {
+    let path = || directory.path().join(name);
+    let facts = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(facts) => facts,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(e).doing(format_args!("looking at {}", path().display())),
+    };
+    let kind = FileType::from_raw_mode(facts.st_mode);
+    if kind != FileType::Fifo {
+        let text = format!(
+            "{} is {}, not a named pipe, and is left as it is; remove it, or take another name",
+            path().display(),
+            what(kind)
+        );
+        return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+    }
+    Ok(Some(Found {
+        identity: Identity { device: facts.st_dev, inode: facts.st_ino },
+        mode: facts.st_mode & 0o777,
+        group: facts.st_gid,
+    }))
+}
+
+fn what(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        FileType::Socket => "a socket",
+        _ => "a device",
+    }
+}
+
+/// Opens ends of a pipe without waiting for anybody. None where nothing is there, or where the end that is written was
+/// asked for and nobody reads.
+pub fn open(directory: &Directory, name: &str, end: End) -> Result<Option<Guarded>> {
+    // Anything but a pipe could wait, or do worse.
+    if look(directory, name)?.is_none() {
+        return Ok(None);
+    }
+    match rustix::fs::openat(directory, name, end.flags() | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(fd) => Ok(Some(Guarded::new(fd))),
+        Err(Errno::NXIO | Errno::NOENT) => Ok(None),
+        Err(e) => Err(e).doing(format_args!("opening {}", directory.path().join(name).display())),
+    }
+}
+
+/// Opens other ends of the same pipe, whatever its name leads to by now. None as for [`open`].
+pub fn again(pipe: &Guarded, end: End) -> Result<Option<Guarded>> {
+    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    match rustix::fs::open(path, end.flags(), Mode::empty()) {
+        Ok(fd) => Ok(Some(Guarded::new(fd))),
+        Err(Errno::NXIO) => Ok(None),
+        Err(e) => Err(e).doing("opening the other end of a named pipe"),
+    }
+}
+
+/// Which pipe a descriptor belongs to.
+pub fn identity(pipe: impl AsFd) -> Result<Identity> {
+    let facts = rustix::fs::fstat(pipe).doing("looking at an open pipe")?;
+    Ok(Identity { device: facts.st_dev, inode: facts.st_ino })
+}
+
+/// Reads what is there; zero where nobody writes any more, none where nothing is there yet.
+pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    match rustix::io::read(pipe, into) {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a pipe"),
+    }
+}
+
+/// Writes as much as there is room for; none where there is none. Through [`End::Both`] alone: see there.
+pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+    let written = match parts {
+        [one] => rustix::io::write(pipe, one),
+        many => rustix::io::writev(pipe, many),
+    };
+    match written {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("writing to a pipe"),
+    }
+}
+
+/// Whether everybody who wrote to the pipe of this reading end has closed it. A pipe that nobody has written to yet is
+/// not deserted.
+pub fn is_deserted(reader: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(&reader, PollFlags::empty())];
+    let done = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+    done.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn directory(path: &Path) -> Directory {
+        Directory::existing(path).unwrap()
+    }
+
+    #[test]
+    fn opening_never_waits_and_says_who_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = directory(folder.path());
+        assert!(open(&directory, "x", End::Read).unwrap().is_none());
+        make(&directory, "x", 0o600, None).unwrap();
+        assert!(open(&directory, "x", End::Write).unwrap().is_none());
+        let reader = open(&directory, "x", End::Read).unwrap().unwrap();
+        let mut byte = [0];
+        assert!(!is_deserted(&reader));
+        let writer = open(&directory, "x", End::Write).unwrap().unwrap();
+        assert_eq!(read(&reader, &mut byte).unwrap(), None);
+        assert_eq!(identity(&writer).unwrap(), look(&directory, "x").unwrap().unwrap().identity);
+        drop(writer);
+        assert!(is_deserted(&reader));
+        assert_eq!(read(&reader, &mut byte).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn a_write_to_a_pipe_that_nobody_else_reads_is_no_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = directory(folder.path());
+        make(&directory, "x", 0o600, None).unwrap();
+        let reader = open(&directory, "x", End::Read).unwrap().unwrap();
+        let writer = again(&reader, End::Both).unwrap().unwrap();
+        drop(reader);
+        // With a writing end alone this would be EPIPE, and by default the end of the program.
+        assert_eq!(write(&writer, &[IoSlice::new(b"to nobody")]).unwrap(), Some(9));
+        let full = vec![1; 1 << 20];
+        assert!(write(&writer, &[IoSlice::new(&full)]).unwrap().is_some_and(|n| n < full.len()));
+        assert_eq!(write(&writer, &[IoSlice::new(&full)]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_pipe_is_named_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = directory(folder.path());
+        std::fs::write(folder.path().join("x"), "precious").unwrap();
+        std::os::unix::fs::symlink("x", folder.path().join("y")).unwrap();
+        for (name, what) in [("x", "a regular file"), ("y", "a symbolic link")] {
+            let error = open(&directory, name, End::Both).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
+            assert!(error.text().contains(what) && error.text().contains("left as it is"), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join("x")).unwrap(), "precious");
+    }
+
+    #[test]
+    fn the_mode_is_what_was_asked_for_whatever_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = directory(folder.path());
+        make(&directory, "x", 0o662, None).unwrap();
+        assert_eq!(look(&directory, "x").unwrap().unwrap().mode, 0o662);
+    }
+}

@@ -1,0 +1,96 @@
+//! Pipes for programs that know nothing of Linkspan: `echo '{"op":"x"}' > name`.
+
+use std::sync::Arc;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::pair::{self, Access, reply};
+use super::pipes::Pipes;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::fifo::{self, End};
+use crate::sys::fork::{self, Guarded};
+use crate::sys::lock::{self, Lock};
+use crate::transport::about::About;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::{Call, denied};
+use crate::transport::loose::Terms;
+use crate::transport::place::Place;
+use crate::transport::stream::Stream;
+use crate::value::{Map, Value};
+
+/// Holds a name that is read. Its end takes away what it made.
+#[derive(Debug)]
+pub struct Hold {
+    place: Place,
+    made: bool,
+    born: u64,
+    _about: About,
+    _lock: Lock,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.made && self.born == fork::generation() {
+            // One that cannot be removed now is swept by the next.
+            let _ = pair::sweep(&self.place);
+        }
+    }
+}
+
+/// Listens without a hello: any number of programs write to `NAME`, and what this one says goes into `NAME.reply`. Reading
+/// never comes to an end, however many writers come and go. `AddressInUse` where a living process listens.
+pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
+    let place = Place::of(endpoint)?;
+    let Some(lock) = lock::try_lock(&place.directory, &place.file)? else {
+        let text =
+            format!("somebody else reads {}; write to it, or end that one first", place.path().display());
+        return Err(Error::new(ErrorKind::AddressInUse, text));
+    };
+    let found = pair::find(&place)?;
+    let access = Access::of(&place, terms.mode, terms.group, None);
+    let more = Map::from_iter([("encoding".to_owned(), Value::from(terms.encoding.name()))]);
+    let about = About::write(&place, terms.pattern, &terms.source, more)?;
+    // Programs may have a pipe open already that was made ready for us. In the runtime directory it is a dead one's, and
+    // what is in it was for that.
+    let made = found.is_none() || endpoint.absolute().is_none();
+    if made {
+        pair::sweep(&place)?;
+    }
+    for name in [place.file.clone(), reply(&place.file)] {
+        if fifo::look(&place.directory, &name)?.is_none() {
+            fifo::make(&place.directory, &name, access.mode, access.group)?;
+        }
+    }
+    let open = |name: &str, end| fifo::open(&place.directory, name, end)?.ok_or_else(|| removed(&place));
+    let reader = open(&place.file, End::Read)?;
+    let anchor = open(&place.file, End::Write)?;
+    let writer = open(&reply(&place.file), End::Both)?;
+    let hold = Hold { place, made, born: fork::generation(), _about: about, _lock: lock };
+    Ok(Stream::Pipes(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(hold)))))
+}
+
+/// Writes to whoever reads there, once. What that one says is read to its end, which comes when it goes.
+pub fn reach(place: &Place) -> Result<Call<Stream>> {
+    let opened = fifo::open(&place.directory, &place.file, End::Write);
+    let Some(asked) =
+        opened.map_err(|e| if e.kind() == ErrorKind::PermissionDenied { denied(place, e) } else { e })?
+    else {
+        return Ok(Call::Nobody);
+    };
+    let Some(writer) = fifo::again(&asked, End::Both)? else { return Ok(Call::Nobody) };
+    let pipes = match fifo::open(&place.directory, &reply(&place.file), End::Read)? {
+        Some(reader) => Pipes::plain(reader, writer, None, None),
+        // Whoever reads there answers nothing: nothing ever comes, and no end either.
+        None => {
+            let (reader, anchor) =
+                pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).doing("making a pipe")?;
+            Pipes::plain(Guarded::new(reader), writer, Some(Guarded::new(anchor)), None)
+        }
+    };
+    Ok(Call::Answered(Stream::Pipes(Arc::new(pipes))))
+}
+
+fn removed(place: &Place) -> Error {
+    let text = format!("{} was removed as soon as it was made", place.path().display());
+    Error::new(ErrorKind::Internal, text)
+}
