@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(20);
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let Some((role, endpoint)) = words.first().zip(words.get(1)) else {
-        println!("usage: journal_victim write|threads|read|fill|limit ENDPOINT WORDS");
+        println!("usage: journal_victim write|threads|read|refused|fill|limit ENDPOINT WORDS");
         exit(2);
     };
     let word = |i: usize| words.get(i).cloned().unwrap_or_default();
@@ -22,6 +22,7 @@ fn main() -> Result<()> {
         "write" => write(endpoint, &word(2), number(3)),
         "threads" => threads(endpoint, number(2), number(3)),
         "read" => read(endpoint, &word(2), number(3)),
+        "refused" => refused(endpoint, number(2)),
         "fill" => fill(endpoint, &word(2)),
         "limit" => limit(endpoint),
         _ => exit(2),
@@ -83,6 +84,30 @@ fn read(endpoint: &str, name: &str, count: usize) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::Empty => Ok(()),
         looked => looked.map(drop),
     }
+}
+
+/// Sends so many, whatever the disk says: what was refused is sent again, by the same publisher and then by a new one.
+fn refused(endpoint: &str, count: usize) -> Result<()> {
+    let mut publisher = Publisher::new(endpoint, &short()?)?;
+    for i in 0..count {
+        let mut tries = 0;
+        let sequence = loop {
+            match publisher.send(&body("refused", i)) {
+                Ok(sequence) => break sequence,
+                Err(e) if tries < 2 => {
+                    say(&format!("{} {}", e.kind(), e.text()));
+                    tries += 1;
+                }
+                Err(e) => {
+                    say(&format!("{} again, made anew", e.kind()));
+                    publisher.close();
+                    publisher = Publisher::new(endpoint, &short()?)?;
+                }
+            }
+        };
+        say(&format!("{sequence} refused {i}"));
+    }
+    Ok(())
 }
 
 /// Fills the disk; goes on once `ballast` has made room.

@@ -141,7 +141,7 @@ impl Store {
 /// What a subscriber reads from.
 pub enum Shelf {
     /// One value.
-    File(Reader),
+    File(Box<Reader>),
     /// All of them.
     Journal(Box<Following>),
 }
@@ -150,7 +150,7 @@ impl Shelf {
     /// Watches the store of an endpoint, which need not be there yet.
     pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Shelf> {
         if endpoint.transport() == Transport::File {
-            return Ok(Shelf::File(Reader::watching(endpoint, settings(options))?));
+            return Ok(Shelf::File(Box::new(Reader::watching(endpoint, settings(options))?)));
         }
         let start = options.from.map(|from| match from {
             StartAt::First => Start::First,

@@ -1,0 +1,301 @@
+//! A journal whose writer and reader are killed at every call that changes a file, whose disk says no, and whose syncs are
+//! counted: strace does it. What was acknowledged is there, in order, for whoever reads next, and the next writer goes on.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use std::os::unix::process::ExitStatusExt;
+
+use linkspan::{ErrorKind, Message, Options, Subscriber, Value, registry};
+
+mod support;
+use support::{SOON, name};
+
+/// Calls that change what is on a disk, and the one that says that it is there.
+const CALLS: [&str; 10] = [
+    "pwritev",
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "renameat",
+    "ftruncate",
+    "mkdirat",
+    "fchmod",
+    "unlinkat",
+    "write",
+];
+
+/// More than any life makes of one call.
+const ENOUGH: usize = 200;
+
+/// The sync of the first message: three bring the new journal's own files to the disk.
+const FIRST_SYNC: usize = 4;
+
+fn victim() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/journal_victim");
+    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
+    path
+}
+
+/// One life under strace.
+fn life(words: &[&str], inject: &str) -> Output {
+    let call = inject.split([':', '=']).next().unwrap();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+    command.args(["-e", &format!("inject={inject}")]).arg(victim()).args(words);
+    let out = command.stdin(Stdio::null()).output().expect("strace has to be installed, see tools/apt.sh");
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert!(!text.contains("strace:"), "{text}");
+    out
+}
+
+/// One life under strace that is killed as it begins the nth call of this name; false where there are not so many.
+fn killed(words: &[&str], call: &str, nth: usize) -> (String, bool) {
+    let out = life(words, &format!("{call}:signal=KILL:when={nth}"));
+    let said = String::from_utf8(out.stdout).unwrap();
+    match out.status.signal() {
+        Some(signal) => assert_eq!(signal, libc::SIGKILL),
+        None => assert!(out.status.success(), "{}: {}", out.status, String::from_utf8_lossy(&out.stderr)),
+    }
+    (said, out.status.signal().is_some())
+}
+
+/// One life that nobody ends.
+fn whole(words: &[&str]) -> String {
+    let out = Command::new(victim()).args(words).stdin(Stdio::null()).output().unwrap();
+    assert!(out.status.success(), "{}: {}", out.status, String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// What is in the journal from a number on.
+fn all_from(endpoint: &str, first: u64) -> Vec<Message> {
+    let mut options = Options::default();
+    options.set("from", &Value::from(first as i64)).unwrap();
+    let subscriber = Subscriber::new(endpoint, &options).unwrap();
+    let mut all = Vec::new();
+    loop {
+        match subscriber.try_recv() {
+            Ok(message) => all.push(message),
+            Err(e) if e.kind() == ErrorKind::Empty => return all,
+            Err(e) => panic!("after {} messages: {e}", all.len()),
+        }
+    }
+}
+
+/// Who wrote a message, and the how manieth it was.
+fn written(message: &Message) -> (String, usize) {
+    let text = message.value().unwrap().as_text().unwrap();
+    let mut words = text.split(' ');
+    let who = words.next().unwrap().to_owned();
+    let i = words.next().unwrap().parse().unwrap();
+    assert_eq!(words.next().unwrap().len(), i * 397 % 1500, "the body is whole");
+    (who, i)
+}
+
+/// What a life said that it was promised: numbers, and what has them.
+fn promised(said: &str) -> Vec<(u64, String, usize)> {
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let sequence = words.next()?.parse().ok()?;
+        Some((sequence, words.next()?.to_owned(), words.next()?.parse().ok()?))
+    };
+    said.lines().filter_map(line).collect()
+}
+
+/// Looks at what one life has left behind number `last`; gives the new last number.
+fn is_kept(endpoint: &str, who: &str, said: &str, last: u64) -> u64 {
+    let promises = promised(said);
+    let found = all_from(endpoint, last + 1);
+    assert!(
+        found.len() == promises.len() || found.len() == promises.len() + 1,
+        "{} of {promises:?}",
+        found.len()
+    );
+    for (i, message) in found.iter().enumerate() {
+        assert_eq!(message.sequence(), last + 1 + i as u64);
+        assert_eq!(written(message), (who.to_owned(), i));
+    }
+    for (i, promise) in promises.into_iter().enumerate() {
+        assert_eq!(promise, (last + 1 + i as u64, who.to_owned(), i));
+    }
+    last + found.len() as u64
+}
+
+#[test]
+fn a_writer_killed_at_every_call_keeps_what_it_acknowledged() {
+    let endpoint = name("journal");
+    let (mut last, mut kills) = (0, 0);
+    for call in CALLS {
+        for nth in 1..ENOUGH {
+            let who = format!("{call}-{nth}");
+            let (said, was_killed) = killed(&["write", &endpoint, &who, "12"], call, nth);
+            let journal_is_there = registry::list().unwrap().iter().any(|one| one.endpoint == endpoint);
+            if journal_is_there {
+                last = is_kept(&endpoint, &who, &said, last);
+            } else {
+                assert!(promised(&said).is_empty());
+            }
+            if !was_killed {
+                assert_eq!(promised(&said).len(), 12);
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills > 60, "only {kills} kills");
+    // From the first to the last, once more and by one who has seen nothing yet.
+    let all = all_from(&endpoint, 1);
+    assert!(all.iter().zip(1..).all(|(message, n)| message.sequence() == n));
+    assert_eq!(all.len() as u64, last);
+    println!("{kills} kills, {last} messages");
+}
+
+#[test]
+fn a_journal_that_is_killed_while_it_is_made_is_made_by_the_next() {
+    let mut kills = 0;
+    for call in CALLS {
+        for nth in 1..ENOUGH {
+            let endpoint = name("journal");
+            let (said, was_killed) = killed(&["write", &endpoint, "first", "2"], call, nth);
+            let next = promised(&whole(&["write", &endpoint, "next", "2"]));
+            let before = next[0].0 - 1;
+            let promises = promised(&said).len() as u64;
+            assert!(before == promises || before == promises + 1, "{call} {nth}: {said} {next:?}");
+            let all: Vec<_> = all_from(&endpoint, 1).iter().map(written).collect();
+            let expected: Vec<_> = (0..before as usize)
+                .map(|i| ("first".to_owned(), i))
+                .chain((0..2).map(|i| ("next".to_owned(), i)))
+                .collect();
+            assert_eq!(all, expected, "{call} {nth}");
+            if !was_killed {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills > 15, "only {kills} kills");
+    println!("{kills} kills");
+}
+
+#[test]
+fn a_reader_killed_at_every_call_misses_nothing() {
+    let endpoint = name("journal");
+    whole(&["write", &endpoint, "writer", "400"]);
+    let (mut last, mut kills) = (0, 0);
+    for call in ["pwrite64", "write", "fdatasync", "fsync", "renameat", "fchmod"] {
+        for nth in 1..ENOUGH {
+            let (said, was_killed) = killed(&["read", &endpoint, "logger", "5"], call, nth);
+            let given: Vec<u64> = said.lines().map(|line| line.parse().unwrap()).collect();
+            if let Some(first) = given.first() {
+                // The last one that was given may be given again: nobody knows whether it was dealt with.
+                assert!([last, last + 1].contains(first), "{call} {nth}: {first} after {last}");
+                assert!(given.windows(2).all(|two| two[1] == two[0] + 1), "{given:?}");
+                last = given[given.len() - 1];
+            }
+            if !was_killed {
+                assert_eq!(given.len(), 5);
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills > 10 && last < 400, "{kills} kills, {last} read");
+    println!("{kills} kills, {last} read");
+}
+
+#[test]
+fn a_disk_that_fails_to_sync_gets_nothing_more_until_the_journal_is_opened_anew() {
+    for nth in FIRST_SYNC..FIRST_SYNC + 4 {
+        let endpoint = name("journal");
+        let out = life(&["refused", &endpoint, "6"], &format!("fdatasync:error=EIO:when={nth}"));
+        let said = String::from_utf8(out.stdout).unwrap();
+        assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+        let refusals: Vec<_> = said.lines().filter(|line| line.starts_with("Corrupt ")).collect();
+        assert_eq!(refusals.len(), 3, "{nth}: {said}");
+        assert!(refusals[0].contains("syncing") && refusals[0].contains("made anew"), "{said}");
+        assert_eq!(refusals[2], "Corrupt again, made anew");
+        assert_eq!(is_kept(&endpoint, "refused", &said, 0), 6);
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_takes_messages_again_when_it_is_not() {
+    for (call, first) in [("pwritev", 1), ("fdatasync", FIRST_SYNC)] {
+        for nth in first..first + 4 {
+            let endpoint = name("journal");
+            let out = life(&["refused", &endpoint, "6"], &format!("{call}:error=ENOSPC:when={nth}"));
+            let said = String::from_utf8(out.stdout).unwrap();
+            assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+            let refusals: Vec<_> = said.lines().filter(|line| !line.contains(" refused ")).collect();
+            assert!(refusals.len() == 1 && refusals[0].starts_with("NoSpace "), "{call} {nth}: {said}");
+            assert_eq!(is_kept(&endpoint, "refused", &said, 0), 6);
+        }
+    }
+}
+
+#[test]
+fn eight_threads_share_syncs() {
+    const THREADS: usize = 8;
+    const EACH: usize = 100;
+    let endpoint = name("journal");
+    let folder = tempfile::tempdir().unwrap();
+    let counts = folder.path().join("counts");
+    let out = Command::new("strace")
+        .args(["-f", "-qq", "-c", "-e", "trace=fdatasync", "-o"])
+        .arg(&counts)
+        .arg(victim())
+        .args(["threads", &endpoint, &THREADS.to_string(), &EACH.to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .expect("strace has to be installed, see tools/apt.sh");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let counts = fs::read_to_string(counts).unwrap();
+    let line = counts.lines().find(|line| line.ends_with("fdatasync")).unwrap();
+    let syncs: usize = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+    println!("{syncs} syncs for {} messages", THREADS * EACH);
+    assert!(syncs < THREADS * EACH, "{syncs} syncs");
+    assert_eq!(all_from(&endpoint, 1).len(), THREADS * EACH);
+    let mut options = Options::default();
+    options.set("from", &"newest".into()).unwrap();
+    let newest = Subscriber::new(&endpoint, &options).unwrap().recv(SOON).unwrap();
+    assert_eq!(newest.sequence(), (THREADS * EACH) as u64);
+}
+
+#[test]
+fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
+    let endpoint = name("journal");
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let out = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=pwritev,pwrite64,fdatasync,write", "-o"])
+        .arg(&trace)
+        .arg(victim())
+        .args(["write", &endpoint, "writer", "20"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("strace has to be installed, see tools/apt.sh");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let (mut written, mut synced, mut shown, mut told) = (0, 0, 0, 0);
+    for line in fs::read_to_string(trace).unwrap().lines() {
+        let Some((_, call)) = line.split_once(' ') else { continue };
+        match call.trim_start().split('(').next().unwrap() {
+            "pwritev" => written += 1,
+            "fdatasync" if call.ends_with("= 0") => synced = written,
+            // The word that readers look at; the page in front of a segment is not it.
+            "pwrite64" if call.contains("LKSPDONE") => {
+                assert_eq!(synced, written, "shown before it was synced: {line}");
+                shown = written;
+            }
+            "write" if call.starts_with("write(1,") => {
+                assert_eq!((synced, shown), (written, written), "told before it was synced: {line}");
+                told += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((written, told), (20, 20));
+}
