@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use linkspan::{Channel, Encoding, ErrorKind, EventKind, Listener, Options, Payload, Role, Server, Value};
 
+mod dgram;
 mod support;
 use support::{SOON, name, readable};
 

@@ -176,11 +176,13 @@ impl Channel {
 
     fn sending(&self) -> Result<MutexGuard<'_, Sending>> {
         self.check()?;
+        self.endpoint.check_way(self.role == Role::Connector, "send")?;
         only_one(&self.sending, "sends")
     }
 
     fn receiving(&self) -> Result<MutexGuard<'_, Receiving>> {
         self.check()?;
+        self.endpoint.check_way(self.role == Role::Listener, "recv")?;
         only_one(&self.receiving, "receives")
     }
 
@@ -364,7 +366,7 @@ impl Channel {
     /// Calls with what is encoded already.
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
-        self.check_replies("call")?;
+        self.options.check_replies(&self.endpoint, "call")?;
         self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -384,7 +386,7 @@ impl Channel {
     /// loops. Nothing else is to be received in between: an answer that [`Channel::recv`] meets is dropped.
     pub fn ask<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Asked> {
         let mut waiting = self.start(wait);
-        self.check_replies("call")?;
+        self.options.check_replies(&self.endpoint, "call")?;
         let asked = self.receiving().and_then(|_only| self.put_request(payload, &mut waiting));
         asked.map_err(|e| e.on(&self.shown))
     }
@@ -394,17 +396,6 @@ impl Channel {
         let mut waiting = self.start(wait);
         let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
         found.map_err(|e| e.on(&self.shown))
-    }
-
-    /// Refuses what needs a way back where there is none.
-    fn check_replies(&self, what: &str) -> Result<()> {
-        let transport = self.endpoint.transport();
-        let can = self.options.capabilities(transport);
-        if can.replies {
-            Ok(())
-        } else {
-            Err(transport.unsupported_because(what, can.because).on(&self.shown))
-        }
     }
 
     fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
@@ -481,6 +472,7 @@ impl Channel {
         value: &T,
         wait: impl Into<Wait<'a>>,
     ) -> Result<()> {
+        self.options.check_replies(&self.endpoint, "reply")?;
         if !request.is_request() {
             let text = "this message wants no answer: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));

@@ -7,7 +7,7 @@ use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::capability::Capabilities;
-use crate::transport::endpoint::Transport;
+use crate::transport::endpoint::{Endpoint, Transport};
 use crate::value::{Limits, Timestamp, Value};
 
 /// What is promised about each message.
@@ -329,6 +329,13 @@ impl Options {
                 require(can.sessions || can.keeps || !again, "the delivery at_least_once")
             }
         }
+    }
+
+    /// Refuses what needs a way back where there is none.
+    pub(crate) fn check_replies(&self, endpoint: &Endpoint, what: &str) -> Result<()> {
+        let transport = endpoint.transport();
+        let can = self.capabilities(transport);
+        if can.replies { Ok(()) } else { Err(transport.unsupported_because(what, can.because).on(endpoint)) }
     }
 
     /// What these options leave of a transport's capabilities.

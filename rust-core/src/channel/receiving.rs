@@ -14,7 +14,7 @@ use crate::frame::{Header, Incoming, Kind};
 use crate::message::Message;
 use crate::sys::eventfd::OwnBell;
 use crate::sys::poll::{Epoll, Interest, Ready};
-use crate::transport::extension;
+use crate::transport::{Losses, extension};
 use crate::value::Limits;
 
 /// The receiving direction of a channel.
@@ -149,7 +149,12 @@ impl Receiving {
                 self.connect(renewal, record, waiting)?;
             }
             let Some(part) = &mut self.part else { continue };
-            match part.rx.try_recv() {
+            let got = part.rx.try_recv();
+            let losses = part.rx.take_losses();
+            if losses != Losses::default() {
+                record.lost(losses);
+            }
+            match got {
                 Ok(Some(frame)) => {
                     match self.sort(frame, renewal, record) {
                         Ok(None) => {}

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::transport::Losses;
 use crate::value::{Map, Timestamp, Value};
 
 /// What happened.
@@ -13,7 +14,7 @@ pub enum EventKind {
     Connected,
     /// It went away.
     Disconnected,
-    /// Messages were overwritten before they were read.
+    /// Messages were overwritten before they were read, or did not come through.
     Lagged,
     /// It is there again.
     Back,
@@ -73,6 +74,14 @@ impl Record {
     pub fn lagged(&self, missed: u64) {
         self.missed.fetch_add(missed, Ordering::Relaxed);
         self.push(EventKind::Lagged, missed, format!("{missed} messages missed"));
+    }
+
+    /// Counts what did not come through where nothing is sent again.
+    pub fn lost(&self, losses: Losses) {
+        if losses.missed > 0 {
+            self.lagged(losses.missed);
+        }
+        self.dropped.fetch_add(losses.refused, Ordering::Relaxed);
     }
 
     /// Whether the other side was ever there.

@@ -19,7 +19,7 @@ use crate::message::{Message, Payload};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
-use crate::transport::{Rx, extension};
+use crate::transport::{Losses, Rx, extension};
 
 struct Client {
     rx: Rx,
@@ -244,6 +244,10 @@ impl Clients {
                     got => break got,
                 }
             };
+            let losses = client.rx.take_losses();
+            if losses != Losses::default() {
+                self.record.lost(losses);
+            }
             match got {
                 Ok(Some(frame)) => {
                     self.turn.push_back(token);

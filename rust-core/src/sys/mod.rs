@@ -5,7 +5,7 @@
 //! | the runtime directory, the state directory | `directory` |
 //! | locks that die with their owner | `lock` |
 //! | locks that other programs know, and waiting for one | `record_lock` |
-//! | sockets, and descriptors sent over them | `socket` |
+//! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
 //! | named pipes | `fifo` |
 //! | TCP sockets, and the addresses behind a name | `inet`, `resolve` |
 //! | who is on the other side, and whether it lives | `peer` |
@@ -17,6 +17,7 @@
 //! | signals that ask a program to stop | `stop` |
 //! | names of users and groups | `user` |
 
+pub(crate) mod datagram;
 pub(crate) mod directory;
 pub(crate) mod eventfd;
 pub(crate) mod fifo;

@@ -1,6 +1,6 @@
 //! What each transport can do: the channel above asks this record, and never which transport it is.
 
-use super::endpoint::Transport;
+use super::endpoint::{Endpoint, Transport};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a transport can do.
@@ -173,6 +173,14 @@ impl Transport {
     pub fn unavailable(self) -> Error {
         let text = format!("the transport {}: is not in this build", self.name());
         Error::new(ErrorKind::TransportUnavailable, text)
+    }
+}
+
+impl Endpoint {
+    /// Refuses what goes the other way, where there is only one.
+    pub(crate) fn check_way(&self, is_its_side: bool, what: &str) -> Result<()> {
+        let can = is_its_side || !self.transport().is_one_way();
+        self.transport().require(can, &format!("{what} at this end")).map_err(|e| e.on(self))
     }
 }
 

@@ -4,13 +4,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dgram::{DgramRx, DgramTx};
 use super::endpoint::Transport;
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
 use super::socket::{StreamRx, StreamTx};
 use super::spool::{SpoolRx, SpoolTx};
 use super::stream::Stream;
-use super::{Incoming, Outgoing, Sent};
+use super::{Incoming, Losses, Outgoing, Sent};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::poll::Interest;
@@ -26,6 +27,8 @@ pub enum Tx {
     Shm(ShmTx),
     /// Into a directory of files.
     Spool(Box<SpoolTx>),
+    /// Into a mailslot.
+    Dgram(DgramTx),
 }
 
 /// The receiving half; each method is described in the transport contract.
@@ -39,6 +42,8 @@ pub enum Rx {
     Shm(ShmRx),
     /// Out of a directory of files.
     Spool(Box<SpoolRx>),
+    /// From a mailslot.
+    Dgram(DgramRx),
 }
 
 /// What this side brings to a link before it knows the other.
@@ -116,6 +121,7 @@ macro_rules! each {
             Self::Plain($half) => $call,
             Self::Shm($half) => $call,
             Self::Spool($half) => $call,
+            Self::Dgram($half) => $call,
         }
     };
 }
@@ -138,7 +144,7 @@ impl Tx {
                 | ErrorKind::WrongType
         );
         // Of a file that could not be put, nothing was.
-        about_it && self.is_plain() || matches!(self, Tx::Spool(_))
+        about_it && (self.is_plain() || matches!(self, Tx::Dgram(_))) || matches!(self, Tx::Spool(_))
     }
 
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
@@ -153,7 +159,7 @@ impl Tx {
         match self {
             Tx::Stream(half) => half.see_off(),
             // Nothing is ever half in a ring, or in a spool; plain bytes go with the next call.
-            Tx::Plain(_) | Tx::Shm(_) | Tx::Spool(_) => {}
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
         }
     }
 
@@ -168,7 +174,7 @@ impl Tx {
     /// About to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) => Ok(false),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
@@ -180,6 +186,7 @@ impl Tx {
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor(), Interest::IN),
             Tx::Spool(half) => (half.room_descriptor(), Interest::IN),
+            Tx::Dgram(half) => (half.descriptor(), Interest::OUT),
         }
     }
 
@@ -187,7 +194,7 @@ impl Tx {
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
             // It is with the other side already.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Dgram(_) => {}
             Tx::Spool(half) => half.withdraw(sequence),
         }
     }
@@ -198,6 +205,8 @@ impl Rx {
     pub fn goes_on_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
+            // A writer is asked what it cannot do, and still writes.
+            ErrorKind::Unsupported if matches!(self, Rx::Dgram(_)) => true,
             // Whatever is wrong with a line, the next one begins behind its end.
             ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::OutOfRange => self.is_plain(),
             _ => false,
@@ -216,9 +225,17 @@ impl Rx {
     pub fn consumed(&mut self) {
         match self {
             // The kernel has forgotten it already.
-            Rx::Stream(_) | Rx::Plain(_) => {}
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Dgram(_) => {}
             Rx::Shm(half) => half.consumed(),
             Rx::Spool(half) => half.consumed(),
+        }
+    }
+
+    /// What was lost since the last call, where nothing is sent again.
+    pub fn take_losses(&mut self) -> Losses {
+        match self {
+            Rx::Dgram(half) => half.take_losses(),
+            _ => Losses::default(),
         }
     }
 
@@ -228,14 +245,14 @@ impl Rx {
             Rx::Stream(half) => half.is_likely_empty(),
             // A look into memory costs next to nothing.
             Rx::Shm(_) => false,
-            Rx::Plain(_) => false,
+            Rx::Plain(_) | Rx::Dgram(_) => false,
             Rx::Spool(half) => !half.park(),
         }
     }
 
     pub fn spin(&mut self) -> bool {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) => false,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => false,
             Rx::Shm(half) => half.spin(),
         }
     }
@@ -246,12 +263,14 @@ impl Rx {
             Rx::Plain(half) => Ok(half.park()),
             Rx::Shm(half) => half.park(),
             Rx::Spool(half) => Ok(half.park()),
+            // The socket itself tells, as long as there is something.
+            Rx::Dgram(_) => Ok(false),
         }
     }
 
     pub fn unpark(&mut self) {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) => {}
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => {}
             Rx::Shm(half) => half.unpark(),
         }
     }
@@ -260,7 +279,7 @@ impl Rx {
     /// `park` has to be told which it is.
     pub fn by_edges(&mut self, edges: bool) -> Option<BorrowedFd<'_>> {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) => None,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => None,
             Rx::Shm(half) => {
                 half.by_edges(edges);
                 Some(half.bell())
@@ -274,6 +293,7 @@ impl Rx {
             Rx::Plain(half) => vec![half.descriptor()],
             Rx::Shm(half) => half.descriptors().into_iter().collect(),
             Rx::Spool(half) => half.descriptors(),
+            Rx::Dgram(half) => half.descriptors(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use super::endpoint::{Endpoint, Transport};
-use super::{Rx, Tx, spool};
+use super::{Rx, Tx, dgram, spool};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::Result;
@@ -46,6 +46,7 @@ pub struct Ends {
 /// Takes the name. `AddressInUse` where a living process has it.
 pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
     match endpoint.transport() {
+        Transport::Dgram => dgram::listen(endpoint, terms),
         Transport::Spool => spool::listen(endpoint, terms),
         transport => Err(transport.unavailable()),
     }
@@ -54,12 +55,18 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
 /// Joins whoever has the name, and waits until somebody does.
 pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) -> Result<Ends> {
     match endpoint.transport() {
+        Transport::Dgram => dgram::connect(endpoint, terms, waiting),
         Transport::Spool => spool::connect(endpoint, terms, waiting),
         transport => Err(transport.unavailable()),
     }
 }
 
 impl Transport {
+    /// Whether one side only writes and the other only reads.
+    pub const fn is_one_way(self) -> bool {
+        matches!(self, Transport::Dgram)
+    }
+
     /// Whether its ends are of this kind.
     pub const fn is_loose(self) -> bool {
         matches!(self, Transport::Dgram | Transport::Spool)

@@ -44,9 +44,11 @@
 //! | what is kept on a disk | `journal` |
 //! | the newest value in one file | `file` |
 //! | named pipes | `fifo` |
+//! | many writers and one reader, best effort | `dgram` |
 
 pub(crate) mod about;
 pub(crate) mod capability;
+pub(crate) mod dgram;
 pub(crate) mod endpoint;
 pub(crate) mod extension;
 pub(crate) mod fifo;
@@ -66,6 +68,15 @@ pub(crate) mod tcp;
 
 pub use crate::frame::{Incoming, Outgoing};
 pub use link::{Offer, Rx, Tx};
+
+/// What did not come through where nothing is sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Messages that are missing in their senders' numbers.
+    pub missed: u64,
+    /// What came and was no message.
+    pub refused: u64,
+}
 
 /// What became of a frame that was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

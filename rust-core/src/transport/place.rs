@@ -159,6 +159,13 @@ impl Place {
         self.file.ends_with(".spool")
     }
 
+    /// Removes what a dead owner left at the name and at what was to become it. Only under the name's lock.
+    pub fn remove_leftovers(&self) -> Result<()> {
+        about::sweep(self)?;
+        self.remove(&temporary(&self.file))?;
+        self.remove(&self.file).map(drop)
+    }
+
     fn remove(&self, file: &str) -> Result<bool> {
         match rustix::fs::unlinkat(self.directory.as_fd(), file, AtFlags::empty()) {
             Ok(()) => Ok(true),

@@ -1,0 +1,547 @@
+//! The same cases for `dgram:`, which goes one way: what it promises, and with which words it refuses the rest.
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{
+    Channel, Encoding, Error, ErrorKind, EventKind, Listener, Options, Publisher, Role, Server, Subscriber,
+    Value,
+};
+
+use super::raw;
+use super::support::{self, SOON, name, readable};
+
+/// A writer and the reader.
+fn pair(endpoint: &str, options: &Options) -> (Channel, Channel) {
+    let reader = Channel::open(endpoint, options, SOON).unwrap();
+    (Channel::connect(endpoint, options, SOON).unwrap(), reader)
+}
+
+fn plain() -> (Channel, Channel) {
+    pair(&name("dgram"), &Options::default())
+}
+
+fn is_refused<T>(result: linkspan::Result<T>) {
+    let error = result.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.text().contains("one way") && error.endpoint().is_some(), "{error}");
+}
+
+/// Where the socket of an endpoint lies.
+fn socket(endpoint: &str) -> PathBuf {
+    let file = endpoint.strip_prefix("dgram:").unwrap().replace('/', "@");
+    PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(format!("{file}.dgram"))
+}
+
+fn stat(channel: &Channel, which: &str) -> u64 {
+    channel.stats().at(which).unwrap().as_u64().unwrap()
+}
+
+#[test]
+fn order() {
+    let (a, b) = plain();
+    thread::scope(|s| {
+        s.spawn(|| {
+            for i in 0..2000i64 {
+                assert_eq!(a.send(&Value::Int(i), SOON).unwrap(), i as u64 + 1);
+            }
+        });
+        for i in 0..2000i64 {
+            let message = b.recv(SOON).unwrap();
+            assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
+        }
+    });
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    assert_eq!((stat(&b, "missed"), stat(&b, "dropped"), stat(&b, "received")), (0, 0, 2000));
+}
+
+#[test]
+fn boundaries() {
+    let (a, b) = plain();
+    let sizes = [0usize, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 32_767, 65_535, 65_536, 200_000, 250_000];
+    thread::scope(|s| {
+        s.spawn(|| {
+            for (i, size) in sizes.into_iter().enumerate() {
+                a.send_payload(&raw(vec![i as u8; size]), SOON).unwrap();
+            }
+        });
+        for (i, size) in sizes.into_iter().enumerate() {
+            let message = b.recv(SOON).unwrap();
+            assert_eq!(message.body().len(), size);
+            assert!(message.body().iter().all(|byte| *byte == i as u8));
+            assert_eq!(message.body().as_ptr() as usize % 8, 0, "a body of {size} bytes is aligned");
+        }
+    });
+}
+
+#[test]
+fn limit_exact_and_one_over() {
+    let mut options = Options::default();
+    options.set("limit", &Value::Int(10_000)).unwrap();
+    let endpoint = name("dgram");
+    let (a, b) = pair(&endpoint, &options);
+    a.send_payload(&raw(vec![1; 10_000]), SOON).unwrap();
+    let error = a.send_payload(&raw(vec![1; 10_001]), SOON).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("10001") && error.to_string().contains("10000"), "{error}");
+    // Another writer does not know the reader's limit.
+    let other = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    other.send_payload(&raw(vec![2; 10_001]), SOON).unwrap();
+    other.send_payload(&raw(vec![2; 50_000]), SOON).unwrap();
+    a.send_payload(&raw(vec![3; 3]), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().body().len(), 10_000);
+    for _ in 0..2 {
+        assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+    assert_eq!(b.recv(SOON).unwrap().body().as_ref(), [3; 3]);
+}
+
+#[test]
+fn hundred_megabytes() {
+    let mut options = Options::default();
+    options.set("limit", &Value::Int(200 << 20)).unwrap();
+    let (a, b) = pair(&name("dgram"), &options);
+    for size in [2 << 20, 100 << 20] {
+        let error = a.send_payload(&raw(vec![1; size]), SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(error.text().contains(&size.to_string()) && error.text().contains("SO_SNDBUF"), "{error}");
+    }
+    a.send(&Value::Int(1), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().sequence(), 1, "what was refused has no number");
+}
+
+#[test]
+fn back_pressure() {
+    let (a, b) = plain();
+    let payload = raw(vec![7; 1000]);
+    let mut sent = 0;
+    let error = loop {
+        match a.send_payload(&payload, Duration::ZERO) {
+            Ok(_) => sent += 1,
+            Err(e) => break e,
+        }
+        assert!(sent < 100_000, "a queue that never fills");
+    };
+    assert_eq!(error.kind(), ErrorKind::Full);
+    let queue = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap();
+    assert!(sent <= queue.trim().parse::<u64>().unwrap() + 1, "{sent} in a queue of {queue}");
+    assert_eq!(a.send_payload(&payload, Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
+    for i in 1..=sent {
+        assert_eq!(b.recv(SOON).unwrap().sequence(), i);
+    }
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    assert_eq!(a.send_payload(&payload, SOON).unwrap(), sent + 1);
+    assert_eq!(b.recv(SOON).unwrap().sequence(), sent + 1);
+}
+
+#[test]
+fn both_ways_and_calls() {
+    let (a, b) = plain();
+    is_refused(a.call(&Value::Null, SOON));
+    is_refused(a.recv(SOON));
+    is_refused(a.poll());
+    is_refused(a.fileno());
+    is_refused(b.send(&Value::Null, SOON));
+    is_refused(b.call(&Value::Null, SOON));
+    a.send(&Value::from("one way"), SOON).unwrap();
+    let message = b.recv(SOON).unwrap();
+    is_refused(b.reply(&message, &Value::Null, SOON));
+    is_refused(Publisher::new(&name("dgram"), &Options::default()));
+    is_refused(Subscriber::new(&name("dgram"), &Options::default()));
+    for (option, value) in
+        [("allow_uids", vec![0i64].into()), ("durable", true.into()), ("delivery", "at_least_once".into())]
+    {
+        let mut options = Options::default();
+        options.set(option, &value).unwrap();
+        is_refused(Listener::listen(&name("dgram"), &options));
+    }
+    a.send(&Value::from("and on it goes"), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("and on it goes"));
+}
+
+#[test]
+fn connect_before_listen() {
+    let endpoint = name("dgram");
+    let (waits, waiting) = support::told_while_waiting();
+    thread::scope(|s| {
+        let writing = s.spawn(|| {
+            let channel = Channel::connect(&endpoint, &waits, SOON).unwrap();
+            channel.send(&Value::Int(1), SOON).unwrap();
+            channel.close(SOON).unwrap();
+        });
+        waiting.recv_timeout(SOON).unwrap();
+        let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+        assert_eq!(reader.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+        writing.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_there() {
+    let endpoint = name("dgram");
+    for wait in [Duration::ZERO, Duration::from_millis(30)] {
+        let error = Channel::connect(&endpoint, &Options::default(), wait).err().unwrap();
+        assert_eq!((error.kind(), error.endpoint()), (ErrorKind::NotFound, Some(&*endpoint)));
+        assert!(error.text().contains("linkspan-test-"), "names the directory: {error}");
+    }
+}
+
+#[test]
+fn two_listeners() {
+    let endpoint = name("dgram");
+    let first = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let in_use = |error: Error| assert_eq!(error.kind(), ErrorKind::AddressInUse);
+    in_use(Listener::listen(&endpoint, &Options::default()).err().unwrap());
+    in_use(Server::serve(&endpoint, &Options::default()).err().unwrap());
+    // It hears all writers over one channel, so there is no second one to accept.
+    let all = first.accept(SOON).unwrap();
+    let writer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    writer.send(&Value::Int(1), SOON).unwrap();
+    assert_eq!(all.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    assert_eq!(first.accept(Duration::from_millis(10)).err().unwrap().kind(), ErrorKind::Timeout);
+    first.close();
+    assert!(!socket(&endpoint).exists());
+    // Who has found the reader already still reaches it.
+    writer.send(&Value::Int(2), SOON).unwrap();
+    assert_eq!(all.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
+    drop(all);
+    Listener::listen(&endpoint, &Options::default()).unwrap();
+}
+
+#[test]
+fn listener_restart() {
+    let endpoint = name("dgram");
+    let (a, b) = pair(&endpoint, &Options::default());
+    a.send(&Value::from("first"), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("first"));
+    drop(b);
+    let error = a.send(&Value::from("nobody"), Duration::from_millis(20)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotFound), "{error:?}");
+    thread::scope(|s| {
+        let (waits, waiting) = support::told_while_waiting();
+        let endpoint = &endpoint;
+        let other = s.spawn(move || {
+            let listener = Listener::listen(endpoint, &Options::default()).unwrap();
+            let writer = Channel::connect(endpoint, &waits, SOON).unwrap();
+            drop(listener);
+            // Its reader has gone, and with it the name: the message waits for the next one.
+            writer.send(&Value::from("again"), SOON).unwrap();
+        });
+        waiting.recv_timeout(SOON).unwrap();
+        let b = Channel::open(endpoint, &Options::default(), SOON).unwrap();
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("again"));
+        other.join().unwrap();
+        // What came to nobody was the caller's all the time, and has no number.
+        assert_eq!(a.send(&Value::from("second"), SOON).unwrap(), 2);
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("second"));
+        assert_eq!(stat(&b, "missed"), 0);
+    });
+}
+
+#[test]
+fn connector_restart() {
+    let endpoint = name("dgram");
+    let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    for i in 0..3 {
+        let writer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        assert_eq!(writer.send(&Value::Int(i), SOON).unwrap(), 1);
+        drop(writer);
+        let message = reader.recv(SOON).unwrap();
+        assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), 1));
+        assert_eq!(reader.try_recv().unwrap_err().kind(), ErrorKind::Empty, "no writer is no end");
+    }
+    assert_eq!(stat(&reader, "missed"), 0);
+}
+
+#[test]
+fn open_takes_both_roles() {
+    let endpoint = name("dgram");
+    let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    let writers: Vec<_> =
+        (0..3).map(|_| Channel::open(&endpoint, &Options::default(), SOON).unwrap()).collect();
+    assert_eq!(reader.role(), Role::Listener);
+    for (i, writer) in writers.iter().enumerate() {
+        assert_eq!(writer.role(), Role::Connector);
+        writer.send(&Value::Int(i as i64), SOON).unwrap();
+        assert_eq!(reader.recv(SOON).unwrap().value().unwrap(), &Value::Int(i as i64));
+    }
+}
+
+#[test]
+fn close_waits_until_consumed() {
+    // Nobody says what was consumed, so there is nothing to wait for.
+    let (a, b) = plain();
+    a.send(&Value::Int(1), SOON).unwrap();
+    a.close(SOON).unwrap();
+    assert_eq!(a.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    b.close(SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+}
+
+#[test]
+fn a_second_thread_in_one_direction() {
+    let (waits, waiting) = support::told_while_waiting();
+    let (a, b) = pair(&name("dgram"), &waits);
+    thread::scope(|s| {
+        let receiving = s.spawn(|| b.recv(SOON).unwrap());
+        waiting.recv_timeout(SOON).unwrap();
+        assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::InvalidState);
+        a.send(&Value::Null, SOON).unwrap();
+        receiving.join().unwrap();
+    });
+}
+
+/// Reads the numbers of so many messages a writer; each writer's come in order, all of them.
+fn hear_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
+    let mut heard: HashMap<String, i64> = HashMap::new();
+    for _ in 0..writers as i64 * each {
+        let message = next();
+        let next = heard.entry(message.source().to_owned()).or_default();
+        assert_eq!(message.get("i").unwrap(), &Value::Int(*next), "from {}", message.source());
+        *next += 1;
+    }
+    assert_eq!(heard.len(), writers);
+    assert!(heard.values().all(|n| *n == each));
+}
+
+fn write_all(endpoint: &str, writers: usize, each: i64, then: impl FnOnce()) {
+    thread::scope(|s| {
+        for w in 0..writers {
+            s.spawn(move || {
+                let mut options = Options::default();
+                options.set("client_id", &format!("writer-{w}").into()).unwrap();
+                let channel = Channel::connect(endpoint, &options, SOON).unwrap();
+                for i in 0..each {
+                    channel.send(&Value::map([("i", i)]), SOON).unwrap();
+                }
+            });
+        }
+        then();
+    });
+}
+
+#[test]
+fn many_clients_one_server() {
+    let endpoint = name("dgram");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    write_all(&endpoint, 8, 50, || {
+        hear_all(|| server.next(SOON).unwrap().unwrap().message().clone(), 8, 50);
+    });
+    server.close(SOON).unwrap();
+    assert!(!socket(&endpoint).exists());
+}
+
+#[test]
+fn a_hundred_writers_at_once() {
+    let endpoint = name("dgram");
+    let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    write_all(&endpoint, 100, 20, || hear_all(|| reader.recv(SOON).unwrap(), 100, 20));
+    assert_eq!((stat(&reader, "missed"), stat(&reader, "dropped")), (0, 0));
+}
+
+#[test]
+fn leaving_loses_nothing_that_was_taken_over() {
+    let (a, b) = plain();
+    for i in 0..5 {
+        a.send(&Value::Int(i), SOON).unwrap();
+    }
+    drop(a);
+    for i in 0..5 {
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+    }
+}
+
+#[test]
+fn a_descriptor_for_event_loops() {
+    let (a, b) = plain();
+    let fd = b.fileno().unwrap();
+    assert!(!readable(fd, 0));
+    for round in 0..3 {
+        for i in 0..3 {
+            a.send(&Value::Int(i), SOON).unwrap();
+        }
+        assert!(readable(fd, 20));
+        for i in 0..3 {
+            assert!(readable(fd, 0), "message {i} of round {round} waits");
+            assert_eq!(b.try_recv().unwrap().value().unwrap(), &Value::Int(i));
+        }
+        assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        assert!(!readable(fd, 0));
+    }
+}
+
+#[test]
+fn closing_wakes_who_waits() {
+    let (waits, waiting) = support::told_while_waiting();
+    let (_a, b) = pair(&name("dgram"), &waits);
+    let alone = Channel::open(&name("dgram"), &waits, SOON).unwrap();
+    for one in [b, alone] {
+        while waiting.try_recv().is_ok() {}
+        thread::scope(|s| {
+            let receiving = s.spawn(|| one.recv(None).unwrap_err());
+            waiting.recv_timeout(SOON).unwrap();
+            one.close(SOON).unwrap();
+            assert_eq!(receiving.join().unwrap().kind(), ErrorKind::InvalidState);
+        });
+    }
+}
+
+#[test]
+fn closing_gives_the_name_away() {
+    let endpoint = name("dgram");
+    let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    open.close(SOON).unwrap();
+    assert!(!socket(&endpoint).exists());
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    server.close(SOON).unwrap();
+    let again = Listener::listen(&endpoint, &Options::default()).unwrap();
+    drop((open, server));
+    Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    again.accept(SOON).unwrap();
+}
+
+#[test]
+fn a_server_is_called() {
+    let endpoint = name("dgram");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    is_refused(channel.call(&Value::Null, SOON));
+    channel.send(&Value::from("no answer wanted"), SOON).unwrap();
+    let request = server.next(SOON).unwrap().unwrap();
+    assert!(!request.wants_reply());
+    assert_eq!(request.value().unwrap(), &Value::from("no answer wanted"));
+    assert_eq!(request.reply(&Value::Null).unwrap_err().kind(), ErrorKind::InvalidState);
+    drop(request);
+    server.close(SOON).unwrap();
+}
+
+#[test]
+fn on_wait_ends_a_wait() {
+    let mut options = Options::default();
+    let (_a, b) = {
+        options.on_wait = Some(std::sync::Arc::new(|| false));
+        pair(&name("dgram"), &options)
+    };
+    assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Cancelled);
+    let error = Channel::connect(&name("dgram"), &options, SOON).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn garbage() {
+    let endpoint = name("dgram");
+    let (a, b) = pair(&endpoint, &Options::default());
+    let stranger = UnixDatagram::unbound().unwrap();
+    let path = socket(&endpoint);
+    a.send(&Value::from("good"), SOON).unwrap();
+    let message = b.recv(SOON).unwrap();
+    // A datagram of ours, as a stranger would send it again, and spoiled at every byte that means something.
+    let spy = path.with_file_name("test@spy.dgram");
+    let theirs = UnixDatagram::bind(&spy).unwrap();
+    let spied = Channel::connect("dgram:test/spy", &Options::default(), SOON).unwrap();
+    spied.send(&Value::from("good"), SOON).unwrap();
+    let mut bytes = vec![0; 1000];
+    let length = theirs.recv(&mut bytes).unwrap();
+    bytes.truncate(length);
+    assert_eq!(&bytes[length - message.body().len()..], message.body().as_ref());
+    let mut garbage: Vec<Vec<u8>> = vec![vec![], b"hello".to_vec(), vec![0; 64], vec![0xff; 5000]];
+    garbage.extend((0..64).map(|at| {
+        let mut spoiled = bytes.clone();
+        spoiled[at] ^= 0x40;
+        spoiled
+    }));
+    garbage.push(bytes[..length - 1].to_vec());
+    garbage.push([&bytes[..], b"x"].concat());
+    let count = garbage.len() as u64;
+    thread::scope(|s| {
+        s.spawn(|| {
+            for datagram in &garbage {
+                // It blocks while the queue is full.
+                stranger.send_to(datagram, &path).unwrap();
+            }
+            a.send(&Value::from("unharmed"), SOON).unwrap();
+        });
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("unharmed"));
+    });
+    assert_eq!((stat(&b, "dropped"), stat(&b, "missed")), (count, 0));
+    std::fs::remove_file(spy).unwrap();
+}
+
+#[test]
+fn what_is_missing_is_counted_by_sender() {
+    let endpoint = name("dgram");
+    let (a, b) = pair(&endpoint, &Options::default());
+    let path = socket(&endpoint);
+    // The name leads to somebody else for a while, who takes what was meant for the reader.
+    let other = path.with_file_name("elsewhere");
+    std::fs::rename(&path, &other).unwrap();
+    let thief = UnixDatagram::bind(&path).unwrap();
+    let robbed = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let mut bytes = vec![0; 1000];
+    let mut stolen = Vec::new();
+    for i in 1..=6 {
+        robbed.send(&Value::Int(i), SOON).unwrap();
+        let length = thief.recv(&mut bytes).unwrap();
+        stolen.push(bytes[..length].to_vec());
+    }
+    let forward = UnixDatagram::unbound().unwrap();
+    for i in [0, 3, 5] {
+        forward.send_to(&stolen[i], &other).unwrap();
+        a.send(&Value::from("in between"), SOON).unwrap();
+    }
+    for expected in [1, 4, 6] {
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(expected));
+        b.recv(SOON).unwrap();
+    }
+    assert_eq!(stat(&b, "missed"), 3);
+    let lagged: Vec<u64> =
+        b.events().iter().filter(|e| e.kind == EventKind::Lagged).map(|e| e.missed).collect();
+    assert_eq!(lagged, [2, 1]);
+    std::fs::remove_file(&other).unwrap();
+}
+
+#[test]
+fn stale_leftovers() {
+    let endpoint = name("dgram");
+    let path = socket(&endpoint);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    // What a killed reader leaves: a name that nobody reads at, and beginnings.
+    drop(UnixDatagram::bind(&path).unwrap());
+    let file = path.file_name().unwrap().to_str().unwrap();
+    drop(UnixDatagram::bind(path.with_file_name(format!(".new.{file}"))).unwrap());
+    std::fs::write(path.with_file_name(format!(".is.{file}")), "{}").unwrap();
+    let error = Channel::connect(&endpoint, &Options::default(), Duration::ZERO).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let (a, b) = pair(&endpoint, &Options::default());
+    a.send(&Value::Int(1), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    drop((a, b));
+    let left: Vec<_> = std::fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(file))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_listing_tells_who_reads() {
+    let endpoint = name("dgram");
+    let mut options = Options::default();
+    options.set("client_id", &"post-office".into()).unwrap();
+    options.set("encoding", &"json".into()).unwrap();
+    options.set("mode", &0o620i64.into()).unwrap();
+    let reader = Channel::open(&endpoint, &options, SOON).unwrap();
+    let mode = std::os::unix::fs::MetadataExt::mode(&socket(&endpoint).metadata().unwrap());
+    assert_eq!(mode & 0o777, 0o620);
+    let listed = linkspan::registry::list().unwrap().into_iter().find(|l| l.endpoint == endpoint).unwrap();
+    assert_eq!((listed.pattern, listed.pid), (Some("channel"), Some(std::process::id())));
+    assert_eq!(listed.program.as_deref(), Some("post-office"));
+    assert_eq!(listed.encoding.as_deref(), Some(Encoding::Json.name()));
+    drop(reader);
+    assert!(linkspan::registry::list().unwrap().iter().all(|l| l.endpoint != endpoint));
+}
