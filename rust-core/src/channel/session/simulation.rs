@@ -52,6 +52,7 @@ struct Coverage {
     duplicates: u64,
     missed: u64,
     no_room: u64,
+    asked: u64,
     answered: u64,
     answered_after_a_cut: u64,
 }
@@ -201,6 +202,7 @@ impl World<'_> {
                     self.truth.dropped(end.session());
                     // Nobody will answer it.
                     end.call = None;
+                    end.asleep = false;
                     self.seen.another += 1;
                     self.seen.dropped += kept as u64;
                 }
@@ -244,19 +246,31 @@ impl World<'_> {
         }
         let mut before = u64::MAX;
         let mut rounds = 0;
+        let mut asked = [None; 2];
         while before != self.moves {
             before = self.moves;
             rounds += 1;
             assert!(rounds < 1000, "it does not come to rest");
             for i in [LISTENER, DIALLER] {
                 self.replay(i);
-                while self.receive(i) {}
+                // Who sleeps is woken by what comes, and by nothing else.
+                while self.ends[i].is_awake() && self.receive(i) {}
                 self.answer(i);
                 let last = self.ends[i].hands.last().copied();
                 if let Some(Taken { session, .. }) = last {
                     self.ends[i].let_go(Some(session), u64::MAX, &mut self.truth);
                     self.ends[i].inbox.acknowledge(session, u64::MAX);
+                    self.ends[i].asleep = false;
                     self.moves += 1;
+                }
+            }
+            for i in [LISTENER, DIALLER] {
+                // An acknowledgement that found no room is not tried again by who sleeps: it is asked for.
+                let figures = self.ends[i].outbox.figures();
+                let waits = before == self.moves && figures.unacknowledged > 0;
+                if waits && asked[i].replace(figures) != Some(figures) {
+                    self.seen.asked += 1;
+                    self.bye(i);
                 }
             }
             if before == self.moves && self.ends.iter().all(|end| end.call.is_some()) {
@@ -318,8 +332,8 @@ fn nothing_is_lost_or_given_twice_in_any_history() {
     }
     println!("{seen:?}");
     let Coverage { given, crashes, resumed, next, another, dropped, .. } = seen;
-    let Coverage { replayed, duplicates, missed, no_room, answered, answered_after_a_cut, .. } = seen;
-    let all = [given, crashes, resumed, next, another, dropped, replayed, duplicates, missed, no_room];
+    let Coverage { replayed, duplicates, missed, no_room, asked, answered, answered_after_a_cut, .. } = seen;
+    let all = [given, crashes, resumed, next, another, dropped, replayed, duplicates, missed, no_room, asked];
     let rare = all.into_iter().chain([answered, answered_after_a_cut]).min().unwrap();
     assert!(rare > HISTORIES / 100, "something that is to be tested hardly happens: {seen:?}");
 }

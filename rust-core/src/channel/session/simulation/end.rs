@@ -83,6 +83,8 @@ pub struct End {
     /// Requests that it has not answered.
     pub to_answer: VecDeque<Taken>,
     pub call: Option<Call>,
+    /// Whether the program waits for what comes.
+    pub asleep: bool,
     pub losses: Losses,
     /// The number that was given last, for each session.
     order: Vec<(u64, u64)>,
@@ -102,6 +104,7 @@ impl End {
             hands: Vec::new(),
             to_answer: VecDeque::new(),
             call: None,
+            asleep: false,
             losses: Losses::default(),
             order: Vec::new(),
             answer_not_kept: false,
@@ -110,6 +113,11 @@ impl End {
 
     pub fn session(&self) -> u64 {
         self.outbox.session()
+    }
+
+    /// Whether there is a reason to look for what has come.
+    pub fn is_awake(&self) -> bool {
+        !self.asleep || self.rx.iter().any(|link| !link.begun || link.ended || !link.frames.is_empty())
     }
 
     /// The program is handed a message.

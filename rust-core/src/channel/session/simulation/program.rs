@@ -94,6 +94,7 @@ impl World<'_> {
     /// The program receives, or goes on waiting for an answer. False where nothing is there.
     pub fn receive(&mut self, i: usize) -> bool {
         let waits = self.ends[i].call.is_some();
+        self.ends[i].asleep = false;
         if !waits {
             let end = &mut self.ends[i];
             let keeps = self.keeps[1 - i].is_some();
@@ -111,7 +112,12 @@ impl World<'_> {
         }
         loop {
             let Some(message) = self.read(i) else {
+                if waits && self.ends[i].call.is_none() {
+                    // Its link broke, and the call has failed.
+                    return true;
+                }
                 self.say(i, Occasion::Sleeping);
+                self.ends[i].asleep = true;
                 return false;
             };
             match message.letter.nature {
@@ -123,7 +129,6 @@ impl World<'_> {
                 _ if waits => {
                     self.ends[i].local.push_back(message);
                     if self.ends[i].call.is_none() {
-                        // Its link broke, and the call has failed.
                         return true;
                     }
                 }
@@ -282,6 +287,7 @@ impl World<'_> {
     pub fn give_up(&mut self, i: usize) {
         if let Some(call) = self.ends[i].call.take() {
             self.ends[i].outbox.settled(call.number);
+            self.ends[i].asleep = false;
         }
     }
 }
