@@ -53,8 +53,8 @@ impl Sending {
             let nature = if part.met.is_some() { nature(draft.kind, draft.flags) } else { Nature::Answer };
             draft.payload.check(part.peer.limit)?;
             let pushed = replay(part, renewal, waiting).and_then(|()| {
-                let both = renewal.memory.both();
-                let number = both.outbox.next_number();
+                let mut both = renewal.memory.both();
+                let number = both.outbox.offer();
                 let said = stamp(both.inbox.to_piggyback(part.session()), draft.kind);
                 drop(both);
                 let header = Header { sequence: number, ..header };
@@ -179,7 +179,7 @@ fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Re
         let header = Header { sequence: number, ..kept.header };
         let header = if said > 0 { Header { correlation: said, ..header } } else { header };
         push(part, &Outgoing::new(header, kept.payload.body()), waiting)?;
-        renewal.memory.both().outbox.replayed();
+        renewal.memory.both().outbox.replayed(number);
     }
 }
 

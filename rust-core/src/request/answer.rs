@@ -64,7 +64,7 @@ impl Outlet {
             while let Some((kept, number)) = both.outbox.to_replay() {
                 bytes += kept.payload.body().len() as u64;
                 backlog.push_back((Header { sequence: number, ..kept.header }, kept.payload.clone()));
-                both.outbox.replayed();
+                both.outbox.replayed(number);
             }
         }
         Ok(Outlet {
@@ -95,7 +95,7 @@ impl Outlet {
 
     fn next_number(&self) -> u64 {
         match &self.memory {
-            Some(memory) => memory.both().outbox.next_number(),
+            Some(memory) => memory.both().outbox.offer(),
             None => self.sequence.load(Ordering::Relaxed) + 1,
         }
     }

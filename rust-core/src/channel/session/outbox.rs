@@ -12,6 +12,9 @@ pub struct Outbox<M> {
     limits: Option<ReplayLimits>,
     /// The number of the last message that was sent.
     last: u64,
+    /// The number of a message that the link is being given, or may have been: another thread may hear of its
+    /// acknowledgement before this one says that it was sent.
+    offered: u64,
     /// In the order of their numbers.
     kept: VecDeque<Kept<M>>,
     bytes: usize,
@@ -44,7 +47,7 @@ pub enum Order<'a, M> {
         /// Its number.
         number: u64,
     },
-    /// A new message, under this number; then say [`Outbox::sent`].
+    /// A new message, under this number: [`Outbox::offer`] it, then say [`Outbox::sent`].
     New {
         /// Its number.
         number: u64,
@@ -104,6 +107,7 @@ impl<M: Clone> Outbox<M> {
             session,
             limits,
             last: 0,
+            offered: 0,
             kept: VecDeque::new(),
             bytes: 0,
             acknowledged: 0,
@@ -133,6 +137,12 @@ impl<M: Clone> Outbox<M> {
     /// The number that the next new message gets.
     pub fn next_number(&self) -> u64 {
         self.last + 1
+    }
+
+    /// The same; the link is given the message now. It may be acknowledged before [`Outbox::sent`] says that it is there.
+    pub fn offer(&mut self) -> u64 {
+        self.offered = self.last + 1;
+        self.offered
     }
 
     /// The number of the last message that was sent.
@@ -176,28 +186,33 @@ impl<M: Clone> Outbox<M> {
         self.kept.get(next).map(|kept| (&kept.message, kept.number))
     }
 
-    /// The link has the message that [`Outbox::to_replay`] gave.
-    pub fn replayed(&mut self) {
-        let Some((_, number)) = self.to_replay() else { return };
-        self.settled = number;
+    /// The link has the message that [`Outbox::to_replay`] gave with this number, which may have been acknowledged since.
+    pub fn replayed(&mut self, number: u64) {
+        self.settled = self.settled.max(number);
         self.replayed += 1;
     }
 
-    /// The link has a new message under the number that [`Outbox::next_number`] gave. `message` is called if it is to be
+    /// The link has a new message under the number that [`Outbox::offer`] gave. `message` is called if it is to be
     /// kept. A message that the link did not take was never admitted, and stays the caller's.
     pub fn sent(&mut self, nature: Nature, bytes: usize, message: impl FnOnce() -> M) -> u64 {
-        debug_assert!(self.to_replay().is_none(), "what is to be sent again goes first");
+        // What is to be sent again goes first. Should a new link have come in between, this message went over the old one,
+        // and is sent again with the others.
+        let all_sent = self.to_replay().is_none();
         self.last += 1;
-        self.settled = self.last;
+        if all_sent {
+            self.settled = self.last;
+        }
+        let early = self.last <= self.acknowledged;
         let keep = match nature {
             Nature::Request | Nature::Answer => false,
+            Nature::Data | Nature::IdempotentAnswer if early => false,
             Nature::Data | Nature::Idempotent => self.limits.is_some(),
             Nature::IdempotentAnswer => self.limits.is_some() && self.fits(bytes),
         };
         if keep {
             self.kept.push_back(Kept { number: self.last, bytes, nature, message: message() });
             self.bytes += bytes;
-        } else if nature == Nature::Data {
+        } else if nature == Nature::Data && !early {
             self.loose = (self.loose.0 + 1, self.last);
         }
         self.last
@@ -206,7 +221,7 @@ impl<M: Clone> Outbox<M> {
     /// The other side has consumed everything up to this number. Gives how many messages need not be kept any longer;
     /// `Malformed` for a number that was never sent: nothing that such a peer says can be relied on.
     pub fn acknowledged(&mut self, number: u64) -> Result<usize> {
-        if number > self.last {
+        if number > self.last.max(self.offered) {
             return Err(self.lie("acknowledges", number));
         }
         if number <= self.acknowledged {
@@ -249,7 +264,7 @@ impl<M: Clone> Outbox<M> {
     pub fn link_up(&mut self, hello: &Hello, identity: Identity) -> Result<Resumed> {
         let known = hello.received.session == self.session;
         let (taken, consumed) = if known { (hello.received.taken, hello.received.consumed) } else { (0, 0) };
-        if taken.max(consumed) > self.last {
+        if taken.max(consumed) > self.last.max(self.offered) {
             return Err(self.lie("says that it has", taken.max(consumed)));
         }
         let incarnation = match &self.peer {

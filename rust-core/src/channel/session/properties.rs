@@ -114,8 +114,8 @@ proptest! {
                     peer = session;
                 }
                 Sending::Replay => {
-                    outbox.replayed();
                     if let Some(number) = next {
+                        outbox.replayed(number);
                         kept.entry(number).and_modify(|(.., had)| *had = true);
                     }
                 }

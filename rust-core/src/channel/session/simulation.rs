@@ -73,6 +73,8 @@ struct World<'a> {
     links: u64,
     /// Raised by everything that moves: when it stays, all is quiet.
     moves: u64,
+    /// The end of which a thread is just sending something.
+    under_way: Option<usize>,
     seen: &'a mut Coverage,
     tells: bool,
 }
@@ -100,6 +102,7 @@ impl World<'_> {
             linked: false,
             links: 0,
             moves: 0,
+            under_way: None,
             seen,
             tells,
         }
@@ -145,7 +148,7 @@ impl World<'_> {
     fn lie(&mut self, i: usize) {
         let outbox = &mut self.ends[i].outbox;
         let before = (outbox.kept(), outbox.figures());
-        let number = outbox.last() + 1 + self.random.below(3) as u64;
+        let number = outbox.last() + 2 + self.random.below(3) as u64;
         assert!(outbox.acknowledged(number).is_err());
         assert_eq!((outbox.kept(), outbox.figures()), before);
     }

@@ -19,7 +19,7 @@ fn hello(session: u64, taken: u64, consumed: u64) -> Hello {
 }
 
 fn send(outbox: &mut Outbox<&'static str>, nature: Nature, message: &'static str) -> u64 {
-    let next = outbox.next_number();
+    let next = outbox.offer();
     assert_eq!(outbox.sent(nature, message.len(), || message), next);
     next
 }
@@ -28,7 +28,7 @@ fn replay(outbox: &mut Outbox<&'static str>) -> Vec<(u64, &'static str)> {
     let mut all = Vec::new();
     while let Order::Replay { message, number } = outbox.order() {
         all.push((number, *message));
-        outbox.replayed();
+        outbox.replayed(number);
     }
     all
 }
@@ -110,6 +110,36 @@ fn a_peer_that_lies_is_refused_and_changes_nothing() {
     stale.received.session = OURS + 1;
     outbox.link_up(&stale, Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(1, "a")]);
+}
+
+#[test]
+fn an_acknowledgement_may_be_quicker_than_the_thread_that_sends() {
+    let mut outbox = outbox();
+    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    assert_eq!(outbox.acknowledged(1).unwrap_err().kind(), ErrorKind::Malformed, "nothing is under way");
+    let number = outbox.offer();
+    outbox.acknowledged(number).unwrap();
+    outbox.sent(Nature::Data, 1, || panic!("it need not be kept"));
+    assert_eq!((outbox.unacknowledged().count, outbox.kept()), (0, (0, 0)));
+    send(&mut outbox, Nature::Data, "b");
+    send(&mut outbox, Nature::Data, "c");
+    outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
+    // While the second goes out again, it is acknowledged: the third is not skipped for it.
+    let (_, number) = outbox.to_replay().unwrap();
+    outbox.acknowledged(2).unwrap();
+    outbox.replayed(number);
+    assert_eq!(outbox.to_replay(), Some((&"c", 3)));
+}
+
+#[test]
+fn an_answer_given_to_the_old_link_does_not_hide_what_the_new_one_is_to_have() {
+    let mut outbox = outbox();
+    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    send(&mut outbox, Nature::IdempotentAnswer, "a");
+    outbox.offer();
+    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.sent(Nature::IdempotentAnswer, 1, || "b");
+    assert_eq!(replay(&mut outbox), [(1, "a"), (2, "b")]);
 }
 
 #[test]
