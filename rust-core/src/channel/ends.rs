@@ -230,7 +230,7 @@ impl Channel {
                 (both.outbox.has_room(nature, bytes), both.outbox.kept_count())
             };
             if room {
-                let number = sending.send(draft, &self.renewal, &self.record, waiting)?;
+                let number = sending.send(draft, &self.renewal, &self.record, &|| self.gather(), waiting)?;
                 drop(sending);
                 if nature == Nature::Data && open > 0 && open.is_multiple_of(GATHER) {
                     self.gather();
@@ -410,7 +410,7 @@ impl Channel {
                 "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
             return Err(Error::new(ErrorKind::Full, text));
         }
-        let number = sending.send(&draft, &self.renewal, &self.record, waiting)?;
+        let number = sending.send(&draft, &self.renewal, &self.record, &|| {}, waiting)?;
         Ok(Asked { number, generation: sending.generation })
     }
 
@@ -633,6 +633,8 @@ impl Drop for Channel {
             return;
         }
         let sending = self.sending.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // How far the program has come; the message that it was given last may not have been dealt with.
+        sending.speak(Occasion::Leaving, &self.renewal, &self.record);
         // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.
         sending.flush(&mut Waiting::until(Deadline::after(PARTING)));
     }

@@ -161,7 +161,7 @@ impl Receiving {
                         Ok(Some(taken)) => return Ok(taken),
                         // What it says cannot be: nothing that follows is to be relied on.
                         Err(e) => {
-                            self.lose(record, &e);
+                            self.lose(renewal, record, &e);
                             return Err(e);
                         }
                     }
@@ -176,7 +176,7 @@ impl Receiving {
                 // These are about one frame, which was skipped.
                 Err(e) if part.rx.goes_on_after(&e) => return Err(e),
                 Err(e) => {
-                    self.lose(record, &e);
+                    self.lose(renewal, record, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;
                     if lasting || !renew || matches!(renewal.origin, Origin::Accepted) {
                         return Err(e);
@@ -304,8 +304,12 @@ impl Receiving {
         }
     }
 
-    fn lose(&mut self, record: &Record, why: &Error) {
+    fn lose(&mut self, renewal: &Renewal, record: &Record, why: &Error) {
         record.disconnected(why.to_string());
+        // Not while it is closed: that tells how many the other side has not consumed.
+        if !self.leaving {
+            renewal.lost(record);
+        }
         self.drop_part();
     }
 

@@ -33,7 +33,7 @@ struct Here {
 impl Register {
     pub fn new(options: &Options) -> Arc<Register> {
         let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
-        let limits = PeerLimits { count: AWAY, bytes: bytes.saturating_mul(4) };
+        let limits = PeerLimits { count: AWAY, bytes };
         let known = Known { here: HashMap::new(), away: Peers::new(limits) };
         Arc::new(Register { options: options.clone(), known: Mutex::new(known) })
     }

@@ -84,6 +84,16 @@ struct Fresh {
     rx: Option<RxPart>,
 }
 
+/// A thread makes a link; the others may try again once it is done, even if a callback of the program panicked in it.
+struct InHand<'a>(&'a Renewal);
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.fresh().in_hand = false;
+        self.0.changed.notify_all();
+    }
+}
+
 impl Renewal {
     pub fn new(origin: Origin, memory: Arc<Memory>, endpoint: Endpoint, options: Options) -> Result<Renewal> {
         Ok(Renewal {
@@ -132,6 +142,18 @@ impl Renewal {
             Origin::Dial(_) => true,
             Origin::Door(_) => lasts(&self.memory.both()),
             Origin::Accepted | Origin::Place => false,
+        }
+    }
+
+    /// The link has ended. What is kept for a peer that cannot come back is dropped and counted.
+    pub fn lost(&self, record: &Record) {
+        if self.may_return() || self.endpoint.transport().capabilities().cuts {
+            return;
+        }
+        let mut both = self.memory.both();
+        if both.outbox.peer().is_some_and(|(identity, _)| !identity.is_lasting()) {
+            let dropped = both.outbox.drop_kept() as u64;
+            record.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
     }
 
@@ -212,9 +234,9 @@ impl Renewal {
             }
             fresh.in_hand = true;
             drop(fresh);
+            let in_hand = InHand(self);
             let made = self.make(record, waiting);
-            self.fresh().in_hand = false;
-            self.changed.notify_all();
+            drop(in_hand);
             let link = made?;
             record.connected(&link.peer.source);
             self.put(link);

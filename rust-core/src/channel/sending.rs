@@ -32,12 +32,14 @@ impl Sending {
     /// Sends one message, over a new link if the old one has broken, behind whatever is to be sent again. Gives its
     /// sequence number.
     ///
-    /// An error means that the message is still the caller's alone.
+    /// An error means that the message is still the caller's alone. When a link has broken, `read_on` reads what the
+    /// other side has said last over it.
     pub fn send(
         &mut self,
         draft: &Draft<'_>,
         renewal: &Renewal,
         record: &Record,
+        read_on: &dyn Fn(),
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
         let header = Header {
@@ -76,6 +78,7 @@ impl Sending {
                 // The link has broken, and none of the frame will arrive: it goes over the next one.
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.part = None;
+                    read_on();
                     // A reply belongs to the client that asked, who is gone with the link.
                     if matches!(draft.kind, Kind::Reply | Kind::Error) {
                         return Err(e);

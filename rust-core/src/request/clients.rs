@@ -404,6 +404,16 @@ impl Clients {
             client.consumed();
             client.say(Occasion::Leaving);
         }
+        if self.stops {
+            // A signal may be why we leave, and would wake us for ever.
+            self.epoll.remove(stop::bell());
+        }
+        // Nothing is read any more: only room for answers, and the end of a connection, are worth waking for.
+        for (token, client) in &self.clients {
+            for fd in client.rx.descriptors() {
+                self.epoll.modify(fd, *token, Interest::empty())?;
+            }
+        }
         loop {
             self.bring_away()?;
             if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {
@@ -411,10 +421,13 @@ impl Clients {
             }
             let mut ready = Vec::new();
             self.epoll.wait(waiting, &mut ready)?;
-            // Requests and newcomers find the server closing: they are not taken any more.
-            if ready.iter().all(|r| r.token & ROOM == 0) {
-                waiting.sleep()?;
-                std::thread::yield_now();
+            for Ready { token, .. } in ready {
+                match token {
+                    WAKE => self.wake.drain(),
+                    DOOR | STOP => {}
+                    token if token & ROOM != 0 => {}
+                    gone => self.let_go(gone),
+                }
             }
         }
     }

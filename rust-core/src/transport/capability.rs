@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub allow_lists: bool,
     /// `framing="lines"` and `"raw"`, for programs that know nothing of Linkspan.
     pub framing: bool,
+    /// A link can break while both sides live, and resume.
+    pub cuts: bool,
     /// Links to many peers at a time; otherwise to one.
     pub many_peers: bool,
     /// Why it cannot do the rest, and what can: for the text of an error.
@@ -40,6 +42,7 @@ const LINKS: Capabilities = Capabilities {
     durable: false,
     allow_lists: true,
     framing: false,
+    cuts: false,
     many_peers: true,
     because: "",
 };
@@ -54,6 +57,7 @@ const UNIX: Capabilities = Capabilities {
     ..LINKS
 };
 const TCP: Capabilities = Capabilities {
+    cuts: true,
     allow_lists: false,
     framing: true,
     because: "TCP does not say which user connects, and keeps nothing when both sides die; use unix: for lists of users, spool: or journal: for durability",

@@ -1,0 +1,268 @@
+//! What a session promises whatever carries it: what was not consumed reaches the next incarnation, once and in order.
+
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, ErrorKind, Listener, Options, Server, Value};
+
+mod support;
+use support::{SOON, name};
+
+const MOMENT: Duration = Duration::from_millis(30);
+
+fn options(of: &[(&str, Value)]) -> Options {
+    let mut options = Options::default();
+    for (name, value) in of {
+        options.set(name, value).unwrap();
+    }
+    options
+}
+
+fn pair(endpoint: &str, a: &Options, b: &Options) -> (Listener, Channel, Channel) {
+    let listener = Listener::listen(endpoint, b).unwrap();
+    let a = Channel::connect(endpoint, a, SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    (listener, a, b)
+}
+
+/// The next peer, while the one that connects looks now and then, as a program does that goes on with its work.
+fn accept_from(a: &Channel, listener: &Listener) -> Channel {
+    thread::scope(|s| {
+        let accepting = s.spawn(|| listener.accept(SOON).unwrap());
+        while !accepting.is_finished() {
+            assert!(!a.poll().unwrap());
+        }
+        accepting.join().unwrap()
+    })
+}
+
+fn stat(channel: &Channel, key: &str) -> u64 {
+    channel.stats().at(key).unwrap().as_u64().unwrap()
+}
+
+fn numbers(channel: &Channel, count: i64) -> Vec<i64> {
+    (0..count).map(|_| channel.recv(SOON).unwrap().value().unwrap().as_i64().unwrap()).collect()
+}
+
+fn the_next_listener_gets_what_was_not_consumed(t: &str) {
+    let endpoint = name(t);
+    let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
+    for i in 0..10 {
+        a.send(&Value::Int(i), SOON).unwrap();
+    }
+    // The fourth makes the first three consumed.
+    assert_eq!(numbers(&b, 4), [0, 1, 2, 3]);
+    drop((b, listener));
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let b = accept_from(&a, &listener);
+    a.send(&Value::Int(10), SOON).unwrap();
+    let again = numbers(&b, 8);
+    // Whatever the first one had said to have consumed is not repeated; what it had not is, in order, before the new one.
+    assert_eq!(again, (3..=10).collect::<Vec<_>>());
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    a.close(SOON).unwrap();
+    assert!(stat(&a, "replayed") >= 7, "{:?}", a.stats());
+    assert_eq!(stat(&a, "unacknowledged"), 0);
+}
+
+fn closing_waits_for_the_next_listener(t: &str) {
+    let endpoint = name(t);
+    let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
+    for i in 0..3 {
+        a.send(&Value::Int(i), SOON).unwrap();
+    }
+    drop((b, listener));
+    thread::scope(|s| {
+        let closing = s.spawn(|| a.close(SOON));
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        assert_eq!(numbers(&b, 3), [0, 1, 2]);
+        b.close(SOON).unwrap();
+        closing.join().unwrap().unwrap();
+    });
+}
+
+fn a_named_client_gets_what_it_had_not_consumed(t: &str) {
+    let endpoint = name(t);
+    let panel = options(&[("client_id", "panel".into())]);
+    let (listener, a, b) = pair(&endpoint, &panel, &Options::default());
+    for i in 0..5 {
+        b.send(&Value::Int(i), SOON).unwrap();
+    }
+    assert_eq!(numbers(&a, 2), [0, 1]);
+    drop(a);
+    assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+    drop(b);
+    // Another one is not given it.
+    let other = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let to_other = listener.accept(SOON).unwrap();
+    to_other.send(&Value::Int(100), SOON).unwrap();
+    assert_eq!(numbers(&other, 1), [100]);
+    let a = Channel::connect(&endpoint, &panel, SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    b.send(&Value::Int(5), SOON).unwrap();
+    let again = numbers(&a, 5);
+    assert_eq!(again, [1, 2, 3, 4, 5]);
+}
+
+fn a_nameless_client_that_went_is_dropped_and_counted(t: &str) {
+    let endpoint = name(t);
+    let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
+    for i in 0..5 {
+        b.send(&Value::Int(i), SOON).unwrap();
+    }
+    drop(a);
+    assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+    if t == "tcp" {
+        // The same incarnation might call again over a connection that was only cut.
+        assert_eq!(stat(&b, "unacknowledged"), 5);
+    } else {
+        assert_eq!((stat(&b, "dropped"), stat(&b, "unacknowledged")), (5, 0), "{:?}", b.stats());
+    }
+}
+
+fn one_name_is_one_program_s(t: &str) {
+    let endpoint = name(t);
+    let panel = options(&[("client_id", "panel".into())]);
+    let (listener, a, _b) = pair(&endpoint, &panel, &Options::default());
+    let error = Channel::connect(&endpoint, &panel, SOON).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::AddressInUse);
+    assert!(error.text().contains("panel"), "{error}");
+    drop(a);
+    Channel::connect(&endpoint, &panel, SOON).unwrap();
+    listener.accept(SOON).unwrap();
+}
+
+fn manual_acknowledgement(t: &str) {
+    let endpoint = name(t);
+    let manual = options(&[("ack", "manual".into())]);
+    let (listener, a, b) = pair(&endpoint, &Options::default(), &manual);
+    for i in 0..6 {
+        a.send(&Value::Int(i), SOON).unwrap();
+    }
+    assert_eq!(numbers(&b, 4), [0, 1, 2, 3]);
+    b.ack().unwrap();
+    assert_eq!(numbers(&b, 1), [4]);
+    drop((b, listener));
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let b = accept_from(&a, &listener);
+    a.send(&Value::Int(6), SOON).unwrap();
+    assert_eq!(numbers(&b, 3), [4, 5, 6]);
+}
+
+fn best_effort_is_not_repeated(t: &str) {
+    let endpoint = name(t);
+    let (listener, a, b) =
+        pair(&endpoint, &options(&[("delivery", "best_effort".into())]), &Options::default());
+    for i in 0..5 {
+        a.send(&Value::Int(i), SOON).unwrap();
+    }
+    assert_eq!(numbers(&b, 2), [0, 1]);
+    drop((b, listener));
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    // Whether the first one after the loss still went into the old link nobody can know; the next does not.
+    let second = thread::scope(|s| {
+        let accepted = s.spawn(|| listener.accept(SOON).unwrap());
+        while !accepted.is_finished() {
+            // Nobody reads yet, so there may be no room.
+            let _ = a.try_send(&Value::Int(-1));
+        }
+        accepted.join().unwrap()
+    });
+    a.send(&Value::Int(7), SOON).unwrap();
+    let seen = std::iter::repeat_with(|| numbers(&second, 1)[0]).find(|n| *n != -1).unwrap();
+    assert_eq!(seen, 7);
+}
+
+fn what_is_kept_is_bounded(t: &str) {
+    let endpoint = name(t);
+    let (_listener, a, b) =
+        pair(&endpoint, &options(&[("replay_count", Value::Int(8))]), &Options::default());
+    for i in 0..8 {
+        a.try_send(&Value::Int(i)).unwrap();
+    }
+    assert_eq!(a.try_send(&Value::Int(8)).unwrap_err().kind(), ErrorKind::Full);
+    let error = a.send(&Value::Int(8), MOMENT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.text().contains("8 messages"), "{error}");
+    // A thread that waits goes on once the other side has consumed.
+    thread::scope(|s| {
+        let sending = s.spawn(|| a.send(&Value::Int(8), SOON));
+        assert_eq!(numbers(&b, 9), (0..9).collect::<Vec<_>>());
+        sending.join().unwrap().unwrap();
+    });
+}
+
+fn who_only_sends_is_told(t: &str) {
+    let endpoint = name(t);
+    let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
+    let count = 5000i64;
+    thread::scope(|s| {
+        s.spawn(|| {
+            for i in 0..count {
+                a.send(&Value::Int(i), SOON).unwrap();
+            }
+        });
+        assert_eq!(numbers(&b, count), (0..count).collect::<Vec<_>>());
+    });
+    // Some of it was acknowledged on the way, although the program never received.
+    assert!(stat(&a, "acknowledged") > 0, "{:?}", a.stats());
+    thread::scope(|s| {
+        s.spawn(|| assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected));
+        a.close(SOON).unwrap();
+    });
+    assert_eq!(stat(&a, "acknowledged"), count as u64);
+}
+
+fn an_idempotent_call_outlives_its_server(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let client = Channel::connect(&endpoint, &options(&[("idempotent", true.into())]), SOON).unwrap();
+    thread::scope(|s| {
+        let calling = s.spawn(|| client.call(&Value::from("question"), SOON));
+        let request = server.next(SOON).unwrap().unwrap();
+        assert_eq!(request.value().unwrap(), &Value::from("question"));
+        // It goes without an answer, as a process does that is killed.
+        std::mem::forget(request);
+        drop(server);
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let request = server.next(SOON).unwrap().unwrap();
+        request.reply(&Value::from("answer")).unwrap();
+        let answer = calling.join().unwrap().unwrap();
+        assert_eq!(answer.value().unwrap(), &Value::from("answer"));
+        server.close(SOON).unwrap();
+    });
+}
+
+fn a_server_gets_what_its_predecessor_had_not_consumed(t: &str) {
+    let endpoint = name(t);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    for i in 0..4 {
+        client.send(&Value::Int(i), SOON).unwrap();
+    }
+    for i in 0..2 {
+        assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(i));
+    }
+    drop(server);
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    client.send(&Value::Int(4), SOON).unwrap();
+    for i in 2..=4 {
+        assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(i));
+    }
+}
+
+macro_rules! suite {
+    ($($case:ident)*) => {
+        mod shm { $(#[test] fn $case() { super::$case("shm") })* }
+        mod unix { $(#[test] fn $case() { super::$case("unix") })* }
+        mod tcp { $(#[test] fn $case() { super::$case("tcp") })* }
+    };
+}
+
+suite! {
+    the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
+    a_named_client_gets_what_it_had_not_consumed a_nameless_client_that_went_is_dropped_and_counted one_name_is_one_program_s
+    manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
+    an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
+}
