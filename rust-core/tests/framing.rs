@@ -560,3 +560,16 @@ fn a_listing_tells_of_a_plain_name_without_troubling_it() {
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
     assert_eq!(listed.encoding.as_deref(), Some("cbor"));
 }
+
+#[test]
+fn a_line_that_a_deadline_left_half_sent_goes_out_whatever_its_sender_does_next() {
+    let listener = Listener::listen(&name("unix"), &lines()).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    let long = Value::from("x".repeat(1 << 20));
+    channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
+    // The program is busy with something else, and never calls again.
+    assert_eq!(stranger.line().len(), (1 << 20) + 3);
+    drop(channel);
+    assert_eq!(stranger.line(), "");
+}

@@ -117,12 +117,15 @@ impl Dialler {
             if last.is_some_and(|last| last.elapsed() < BUSY) {
                 pause(waiting)?;
             }
-            *last = Some(Instant::now());
-            match &self.goal {
+            let reached = match &self.goal {
                 Goal::Place(place) => hello::reach(place, waiting),
                 Goal::Pipe(place) => fifo::reach(place),
                 Goal::Address(address) => tcp::reach(address, wakers, waiting),
+            }?;
+            if matches!(reached, Call::Answered(_)) {
+                *last = Some(Instant::now());
             }
+            Ok(reached)
         };
         self.until_answered(reach, wakers, waiting)
     }

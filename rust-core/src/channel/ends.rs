@@ -570,7 +570,7 @@ impl Channel {
             receiving.gather(&self.speaker());
             let count = self.renewal.memory.both().outbox.unacknowledged().count;
             if count == 0 {
-                return Ok(());
+                return sending.see_out(waiting);
             }
             match self.bring_away(sending, receiving, &mut said_on, waiting) {
                 Ok(()) => {}

@@ -135,6 +135,19 @@ impl Sending {
         push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), waiting)
     }
 
+    /// Brings away what the kernel has not yet taken, where nobody will say that it was consumed.
+    pub fn see_out(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
+        let bye = Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]);
+        push(part, &bye, waiting).map_err(|e| match e.kind() {
+            ErrorKind::Timeout | ErrorKind::Full => {
+                let text = "closed; the other side had not taken all that was sent";
+                Error::new(ErrorKind::Timeout, text)
+            }
+            _ => e,
+        })
+    }
+
     /// Takes back a request whose caller gave up, where the transport still has it.
     pub fn withdraw(&mut self, request: u64) {
         if let Some(part) = &mut self.part {

@@ -146,7 +146,8 @@ impl Outlet {
         match sent {
             Ok(Sent::Whole) => {
                 self.number(header, payload);
-                self.record.count(&self.record.sent);
+                let lost = sender.take_lost() > 0;
+                self.record.count(if lost { &self.record.dropped } else { &self.record.sent });
                 return Ok(());
             }
             Ok(Sent::Part) => {

@@ -29,7 +29,8 @@ impl Lock {
     }
 }
 
-const NAME: &str = ".lock";
+/// The file.
+pub const NAME: &str = ".lock";
 
 /// The byte that stands for a name: FNV-1a, kept in the positive half of an `off_t`. Two names that fall on the same byte,
 /// one in 2^62, would keep each other from listening, and nothing worse.

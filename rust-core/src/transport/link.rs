@@ -132,6 +132,14 @@ impl Tx {
         matches!(self, Tx::Plain(_))
     }
 
+    /// How many messages it has taken and dropped since this was asked last.
+    pub fn take_lost(&mut self) -> u64 {
+        match self {
+            Tx::Plain(half) => half.take_lost(),
+            _ => 0,
+        }
+    }
+
     /// Whether an error is about the frame alone, of which nothing went: the link takes others.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         let about_it = matches!(
@@ -158,8 +166,9 @@ impl Tx {
     pub fn see_off(&mut self) {
         match self {
             Tx::Stream(half) => half.see_off(),
-            // Nothing is ever half in a ring, or in a spool; plain bytes go with the next call.
-            Tx::Plain(_) | Tx::Shm(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
+            Tx::Plain(half) => half.see_off(),
+            // Nothing is ever half in a ring, or in a spool.
+            Tx::Shm(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
         }
     }
 

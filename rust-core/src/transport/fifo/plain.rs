@@ -69,7 +69,8 @@ pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     Ok(Stream::Pipes(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(hold)))))
 }
 
-/// Writes to whoever reads there, once. What that one says is read to its end, which comes when it goes.
+/// Writes to whoever reads there, once. What that one says is read to its end, which comes when it goes, if it is
+/// one of ours.
 pub fn reach(place: &Place) -> Result<Call<Stream>> {
     let opened = fifo::open(&place.directory, &place.file, End::Write);
     let Some(asked) =
@@ -79,7 +80,12 @@ pub fn reach(place: &Place) -> Result<Call<Stream>> {
     };
     let Some(writer) = fifo::again(&asked, End::Both)? else { return Ok(Call::Nobody) };
     let pipes = match fifo::open(&place.directory, &reply(&place.file), End::Read)? {
-        Some(reader) => Pipes::plain(reader, writer, None, None),
+        // One of ours keeps its end open as long as it lives. A stranger may open it anew for each answer, and its end says
+        // nothing.
+        Some(reader) => {
+            let anchor = if is_served(place) { None } else { fifo::again(&reader, End::Write)? };
+            Pipes::plain(reader, writer, anchor, None)
+        }
         // Whoever reads there answers nothing: nothing ever comes, and no end either.
         None => {
             let (reader, anchor) =
@@ -88,6 +94,12 @@ pub fn reach(place: &Place) -> Result<Call<Stream>> {
         }
     };
     Ok(Call::Answered(Stream::Pipes(Arc::new(pipes))))
+}
+
+/// Whether a program that knows of locks listens here. No lock file is made to find that out.
+fn is_served(place: &Place) -> bool {
+    let any = place.directory.path().join(lock::NAME).exists();
+    any && lock::is_locked(&place.directory, &place.file).unwrap_or(false)
 }
 
 fn removed(place: &Place) -> Error {

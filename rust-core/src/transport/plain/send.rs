@@ -6,8 +6,9 @@ use super::Division;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
-use crate::sys::poll::wait_any;
+use crate::sys::fifo::WHOLE;
 use crate::transport::Sent;
+use crate::transport::socket::Rest;
 use crate::transport::stream::Stream;
 
 /// The sending half.
@@ -19,26 +20,19 @@ pub struct PlainTx {
     /// Bytes of what is under way that the kernel has.
     progress: usize,
     /// The rest of what was adopted.
-    rest: Vec<u8>,
-    rest_progress: usize,
-    /// The longest line, with its end.
-    longest: usize,
+    rest: Option<Rest>,
+    /// Whether it is a named pipe: one that others may write to at the same time, and that may have no reader.
+    is_pipe: bool,
+    /// Answers that found no room and were dropped.
+    lost: u64,
     /// Whether we called, and the other side is to answer.
     dialled: bool,
 }
 
 impl PlainTx {
     pub(super) fn new(stream: Stream, division: Division, dialled: bool) -> PlainTx {
-        PlainTx {
-            stream,
-            division,
-            line: Vec::new(),
-            progress: 0,
-            rest: Vec::new(),
-            rest_progress: 0,
-            longest: usize::MAX,
-            dialled,
-        }
+        let is_pipe = matches!(stream, Stream::Pipes(_));
+        PlainTx { stream, division, line: Vec::new(), progress: 0, rest: None, is_pipe, lost: 0, dialled }
     }
 
     /// See the transport contract.
@@ -67,9 +61,17 @@ impl PlainTx {
                     }
                     self.progress += n;
                 }
+                None if self.progress == 0 && self.is_dispensable(frame) => {
+                    self.has_gone(frame);
+                    self.lost += 1;
+                    break;
+                }
                 None if self.progress == 0 => return Ok(Sent::Blocked),
                 None => return Ok(Sent::Part),
             }
+        }
+        if !self.stream.flush()? {
+            return Ok(Sent::Part);
         }
         self.progress = 0;
         self.line = Vec::new();
@@ -99,12 +101,22 @@ impl PlainTx {
                     return Ok(None);
                 };
                 line.push(b'\n');
-                if line.len() > self.longest {
+                if self.is_pipe && line.len() > WHOLE {
                     return Err(self.too_large(line.len()));
                 }
                 Ok(Some(line))
             }
         }
+    }
+
+    /// Whether a frame is dropped where there is no room: an answer in a pipe that nobody may ever read.
+    fn is_dispensable(&self, frame: &Outgoing<'_>) -> bool {
+        self.is_pipe && !self.dialled && matches!(frame.header.kind, Kind::Reply | Kind::Error)
+    }
+
+    /// How many answers were dropped since this was asked last.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 
     fn has_gone(&self, frame: &Outgoing<'_>) {
@@ -116,40 +128,43 @@ impl PlainTx {
     fn too_large(&self, asked: usize) -> Error {
         let text = format!(
             "over the limit of a line in a named pipe, where longer ones of several writers would mix: {asked} bytes asked, {} allowed; send less, or use unix:",
-            self.longest
+            WHOLE
         );
         Error::new(ErrorKind::TooLarge, text)
     }
 
     /// See the transport contract.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
-        self.rest.clear();
-        match &self.division {
-            Division::Lines(_) => self.rest.extend_from_slice(&self.line[self.progress..]),
-            Division::Raw => self.rest.extend_from_slice(&frame.body[self.progress..]),
-        }
+        let left = match &self.division {
+            Division::Lines(_) => &self.line[self.progress..],
+            Division::Raw => &frame.body[self.progress..],
+        };
+        self.rest = Some(Rest::new(left.to_vec()));
         self.line = Vec::new();
-        (self.progress, self.rest_progress) = (0, 0);
+        self.progress = 0;
     }
 
     /// See the transport contract.
     pub fn flush(&mut self) -> Result<bool> {
-        while self.rest_progress < self.rest.len() {
-            match self.stream.write_bytes(&self.rest[self.rest_progress..])? {
-                Some(n) => self.rest_progress += n,
-                None => return Ok(false),
+        if let Some(rest) = &self.rest {
+            if !rest.write(&self.stream)? {
+                return Ok(false);
             }
+            self.rest = None;
         }
-        if !self.rest.is_empty() {
-            self.rest = Vec::new();
-            self.rest_progress = 0;
+        Ok(true)
+    }
+
+    /// See the transport contract.
+    pub fn see_off(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.see_off(&self.stream);
         }
-        self.stream.flush()
     }
 
     /// See the transport contract.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        wait_any(waiting, [self.stream.writable()]).map(drop)
+        self.stream.wait_room(waiting)
     }
 
     /// What is ready for writing once there is room.

@@ -5,4 +5,5 @@ mod rest;
 mod send;
 
 pub use receive::StreamRx;
+pub use rest::Rest;
 pub use send::StreamTx;

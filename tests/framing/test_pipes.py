@@ -1,0 +1,181 @@
+"""Lines through named pipes: any number of programs write, one reads, and what that one says somebody reads or nobody."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import linkspan
+
+from conftest import SOON, Served, Strangers, said
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    return tmp_path / "pipe"
+
+
+def test_a_shell_says_what_it_wants_with_echo(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(f"fifo:{pipe}")
+    said(strangers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
+    # Half a line that its writer left is made whole by the next one; what is no JSON is objected to in the answer pipe.
+    assert server.wait_for(2) == [{"op": "x"}, 7]
+
+
+def test_a_shell_asks_and_reads_its_answer(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    serve(f"fifo:{pipe}")
+    asks = """
+    for i in 1 2 3; do
+        echo '{"jsonrpc":"2.0","method":"sum","params":[40,'$i'],"id":"'$i'"}' > "$1"
+        read -r line < "$1.reply"
+        echo "$line"
+    done
+    """
+    assert said(strangers.bash(asks, str(pipe))).splitlines() == [
+        f'{{"jsonrpc":"2.0","result":{40 + i},"id":"{i}"}}' for i in (1, 2, 3)
+    ]
+
+
+def test_a_reader_of_the_answers_sees_every_one(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    serve(f"fifo:{pipe}")
+    reader = strangers.bash('head -n 200 "$1.reply"', str(pipe))
+    with pipe.open("w", buffering=1) as asked:
+        for i in range(200):
+            asked.write(json.dumps({"jsonrpc": "2.0", "method": "sum", "params": [i], "id": i}) + "\n")
+    answers = [json.loads(line) for line in said(reader).splitlines()]
+    assert [(a["id"], a["result"]) for a in answers] == [(i, i) for i in range(200)]
+
+
+def test_lines_of_many_writers_never_mix(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(f"fifo:{pipe}")
+    writer = """
+    me = int(sys.argv[2])
+    fd = os.open(where, os.O_WRONLY)
+    for i in range(300):
+        pad = chr(97 + me) * (4096 - 50 if i % 3 == 0 else i)
+        line = json.dumps({"me": me, "i": i, "pad": pad}) + "\\n"
+        assert len(line) <= 4096 and os.write(fd, line.encode()) == len(line)
+    """
+    for child in [strangers.python(writer, str(pipe), str(me)) for me in range(6)]:
+        said(child)
+    told = [(said["me"], said["i"], said["pad"]) for said in server.wait_for(1800)]
+    assert sorted((me, i) for me, i, _ in told) == [(me, i) for me in range(6) for i in range(300)]
+    assert all(pad == chr(97 + me) * len(pad) for me, i, pad in told)
+    for me in range(6):
+        assert [i for who, i, _ in told if who == me] == list(range(300)), "each writer's lines stay in order"
+
+
+def test_answers_that_nobody_reads_hold_up_nobody(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+    server = serve(f"fifo:{pipe}")
+    line = '{"jsonrpc":"2.0","method":"echo","params":["' + "x" * 1000 + '"],"id":1}\n'
+    with pipe.open("w", buffering=1) as asked:
+        for _ in range(500):
+            asked.write(line)
+        asked.write('{"last": true}\n')
+    assert server.wait_for(1)[-1] == {"last": True}
+    stats = server.server.stats()
+    assert stats["dropped"] > 300 and stats["sent"] + stats["dropped"] == 500, stats
+    # What found room is still there for whoever comes.
+    kept = said(strangers.python(f"""
+        fd = os.open(where + ".reply", os.O_RDONLY)
+        lines = open(fd)
+        for _ in range({stats["sent"]}):
+            assert json.loads(lines.readline())["id"] == 1
+        print("all")
+        """, str(pipe)))
+    assert kept == "all\n"
+
+
+def test_an_answer_longer_than_a_line_may_be_is_the_server_s_to_mend(pipe: Path, strangers: Strangers) -> None:
+    with linkspan.serve(f"fifo:{pipe}", framing="lines") as server:
+        asker = strangers.bash("""
+            echo '{"jsonrpc":"2.0","method":"x","id":1}' > "$1"
+            read -r line < "$1.reply"; echo "$line" """, str(pipe))
+        request = server.next(timeout=SOON)
+        with pytest.raises(linkspan.TooLarge) as caught:
+            request.reply("x" * 4096)
+        assert "4096" in str(caught.value)
+        request.reply("x" * (4096 - len('{"jsonrpc":"2.0","result":"","id":1}\n')))
+        assert len(said(asker)) == 4096
+
+
+def test_a_stranger_that_reads_a_pipe_is_sent_to_and_called(pipe: Path, strangers: Strangers) -> None:
+    os.mkfifo(pipe)
+    os.mkfifo(f"{pipe}.reply")
+    server = strangers.python("""
+        for line in open(where):
+            asked = json.loads(line)
+            print(asked.get("method", asked))
+            if "id" in asked:
+                with open(where + ".reply", "w") as reply:
+                    reply.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": asked["params"]}) + "\\n")
+        """, str(pipe))
+    with linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=SOON) as channel:
+        channel.send({"op": "x"})
+        for i in range(3):
+            assert channel.call({"method": "echo", "params": [i]}, timeout=SOON).value == [i]
+        with pytest.raises(linkspan.TooLarge):
+            channel.send("x" * 4096)
+    assert said(server).splitlines() == ["{'op': 'x'}", "echo", "echo", "echo"]
+
+
+def test_a_pipe_that_only_takes_is_written_to(pipe: Path, strangers: Strangers) -> None:
+    os.mkfifo(pipe)
+    reader = strangers.bash('cat "$1"', str(pipe))
+    with linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=SOON) as channel:
+        for i in range(100):
+            channel.send({"number": i})
+    assert [json.loads(line)["number"] for line in said(reader).splitlines()] == list(range(100))
+
+
+def test_a_name_that_nobody_reads_and_one_that_is_read_already(pipe: Path) -> None:
+    with pytest.raises(linkspan.NotFound):
+        linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=0)
+    with linkspan.serve(f"fifo:{pipe}", framing="lines"):
+        with pytest.raises(linkspan.AddressInUse):
+            linkspan.serve(f"fifo:{pipe}", framing="lines")
+    assert not pipe.exists()
+
+
+def test_linkspan_on_both_sides_of_a_pipe(pipe: Path, serve: Callable[..., Served]) -> None:
+    served = serve(f"fifo:{pipe}")
+    with linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=SOON) as channel:
+        assert channel.call({"method": "sum", "params": [1, 2, 3]}).value == 6
+        with pytest.raises(linkspan.Remote) as caught:
+            channel.call({"method": "nope"})
+        assert (caught.value.remote_type, caught.value.remote_text) == ("LookupError", "no method nope")
+        channel.send({"op": "x"})
+    assert served.wait_for(1) == [{"op": "x"}]
+
+
+def test_raw_bytes_through_a_pipe(pipe: Path, strangers: Strangers) -> None:
+    listening = linkspan.open(f"fifo:{pipe}", framing="raw", timeout=SOON)
+    writer = strangers.bash('head -c 300000 /dev/zero > "$1"', str(pipe))
+    got = 0
+    while got < 300_000:
+        got += len(listening.recv(timeout=SOON).value)
+    assert got == 300_000
+    said(writer)
+    reader = strangers.bash('head -c 8 "$1.reply"', str(pipe))
+    listening.send(b"\1\2\3\4\5\6\7A")
+    assert said(reader) == "\1\2\3\4\5\6\7A"
+    listening.close()
+
+
+def test_the_descriptor_of_a_pipe_s_reader_tells_of_lines(pipe: Path) -> None:
+    import select
+
+    channel = linkspan.open(f"fifo:{pipe}", framing="lines", timeout=SOON)
+    fd = channel.fileno()
+    assert select.select([fd], [], [], 0)[0] == []
+    writer = threading.Thread(target=lambda: pipe.write_text("1\n2\n"))
+    writer.start()
+    assert select.select([fd], [], [], SOON)[0] == [fd]
+    writer.join()
+    assert [channel.recv(timeout=SOON).value for _ in range(2)] == [1, 2]
+    assert not channel.poll()
+    assert select.select([fd], [], [], 0)[0] == []
+    channel.close()
