@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 8] = [
     &["error"],
     &["deadline", "value"],
     &["sys", "codec", "schema", "frame"],
-    &["message", "transport"],
+    &["message", "transport", "region"],
     &["channel"],
     &["request", "publish"],
     &["service", "registry", "verbs"],

@@ -13,6 +13,7 @@
 //! | noticing that a name appears, or that a moment has come | `inotify`, `timer` |
 //! | what a forked child may not touch | `fork` |
 //! | wake-ups, memory files, and how much memory is left | `eventfd`, `memory`, `headroom` |
+//! | System V memory of another program | `sysv` |
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
 //! | names of users and groups | `user` |
@@ -33,6 +34,7 @@ pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod stop;
+pub(crate) mod sysv;
 pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod user;

@@ -1,0 +1,162 @@
+//! Somebody else's shared memory, read-only: bytes, text, or the fields of a struct. That is how a vendor's table is read.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the memory and reading from it | this file |
+//! | where it is: a POSIX name, a System V key, a path | `place` |
+//! | the language in which a struct is described | `layout` |
+
+mod layout;
+mod place;
+
+use place::Memory;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::Value;
+
+pub use layout::Layout;
+
+/// Memory that another program shares and this one reads.
+///
+/// ```no_run
+/// # fn main() -> linkspan::Result<()> {
+/// let table = linkspan::Region::open("posix:/vendor_sensors")?;
+/// let layout: linkspan::Layout = "u32 count; f64 celsius; char name[16]; i16 raw[8] @64".parse()?;
+/// let reading = table.read(&layout)?;
+/// println!("{} °C", reading.at("celsius")?.as_f64()?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Every call copies what is there at that moment, so what the owner does to it afterwards, even to make it shorter, harms
+/// nobody. It is not locked: a struct that is written while it is read may be half old and half new, unless the owner counts
+/// its writes, see [`Region::read_stable`]. System V memory is copied in words of eight bytes, so that a field that does
+/// not cross such a word is always whole; of a file the kernel promises nothing.
+#[derive(Debug)]
+pub struct Region {
+    source: String,
+    memory: Memory,
+}
+
+/// How often a struct that changes under the reader's hands is tried again.
+const TRIES: u32 = 64;
+
+impl Region {
+    /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or
+    /// a path: `path:/dev/shm/x`, or `/dev/shm/x` alone.
+    ///
+    /// `NotFound` where there is no such memory, `PermissionDenied` where it may not be read, `InvalidEndpoint` where the
+    /// text is neither.
+    pub fn open(source: &str) -> Result<Region> {
+        let memory = Memory::open(source).map_err(|e| e.on(source))?;
+        Ok(Region { source: source.to_owned(), memory })
+    }
+
+    /// What it was opened by.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Bytes that are there now: a file may have become longer or shorter.
+    pub fn len(&self) -> Result<u64> {
+        self.memory.len().map_err(|e| e.on(&self.source))
+    }
+
+    /// Whether there is not one byte.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// A copy of so many bytes from an offset; `OutOfRange` where they are not all there.
+    pub fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        self.copy(offset, length).map_err(|e| e.on(&self.source))
+    }
+
+    fn copy(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let there = self.memory.len()?;
+        // Before memory is asked for.
+        if offset.checked_add(length as u64).is_none_or(|end| end > there) {
+            return Err(out_of_range(offset, length, there));
+        }
+        let mut bytes = vec![0; length];
+        let copied = self.memory.copy(offset, &mut bytes)?;
+        if copied < length {
+            return Err(out_of_range(offset, length, offset + copied as u64));
+        }
+        Ok(bytes)
+    }
+
+    /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8.
+    pub fn text(&self, offset: u64) -> Result<String> {
+        self.find_text(offset).map_err(|e| e.on(&self.source))
+    }
+
+    fn find_text(&self, offset: u64) -> Result<String> {
+        const STEP: u64 = 4096;
+        let there = self.memory.len()?;
+        if offset > there {
+            return Err(out_of_range(offset, 0, there));
+        }
+        let mut text = Vec::new();
+        loop {
+            let at = offset + text.len() as u64;
+            let step = STEP.min(there.saturating_sub(at));
+            let part = self.copy(at, step as usize)?;
+            match memchr::memchr(0, &part) {
+                Some(end) => text.extend_from_slice(&part[..end]),
+                None => text.extend_from_slice(&part),
+            }
+            if memchr::memchr(0, &part).is_some() || part.is_empty() {
+                break;
+            }
+        }
+        String::from_utf8(text).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            let text = "the text is not UTF-8; read it with bytes";
+            Error::new(ErrorKind::Malformed, text).at(offset as usize + at)
+        })
+    }
+
+    /// The fields of a struct at the beginning: a map in the order of the layout.
+    pub fn read(&self, layout: &Layout) -> Result<Value> {
+        self.read_at(0, layout)
+    }
+
+    /// The same for a struct at an offset: of an array of structs, the one with the number `i` lies at `i * layout.size()`.
+    pub fn read_at(&self, offset: u64, layout: &Layout) -> Result<Value> {
+        let values = self.copy(offset, layout.end()).and_then(|bytes| layout.values(&bytes));
+        values.map_err(|e| e.on(&self.source))
+    }
+
+    /// The same from a struct whose owner counts its writes in one of the fields: odd while it writes, the next even number
+    /// afterwards. Both halves are of one write then. `Stalled` where the owner never lets it be long enough.
+    pub fn read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
+        self.try_read_stable(offset, layout, counter).map_err(|e| e.on(&self.source))
+    }
+
+    fn try_read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
+        let (at, length) = layout.counter(counter)?;
+        let count = || self.copy(offset + at as u64, length);
+        for _ in 0..TRIES {
+            let before = count()?;
+            let bytes = self.copy(offset, layout.end())?;
+            // The copies are made by calls that are not reordered, each after the one before it.
+            let (within, after) = (&bytes[at..at + length], count()?);
+            if layout.is_even(&before) && before == within && before == after {
+                return layout.values(&bytes);
+            }
+            std::thread::yield_now();
+        }
+        let text = format!(
+            "the struct was being written at each of {TRIES} looks ({counter} is odd or moves on); try again, or see whether its owner died while it wrote"
+        );
+        Err(Error::new(ErrorKind::Stalled, text))
+    }
+}
+
+fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
+    let text = format!(
+        "{length} bytes from {offset} on were asked for, and {there} bytes are there; see whether the layout is that of the program that writes it"
+    );
+    Error::new(ErrorKind::OutOfRange, text)
+}

@@ -1,0 +1,102 @@
+//! Where somebody else's memory is: a file that is read with calls that never fault, or a System V segment.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::sysv::Attached;
+
+/// Memory of another program.
+#[derive(Debug)]
+pub enum Memory {
+    /// A file, also one in /dev/shm. It is not mapped: one that becomes shorter would kill us.
+    File { file: File, path: String },
+    /// A System V segment, which never becomes shorter.
+    SystemV(Attached),
+}
+
+/// Where the C library keeps what `shm_open` makes.
+const POSIX: &str = "/dev/shm";
+
+impl Memory {
+    pub fn open(source: &str) -> Result<Memory> {
+        if let Some(name) = source.strip_prefix("posix:") {
+            let file = name.strip_prefix('/').unwrap_or(name);
+            if file.is_empty() || file.contains(['/', '\0']) || file == "." || file == ".." {
+                return Err(invalid(
+                    source,
+                    "a POSIX name is a slash and a name without one: posix:/sensors",
+                ));
+            }
+            return Memory::of_file(&format!("{POSIX}/{file}"));
+        }
+        if let Some(key) = source.strip_prefix("sysv:") {
+            let number = match key.strip_prefix("0x").or_else(|| key.strip_prefix("0X")) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => key.parse(),
+            };
+            return match number {
+                Ok(0) => Err(invalid(source, "the key 0 is private to its owner and cannot be opened")),
+                Ok(key) => Ok(Memory::SystemV(Attached::open(key)?)),
+                Err(_) => Err(invalid(source, "a System V key is a number of 32 bits: sysv:0x1234")),
+            };
+        }
+        let path = source.strip_prefix("path:").unwrap_or(source);
+        if !path.starts_with('/') || path.contains('\0') {
+            return Err(invalid(source, "write posix:/name, sysv:0x1234 or an absolute path"));
+        }
+        Memory::of_file(path)
+    }
+
+    fn of_file(path: &str) -> Result<Memory> {
+        // Without NONBLOCK a FIFO would keep us here.
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(Path::new(path));
+        let file =
+            opened.doing(format_args!("opening the shared memory {path}")).map_err(|e| match e.kind() {
+                ErrorKind::NotFound => explained(e, "start the program that makes it, or see its name there"),
+                ErrorKind::PermissionDenied => explained(e, "its owner decides who may read it, by its mode"),
+                _ => e,
+            })?;
+        if !file.metadata().doing(format_args!("looking at {path}"))?.is_file() {
+            return Err(Error::new(ErrorKind::InvalidEndpoint, format!("{path} is not a regular file")));
+        }
+        Ok(Memory::File { file, path: path.to_owned() })
+    }
+
+    pub fn len(&self) -> Result<u64> {
+        match self {
+            Memory::File { file, path } => {
+                Ok(file.metadata().doing(format_args!("looking at {path}"))?.len())
+            }
+            Memory::SystemV(attached) => Ok(attached.len() as u64),
+        }
+    }
+
+    /// Copies from an offset what is there, and gives how much that was.
+    pub fn copy(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let (file, path) = match self {
+            Memory::File { file, path } => (file, path),
+            Memory::SystemV(attached) => return Ok(attached.copy(offset as usize, into)),
+        };
+        let mut copied = 0;
+        while copied < into.len() {
+            match file.read_at(&mut into[copied..], offset + copied as u64) {
+                Ok(0) => break,
+                Ok(n) => copied += n,
+                // Memory keeps nobody waiting for a signal.
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e).doing(format_args!("reading {path}")),
+            }
+        }
+        Ok(copied)
+    }
+}
+
+fn invalid(source: &str, what: &str) -> Error {
+    Error::new(ErrorKind::InvalidEndpoint, format!("{source:?} is no shared memory: {what}"))
+}
+
+fn explained(error: Error, what: &str) -> Error {
+    Error::new(error.kind(), format!("{}; {what}", error.text()))
+}
