@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Channel, ErrorKind, Listener, Options, Server, Value};
+use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload, Server, Value};
 
 mod support;
 use support::{SOON, name};
@@ -163,9 +163,12 @@ fn best_effort_is_not_repeated(t: &str) {
     // Whether the first one after the loss still went into the old link nobody can know; the next does not.
     let second = thread::scope(|s| {
         let accepted = s.spawn(|| listener.accept(SOON).unwrap());
+        let mut sent = 0;
         while !accepted.is_finished() {
-            // Nobody reads yet, so there may be no room.
-            let _ = a.try_send(&Value::Int(-1));
+            // Nobody reads yet, and there is to be room for one more.
+            if sent < 50 && a.try_send(&Value::Int(-1)).is_ok() {
+                sent += 1;
+            }
         }
         accepted.join().unwrap()
     });
@@ -252,6 +255,28 @@ fn a_server_gets_what_its_predecessor_had_not_consumed(t: &str) {
     }
 }
 
+fn both_fill_each_other_s_store(t: &str) {
+    let endpoint = name(t);
+    let small = options(&[("replay_count", Value::Int(50))]);
+    let (_listener, a, b) = pair(&endpoint, &small, &small);
+    let payload = Payload::from_bytes(Encoding::Raw, vec![7; 3000].into());
+    let count = 2000u64;
+    // Each sends more than is kept while the other does; then each receives what the other sent.
+    let one = |me: &Channel| {
+        thread::scope(|s| {
+            s.spawn(|| (0..count).for_each(|_| drop(me.send_payload(&payload, SOON).unwrap())));
+            for i in 1..=count {
+                assert_eq!(me.recv(SOON).unwrap().sequence(), i);
+            }
+            assert_eq!(me.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        });
+    };
+    thread::scope(|s| {
+        s.spawn(|| one(&a));
+        s.spawn(|| one(&b));
+    });
+}
+
 macro_rules! suite {
     ($($case:ident)*) => {
         mod shm { $(#[test] fn $case() { super::$case("shm") })* }
@@ -264,5 +289,5 @@ suite! {
     the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
     a_named_client_gets_what_it_had_not_consumed a_nameless_client_that_went_is_dropped_and_counted one_name_is_one_program_s
     manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-    an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
+    both_fill_each_other_s_store an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
 }

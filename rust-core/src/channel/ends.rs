@@ -1,10 +1,11 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::dial::Dialler;
+use super::direction::{Direction, Turn};
 use super::door::{Door, Link};
 use super::greeting::Pattern;
 use super::memory::{Memory, nature};
@@ -59,8 +60,8 @@ pub struct Channel {
     options: Options,
     role: Role,
     renewal: Renewal,
-    sending: Mutex<Sending>,
-    receiving: Mutex<Receiving>,
+    sending: Direction<Sending>,
+    receiving: Direction<Receiving>,
     record: Arc<Record>,
     descriptor: RawFd,
     born: u64,
@@ -157,9 +158,9 @@ impl Channel {
             options: options.clone(),
             role,
             renewal,
-            sending: Mutex::default(),
+            sending: Direction::new(Sending::default()),
             descriptor: receiving.epoll().as_raw_fd(),
-            receiving: Mutex::new(receiving),
+            receiving: Direction::new(receiving),
             record,
             born: fork::generation(),
         })
@@ -174,16 +175,19 @@ impl Channel {
         self.renewal.check_open()
     }
 
-    fn sending(&self) -> Result<MutexGuard<'_, Sending>> {
+    fn sending(&self) -> Result<Turn<'_, Sending>> {
         self.check()?;
         self.endpoint.check_way(self.role == Role::Connector, "send")?;
-        only_one(&self.sending, "sends")
+        self.sending.take("sends", || {})
     }
 
-    fn receiving(&self) -> Result<MutexGuard<'_, Receiving>> {
+    fn receiving(&self) -> Result<Turn<'_, Receiving>> {
         self.check()?;
         self.endpoint.check_way(self.role == Role::Listener, "recv")?;
-        only_one(&self.receiving, "receives")
+        let turn = self.receiving.take("receives", || self.renewal.knock())?;
+        self.renewal.let_in();
+        self.check()?;
+        Ok(turn)
     }
 
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
@@ -223,8 +227,11 @@ impl Channel {
 
     fn put_flagged(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (nature, bytes) = (nature(draft.kind, draft.flags), draft.payload.body().len());
+        self.check()?;
+        self.endpoint.check_way(self.role == Role::Connector, "send")?;
+        let _claim = self.sending.claim("sends")?;
         loop {
-            let mut sending = self.sending()?;
+            let mut sending = self.sending.lock();
             let (room, open) = {
                 let both = self.renewal.memory.both();
                 (both.outbox.has_room(nature, bytes), both.outbox.kept_count())
@@ -246,7 +253,7 @@ impl Channel {
 
     /// Looks for acknowledgements while a program only sends: the other side's way to us is to stay free.
     fn gather(&self) {
-        if let Ok(mut receiving) = self.receiving.try_lock() {
+        if let Some(mut receiving) = self.receiving.borrow() {
             receiving.gather(&self.speaker());
         }
     }
@@ -254,10 +261,18 @@ impl Channel {
     /// Waits until enough has been acknowledged.
     fn await_room(&self, nature: Nature, bytes: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         let memory = &self.renewal.memory;
-        let enough = || memory.both().outbox.has_room(nature, bytes);
-        let read = match self.receiving.try_lock() {
-            Ok(mut receiving) => receiving.read_until(&self.speaker(), waiting, enough),
-            Err(_) => {
+        // A thread of the program that comes to receive has the right to.
+        let enough = || self.receiving.is_claimed() || memory.both().outbox.has_room(nature, bytes);
+        let read = match self.receiving.borrow() {
+            Some(mut receiving) => {
+                let speaker = self.speaker();
+                // The other side may have had no room to say how far it has come, and says nothing while it sleeps: what
+                // keeps its way full is read, and then it is asked.
+                receiving.gather(&speaker);
+                speaker.speak(Occasion::Asked);
+                receiving.read_until(&speaker, waiting, enough)
+            }
+            None => {
                 // Another thread receives, and tells us.
                 let bell = memory.await_acknowledgement()?;
                 let waited = wait_readable(waiting, &[bell.as_fd(), self.renewal.wake.as_fd()]);
@@ -300,7 +315,7 @@ impl Channel {
     /// Receives the next message. While the other side is away, waits for it to come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
-        let take = |mut receiving: MutexGuard<'_, Receiving>| {
+        let take = |mut receiving: Turn<'_, Receiving>| {
             let memory = &self.renewal.memory;
             self.consume(&receiving);
             let message = self.take(&mut receiving, &mut waiting)?;
@@ -376,7 +391,7 @@ impl Channel {
         let asked = self.put_request(payload, waiting)?;
         let found = self.find_answer(asked, &mut receiving, waiting);
         if found.is_err()
-            && let Ok(mut sending) = self.sending.try_lock()
+            && let Some(mut sending) = self.sending.borrow()
         {
             sending.withdraw(asked.number);
         }
@@ -546,8 +561,9 @@ impl Channel {
         }
         let mut waiting = self.start(wait);
         self.renewal.close();
-        let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sending = only_one(&self.sending, "sends").map_err(|e| e.on(&self.shown))?;
+        let mut receiving = self.receiving.lock();
+        let _claim = self.sending.claim("sends").map_err(|e| e.on(&self.shown))?;
+        let mut sending = self.sending.lock();
         self.renewal.leave();
         receiving.leave();
         self.renewal.memory.both().inbox.consumed();
@@ -636,7 +652,7 @@ impl Drop for Channel {
         if fork::check(self.born).is_err() || self.renewal.is_closed() {
             return;
         }
-        let sending = self.sending.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let sending = self.sending.get_mut();
         // How far the program has come; the message that it was given last may not have been dealt with.
         sending.speak(Occasion::Leaving, &self.renewal, &self.record);
         // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.

@@ -13,9 +13,10 @@
 //! | what we and one peer remember of each other | `memory` |
 //! | what a listener remembers of its peers | `register` |
 //! | what outlives a call | `persistent` |
-//! | sending, receiving over it | `sending`, `receiving` |
+//! | sending, receiving over it, and whose turn it is | `sending`, `receiving`, `direction` |
 
 pub(crate) mod dial;
+mod direction;
 pub(crate) mod door;
 mod ends;
 pub(crate) mod greeting;

@@ -28,6 +28,8 @@ pub struct Receiving {
     watched: bool,
     /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
     leaving: bool,
+    /// Whether it is read on the library's behalf.
+    lent: bool,
     /// Whether the other side takes its leave, and waits to hear how far we have come.
     pub asked: bool,
     limits: Limits,
@@ -69,6 +71,7 @@ impl Receiving {
             parked: false,
             watched: false,
             leaving: false,
+            lent: false,
             asked: false,
             limits,
             epoll,
@@ -169,6 +172,9 @@ impl Receiving {
                 Ok(None) => {
                     speaker.speak(Occasion::Sleeping);
                     self.sleep(waiting)?;
+                    if self.lent && renewal.is_knocked() {
+                        return Ok(Taken::Ack);
+                    }
                     if !self.leaving {
                         renewal.check_open()?;
                     }
@@ -335,6 +341,18 @@ impl Receiving {
         &mut self,
         speaker: &Speaker<'_>,
         waiting: &mut Waiting<'_>,
+        enough: impl FnMut() -> bool,
+    ) -> Result<()> {
+        self.lent = true;
+        let read = self.read_on(speaker, waiting, enough);
+        self.lent = false;
+        read
+    }
+
+    fn read_on(
+        &mut self,
+        speaker: &Speaker<'_>,
+        waiting: &mut Waiting<'_>,
         mut enough: impl FnMut() -> bool,
     ) -> Result<()> {
         while !enough() {
@@ -345,7 +363,10 @@ impl Receiving {
                 return Err(Error::new(ErrorKind::Full, text));
             }
             match self.link_next(speaker, waiting, true)? {
-                Taken::Message(message) => self.keep(message),
+                Taken::Message(message) => {
+                    self.keep(message);
+                    speaker.speak(Occasion::Asked);
+                }
                 Taken::Bye => speaker.speak(Occasion::Asked),
                 Taken::Ack => {}
             }

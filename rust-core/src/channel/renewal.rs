@@ -72,6 +72,8 @@ pub struct Renewal {
     numbers: Arc<AtomicU64>,
     /// Whether the thread that closes still makes links, to bring away what was not acknowledged.
     leaving: AtomicBool,
+    /// Whether a thread of the program waits for one that reads on the library's behalf to let it in.
+    knocked: AtomicBool,
     /// Rung when the channel is closed: wakes a thread that waits in it.
     pub wake: EventFd,
 }
@@ -107,6 +109,7 @@ impl Renewal {
             closed: AtomicBool::new(false),
             numbers: Arc::default(),
             leaving: AtomicBool::new(false),
+            knocked: AtomicBool::new(false),
             wake: EventFd::new()?,
         })
     }
@@ -115,6 +118,28 @@ impl Renewal {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake.ring();
+    }
+
+    /// Asks the thread that reads on the library's behalf to let us in.
+    pub fn knock(&self) {
+        self.knocked.store(true, Ordering::Release);
+        self.wake.ring();
+    }
+
+    /// Whether somebody knocks.
+    pub fn is_knocked(&self) -> bool {
+        self.knocked.load(Ordering::Acquire)
+    }
+
+    /// We are in.
+    pub fn let_in(&self) {
+        if self.knocked.swap(false, Ordering::AcqRel) {
+            self.wake.drain();
+            if self.is_closed() {
+                // It was rung for that, too.
+                self.wake.ring();
+            }
+        }
     }
 
     /// The thread that closes it has it for itself now, and still makes links.

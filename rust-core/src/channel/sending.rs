@@ -7,6 +7,7 @@ use crate::message::Payload;
 use crate::transport::Sent;
 use crate::value::Timestamp;
 
+use super::direction::Direction;
 use super::memory::{Kept, nature};
 use super::record::Record;
 use super::renewal::{Renewal, TxPart};
@@ -246,7 +247,7 @@ pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) 
 
 /// What a thread that receives says over the other direction.
 pub struct Speaker<'a> {
-    pub sending: &'a std::sync::Mutex<Sending>,
+    pub sending: &'a Direction<Sending>,
     pub renewal: &'a Renewal,
     pub record: &'a Record,
 }
@@ -259,7 +260,7 @@ impl Speaker<'_> {
             let both = memory.both();
             both.inbox.to_say(occasion, both.inbox.session()).is_some()
         };
-        if due && let Ok(mut sending) = self.sending.try_lock() {
+        if due && let Some(mut sending) = self.sending.borrow() {
             sending.speak(occasion, self.renewal, self.record);
         }
     }

@@ -1,0 +1,95 @@
+//! One direction of a channel: a thread of the program has it for a call at a time, and the library borrows it in between.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A direction and what is known of it.
+pub struct Direction<T> {
+    /// Whether a thread of the program is in a call.
+    claimed: AtomicBool,
+    state: Mutex<T>,
+}
+
+/// A thread of the program is in a call that uses this direction.
+pub struct Claim<'a>(&'a AtomicBool);
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// A claim together with the state. The state is let go of first.
+pub struct Turn<'a, T> {
+    state: MutexGuard<'a, T>,
+    _claim: Claim<'a>,
+}
+
+impl<T> Direction<T> {
+    pub fn new(state: T) -> Direction<T> {
+        Direction { claimed: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    /// For a call of the program. `InvalidState` where another one of its threads is in such a call.
+    pub fn claim(&self, does: &str) -> Result<Claim<'_>> {
+        if self.claimed.swap(true, Ordering::AcqRel) {
+            let text = format!("another thread {does} on this object; give each thread its own");
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        Ok(Claim(&self.claimed))
+    }
+
+    /// Whether a thread of the program is in a call that uses it, or waits to.
+    pub fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
+    }
+
+    /// Claims it and waits for the library to give it back, which is told by `knock` where it has lent it to itself.
+    pub fn take(&self, does: &str, knock: impl FnOnce()) -> Result<Turn<'_, T>> {
+        let claim = self.claim(does)?;
+        let state = match self.borrow() {
+            Some(state) => state,
+            None => {
+                knock();
+                self.lock()
+            }
+        };
+        Ok(Turn { state, _claim: claim })
+    }
+
+    /// The state, for one who has claimed it.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        // A panic in a caller's callback has left no half-done state behind: each step is complete in itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, for the library's own ends; none where somebody has it.
+    pub fn borrow(&self) -> Option<MutexGuard<'_, T>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    pub fn get_mut(&mut self) -> &mut T {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Deref for Turn<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.state
+    }
+}
+
+impl<T> DerefMut for Turn<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.state
+    }
+}
