@@ -170,11 +170,15 @@ impl Shelf {
         if endpoint.transport() == Transport::File {
             return Reader::new(endpoint, settings(options))?.latest(waiting);
         }
+        let nothing = || Error::new(ErrorKind::Empty, "nothing has been published yet");
+        if let Some(newest) = journal::Reader::newest(&Place::of(endpoint)?, options.limit)? {
+            return newest.map(|(frame, _)| frame).ok_or_else(nothing);
+        }
         let mut shelf = Shelf::journal(endpoint, None, None, options.limit)?;
         loop {
             match shelf.latest() {
                 Ok(Some(frame)) => return Ok(frame),
-                Ok(None) => return Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
+                Ok(None) => return Err(nothing()),
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
                 Err(e) => {
                     if !shelf.park()? {

@@ -30,17 +30,16 @@ impl Following {
     /// Opens the journal, or waits for it. See [`Reader::open`].
     pub fn open(place: &Place, name: Option<&str>, start: Option<Start>, limit: u64) -> Result<Following> {
         let epoll = Epoll::new()?;
-        let watch = watch(place, &epoll)?;
-        let mut following = Following {
-            place: place.clone(),
-            name: name.map(str::to_owned),
-            start,
-            limit,
-            epoll,
-            state: State::Absent(watch),
+        let state = match Reader::open(place, name, start, limit)? {
+            Some(reader) => there(reader, &epoll)?,
+            None => State::Absent(watch(place, &epoll)?),
         };
-        if following.reader()?.is_none() {
+        let name = name.map(str::to_owned);
+        let mut following = Following { place: place.clone(), name, start, limit, epoll, state };
+        if !following.is_there() {
+            // Once more, now that nothing escapes us.
             following.waits();
+            following.reader()?;
         }
         Ok(following)
     }
@@ -60,8 +59,7 @@ impl Following {
             for fd in watch.descriptors() {
                 self.epoll.remove(fd);
             }
-            self.epoll.add(reader.descriptor(), 0, Interest::IN)?;
-            self.state = State::There(Box::new(reader));
+            self.state = there(reader, &self.epoll)?;
         }
         match &mut self.state {
             State::There(reader) => Ok(Some(reader)),
@@ -129,6 +127,13 @@ impl Following {
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
+}
+
+fn there(reader: Reader, epoll: &Epoll) -> Result<State> {
+    if let Some(fd) = reader.descriptor() {
+        epoll.add(fd, 0, Interest::IN)?;
+    }
+    Ok(State::There(Box::new(reader)))
 }
 
 /// Watches the directory around a journal.

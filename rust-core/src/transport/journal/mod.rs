@@ -41,9 +41,7 @@ pub use folder::Access;
 pub use following::Following;
 pub use listing::listing;
 pub use log::Shape;
-#[cfg(test)]
-use reader::Reader;
-pub use reader::Start;
+pub use reader::{Reader, Start};
 pub use retention::Retention;
 pub use writer::{Terms, Writer};
 

@@ -6,10 +6,10 @@ use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
 use super::folder::{Access, Folder, PAGE};
 use super::record;
-use super::records::{Look, Record, Records, Want};
+use super::records::{Look, Record, Records, Walked, Want};
 use super::tail;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Incoming;
+use crate::frame::{Header, Incoming};
 use crate::sys::inotify::ContentWatch;
 use crate::sys::lock;
 use crate::transport::extension::Sender;
@@ -33,7 +33,8 @@ pub enum Start {
 pub struct Reader {
     folder: Folder,
     word: Word,
-    watch: ContentWatch,
+    /// None for one look.
+    watch: Option<ContentWatch>,
     committed: Committed,
     limit: u64,
     records: Option<Records>,
@@ -61,12 +62,29 @@ impl Reader {
         start: Option<Start>,
         limit: u64,
     ) -> Result<Option<Reader>> {
+        Reader::open_for(place, name, start, limit, true)
+    }
+
+    /// The newest record of the journal at a place, by itself: nothing is watched, because the end of a watch takes the
+    /// kernel milliseconds. The outer none is for a journal that is not there.
+    pub fn newest(place: &Place, limit: u64) -> Result<Option<Option<(Incoming, Sender)>>> {
+        let reader = Reader::open_for(place, None, Some(Start::Newest), limit, false)?;
+        reader.map(|mut reader| reader.latest()).transpose()
+    }
+
+    fn open_for(
+        place: &Place,
+        name: Option<&str>,
+        start: Option<Start>,
+        limit: u64,
+        watches: bool,
+    ) -> Result<Option<Reader>> {
         let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
         let Some(first) = folder.segments()?.first().copied() else { return Ok(None) };
         let Some((_, segment)) = folder.segment(first, false)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
         // Before the first look, so that nothing is missed between the two.
-        let watch = ContentWatch::new(word.as_fd())?;
+        let watch = if watches { Some(ContentWatch::new(word.as_fd())?) } else { None };
         let Some(committed) = committed(&folder, &word)? else { return Ok(None) };
         let mut reader = Reader {
             folder,
@@ -155,7 +173,8 @@ impl Reader {
     }
 
     /// The next record, if there is one: its frame and who sent it. `Lagged` once where some were deleted before they were
-    /// read, `TooLarge` for one that is passed over, `Corrupt` where the disk has not kept one.
+    /// read, `TooLarge` for one that is passed over, `Corrupt` once where the disk has not kept one;
+    /// then it goes on behind it.
     pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
         loop {
             if self.missed > 0 {
@@ -168,28 +187,18 @@ impl Reader {
                 self.enter()?;
                 continue;
             };
-            let (expected, want) = if self.walks || self.since.is_some() {
-                (None, Want::Head)
-            } else {
-                (Some(self.next), Want::Body(self.limit))
-            };
-            let record = match records.look(expected, want)? {
+            if self.walks || self.since.is_some() {
+                self.walk()?;
+                continue;
+            }
+            let record = match records.look(Some(self.next), Want::Body(self.limit))? {
                 Look::Record(record) => record,
                 Look::End => {
                     self.enter()?;
                     continue;
                 }
-                Look::Broken(why) => return Err(self.corrupt(&why)),
+                Look::Broken(why) => return Err(self.pass_damage(&why)?),
             };
-            if want == Want::Head {
-                self.walks = record.header.sequence < self.next;
-                self.since = self.since.filter(|since| record.header.sent < *since);
-                if self.walks || self.since.is_some() {
-                    records.at = record.end;
-                    self.next = self.next.max(record.header.sequence + 1);
-                }
-                continue;
-            }
             records.at = record.end;
             self.next += 1;
             let sequence = record.header.sequence;
@@ -202,6 +211,28 @@ impl Reader {
             let frame = Incoming { header: record.header, extension: record.extension, body };
             return Ok(Some((frame, record.sender)));
         }
+    }
+
+    /// Goes to the first record that is wanted.
+    fn walk(&mut self) -> Result<()> {
+        let Some(records) = &mut self.records else { return Ok(()) };
+        let (next, since) = (self.next, self.since);
+        let unwanted = |h: &Header| h.sequence < next || since.is_some_and(|since| h.sent < since);
+        let (over, walked) = records.walk(self.committed.sequence, unwanted)?;
+        self.next = next.max(over + 1);
+        match walked {
+            Walked::Stands(number) => (self.next, self.walks, self.since) = (number, false, None),
+            Walked::Behind => self.walks = false,
+            Walked::End => self.enter()?,
+            Walked::Broken(why) => {
+                // Damage in front of what is wanted is of no interest.
+                let wanted = |later: &Record| since.is_some() || later.header.sequence <= next;
+                if records.find(wanted)?.is_none() {
+                    return Err(self.pass_damage(&why)?);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn too_large(&self, record: &Record) -> String {
@@ -221,10 +252,10 @@ impl Reader {
             self.next = oldest;
         }
         let Some(first) = segments.iter().rev().find(|first| **first <= self.next).copied() else {
-            return Err(self.corrupt("no segment holds it"));
+            return Err(self.pass_damage("no segment holds it")?);
         };
         if before == Some(first) {
-            return Err(self.corrupt("the segment ends in front of it"));
+            return Err(self.pass_damage("the segment ends in front of it")?);
         }
         // One that was deleted meanwhile is found to be missing by the next look.
         self.records = self.at(first, PAGE)?;
@@ -291,7 +322,9 @@ impl Reader {
 
     /// See the transport contract: true means that there is something after all.
     pub fn park(&mut self) -> Result<bool> {
-        self.watch.drain();
+        if let Some(watch) = &self.watch {
+            watch.drain();
+        }
         if self.missed > 0 || self.next <= self.committed.sequence || self.refresh()? {
             return Ok(true);
         }
@@ -300,28 +333,38 @@ impl Reader {
     }
 
     /// Readable when something was written.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    fn corrupt(&self, why: &str) -> Error {
-        if let Some(records) = &self.records {
-            return self.damaged(self.next, records, why);
+    /// Goes on behind a record that the disk has not kept; gives the error that tells of it.
+    fn pass_damage(&mut self, why: &str) -> Result<Error> {
+        let lost = self.next;
+        let error = match &self.records {
+            Some(records) => self.damaged(lost, records, why),
+            None => {
+                let folder = self.folder.path("");
+                let text =
+                    format!("record {lost} was acknowledged and is not in {}: {why}", folder.display());
+                Error::new(ErrorKind::Corrupt, text)
+            }
+        };
+        if let Some(records) = &mut self.records
+            && let Some(next) = records.find(|later| later.header.sequence > lost)?
+        {
+            self.next = next.header.sequence;
+            return Ok(error);
         }
-        let text = format!(
-            "record {} was acknowledged and is not in {}: {why}; put the files back from a copy, or read on with from={}",
-            self.next,
-            self.folder.path("").display(),
-            self.next + 1
-        );
-        Error::new(ErrorKind::Corrupt, text)
+        self.records = None;
+        let later = self.folder.segments()?.into_iter().find(|first| *first > lost);
+        self.next = later.unwrap_or(self.committed.sequence + 1);
+        Ok(error)
     }
 
     fn damaged(&self, sequence: u64, records: &Records, why: &str) -> Error {
         let text = format!(
-            "record {sequence} was acknowledged and is not whole in {}: {why}; put the file back from a copy, or read on with from={}",
-            self.folder.path(&records.name()).display(),
-            sequence + 1
+            "record {sequence} was acknowledged and is not whole in {}: {why}; put the file back from a copy, or go on: the next call gives what is behind it",
+            self.folder.path(&records.name()).display()
         );
         Error::new(ErrorKind::Corrupt, text).at(records.at as usize)
     }

@@ -37,6 +37,19 @@ pub enum Look {
     Broken(String),
 }
 
+/// Where a walk over headers ended.
+#[derive(Debug)]
+pub enum Walked {
+    /// In front of a record that is wanted: its number.
+    Stands(u64),
+    /// Behind the last one that may be looked at.
+    Behind,
+    /// At the end of the segment.
+    End,
+    /// At something that is no record: why.
+    Broken(String),
+}
+
 /// A record that was read.
 #[derive(Debug)]
 pub struct Record {
@@ -64,8 +77,10 @@ pub struct Records {
     pub segment: Segment,
     /// Where the next look goes.
     pub at: u64,
+    /// What was read ahead: so many bytes, from a place on.
     window: Vec<u8>,
     window_at: u64,
+    filled: usize,
     /// The sender of the record before, which is most often that of the next.
     sender: Sender,
 }
@@ -74,7 +89,7 @@ impl Records {
     /// From the first record on.
     pub fn new(file: File, segment: Segment) -> Records {
         let sender = Sender { source: "".into(), session: 0 };
-        Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, sender }
+        Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, filled: 0, sender }
     }
 
     /// The segment's file.
@@ -94,33 +109,33 @@ impl Records {
 
     /// Forgets what was read ahead: it may have been read before it was written.
     pub fn forget(&mut self) {
-        self.window.clear();
+        self.filled = 0;
     }
 
     /// So many bytes at a place, or as many as there are.
     fn bytes(&mut self, at: u64, length: usize) -> Result<&[u8]> {
-        let inside =
-            |w: &Records| at >= w.window_at && at + length as u64 <= w.window_at + w.window.len() as u64;
-        if !inside(self) {
-            self.window.resize(length.max(AHEAD), 0);
-            let mut filled = 0;
-            while filled < self.window.len() {
-                match self.file.read_at(&mut self.window[filled..], at + filled as u64) {
-                    Ok(0) => break,
-                    Ok(n) => filled += n,
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) => {
-                        self.window.clear();
-                        return Err(e).doing(format_args!("reading {}", self.name()));
-                    }
-                }
-            }
-            self.window.truncate(filled);
-            self.window_at = at;
+        let read = self.window_at..self.window_at + self.filled as u64;
+        if at < read.start || at + length as u64 > read.end {
+            self.read(at, length)?;
         }
-        let start = ((at - self.window_at) as usize).min(self.window.len());
-        let end = (start + length).min(self.window.len());
-        Ok(&self.window[start..end])
+        let start = ((at - self.window_at) as usize).min(self.filled);
+        Ok(&self.window[start..(start + length).min(self.filled)])
+    }
+
+    fn read(&mut self, at: u64, length: usize) -> Result<()> {
+        if self.window.len() < length.max(AHEAD) {
+            self.window.resize(length.max(AHEAD), 0);
+        }
+        (self.window_at, self.filled) = (at, 0);
+        while self.filled < self.window.len() {
+            match self.file.read_at(&mut self.window[self.filled..], at + self.filled as u64) {
+                Ok(0) => break,
+                Ok(n) => self.filled += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e).doing(format_args!("reading {}", self.name())),
+            }
+        }
+        Ok(())
     }
 
     /// What stands at [`Records::at`], which stays where it is; `expected` is the number that a record there has to have.
@@ -164,6 +179,31 @@ impl Records {
             },
         };
         Ok(broken.map_or(Look::Record(record), Look::Broken))
+    }
+
+    /// Goes over records by their headers alone, up to number `last` or to the first that is wanted. Gives the number of the last
+    /// one that it went over, too; 0 for none.
+    pub fn walk(&mut self, last: u64, unwanted: impl Fn(&Header) -> bool) -> Result<(u64, Walked)> {
+        let mut over = 0;
+        loop {
+            let at = self.at;
+            let bytes = self.bytes(at, HEADER)?;
+            let read = <&[u8; HEADER]>::try_from(bytes).map(record::read_header);
+            let header = match read {
+                _ if bytes.is_empty() => return Ok((over, Walked::End)),
+                Err(_) => return Ok((over, Walked::Broken("it ends in the middle of a header".into()))),
+                Ok(Err(e)) => return Ok((over, Walked::Broken(e.text().to_owned()))),
+                Ok(Ok(header)) => header,
+            };
+            if !unwanted(&header) {
+                return Ok((over, Walked::Stands(header.sequence)));
+            }
+            over = header.sequence;
+            self.at = at.saturating_add(record::length(header.body_offset(), header.body));
+            if over >= last {
+                return Ok((over, Walked::Behind));
+            }
+        }
     }
 
     /// Why a record is not whole; none where it is.
@@ -210,22 +250,22 @@ impl Records {
         Ok(if check == record.header.body_check { Ok(body) } else { Err(wrong_sum(record, check)) })
     }
 
-    /// Whether, somewhere behind this place, a whole record stands that was written when number `sequence` was safe.
-    pub fn proves_safe(&mut self, from: u64, sequence: u64) -> Result<bool> {
-        let (back, length) = (self.at, self.length()?);
-        let mut found = false;
-        let mut at = from.next_multiple_of(record::ALIGN);
-        while !found && at < length {
-            self.at = at;
-            if self.bytes(at, 4)? == b"LKSP"
+    /// Goes to the next whole record behind this place that fits, over whatever lies between; none where there is none, and
+    /// this place stays as it is.
+    pub fn find(&mut self, fits: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
+        let (start, length) = (self.at, self.length()?);
+        self.at = (start + 1).next_multiple_of(record::ALIGN);
+        while self.at < length {
+            if self.bytes(self.at, 4)? == b"LKSP"
                 && let Look::Record(record) = self.look(None, Want::Check)?
+                && fits(&record)
             {
-                found = record.after >= sequence && record.header.sequence > sequence;
+                return Ok(Some(record));
             }
-            at += record::ALIGN;
+            self.at += record::ALIGN;
         }
-        self.at = back;
-        Ok(found)
+        self.at = start;
+        Ok(None)
     }
 }
 

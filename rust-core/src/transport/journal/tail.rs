@@ -2,7 +2,7 @@
 
 use super::committed::Committed;
 use super::folder::{Folder, PAGE};
-use super::records::{Look, Records, Want};
+use super::records::{Look, Record, Records, Want};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The end of a segment.
@@ -28,7 +28,9 @@ pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) ->
     let (tail, why) = follow(records, records.segment.first, 0)?;
     let promised = known.map_or(0, |known| known.sequence);
     let next = tail.sequence + 1;
-    let promised = promised >= next || (why.is_some() && records.proves_safe(tail.end, next)?);
+    // A record that was written when this one was safe proves that it was.
+    let proves = |later: &Record| later.header.sequence > next && later.after >= next;
+    let promised = promised >= next || (why.is_some() && records.find(proves)?.is_some());
     if !promised {
         return Ok(tail);
     }

@@ -213,10 +213,54 @@ fn damage_to_what_was_acknowledged_is_told_with_its_place_and_nothing_is_cut() {
     assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, 1);
     let error = reader.try_recv().unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(second as u64)), "{error}");
+    assert!(reader.try_recv().unwrap().is_none(), "told once");
     // What its text says to do to go on without it.
     fs::remove_file(journal.path("committed")).unwrap();
     fs::write(&segment, &whole[..second]).unwrap();
     write(&journal.writer(), 2, 4);
+}
+
+#[test]
+fn a_reader_goes_on_behind_damage() {
+    let journal = Fixture::new();
+    write(&journal.short(), 1, 30);
+    let segments = journal.segments();
+    let first = journal.path(&segment_name(segments[1]));
+    let whole = fs::read(&first).unwrap();
+    let record =
+        super::record::length(super::record::head_length("writer"), "record 11".len() as u64) as usize;
+    let last = segments[2] - 1;
+    // The header, the extension, or the body of the second record of the second segment, then of its last.
+    for (lost, start) in [(segments[1] + 1, PAGE as usize + record), (last, whole.len() - record)] {
+        for at in [start + 30, start + 80, start + record - 60] {
+            let mut bad = whole.clone();
+            bad[at] ^= 4;
+            fs::write(&first, &bad).unwrap();
+            let mut reader = journal.reader(None, Some(Start::First));
+            let (mut got, mut told) = (Vec::new(), Vec::new());
+            while got.last() != Some(&30) {
+                match reader.try_recv() {
+                    Ok(frame) => got.push(frame.unwrap().0.header.sequence),
+                    Err(e) => told.push((e.kind(), e.offset())),
+                }
+            }
+            assert_eq!(told, [(ErrorKind::Corrupt, Some(start as u64))], "record {lost}, byte {at}");
+            assert_eq!(got, (1..=30).filter(|n| *n != lost).collect::<Vec<_>>());
+            // One who begins behind it is not concerned.
+            assert_eq!(read(&mut journal.reader(None, Some(Start::Sequence(lost + 1)))), list(lost + 1, 30));
+        }
+    }
+    // Cut off at the end, and gone as a whole.
+    fs::write(&first, &whole[..whole.len() - record]).unwrap();
+    for gone in [false, true] {
+        if gone {
+            fs::remove_file(&first).unwrap();
+        }
+        let mut reader = journal.reader(None, Some(Start::Sequence(last)));
+        let error = reader.try_recv().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert_eq!(read(&mut reader), list(last + 1, 30));
+    }
 }
 
 #[test]
@@ -431,13 +475,13 @@ fn a_reader_is_woken_by_what_is_safe_and_by_nothing_else() {
     let writer = journal.writer();
     let mut reader = journal.reader(None, None);
     assert!(!reader.park().unwrap());
-    let asleep = |reader: &Reader| !is_readable(reader.descriptor());
+    let asleep = |reader: &Reader| !is_readable(reader.descriptor().unwrap());
     assert!(asleep(&reader));
     std::thread::scope(|s| {
         s.spawn(|| write(&writer, 1, 1));
         let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
         while !reader.park().unwrap() {
-            wait_readable(&mut waiting, &[reader.descriptor()]).unwrap();
+            wait_readable(&mut waiting, &[reader.descriptor().unwrap()]).unwrap();
         }
     });
     assert_eq!(read(&mut reader), [1]);
