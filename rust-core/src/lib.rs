@@ -53,6 +53,8 @@ mod deadline;
 pub mod doctor;
 mod error;
 pub mod frame;
+#[cfg(feature = "tls")]
+pub mod keys;
 mod message;
 mod publish;
 mod region;

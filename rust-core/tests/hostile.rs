@@ -1,6 +1,7 @@
 //! Peers that do not keep the rules: each gets its error, and the others go on as if nothing had happened.
 
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
@@ -11,15 +12,37 @@ use linkspan::{Channel, Encoding, ErrorKind, Options, Server, Subscriber, Value}
 mod support;
 use support::{SOON, name};
 
-/// A connection to an endpoint's socket that knows nothing of Linkspan.
-fn raw(endpoint: &str) -> UnixStream {
+/// A connection of a program that knows nothing of Linkspan.
+trait Connection: Read + Write {
+    fn end_of_words(&self);
+}
+
+impl Connection for UnixStream {
+    fn end_of_words(&self) {
+        self.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+impl Connection for TcpStream {
+    fn end_of_words(&self) {
+        self.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+/// A connection to an endpoint; over TCP the token is proven already.
+fn raw(endpoint: &str) -> Box<dyn Connection> {
+    if let Some(address) = endpoint.strip_prefix("tcp://") {
+        let stream = support::proven(address.parse().unwrap());
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        return Box::new(stream);
+    }
     let (transport, name) = endpoint.split_once(':').unwrap();
     let file = format!("{}.{transport}", name.replace('/', "@"));
     let stream =
         UnixStream::connect(std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file))
             .unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    stream
+    Box::new(stream)
 }
 
 fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
@@ -45,7 +68,7 @@ fn hello(greeting: linkspan::Map) -> Vec<u8> {
 }
 
 /// What comes back until the other side closes.
-fn answer(stream: &mut UnixStream) -> Vec<u8> {
+fn answer(stream: &mut Box<dyn Connection>) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         // It closed without reading all that we had said.
@@ -155,8 +178,38 @@ fn first_words_to_unix() {
     first_words("unix");
 }
 
+#[test]
+fn first_words_to_tcp() {
+    first_words("tcp");
+    // Without the proof, a hello is none, and neither is half a proof.
+    beside_a_good_client("tcp", |endpoint, _| {
+        let bare = || {
+            let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            let stream: Box<dyn Connection> = Box::new(stream);
+            stream
+        };
+        let mut stream = bare();
+        stream.write_all(&hello(greeting())).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "no proof");
+        let said = |body: &[u8]| {
+            let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
+            [&header.to_bytes()[..], body].concat()
+        };
+        let mut stream = bare();
+        stream.write_all(&said(&[1; 32])).unwrap();
+        stream.read_exact(&mut [0; HEADER + 64]).unwrap();
+        stream.write_all(&said(&[2; 32])).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "a wrong proof");
+        let mut stream = bare();
+        stream.write_all(&said(&[1; 31])).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "half a question");
+        let _silent = bare();
+    });
+}
+
 /// A connection that said a proper hello and was answered.
-fn admitted(endpoint: &str) -> UnixStream {
+fn admitted(endpoint: &str) -> Box<dyn Connection> {
     let mut stream = raw(endpoint);
     stream.write_all(&hello(greeting())).unwrap();
     let mut head = [0; HEADER];
@@ -167,15 +220,14 @@ fn admitted(endpoint: &str) -> UnixStream {
     stream
 }
 
-#[test]
-fn frames_that_are_none() {
-    beside_a_good_client("unix", |endpoint, server| {
+fn frames_that_are_none(transport: &str) {
+    beside_a_good_client(transport, |endpoint, server| {
         let mut wrong_check = frame(Kind::Request, b"\x01");
         wrong_check[20] ^= 4;
         for bytes in [vec![0xaa; 200], wrong_check, frame(Kind::Request, b"")[..40].to_vec()] {
             let mut stream = admitted(endpoint);
             stream.write_all(&bytes).unwrap();
-            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            stream.end_of_words();
             assert!(answer(&mut stream).is_empty(), "the connection was ended");
         }
         let told = server.events();
@@ -192,8 +244,32 @@ fn frames_that_are_none() {
 }
 
 #[test]
-fn a_claimed_length_is_not_believed() {
-    beside_a_good_client("unix", |endpoint, server| {
+fn frames_that_are_none_over_unix() {
+    frames_that_are_none("unix");
+}
+
+#[test]
+fn frames_that_are_none_over_tcp() {
+    frames_that_are_none("tcp");
+    // Here bodies go with their check sum: one that does not give it was damaged on the way.
+    beside_a_good_client("tcp", |endpoint, server| {
+        let mut stream = admitted(endpoint);
+        let header = Header {
+            body: 1,
+            sequence: 1,
+            flags: linkspan::frame::flags::BODY_CHECKED,
+            body_check: 7,
+            ..Header::new(Kind::Request, Encoding::Cbor)
+        };
+        stream.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
+        assert!(answer(&mut stream).is_empty(), "the connection was ended");
+        let told = server.events();
+        assert!(told.iter().any(|e| e.text.contains("does not give its check sum")), "{told:?}");
+    });
+}
+
+fn a_claimed_length_is_not_believed(transport: &str) {
+    beside_a_good_client(transport, |endpoint, server| {
         let before = resident();
         let mut stream = admitted(endpoint);
         let header = Header { body: 1 << 50, sequence: 1, ..Header::new(Kind::Request, Encoding::Cbor) };
@@ -206,6 +282,16 @@ fn a_claimed_length_is_not_believed() {
     });
 }
 
+#[test]
+fn a_claimed_length_is_not_believed_over_unix() {
+    a_claimed_length_is_not_believed("unix");
+}
+
+#[test]
+fn a_claimed_length_is_not_believed_over_tcp() {
+    a_claimed_length_is_not_believed("tcp");
+}
+
 /// Bytes of memory in use by this process.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -213,8 +299,17 @@ fn resident() -> u64 {
 }
 
 #[test]
-fn bodies_that_are_no_values() {
-    beside_a_good_client("unix", |endpoint, _| {
+fn bodies_that_are_no_values_over_unix() {
+    bodies_that_are_no_values("unix");
+}
+
+#[test]
+fn bodies_that_are_no_values_over_tcp() {
+    bodies_that_are_no_values("tcp");
+}
+
+fn bodies_that_are_no_values(transport: &str) {
+    beside_a_good_client(transport, |endpoint, _| {
         let mut stream = admitted(endpoint);
         let deep = [vec![0x81; 100], vec![0xf6]].concat();
         for (i, (body, kind, offset)) in [

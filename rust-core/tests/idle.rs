@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
 
-const TRANSPORTS: [&str; 2] = ["shm", "unix"];
+const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
+/// The number in the addresses of both processes: that of the one who watches.
+const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
 /// Only guards against a hang.
 const HANG: Duration = Duration::from_secs(60);
 /// So long nothing may happen.
@@ -25,6 +27,17 @@ fn idle_processes_are_never_woken() {
         Ok("guest") => guest(),
         _ => watch(),
     }
+}
+
+/// The endpoint of this name.
+fn at(transport: &str, name: &str) -> String {
+    if transport != "tcp" {
+        return format!("{transport}:{name}");
+    }
+    let number: u32 = std::env::var(NUMBER).unwrap().parse().unwrap();
+    let [_, high, middle, low] = number.to_be_bytes();
+    let port = 20_000 + ["published", "served", "listened"].iter().position(|known| *known == name).unwrap();
+    format!("tcp://127.{}.{middle}.{low}:{port}", 65 + high)
 }
 
 fn say(line: &str) {
@@ -45,15 +58,15 @@ fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.into()).spawn(run).unwrap();
 }
 
-/// Everything that has a name, on both transports: a publisher, a server, and a channel with its listener.
+/// Everything that has a name, on each transport: a publisher, a server, and a channel with its listener.
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
     for transport in TRANSPORTS {
-        let publisher = Publisher::new(&format!("{transport}:published"), &options).unwrap();
+        let publisher = Publisher::new(&at(transport, "published"), &options).unwrap();
         publisher.send(&Value::Int(1)).unwrap();
         kept.push(publisher);
-        let server = Server::serve(&format!("{transport}:served"), &options).unwrap();
+        let server = Server::serve(&at(transport, "served"), &options).unwrap();
         threads("server", move || {
             let mut unanswered = Vec::new();
             while let Some(request) = server.next(None).unwrap() {
@@ -64,7 +77,7 @@ fn holder() {
                 }
             }
         });
-        let listener = Listener::listen(&format!("{transport}:listened"), &options).unwrap();
+        let listener = Listener::listen(&at(transport, "listened"), &options).unwrap();
         threads("acceptor", move || {
             while let Ok(channel) = listener.accept(None) {
                 threads("channel", move || {
@@ -82,14 +95,14 @@ fn holder() {
 fn guest() {
     let options = Options::default();
     for transport in TRANSPORTS {
-        let subscriber = Subscriber::new(&format!("{transport}:published"), &options).unwrap();
+        let subscriber = Subscriber::new(&at(transport, "published"), &options).unwrap();
         assert_eq!(subscriber.recv(HANG).unwrap().value().unwrap(), &Value::Int(1));
         threads("subscriber", move || drop(subscriber.next(None)));
-        let client = Channel::connect(&format!("{transport}:served"), &options, HANG).unwrap();
+        let client = Channel::connect(&at(transport, "served"), &options, HANG).unwrap();
         assert_eq!(client.call(&Value::Int(1), HANG).unwrap().value().unwrap(), &Value::Bool(true));
         threads("caller", move || drop(client.call(&Value::Null, None)));
         for ticking in [false, true] {
-            let channel = Channel::connect(&format!("{transport}:listened"), &options, HANG).unwrap();
+            let channel = Channel::connect(&at(transport, "listened"), &options, HANG).unwrap();
             channel.send(&Value::Int(2), HANG).unwrap();
             channel.recv(HANG).unwrap();
             let name = if ticking { TICKS } else { "receiver" };
@@ -107,6 +120,7 @@ fn start(role: &str, directory: &std::path::Path) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "idle_processes_are_never_woken", "--nocapture"])
         .env(ROLE, role)
+        .env(NUMBER, std::process::id().to_string())
         .env("LINKSPAN_DIR", directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -174,7 +188,7 @@ fn watch() {
     assert_eq!(quiet(&after), quiet(&before), "somebody was woken");
     let names: Vec<String> = after.iter().flat_map(BTreeMap::keys).map(|(_, name)| name.clone()).collect();
     for (name, count) in
-        [("server", 2), ("acceptor", 2), ("channel", 4), ("subscriber", 2), ("caller", 2), ("receiver", 2)]
+        [("server", 3), ("acceptor", 3), ("channel", 6), ("subscriber", 3), ("caller", 3), ("receiver", 3)]
     {
         assert_eq!(
             names.iter().filter(|n| *n == name).count(),

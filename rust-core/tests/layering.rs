@@ -14,7 +14,7 @@ use support::sources_under;
 const FLOORS: [&[&str]; 8] = [
     &["error"],
     &["deadline", "value"],
-    &["sys", "codec", "schema", "frame"],
+    &["sys", "codec", "schema", "frame", "keys"],
     &["message", "transport", "region"],
     &["channel"],
     &["request", "publish"],

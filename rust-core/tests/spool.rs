@@ -10,8 +10,34 @@ use std::time::Duration;
 use linkspan::{Channel, ErrorKind, Listener, Options, Publisher, Server, Value};
 
 mod support;
-use support::spools::{called, json, names, place, serve_one};
 use support::{SOON, name};
+
+/// A name of its own, and the directory that stands for it.
+fn place() -> (String, PathBuf) {
+    let endpoint = name("spool");
+    let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
+    (endpoint, PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort_unstable();
+    names
+}
+
+fn json() -> Options {
+    let mut options = Options::default();
+    options.set("encoding", &"json".into()).unwrap();
+    options
+}
+
+fn called(client_id: &str) -> Options {
+    let mut options = json();
+    options.set("client_id", &client_id.into()).unwrap();
+    options
+}
 
 /// A bash script in a directory; it gets `$1` and has 20 s.
 fn bash(directory: &Path, script: &str) -> std::process::Output {
@@ -27,6 +53,14 @@ fn bash(directory: &Path, script: &str) -> std::process::Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// Serves one request with the value twice in a list.
+fn serve_one(server: &Server) -> Value {
+    let request = server.next(SOON).unwrap().unwrap();
+    let value = request.value().unwrap().clone();
+    request.reply(&Value::Array(vec![value.clone(), value.clone()])).unwrap();
+    value
 }
 
 #[test]
@@ -476,94 +510,4 @@ fn a_directory_that_is_removed_is_told_and_the_next_start_works() {
     let server = Server::serve(&endpoint, &json()).unwrap();
     client.send(&Value::Int(3), SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(3));
-}
-
-#[test]
-fn in_a_place_nobody_hangs_up_and_leaving_waits_for_nobody() {
-    let (endpoint, directory) = place();
-    let listener = Listener::listen(&endpoint, &json()).unwrap();
-    for i in 0..3i64 {
-        let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
-        client.send(&Value::Int(i), SOON).unwrap();
-        client.close(Duration::ZERO).unwrap();
-        assert_eq!(client.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
-    }
-    // One channel for all of them, and none of them is missed.
-    let server = listener.accept(SOON).unwrap();
-    assert_eq!(listener.accept(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
-    for i in 0..3i64 {
-        assert_eq!(server.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
-    }
-    assert_eq!(server.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    assert!(server.events().iter().all(|event| event.kind != linkspan::EventKind::Disconnected));
-    // What it was given counts as consumed when it takes its leave.
-    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
-    client.send(&Value::Int(3), SOON).unwrap();
-    server.recv(SOON).unwrap();
-    client.send(&Value::Int(4), SOON).unwrap();
-    assert!(server.poll().unwrap());
-    server.close(SOON).unwrap();
-    listener.close();
-    assert_eq!(names(&directory.join("server")).len(), 1, "one that was only looked for was not consumed");
-}
-
-#[test]
-fn what_is_acknowledged_by_hand_stays_until_it_is() {
-    let (endpoint, directory) = place();
-    let mut by_hand = json();
-    by_hand.set("ack", &"manual".into()).unwrap();
-    let left = || names(&directory.join("server")).len();
-    let server = Server::serve(&endpoint, &by_hand).unwrap();
-    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
-    for i in 0..4i64 {
-        client.send(&Value::Int(i), SOON).unwrap();
-    }
-    server.next(SOON).unwrap().unwrap();
-    let second = server.next(SOON).unwrap().unwrap();
-    server.next(SOON).unwrap().unwrap();
-    assert_eq!(left(), 4);
-    second.ack();
-    assert_eq!(left(), 2);
-    server.close(SOON).unwrap();
-    assert_eq!(left(), 2);
-    let server = Channel::open(&endpoint, &by_hand, SOON).unwrap();
-    assert_eq!(server.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
-    assert!(server.poll().unwrap());
-    assert_eq!(left(), 2);
-    server.ack().unwrap();
-    assert_eq!(left(), 1, "what was only looked for is not meant");
-    server.close(SOON).unwrap();
-    assert_eq!(left(), 1);
-}
-
-#[test]
-fn a_descriptor_tells_an_event_loop_of_every_message() {
-    let (endpoint, _) = place();
-    let server = Channel::open(&endpoint, &json(), SOON).unwrap();
-    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
-    let fd = server.fileno().unwrap();
-    assert!(!support::readable(fd, 0));
-    for round in 0..3 {
-        for i in 0..3 {
-            client.send(&Value::Int(i), SOON).unwrap();
-        }
-        for i in 0..3 {
-            assert!(support::readable(fd, 20), "message {i} of round {round} waits");
-            assert_eq!(server.try_recv().unwrap().value().unwrap(), &Value::Int(i));
-        }
-        assert_eq!(server.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-        assert!(!support::readable(fd, 0));
-    }
-    let (endpoint, _) = place();
-    let server = Server::serve(&endpoint, &json()).unwrap();
-    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
-    let fd = server.fileno().unwrap();
-    server.next(Duration::ZERO).err().unwrap();
-    for i in 0..3i64 {
-        let asked = client.ask(&client.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
-        assert!(support::readable(fd, 20));
-        serve_one(&server);
-        client.answer(asked, SOON).unwrap();
-        server.next(Duration::ZERO).err().unwrap();
-    }
 }

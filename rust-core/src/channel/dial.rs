@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::greeting::{self, Greeting};
+use super::session::redial::{Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
@@ -15,13 +16,15 @@ use crate::transport::fifo;
 use crate::transport::hello::{self, Call, Called};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
-use crate::transport::tcp::{self, Address, Backoff};
+use crate::transport::tcp::{self, Address};
 
 /// Where to call, and what tells of a listener that appears while there is none.
 pub struct Dialler {
     endpoint: Endpoint,
     goal: Goal,
     herald: Mutex<Option<Herald>>,
+    /// How often nobody listened in a row.
+    redial: Mutex<Redial>,
     /// When somebody was reached last who said nothing.
     reached: Mutex<Option<Instant>>,
 }
@@ -41,7 +44,7 @@ enum Herald {
     /// A name has appeared.
     Name(Watch),
     /// It is time to try again: nothing tells of a TCP listener but calling it.
-    Moment { timer: Timer, pauses: Backoff },
+    Moment(Timer),
 }
 
 impl Herald {
@@ -49,14 +52,14 @@ impl Herald {
     fn drain(&self) {
         match self {
             Herald::Name(watch) => watch.drain(),
-            Herald::Moment { timer, .. } => timer.drain(),
+            Herald::Moment(timer) => timer.drain(),
         }
     }
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Herald::Name(watch) => watch.descriptors().to_vec(),
-            Herald::Moment { timer, .. } => vec![timer.as_fd()],
+            Herald::Moment(timer) => vec![timer.as_fd()],
         }
     }
 }
@@ -74,7 +77,9 @@ impl Dialler {
             other => Err(other.unavailable()),
         };
         let goal = goal.map_err(|e| e.on(endpoint))?;
-        Ok(Dialler { endpoint: endpoint.clone(), goal, herald: Mutex::new(None), reached: Mutex::new(None) })
+        let endpoint = endpoint.clone();
+        let (herald, redial, reached) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Dialler { endpoint, goal, herald, redial, reached })
     }
 
     /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
@@ -145,6 +150,7 @@ impl Dialler {
                 match call(waiting)? {
                     Call::Answered(answer) => {
                         *self.herald() = None;
+                        self.redial().succeeded();
                         return Ok(Some(answer));
                     }
                     Call::Nobody if self.begin_waiting()? => {}
@@ -169,10 +175,25 @@ impl Dialler {
         self.herald.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn redial(&self) -> MutexGuard<'_, Redial> {
+        self.redial.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// True where it was not watching yet and has to look once more before it sleeps: the name may have appeared just
     /// before. A timer is set anew after each call.
     fn begin_waiting(&self) -> Result<bool> {
+        let watched = !matches!(self.goal, Goal::Address(_));
+        let next = self.redial().failed(watched, greeting::random()?);
         let mut herald = self.herald();
+        if let Pause::For(pause) = next {
+            let timer = match herald.take() {
+                Some(Herald::Moment(timer)) => timer,
+                _ => Timer::new()?,
+            };
+            timer.arm(pause)?;
+            *herald = Some(Herald::Moment(timer));
+            return Ok(false);
+        }
         match (&self.goal, &mut *herald) {
             (Goal::Place(place) | Goal::Pipe(place), none @ None) => {
                 *none = Some(Herald::Name(Watch::new(&place.directory)?));
@@ -180,17 +201,7 @@ impl Dialler {
             }
             // A pipe may have been there long before somebody opens it to read.
             (Goal::Pipe(place), Some(Herald::Name(watch))) => watch.opening(&place.directory, &place.file),
-            (Goal::Address(_), none @ None) => {
-                let (timer, mut pauses) = (Timer::new()?, Backoff::default());
-                timer.arm(pauses.next(greeting::random()?))?;
-                *none = Some(Herald::Moment { timer, pauses });
-                Ok(false)
-            }
-            (_, Some(Herald::Moment { timer, pauses })) => {
-                timer.arm(pauses.next(greeting::random()?))?;
-                Ok(false)
-            }
-            (_, Some(Herald::Name(_))) => Ok(false),
+            _ => Ok(false),
         }
     }
 

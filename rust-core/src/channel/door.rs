@@ -52,6 +52,14 @@ impl Peer {
 }
 
 impl Peer {
+    /// One on another machine is called after its key, too: what it says of itself is no proof.
+    pub fn with_key(mut self, key: Option<&str>) -> Peer {
+        if let Some(key) = key {
+            self.source = format!("{}@{key}", self.source).into();
+        }
+        self
+    }
+
     /// Whoever is at the other end of a link that leads to many: each frame says who sent it.
     pub fn anybody(pattern: Pattern, options: &Options) -> Peer {
         Peer { source: "".into(), pattern, limit: options.limit }
@@ -297,7 +305,8 @@ pub fn claim(
         Transport::Tcp => {
             let program = options.client_id.clone().unwrap_or_else(greeting::title);
             let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
-            let (claim, endpoint) = tcp::listen(endpoint, pattern.name(), &program, more)?;
+            let greets = options.framing == Framing::Linkspan;
+            let (claim, endpoint) = tcp::listen(endpoint, greets, pattern.name(), &program, more)?;
             return Ok((claim.into(), endpoint));
         }
         other => return Err(other.unavailable()),
@@ -379,7 +388,13 @@ impl Doorman for Keeper {
         }
         self.pattern.admits(theirs.pattern)?;
         self.check_room(theirs.session)?;
-        let identity = Identity::of_dialler(theirs.client_id.as_deref(), theirs.session);
+        let key = arrival.stream.key_name().map(str::to_owned);
+        // What a peer on another machine calls itself is no proof: only with its key is it the same as before.
+        let named = match (&theirs.client_id, &key) {
+            (Some(id), Some(key)) => Some(format!("{id}@{key}")),
+            (id, _) => id.clone(),
+        };
+        let identity = Identity::of_dialler(named.as_deref(), theirs.session);
         let memory = match &self.one {
             Some(one) => one.memory.clone(),
             None => self.register.recall(&identity, theirs.session)?,
@@ -391,7 +406,7 @@ impl Doorman for Keeper {
         let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));
         let stream = arrival.stream.clone();
         let seat = Arc::new(Seat { stream, register, record: self.record.clone() });
-        let peer = Peer::new(&theirs, &self.options);
+        let peer = Peer::new(&theirs, &self.options).with_key(key.as_deref());
         let (tx, rx) = offer.join(
             arrival.stream,
             arrival.process,

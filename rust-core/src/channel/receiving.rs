@@ -134,8 +134,8 @@ impl Receiving {
     ) -> Result<Taken> {
         let Speaker { renewal, record, .. } = *speaker;
         self.rouse();
-        if !renewal.is_acknowledged_by_hand() || !self.part.as_ref().is_some_and(|part| part.rx.keeps()) {
-            self.consumed();
+        if let Some(part) = &mut self.part {
+            part.rx.consumed();
         }
         if !waiting.is_none()
             && !self.watched
@@ -377,13 +377,6 @@ impl Receiving {
     /// From now on reads although the channel is closed: it takes its leave.
     pub fn leave(&mut self) {
         self.leaving = true;
-    }
-
-    /// Tells the link that what the program was given has been consumed; what waits in the inbox has not.
-    pub fn consumed(&mut self) {
-        if let Some(part) = &mut self.part {
-            part.rx.consumed_but(self.inbox.len());
-        }
     }
 
     /// Lets go of the link.

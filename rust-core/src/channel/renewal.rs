@@ -9,7 +9,7 @@ use super::dial::Dialler;
 use super::door::{Door, Link, Met, Peer, Seat, terms};
 use super::greeting::{Greeting, Pattern};
 use super::memory::Memory;
-use super::options::{Acknowledge, Framing, Options};
+use super::options::{Framing, Options};
 use super::plain;
 use super::record::Record;
 use super::session::Identity;
@@ -186,11 +186,6 @@ impl Renewal {
         if self.leaving.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
-    /// Whether the program says itself what it has consumed.
-    pub fn is_acknowledged_by_hand(&self) -> bool {
-        self.options.ack == Acknowledge::Manual
-    }
-
     /// Refuses once it is closed.
     pub fn check_open(&self) -> Result<()> {
         if self.is_closed() {
@@ -340,6 +335,7 @@ impl Renewal {
             return Err(self.ended());
         };
         let seat = Arc::new(Seat::new(called.stream.clone()));
+        let peer = Peer::new(&theirs, options).with_key(called.stream.key_name());
         let (tx, rx) = offer.join(
             called.stream,
             called.process,
@@ -350,6 +346,6 @@ impl Renewal {
         )?;
         let (hello, memory) = (theirs.hello(), self.memory.clone());
         let met = Some(Met { hello, identity: Identity::Listener, memory });
-        Ok(Link { tx, rx, peer: Peer::new(&theirs, options), seat: Some(seat), met })
+        Ok(Link { tx, rx, peer, seat: Some(seat), met })
     }
 }

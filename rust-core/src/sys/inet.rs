@@ -270,8 +270,8 @@ mod tests {
     fn an_address_of_nobody_is_told_from_ours() {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
         // From the range that is for documentation alone.
-        assert!(!is_of_this_machine("192.0.2.1".parse().unwrap()));
-        let error = listen("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        assert!(!is_of_this_machine("198.51.100.77".parse().unwrap()));
+        let error = listen("198.51.100.77:0".parse().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");
     }
 }

@@ -163,13 +163,6 @@ impl Tx {
         each!(self, half => half.adopt(frame))
     }
 
-    /// Says that what the receiving half gave is consumed up to this number, where that is for the place to know.
-    pub fn consumed_to(&mut self, number: u64) {
-        if let Tx::Spool(half) = self {
-            half.consumed_to(number);
-        }
-    }
-
     pub fn see_off(&mut self) {
         match self {
             Tx::Stream(half) => half.see_off(),
@@ -247,26 +240,12 @@ impl Rx {
         }
     }
 
-    /// The same for all but the last so many frames, where what was not consumed stays: those are still to be given to
-    /// the program.
-    pub fn consumed_but(&mut self, last: usize) {
-        match self {
-            Rx::Spool(half) => half.consumed_but(last),
-            _ => self.consumed(),
-        }
-    }
-
     /// What was lost since the last call, where nothing is sent again.
     pub fn take_losses(&mut self) -> Losses {
         match self {
             Rx::Dgram(half) => half.take_losses(),
             _ => Losses::default(),
         }
-    }
-
-    /// Whether what was not consumed stays, for whoever comes next.
-    pub fn keeps(&self) -> bool {
-        matches!(self, Rx::Spool(_))
     }
 
     /// Whether looking without sleeping first is hardly worth a system call: then `park` and sleep at once.

@@ -15,6 +15,8 @@ use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::poll::wait_any;
 use crate::sys::socket;
+#[cfg(feature = "tls")]
+use crate::transport::tcp::tls::Tls;
 
 /// A connection, shared by the two halves of its link.
 #[derive(Clone, Debug)]
@@ -23,6 +25,9 @@ pub enum Stream {
     Socket(Arc<Guarded>),
     /// The same over TCP: it brings no descriptors, and the kernel does not say who is on the other side.
     Inet(Arc<Guarded>),
+    /// TCP beyond this machine.
+    #[cfg(feature = "tls")]
+    Tls(Arc<Tls>),
     /// Two named pipes, one for each direction.
     Pipes(Arc<Pipes>),
 }
@@ -33,6 +38,8 @@ impl Stream {
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::receive(&**socket, into),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.read(into),
             Stream::Pipes(pipes) => pipes.read(into),
         }
     }
@@ -41,7 +48,7 @@ impl Stream {
     pub fn read_with(&self, into: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::receive_with(&**socket, into, descriptors),
-            Stream::Inet(_) | Stream::Pipes(_) => self.read(into),
+            _ => self.read(into),
         }
     }
 
@@ -50,6 +57,8 @@ impl Stream {
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::send(&**socket, parts, &[]),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.write(parts),
             Stream::Pipes(pipes) => pipes.write(parts),
         }
     }
@@ -59,6 +68,8 @@ impl Stream {
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::send_bytes(&**socket, bytes),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.write(&[IoSlice::new(bytes)]),
             Stream::Pipes(pipes) => pipes.write(&[IoSlice::new(bytes)]),
         }
     }
@@ -68,6 +79,8 @@ impl Stream {
     pub fn flush(&self) -> Result<bool> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => Ok(true),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.flush(),
         }
     }
 
@@ -84,6 +97,8 @@ impl Stream {
     pub fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => (tls.socket(), PollFlags::IN),
             Stream::Pipes(pipes) => (pipes.reader(), PollFlags::IN),
         }
     }
@@ -92,6 +107,8 @@ impl Stream {
     pub fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => (tls.socket(), PollFlags::OUT),
             Stream::Pipes(pipes) => (pipes.writer(), PollFlags::OUT),
         }
     }
@@ -134,12 +151,22 @@ impl Stream {
     /// Refuses to begin with a message for a peer that has hung up, where writing would not say so: TCP takes what is
     /// written after the other side has gone, and says only at the next call that it was for nobody.
     pub fn check_peer(&self) -> Result<()> {
+        let gone = match self {
+            Stream::Socket(_) => false,
+            Stream::Inet(socket) => inet::is_hung_up(&**socket)?,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => inet::is_hung_up(tls.socket())?,
+            Stream::Pipes(pipes) => return pipes.check_peer(),
+        };
+        if gone { Err(Error::new(ErrorKind::Disconnected, "the other side went away")) } else { Ok(()) }
+    }
+
+    /// The name of the key that the other side has shown, where it is on another machine.
+    pub fn key_name(&self) -> Option<&str> {
         match self {
-            Stream::Inet(socket) if inet::is_hung_up(&**socket)? => {
-                Err(Error::new(ErrorKind::Disconnected, "the other side went away"))
-            }
-            Stream::Pipes(pipes) => pipes.check_peer(),
-            _ => Ok(()),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.key_name(),
+            _ => None,
         }
     }
 
@@ -147,6 +174,8 @@ impl Stream {
     pub fn keep_at_most(&self, bytes: usize) -> Result<()> {
         match self {
             Stream::Inet(socket) => inet::keep_at_most(&**socket, bytes),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => inet::keep_at_most(tls.socket(), bytes),
             // A Unix socket's queue does not grow by itself.
             Stream::Socket(_) | Stream::Pipes(_) => Ok(()),
         }
@@ -156,6 +185,8 @@ impl Stream {
     pub fn holds_bytes(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => false,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.holds_bytes(),
         }
     }
 
@@ -179,7 +210,7 @@ impl Stream {
     pub fn credentials(&self) -> Result<Option<Credentials>> {
         match self {
             Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
-            Stream::Inet(_) | Stream::Pipes(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -188,6 +219,8 @@ impl Stream {
         let address = match self {
             Stream::Inet(socket) => inet::peer_address(&**socket).ok(),
             Stream::Socket(_) | Stream::Pipes(_) => None,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => inet::peer_address(tls.socket()).ok(),
         };
         address.map_or_else(|| "somebody".into(), |address| address.to_string())
     }
@@ -206,6 +239,8 @@ impl Stream {
     pub fn hang_up(&self) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::hang_up(&**socket),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.hang_up(),
             Stream::Pipes(pipes) => pipes.hang_up(),
         }
     }

@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
-pub mod spools;
 pub mod victims;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::id;
@@ -14,7 +15,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use linkspan::Options;
+use hmac::{Hmac, KeyInit, Mac};
+use linkspan::frame::{HEADER, Header, Kind};
+use linkspan::{Encoding, Options};
+use sha2::Sha256;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -70,4 +74,35 @@ pub fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
             into.push(path);
         }
     }
+}
+
+/// A TCP connection that has proven that it knows the token, and has said no hello yet.
+pub fn proven(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let frame = |body: &[u8]| {
+        let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
+        [&header.to_bytes()[..], body].concat()
+    };
+    let nonce = [5; 32];
+    stream.write_all(&frame(&nonce)).unwrap();
+    let mut answer = [0; HEADER + 64];
+    stream.read_exact(&mut answer).unwrap();
+    let token = fs::read(Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(".token")).unwrap();
+    let proof = |side: &[u8]| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&token).unwrap();
+        let shown = address.to_string();
+        let parts = [
+            &b"linkspan token proof 1 "[..],
+            side,
+            shown.as_bytes(),
+            &[0],
+            &nonce,
+            &answer[HEADER..HEADER + 32],
+        ];
+        parts.into_iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes()
+    };
+    assert_eq!(answer[HEADER + 32..], proof(b"listener")[..], "the listener proves that it knows it, too");
+    stream.write_all(&frame(&proof(b"caller  "))).unwrap();
+    stream
 }

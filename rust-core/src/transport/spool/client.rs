@@ -1,6 +1,6 @@
 //! A client's two halves: its messages go into `server/`, what is for it comes in `client/` and bears its name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use super::arrivals::Arrivals;
 use super::folder::{Folder, Found};
-use super::given::Given;
 use super::layout::Layout;
 use super::name::{DIGITS, FAILED, Name};
 use super::presence::{Presence, Progress, SERVER, read};
@@ -38,7 +37,7 @@ struct State {
     /// Whether the channel takes its leave and waits to hear that all it sent is in good hands.
     leaving: bool,
     /// Messages that were given and not consumed.
-    given: Given,
+    given: BTreeSet<String>,
 }
 
 /// The sending half.
@@ -102,9 +101,10 @@ impl Client {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that was given but the last so many has been dealt with.
-    fn consumed_but(&self, last: usize) {
-        self.state().given.take_away_but(&self.layout.client, last);
+    /// Everything that was given has been dealt with.
+    fn consumed(&self) {
+        // One that cannot be removed is not given again here, and once more to our next incarnation.
+        self.state().given.retain(|name| self.layout.client.remove(name).is_err());
     }
 }
 
@@ -118,7 +118,11 @@ impl ClientTx {
                 self.shared.state().leaving = true;
                 return Ok(Sent::Whole);
             }
-            Kind::Ack | Kind::Hello => return Ok(Sent::Whole),
+            Kind::Ack => {
+                self.shared.consumed();
+                return Ok(Sent::Whole);
+            }
+            Kind::Hello => return Ok(Sent::Whole),
             Kind::Reply | Kind::Error => {
                 let text = "the server of a spool asks nothing of its clients, so there is nothing to answer";
                 return Err(Error::new(ErrorKind::Unsupported, text));
@@ -204,7 +208,7 @@ impl ClientRx {
             self.shared.layout.check_there()?;
         }
         while let Some(name) = self.arrivals.pop() {
-            if !self.shared.state().given.has(&name)
+            if !self.shared.state().given.contains(&name)
                 && let Some(frame) = self.take(name)?
             {
                 return Ok(Some(frame));
@@ -260,7 +264,7 @@ impl ClientRx {
         }
         let mut state = self.shared.state();
         if !is_answer {
-            state.given.add(number, name.clone());
+            state.given.insert(name.clone());
         }
         state.asked.remove(request);
         state.progress.used = state.progress.used.max(number);
@@ -276,8 +280,8 @@ impl ClientRx {
         Ok(Some(Incoming { header, extension: self.extension.clone(), body }))
     }
 
-    pub fn consumed_but(&mut self, last: usize) {
-        self.shared.consumed_but(last);
+    pub fn consumed(&mut self) {
+        self.shared.consumed();
     }
 
     /// Whether there is something after all.

@@ -6,14 +6,13 @@
 //! | one of its directories: files appear whole, are read whole, and go | `folder` |
 //! | the names of the files | `name` |
 //! | who is there | `presence` |
-//! | names that have come, and room for more; messages that were given | `arrivals`, `room`; `given` |
+//! | names that have come, and room for more | `arrivals`, `room` |
 //! | the two sides | `server`, `client` |
 //! | what cannot be taken; what is taken away | `reject`, `sweep` |
 
 mod arrivals;
 mod client;
 mod folder;
-mod given;
 mod layout;
 mod name;
 mod presence;
@@ -237,13 +236,6 @@ impl SpoolTx {
         each!(&self.side, Side, half => half.room_descriptor()).unwrap_or(self.ready.as_fd())
     }
 
-    /// What the server was given is consumed up to this number.
-    pub fn consumed_to(&mut self, number: u64) {
-        if let Side::Server(half) = &mut self.side {
-            half.consumed_to(number);
-        }
-    }
-
     /// The caller of this request has given up.
     pub fn withdraw(&mut self, sequence: u64) {
         if let Side::Client(half) = &mut self.side {
@@ -258,12 +250,7 @@ impl SpoolRx {
     }
 
     pub fn consumed(&mut self) {
-        self.consumed_but(0);
-    }
-
-    /// All that was given but the last so many has been dealt with.
-    pub fn consumed_but(&mut self, last: usize) {
-        each!(self, SpoolRx, half => half.consumed_but(last));
+        each!(self, SpoolRx, half => half.consumed());
     }
 
     pub fn park(&self) -> bool {

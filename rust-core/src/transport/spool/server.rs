@@ -1,6 +1,6 @@
 //! The server's two halves: what lies in `server/` is taken in the order of names, answers go into `client/`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
 use super::folder::{Folder, Found};
-use super::given::Given;
 use super::layout::Layout;
 use super::name::{FAILED, Name, is_nameless, session, source};
 use super::presence::{known, living};
@@ -38,7 +37,7 @@ struct State {
     /// Their files.
     held: HashSet<String>,
     /// Messages that want no answer, and were given and not consumed.
-    given: Given,
+    given: BTreeSet<String>,
     /// The last number that was given to a file that had none of its own.
     drawn: u64,
     leaving: bool,
@@ -98,12 +97,13 @@ impl Desk {
 
     fn has_given(&self, name: &str) -> bool {
         let state = self.state();
-        state.held.contains(name) || state.given.has(name)
+        state.held.contains(name) || state.given.contains(name)
     }
 
-    /// All that was given but the last so many has been dealt with.
-    fn consumed_but(&self, last: usize) {
-        self.state().given.take_away_but(&self.layout.server, last);
+    /// Everything that was given and wants no answer has been dealt with.
+    fn consumed(&self) {
+        // One that cannot be removed is not given again here, and once more to our next incarnation.
+        self.state().given.retain(|name| self.layout.server.remove(name).is_err());
     }
 
     /// What a server is told whose directory is gone: nothing will come there any more.
@@ -146,7 +146,11 @@ impl ServerTx {
                 desk.state().leaving = true;
                 Ok(Sent::Whole)
             }
-            Kind::Ack | Kind::Hello => Ok(Sent::Whole),
+            Kind::Ack => {
+                desk.consumed();
+                Ok(Sent::Whole)
+            }
+            Kind::Hello => Ok(Sent::Whole),
             Kind::Request | Kind::Command => {
                 let text = "the server of a spool answers its clients and asks them nothing; let the other side serve";
                 Err(Error::new(ErrorKind::Unsupported, text))
@@ -240,11 +244,6 @@ impl ServerTx {
         Ok(self.peer.clone())
     }
 
-    /// What was given is consumed up to this number.
-    pub fn consumed_to(&mut self, number: u64) {
-        self.desk.state().given.take_away(&self.desk.layout.server, number);
-    }
-
     /// Sleeps until somebody comes, or something was consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let watches = self.comings.iter().chain(self.room.watch());
@@ -313,18 +312,16 @@ impl ServerRx {
         let extension = self.extension(who)?;
         let mut state = self.desk.state();
         let mut number = own_number.unwrap_or(0);
-        // An answer finds its way by this number, and so does what is said of a message: no two of those that wait for it
-        // have the same.
-        while number == 0 || state.requests.contains_key(&number) || state.given.holds(number) {
+        // An answer finds its way by this number, so no two that wait for one have the same.
+        while number == 0 || state.requests.contains_key(&number) {
             state.drawn += 1;
             number = state.drawn;
         }
         if kind == Kind::Request {
             state.held.insert(name.clone());
             state.requests.insert(number, name);
-            state.given.pass(number);
         } else {
-            state.given.add(number, name);
+            state.given.insert(name);
         }
         drop(state);
         let header = Header {
@@ -362,8 +359,8 @@ impl ServerRx {
         Ok(extension)
     }
 
-    pub fn consumed_but(&mut self, last: usize) {
-        self.desk.consumed_but(last);
+    pub fn consumed(&mut self) {
+        self.desk.consumed();
     }
 
     /// Whether there is something after all.

@@ -99,7 +99,7 @@ mod tests {
         let error = address("tcp://localhost:0").to_call(&[], &mut now).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         assert!(address("tcp://localhost:0").is_of_this_machine().unwrap());
-        assert!(!address("tcp://192.0.2.7:0").is_of_this_machine().unwrap());
+        assert!(!address("tcp://198.51.100.77:0").is_of_this_machine().unwrap());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::event::PollFlags;
 
 use super::address::{Address, stays_inside};
+use super::beyond;
 use super::proof;
 use super::token::Token;
 use crate::deadline::Waiting;
@@ -26,7 +27,7 @@ pub fn call(
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
-    match first(address, wakers, waiting)? {
+    match first(address, true, wakers, waiting)? {
         Some((stream, at)) => introduce(stream, at, hello, waiting),
         None => Ok(Call::Nobody),
     }
@@ -38,12 +39,13 @@ pub fn reach(
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call<Stream>> {
-    Ok(first(address, wakers, waiting)?.map_or(Call::Nobody, |(stream, _)| Call::Answered(stream)))
+    Ok(first(address, false, wakers, waiting)?.map_or(Call::Nobody, |(stream, _)| Call::Answered(stream)))
 }
 
 /// A connection to the first of its addresses at which somebody listens.
 fn first(
     address: &Address,
+    greets: bool,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<(Stream, SocketAddr)>> {
@@ -54,7 +56,7 @@ fn first(
         Err(e) => return Err(e),
     };
     for at in addresses {
-        if let Some(stream) = connect(at, wakers, waiting)? {
+        if let Some(stream) = connect(at, greets, wakers, waiting)? {
             return Ok(Some((stream, at)));
         }
     }
@@ -62,9 +64,16 @@ fn first(
 }
 
 /// A connection to this address; none where nobody listens there or a waker ended the wait.
-fn connect(at: SocketAddr, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
-    if !stays_inside(at.ip()) {
-        return Err(Error::new(ErrorKind::PermissionDenied, "a connection beyond this machine needs keys"));
+fn connect(
+    at: SocketAddr,
+    greets: bool,
+    wakers: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+) -> Result<Option<Stream>> {
+    let inside = stays_inside(at.ip());
+    if !inside {
+        beyond::check_framing(greets)?;
+        beyond::check(&format!("a connection to {at}"))?;
     }
     let socket = match inet::begin_connect(at) {
         Ok((socket, true)) => Some(socket),
@@ -77,7 +86,7 @@ fn connect(at: SocketAddr, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>)
     if inet::own_address(&socket)? == at {
         return Ok(None);
     }
-    Ok(Some(Stream::Inet(Arc::new(socket))))
+    Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { beyond::calling(socket, at)? }))
 }
 
 /// Waits until a connection stands or has failed. A call that is not to wait allows the other machine a moment.
@@ -107,6 +116,9 @@ fn finish(
 
 /// Proves that we know the token once the listener has proven it, and says hello.
 fn introduce(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
+    if !stays_inside(at.ip()) {
+        return hello::exchange(stream, hello, &[], waiting, &format_args!("tcp://{at}"));
+    }
     let token = Token::of(&Directory::runtime()?)?;
     let (caller, first) = proof::Caller::begin()?;
     let shown = format_args!("tcp://{at}");

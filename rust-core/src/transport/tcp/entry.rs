@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::address::stays_inside;
+use super::beyond;
 use super::proof::{self, Step};
 use super::token::Token;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,12 +43,13 @@ impl Gate {
     /// A newcomer's connection, and what it has to show.
     /// One who says no hello has nothing to show either: there the kernel has to say that it is of our user.
     pub fn admit(&self, socket: Guarded, greets: bool) -> Result<(Stream, Entry)> {
-        let socket = Arc::new(socket);
-        let Gate::Tcp(directory) = self else { return Ok((Stream::Socket(socket), Entry::Open)) };
-        let address = inet::own_address(&*socket)?;
+        let Gate::Tcp(directory) = self else { return Ok((Stream::Socket(Arc::new(socket)), Entry::Open)) };
+        let address = inet::own_address(&socket)?;
         if !stays_inside(address.ip()) {
-            return Err(Error::new(ErrorKind::PermissionDenied, "a connection from beyond this machine"));
+            beyond::check_framing(greets)?;
+            return Ok((beyond::called(socket)?, Entry::Open));
         }
+        let socket = Arc::new(socket);
         if !greets {
             check_user(&socket, address)?;
             return Ok((Stream::Inet(socket), Entry::Open));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::address::{Address, stays_inside};
+use super::beyond;
 use super::entry::Gate;
 use super::token::Token;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::inet;
 use crate::transport::about::About;
@@ -25,11 +26,19 @@ pub fn can_listen(endpoint: &Endpoint) -> Result<bool> {
 
 /// Listens at a TCP endpoint; gives it with the port that it got. `AddressInUse` at once where somebody listens there.
 ///
-/// `pattern`, `program` and `more` are for the file that listings read.
-pub fn listen(endpoint: &Endpoint, pattern: &str, program: &str, more: Map) -> Result<(Claim, Endpoint)> {
+/// Beyond this machine there have to be keys, and hellos: `greets` says whether there are. `pattern`, `program` and `more` are for the
+/// file that listings read.
+pub fn listen(
+    endpoint: &Endpoint,
+    greets: bool,
+    pattern: &str,
+    program: &str,
+    more: Map,
+) -> Result<(Claim, Endpoint)> {
     let address = Address::of(endpoint)?.to_listen()?;
     if !stays_inside(address.ip()) {
-        return Err(Error::new(ErrorKind::PermissionDenied, "listening beyond this machine needs keys"));
+        beyond::check_framing(greets)?;
+        beyond::check(&format!("listening at {address}"))?;
     }
     let directory = Arc::new(Directory::runtime()?);
     // Whatever is wrong with the token is said now, and not to the first who connects.

@@ -5,18 +5,20 @@
 //! | where an endpoint is, and on which side of the machine's edge | `address` |
 //! | the token of one user, and how two sides show that they know it | `token`, `proof` |
 //! | listening, and what a newcomer has to show | `listen`, `entry` |
-//! | calling, and the pauses between two calls | `call`, `backoff` |
+//! | calling | `call` |
+//! | other machines: keys, and TLS between them | `beyond`, `tls` |
 
 pub mod address;
-mod backoff;
+mod beyond;
 mod call;
 mod entry;
 mod listen;
 mod proof;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod token;
 
 pub use address::Address;
-pub use backoff::Backoff;
 pub use call::{call, reach};
 pub use entry::{Entry, Gate};
 pub use listen::{can_listen, listen};

@@ -1,0 +1,338 @@
+//! The keys of TCP beyond this machine: our own, and those of the machines that we trust.
+//!
+//! They lie in `$LINKSPAN_KEYS`, else in `~/.config/linkspan/keys`: `own.key`, which nobody else may read, and one line of text
+//! for each machine in `trusted/NAME.pub`. A connection stands when each side trusts the other's key; no name, no address
+//! and no authority counts.
+//!
+//! ```no_run
+//! # fn main() -> linkspan::Result<()> {
+//! let keys = linkspan::keys::Keyring::new()?;
+//! println!("trust this there: linkspan keys trust NAME {}", keys.make()?);
+//! keys.trust("microscope", &"ed25519:KRcNxa-eB7mxnOYuFvxFb_hKa4AJvlhVdIRAFPk2nK4".parse()?)?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind as Io, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// The word in front of a key.
+const KIND: &str = "ed25519:";
+const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
+const END: &str = "\n-----END PRIVATE KEY-----\n";
+/// The name under which our own key counts as trusted.
+const SELF: &str = "self";
+
+/// The public half of a key: what others are told, and what they trust. Written as `ed25519:` and 43 characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    /// From a SubjectPublicKeyInfo; none where that is of another kind.
+    pub(crate) fn from_spki(der: &[u8]) -> Option<PublicKey> {
+        der.strip_prefix(&SPKI)?.try_into().ok().map(PublicKey)
+    }
+
+    /// As a SubjectPublicKeyInfo.
+    pub(crate) fn to_spki(self) -> Vec<u8> {
+        [&SPKI[..], &self.0].concat()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{KIND}{}", URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PublicKey> {
+        let bytes = text.strip_prefix(KIND).and_then(|rest| URL_SAFE_NO_PAD.decode(rest).ok());
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(PublicKey).ok_or_else(|| {
+            let text = format!("{text:?} is no public key; give the line that `linkspan keys show` prints on the other machine");
+            Error::new(ErrorKind::Malformed, text)
+        })
+    }
+}
+
+/// The directory of the keys.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    directory: PathBuf,
+}
+
+impl Keyring {
+    /// The keys of this process: in `$LINKSPAN_KEYS`, else in `linkspan/keys` of `$XDG_CONFIG_HOME` or `~/.config`. Nothing is made.
+    pub fn new() -> Result<Keyring> {
+        let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let directory = variable("LINKSPAN_KEYS").or_else(|| {
+            let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")))?;
+            Some(config.join("linkspan/keys"))
+        });
+        directory.map(Keyring::at).ok_or_else(|| {
+            let text = "there is no home directory for keys; set HOME or LINKSPAN_KEYS";
+            Error::new(ErrorKind::Missing, text)
+        })
+    }
+
+    /// The keys in this directory.
+    pub fn at(directory: impl Into<PathBuf>) -> Keyring {
+        Keyring { directory: directory.into() }
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn own_path(&self) -> PathBuf {
+        self.directory.join("own.key")
+    }
+
+    fn trusted_path(&self) -> PathBuf {
+        self.directory.join("trusted")
+    }
+
+    /// Makes our own key; gives its public half. `InvalidState` where there is one: others trust that.
+    pub fn make(&self) -> Result<PublicKey> {
+        let path = self.own_path();
+        if self.own()?.is_some() {
+            let text = format!(
+                "{} is there already, and others may trust it; remove it first to have another",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .map_err(|_| Error::new(ErrorKind::Internal, "the kernel gave no random bytes for a key"))?;
+        self.make_directory(&self.directory)?;
+        write_new(&path, 0o600, &[BEGIN, &STANDARD.encode(made.as_ref()), END].concat())?;
+        public(&path, made.as_ref())
+    }
+
+    /// The public half of our own key, if there is one.
+    pub fn own(&self) -> Result<Option<PublicKey>> {
+        self.secret()?.map(|secret| public(&self.own_path(), &secret)).transpose()
+    }
+
+    /// Our own key in the form that TLS libraries read. `PermissionDenied` where others might have read it.
+    pub(crate) fn secret(&self) -> Result<Option<Vec<u8>>> {
+        let path = self.own_path();
+        let Some(text) = read_private(&path)? else { return Ok(None) };
+        let body = text.trim().strip_prefix(BEGIN.trim()).and_then(|rest| rest.strip_suffix(END.trim()));
+        let bytes = body.and_then(|body| STANDARD.decode(body.replace(['\n', '\r'], "")).ok());
+        bytes.map(Some).ok_or_else(|| no_key(&path))
+    }
+
+    /// Trusts a key, under a name of our own choice: 1 to 64 letters, digits, `.`, `_` and `-`. `AddressInUse` where that
+    /// name is another key's.
+    pub fn trust(&self, name: &str, key: &PublicKey) -> Result<()> {
+        check_name(name)?;
+        if let Some((_, other)) = self.trusted()?.into_iter().find(|(n, _)| n == name) {
+            if other == *key {
+                return Ok(());
+            }
+            let text =
+                format!("{name} is the name of the key {other}; revoke that first, or take another name");
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        }
+        self.make_directory(&self.trusted_path())?;
+        write_new(&self.trusted_path().join(format!("{name}.pub")), 0o644, &format!("{key}\n"))
+    }
+
+    /// Trusts the key of this name no longer; gives it. What is connected stays so. `Missing` where there is none.
+    pub fn revoke(&self, name: &str) -> Result<PublicKey> {
+        check_name(name)?;
+        let path = self.trusted_path().join(format!("{name}.pub"));
+        let Some((_, key)) = self.trusted()?.into_iter().find(|(n, _)| n == name) else {
+            let text = format!("no key is trusted as {name:?}; `linkspan keys list` shows those that are");
+            return Err(Error::new(ErrorKind::Missing, text));
+        };
+        std::fs::remove_file(&path).doing(format_args!("removing {}", path.display()))?;
+        Ok(key)
+    }
+
+    /// The names and keys that are trusted, in the order of the names.
+    pub fn trusted(&self) -> Result<Vec<(String, PublicKey)>> {
+        let folder = self.trusted_path();
+        let doing = || format!("reading the trusted keys in {}", folder.display());
+        let entries = match std::fs::read_dir(&folder) {
+            Err(e) if e.kind() == Io::NotFound => return Ok(Vec::new()),
+            entries => entries.doing(doing())?,
+        };
+        check_ours(
+            &folder,
+            0o022,
+            "so that others may add keys; remove what you do not know, then chmod go-w",
+        )?;
+        let mut trusted = Vec::new();
+        for entry in entries {
+            let path = entry.doing(doing())?.path();
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub"));
+            let Some(name) = name.filter(|name| check_name(name).is_ok()) else { continue };
+            let text = std::fs::read_to_string(&path).doing(doing())?;
+            let key = text.trim().parse().map_err(|_| no_key(&path))?;
+            trusted.push((name.to_owned(), key));
+        }
+        trusted.sort();
+        Ok(trusted)
+    }
+
+    /// The name under which a key is trusted; our own is, as "self".
+    pub(crate) fn name_of(&self, key: &PublicKey) -> Result<Option<String>> {
+        if self.own()?.as_ref() == Some(key) {
+            return Ok(Some(SELF.to_owned()));
+        }
+        Ok(self.trusted()?.into_iter().find(|(_, trusted)| trusted == key).map(|(name, _)| name))
+    }
+
+    fn make_directory(&self, path: &Path) -> Result<()> {
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
+        made.doing(format_args!("making the directory {}", path.display()))
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let fits = (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.');
+    if fits && name != SELF {
+        return Ok(());
+    }
+    let text = format!(
+        "{name:?} is no name for a key: 1 to 64 letters, digits, . _ - are, not beginning with a dot, and not self"
+    );
+    Err(Error::new(ErrorKind::InvalidEndpoint, text))
+}
+
+fn no_key(path: &Path) -> Error {
+    let text = format!("{} does not hold a key; remove it and make or trust it again", path.display());
+    Error::new(ErrorKind::Corrupt, text)
+}
+
+fn public(path: &Path, secret: &[u8]) -> Result<PublicKey> {
+    let pair = Ed25519KeyPair::from_pkcs8(secret).map_err(|_| no_key(path))?;
+    pair.public_key().as_ref().try_into().map(PublicKey).map_err(|_| no_key(path))
+}
+
+/// Refuses what is another user's, or what others have these rights to.
+fn check_ours(path: &Path, others: u32, because: &str) -> Result<()> {
+    let facts = path.metadata().doing(format_args!("looking at {}", path.display()))?;
+    let me = rustix::process::geteuid().as_raw();
+    let mode = facts.mode() & 0o7777;
+    if (facts.uid() == me || facts.uid() == 0) && mode & others == 0 {
+        return Ok(());
+    }
+    let text = format!("{} belongs to uid {} with mode {mode:04o}, {because}", path.display(), facts.uid());
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+fn read_private(path: &Path) -> Result<Option<String>> {
+    let doing = || format!("reading the key {}", path.display());
+    let mut file = match File::open(path) {
+        Err(e) if e.kind() == Io::NotFound => return Ok(None),
+        file => file.doing(doing())?,
+    };
+    check_ours(path, 0o077, "so that others may know it; make another with `linkspan keys new`")?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).doing(doing())?;
+    Ok(Some(text))
+}
+
+/// Writes a new file under another name and gives it its own: nobody sees half of it, and nothing is replaced.
+fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
+    let doing = || format!("writing {}", path.display());
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&new).doing(doing())?;
+    // Whatever the umask says, and whatever one who was killed at this has left.
+    file.set_permissions(PermissionsExt::from_mode(mode)).doing(doing())?;
+    file.write_all(text.as_bytes()).doing(doing())?;
+    file.sync_all().doing(doing())?;
+    let here = rustix::fs::CWD;
+    rustix::fs::renameat_with(here, &new, here, path, rustix::fs::RenameFlags::NOREPLACE).doing(doing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyring() -> (tempfile::TempDir, Keyring) {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = Keyring::at(folder.path().join("keys"));
+        (folder, keyring)
+    }
+
+    #[test]
+    fn our_own_key_is_made_once_and_kept_to_ourselves() {
+        let (_folder, keys) = keyring();
+        assert!(keys.own().unwrap().is_none());
+        let key = keys.make().unwrap();
+        assert_eq!(keys.own().unwrap(), Some(key));
+        assert_eq!(keys.make().unwrap_err().kind(), ErrorKind::InvalidState);
+        assert_eq!(keys.own_path().metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(keys.name_of(&key).unwrap().as_deref(), Some(SELF));
+        std::fs::set_permissions(keys.own_path(), PermissionsExt::from_mode(0o640)).unwrap();
+        let error = keys.own().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.text().contains("own.key") && error.text().contains("0640"), "{error}");
+    }
+
+    #[test]
+    fn keys_are_trusted_by_name_and_revoked() {
+        let (_folder, keys) = keyring();
+        let theirs: Vec<_> = (0..2).map(|_| keyring().1.make().unwrap()).collect();
+        assert_eq!(keys.trusted().unwrap(), []);
+        keys.trust("lab2", &theirs[0]).unwrap();
+        keys.trust("lab2", &theirs[0]).unwrap();
+        assert_eq!(keys.trust("lab2", &theirs[1]).unwrap_err().kind(), ErrorKind::AddressInUse);
+        keys.trust("lab1", &theirs[1]).unwrap();
+        let listed = [("lab1".to_owned(), theirs[1]), ("lab2".to_owned(), theirs[0])];
+        assert_eq!(keys.trusted().unwrap(), listed);
+        assert_eq!(keys.name_of(&theirs[0]).unwrap().as_deref(), Some("lab2"));
+        assert_eq!(keys.revoke("lab2").unwrap(), theirs[0]);
+        assert_eq!(keys.name_of(&theirs[0]).unwrap(), None);
+        assert_eq!(keys.revoke("lab2").unwrap_err().kind(), ErrorKind::Missing);
+        for name in ["", "self", "a/b", ".hidden", &"x".repeat(65)] {
+            assert_eq!(keys.trust(name, &theirs[0]).unwrap_err().kind(), ErrorKind::InvalidEndpoint);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_write_to_is_not_believed() {
+        let (_folder, keys) = keyring();
+        keys.trust("lab", &keyring().1.make().unwrap()).unwrap();
+        std::fs::set_permissions(keys.trusted_path(), PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(keys.trusted().unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn keys_are_text_and_back() {
+        let (_folder, keys) = keyring();
+        let key = keys.make().unwrap();
+        assert_eq!(key.to_string().len(), KIND.len() + 43);
+        assert_eq!(key.to_string().parse::<PublicKey>().unwrap(), key);
+        assert_eq!(PublicKey::from_spki(&key.to_spki()), Some(key));
+        for text in ["", "ed25519:", "ed25519:AAAA", "rsa:AAAA", &key.to_string()[..50]] {
+            assert_eq!(text.parse::<PublicKey>().unwrap_err().kind(), ErrorKind::Malformed, "{text}");
+        }
+        std::fs::write(keys.own_path(), "no key").unwrap();
+        assert_eq!(keys.own().unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
