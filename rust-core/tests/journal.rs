@@ -182,6 +182,44 @@ fn what_was_deleted_is_told_once() {
 }
 
 #[test]
+fn what_is_old_or_consumed_by_all_goes() {
+    let endpoint = journal();
+    let short = ("segment_bytes", Value::Int(8192));
+    let body = Value::from("x".repeat(1000));
+    let send = |rule: (&str, Value)| {
+        let publisher = Publisher::new(&endpoint, &options(&[short.clone(), rule])).unwrap();
+        for _ in 0..20 {
+            publisher.send(&body).unwrap();
+        }
+    };
+    send(("retain_seconds", Value::from(3600.0)));
+    let reader = || Subscriber::new(&endpoint, &options(&[("client_id", "logger".into())])).unwrap();
+    let logger = reader();
+    assert_eq!(numbers(&logger, 16), (1..=16).collect::<Vec<_>>());
+    send(("retain_consumed", Value::from(true)));
+    assert_eq!(numbers(&logger, 24), (17..=40).collect::<Vec<_>>(), "what was not consumed is all there");
+    let all = || Subscriber::new(&endpoint, &options(&[("from", "first".into())])).unwrap();
+    let first = numbers(&all(), 1)[0];
+    assert!((2..=16).contains(&first), "{first}");
+    send(("retain_seconds", Value::from(0.0)));
+    let first = numbers(&all(), 1)[0];
+    assert!(first > 50, "{first}");
+}
+
+#[test]
+fn a_mode_is_for_all_its_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let endpoint = journal();
+    let publisher = Publisher::new(&endpoint, &options(&[("mode", Value::Int(0o640))])).unwrap();
+    publisher.send(&Value::Null).unwrap();
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(folder(&endpoint)), 0o2750);
+    for entry in fs::read_dir(folder(&endpoint)).unwrap() {
+        assert_eq!(mode(entry.unwrap().path()), 0o640);
+    }
+}
+
+#[test]
 fn a_descriptor_tells_of_what_is_safe() {
     let endpoint = journal();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();

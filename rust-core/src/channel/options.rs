@@ -119,7 +119,8 @@ pub struct Options {
     pub durable: bool,
     /// The group of what is made in the file system.
     pub group: Option<u32>,
-    /// Where a subscriber to a journal begins; none for its own place, or the newest where it has no name.
+    /// Where a subscriber to a journal begins. One with a `client_id` goes on where it stopped, and begins here only when its
+    /// name is new. Where nothing is said, a new name begins with the first message, one without a name with the newest.
     pub from: Option<StartAt>,
     /// Bytes of a journal's segment: 32 MiB, less where `retain_bytes` is small. Only whole segments are ever deleted.
     pub segment_bytes: Option<u64>,

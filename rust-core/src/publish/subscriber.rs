@@ -22,6 +22,11 @@ use crate::value::Value;
 /// Hears what a publisher says: the newest value first, then every one that follows. The publisher need not be there yet,
 /// and may come back.
 ///
+/// A `journal:` is read whether somebody writes it or not, by any number of subscribers; with a `client_id` each goes on
+/// behind what it had consumed when it starts again, and only one reads under a name at a time (`AddressInUse`). Consumed is what
+/// was received, at the next call that receives, or at [`Subscriber::ack`] with `ack="manual"`. A message that the disk has
+/// not kept is `Corrupt`, once; then it goes on behind it.
+///
 /// A subscriber that was overtaken gets `Lagged` with the number of messages missed, once, and goes on with the oldest
 /// that is left; with the option `delivery="latest"` it gets the newest value instead, whose `missed` tells.
 pub struct Subscriber {

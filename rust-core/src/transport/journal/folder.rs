@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::block::{self, Flaw, Identity};
@@ -82,15 +82,22 @@ impl Folder {
         Folder::open(place, access)?.ok_or_else(|| Error::new(ErrorKind::NotFound, doing()))
     }
 
-    /// Tells those who wait for the journal that it is all there, and sets who may enter it.
+    /// Tells those who wait for the journal that it is all there, and sets who may enter it, if it is ours.
     pub fn announce(&self) -> Result<()> {
         let doing = || format!("setting the mode of {}", self.path.display());
-        // Whoever may read a file of it may enter it too.
-        let mode = self.mode | (self.mode & 0o444) >> 2;
-        if let Some(group) = self.group {
-            rustix::fs::fchown(&self.handle, None, Some(Gid::from_raw(group))).doing(doing())?;
+        let facts = rustix::fs::fstat(&self.handle).doing(doing())?;
+        if facts.st_uid == rustix::process::geteuid().as_raw() {
+            if let Some(group) = self.group {
+                rustix::fs::fchown(&self.handle, None, Some(Gid::from_raw(group))).doing(doing())?;
+            }
+            // Whoever may read a file of it may enter it too; what a group shares stays the group's.
+            let enter = self.mode | (self.mode & 0o444) >> 2;
+            let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
+            rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared)).doing(doing())?;
         }
-        rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode)).doing(doing())
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        rustix::fs::futimens(&self.handle, &times).doing(doing())
     }
 
     /// The path of a file in it, for texts.
