@@ -73,9 +73,9 @@ impl Listed {
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Every name in the runtime directory that a living process holds, every `file:`, and every
-/// `journal:` of the state directory, in the order of the names. What dead processes
-/// left is removed on the way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.
+/// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
+/// `spool:` that is served in the state directory, in the order of the names. What dead processes left is removed on the
+/// way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
     for (endpoint, place) in places()? {
@@ -85,8 +85,12 @@ pub fn list() -> Result<Vec<Listed>> {
             listed.extend(look(&endpoint, &place)?);
         }
     }
-    for (endpoint, place) in journals()? {
-        listed.extend(look_into_journal(&endpoint, &place)?);
+    for (endpoint, place) in lasting()? {
+        if endpoint.transport() == Transport::Journal {
+            listed.extend(look_into_journal(&endpoint, &place)?);
+        } else if is_live(&place)? {
+            listed.extend(look(&endpoint, &place)?);
+        }
     }
     listed.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
     Ok(listed)
@@ -95,7 +99,8 @@ pub fn list() -> Result<Vec<Listed>> {
 /// Removes what dead processes left in the runtime directory; gives the endpoints that it was.
 pub fn clean() -> Result<Vec<String>> {
     let mut cleaned = Vec::new();
-    for (endpoint, place) in places()? {
+    let spools = lasting()?.into_iter().filter(|(endpoint, _)| endpoint.transport() == Transport::Spool);
+    for (endpoint, place) in places()?.into_iter().chain(spools) {
         if place.clean().map_err(|e| e.on(&endpoint))? {
             cleaned.push(endpoint.to_string());
         }
@@ -108,13 +113,13 @@ fn places() -> Result<Vec<(Endpoint, Place)>> {
     places_in(Directory::runtime()?, |transport| transport != Transport::Journal)
 }
 
-/// The journals in the state directory, which is not made for that.
-fn journals() -> Result<Vec<(Endpoint, Place)>> {
-    // One who has no such directory has no journals.
+/// The journals and spools in the state directory, which is not made for that.
+fn lasting() -> Result<Vec<(Endpoint, Place)>> {
+    // One who has no such directory has neither.
     if !state_path().is_ok_and(|(path, _)| path.is_dir()) {
         return Ok(Vec::new());
     }
-    places_in(Directory::state()?, |transport| transport == Transport::Journal)
+    places_in(Directory::state()?, |transport| matches!(transport, Transport::Journal | Transport::Spool))
 }
 
 fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<(Endpoint, Place)>> {

@@ -10,34 +10,8 @@ use std::time::Duration;
 use linkspan::{Channel, ErrorKind, Listener, Options, Publisher, Server, Value};
 
 mod support;
+use support::spools::{called, json, names, place, serve_one};
 use support::{SOON, name};
-
-/// A name of its own, and the directory that stands for it.
-fn place() -> (String, PathBuf) {
-    let endpoint = name("spool");
-    let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
-    (endpoint, PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file))
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.starts_with('.'));
-    names.sort_unstable();
-    names
-}
-
-fn json() -> Options {
-    let mut options = Options::default();
-    options.set("encoding", &"json".into()).unwrap();
-    options
-}
-
-fn called(client_id: &str) -> Options {
-    let mut options = json();
-    options.set("client_id", &client_id.into()).unwrap();
-    options
-}
 
 /// A bash script in a directory; it gets `$1` and has 20 s.
 fn bash(directory: &Path, script: &str) -> std::process::Output {
@@ -53,14 +27,6 @@ fn bash(directory: &Path, script: &str) -> std::process::Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
-}
-
-/// Serves one request with the value twice in a list.
-fn serve_one(server: &Server) -> Value {
-    let request = server.next(SOON).unwrap().unwrap();
-    let value = request.value().unwrap().clone();
-    request.reply(&Value::Array(vec![value.clone(), value.clone()])).unwrap();
-    value
 }
 
 #[test]

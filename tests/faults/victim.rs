@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(20);
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [role, endpoint, incarnation, times @ ..] = &words[..] else {
-        eprintln!("usage: victim talk|listen|serve|call|publish|subscribe ENDPOINT INCARNATION [TIMES]");
+        eprintln!("usage: victim talk|listen|serve|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]");
         std::process::exit(2);
     };
     let part = Part {
@@ -38,6 +38,7 @@ fn main() {
         "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?),
         "serve" => part.serve(),
         "call" => part.call(),
+        "post" => part.post(),
         "publish" => part.publish(),
         _ => part.subscribe(),
     });
@@ -123,6 +124,16 @@ impl Part {
             let asked = self.body(i);
             let answer = channel.call(&asked, SOON)?;
             assert_eq!(answer.value()?, &asked, "an answer to another request");
+        }
+        channel.close(SOON)
+    }
+
+    /// Sends to whoever reads, now or later, and notes what was accepted.
+    fn post(&self) -> Result<()> {
+        let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
+        for i in 0..self.times {
+            channel.send(&Value::from(vec![Value::Int(self.incarnation), Value::Int(i)]), SOON)?;
+            self.note(&Value::Int(i));
         }
         channel.close(SOON)
     }

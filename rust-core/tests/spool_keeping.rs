@@ -1,0 +1,265 @@
+//! What a spool keeps and for how long: restarts of the machine, durability, what the dead have left, who is listed.
+
+use std::fs::{self, File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use linkspan::registry::{clean, list};
+use linkspan::{Channel, ErrorKind, Server, Value};
+
+mod support;
+use support::spools::{all_names, called, json, names, place, serve_one};
+use support::{SOON, name};
+
+fn durable() -> linkspan::Options {
+    let mut options = json();
+    options.set("durable", &true.into()).unwrap();
+    options
+}
+
+/// A directory of its own that a test removes.
+fn folder() -> tempfile::TempDir {
+    // So that the environment is set.
+    name("spool");
+    tempfile::tempdir().unwrap()
+}
+
+fn put(folder: &Path, name: &str, age: Duration) {
+    let path = folder.join(name);
+    fs::write(&path, "1").unwrap();
+    let times = FileTimes::new().set_modified(SystemTime::now() - age);
+    File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+}
+
+const NOW: Duration = Duration::ZERO;
+const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
+
+#[test]
+fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
+    for comes_first in ["server", "client"] {
+        let (endpoint, directory) = place();
+        drop(Server::serve(&endpoint, &json()).unwrap());
+        let boot = fs::read_to_string(directory.join(".boot")).unwrap();
+        assert_eq!(boot, fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim());
+        for place in ["server/a.json", "client/b.json", "hello/panel", "rejected/c.json"] {
+            fs::write(directory.join(place), "1").unwrap();
+        }
+        // The life before this one.
+        fs::write(directory.join(".boot"), "6ba7b810-9dad-11d1-80b4-00c04fd430c8").unwrap();
+        if comes_first == "server" {
+            let server = Server::serve(&endpoint, &json()).unwrap();
+            assert_eq!(server.next(NOW).err().unwrap().kind(), ErrorKind::Timeout);
+        } else {
+            let client = Channel::connect(&endpoint, &json(), NOW).unwrap();
+            client.send(&Value::Int(1), NOW).unwrap();
+            assert_eq!(names(&directory.join("server")).len(), 1);
+            drop(client);
+            let server = Server::serve(&endpoint, &json()).unwrap();
+            assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(1));
+        }
+        for folder in ["server", "client", "hello", "rejected"] {
+            let left = names(&directory.join(folder));
+            assert!(left.is_empty() || comes_first == "client", "{folder}: {left:?}");
+        }
+        assert_eq!(fs::read_to_string(directory.join(".boot")).unwrap(), boot);
+    }
+}
+
+#[test]
+fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
+    let endpoint = name("spool");
+    let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
+    let state = PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(&file);
+    // Nobody serves it yet: who wants it to last makes it.
+    let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
+    client.send(&Value::Int(1), SOON).unwrap();
+    client.close(SOON).unwrap();
+    assert_eq!(names(&state.join("server")).len(), 1);
+    assert!(state.join(".durable").exists() && !state.join(".boot").exists());
+    // Who does not ask for it finds it too.
+    let client = Channel::connect(&endpoint, &json(), NOW).unwrap();
+    client.send(&Value::Int(2), SOON).unwrap();
+    clean().unwrap();
+    let server = Server::serve(&endpoint, &durable()).unwrap();
+    for i in 1..3i64 {
+        assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(i));
+    }
+    assert!(list().unwrap().iter().any(|listed| listed.endpoint == endpoint), "it is listed");
+    let mut options = json();
+    options.set("delivery", &"durable".into()).unwrap();
+    let error = Server::serve(&endpoint, &options).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::AddressInUse, "the delivery says the same as the option");
+}
+
+#[test]
+fn what_is_durable_has_reached_the_disk_before_send_returns() {
+    let folder = folder();
+    let directory = folder.path().join("jobs");
+    let endpoint = format!("spool:{}", directory.display());
+    drop(Channel::connect(&endpoint, &durable(), NOW).unwrap());
+    assert!(directory.join(".durable").exists(), "at an absolute path it lies there");
+    let (trace, given) = (folder.path().join("trace"), folder.path().join("given"));
+    let mut victim = std::env::current_exe().unwrap();
+    victim.pop();
+    victim.pop();
+    victim.push("examples/victim");
+    let traced = Command::new("strace")
+        .args(["-o", trace.to_str().unwrap(), "-e", "trace=linkat,fsync,write"])
+        .arg(&victim)
+        .args(["post", &endpoint, "1", "3"])
+        .env("LINKSPAN_GIVEN", &given)
+        .status()
+        .expect("strace has to be installed, see tools/apt.sh");
+    assert!(traced.success(), "{traced}");
+    assert_eq!(fs::read_to_string(&given).unwrap(), "1 0\n1 1\n1 2\n");
+    let trace = fs::read_to_string(&trace).unwrap();
+    let calls: Vec<&str> = trace.lines().filter_map(|line| line.split_once('(')).map(|(c, _)| c).collect();
+    let mut linked = 0;
+    for (i, call) in calls.iter().enumerate().filter(|(_, call)| **call == "linkat") {
+        // The file, its name, and only then the note that it was accepted.
+        assert_eq!((calls[i - 1], *call, calls[i + 1], calls[i + 2]), ("fsync", "linkat", "fsync", "write"));
+        linked += 1;
+    }
+    assert_eq!(linked, 3);
+    assert_eq!(names(&directory.join("server")).len(), 3);
+}
+
+#[test]
+fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
+    let (endpoint, directory) = place();
+    drop(Server::serve(&endpoint, &json()).unwrap());
+    let (client, hello) = (directory.join("client"), directory.join("hello"));
+    let number = "00000000000000000001";
+    for (name, age) in [
+        ("php-7+00ff00ff.json", NOW),
+        ("php-8+00ff00ff.json.error", NOW),
+        ("panel.json", NOW),
+        ("old.json", TWO_DAYS),
+    ] {
+        put(&client, &format!("{number}.{name}"), age);
+    }
+    put(&client, "job.json", NOW);
+    put(&client, "forgotten.json", TWO_DAYS);
+    put(&directory.join("rejected"), "bad.json", TWO_DAYS);
+    // Killed, so it could not take its file away; the other one could.
+    put(&hello, "php-7+00ff00ff", NOW);
+    put(&hello, "panel", NOW);
+    put(&hello, "old", TWO_DAYS);
+    // A beginning that a dead sender left where files need a name.
+    put(&directory.join("server"), &format!(".new.{number}.php-7+00ff00ff.json"), NOW);
+    // Requests of the dead are served all the same.
+    put(&directory.join("server"), &format!("{number}.php-9+00ff00ff.json"), TWO_DAYS);
+    let server = Server::serve(&endpoint, &json()).unwrap();
+    assert_eq!(names(&client), [format!("{number}.panel.json"), "job.json".to_owned()]);
+    assert_eq!(names(&hello), ["panel", "server"]);
+    assert_eq!(all_names(&directory.join("rejected")), [""; 0]);
+    assert_eq!(all_names(&directory.join("server")), [format!("{number}.php-9+00ff00ff.json")]);
+    assert_eq!(serve_one(&server), Value::Int(1));
+    // Whoever asked is gone and never comes back: there is nobody to answer.
+    assert_eq!(names(&client).len(), 2);
+    assert!(names(&directory.join("server")).is_empty());
+}
+
+#[test]
+fn numbers_go_on_where_the_last_incarnation_stopped() {
+    let (endpoint, directory) = place();
+    let server = Server::serve(&endpoint, &json()).unwrap();
+    for life in 0..3u64 {
+        let client = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
+        for i in 1..3u64 {
+            client.send(&Value::Int(1), SOON).unwrap();
+            assert_eq!(server.next(SOON).unwrap().unwrap().sequence(), life * 2 + i);
+        }
+    }
+    // Above what others have used, too, though nothing of it is left but a script's file.
+    put(&directory.join("server"), "00000000000000000070.other.data.json", NOW);
+    let client = Channel::connect(&endpoint, &called("late"), SOON).unwrap();
+    client.send(&Value::Int(1), SOON).unwrap();
+    let numbers: Vec<_> = (0..2).map(|_| server.next(SOON).unwrap().unwrap().sequence()).collect();
+    assert_eq!(numbers, [70, 71]);
+}
+
+#[test]
+fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
+    let (endpoint, directory) = place();
+    let listed = || list().unwrap().into_iter().find(|listed| listed.endpoint == endpoint);
+    let server = Server::serve(&endpoint, &called("worker")).unwrap();
+    let found = listed().expect("it is listed");
+    assert_eq!((found.pattern, found.pid), (Some("request"), Some(std::process::id())));
+    assert_eq!((found.program.as_deref(), found.encoding.as_deref()), (Some("worker"), Some("json")));
+    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+    let cleaned = || clean().unwrap().contains(&endpoint);
+    assert!(!cleaned(), "somebody serves it");
+    drop(server);
+    assert!(listed().is_none());
+    assert!(!cleaned(), "a client is there");
+    client.send(&Value::Int(1), SOON).unwrap();
+    drop(client);
+    assert!(!cleaned(), "a message is there");
+    let server = Server::serve(&endpoint, &json()).unwrap();
+    server.next(SOON).unwrap().unwrap();
+    server.close(SOON).unwrap();
+    assert!(cleaned() && !directory.exists());
+    assert!(!cleaned());
+    // What somebody made by hand stays.
+    fs::create_dir_all(directory.join("server")).unwrap();
+    assert!(!cleaned() && directory.exists());
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing() {
+    let (endpoint, _) = place();
+    for _ in 0..200 {
+        drop(Server::serve(&endpoint, &json()).unwrap());
+        std::thread::scope(|s| {
+            s.spawn(|| clean().unwrap());
+            let sent = Channel::connect(&endpoint, &json(), NOW).and_then(|c| {
+                c.send(&Value::Int(1), NOW)?;
+                c.close(SOON)
+            });
+            match sent {
+                Ok(()) => {
+                    let server = Server::serve(&endpoint, &json()).unwrap();
+                    assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(1));
+                    server.close(SOON).unwrap();
+                }
+                Err(e) => assert!(
+                    matches!(
+                        e.kind(),
+                        ErrorKind::NotFound | ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::Full
+                    ),
+                    "{e:?}"
+                ),
+            }
+        });
+    }
+}
+
+#[test]
+fn modes_and_groups() {
+    use std::os::unix::fs::MetadataExt;
+    let (endpoint, directory) = place();
+    drop(Server::serve(&endpoint, &json()).unwrap());
+    let mode = |path: &Path| path.metadata().unwrap().mode() & 0o7777;
+    assert_eq!((mode(&directory), mode(&directory.join("server"))), (0o700, 0o700));
+    let (endpoint, directory) = place();
+    let mut options = json();
+    options.set("mode", &Value::Int(0o660)).unwrap();
+    let group = rustix::process::getegid().as_raw();
+    options.set("group", &Value::from(group)).unwrap();
+    let server = Server::serve(&endpoint, &options).unwrap();
+    assert_eq!((mode(&directory), mode(&directory.join("client"))), (0o2770, 0o2770));
+    // Whoever comes writes as the spool is.
+    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+    client.send(&Value::Int(1), SOON).unwrap();
+    let [name] = &names(&directory.join("server"))[..] else { panic!("one message") };
+    let facts = directory.join("server").join(name).metadata().unwrap();
+    assert_eq!((facts.mode() & 0o777, facts.gid()), (0o660, group));
+    let mut lists = json();
+    lists.set("allow_uids", &vec![0i64].into()).unwrap();
+    let error = Server::serve(&endpoint, &lists).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    drop(server);
+}

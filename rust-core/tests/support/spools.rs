@@ -1,0 +1,52 @@
+//! Spools for tests: a name and the directory that stands for it, what lies there, options.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use linkspan::{Options, Server, Value};
+
+use super::{SOON, name};
+
+/// A name of its own, and the directory that stands for it.
+pub fn place() -> (String, PathBuf) {
+    let endpoint = name("spool");
+    let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
+    (endpoint, PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file))
+}
+
+/// What lies in a directory and is not hidden.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names = all_names(folder);
+    names.retain(|name| !name.starts_with('.'));
+    names
+}
+
+/// What lies in a directory.
+pub fn all_names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Values as text, for people and scripts.
+pub fn json() -> Options {
+    let mut options = Options::default();
+    options.set("encoding", &"json".into()).unwrap();
+    options
+}
+
+/// The same with a name of its own.
+pub fn called(client_id: &str) -> Options {
+    let mut options = json();
+    options.set("client_id", &client_id.into()).unwrap();
+    options
+}
+
+/// Serves one request with its value twice in a list; gives the value.
+pub fn serve_one(server: &Server) -> Value {
+    let request = server.next(SOON).unwrap().unwrap();
+    let value = request.value().unwrap().clone();
+    request.reply(&Value::Array(vec![value.clone(), value.clone()])).unwrap();
+    value
+}
