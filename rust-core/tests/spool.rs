@@ -477,3 +477,64 @@ fn a_directory_that_is_removed_is_told_and_the_next_start_works() {
     client.send(&Value::Int(3), SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(3));
 }
+
+#[test]
+fn in_a_place_nobody_hangs_up_and_leaving_waits_for_nobody() {
+    let (endpoint, directory) = place();
+    let listener = Listener::listen(&endpoint, &json()).unwrap();
+    for i in 0..3i64 {
+        let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+        client.send(&Value::Int(i), SOON).unwrap();
+        client.close(Duration::ZERO).unwrap();
+        assert_eq!(client.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+    // One channel for all of them, and none of them is missed.
+    let server = listener.accept(SOON).unwrap();
+    assert_eq!(listener.accept(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
+    for i in 0..3i64 {
+        assert_eq!(server.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+    }
+    assert_eq!(server.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    assert!(server.events().iter().all(|event| event.kind != linkspan::EventKind::Disconnected));
+    // What it was given counts as consumed when it takes its leave.
+    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+    client.send(&Value::Int(3), SOON).unwrap();
+    server.recv(SOON).unwrap();
+    client.send(&Value::Int(4), SOON).unwrap();
+    assert!(server.poll().unwrap());
+    server.close(SOON).unwrap();
+    listener.close();
+    assert_eq!(names(&directory.join("server")).len(), 1, "one that was only looked for was not consumed");
+}
+
+#[test]
+fn a_descriptor_tells_an_event_loop_of_every_message() {
+    let (endpoint, _) = place();
+    let server = Channel::open(&endpoint, &json(), SOON).unwrap();
+    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+    let fd = server.fileno().unwrap();
+    assert!(!support::readable(fd, 0));
+    for round in 0..3 {
+        for i in 0..3 {
+            client.send(&Value::Int(i), SOON).unwrap();
+        }
+        for i in 0..3 {
+            assert!(support::readable(fd, 20), "message {i} of round {round} waits");
+            assert_eq!(server.try_recv().unwrap().value().unwrap(), &Value::Int(i));
+        }
+        assert_eq!(server.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        assert!(!support::readable(fd, 0));
+    }
+    let (endpoint, _) = place();
+    let server = Server::serve(&endpoint, &json()).unwrap();
+    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+    let fd = server.fileno().unwrap();
+    server.next(Duration::ZERO).err().unwrap();
+    for i in 0..3i64 {
+        let asked = client.ask(&client.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
+        assert!(support::readable(fd, 20));
+        serve_one(&server);
+        client.answer(asked, SOON).unwrap();
+        server.next(Duration::ZERO).err().unwrap();
+    }
+}

@@ -3,6 +3,7 @@
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use linkspan::registry::{clean, list};
@@ -16,6 +17,13 @@ fn durable() -> linkspan::Options {
     let mut options = json();
     options.set("durable", &true.into()).unwrap();
     options
+}
+
+/// One test at a time: some of them clean the whole runtime directory.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A directory of its own that a test removes.
@@ -37,6 +45,7 @@ const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
 
 #[test]
 fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
+    let _alone = alone();
     for comes_first in ["server", "client"] {
         let (endpoint, directory) = place();
         drop(Server::serve(&endpoint, &json()).unwrap());
@@ -68,6 +77,7 @@ fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
 
 #[test]
 fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
+    let _alone = alone();
     let endpoint = name("spool");
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     let state = PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(&file);
@@ -94,6 +104,7 @@ fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
 
 #[test]
 fn what_is_durable_has_reached_the_disk_before_send_returns() {
+    let _alone = alone();
     let folder = folder();
     let directory = folder.path().join("jobs");
     let endpoint = format!("spool:{}", directory.display());
@@ -127,6 +138,7 @@ fn what_is_durable_has_reached_the_disk_before_send_returns() {
 
 #[test]
 fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
+    let _alone = alone();
     let (endpoint, directory) = place();
     drop(Server::serve(&endpoint, &json()).unwrap());
     let (client, hello) = (directory.join("client"), directory.join("hello"));
@@ -163,6 +175,7 @@ fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
 
 #[test]
 fn numbers_go_on_where_the_last_incarnation_stopped() {
+    let _alone = alone();
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
     for life in 0..3u64 {
@@ -182,6 +195,7 @@ fn numbers_go_on_where_the_last_incarnation_stopped() {
 
 #[test]
 fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
+    let _alone = alone();
     let (endpoint, directory) = place();
     let listed = || list().unwrap().into_iter().find(|listed| listed.endpoint == endpoint);
     let server = Server::serve(&endpoint, &called("worker")).unwrap();
@@ -210,6 +224,7 @@ fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
 
 #[test]
 fn a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing() {
+    let _alone = alone();
     let (endpoint, _) = place();
     for _ in 0..200 {
         drop(Server::serve(&endpoint, &json()).unwrap());
@@ -239,6 +254,7 @@ fn a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing() {
 
 #[test]
 fn modes_and_groups() {
+    let _alone = alone();
     use std::os::unix::fs::MetadataExt;
     let (endpoint, directory) = place();
     drop(Server::serve(&endpoint, &json()).unwrap());

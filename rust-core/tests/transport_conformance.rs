@@ -559,3 +559,17 @@ suite! {
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
     a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called closing_gives_the_name_away
 }
+
+macro_rules! suite_of {
+    ($transport:ident: $($case:ident)*) => {
+        mod $transport { $(#[test] fn $case() { super::$case(stringify!($transport)) })* }
+    };
+}
+
+// A place keeps what is in it whoever comes and goes: nobody hangs up there, and leaving waits for nobody. What takes the
+// place of the cases that are missing here is in the suite `spool`.
+suite_of! {
+    spool: leaving_loses_nothing_that_was_taken_over order boundaries limit_exact_and_one_over hundred_megabytes back_pressure
+    both_ways_and_calls nobody_there two_listeners open_takes_both_roles a_second_thread_in_one_direction
+    many_clients_one_server a_handler_that_fails large_requests_and_replies on_wait_ends_a_wait closing_wakes_who_waits
+}

@@ -134,7 +134,10 @@ impl Receiving {
     ) -> Result<Taken> {
         let Speaker { renewal, record, .. } = *speaker;
         self.rouse();
-        if let Some(part) = &mut self.part {
+        if let Some(part) = &mut self.part
+            // What keeps files is not told of messages that the program has not been given yet.
+            && (self.inbox.is_empty() || !part.rx.keeps())
+        {
             part.rx.consumed();
         }
         if !waiting.is_none()

@@ -248,6 +248,11 @@ impl Rx {
         }
     }
 
+    /// Whether what was not consumed stays, for whoever comes next.
+    pub fn keeps(&self) -> bool {
+        matches!(self, Rx::Spool(_))
+    }
+
     /// Whether looking without sleeping first is hardly worth a system call: then `park` and sleep at once.
     pub fn is_likely_empty(&mut self) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! A client's two halves: its messages go into `server/`, what is for it comes in `client/` and bears its name.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::arrivals::Arrivals;
 use super::folder::{Folder, Found};
+use super::given::Given;
 use super::layout::Layout;
 use super::name::{DIGITS, FAILED, Name};
 use super::presence::{Presence, Progress, SERVER, read};
@@ -37,7 +38,7 @@ struct State {
     /// Whether the channel takes its leave and waits to hear that all it sent is in good hands.
     leaving: bool,
     /// Messages that were given and not consumed.
-    given: BTreeSet<String>,
+    given: Given,
 }
 
 /// The sending half.
@@ -103,8 +104,7 @@ impl Client {
 
     /// Everything that was given has been dealt with.
     fn consumed(&self) {
-        // One that cannot be removed is not given again here, and once more to our next incarnation.
-        self.state().given.retain(|name| self.layout.client.remove(name).is_err());
+        self.state().given.take_away(&self.layout.client, None);
     }
 }
 
@@ -118,8 +118,10 @@ impl ClientTx {
                 self.shared.state().leaving = true;
                 return Ok(Sent::Whole);
             }
+            // Whoever takes its leave says how far it came.
             Kind::Ack => {
-                self.shared.consumed();
+                let far = frame.header.correlation;
+                self.shared.state().given.take_away(&self.shared.layout.client, Some(far));
                 return Ok(Sent::Whole);
             }
             Kind::Hello => return Ok(Sent::Whole),
@@ -208,7 +210,7 @@ impl ClientRx {
             self.shared.layout.check_there()?;
         }
         while let Some(name) = self.arrivals.pop() {
-            if !self.shared.state().given.contains(&name)
+            if !self.shared.state().given.has(&name)
                 && let Some(frame) = self.take(name)?
             {
                 return Ok(Some(frame));
@@ -264,7 +266,7 @@ impl ClientRx {
         }
         let mut state = self.shared.state();
         if !is_answer {
-            state.given.insert(name.clone());
+            state.given.add(number, name.clone());
         }
         state.asked.remove(request);
         state.progress.used = state.progress.used.max(number);

@@ -6,13 +6,14 @@
 //! | one of its directories: files appear whole, are read whole, and go | `folder` |
 //! | the names of the files | `name` |
 //! | who is there | `presence` |
-//! | names that have come, and room for more | `arrivals`, `room` |
+//! | names that have come, and room for more; messages that were given | `arrivals`, `room`; `given` |
 //! | the two sides | `server`, `client` |
 //! | what cannot be taken; what is taken away | `reject`, `sweep` |
 
 mod arrivals;
 mod client;
 mod folder;
+mod given;
 mod layout;
 mod name;
 mod presence;

@@ -1,6 +1,6 @@
 //! The server's two halves: what lies in `server/` is taken in the order of names, answers go into `client/`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
 use super::folder::{Folder, Found};
+use super::given::Given;
 use super::layout::Layout;
 use super::name::{FAILED, Name, is_nameless, session, source};
 use super::presence::{known, living};
@@ -37,7 +38,7 @@ struct State {
     /// Their files.
     held: HashSet<String>,
     /// Messages that want no answer, and were given and not consumed.
-    given: BTreeSet<String>,
+    given: Given,
     /// The last number that was given to a file that had none of its own.
     drawn: u64,
     leaving: bool,
@@ -97,13 +98,12 @@ impl Desk {
 
     fn has_given(&self, name: &str) -> bool {
         let state = self.state();
-        state.held.contains(name) || state.given.contains(name)
+        state.held.contains(name) || state.given.has(name)
     }
 
     /// Everything that was given and wants no answer has been dealt with.
     fn consumed(&self) {
-        // One that cannot be removed is not given again here, and once more to our next incarnation.
-        self.state().given.retain(|name| self.layout.server.remove(name).is_err());
+        self.state().given.take_away(&self.layout.server, None);
     }
 
     /// What a server is told whose directory is gone: nothing will come there any more.
@@ -146,8 +146,10 @@ impl ServerTx {
                 desk.state().leaving = true;
                 Ok(Sent::Whole)
             }
+            // Whoever takes its leave says how far it came.
             Kind::Ack => {
-                desk.consumed();
+                let far = frame.header.correlation;
+                desk.state().given.take_away(&desk.layout.server, Some(far));
                 Ok(Sent::Whole)
             }
             Kind::Hello => Ok(Sent::Whole),
@@ -312,16 +314,18 @@ impl ServerRx {
         let extension = self.extension(who)?;
         let mut state = self.desk.state();
         let mut number = own_number.unwrap_or(0);
-        // An answer finds its way by this number, so no two that wait for one have the same.
-        while number == 0 || state.requests.contains_key(&number) {
+        // An answer finds its way by this number, and so does what is said of a message: no two of those that wait for it
+        // have the same.
+        while number == 0 || state.requests.contains_key(&number) || state.given.holds(number) {
             state.drawn += 1;
             number = state.drawn;
         }
         if kind == Kind::Request {
             state.held.insert(name.clone());
             state.requests.insert(number, name);
+            state.given.pass(number);
         } else {
-            state.given.insert(name);
+            state.given.add(number, name);
         }
         drop(state);
         let header = Header {

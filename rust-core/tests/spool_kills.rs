@@ -1,0 +1,212 @@
+//! SIGKILL at every system call of a spool's server and of its clients: nothing that was accepted is lost, no caller waits in
+//! vain, nothing is answered twice, and nothing is left behind.
+//!
+//! Where there are more calls than the budget, they are sampled evenly; `LINKSPAN_SEED` sets which, `LINKSPAN_FULL=1` takes
+//! all.
+
+use std::collections::BTreeMap;
+use std::fs::{read_to_string, remove_file};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use linkspan::{Channel, ErrorKind, Options, Server, Value};
+
+mod support;
+use support::spools::{all_names, names, place};
+use support::victims::Random;
+use support::{SOON, spools};
+
+/// How many kills a case has, at most.
+const BUDGET: usize = 60;
+
+/// How often a victim does its part.
+const TIMES: &str = "3";
+
+/// The calls that change something that others see, or wait for it.
+const CALLS: &str = "openat,linkat,unlinkat,renameat,renameat2,mkdirat,write,pwrite64,read,close,fcntl,fchmod,fchown,\
+inotify_add_watch,epoll_wait,getdents64";
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn victim() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/victim");
+    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
+    path
+}
+
+/// One life under strace; true where that killed it.
+fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Path) -> bool {
+    let status = Command::new("strace")
+        .args(words)
+        .arg(victim())
+        .args([role, endpoint, &incarnation.to_string(), TIMES])
+        .env("LINKSPAN_GIVEN", given)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("strace has to be installed, see tools/apt.sh");
+    // strace ends as its program did.
+    match status.signal() {
+        Some(signal) => assert_eq!(signal, libc::SIGKILL),
+        None => assert!(status.success(), "a victim that was not killed failed: {status}"),
+    }
+    status.signal().is_some()
+}
+
+/// Where to kill: the name of a call, and which of them it is to be.
+fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
+    let trace = given.with_extension("trace");
+    let traced = format!("trace={CALLS}");
+    assert!(!live(&["-o", trace.to_str().unwrap(), "-e", &traced], role, endpoint, 0, given));
+    let mut counts = BTreeMap::new();
+    for line in read_to_string(&trace).unwrap().lines() {
+        if let Some((name, _)) = line.split_once('(').filter(|(name, _)| CALLS.split(',').any(|c| c == *name))
+        {
+            *counts.entry(name.to_owned()).or_insert(0) += 1;
+        }
+    }
+    let all: Vec<_> =
+        counts.into_iter().flat_map(|(name, n)| (1..=n).map(move |i| (name.clone(), i))).collect();
+    let budget = if std::env::var_os("LINKSPAN_FULL").is_some() { usize::MAX } else { BUDGET };
+    if all.len() <= budget {
+        return all;
+    }
+    let (total, shift) = (all.len(), Random::new().below(all.len() as u64) as usize);
+    (0..budget).map(|i| all[(i * total / budget + shift) % total].clone()).collect()
+}
+
+/// Kills a life at every moment of one, and calls `between` after each; at least half of them have to come about.
+fn kill_at_every_moment(role: &str, endpoint: &str, given: &Path, mut between: impl FnMut(i64)) {
+    let moments = moments(role, endpoint, given);
+    between(0);
+    let (tries, mut killed) = (moments.len(), 0);
+    for (i, (name, nth)) in moments.into_iter().enumerate() {
+        let incarnation = i as i64 + 1;
+        println!("{role}: {name} {nth}");
+        let _ = remove_file(given);
+        let inject = format!("inject={name}:signal=KILL:when={nth}");
+        let words = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject];
+        killed += usize::from(live(&words, role, endpoint, incarnation, given));
+        between(incarnation);
+    }
+    println!("{role}: {tries} tried, {killed} killed");
+    assert!(killed * 2 > tries, "only {killed} of {tries} came to the call that was to kill them");
+}
+
+/// What a spool holds once the next server has come and gone.
+fn nothing_is_left(endpoint: &str, directory: &Path) {
+    Server::serve(endpoint, &Options::default()).unwrap().close(SOON).unwrap();
+    for folder in ["server", "client", "rejected"] {
+        assert_eq!(all_names(&directory.join(folder)), [""; 0], "in {folder}");
+    }
+    assert_eq!(names(&directory.join("hello")), [""; 0]);
+}
+
+#[test]
+fn what_a_client_was_told_is_accepted_arrives_whenever_it_is_killed() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let (endpoint, directory) = place();
+    let server = Channel::open(&endpoint, &spools::json(), SOON).unwrap();
+    let given = folder.path().join("given");
+    kill_at_every_moment("post", &endpoint, &given, |incarnation| {
+        let mut arrived = Vec::new();
+        loop {
+            match server.try_recv() {
+                Ok(message) => {
+                    let of = |path: &str| message.get(path).unwrap().as_i64().unwrap();
+                    assert_eq!(of("0"), incarnation);
+                    arrived.push(of("1"));
+                }
+                Err(e) if e.kind() == ErrorKind::Empty => break,
+                Err(e) => panic!("{e:?}"),
+            }
+        }
+        assert!(arrived.iter().enumerate().all(|(i, number)| i as i64 == *number), "{arrived:?}");
+        let accepted = read_to_string(&given).unwrap_or_default().lines().count();
+        assert!(
+            arrived.len() == accepted || arrived.len() == accepted + 1,
+            "{accepted} were accepted, {} have arrived",
+            arrived.len()
+        );
+    });
+    server.close(SOON).unwrap();
+    nothing_is_left(&endpoint, &directory);
+}
+
+#[test]
+fn a_caller_that_is_killed_disturbs_nobody() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let (endpoint, directory) = place();
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let given = folder.path().join("given");
+    thread::scope(|s| {
+        s.spawn(|| {
+            while let Some(request) = server.next(None).unwrap() {
+                if request.wants_reply() {
+                    request.reply(request.value().unwrap()).unwrap();
+                }
+            }
+        });
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        kill_at_every_moment("call", &endpoint, &given, |incarnation| {
+            let value = Value::Int(incarnation);
+            assert_eq!(client.call(&value, SOON).unwrap().value().unwrap(), &value);
+        });
+        client.close(SOON).unwrap();
+        drop(client);
+        server.close(SOON).unwrap();
+    });
+    nothing_is_left(&endpoint, &directory);
+}
+
+#[test]
+fn a_server_that_is_killed_keeps_no_caller_waiting_once_the_next_is_there() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let (endpoint, directory) = place();
+    // For those who come first.
+    drop(Server::serve(&endpoint, &Options::default()).unwrap());
+    let (done, given) = (AtomicBool::new(false), folder.path().join("given"));
+    let answered = Mutex::new(0i64);
+    thread::scope(|s| {
+        let caller = s.spawn(|| {
+            let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                let number = *answered.lock().unwrap();
+                let answer = client.call(&Value::Int(number), SOON).unwrap();
+                assert_eq!(answer.get("1").unwrap(), &Value::Int(number), "an answer to another request");
+                *answered.lock().unwrap() += 1;
+            }
+            client.stats().at("dropped").unwrap().as_u64().unwrap()
+        });
+        kill_at_every_moment("serve", &endpoint, &given, |_| {
+            // The next one serves what was left.
+            let next = Server::serve(&endpoint, &Options::default()).unwrap();
+            let request = next.next(SOON).unwrap().unwrap();
+            request.reply(&Value::from(vec![Value::Int(-1), request.value().unwrap().clone()])).unwrap();
+            next.close(SOON).unwrap();
+        });
+        done.store(true, Ordering::Relaxed);
+        let last = Server::serve(&endpoint, &Options::default()).unwrap();
+        while !caller.is_finished() {
+            if let Ok(Some(request)) = last.next(std::time::Duration::from_millis(20)) {
+                request.reply(&Value::from(vec![Value::Int(-1), request.value().unwrap().clone()])).unwrap();
+            }
+        }
+        assert_eq!(caller.join().unwrap(), 0, "a request was answered twice");
+    });
+    assert!(*answered.lock().unwrap() > 0);
+    nothing_is_left(&endpoint, &directory);
+}
