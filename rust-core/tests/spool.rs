@@ -508,6 +508,35 @@ fn in_a_place_nobody_hangs_up_and_leaving_waits_for_nobody() {
 }
 
 #[test]
+fn what_is_acknowledged_by_hand_stays_until_it_is() {
+    let (endpoint, directory) = place();
+    let mut by_hand = json();
+    by_hand.set("ack", &"manual".into()).unwrap();
+    let left = || names(&directory.join("server")).len();
+    let server = Server::serve(&endpoint, &by_hand).unwrap();
+    let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
+    for i in 0..4i64 {
+        client.send(&Value::Int(i), SOON).unwrap();
+    }
+    server.next(SOON).unwrap().unwrap();
+    let second = server.next(SOON).unwrap().unwrap();
+    server.next(SOON).unwrap().unwrap();
+    assert_eq!(left(), 4);
+    second.ack();
+    assert_eq!(left(), 2);
+    server.close(SOON).unwrap();
+    assert_eq!(left(), 2);
+    let server = Channel::open(&endpoint, &by_hand, SOON).unwrap();
+    assert_eq!(server.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
+    assert!(server.poll().unwrap());
+    assert_eq!(left(), 2);
+    server.ack().unwrap();
+    assert_eq!(left(), 1, "what was only looked for is not meant");
+    server.close(SOON).unwrap();
+    assert_eq!(left(), 1);
+}
+
+#[test]
 fn a_descriptor_tells_an_event_loop_of_every_message() {
     let (endpoint, _) = place();
     let server = Channel::open(&endpoint, &json(), SOON).unwrap();

@@ -301,7 +301,8 @@ impl Channel {
     /// Says that everything which was received so far has been consumed: for a channel with `ack="manual"`. A message
     /// that was not acknowledged when this program ends is sent to its next incarnation.
     pub fn ack(&self) -> Result<()> {
-        let receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        receiving.consumed();
         let mut both = self.renewal.memory.both();
         let session = both.inbox.session();
         both.inbox.acknowledge(session, u64::MAX);
@@ -566,6 +567,9 @@ impl Channel {
         self.renewal.leave();
         receiving.leave();
         self.renewal.memory.both().inbox.consumed();
+        if !self.renewal.is_acknowledged_by_hand() {
+            receiving.consumed();
+        }
         sending.speak(Occasion::Leaving, &self.renewal, &self.record);
         let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
         sending.drop_part();

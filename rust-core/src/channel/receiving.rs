@@ -134,11 +134,8 @@ impl Receiving {
     ) -> Result<Taken> {
         let Speaker { renewal, record, .. } = *speaker;
         self.rouse();
-        if let Some(part) = &mut self.part
-            // What keeps files is not told of messages that the program has not been given yet.
-            && (self.inbox.is_empty() || !part.rx.keeps())
-        {
-            part.rx.consumed();
+        if !renewal.is_acknowledged_by_hand() || !self.part.as_ref().is_some_and(|part| part.rx.keeps()) {
+            self.consumed();
         }
         if !waiting.is_none()
             && !self.watched
@@ -380,6 +377,13 @@ impl Receiving {
     /// From now on reads although the channel is closed: it takes its leave.
     pub fn leave(&mut self) {
         self.leaving = true;
+    }
+
+    /// Tells the link that what the program was given has been consumed; what waits in the inbox has not.
+    pub fn consumed(&mut self) {
+        if let Some(part) = &mut self.part {
+            part.rx.consumed_but(self.inbox.len());
+        }
     }
 
     /// Lets go of the link.

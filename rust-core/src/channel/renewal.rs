@@ -9,7 +9,7 @@ use super::dial::Dialler;
 use super::door::{Door, Link, Met, Peer, Seat, terms};
 use super::greeting::{Greeting, Pattern};
 use super::memory::Memory;
-use super::options::{Framing, Options};
+use super::options::{Acknowledge, Framing, Options};
 use super::plain;
 use super::record::Record;
 use super::session::Identity;
@@ -184,6 +184,11 @@ impl Renewal {
 
     fn check_links(&self) -> Result<()> {
         if self.leaving.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
+    }
+
+    /// Whether the program says itself what it has consumed.
+    pub fn is_acknowledged_by_hand(&self) -> bool {
+        self.options.ack == Acknowledge::Manual
     }
 
     /// Refuses once it is closed.

@@ -281,7 +281,10 @@ impl Request {
     /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
     /// answer says so, too.
     pub fn ack(&self) {
-        let Some(memory) = &self.outlet.memory else { return };
+        let Some(memory) = &self.outlet.memory else {
+            self.outlet.with_tx(|tx| tx.consumed_to(self.message.sequence()));
+            return;
+        };
         memory.both().inbox.acknowledge(self.message.session(), self.message.sequence());
         self.outlet.say(self.message.session(), Occasion::Leaving);
     }

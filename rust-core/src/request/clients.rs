@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::answer::{Outlet, Request};
-use crate::channel::Options;
+use crate::channel::{Acknowledge, Options};
 use crate::channel::door::{Door, Link, Met, Peer, Seat};
 use crate::channel::memory::worth;
 use crate::channel::record::Record;
@@ -236,7 +236,9 @@ impl Clients {
                 client.rx.unpark();
                 client.parked = false;
             }
-            client.rx.consumed();
+            if self.options.ack == Acknowledge::Auto || !client.rx.keeps() {
+                client.rx.consumed();
+            }
             client.consumed();
             let got = loop {
                 match client.rx.try_recv() {
@@ -400,7 +402,10 @@ impl Clients {
     /// Brings away every answer that waits, until the deadline; then how many clients have not taken theirs.
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         // Each is told how far its messages were taken: it may be about to ask, and we read no more.
-        for client in self.clients.values() {
+        for client in self.clients.values_mut() {
+            if self.options.ack == Acknowledge::Auto {
+                client.rx.consumed();
+            }
             client.consumed();
             client.say(Occasion::Leaving);
         }

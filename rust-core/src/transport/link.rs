@@ -163,6 +163,13 @@ impl Tx {
         each!(self, half => half.adopt(frame))
     }
 
+    /// Says that what the receiving half gave is consumed up to this number, where that is for the place to know.
+    pub fn consumed_to(&mut self, number: u64) {
+        if let Tx::Spool(half) = self {
+            half.consumed_to(number);
+        }
+    }
+
     pub fn see_off(&mut self) {
         match self {
             Tx::Stream(half) => half.see_off(),
@@ -237,6 +244,15 @@ impl Rx {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Dgram(_) => {}
             Rx::Shm(half) => half.consumed(),
             Rx::Spool(half) => half.consumed(),
+        }
+    }
+
+    /// The same for all but the last so many frames, where what was not consumed stays: those are still to be given to
+    /// the program.
+    pub fn consumed_but(&mut self, last: usize) {
+        match self {
+            Rx::Spool(half) => half.consumed_but(last),
+            _ => self.consumed(),
         }
     }
 

@@ -102,9 +102,9 @@ impl Client {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that was given has been dealt with.
-    fn consumed(&self) {
-        self.state().given.take_away(&self.layout.client, None);
+    /// All that was given but the last so many has been dealt with.
+    fn consumed_but(&self, last: usize) {
+        self.state().given.take_away_but(&self.layout.client, last);
     }
 }
 
@@ -118,13 +118,7 @@ impl ClientTx {
                 self.shared.state().leaving = true;
                 return Ok(Sent::Whole);
             }
-            // Whoever takes its leave says how far it came.
-            Kind::Ack => {
-                let far = frame.header.correlation;
-                self.shared.state().given.take_away(&self.shared.layout.client, Some(far));
-                return Ok(Sent::Whole);
-            }
-            Kind::Hello => return Ok(Sent::Whole),
+            Kind::Ack | Kind::Hello => return Ok(Sent::Whole),
             Kind::Reply | Kind::Error => {
                 let text = "the server of a spool asks nothing of its clients, so there is nothing to answer";
                 return Err(Error::new(ErrorKind::Unsupported, text));
@@ -282,8 +276,8 @@ impl ClientRx {
         Ok(Some(Incoming { header, extension: self.extension.clone(), body }))
     }
 
-    pub fn consumed(&mut self) {
-        self.shared.consumed();
+    pub fn consumed_but(&mut self, last: usize) {
+        self.shared.consumed_but(last);
     }
 
     /// Whether there is something after all.

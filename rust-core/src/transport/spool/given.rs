@@ -34,12 +34,18 @@ impl Given {
         self.names.contains(name)
     }
 
-    /// They have been dealt with, up to the last of this number, or all of them: their files go.
-    pub fn take_away(&mut self, folder: &Folder, up_to: Option<u64>) {
-        let count = match up_to {
-            Some(number) => self.order.iter().rposition(|(n, _)| *n == number).map_or(0, |last| last + 1),
-            None => self.order.len(),
-        };
+    /// They have been dealt with up to the last of this number: their files go.
+    pub fn take_away(&mut self, folder: &Folder, up_to: u64) {
+        let count = self.order.iter().rposition(|(n, _)| *n == up_to).map_or(0, |last| last + 1);
+        self.take_first(folder, count);
+    }
+
+    /// The same for all but the last so many.
+    pub fn take_away_but(&mut self, folder: &Folder, last: usize) {
+        self.take_first(folder, self.order.len().saturating_sub(last));
+    }
+
+    fn take_first(&mut self, folder: &Folder, count: usize) {
         for name in self.order.drain(..count).filter_map(|(_, name)| name) {
             // One that cannot be removed is not given again here, and once more to our next incarnation.
             if folder.remove(&name).is_ok() {
@@ -70,11 +76,13 @@ mod tests {
             names.sort();
             names.concat()
         };
-        given.take_away(&folder, Some(7));
+        given.take_away(&folder, 7);
         assert_eq!(left(), "abc");
-        given.take_away(&folder, Some(2));
+        given.take_away(&folder, 2);
         assert!(left() == "c" && given.has("c") && !given.has("a") && given.holds(3) && !given.holds(2));
-        given.take_away(&folder, Some(3));
+        given.take_away_but(&folder, 2);
+        assert!(given.has("c"));
+        given.take_away(&folder, 3);
         assert!(left().is_empty() && !given.has("c"));
     }
 }

@@ -237,6 +237,13 @@ impl SpoolTx {
         each!(&self.side, Side, half => half.room_descriptor()).unwrap_or(self.ready.as_fd())
     }
 
+    /// What the server was given is consumed up to this number.
+    pub fn consumed_to(&mut self, number: u64) {
+        if let Side::Server(half) = &mut self.side {
+            half.consumed_to(number);
+        }
+    }
+
     /// The caller of this request has given up.
     pub fn withdraw(&mut self, sequence: u64) {
         if let Side::Client(half) = &mut self.side {
@@ -251,7 +258,12 @@ impl SpoolRx {
     }
 
     pub fn consumed(&mut self) {
-        each!(self, SpoolRx, half => half.consumed());
+        self.consumed_but(0);
+    }
+
+    /// All that was given but the last so many has been dealt with.
+    pub fn consumed_but(&mut self, last: usize) {
+        each!(self, SpoolRx, half => half.consumed_but(last));
     }
 
     pub fn park(&self) -> bool {

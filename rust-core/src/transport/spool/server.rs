@@ -101,9 +101,9 @@ impl Desk {
         state.held.contains(name) || state.given.has(name)
     }
 
-    /// Everything that was given and wants no answer has been dealt with.
-    fn consumed(&self) {
-        self.state().given.take_away(&self.layout.server, None);
+    /// All that was given but the last so many has been dealt with.
+    fn consumed_but(&self, last: usize) {
+        self.state().given.take_away_but(&self.layout.server, last);
     }
 
     /// What a server is told whose directory is gone: nothing will come there any more.
@@ -146,13 +146,7 @@ impl ServerTx {
                 desk.state().leaving = true;
                 Ok(Sent::Whole)
             }
-            // Whoever takes its leave says how far it came.
-            Kind::Ack => {
-                let far = frame.header.correlation;
-                desk.state().given.take_away(&desk.layout.server, Some(far));
-                Ok(Sent::Whole)
-            }
-            Kind::Hello => Ok(Sent::Whole),
+            Kind::Ack | Kind::Hello => Ok(Sent::Whole),
             Kind::Request | Kind::Command => {
                 let text = "the server of a spool answers its clients and asks them nothing; let the other side serve";
                 Err(Error::new(ErrorKind::Unsupported, text))
@@ -244,6 +238,11 @@ impl ServerTx {
         }
         self.peer = there.pop();
         Ok(self.peer.clone())
+    }
+
+    /// What was given is consumed up to this number.
+    pub fn consumed_to(&mut self, number: u64) {
+        self.desk.state().given.take_away(&self.desk.layout.server, number);
     }
 
     /// Sleeps until somebody comes, or something was consumed.
@@ -363,8 +362,8 @@ impl ServerRx {
         Ok(extension)
     }
 
-    pub fn consumed(&mut self) {
-        self.desk.consumed();
+    pub fn consumed_but(&mut self, last: usize) {
+        self.desk.consumed_but(last);
     }
 
     /// Whether there is something after all.
