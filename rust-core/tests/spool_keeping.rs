@@ -279,3 +279,57 @@ fn modes_and_groups() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     drop(server);
 }
+
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_half_done() {
+    let _alone = alone();
+    let folder = folder();
+    let path = folder.path().display().to_string();
+    let script = "mount -t tmpfs -o size=1m tmpfs $1 && shift && exec \"$@\"";
+    let program = std::env::current_exe().unwrap();
+    let inside = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script, "full", &path, program.to_str().unwrap()])
+        .args(["--exact", "inside_a_full_disk", "--ignored", "--nocapture"])
+        .env("SPOOL_TEST_FOLDER", &path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&inside.stdout);
+    assert!(
+        inside.status.success() && said.contains("1 passed"),
+        "in a mount namespace of its own, with a small tmpfs: {said} {}",
+        String::from_utf8_lossy(&inside.stderr)
+    );
+}
+
+#[test]
+#[ignore = "a process of its own, started by the one above"]
+fn inside_a_full_disk() {
+    let folder = PathBuf::from(std::env::var("SPOOL_TEST_FOLDER").unwrap());
+    let directory = folder.join("jobs");
+    let endpoint = format!("spool:{}", directory.display());
+    let server = Server::serve(&endpoint, &json()).unwrap();
+    let client = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
+    let small = client.encode(&Value::from("small")).unwrap();
+    let asked = client.ask(&small, SOON).unwrap();
+    let request = server.next(SOON).unwrap().unwrap();
+    // Somebody else takes what is left.
+    let mut number = 0;
+    while fs::write(folder.join(format!("ballast{number}")), vec![0; 4096]).is_ok() {
+        number += 1;
+    }
+    let large = client.encode(&Value::from("x".repeat(100_000))).unwrap();
+    for _ in 0..5 {
+        assert_eq!(client.send_payload(&large, SOON).unwrap_err().kind(), ErrorKind::NoSpace);
+        assert_eq!(request.reply_payload(&large).unwrap_err().kind(), ErrorKind::NoSpace);
+    }
+    assert_eq!(all_names(&directory.join("server")), ["00000000000000000001.panel.json"]);
+    assert_eq!(all_names(&directory.join("client")), [""; 0]);
+    // The message and the request are still theirs who have them.
+    for i in 0..number.min(40) {
+        fs::remove_file(folder.join(format!("ballast{i}"))).unwrap();
+    }
+    request.reply_payload(&small).unwrap();
+    assert_eq!(client.answer(asked, SOON).unwrap().value().unwrap(), &Value::from("small"));
+    client.send_payload(&large, SOON).unwrap();
+    assert_eq!(server.next(SOON).unwrap().unwrap().body(), large.body());
+}
