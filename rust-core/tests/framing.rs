@@ -494,7 +494,6 @@ fn what_a_framing_cannot_do_is_refused_before_anything_is_made() {
         refused(&given(framing, "encoding", "bson"));
         let options = given(framing, "delivery", "best_effort");
         for error in [
-            Publisher::new(&endpoint, &options).err().unwrap(),
             Subscriber::new(&endpoint, &options).err().unwrap(),
             latest(&endpoint, &options, SOON).err().unwrap(),
             Channel::dial("shm:test/never", &options).err().unwrap(),
@@ -502,6 +501,7 @@ fn what_a_framing_cannot_do_is_refused_before_anything_is_made() {
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         }
     }
+    assert_eq!(Publisher::new(&endpoint, &raw()).err().unwrap().kind(), ErrorKind::Unsupported);
     assert!(!path(&endpoint).exists());
     Listener::listen(&endpoint, &given(Framing::Lines, "encoding", "json")).unwrap();
 }
@@ -572,4 +572,43 @@ fn a_line_that_a_deadline_left_half_sent_goes_out_whatever_its_sender_does_next(
     assert_eq!(stranger.line().len(), (1 << 20) + 3);
     drop(channel);
     assert_eq!(stranger.line(), "");
+}
+
+#[test]
+fn what_is_published_goes_to_every_stranger_as_a_line() {
+    let endpoint = name("unix");
+    let publisher = Publisher::new(&endpoint, &lines()).unwrap();
+    publisher.send(&json("{\"n\":1}")).unwrap();
+    publisher.send(&json("{\"n\":2}")).unwrap();
+    let mut strangers: Vec<Stranger> = (0..3).map(|_| Stranger::connect(&endpoint)).collect();
+    strangers[0].hang_up_writing();
+    for stranger in &mut strangers {
+        assert_eq!(stranger.line(), "{\"n\":2}\n", "the newest comes first");
+    }
+    publisher.send(&json("3")).unwrap();
+    drop(strangers.pop());
+    publisher.send(&json("4")).unwrap();
+    for stranger in &mut strangers {
+        assert_eq!((stranger.line().as_str(), stranger.line().as_str()), ("3\n", "4\n"));
+    }
+    // One that does not read misses values and never half a one; the others miss none.
+    let mut quick = strangers.pop().unwrap();
+    let pad = "x".repeat(10_000);
+    for i in 0..500i64 {
+        publisher.send(&Value::map([("i", Value::from(i)), ("pad", Value::from(pad.as_str()))])).unwrap();
+        assert_eq!(json(&quick.line()).at("i").unwrap().as_i64().unwrap(), i);
+    }
+    let (mut slow, mut seen) = (strangers.pop().unwrap(), Vec::new());
+    while seen.last() != Some(&499) {
+        seen.push(json(&slow.line()).at("i").unwrap().as_i64().unwrap());
+    }
+    assert!(seen.is_sorted() && seen.len() < 500, "{seen:?}");
+    // A channel hears them as well, and a listing tells of them.
+    let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
+    assert_eq!(channel.recv(SOON).unwrap().get("i").unwrap().as_i64().unwrap(), 499);
+    let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
+    assert_eq!((listed.pattern, listed.encoding.as_deref()), (Some("publish"), Some("json")));
+    drop(publisher);
+    assert_eq!((quick.line().as_str(), slow.line().as_str()), ("", ""));
+    assert!(!registry::list().unwrap().into_iter().any(|one| one.endpoint == endpoint));
 }

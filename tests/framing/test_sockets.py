@@ -200,7 +200,7 @@ def test_what_plain_framing_cannot_do_is_said_before_anything_is_made(endpoint: 
             linkspan.serve(endpoint, framing="lines", **options)
         assert "use" in str(caught.value) or "json" in str(caught.value)
     with pytest.raises(linkspan.Unsupported):
-        linkspan.publisher(endpoint, framing="lines")
+        linkspan.subscribe(endpoint, framing="lines").recv()
     with pytest.raises(linkspan.Unsupported):
         linkspan.connect("shm:lab/x", framing="lines")
     assert not (tmp_path / "plain.sock").exists()
@@ -296,3 +296,21 @@ def test_what_was_sent_arrives_though_the_sender_read_nothing(endpoint: str, str
     server.stdin.flush()
     closing.join()
     assert said(server) == "1000003\n"
+
+
+def test_a_shell_hears_what_is_published(strangers: Strangers) -> None:
+    with linkspan.publisher("tcp://127.0.0.1:0", framing="lines") as readings:
+        readings.send({"celsius": 21.5})
+        host, port = readings.endpoint.removeprefix("tcp://").split(":")
+        listener = strangers.bash("""
+            exec 3<>"/dev/tcp/$1/$2"
+            read -r line <&3; echo "$line"
+            echo heard
+            head -n 2 <&3
+        """, host, port)
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == '{"celsius":21.5}\n'
+        assert listener.stdout.readline() == "heard\n"
+        readings.send({"celsius": 21.6})
+        readings.send({"celsius": 21.7})
+        assert said(listener) == '{"celsius":21.6}\n{"celsius":21.7}\n'

@@ -22,7 +22,7 @@ use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
-use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Mooring};
+use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Entrant, Mooring};
 use crate::transport::loose::{self, Ends, Terms};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
@@ -434,7 +434,7 @@ impl Doorman for Keeper {
         self.options.framing == Framing::Linkspan
     }
 
-    fn enter(&self, stream: Stream) -> Result<()> {
+    fn enter(&self, Entrant { stream, .. }: Entrant) -> Result<()> {
         check_allowed(&self.options, stream.credentials()?.as_ref())?;
         self.check_room(0)?;
         let numbers = if self.one.is_some() { self.numbers.clone() } else { Arc::default() };

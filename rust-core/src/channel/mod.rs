@@ -25,7 +25,7 @@ mod listener;
 pub(crate) mod memory;
 mod options;
 pub(crate) mod persistent;
-mod plain;
+pub(crate) mod plain;
 mod receiving;
 pub(crate) mod record;
 mod register;

@@ -279,6 +279,7 @@ pub enum Use {
     Channel,
     Request,
     Publish,
+    Subscribe,
 }
 
 impl Options {
@@ -295,6 +296,12 @@ impl Options {
             Use::Channel => require(can.channel, "a channel")?,
             Use::Request => require(can.request, "a server")?,
             Use::Publish => require(can.publish, "publish and subscribe")?,
+            Use::Subscribe => {
+                require(can.publish, "publish and subscribe")?;
+                // A file's framing is how its value is written.
+                let told = self.framing == Framing::Linkspan || transport == Transport::File;
+                require(told, "subscribe to lines: connect, and recv gives each;")?;
+            }
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
         require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
@@ -317,7 +324,7 @@ impl Options {
         )?;
         let again = self.delivery == Some(Delivery::AtLeastOnce);
         match used {
-            Use::Publish => require(
+            Use::Publish | Use::Subscribe => require(
                 can.durable || !again,
                 "at_least_once to subscribers: a publisher waits for nobody, and",
             ),

@@ -9,12 +9,13 @@ use crate::error::{Doing, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::Payload;
 use crate::sys::poll::Interest;
-use crate::transport::Sent;
 use crate::transport::endpoint::Transport;
-use crate::transport::harbour::{Arrival, Watched, Watcher};
+use crate::transport::harbour::{Arrival, Entrant, Watched, Watcher};
+use crate::transport::plain::{self, Division};
 use crate::transport::shm::{Broadcast, Subscription};
 use crate::transport::socket::StreamTx;
 use crate::transport::stream::Stream;
+use crate::transport::{Sent, Tx};
 use crate::value::Map;
 
 /// Bytes of a publisher's ring where nothing else is said.
@@ -68,7 +69,9 @@ struct StreamSubscriber {
 }
 
 struct Out {
-    tx: StreamTx,
+    tx: Tx,
+    /// What tells that it has gone, besides its hanging up.
+    gone: Interest,
     /// The last number that went to it whole, or that the kernel has at least begun with.
     sequence: u64,
     watched: Option<Watched>,
@@ -192,8 +195,9 @@ impl Casting {
         // A subscriber that reads slowly is to miss messages rather than to read old ones: where the kernel will not have
         // less in its queue, it gets more.
         let _ = self.buffer.map(|bytes| stream.keep_at_most(bytes));
-        let mut out = Out { tx: StreamTx::new(stream, self.checked), sequence: 0, watched: None };
-        let mut state = self.state();
+        let tx = Tx::Stream(StreamTx::new(stream, self.checked));
+        let mut out = Out { tx, gone: Interest::RDHUP, sequence: 0, watched: None };
+        let state = self.state();
         let newest = state.newest.clone();
         // An error here is the hang-up of a newcomer: there is nobody to tell.
         if once {
@@ -209,6 +213,31 @@ impl Casting {
                 return;
             }
         }
+        self.keep(state, id, out, watched, newest, once);
+    }
+
+    /// Gives somebody who knows nothing of Linkspan the newest value as a line, and keeps it for more.
+    pub fn admit_stranger(self: &Arc<Self>, entrant: Entrant, division: Division) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let _ = self.buffer.map(|bytes| entrant.stream.keep_at_most(bytes));
+        let (tx, _) = plain::link(entrant.stream.clone(), division, 0, false);
+        // One that has stopped writing may have had nothing to say from the beginning.
+        let out = Out { tx: Tx::Plain(tx), gone: Interest::empty(), sequence: 0, watched: None };
+        let state = self.state();
+        let newest = state.newest.clone();
+        self.keep(state, id, out, |watcher| entrant.watch(Interest::empty(), watcher), newest, false);
+    }
+
+    /// Keeps a subscriber from now on, with what it has still to be given.
+    fn keep(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        id: u64,
+        out: Out,
+        watched: impl FnOnce(Arc<dyn Watcher>) -> Result<Watched>,
+        newest: Option<Published>,
+        once: bool,
+    ) {
         let subscriber = Arc::new(StreamSubscriber { id, out: Mutex::new(out) });
         let watcher =
             Arc::new(Room { casting: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
@@ -281,7 +310,7 @@ impl Out {
 
     fn await_room(&self, wanted: bool) {
         if let Some(watched) = &self.watched {
-            let what = if wanted { Interest::RDHUP | Interest::OUT } else { Interest::RDHUP };
+            let what = if wanted { self.gone | Interest::OUT } else { self.gone };
             // The descriptor is in the set as long as it is watched.
             let _ = watched.change(what);
         }

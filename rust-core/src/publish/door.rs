@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::casting::Casting;
-use crate::channel::Options;
 use crate::channel::door::{check_allowed, told};
 use crate::channel::greeting::{self, Greeting, Pattern};
+use crate::channel::{Framing, Options, plain};
 use crate::error::{Error, Result};
 use crate::sys::poll::Interest;
 use crate::transport::endpoint::Transport;
-use crate::transport::harbour::{Answer, Arrival, Doorman};
+use crate::transport::harbour::{Answer, Arrival, Doorman, Entrant};
 
 /// Answers newcomers of a publisher.
 pub struct Keeper {
@@ -45,6 +45,17 @@ impl Doorman for Keeper {
                 Ok(Answer { frame, descriptors: Vec::new(), admitted })
             }
         }
+    }
+
+    fn greets(&self) -> bool {
+        self.options.framing == Framing::Linkspan
+    }
+
+    fn enter(&self, entrant: Entrant) -> Result<()> {
+        check_allowed(&self.options, entrant.stream.credentials()?.as_ref())?;
+        let division = plain::division(Pattern::Publish, &self.options, &Arc::default());
+        self.casting.admit_stranger(entrant, division);
+        Ok(())
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {

@@ -44,7 +44,7 @@ pub fn latest_persistent<'a>(
 }
 
 fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
-    options.check(endpoint.transport(), Use::Publish)?;
+    options.check(endpoint.transport(), Use::Subscribe)?;
     if store::is_store(endpoint.transport()) {
         let options = store::options_for(endpoint.transport(), options);
         let frame = Shelf::newest(endpoint, &options, waiting)?;

@@ -1,5 +1,6 @@
 //! The publisher: says its values to whoever listens, and waits for nobody.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +9,7 @@ use super::door::Keeper;
 use super::store::{self, Store};
 use crate::channel::door::claim;
 use crate::channel::greeting::{Greeting, Pattern};
-use crate::channel::{Event, Options, Use, only_one};
+use crate::channel::{Event, Options, Use, only_one, plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
@@ -27,6 +28,8 @@ pub struct Publisher {
     store: Option<Store>,
     /// The number of the last message.
     sequence: Mutex<u64>,
+    /// What tells of the name where no hello is said: that goes while the name is still ours.
+    about: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     berth: Mutex<Option<Berth>>,
     closed: AtomicBool,
     born: u64,
@@ -46,6 +49,7 @@ impl Publisher {
         let store = Store::open(endpoint, options)?;
         let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
+        let mut about = None;
         let (berth, endpoint) = if store.is_some() {
             (None, endpoint.clone())
         } else {
@@ -56,6 +60,10 @@ impl Publisher {
                 casting: casting.clone(),
             };
             let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
+            about = match claim.place() {
+                Some(place) => plain::about(&endpoint, place, Pattern::Publish, options)?,
+                None => None,
+            };
             (Some(harbour::open(claim, Arc::new(keeper))?), endpoint)
         };
         Ok(Publisher {
@@ -64,6 +72,7 @@ impl Publisher {
             casting,
             store,
             sequence: Mutex::new(0),
+            about: Mutex::new(about),
             berth: Mutex::new(berth),
             closed: AtomicBool::new(false),
             born: fork::generation(),
@@ -141,6 +150,7 @@ impl Publisher {
     /// Gives the name away. Subscribers read what is there, and wait for the next publisher.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.about.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.casting.end();
         if let Some(store) = &self.store {

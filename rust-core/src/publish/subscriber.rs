@@ -68,7 +68,7 @@ impl Subscriber {
     /// Subscribes; does not wait for the publisher.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
-        options.check(endpoint.transport(), Use::Publish).map_err(|e| e.on(&endpoint))?;
+        options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
         let options = &store::options_for(endpoint.transport(), options);
         let dialler =
             if store::is_store(endpoint.transport()) { None } else { Some(Dialler::new(&endpoint)?) };

@@ -123,7 +123,6 @@ impl Capabilities {
             return self;
         }
         Capabilities {
-            publish: false,
             sessions: false,
             because: "lines of JSON have no header and no hello, so nothing is acknowledged or sent again, and nobody can be told what was missed; use Linkspan's own framing",
             ..self
@@ -136,6 +135,7 @@ impl Capabilities {
             return self;
         }
         Capabilities {
+            publish: false,
             replies: false,
             because: "raw bytes have no beginning, no end and no number, so nothing can be answered or sent again; use framing=\"lines\", or Linkspan's own framing",
             ..self.with_lines()

@@ -44,12 +44,21 @@ pub struct Arrival {
 impl Arrival {
     /// Lets the harbour watch the connection from now on.
     pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<Watched> {
-        let mut state = self.harbour.state();
-        let token = state.next_token();
-        state.watched.insert(token, watcher);
-        drop(state);
-        self.harbour.epoll.add(self.stream.readable().0, token, what)?;
-        Ok(Watched { harbour: self.harbour.clone(), token, stream: self.stream.clone() })
+        self.harbour.watch(&self.stream, what, watcher)
+    }
+}
+
+/// Somebody who says no hello.
+pub struct Entrant {
+    /// The connection.
+    pub stream: Stream,
+    harbour: Arc<Harbour>,
+}
+
+impl Entrant {
+    /// Lets the harbour watch the connection from now on.
+    pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<Watched> {
+        self.harbour.watch(&self.stream, what, watcher)
     }
 }
 
@@ -71,8 +80,8 @@ pub trait Doorman: Send + Sync {
     fn refusal(&self, error: &Error) -> Vec<u8>;
     /// Lets in somebody who says no hello, for who is told so by `greets`. An error closes the connection: there is no
     /// common language to tell it in.
-    fn enter(&self, stream: Stream) -> Result<()> {
-        drop(stream);
+    fn enter(&self, entrant: Entrant) -> Result<()> {
+        drop(entrant);
         Err(Error::new(ErrorKind::Internal, "nobody enters here without a hello"))
     }
     /// Whether newcomers say hello; with plain framing they do not.
@@ -338,8 +347,22 @@ impl Harbour {
         }
     }
 
+    fn watch(
+        self: &Arc<Self>,
+        stream: &Stream,
+        what: Interest,
+        watcher: Arc<dyn Watcher>,
+    ) -> Result<Watched> {
+        let mut state = self.state();
+        let token = state.next_token();
+        state.watched.insert(token, watcher);
+        drop(state);
+        self.epoll.add(stream.readable().0, token, what)?;
+        Ok(Watched { harbour: self.clone(), token, stream: stream.clone() })
+    }
+
     fn accept(
-        &self,
+        self: &Arc<Self>,
         listener: &Guarded,
         gate: &Gate,
         doorman: &Arc<dyn Doorman>,
@@ -352,7 +375,7 @@ impl Harbour {
                     // One that may not come in at all, or has gone already, is let go.
                     let Ok((stream, entry)) = gate.admit(socket, doorman.greets()) else { continue };
                     if !doorman.greets() {
-                        let _ = doorman.enter(stream);
+                        let _ = doorman.enter(Entrant { stream, harbour: self.clone() });
                         continue;
                     }
                     let mut state = self.state();
