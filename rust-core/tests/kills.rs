@@ -55,7 +55,7 @@ fn survives(transport: &str, role: Role) {
     let kills = kills();
     let mut survivor = Survivor::new(transport, role);
     let lead = lead(&mut survivor);
-    let reach = (3 * lead).min(LONGEST.max(3 * lead / 2));
+    let reach = (3 * lead).clamp(LONGEST / 2, LONGEST.max(3 * lead / 2));
     let mut before = (0, 0);
     for incarnation in FIRST..kills + FIRST {
         let victim = survivor.meet(incarnation, Life::default());
@@ -100,4 +100,6 @@ suite! {
     shm: Talk Listen Serve Call Publish Subscribe;
     unix: Talk Listen Serve Call Publish Subscribe;
     tcp: Talk Listen Serve Call Publish Subscribe;
+    spool: Talk Listen Serve Call;
+    file: Publish Subscribe;
 }

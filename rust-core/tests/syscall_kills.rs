@@ -177,4 +177,6 @@ suite! {
     shm: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
     unix: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
     tcp: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
+    spool: Talk(Main) Listen(Main) Serve(Main) Call(Main);
+    file: Publish(Main) Subscribe(Main);
 }

@@ -28,7 +28,7 @@ CALLS = int(os.environ.get("LINKSPAN_CALLS", "100"))
 LEFT = 16 << 20
 
 #: Transport, how many clients it takes, and what they do.
-CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call")]
+CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call"), ("spool", CLIENTS, "call")]
 
 
 class Group:

@@ -5,13 +5,13 @@ import socket
 import pytest
 
 #: Calls have answers.
-ANSWERING = ["shm", "unix", "tcp"]
+ANSWERING = ["shm", "unix", "tcp", "spool"]
 #: A server has many clients.
 MANY = [transport for transport in ANSWERING if transport != "fifo"]
 #: Messages go at least one way.
 SENDING = [*ANSWERING]
 #: There are publishers and subscribers.
-PUBLISHING = ["shm", "unix", "tcp"]
+PUBLISHING = ["shm", "unix", "tcp", "file"]
 #: What is sent is kept in the directory until it is taken.
 KEEPING: list[str] = []
 ALL = sorted({*SENDING, *PUBLISHING})

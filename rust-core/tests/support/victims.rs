@@ -361,7 +361,8 @@ impl Survivor {
                 self.sent += 1;
                 // Nobody is told how fast to publish; this leaves the subscriber its share of the processors.
                 std::thread::yield_now();
-                publisher.subscribers() > 0
+                // Who reads a file is known to nobody.
+                publisher.subscribers() > 0 || self.endpoint.starts_with("file")
             }
         };
         if worked {
@@ -405,25 +406,43 @@ impl Survivor {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
         check_notes(&endpoint, false);
-        if role.holds_the_name() {
-            match role {
-                Role::Publish => Publisher::new(&endpoint, &Options::default()).unwrap().close(),
-                Role::Serve => Server::serve(&endpoint, &Options::default()).unwrap().close(SOON).unwrap(),
-                _ => drop(Channel::open(&endpoint, &Options::default(), SOON).unwrap()),
-            }
+        let options = Options::default();
+        match role {
+            Role::Publish | Role::Subscribe => Publisher::new(&endpoint, &options).unwrap().close(),
+            Role::Serve | Role::Call => Server::serve(&endpoint, &options).unwrap().close(SOON).unwrap(),
+            Role::Listen | Role::Talk => drop(Channel::open(&endpoint, &options, SOON).unwrap()),
         }
-        assert!(left_at(&endpoint).is_empty(), "left behind: {:?}", left_at(&endpoint));
+        let left = left_at(&endpoint);
+        assert!(left.is_empty(), "left behind: {left:?}");
         let cleaned = linkspan::registry::clean().unwrap();
-        assert!(!cleaned.contains(&endpoint), "clean found something: {cleaned:?}");
+        // An empty spool is kept for the next, and cleaned away where somebody asks for that.
+        assert!(endpoint.starts_with("spool") || !cleaned.contains(&endpoint), "clean found {cleaned:?}");
     }
 }
 
-/// The names in the runtime directory that are an endpoint's.
+/// The names in the runtime directory that are an endpoint's, and those below them, without what its transport keeps: the value
+/// of a file, the messages of a spool that nobody has taken, the folders that they are in.
 pub fn left_at(endpoint: &str) -> Vec<String> {
     let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
-    let directory = std::env::var("LINKSPAN_DIR").unwrap();
-    let names = read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.contains(&format!("{file}."))).collect()
+    let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
+    let mut left = Vec::new();
+    let mut folders = vec![directory.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in read_dir(&folder).unwrap().map(Result::unwrap) {
+            let path = entry.path().strip_prefix(&directory).unwrap().to_str().unwrap().to_owned();
+            if !path.contains(&format!("{file}.")) || path.ends_with("/.lock") {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if !(path == format!("{file}.file") || path.starts_with(&format!("{file}.spool/server/0")))
+            {
+                left.push(path);
+            }
+        }
+    }
+    left.sort_unstable();
+    left
 }
 
 /// Marsaglia's xorshift: what it gives can be had again from the seed.
