@@ -132,7 +132,9 @@ impl Place {
 
     /// Removes what a dead listener left; true where there was something.
     pub fn sweep(&self) -> Result<bool> {
-        let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else { return Ok(false) };
+        let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else {
+            return if self.is_spool() { spool::tidy_beside(self) } else { Ok(false) };
+        };
         if self.is_spool() {
             // What it keeps is for whoever serves it next.
             return Ok(about::sweep(self)? | spool::tidy(self)?);

@@ -318,7 +318,7 @@ impl Survivor {
 
     /// Takes what a victim that is gone has left.
     pub fn settle(&mut self) {
-        while self.step() {}
+        while self.role != Role::Subscribe && self.step() {}
     }
 
     /// Does its part once, or waits a moment in vain: then false.
@@ -430,7 +430,7 @@ pub fn left_at(endpoint: &str) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in read_dir(&folder).unwrap().map(Result::unwrap) {
             let path = entry.path().strip_prefix(&directory).unwrap().to_str().unwrap().to_owned();
-            if !path.contains(&format!("{file}.")) || path.ends_with("/.lock") {
+            if !path.contains(&format!("{file}.")) || path.ends_with("/.lock") || path.ends_with("/.boot") {
                 continue;
             }
             if entry.file_type().unwrap().is_dir() {

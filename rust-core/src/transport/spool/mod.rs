@@ -44,7 +44,7 @@ use crate::sys::lock::Lock;
 use crate::sys::poll::wait_readable;
 use crate::value::Map;
 
-pub use sweep::{remove_if_unused, tidy};
+pub use sweep::{remove_if_unused, tidy, tidy_beside};
 
 /// The sending half.
 pub struct SpoolTx {
@@ -184,6 +184,7 @@ fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Opti
     if !layout.is_current() {
         return Ok(None);
     }
+    sweep::forget_the_dead(&layout)?;
     let (tx, rx) = client::join(layout, presence, before, terms)?;
     Ok(Some(Ends {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Client(tx))?)),

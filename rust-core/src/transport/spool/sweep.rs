@@ -69,6 +69,31 @@ pub fn sweep(layout: &Layout) -> Result<bool> {
     Ok(any | sweep_beginnings(layout, &alive)?)
 }
 
+/// Takes away what clients have left that are dead and never come back; whoever serves may live. True where there was
+/// something. Each newcomer does so, and a server that runs for months has no more than its living clients' files.
+pub fn forget_the_dead(layout: &Layout) -> Result<bool> {
+    let mut any = false;
+    for name in layout.hello.names()? {
+        let who = name.strip_prefix(".new.").unwrap_or(&name);
+        // Under its lock, so that nobody is just beginning to be that.
+        if is_nameless(who)
+            && let Some(_lock) = lock::try_lock(&layout.locks, who)?
+        {
+            forget_answers(layout, who)?;
+            any |= layout.hello.remove(&name)?;
+        }
+    }
+    Ok(any)
+}
+
+/// What `clean` does where a server lives: the same.
+pub fn tidy_beside(place: &Place) -> Result<bool> {
+    match Layout::open(place)? {
+        Some(layout) if !layout.is_stale()? => forget_the_dead(&layout),
+        _ => Ok(false),
+    }
+}
+
 /// Removes the beginnings of files that a dead sender left on a file system that knows no files without a name.
 fn sweep_beginnings(layout: &Layout, alive: &[String]) -> Result<bool> {
     let mut any = false;
