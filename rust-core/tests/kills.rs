@@ -101,5 +101,8 @@ suite! {
     unix: Talk Listen Serve Call Publish Subscribe;
     tcp: Talk Listen Serve Call Publish Subscribe;
     spool: Talk Listen Serve Call;
+    fifo: Talk Listen Serve Call;
+    dgram: Tell Hear;
     file: Publish Subscribe;
+    journal: Publish Subscribe;
 }

@@ -2,14 +2,15 @@
 //!
 //! usage: `load serve ENDPOINT`, until it is asked to stop; then it prints the requests that it took, a line each.
 //! `load call|send ENDPOINT CLIENT COUNT SEED` connects, says so, waits for a line, and does so many calls (or sends) with
-//! deadlines between 0.05 and 2 s; then it prints what became of each. `load fill BYTES` takes memory, `load burn` a processor.
+//! deadlines between 0.05 and 2 s; then it prints what became of each. `load publish ENDPOINT SUBSCRIBERS COUNT` and
+//! `load subscribe ENDPOINT COUNT` do the same for one and many. `load burn` takes a processor.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for tests to read")]
 
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
-use linkspan::{Channel, Error, ErrorKind, Options, Result, Server, Value};
+use linkspan::{Channel, Error, ErrorKind, Options, Publisher, Result, Server, Subscriber, Value};
 
 /// What a call without a deadline of its own is allowed: only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,13 +28,16 @@ fn main() {
             let number = |word: &str| word.parse::<u64>().unwrap_or_default();
             work(*what == "call", endpoint, client, number(count), number(seed))
         }
-        ["fill", bytes] => fill(bytes.parse().unwrap_or_default()),
+        ["publish", endpoint, subscribers, count] => {
+            publish(endpoint, subscribers.parse().unwrap_or_default(), count.parse().unwrap_or_default())
+        }
+        ["subscribe", endpoint, count] => subscribe(endpoint, count.parse().unwrap_or_default()),
         ["burn"] => loop {
             std::hint::spin_loop();
         },
         _ => {
             eprintln!(
-                "usage: load serve ENDPOINT | call|send ENDPOINT CLIENT COUNT SEED | fill BYTES | burn"
+                "usage: load serve ENDPOINT | call|send ENDPOINT CLIENT COUNT SEED | publish … | subscribe … | burn"
             );
             std::process::exit(2);
         }
@@ -122,11 +126,46 @@ fn work(calls: bool, endpoint: &str, client: &str, count: u64, seed: u64) -> Res
     Ok(())
 }
 
-/// Takes memory that it has written to, and keeps it until its standard input ends.
-fn fill(bytes: usize) -> Result<()> {
-    let ballast = vec![0x5au8; bytes];
-    say("filled")?;
+/// Publishes so many numbers, once so many have subscribed; where nobody can know how many, once it is told to.
+fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
+    let publisher = Publisher::new(endpoint, &Options::default())?;
+    say("ready")?;
     wait_for_a_line()?;
-    drop(ballast);
+    while publisher.subscribers() < subscribers {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for number in 0..count {
+        publisher.send(&Value::map([("number", Value::from(number)), ("text", "x".repeat(500).into())]))?;
+    }
+    say("published")?;
+    // Until those who read what it holds have done so.
+    wait_for_a_line()?;
+    publisher.close();
+    Ok(())
+}
+
+/// Reads numbers until the last; prints how many came, how many it was told it had missed, how often it waited in vain, and how
+/// many came twice or late.
+fn subscribe(endpoint: &str, count: u64) -> Result<()> {
+    let subscriber = Subscriber::new(endpoint, &Options::default())?;
+    match subscriber.poll() {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => say("connected")?,
+    }
+    let (mut came, mut missed, mut waited, mut repeated, mut next) = (0u64, 0u64, 0u64, 0u64, 0u64);
+    while next < count {
+        match subscriber.recv(Duration::from_millis(500)) {
+            Ok(message) => {
+                let number = message.get("number")?.as_u64()?;
+                came += 1;
+                repeated += u64::from(number < next);
+                next = next.max(number + 1);
+            }
+            Err(e) if e.kind() == ErrorKind::Lagged => missed += e.missed().unwrap_or_default(),
+            Err(e) if e.kind() == ErrorKind::Timeout => waited += 1,
+            Err(e) => return Err(e),
+        }
+    }
+    println!("{came} {missed} {waited} {repeated}");
     Ok(())
 }

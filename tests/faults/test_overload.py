@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from transports import endpoint as endpoint_of
+from transports import publishing
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/examples/load"
@@ -24,11 +25,13 @@ PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/exa
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))
 CALLS = int(os.environ.get("LINKSPAN_CALLS", "100"))
+#: How many are published.
+NUMBERS = 500
 #: What is left of the memory that all have together, once everybody has connected.
 LEFT = 16 << 20
 
 #: Transport, how many clients it takes, and what they do.
-CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call"), ("spool", CLIENTS, "call")]
+CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call"), ("fifo", 1, "call"), ("spool", CLIENTS, "call"), ("dgram", CLIENTS, "send")]
 
 
 class Group:
@@ -109,22 +112,29 @@ def said(process: subprocess.Popen[str], word: str) -> None:
     assert line == word, f"{line!r}, {process.communicate(timeout=PATIENCE)[1]}"
 
 
+def take_the_rest(started, group, ours: list[subprocess.Popen[str]]) -> None:
+    """Leaves them little memory, and a share of the processors."""
+    group.leave_only(LEFT)
+    if group.folder is None:
+        for process in ours:
+            limit_memory(process.pid, LEFT)
+    # More than there are processors: whoever is on one has to share it.
+    for _ in range(len(os.sched_getaffinity(0)) + 1):
+        begin(started, None, "burn")
+
+
 @pytest.mark.parametrize(("transport", "clients", "what"), CASES)
 def test_overload(transport, clients, what, started, group, capsys):
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(1 << 32)))
     endpoint = endpoint_of(transport, "load")
     server = begin(started, group, "serve", endpoint)
     said(server, "ready")
-    crowd = [begin(started, group, what, endpoint, f"client-{i}", str(CALLS), str(seed + i)) for i in range(clients)]
+    # One client does the work of many.
+    calls = str(CALLS * CLIENTS // clients)
+    crowd = [begin(started, group, what, endpoint, f"client-{i}", calls, str(seed + i)) for i in range(clients)]
     for one in crowd:
         said(one, "connected")
-    group.leave_only(LEFT)
-    if group.folder is None:
-        for process in [server, *crowd]:
-            limit_memory(process.pid, LEFT)
-    # More than there are processors: whoever is on one has to share it.
-    for _ in range(len(os.sched_getaffinity(0)) + 1):
-        begin(started, None, "burn")
+    take_the_rest(started, group, [server, *crowd])
     for one in crowd:
         one.stdin.write("go\n")
         one.stdin.flush()
@@ -162,3 +172,39 @@ def test_overload(transport, clients, what, started, group, capsys):
     assert not other, f"LINKSPAN_SEED={seed}"
     assert not lost and not duplicated, f"LINKSPAN_SEED={seed}: lost {lost[:5]}, duplicated {duplicated[:5]}"
     assert answered or accepted
+
+
+@publishing
+def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, monkeypatch):
+    """Each of a hundred subscribers has every message or is told how many it has missed; of a file it has the newest."""
+    monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path / "state"))
+    endpoint = endpoint_of(transport, "load")
+    knows = transport not in ("file", "journal")
+    publisher = begin(started, group, "publish", endpoint, str(CLIENTS if knows else 0), str(NUMBERS))
+    said(publisher, "ready")
+    crowd = [begin(started, group, "subscribe", endpoint, str(NUMBERS)) for _ in range(CLIENTS)]
+    for one in crowd:
+        said(one, "connected")
+    take_the_rest(started, group, [publisher, *crowd])
+    publisher.stdin.write("go\n")
+    publisher.stdin.flush()
+    said(publisher, "published")
+    total = collections.Counter()
+    for i, one in enumerate(crowd):
+        text, complaint = one.communicate(timeout=PATIENCE)
+        assert one.returncode == 0, f"subscriber {i}: {one.returncode} {complaint}"
+        came, missed, waited, repeated = map(int, text.split())
+        total.update(came=came, missed=missed, waited=waited, repeated=repeated)
+        # Of a file only the newest is promised, and that it has: it ended with that.
+        total["lost"] += 0 if transport == "file" else NUMBERS - came - missed
+    text, complaint = publisher.communicate("end\n", timeout=PATIENCE)
+    assert publisher.returncode == 0, complaint
+    with capsys.disabled():
+        print(
+            f"\n{transport:8} {CLIENTS:4} subscribers {total['came']:6} came {total['missed']:6} told as missed"
+            f" {total['waited']:5} timed out {total['lost']:3} lost {total['repeated']:3} duplicated"
+        )
+    assert total["came"]
+    assert total["lost"] == 0
+    assert total["repeated"] == 0
+    assert transport != "journal" or total["missed"] == 0, "a journal keeps everything"

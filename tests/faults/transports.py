@@ -5,19 +5,16 @@ import socket
 import pytest
 
 #: Calls have answers.
-ANSWERING = ["shm", "unix", "tcp", "spool"]
+ANSWERING = ["shm", "unix", "tcp", "fifo", "spool"]
 #: A server has many clients.
 MANY = [transport for transport in ANSWERING if transport != "fifo"]
-#: Messages go at least one way.
-SENDING = [*ANSWERING]
 #: There are publishers and subscribers.
-PUBLISHING = ["shm", "unix", "tcp", "file"]
-#: What is sent is kept in the directory until it is taken.
-KEEPING: list[str] = []
-ALL = sorted({*SENDING, *PUBLISHING})
+PUBLISHING = ["shm", "unix", "tcp", "file", "journal"]
+#: They have a publisher and no server.
+ONLY_PUBLISHING = ["file", "journal"]
+ALL = ["shm", "unix", "tcp", "fifo", "spool", "dgram", "file", "journal"]
 
 answering = pytest.mark.parametrize("transport", ANSWERING)
-sending = pytest.mark.parametrize("transport", SENDING)
 publishing = pytest.mark.parametrize("transport", PUBLISHING)
 
 

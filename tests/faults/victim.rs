@@ -19,7 +19,9 @@ const SOON: Duration = Duration::from_secs(20);
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [role, endpoint, incarnation, times @ ..] = &words[..] else {
-        eprintln!("usage: victim talk|listen|serve|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]");
+        eprintln!(
+            "usage: victim talk|listen|tell|hear|serve|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
+        );
         std::process::exit(2);
     };
     let part = Part {
@@ -34,8 +36,10 @@ fn main() {
         Err(_) => Ok(None),
     };
     let done = warm.and_then(|_warm| match role.as_str() {
-        "talk" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?),
-        "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?),
+        "talk" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, true),
+        "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?, true),
+        "tell" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, false),
+        "hear" => part.hear(),
         "serve" => part.serve(),
         "call" => part.call(),
         "post" => part.post(),
@@ -97,13 +101,21 @@ impl Part {
         }
     }
 
-    /// Sends, and takes what comes back: both directions are busy when the end comes.
-    fn talk(&self, channel: Channel) -> Result<()> {
+    /// Sends, and takes what comes back: both directions are busy when the end comes, where there are both.
+    fn talk(&self, channel: Channel, both: bool) -> Result<()> {
         for i in 0..self.times {
             channel.send(&self.body(i), SOON)?;
-            if i % 3 == 2 {
+            if both && i % 3 == 2 {
                 self.note(channel.recv(SOON)?.value()?);
             }
+        }
+        channel.close(SOON)
+    }
+
+    fn hear(&self) -> Result<()> {
+        let channel = Channel::open(&self.endpoint, &Options::default(), SOON)?;
+        for _ in 0..self.times {
+            self.note(channel.recv(SOON)?.value()?);
         }
         channel.close(SOON)
     }

@@ -19,6 +19,10 @@ pub enum Role {
     Talk,
     /// Listens, sends and receives.
     Listen,
+    /// Connects, and only sends.
+    Tell,
+    /// Listens, and only receives.
+    Hear,
     /// Answers requests.
     Serve,
     /// Calls.
@@ -35,6 +39,8 @@ impl Role {
         match self {
             Role::Talk => "talk",
             Role::Listen => "listen",
+            Role::Tell => "tell",
+            Role::Hear => "hear",
             Role::Serve => "serve",
             Role::Call => "call",
             Role::Publish => "publish",
@@ -257,6 +263,7 @@ pub struct Survivor {
 
 enum Object {
     Channel(Channel),
+    Sender(Channel),
     Caller(Channel),
     Server(Server),
     Publisher(Publisher),
@@ -273,12 +280,13 @@ impl Survivor {
         create_dir_all(notes(&endpoint).parent().unwrap()).unwrap();
         let options = Options::default();
         let mut first = None;
-        if matches!(role, Role::Listen | Role::Serve) {
+        if matches!(role, Role::Listen | Role::Hear | Role::Serve) {
             first = Some(Victim::start(role, &endpoint, -1, Life::default()));
         }
         let object = match role {
-            Role::Talk => Object::Channel(Channel::open(&endpoint, &options, SOON).unwrap()),
+            Role::Talk | Role::Tell => Object::Channel(Channel::open(&endpoint, &options, SOON).unwrap()),
             Role::Listen => Object::Channel(Channel::connect(&endpoint, &options, SOON).unwrap()),
+            Role::Hear => Object::Sender(Channel::connect(&endpoint, &options, SOON).unwrap()),
             Role::Serve => Object::Caller(Channel::connect(&endpoint, &options, SOON).unwrap()),
             Role::Call => Object::Server(Server::serve(&endpoint, &options).unwrap()),
             Role::Publish => Object::Subscriber(Subscriber::new(&endpoint, &options).unwrap()),
@@ -318,7 +326,7 @@ impl Survivor {
 
     /// Takes what a victim that is gone has left.
     pub fn settle(&mut self) {
-        while self.role != Role::Subscribe && self.step() {}
+        while !matches!(self.role, Role::Subscribe | Role::Hear) && self.step() {}
     }
 
     /// Does its part once, or waits a moment in vain: then false.
@@ -330,9 +338,14 @@ impl Survivor {
                 }
                 let message = passing(channel.recv(if self.owed { Duration::ZERO } else { STEP }));
                 if let Some(message) = &message {
-                    self.owed |= self.order.check(message) % 3 == 2;
+                    self.owed |= self.order.check(message) % 3 == 2 && self.role != Role::Tell;
                 }
                 message.is_some()
+            }
+            Object::Sender(channel) => {
+                let sent = passing(channel.send(&Value::Int(self.sent), STEP)).is_some();
+                self.sent += i64::from(sent);
+                sent
             }
             Object::Caller(channel) => {
                 let reply = passing(channel.call(&Value::Int(self.sent), self.patience));
@@ -355,14 +368,25 @@ impl Survivor {
                 }
                 None => false,
             },
-            Object::Subscriber(subscriber) => passing(subscriber.recv(STEP)).map(|m| whole(&m)).is_some(),
+            Object::Subscriber(subscriber) => {
+                let message = passing(subscriber.recv(STEP));
+                match &message {
+                    // All that was written is there.
+                    Some(message) if self.endpoint.starts_with("journal") => drop(self.order.check(message)),
+                    Some(message) => drop(whole(message)),
+                    None => {}
+                }
+                message.is_some()
+            }
             Object::Publisher(publisher) => {
                 publisher.send(&Value::Int(self.sent)).unwrap();
                 self.sent += 1;
                 // Nobody is told how fast to publish; this leaves the subscriber its share of the processors.
                 std::thread::yield_now();
                 // Who reads a file is known to nobody.
-                publisher.subscribers() > 0 || self.endpoint.starts_with("file")
+                publisher.subscribers() > 0
+                    || self.endpoint.starts_with("file")
+                    || self.endpoint.starts_with("journal")
             }
         };
         if worked {
@@ -379,6 +403,10 @@ impl Survivor {
         let hurried = std::mem::replace(&mut self.patience, STEP * 500);
         let ended = self.attend(&mut victim, 3);
         self.patience = hurried;
+        if self.heard == 0 {
+            // What it sent just before it left is still to come.
+            self.settle();
+        }
         assert!(ended.success(), "the next incarnation failed: {ended}");
         assert!(self.heard > 0, "the next incarnation was not heard");
     }
@@ -410,7 +438,9 @@ impl Survivor {
         match role {
             Role::Publish | Role::Subscribe => Publisher::new(&endpoint, &options).unwrap().close(),
             Role::Serve | Role::Call => Server::serve(&endpoint, &options).unwrap().close(SOON).unwrap(),
-            Role::Listen | Role::Talk => drop(Channel::open(&endpoint, &options, SOON).unwrap()),
+            Role::Listen | Role::Talk | Role::Tell | Role::Hear => {
+                drop(Channel::open(&endpoint, &options, SOON).unwrap())
+            }
         }
         let left = left_at(&endpoint);
         assert!(left.is_empty(), "left behind: {left:?}");
