@@ -1,6 +1,8 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+mod room;
+
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
@@ -21,7 +23,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
 use crate::sys::fork;
-use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::tcp;
 use crate::value::{Source, Value};
@@ -249,49 +250,6 @@ impl Channel {
             drop(sending);
             self.await_room(nature, bytes, waiting)?;
         }
-    }
-
-    /// Looks for acknowledgements while a program only sends: the other side's way to us is to stay free.
-    fn gather(&self) {
-        if let Some(mut receiving) = self.receiving.borrow() {
-            receiving.gather(&self.speaker());
-        }
-    }
-
-    /// Waits until enough has been acknowledged.
-    fn await_room(&self, nature: Nature, bytes: usize, waiting: &mut Waiting<'_>) -> Result<()> {
-        let memory = &self.renewal.memory;
-        // A thread of the program that comes to receive has the right to.
-        let enough = || self.receiving.is_claimed() || memory.both().outbox.has_room(nature, bytes);
-        let read = match self.receiving.borrow() {
-            Some(mut receiving) => {
-                let speaker = self.speaker();
-                // The other side may have had no room to say how far it has come, and says nothing while it sleeps: what
-                // keeps its way full is read, and then it is asked.
-                receiving.gather(&speaker);
-                speaker.speak(Occasion::Asked);
-                receiving.read_until(&speaker, waiting, enough)
-            }
-            None => {
-                // Another thread receives, and tells us.
-                let bell = memory.await_acknowledgement()?;
-                let waited = wait_readable(waiting, &[bell.as_fd(), self.renewal.wake.as_fd()]);
-                bell.drain();
-                waited
-            }
-        };
-        self.check()?;
-        read.map_err(|e| match e.kind() {
-            ErrorKind::Timeout => {
-                let left = memory.both().outbox.unacknowledged();
-                let text = format!(
-                    "{} messages with {} bytes wait to be acknowledged, which is as much as is kept to be sent again (replay_count, replay_bytes); this one is still yours",
-                    left.count, left.bytes
-                );
-                Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)
-            }
-            _ => e,
-        })
     }
 
     fn speaker(&self) -> Speaker<'_> {

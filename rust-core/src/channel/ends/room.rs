@@ -1,0 +1,58 @@
+//! Waiting for room among what is kept to be sent again.
+
+use std::os::fd::AsFd;
+
+use super::Channel;
+use crate::channel::session::Nature;
+use crate::channel::session::inbox::Occasion;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::poll::wait_readable;
+
+impl Channel {
+    /// Looks for acknowledgements while a program only sends: the other side's way to us is to stay free.
+    pub(super) fn gather(&self) {
+        if let Some(mut receiving) = self.receiving.borrow() {
+            receiving.gather(&self.speaker());
+        }
+    }
+
+    /// Waits until enough has been acknowledged.
+    pub(super) fn await_room(&self, nature: Nature, bytes: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        let memory = &self.renewal.memory;
+        // A thread of the program that comes to receive has the right to.
+        let enough = || self.receiving.is_claimed() || memory.both().outbox.has_room(nature, bytes);
+        let read = match self.receiving.borrow() {
+            Some(mut receiving) => {
+                let speaker = self.speaker();
+                // The other side may have had no room to say how far it has come, and says nothing while it sleeps: what
+                // keeps its way full is read, and then it is asked.
+                receiving.gather(&speaker);
+                speaker.speak(Occasion::Asked);
+                receiving.read_until(&speaker, waiting, enough)
+            }
+            None => {
+                // Another thread receives, and tells us.
+                let bell = memory.await_acknowledgement()?;
+                // It may have done so before it knew that somebody waits.
+                let room = memory.both().outbox.has_room(nature, bytes);
+                let fds = [bell.as_fd(), self.renewal.wake.as_fd()];
+                let waited = if room { Ok(()) } else { wait_readable(waiting, &fds) };
+                bell.drain();
+                waited
+            }
+        };
+        self.check()?;
+        read.map_err(|e| match e.kind() {
+            ErrorKind::Timeout => {
+                let left = memory.both().outbox.unacknowledged();
+                let text = format!(
+                    "{} messages with {} bytes wait to be acknowledged, which is as much as is kept to be sent again (replay_count, replay_bytes); this one is still yours",
+                    left.count, left.bytes
+                );
+                Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)
+            }
+            _ => e,
+        })
+    }
+}
