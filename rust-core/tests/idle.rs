@@ -62,6 +62,9 @@ fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
+    let journal = Publisher::new("journal:published", &options).unwrap();
+    journal.send(&Value::Int(1)).unwrap();
+    kept.push(journal);
     for transport in TRANSPORTS {
         let publisher = Publisher::new(&at(transport, "published"), &options).unwrap();
         publisher.send(&Value::Int(1)).unwrap();
@@ -94,6 +97,12 @@ fn holder() {
 /// Everything that connects to it. Each connection carries something first.
 fn guest() {
     let options = Options::default();
+    let reader = Subscriber::new("journal:published", &options).unwrap();
+    assert_eq!(reader.recv(HANG).unwrap().value().unwrap(), &Value::Int(1));
+    let early = Subscriber::new("journal:not-there-yet", &options).unwrap();
+    for reader in [reader, early] {
+        threads("reader", move || drop(reader.next(None)));
+    }
     for transport in TRANSPORTS {
         let subscriber = Subscriber::new(&at(transport, "published"), &options).unwrap();
         assert_eq!(subscriber.recv(HANG).unwrap().value().unwrap(), &Value::Int(1));
@@ -122,6 +131,7 @@ fn start(role: &str, directory: &std::path::Path) -> Child {
         .env(ROLE, role)
         .env(NUMBER, std::process::id().to_string())
         .env("LINKSPAN_DIR", directory)
+        .env("LINKSPAN_STATE_DIR", directory.join("state"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -120,7 +120,8 @@ pub struct Options {
     /// The group of what is made in the file system.
     pub group: Option<u32>,
     /// Where a subscriber to a journal begins. One with a `client_id` goes on where it stopped, and begins here only when its
-    /// name is new. Where nothing is said, a new name begins with the first message, one without a name with the newest.
+    /// name is new. Where nothing is said, a new name begins with the first message, one without a name with the newest. By
+    /// name it is a number, a timestamp (or its text as RFC 3339 has it), "first" or "newest".
     pub from: Option<StartAt>,
     /// Bytes of a journal's segment: 32 MiB, less where `retain_bytes` is small. Only whole segments are ever deleted.
     pub segment_bytes: Option<u64>,
@@ -242,9 +243,10 @@ impl Options {
             "from" => {
                 self.from = Some(match value {
                     Value::Timestamp(at) => StartAt::Time(*at),
-                    Value::Text(_) => {
-                        one_of(value, [("first", StartAt::First), ("newest", StartAt::Newest)])?
-                    }
+                    Value::Text(text) => match text.parse() {
+                        Ok(at) => StartAt::Time(at),
+                        Err(_) => one_of(value, [("first", StartAt::First), ("newest", StartAt::Newest)])?,
+                    },
                     number => StartAt::Sequence(number.as_u64()?),
                 });
             }
@@ -451,6 +453,14 @@ mod tests {
         options.set("allow_uids", &vec![0i64, 33].into()).unwrap();
         assert_eq!((options.encoding, options.timeout), (Encoding::Json, Timeout::Forever));
         assert_eq!(options.allow_uids, [0, 33]);
+        for (from, start) in [
+            (Value::from("first"), StartAt::First),
+            (Value::from("1970-01-01T00:00:01Z"), StartAt::Time(Timestamp(1_000_000_000))),
+            (Value::Int(7), StartAt::Sequence(7)),
+        ] {
+            options.set("from", &from).unwrap();
+            assert_eq!(options.from, Some(start));
+        }
         for (name, value, kind) in [
             ("encoding", Value::from("xml"), ErrorKind::Unsupported),
             ("timeout", Value::from(-1.0), ErrorKind::OutOfRange),

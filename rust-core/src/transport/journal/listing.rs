@@ -29,8 +29,8 @@ pub struct Reading {
 /// Looks at the journal at a place; none where there is none.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
-    let Some(first) = folder.segments()?.first().copied() else { return Ok(None) };
-    let Some((_, segment)) = folder.segment(first, false)? else { return Ok(None) };
+    let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
+    let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
     let word = Word::open(&folder, segment.id)?;
     let committed = word.map_or(Ok(None), |word| word.read())?;
     let last = committed.map_or(0, |committed| committed.sequence);

@@ -296,7 +296,10 @@ impl Log {
         self.file = self.folder.make_segment(segment)?;
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
         (self.segment, self.end) = (segment, PAGE);
-        self.retire()
+        // What cannot be deleted is no reason to refuse a message: it is tried again with the next segment, and whoever opens
+        // the journal is told.
+        let _ = self.retire();
+        Ok(())
     }
 
     /// Deletes the segments that are not to be kept.

@@ -80,8 +80,8 @@ impl Reader {
         watches: bool,
     ) -> Result<Option<Reader>> {
         let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
-        let Some(first) = folder.segments()?.first().copied() else { return Ok(None) };
-        let Some((_, segment)) = folder.segment(first, false)? else { return Ok(None) };
+        let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
+        let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
         // Before the first look, so that nothing is missed between the two.
         let watch = if watches { Some(ContentWatch::new(word.as_fd())?) } else { None };
@@ -120,7 +120,8 @@ impl Reader {
         self.next = position.sequence.min(self.committed.sequence) + 1;
         // The place is worth more than looking for it only where that very record stands there.
         if self.next == position.sequence + 1
-            && let Some(mut records) = self.at(position.segment, position.at)?
+            // Damage is told when it is read.
+            && let Ok(Some(mut records)) = self.at(position.segment, position.at)
             && let Look::Record(record) = records.look(Some(position.sequence), Want::Head)?
         {
             records.at = record.end;
@@ -162,11 +163,14 @@ impl Reader {
         let (mut low, mut high) = (0, segments.len().saturating_sub(1));
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            match self.folder.segment(segments[middle], false)? {
-                Some((_, segment)) if segment.high < at => low = middle,
+            match self.folder.segment(segments[middle], false) {
+                Ok(Some((_, segment))) if segment.high < at => low = middle,
                 // One that was deleted meanwhile was among the oldest.
-                None => low = middle,
-                Some(_) => high = middle - 1,
+                Ok(None) => low = middle,
+                Ok(Some(_)) => high = middle - 1,
+                // An earlier one will do, and damage is told when it is read.
+                Err(e) if e.kind() == ErrorKind::Corrupt => high = middle - 1,
+                Err(e) => return Err(e),
             }
         }
         Ok(segments.get(low).copied().unwrap_or(1))
@@ -258,7 +262,15 @@ impl Reader {
             return Err(self.pass_damage("the segment ends in front of it")?);
         }
         // One that was deleted meanwhile is found to be missing by the next look.
-        self.records = self.at(first, PAGE)?;
+        self.records = match self.at(first, PAGE) {
+            Err(e) if e.kind() == ErrorKind::Corrupt => {
+                // Told once; it goes on with the next segment.
+                let later = segments.into_iter().find(|later| *later > first);
+                (self.records, self.next) = (None, later.unwrap_or(self.committed.sequence + 1));
+                return Err(e);
+            }
+            records => records?,
+        };
         self.walks = first < self.next;
         Ok(())
     }

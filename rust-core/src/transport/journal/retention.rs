@@ -2,7 +2,7 @@
 
 use super::consumer::{self, Position};
 use super::folder::{Folder, Segment, segment_name};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, ErrorKind, Result};
 
 /// Which segments go. Each rule deletes for itself; without any, everything is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,11 +50,15 @@ impl Kept {
         let mut kept = Vec::new();
         let mut after = last;
         for first in segments.iter().rev().filter(|first| **first < last.first) {
-            let Some((file, segment)) = folder.segment(*first, false)? else { continue };
+            let Some(file) = folder.file(&segment_name(*first), false)? else { continue };
             let bytes = file.metadata().doing("looking at a segment")?.len();
             let (last, sealed) = (after.first - 1, after.created);
             kept.push(Sealed { first: *first, last, bytes, sealed });
-            after = segment;
+            // Damage to an old segment is for who reads it: whoever writes goes on.
+            match folder.segment(*first, false) {
+                Err(e) if e.kind() == ErrorKind::Corrupt => after.first = *first,
+                page => after = page?.map_or(after, |(_, segment)| segment),
+            }
         }
         kept.reverse();
         Ok(Kept(kept))
@@ -90,7 +94,12 @@ impl Kept {
 fn consumed(folder: &Folder) -> Result<u64> {
     let mut least = None;
     for name in folder.consumers()? {
-        let Some(Position { sequence, .. }) = consumer::look(folder, &name, true)? else { continue };
+        let position = match consumer::look(folder, &name, true) {
+            // Nobody knows what it has consumed, so that everything is kept for it; listings tell of it.
+            Err(e) if e.kind() == ErrorKind::Corrupt => return Ok(0),
+            position => position?,
+        };
+        let Some(Position { sequence, .. }) = position else { continue };
         least = Some(least.map_or(sequence, |least: u64| least.min(sequence)));
     }
     Ok(least.unwrap_or(0))

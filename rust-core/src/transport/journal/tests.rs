@@ -250,6 +250,17 @@ fn a_reader_goes_on_behind_damage() {
             assert_eq!(read(&mut journal.reader(None, Some(Start::Sequence(lost + 1)))), list(lost + 1, 30));
         }
     }
+    // Its page.
+    let mut bad = whole.clone();
+    bad[100] ^= 1;
+    fs::write(&first, &bad).unwrap();
+    let mut reader = journal.reader(Some("logger"), Some(Start::Sequence(last)));
+    assert_eq!(reader.try_recv().unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(read(&mut reader), list(last + 1, 30));
+    write(&journal.short(), 31, 31);
+    fs::write(&first, &whole).unwrap();
+    fs::remove_file(journal.path(&segment_name(31))).unwrap();
+    fs::remove_file(journal.path("committed")).unwrap();
     // Cut off at the end, and gone as a whole.
     fs::write(&first, &whole[..whole.len() - record]).unwrap();
     for gone in [false, true] {
