@@ -108,7 +108,7 @@ fn a_script_calls_with_mv_and_ls_alone() {
             }
         }
         seen.sort();
-        assert_eq!(seen, [("a.data".to_owned(), false), ("b".to_owned(), true)]);
+        assert_eq!(seen, [("a".to_owned(), false), ("b".to_owned(), true)]);
         assert_eq!(script.join().unwrap().stdout, br#"{"answer":"x"}"#);
     });
     assert_eq!(server.next(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);

@@ -103,6 +103,23 @@ fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
 }
 
 #[test]
+fn who_waits_finds_a_durable_spool_too() {
+    let _alone = alone();
+    let endpoint = name("spool");
+    // The state directory is there already.
+    drop(Channel::connect(&name("spool"), &durable(), NOW).unwrap());
+    std::thread::scope(|s| {
+        let (options, waits) = support::told_while_waiting();
+        let endpoint = &endpoint;
+        let client = s.spawn(move || Channel::connect(endpoint, &options, SOON).unwrap());
+        waits.recv().unwrap();
+        let server = Server::serve(endpoint, &durable()).unwrap();
+        client.join().unwrap().send(&Value::Int(1), SOON).unwrap();
+        server.next(SOON).unwrap().unwrap();
+    });
+}
+
+#[test]
 fn what_is_durable_has_reached_the_disk_before_send_returns() {
     let _alone = alone();
     let folder = folder();

@@ -43,12 +43,18 @@ pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     Ok(Place { directory: Arc::new(Directory::state()?), file: endpoint.file_name() })
 }
 
-/// Where the durable spool of an endpoint is, if there is one.
-pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
+/// Where a durable spool of this endpoint would be, if there is such a directory already.
+pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     if endpoint.absolute().is_some() {
         return None;
     }
     let (path, _) = directory::state_path().ok()?;
+    path.is_dir().then_some(path)
+}
+
+/// Where the durable spool of an endpoint is, if there is one.
+pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
+    let path = durable_directory(endpoint)?;
     let file = endpoint.file_name();
     path.join(&file).is_dir().then_some(())?;
     Some(Place { directory: Arc::new(Directory::existing(&path).ok()?), file })

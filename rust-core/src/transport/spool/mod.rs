@@ -39,7 +39,7 @@ use super::{Incoming, Outgoing, Rx, Sent, Tx};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
-use crate::sys::inotify::Watch;
+use crate::sys::inotify::{Watch, WatchFlags};
 use crate::sys::lock::Lock;
 use crate::sys::poll::wait_readable;
 use crate::value::Map;
@@ -132,7 +132,18 @@ pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) ->
             return Ok(ends);
         }
         match &watch {
-            None => watch = Some(Watch::new(&place.directory)?),
+            None => {
+                let begun = Watch::new(&place.directory)?;
+                if let Some(state) = layout::durable_directory(endpoint) {
+                    let doing = format!("watching the directory {}", state.display());
+                    begun.also(
+                        &state,
+                        WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR,
+                        doing,
+                    )?;
+                }
+                watch = Some(begun);
+            }
             Some(watch) => wait_readable(waiting, &watch.descriptors()).map_err(|e| match e.kind() {
                 ErrorKind::Timeout => nobody(&place, waiting),
                 _ => e,

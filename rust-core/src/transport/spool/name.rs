@@ -66,6 +66,18 @@ impl Name {
     }
 }
 
+/// What is left of a name that somebody else gave once what it says is taken away: how its sender is called.
+pub fn stem(name: &str) -> &str {
+    let rest = match name.rsplit_once('.') {
+        Some((rest, extension)) if Encoding::from_name(extension).is_ok() => rest,
+        _ => name,
+    };
+    match rest.rsplit_once('.') {
+        Some((stem, part)) if PARTS.iter().any(|(known, _)| *known == part) => stem,
+        _ => rest,
+    }
+}
+
 /// Whether a file is left alone: what is hidden, or is still being made by somebody.
 pub fn is_hidden(name: &str) -> bool {
     let ends = ["~", ".tmp", ".part"];
@@ -122,6 +134,11 @@ mod tests {
             ("+0000000000000000001.me.json", Kind::Request, Encoding::Json),
         ] {
             assert_eq!(Name::parse(name, Kind::Request), Name { numbered: None, kind, encoding }, "{name}");
+        }
+        for (name, expected) in
+            [("a.data.json", "a"), ("b.json", "b"), ("c.d.txt", "c.d.txt"), ("e", "e"), ("f.request", "f")]
+        {
+            assert_eq!(stem(name), expected);
         }
         for hidden in [".a", "a~", "a.json.tmp", "a.part", ""] {
             assert!(is_hidden(hidden), "{hidden}");

@@ -11,7 +11,7 @@ use super::client::{highest, is_for, refused};
 use super::folder::{Folder, Found};
 use super::given::Given;
 use super::layout::Layout;
-use super::name::{FAILED, Name, is_nameless, session, source};
+use super::name::{FAILED, Name, is_nameless, session, source, stem};
 use super::presence::{known, living};
 use super::room::Room;
 use super::{everybody, reject};
@@ -308,7 +308,7 @@ impl ServerRx {
         let (own_number, who) = match numbered {
             Some((number, who)) => (Some(number), who),
             // A script: it is called as its file is.
-            None => (None, name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem).to_owned()),
+            None => (None, stem(&name).to_owned()),
         };
         let extension = self.extension(who)?;
         let mut state = self.desk.state();
