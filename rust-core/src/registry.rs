@@ -144,10 +144,9 @@ fn named(file: &str) -> &str {
 /// listens there is asked.
 fn is_live(place: &Place) -> Result<bool> {
     match place.is_claimed() {
-        Ok(true) => Ok(true),
-        Ok(false) => match place.sweep() {
+        Ok(live) => match place.sweep() {
             Err(e) if e.kind() != ErrorKind::PermissionDenied => Err(e),
-            _ => Ok(false),
+            _ => Ok(live),
         },
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
         Err(e) => Err(e),

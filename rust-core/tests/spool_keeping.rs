@@ -191,6 +191,29 @@ fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
 }
 
 #[test]
+fn the_dead_are_never_many_however_long_a_server_lives() {
+    let _alone = alone();
+    let (endpoint, directory) = place();
+    let _server = Server::serve(&endpoint, &json()).unwrap();
+    let (client, hello) = (directory.join("client"), directory.join("hello"));
+    let died = || {
+        for i in 0..40 {
+            put(&hello, &format!("php-{i}+00ff00ff"), NOW);
+            put(&client, &format!("00000000000000000001.php-{i}+00ff00ff.json"), NOW);
+        }
+    };
+    died();
+    list().unwrap();
+    assert_eq!((names(&hello), names(&client)), (vec!["server".to_owned()], vec![]));
+    died();
+    assert!(clean().unwrap().contains(&endpoint));
+    assert_eq!((names(&hello), names(&client)), (vec!["server".to_owned()], vec![]));
+    died();
+    Channel::connect(&endpoint, &json(), SOON).unwrap();
+    assert_eq!((names(&hello), names(&client)), (vec!["server".to_owned()], vec![]));
+}
+
+#[test]
 fn numbers_go_on_where_the_last_incarnation_stopped() {
     let _alone = alone();
     let (endpoint, directory) = place();

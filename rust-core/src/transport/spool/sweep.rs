@@ -32,8 +32,15 @@ pub fn forget_answers(layout: &Layout, who: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes away what dead clients have left, and what has waited too long. True where there was something.
+/// Takes away what dead clients and servers have left, and what has waited too long. True where there was something.
+/// Only under the place's lock.
 pub fn sweep(layout: &Layout) -> Result<bool> {
+    let any = sweep_clients(layout)?;
+    Ok(any | sweep_beginnings(layout, &living(&layout.locks, &layout.hello)?)?)
+}
+
+/// The same where a server may live: what dead clients have left, and what has waited too long.
+pub fn sweep_clients(layout: &Layout) -> Result<bool> {
     let mut any = false;
     let alive = living(&layout.locks, &layout.hello)?;
     for who in known(&layout.hello)? {
@@ -66,7 +73,7 @@ pub fn sweep(layout: &Layout) -> Result<bool> {
     for name in rejected.iter().filter(|name| is_older(&layout.rejected, name, AGE)) {
         any |= layout.rejected.remove(name)?;
     }
-    Ok(any | sweep_beginnings(layout, &alive)?)
+    Ok(any)
 }
 
 /// Takes away what clients have left that are dead and never come back; whoever serves may live. True where there was
@@ -86,10 +93,10 @@ pub fn forget_the_dead(layout: &Layout) -> Result<bool> {
     Ok(any)
 }
 
-/// What `clean` does where a server lives: the same.
+/// What `ls` and `clean` do where a server lives: the same, and what has waited too long goes.
 pub fn tidy_beside(place: &Place) -> Result<bool> {
     match Layout::open(place)? {
-        Some(layout) if !layout.is_stale()? => forget_the_dead(&layout),
+        Some(layout) if !layout.is_stale()? => Ok(forget_the_dead(&layout)? | sweep_clients(&layout)?),
         _ => Ok(false),
     }
 }
