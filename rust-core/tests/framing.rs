@@ -292,7 +292,9 @@ fn with_server(options: &Options, test: impl FnOnce(&str)) -> Server {
                 }
                 match word("method").as_str() {
                     "sum" => request
-                        .reply(&Value::from(number("params/0").unwrap() + number("params/1").unwrap()))
+                        .reply(&Value::from(
+                            number("params/0").unwrap_or(0) + number("params/1").unwrap_or(0),
+                        ))
                         .unwrap(),
                     "drop" => {}
                     _ => {
@@ -521,6 +523,16 @@ fn the_two_framings_tell_each_other_apart() {
     assert!(error.text().contains("framing=\"lines\""), "{error}");
     drop(server);
 
+    // Those four bytes mean that at the very beginning alone.
+    let listener = Listener::listen(&name("unix"), &lines()).unwrap();
+    let mut stranger = Stranger::connect(&listener.endpoint());
+    let channel = listener.accept(SOON).unwrap();
+    stranger.say("1\n");
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("1"));
+    stranger.say("LKSP\n2\n");
+    assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("2"));
+
     let endpoint = name("unix");
     let _listener = Listener::listen(&endpoint, &Options::default()).unwrap();
     let mut stranger = Stranger::connect(&endpoint);
@@ -611,4 +623,105 @@ fn what_is_published_goes_to_every_stranger_as_a_line() {
     drop(publisher);
     assert_eq!((quick.line().as_str(), slow.line().as_str()), ("", ""));
     assert!(!registry::list().unwrap().into_iter().any(|one| one.endpoint == endpoint));
+}
+
+#[test]
+fn plain_framing_never_leaves_this_machine() {
+    for framing in [lines(), raw()] {
+        for error in [
+            Server::serve("tcp://0.0.0.0:0", &framing).err().unwrap(),
+            Listener::listen("tcp://[::]:0", &framing).err().unwrap(),
+            Channel::connect("tcp://192.0.2.1:9", &framing, SOON).err().unwrap(),
+        ] {
+            assert!(error.text().contains("framing"), "{error}");
+        }
+    }
+}
+
+/// Bytes by chance: xorshift, so that a seed repeats them.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below as u64) as usize
+    }
+}
+
+/// Pieces that lines are made of, so that chance meets the cases that matter.
+const PIECES: [&str; 24] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "\n",
+    "\r\n",
+    "null",
+    "1e999",
+    "\"jsonrpc\":\"2.0\"",
+    "\"method\":\"sum\"",
+    "\"params\":[1,2]",
+    "\"id\":1",
+    "\"id\":\"a\"",
+    "\"result\":1",
+    "\"error\":{}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":7}",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":8}]",
+    "{\"$bytes\":\"?\"}",
+    "\u{e9}",
+    "LKSP",
+];
+
+#[test]
+fn whatever_strangers_write_every_answer_is_a_line_of_json_rpc_and_the_server_goes_on() {
+    let seed = match std::env::var("LINKSPAN_SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => u64::from(std::process::id()) << 20 | 0x9_e377,
+    };
+    println!("LINKSPAN_SEED={seed}");
+    let mut options = lines();
+    options.limit = 2000;
+    with_server(&options, |endpoint| {
+        let mut chance = Chance(seed);
+        for _ in 0..300 {
+            let mut text = Vec::new();
+            for _ in 0..chance.next(60) {
+                match chance.next(20) {
+                    0 => text.push(chance.next(256) as u8),
+                    1 => text.extend(std::iter::repeat_n(b'[', chance.next(3000))),
+                    2 => text.push(b'\n'),
+                    _ => text.extend_from_slice(PIECES[chance.next(PIECES.len())].as_bytes()),
+                }
+            }
+            // What ends the server, or looks like Linkspan's own framing, is another test's.
+            if text.starts_with(b"LKSP") {
+                continue;
+            }
+            let mut stranger = Stranger::connect(endpoint);
+            stranger.write.write_all(&text).unwrap();
+            stranger.hang_up_writing();
+            let mut answers = String::new();
+            stranger.read.read_to_string(&mut answers).unwrap();
+            for line in answers.lines() {
+                let answer = json(line);
+                let all = answer.as_array().map_or_else(|_| vec![answer.clone()], <[Value]>::to_vec);
+                for one in all {
+                    assert_eq!(one.at("jsonrpc").unwrap().as_text().unwrap(), "2.0", "{line}");
+                    assert!(
+                        one.at("id").is_ok() && (one.at("result").is_ok() != one.at("error/code").is_ok()),
+                        "{line}"
+                    );
+                }
+            }
+        }
+        let mut stranger = Stranger::connect(endpoint);
+        stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,2],\"id\":1}\n");
+        assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":3,\"id\":1}\n");
+    });
 }

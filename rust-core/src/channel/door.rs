@@ -304,7 +304,7 @@ pub fn claim(
         Transport::Fifo => fifo::Claim::take(endpoint, &terms(options, pattern)?, at_once)?.into(),
         Transport::Tcp => {
             let program = options.client_id.clone().unwrap_or_else(greeting::title);
-            let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
+            let more = Map::from_iter([("encoding".to_owned(), options.encoding().name().into())]);
             let greets = options.framing == Framing::Linkspan;
             let (claim, endpoint) = tcp::listen(endpoint, greets, pattern.name(), &program, more)?;
             return Ok((claim.into(), endpoint));

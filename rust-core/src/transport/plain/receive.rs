@@ -106,12 +106,13 @@ impl PlainRx {
     fn look_for_greeting(&mut self) {
         const MAGIC: &[u8] = b"LKSP";
         let Way::Lines { lines, dialect, begun, .. } = &mut self.way else { return };
-        if *begun || lines.waiting().len() < MAGIC.len() {
+        let count = lines.waiting().len();
+        let looked = count.min(MAGIC.len());
+        if *begun || lines.waiting()[..looked] != MAGIC[..looked] {
+            *begun = true;
             return;
         }
-        *begun = true;
-        if lines.waiting().starts_with(MAGIC) {
-            let count = lines.waiting().len();
+        if looked == MAGIC.len() {
             lines.forget(count);
             // It reads one answer and hangs up; should there be no room for that, our hanging up says enough.
             let _ = self.stream.write_bytes(&dialect.refuse_greeting());
