@@ -35,8 +35,6 @@ struct State {
     progress: Progress,
     /// Requests without an answer: the file, and the number that the channel gave it.
     asked: HashMap<String, u64>,
-    /// Whether the channel takes its leave and waits to hear that all it sent is in good hands.
-    leaving: bool,
     /// Messages that were given and not consumed.
     given: Given,
 }
@@ -113,12 +111,8 @@ impl ClientTx {
         let kind = frame.header.kind;
         match kind {
             Kind::Data | Kind::Request | Kind::Command | Kind::Event => {}
-            Kind::Bye => {
-                // What was sent lies in the spool, and stays there until it is consumed.
-                self.shared.state().leaving = true;
-                return Ok(Sent::Whole);
-            }
-            Kind::Ack | Kind::Hello => return Ok(Sent::Whole),
+            // What was sent lies in the spool, and stays there until it is consumed: nobody has to say or hear more.
+            Kind::Ack | Kind::Bye | Kind::Hello => return Ok(Sent::Whole),
             Kind::Reply | Kind::Error => {
                 let text = "the server of a spool asks nothing of its clients, so there is nothing to answer";
                 return Err(Error::new(ErrorKind::Unsupported, text));
@@ -196,10 +190,6 @@ impl ClientTx {
 
 impl ClientRx {
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        if std::mem::take(&mut self.shared.state().leaving) {
-            let header = Header::new(Kind::Ack, Encoding::Raw);
-            return Ok(Some(Incoming { header, extension: Bytes::new(), body: Bytes::new() }));
-        }
         if self.arrivals.look(&self.shared.layout.client)? {
             self.shared.layout.check_there()?;
         }
@@ -282,7 +272,7 @@ impl ClientRx {
 
     /// Whether there is something after all.
     pub fn park(&self) -> bool {
-        !self.arrivals.is_empty() || self.shared.state().leaving
+        !self.arrivals.is_empty()
     }
 
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {

@@ -41,7 +41,6 @@ struct State {
     given: Given,
     /// The last number that was given to a file that had none of its own.
     drawn: u64,
-    leaving: bool,
 }
 
 /// The sending half.
@@ -142,11 +141,8 @@ impl ServerTx {
         let desk = self.desk.clone();
         match frame.header.kind {
             Kind::Reply | Kind::Error => self.answer(frame),
-            Kind::Bye => {
-                desk.state().leaving = true;
-                Ok(Sent::Whole)
-            }
-            Kind::Ack | Kind::Hello => Ok(Sent::Whole),
+            // What was sent lies in the spool, and stays there until it is consumed: nobody has to say or hear more.
+            Kind::Ack | Kind::Bye | Kind::Hello => Ok(Sent::Whole),
             Kind::Request | Kind::Command => {
                 let text = "the server of a spool answers its clients and asks them nothing; let the other side serve";
                 Err(Error::new(ErrorKind::Unsupported, text))
@@ -263,10 +259,6 @@ impl ServerRx {
     }
 
     fn try_next(&mut self) -> Result<Option<Incoming>> {
-        if std::mem::take(&mut self.desk.state().leaving) {
-            let header = Header::new(Kind::Ack, Encoding::Raw);
-            return Ok(Some(Incoming { header, extension: Bytes::new(), body: Bytes::new() }));
-        }
         if self.arrivals.look(&self.desk.layout.server)? {
             self.desk.layout.check_there()?;
         }
@@ -368,7 +360,7 @@ impl ServerRx {
 
     /// Whether there is something after all.
     pub fn park(&self) -> bool {
-        !self.arrivals.is_empty() || self.desk.state().leaving
+        !self.arrivals.is_empty()
     }
 
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
