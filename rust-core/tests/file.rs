@@ -14,7 +14,7 @@ use linkspan::{
 };
 
 mod support;
-use support::{SOON, name, readable, told_while_waiting};
+use support::{SOON, as_user, is_root, name, readable, told_while_waiting};
 
 /// A file of its own for each test: the endpoint, and where it lies.
 fn place() -> (String, PathBuf, tempfile::TempDir) {
@@ -377,6 +377,51 @@ fn modes_are_as_asked_and_stay_as_somebody_set_them() {
         let open = with(&[("locked", lock.into()), ("mode", 0o666i64.into()), ("durable", true.into())]);
         Publisher::new(&endpoint, &open).unwrap().send(&Value::Int(3)).unwrap();
         assert_eq!(mode(&path), 0o666, "whatever the umask");
+    }
+}
+
+#[test]
+fn other_users_come_in_as_far_as_the_mode_says() {
+    const NOBODY: u32 = 65534;
+    const GROUP: u32 = 4321;
+    for lock in [false, true] {
+        let (endpoint, path, folder) = place();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let lock = ("locked", Value::from(lock));
+        let own = with(std::slice::from_ref(&lock));
+        let out = Publisher::new(&endpoint, &own).unwrap();
+        out.send(&Value::from("mine")).unwrap();
+        if !is_root() {
+            // Whoever is not root can only be refused what root keeps for itself.
+            let error = now("file:/etc/shadow", &own).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+            continue;
+        }
+        let reads = |uid, gid| as_user(uid, gid, || now(&endpoint, &own));
+        let refused = reads(NOBODY, NOBODY).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        for said in ["uid 65534 may not read", "uid 0 and gid 0 with mode 0600", "linkspan setup"] {
+            assert!(refused.text().contains(said), "{refused}");
+        }
+        let written = as_user(NOBODY, NOBODY, || Publisher::new(&endpoint, &own)?.send(&Value::Int(1)));
+        let refused = written.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        assert!(refused.text().contains("uid 65534 may not write"), "{refused}");
+        fs::remove_file(&path).unwrap();
+        let shared = with(&[lock.clone(), ("mode", 0o640i64.into()), ("group", i64::from(GROUP).into())]);
+        Publisher::new(&endpoint, &shared).unwrap().send(&Value::from("ours")).unwrap();
+        assert_eq!(reads(NOBODY, GROUP).unwrap(), Value::from("ours"));
+        assert_eq!(reads(NOBODY, NOBODY).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        // A directory of the group's: whoever is in it writes, too.
+        std::os::unix::fs::chown(folder.path(), None, Some(GROUP)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o2770)).unwrap();
+        fs::remove_file(&path).unwrap();
+        let wide = with(&[lock.clone(), ("mode", 0o660i64.into()), ("group", i64::from(GROUP).into())]);
+        let _ = fs::remove_file(folder.path().join(".lock"));
+        as_user(NOBODY, GROUP, || Publisher::new(&endpoint, &wide).unwrap().send(&Value::Int(1)).unwrap());
+        assert_eq!(now(&endpoint, &own).unwrap(), Value::Int(1));
+        as_user(1234, GROUP, || Publisher::new(&endpoint, &own).unwrap().send(&Value::Int(2)).unwrap());
+        assert_eq!(reads(NOBODY, GROUP).unwrap(), Value::Int(2));
     }
 }
 

@@ -299,6 +299,18 @@ mod journal {
     }
 }
 
+/// A file outlives its publishers, who may be many, and knows no subscribers: what else it promises is in `file.rs`.
+mod file {
+    macro_rules! cases {
+        ($($case:ident)*) => { $(#[test] fn $case() { super::$case("file") })* };
+    }
+
+    cases! {
+        subscribe_before_publish who_wants_the_latest_is_not_told_of_the_rest growing_messages
+        a_closed_subscriber_ends_its_loop closing_wakes_who_waits
+    }
+}
+
 suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
     latest_over_a_kept_subscription

@@ -37,8 +37,10 @@ impl Directory {
 
     /// A directory that the endpoint itself names; it has to exist.
     pub fn existing(path: &Path) -> Result<Directory> {
-        let handle = File::open(path).doing(format_args!("opening the directory {}", path.display()))?;
-        Ok(Directory { path: path.to_owned(), handle, file_mode: 0o600 })
+        let doing = || format!("opening the directory {}", path.display());
+        let handle = File::open(path).doing(doing())?;
+        let file_mode = mode_in(&handle.metadata().doing(doing())?);
+        Ok(Directory { path: path.to_owned(), handle, file_mode })
     }
 
     /// The same, where the files in it have another mode than its users would expect.
@@ -74,8 +76,8 @@ impl Directory {
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
-        let shared = facts.mode() & 0o2070 == 0o2070;
-        Ok(Directory { path: path.to_owned(), handle, file_mode: if shared { 0o660 } else { 0o600 } })
+        let file_mode = mode_in(&facts);
+        Ok(Directory { path: path.to_owned(), handle, file_mode })
     }
 
     /// Its path.
@@ -116,6 +118,11 @@ impl Directory {
         names.sort_unstable();
         Ok(names)
     }
+}
+
+/// The mode of what is made in a directory: a group's, where the directory hands its group on and the group may write.
+fn mode_in(directory: &std::fs::Metadata) -> u32 {
+    if directory.mode() & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
 }
 
 /// Says whose the directory is and what would help.

@@ -529,6 +529,41 @@ fn stale_leftovers() {
 }
 
 #[test]
+fn other_users_write_where_the_mode_lets_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let endpoint = format!("dgram:{}/slot", folder.path().display());
+    let with_mode = |mode: i64| {
+        let mut options = Options::default();
+        options.set("mode", &mode.into()).unwrap();
+        options.set("group", &4321i64.into()).unwrap();
+        Channel::open(&endpoint, &options, SOON)
+    };
+    if !support::is_root() {
+        // Who is not root may not give a file away.
+        assert_eq!(with_mode(0o660).err().unwrap().kind(), ErrorKind::PermissionDenied);
+        return;
+    }
+    let writes = |gid: u32| {
+        support::as_user(65534, gid, || {
+            Channel::connect(&endpoint, &Options::default(), Duration::ZERO)?.send(&Value::Int(gid.into()), SOON)
+        })
+    };
+    let reader = with_mode(0o660).unwrap();
+    writes(4321).unwrap();
+    assert_eq!(reader.recv(SOON).unwrap().value().unwrap(), &Value::Int(4321));
+    let refused = writes(65534).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    for said in ["uid 65534 may not connect", "uid 0 and gid 4321 with mode 0660", "linkspan setup"] {
+        assert!(refused.text().contains(said), "{refused}");
+    }
+    drop(reader);
+    let reader = with_mode(0o622).unwrap();
+    writes(65534).unwrap();
+    assert_eq!(reader.recv(SOON).unwrap().value().unwrap(), &Value::Int(65534));
+}
+
+#[test]
 fn a_listing_tells_who_reads() {
     let endpoint = name("dgram");
     let mut options = Options::default();

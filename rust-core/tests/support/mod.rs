@@ -107,3 +107,26 @@ pub fn proven(address: SocketAddr) -> TcpStream {
     stream.write_all(&frame(&proof(b"caller  "))).unwrap();
     stream
 }
+
+/// Runs as another user and group of this machine, whom the process's root may become; in a thread of its own, which ends.
+pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|s| {
+        s.spawn(move || {
+            // SAFETY: the bare system calls change this thread alone, which ends here.
+            unsafe {
+                assert_eq!(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>()), 0);
+                assert_eq!(libc::syscall(libc::SYS_setresgid, -1, gid, -1), 0);
+                assert_eq!(libc::syscall(libc::SYS_setresuid, -1, uid, -1), 0);
+            }
+            work()
+        })
+        .join()
+        .unwrap()
+    })
+}
+
+/// Whether this process may become others.
+pub fn is_root() -> bool {
+    // SAFETY: asks for a number.
+    unsafe { libc::geteuid() == 0 }
+}

@@ -15,6 +15,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_readable;
 use crate::transport::about::About;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::denied;
 use crate::transport::loose::{Ends, Terms};
 use crate::transport::place::{Place, temporary};
 use crate::transport::{Rx, Tx, extension};
@@ -88,7 +89,13 @@ pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) ->
 }
 
 fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
-    if let Some(socket) = datagram::connect(&place.directory, &place.file)? {
+    let look = || {
+        datagram::connect(&place.directory, &place.file).map_err(|e| match e.kind() {
+            ErrorKind::PermissionDenied => denied(place, e),
+            _ => e,
+        })
+    };
+    if let Some(socket) = look()? {
         return Ok(socket);
     }
     let nobody = |how: &str| {
@@ -105,7 +112,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
     loop {
         // Before the look, so that what happens after it wakes the next sleep.
         watch.drain();
-        if let Some(socket) = datagram::connect(&place.directory, &place.file)? {
+        if let Some(socket) = look()? {
             return Ok(socket);
         }
         match wait_readable(waiting, &watch.descriptors()) {

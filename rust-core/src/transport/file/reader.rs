@@ -191,7 +191,10 @@ impl Reader {
     }
 
     fn look(&mut self) -> Result<Look> {
-        let Some(opened) = open::open(&self.place, OFlags::RDONLY, 0)? else { return Ok(Look::Absent) };
+        let opened = open::open(&self.place, OFlags::RDONLY, 0);
+        let Some(opened) = opened.map_err(|e| open::denied("read", &self.place, e))? else {
+            return Ok(Look::Absent);
+        };
         if self.settings.locked || self.settings.form != Form::Frame {
             // Written where it lies, perhaps by one who does not close it. Seen from here on, and read after that.
             if let Some(watch) = &self.watch {

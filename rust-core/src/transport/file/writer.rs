@@ -42,11 +42,12 @@ impl Writer {
             self.place = Place::of(&self.endpoint)?;
         }
         check_size(frame)?;
-        let number = if self.settings.locked {
-            self.in_place(frame, waiting)?
+        let written = if self.settings.locked {
+            self.in_place(frame, waiting)
         } else {
-            self.by_renaming(frame, waiting)?
+            self.by_renaming(frame, waiting)
         };
+        let number = written.map_err(|e| open::denied("write", &self.place, e))?;
         self.last = number;
         Ok(number)
     }
