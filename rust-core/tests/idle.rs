@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
 
-const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
+const TRANSPORTS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
+/// Those that have subscribers.
+const PUBLISHING: [&str; 3] = ["shm", "unix", "tcp"];
 /// The number in the addresses of both processes: that of the one who watches.
 const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
 /// Only guards against a hang.
@@ -29,6 +31,9 @@ fn idle_processes_are_never_woken() {
     }
 }
 
+/// A channel each for who asks for ticks and who does not: not every transport has room for two at a name.
+const LISTENED: [&str; 2] = ["listened", "listened-and-ticked"];
+
 /// The endpoint of this name.
 fn at(transport: &str, name: &str) -> String {
     if transport != "tcp" {
@@ -36,7 +41,8 @@ fn at(transport: &str, name: &str) -> String {
     }
     let number: u32 = std::env::var(NUMBER).unwrap().parse().unwrap();
     let [_, high, middle, low] = number.to_be_bytes();
-    let port = 20_000 + ["published", "served", "listened"].iter().position(|known| *known == name).unwrap();
+    let known = ["published", "served", LISTENED[0], LISTENED[1]];
+    let port = 20_000 + known.iter().position(|known| *known == name).unwrap();
     format!("tcp://127.{}.{middle}.{low}:{port}", 65 + high)
 }
 
@@ -58,17 +64,19 @@ fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.into()).spawn(run).unwrap();
 }
 
-/// Everything that has a name, on each transport: a publisher, a server, and a channel with its listener.
+/// Everything that has a name, on each transport that suits it: a publisher, a server, and channels with their listeners.
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
     let journal = Publisher::new("journal:published", &options).unwrap();
     journal.send(&Value::Int(1)).unwrap();
     kept.push(journal);
-    for transport in TRANSPORTS {
+    for transport in PUBLISHING {
         let publisher = Publisher::new(&at(transport, "published"), &options).unwrap();
         publisher.send(&Value::Int(1)).unwrap();
         kept.push(publisher);
+    }
+    for transport in TRANSPORTS {
         let server = Server::serve(&at(transport, "served"), &options).unwrap();
         threads("server", move || {
             let mut unanswered = Vec::new();
@@ -80,16 +88,19 @@ fn holder() {
                 }
             }
         });
-        let listener = Listener::listen(&at(transport, "listened"), &options).unwrap();
-        threads("acceptor", move || {
-            while let Ok(channel) = listener.accept(None) {
-                threads("channel", move || {
-                    channel.send(&channel.recv(None).unwrap().value().unwrap().clone(), None).unwrap();
-                    // With a deadline that is far away, as most programs have.
-                    drop(channel.recv(HANG * 60));
-                });
-            }
-        });
+        for ticking in [false, true] {
+            let listener =
+                Listener::listen(&at(transport, LISTENED[usize::from(ticking)]), &options).unwrap();
+            threads("acceptor", move || {
+                while let Ok(channel) = listener.accept(None) {
+                    threads("channel", move || {
+                        channel.send(&channel.recv(None).unwrap().value().unwrap().clone(), None).unwrap();
+                        // With a deadline that is far away, as most programs have.
+                        drop(channel.recv(HANG * 60));
+                    });
+                }
+            });
+        }
     }
     rest();
 }
@@ -103,15 +114,18 @@ fn guest() {
     for reader in [reader, early] {
         threads("reader", move || drop(reader.next(None)));
     }
-    for transport in TRANSPORTS {
+    for transport in PUBLISHING {
         let subscriber = Subscriber::new(&at(transport, "published"), &options).unwrap();
         assert_eq!(subscriber.recv(HANG).unwrap().value().unwrap(), &Value::Int(1));
         threads("subscriber", move || drop(subscriber.next(None)));
+    }
+    for transport in TRANSPORTS {
         let client = Channel::connect(&at(transport, "served"), &options, HANG).unwrap();
         assert_eq!(client.call(&Value::Int(1), HANG).unwrap().value().unwrap(), &Value::Bool(true));
         threads("caller", move || drop(client.call(&Value::Null, None)));
         for ticking in [false, true] {
-            let channel = Channel::connect(&at(transport, "listened"), &options, HANG).unwrap();
+            let endpoint = at(transport, LISTENED[usize::from(ticking)]);
+            let channel = Channel::connect(&endpoint, &options, HANG).unwrap();
             channel.send(&Value::Int(2), HANG).unwrap();
             channel.recv(HANG).unwrap();
             let name = if ticking { TICKS } else { "receiver" };
@@ -198,7 +212,7 @@ fn watch() {
     assert_eq!(quiet(&after), quiet(&before), "somebody was woken");
     let names: Vec<String> = after.iter().flat_map(BTreeMap::keys).map(|(_, name)| name.clone()).collect();
     for (name, count) in
-        [("server", 3), ("acceptor", 3), ("channel", 6), ("subscriber", 3), ("caller", 3), ("receiver", 3)]
+        [("server", 4), ("acceptor", 8), ("channel", 8), ("subscriber", 3), ("caller", 4), ("receiver", 4)]
     {
         assert_eq!(
             names.iter().filter(|n| *n == name).count(),

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::answer::{Outlet, Request};
-use crate::channel::{Acknowledge, Options};
 use crate::channel::door::{Door, Link, Met, Peer, Seat};
 use crate::channel::memory::worth;
 use crate::channel::record::Record;
 use crate::channel::session::inbox::{Occasion, Verdict};
+use crate::channel::{Acknowledge, Options};
 use crate::deadline::Waiting;
 use crate::error::{Doing, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};

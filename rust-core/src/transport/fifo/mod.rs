@@ -27,6 +27,9 @@ mod pair;
 mod pipes;
 mod plain;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::call;
 pub use claim::Claim;
 pub use life::has_client;
