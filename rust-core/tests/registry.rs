@@ -76,3 +76,53 @@ fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
     let Value::Map(map) = listed.to_value() else { panic!("{listed:?}") };
     assert!(map["trouble"].as_text().unwrap().starts_with("PermissionDenied: "), "{map:?}");
 }
+
+#[test]
+fn named_pipes_are_told_of_by_what_lies_beside_them() {
+    let endpoint = name("fifo");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    assert_eq!(look(&endpoint), ("request", None, Some(0), None));
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    assert_eq!(look(&endpoint), ("request", None, Some(1), None));
+    assert_eq!(listed(&endpoint).unwrap().encoding.as_deref(), Some("cbor"));
+    drop(client);
+    assert_eq!(look(&endpoint), ("request", None, Some(0), None));
+    drop(server);
+    assert!(listed(&endpoint).is_none());
+
+    // What one leaves that was killed while it made the next pair, or took its names away.
+    let directory = std::path::PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
+    let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
+    for left in [vec![".new.$.fifo.reply", "$.fifo", ".is.$.fifo"], vec!["$.fifo.reply"]] {
+        for name in left {
+            let path = directory.join(name.replace('$', &file));
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        }
+        assert!(registry::clean().unwrap().contains(&endpoint));
+        let names = std::fs::read_dir(&directory).unwrap().map(|e| e.unwrap().file_name());
+        assert!(!names.into_iter().any(|n| n.to_string_lossy().contains(&format!("{file}."))));
+    }
+}
+
+#[test]
+fn what_pipes_cannot_do_is_refused_with_the_reason() {
+    let endpoint = name("fifo");
+    let mut options = Options::default();
+    for error in [
+        Publisher::new(&endpoint, &options).err().unwrap(),
+        Subscriber::new(&endpoint, &options).err().unwrap(),
+        linkspan::latest(&endpoint, &options, SOON).err().unwrap(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.text().contains("has one reader"), "{error}");
+    }
+    options.allow_uids = vec![0];
+    let error = Server::serve(&endpoint, &options).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(
+        error.text().contains("allow_uids") && error.text().contains("does not say who writes"),
+        "{error}"
+    );
+    assert!(listed(&endpoint).is_none());
+}
