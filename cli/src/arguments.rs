@@ -4,6 +4,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
 
+use crate::keys::Keys;
+
 /// Programs in different languages on one machine talk: send, call, publish and look from the shell
 ///
 /// Exit codes: 0 done, 1 error (its name and number are on standard error), 2 usage, 3 Timeout, 4 NotFound or
@@ -120,6 +122,22 @@ Examples:
         /// Take this directory for /, to prepare an image
         #[arg(long, value_name = "DIRECTORY", default_value = "/")]
         root: std::path::PathBuf,
+    },
+
+    /// Make and trust keys, for TCP between machines
+    ///
+    /// Without keys TCP stays on this machine. With them, two machines talk once each trusts the other's.
+    #[command(after_help = "Examples:
+  linkspan keys new                               on each of two machines, then on each:
+  linkspan keys trust NAME KEY                    with what the other printed
+  linkspan recv tcp://0.0.0.0:7000
+  linkspan send tcp://microscope:7000 1
+
+The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
+    Keys {
+        /// What to do with them.
+        #[command(subcommand)]
+        what: Keys,
     },
 
     /// Remove what dead processes left

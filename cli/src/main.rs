@@ -8,6 +8,7 @@
 //! | values from arguments and from standard input | `input` |
 //! | values and messages on standard output | `output`, `display` |
 //! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
+//! | machines that trust each other: keys | `keys` |
 //! | encodings alone: transcode | `transcode` |
 //! | Ctrl-C; how it ends: exit codes, the line on standard error | `stop`, `ending` |
 
@@ -18,6 +19,7 @@ mod arguments;
 mod display;
 mod ending;
 mod input;
+mod keys;
 mod listing;
 mod messages;
 mod output;
@@ -55,6 +57,7 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Doctor { json } => listing::doctor(json),
         Command::Setup { group, root } => listing::setup(&group, &root),
         Command::Clean => listing::clean(),
+        Command::Keys { what } => keys::keys(&what),
         Command::Transcode(asked) => transcode::transcode(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -124,3 +125,75 @@ def test_what_one_user_left_another_may_take_over(folder, publish):
     assert (shared / "left.shm").exists()
     publish(WWW_DATA, "shm:left", "2")
     assert run(folder, 0, "latest", "shm:left", "--json").stdout.strip() == "2"
+
+
+def at_port(port):
+    """A TCP endpoint at an address of this test run alone: all of 127.0.0.0/8 is this machine."""
+    number = os.getpid()
+    return f"tcp://127.{65 + (number >> 16)}.{number >> 8 & 255}.{number & 255}:{port}"
+
+
+def test_tcp_is_closed_to_users_who_do_not_have_the_token(folder, publish):
+    (folder / "run").mkdir(mode=0o755)
+    name = at_port(20101)
+    publish(0, name, "1")
+    token = folder / "run" / ".token"
+    assert token.stat().st_mode & 0o7777 == 0o600
+    refused = run(folder, NOBODY, "latest", name)
+    assert refused.returncode == 1 and "PermissionDenied (113)" in refused.stderr
+    for part in (str(token), f"uid {NOBODY}", "belongs to uid 0", "mode 0600", "linkspan setup --group"):
+        assert part in refused.stderr, refused.stderr
+
+    # With a directory and so a token of one's own it is no better, and nothing is said to the other user's program.
+    own = folder / "own"
+    own.mkdir(mode=0o700)
+    os.chown(own, NOBODY, NOBODY)
+    asked = command(folder, NOBODY, "latest", name)
+    asked["env"]["LINKSPAN_DIR"] = str(own)
+    refused = subprocess.run(**asked, capture_output=True, timeout=PATIENCE)
+    assert refused.returncode == 1
+    for part in ("PermissionDenied (113)", "a process of uid 0 listens", str(own / ".token"), "linkspan setup --group"):
+        assert part in refused.stderr, refused.stderr
+    # The other way about, too: an impostor is not believed.
+    asked = command(folder, NOBODY, "pub", at_port(20102), "2")
+    asked["env"]["LINKSPAN_DIR"] = str(own)
+    with subprocess.Popen(**asked) as impostor:
+        waiting = run(folder, 0, "sub", at_port(20102), "--count", "1", "--timeout", str(PATIENCE))
+        impostor.terminate()
+    assert waiting.returncode == 1 and f"a process of uid {NOBODY} listens" in waiting.stderr, waiting.stderr
+    assert run(folder, 0, "latest", name, "--json").stdout.strip() == "1"
+
+
+def test_members_of_a_group_share_the_token(folder, publish):
+    shared = folder / "run"
+    shared.mkdir()
+    os.chown(shared, 0, WWW_DATA)
+    shared.chmod(0o2770)
+    publish(0, at_port(20111), "1")
+    publish(WWW_DATA, at_port(20112), "2")
+    assert (shared / ".token").stat().st_mode & 0o7777 == 0o640
+    for uid, groups in ((WWW_DATA, ()), (1234, (WWW_DATA,)), (0, ())):
+        for name, value in ((at_port(20111), "1"), (at_port(20112), "2")):
+            latest = run(folder, uid, "latest", name, "--json", groups=groups)
+            assert (latest.returncode, latest.stdout.strip()) == (0, value), (uid, latest.stderr)
+    listed = run(folder, WWW_DATA, "ls").stdout.splitlines()
+    assert [line.split()[4] for line in listed[1:]] == ["root", "www-data"]
+    assert run(folder, NOBODY, "latest", at_port(20111)).returncode == 1
+
+
+def test_plain_framing_over_tcp_is_for_the_same_user_alone(folder):
+    (folder / "run").mkdir(mode=0o755)
+    name = at_port(20121)
+    host, port = name.removeprefix("tcp://").split(":")
+    asked = command(folder, 0, "recv", name, "--json", "--count", "1", "-o", "framing=lines")
+    script = f"import socket; s = socket.create_connection(('{host}', {port})); s.sendall(b'%s\\n'); print(s.recv(9))"
+    with subprocess.Popen(**asked, stdout=subprocess.PIPE) as server:
+        said = None
+        while said is None or "ConnectionRefused" in said.stderr:
+            words = ["python3", "-c", script % '{"from": "nobody"}']
+            said = subprocess.run(words, user=NOBODY, group=NOBODY, capture_output=True, text=True, timeout=PATIENCE)
+        assert "b''" in said.stdout or "ConnectionReset" in said.stderr, said
+        with socket.create_connection((host, int(port))) as same:
+            same.sendall(b'{"from": "root"}\n')
+            assert server.stdout.readline().strip() == '{"from":"root"}'
+        server.wait(PATIENCE)

@@ -3,11 +3,13 @@
 //! | what | lives in |
 //! |---|---|
 //! | the runtime directory, and those that others use | `directories` |
+//! | TCP: the token, the keys | `network` |
 //! | the kernel's features and limits | `kernel` |
 //! | a directory for several users | `setup` |
 
 mod directories;
 mod kernel;
+mod network;
 mod setup;
 
 pub use setup::setup;
@@ -71,6 +73,7 @@ pub fn examine() -> Vec<Finding> {
     let mut findings = vec![Finding::fine(versions)];
     findings.extend(directories::examine());
     findings.extend(names());
+    findings.extend(network::examine());
     findings.extend(kernel::examine());
     findings
 }

@@ -1,0 +1,67 @@
+//! keys and TCP with the real program.
+
+mod program;
+
+use program::{Place, Said};
+
+/// Two machines, as far as keys are concerned.
+fn run(place: &Place, machine: &str, words: &[&str]) -> Said {
+    let mut command = place.command(words);
+    let ended = command.env("LINKSPAN_KEYS", place.path().join(machine)).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+}
+
+#[test]
+fn keys_are_made_shown_trusted_listed_and_revoked() {
+    let place = Place::new();
+    let said = run(&place, "a", &["keys", "show"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("Missing") && said.err.contains("linkspan keys new"), "{}", said.err);
+    let made = run(&place, "a", &["keys", "new"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    assert!(made.out.starts_with("ed25519:"), "{}", made.out);
+    assert_eq!(run(&place, "a", &["keys", "show"]).out, made.out);
+    let again = run(&place, "a", &["keys", "new"]);
+    assert!(again.code == Some(1) && again.err.contains("InvalidState"), "{}", again.err);
+
+    let other = run(&place, "b", &["keys", "new"]).out;
+    assert_eq!(run(&place, "a", &["keys", "trust", "lab2", &other]).code, Some(0));
+    assert_eq!(run(&place, "a", &["keys", "list"]).out, format!("{} lab2\n", other.trim()));
+    assert_eq!(run(&place, "a", &["keys", "trust", "lab3", "ed25519:short"]).code, Some(2));
+    assert_eq!(run(&place, "a", &["keys", "trust", "../x", other.trim()]).code, Some(1));
+    let doctor = run(&place, "a", &["doctor"]);
+    assert!(doctor.out.contains("trusted are lab2"), "{}", doctor.out);
+    assert_eq!(run(&place, "a", &["keys", "revoke", "lab2"]).code, Some(0));
+    assert_eq!(run(&place, "a", &["keys", "revoke", "lab2"]).code, Some(1));
+    assert_eq!(run(&place, "a", &["keys", "list"]).out, "");
+}
+
+#[test]
+fn without_keys_tcp_stays_on_this_machine() {
+    let place = Place::new();
+    for words in [["recv", "tcp://0.0.0.0:0"], ["latest", "tcp://203.0.113.1:7"]] {
+        let said = run(&place, "none", &words);
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(
+            said.err.contains("PermissionDenied") && said.err.contains("linkspan keys new"),
+            "{}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn the_doctor_looks_at_the_token() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    assert!(place.run(&["doctor"]).out.contains(".token is missing"));
+    let token = place.path().join(".token");
+    std::fs::write(&token, [7; 32]).unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = place.run(&["doctor"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.contains(".token") && said.out.contains("0644"), "{}", said.out);
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(place.run(&["doctor"]).out.contains(".token is the token"));
+}
