@@ -494,6 +494,7 @@ fn what_a_framing_cannot_do_is_refused_before_anything_is_made() {
         assert!(why.contains("at_least_once") && why.contains("use "), "{why}");
         assert!(refused(&given(framing, "encoding", "cbor")).contains("cbor"));
         refused(&given(framing, "encoding", "bson"));
+        assert!(refused(&given(framing, "ack", "manual")).contains("ack"));
         let options = given(framing, "delivery", "best_effort");
         for error in [
             Subscriber::new(&endpoint, &options).err().unwrap(),

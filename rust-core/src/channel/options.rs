@@ -302,7 +302,7 @@ impl Options {
                 require(can.publish, "publish and subscribe")?;
                 // A file's framing is how its value is written.
                 let told = self.framing == Framing::Linkspan || transport == Transport::File;
-                require(told, "subscribe to lines: connect, and recv gives each;")?;
+                require(told, "subscribe to lines (connect, and recv gives each)")?;
             }
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
@@ -336,6 +336,9 @@ impl Options {
                     !latest,
                     "the delivery latest on a channel, which gives every message: subscribe, or ask for the latest;",
                 )?;
+                let plain = self.framing != Framing::Linkspan;
+                let manual = self.ack == Acknowledge::Manual;
+                require(!plain || !manual && !self.idempotent, "the options ack=\"manual\" and idempotent")?;
                 require(can.sessions || can.keeps || !again, "the delivery at_least_once")
             }
         }
