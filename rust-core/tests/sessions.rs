@@ -277,6 +277,24 @@ fn both_fill_each_other_s_store(t: &str) {
     });
 }
 
+fn an_answer_goes_to_the_one_that_asked(t: &str) {
+    let endpoint = name(t);
+    let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    thread::scope(|s| {
+        let first = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+        let calling = s.spawn(move || first.call(&Value::from("first"), MOMENT).unwrap_err().kind());
+        let request = open.recv(SOON).unwrap();
+        assert_eq!(calling.join().unwrap(), ErrorKind::Timeout);
+        let second = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+        let calling = s.spawn(move || second.call(&Value::from("second"), SOON).unwrap());
+        let other = open.recv(SOON).unwrap();
+        let error = open.reply(&request, &Value::from("for the first"), SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Disconnected);
+        open.reply(&other, &Value::from("for the second"), SOON).unwrap();
+        assert_eq!(calling.join().unwrap().value().unwrap(), &Value::from("for the second"));
+    });
+}
+
 macro_rules! suite {
     ($($case:ident)*) => {
         mod shm { $(#[test] fn $case() { super::$case("shm") })* }
@@ -289,5 +307,5 @@ suite! {
     the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
     a_named_client_gets_what_it_had_not_consumed a_nameless_client_that_went_is_dropped_and_counted one_name_is_one_program_s
     manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-    both_fill_each_other_s_store an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
+    both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
 }

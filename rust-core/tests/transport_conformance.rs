@@ -88,11 +88,7 @@ fn back_pressure(t: &str) {
     let mut sent = 0;
     // The kernel may still be moving bytes from one side's memory to the other's when it has no room for a moment.
     loop {
-        let error = match a.send_payload(&payload, Duration::ZERO) {
-            Ok(_) => None,
-            Err(e) => Some(e),
-        };
-        if let Some(error) = error {
+        if let Err(error) = a.send_payload(&payload, Duration::ZERO) {
             assert_eq!(error.kind(), ErrorKind::Full);
             match a.send_payload(&payload, Duration::from_millis(50)) {
                 Ok(_) => {}

@@ -222,7 +222,7 @@ impl Channel {
     }
 
     fn put(&self, kind: Kind, correlation: u64, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<u64> {
-        self.put_flagged(&Draft { kind, correlation, flags: 0, payload }, waiting)
+        self.put_flagged(&Draft { kind, correlation, flags: 0, to: 0, payload }, waiting)
             .map_err(|e| e.on(&self.shown))
     }
 
@@ -374,7 +374,7 @@ impl Channel {
 
     fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, correlation: 0, flags, payload };
+        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
         let mut sending = self.sending()?;
         let both = self.renewal.memory.both();
         let room = both.outbox.has_room(nature(draft.kind, flags), payload.body().len());
@@ -410,6 +410,10 @@ impl Channel {
     ) -> Result<Message> {
         let speaker = self.speaker();
         loop {
+            // It was dropped with the nameless peer that it was meant for.
+            if receiving.generation > generation && !self.renewal.memory.both().outbox.keeps(number) {
+                return Err(gone());
+            }
             let taken = receiving.link_next(&speaker, waiting, self.options.idempotent);
             let message = match taken {
                 Ok(Taken::Message(message)) => message,
@@ -453,7 +457,13 @@ impl Channel {
         }
         let payload = self.encode(value)?;
         let flags = request.header().flags & flags::IDEMPOTENT;
-        let draft = Draft { kind: Kind::Reply, correlation: request.sequence(), flags, payload: &payload };
+        let draft = Draft {
+            kind: Kind::Reply,
+            correlation: request.sequence(),
+            flags,
+            to: request.session(),
+            payload: &payload,
+        };
         self.put_flagged(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
         self.renewal.memory.both().inbox.finished(request.session(), request.sequence());
         Ok(())

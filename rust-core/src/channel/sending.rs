@@ -26,6 +26,8 @@ pub struct Draft<'a> {
     pub kind: Kind,
     pub correlation: u64,
     pub flags: u16,
+    /// The session that an answer is for: to another one the number of its request means another request. 0 for any.
+    pub to: u64,
     pub payload: &'a Payload,
 }
 
@@ -52,6 +54,11 @@ impl Sending {
         loop {
             self.join(renewal, record, waiting)?;
             let Some(part) = &mut self.part else { continue };
+            if draft.to != 0 && part.session() != draft.to {
+                let text =
+                    "the one that asked has gone, and another is in its place: nobody waits for this answer";
+                return Err(Error::new(ErrorKind::Disconnected, text));
+            }
             // Where there is no session nobody would acknowledge.
             let nature = if part.met.is_some() { nature(draft.kind, draft.flags) } else { Nature::Answer };
             draft.payload.check(part.peer.limit)?;
@@ -80,8 +87,8 @@ impl Sending {
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.part = None;
                     read_on();
-                    // A reply belongs to the client that asked, who is gone with the link.
-                    if matches!(draft.kind, Kind::Reply | Kind::Error) {
+                    // A reply belongs to the client that asked, who is gone with the link; unless it asks again.
+                    if nature == Nature::Answer && matches!(draft.kind, Kind::Reply | Kind::Error) {
                         return Err(e);
                     }
                 }

@@ -38,6 +38,7 @@ struct Kept<M> {
 }
 
 /// What goes over the link next.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order<'a, M> {
     /// This one again, with its old number; then say [`Outbox::replayed`].
@@ -146,6 +147,7 @@ impl<M: Clone> Outbox<M> {
     }
 
     /// The number of the last message that was sent.
+    #[cfg(test)]
     pub fn last(&self) -> u64 {
         self.last
     }
@@ -170,6 +172,7 @@ impl<M: Clone> Outbox<M> {
     }
 
     /// What goes over the link next: everything that is to be sent again goes before anything new.
+    #[cfg(test)]
     pub fn order(&self) -> Order<'_, M> {
         match self.to_replay() {
             Some((message, number)) => Order::Replay { message, number },
@@ -294,6 +297,11 @@ impl<M: Clone> Outbox<M> {
         let dropped = self.retain(|_| false);
         self.dropped += dropped as u64;
         dropped
+    }
+
+    /// Whether the message of this number is kept.
+    pub fn keeps(&self, number: u64) -> bool {
+        self.kept.binary_search_by_key(&number, |kept| kept.number).is_ok()
     }
 
     /// How many messages are kept.

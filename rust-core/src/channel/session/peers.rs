@@ -55,6 +55,7 @@ impl<S> Peers<S> {
     }
 
     /// What a peer that is away left, for the answer to its hello.
+    #[cfg(test)]
     pub fn get(&self, identity: &Identity) -> Option<&S> {
         self.away.iter().find(|away| away.identity == *identity).map(|away| &away.state)
     }
@@ -65,6 +66,7 @@ impl<S> Peers<S> {
     }
 
     /// How many are away.
+    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.away.len()
     }
