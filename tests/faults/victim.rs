@@ -36,7 +36,7 @@ fn main() {
         Err(_) => Ok(None),
     };
     let done = warm.and_then(|_warm| match role.as_str() {
-        "talk" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, true),
+        "talk" => part.talk(Channel::connect(endpoint, &named()?, SOON)?, true),
         "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?, true),
         "tell" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, false),
         "hear" => part.hear(),
@@ -50,6 +50,13 @@ fn main() {
         eprintln!("victim {}: {e:?}", words.join(" "));
         std::process::exit(1);
     }
+}
+
+/// The name by which each incarnation is known as the same: what the one before has not consumed is sent to it again.
+fn named() -> Result<Options> {
+    let mut options = Options::default();
+    options.set("client_id", &"victim".into())?;
+    Ok(options)
 }
 
 /// Says the number of this thread and of the one that answers newcomers, 0 for none; goes on when it is told to.

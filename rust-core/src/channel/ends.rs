@@ -554,9 +554,12 @@ impl Channel {
     ) -> Result<()> {
         let mut said_on = 0;
         loop {
-            // What one who went has said last is still to be read.
-            receiving.gather(&self.speaker());
-            let count = self.renewal.memory.both().outbox.unacknowledged().count;
+            let count = || self.renewal.memory.both().outbox.unacknowledged().count;
+            if count() > 0 {
+                // What one who went has said last is still to be read.
+                receiving.gather(&self.speaker());
+            }
+            let count = count();
             if count == 0 {
                 return sending.see_out(waiting);
             }

@@ -433,7 +433,7 @@ impl Survivor {
     pub fn leave(self) {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
-        check_notes(&endpoint, false);
+        check_notes(&endpoint, matches!(role, Role::Talk | Role::Listen));
         let options = Options::default();
         match role {
             Role::Publish | Role::Subscribe => Publisher::new(&endpoint, &options).unwrap().close(),
@@ -465,14 +465,24 @@ pub fn left_at(endpoint: &str) -> Vec<String> {
             }
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else if !(path == format!("{file}.file") || path.starts_with(&format!("{file}.spool/server/0")))
-            {
+            } else if !is_kept(&path, &file) {
                 left.push(path);
             }
         }
     }
     left.sort_unstable();
     left
+}
+
+/// Whether a transport keeps this for somebody who comes back, or for whoever serves next.
+fn is_kept(path: &str, file: &str) -> bool {
+    let in_spool = path.strip_prefix(&format!("{file}.spool/"));
+    path == format!("{file}.file")
+        || in_spool.is_some_and(|path| {
+            path.starts_with("server/0")
+                || path == "hello/victim"
+                || (path.starts_with("client/0") && path.contains(".victim."))
+        })
 }
 
 /// Marsaglia's xorshift: what it gives can be had again from the seed.
