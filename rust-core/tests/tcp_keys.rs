@@ -94,7 +94,9 @@ fn call(endpoints: &str) -> Result<()> {
         assert!(client.call(&value, SOON)?.value()? == &value, "{size} bytes");
     }
     let subscriber = Subscriber::new(publisher, &options)?;
-    assert_eq!(subscriber.recv(SOON)?.value()?, &Value::from("published"));
+    let message = subscriber.recv(SOON)?;
+    assert_eq!(message.value()?, &Value::from("published"));
+    assert!(message.source().contains('@'), "{}", message.source());
     assert_eq!(latest(publisher, &options, SOON)?.value()?, &Value::from("published"));
     let mut named = Options::default();
     named.set("client_id", &"panel".into())?;

@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use super::store::Shelf;
 use crate::channel::Options;
 use crate::channel::dial::Dialler;
+use crate::channel::door::Peer;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -68,6 +69,7 @@ impl Feed {
             return Ok(None);
         };
         Pattern::Publish.fits(theirs.pattern)?;
+        let source = Peer::new(&theirs, options).with_key(called.stream.key_name()).source;
         let way = match page {
             None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
             Some(page) => {
@@ -86,7 +88,7 @@ impl Feed {
                 ))
             }
         };
-        Ok(Some(Feed { way, session: theirs.session, source: theirs.source().into(), sequence: None }))
+        Ok(Some(Feed { way, session: theirs.session, source, sequence: None }))
     }
 
     /// What a store holds and will hold: nobody has to be dialled.
