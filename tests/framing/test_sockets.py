@@ -314,3 +314,37 @@ def test_a_shell_hears_what_is_published(strangers: Strangers) -> None:
         readings.send({"celsius": 21.6})
         readings.send({"celsius": 21.7})
         assert said(listener) == '{"celsius":21.6}\n{"celsius":21.7}\n'
+
+
+def test_a_line_that_was_cut_off_is_no_line(strangers: Strangers) -> None:
+    cut = """
+        import struct
+        s = connect(where)
+        s.sendall(b'1\\n23')
+        if len(sys.argv) > 2:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            print("said")
+            sys.stdin.readline()
+        s.close()
+    """
+    with linkspan.listen("tcp://127.0.0.1:0", framing="lines", timeout=SOON) as listener:
+        said(strangers.python(cut, where(listener.endpoint)))
+        with listener.accept() as whole:
+            assert [whole.recv().value, whole.recv().value] == [1, 23]
+        stranger = strangers.python(cut, where(listener.endpoint), "reset")
+        with listener.accept() as channel:
+            assert stranger.stdout is not None and stranger.stdout.readline() == "said\n"
+            assert channel.recv().value == 1
+            stranger.communicate("now\n", timeout=SOON)
+            with pytest.raises(linkspan.Disconnected):
+                channel.recv()
+
+
+def test_raw_bytes_of_many_come_to_one_server(strangers: Strangers, tmp_path: Path) -> None:
+    path = str(tmp_path / "raw.sock")
+    with linkspan.serve(f"unix:{path}", framing="raw") as server:
+        for word in ("one", "two"):
+            said(strangers.python("s = connect(where); s.sendall(sys.argv[2].encode()); s.close()", path, word))
+        pieces = [server.next(timeout=SOON) for _ in range(2)]
+        assert sorted(piece.value for piece in pieces) == [b"one", b"two"]
+        assert not any(piece.wants_reply for piece in pieces)

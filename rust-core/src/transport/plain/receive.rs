@@ -23,6 +23,8 @@ pub struct PlainRx {
     way: Way,
     /// Why nothing more will come.
     over: Option<Error>,
+    /// Whether the other side said itself that it has nothing more to say.
+    ended: bool,
 }
 
 enum Way {
@@ -52,7 +54,7 @@ impl PlainRx {
                 Way::Raw { buffer: vec![0; size].into_boxed_slice(), sequence: 0 }
             }
         };
-        PlainRx { stream, way, over: None }
+        PlainRx { stream, way, over: None, ended: false }
     }
 
     /// See the transport contract. `Malformed` and `TooLarge` are about one line; the next call goes on behind it.
@@ -62,8 +64,9 @@ impl PlainRx {
                 if let Some(frame) = ready.pop_front() {
                     return Ok(Some(frame));
                 }
-                let ended = self.over.is_some();
-                if let Some(line) = lines.next().or_else(|| if ended { lines.last() } else { None }) {
+                // A connection that was cut may have been cut within a line.
+                let last = |lines: &mut Lines| if self.ended { lines.last() } else { None };
+                if let Some(line) = lines.next().or_else(|| last(lines)) {
                     dialect.hear(line, ready)?;
                     continue;
                 }
@@ -78,6 +81,7 @@ impl PlainRx {
             match self.stream.read(into) {
                 Ok(None) => return Ok(None),
                 Ok(Some(0)) => {
+                    self.ended = true;
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side went away"));
                 }
                 Ok(Some(n)) => match &mut self.way {
