@@ -49,7 +49,7 @@ Examples:
     /// Publish a value and stay, or publish each line of standard input while it is open
     #[command(
         name = "pub",
-        after_help = "With a value, stays until Ctrl-C or for --for SECONDS, because a published value lives as long as its publisher. Without one, each line of standard input is a value, and the end of standard input is the end. A line that is no JSON ends it with 1 and the line's number and offset; the lines before it have been published.
+        after_help = "With a value, stays until Ctrl-C or for --for SECONDS, because a published value lives as long as its publisher; one in a file: or a journal: does not need it, so there it ends at once. Without one, each line of standard input is a value, and the end of standard input is the end. A line that is no JSON ends it with 1 and the line's number and offset; the lines before it have been published.
 
 Examples:
   linkspan pub lab/temperature '{\"celsius\": 21.4}'

@@ -21,13 +21,18 @@ pub fn publish(asked: &Pub, stop: &Stop) -> Result<(), Ending> {
     };
     let until = match asked.stay {
         Some(seconds) => Some(end_of(seconds)?),
-        // Alone, a value stays until somebody ends it; lines have said when they end.
-        None if one.is_some() => None,
+        // Alone, a value stays until somebody ends it; lines have said when they end, and a file or a journal keeps what it has.
+        None if one.is_some() && !keeps(&asked.opening.name) => None,
         None => Some(Instant::now()),
     };
     let stayed = published.and_then(|()| input::stay(stop, until));
     publisher.close();
     Ok(stayed?)
+}
+
+/// Whether what is published there needs no publisher to stay.
+fn keeps(name: &str) -> bool {
+    ["file:", "journal:"].iter().any(|transport| name.starts_with(transport))
 }
 
 fn publish_lines(publisher: &Publisher, stop: &Stop) -> Result<(), Error> {
@@ -52,7 +57,11 @@ pub fn subscribe(asked: &Sub, stop: &Stop) -> Result<(), Ending> {
     let mut count = 0;
     loop {
         match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {
-            Ok(Some(message)) => output::message(&message, asked.shape)?,
+            Ok(Some(message)) => {
+                output::message(&message, asked.shape)?;
+                // What is printed is dealt with: the next one of this name begins behind it.
+                subscriber.ack()?;
+            }
             Ok(None) => return Ok(()),
             // Told, and gone on from: the values that are there matter more than those that are lost.
             Err(error) if error.kind() == ErrorKind::Lagged => {

@@ -126,3 +126,26 @@ fn waits_end_in_time_with_a_code_of_their_own() {
     assert_eq!(said.code, Some(3), "{}", said.err);
     assert_eq!(publisher.end().code, Some(0));
 }
+
+#[test]
+fn a_journal_is_written_read_and_listed_by_one_program_after_the_other() {
+    let place = Place::new();
+    for i in 1..=3 {
+        let said = place.run(&["pub", "journal:lab/t", &format!("{{\"n\": {i}}}")]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+    }
+    let latest = place.run(&["latest", "journal:lab/t", "--json"]);
+    assert_eq!(latest.out, "{\"n\":3}\n");
+    let read = |options: &[&str]| place.run(&[&["sub", "journal:lab/t", "--json"], options].concat()).out;
+    assert_eq!(read(&["-o", "from=2", "--count", "2"]), "{\"n\":2}\n{\"n\":3}\n");
+    assert_eq!(read(&["-o", "from=1970-01-01T00:00:00Z", "--count", "1"]), "{\"n\":1}\n");
+    assert_eq!(read(&["-o", "client_id=logger", "--count", "2"]), "{\"n\":1}\n{\"n\":2}\n");
+    let listed = place.run(&["ls", "--json"]).out;
+    assert!(listed.contains("\"messages\":3") && listed.contains("\"consumers\":{\"logger\":1}"), "{listed}");
+    assert_eq!(
+        read(&["-o", "client_id=logger", "--count", "1"]),
+        "{\"n\":3}\n",
+        "what was printed is dealt with"
+    );
+    assert_eq!(place.run(&["sub", "journal:none", "--timeout", "0.05"]).code, Some(4));
+}

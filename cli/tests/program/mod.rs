@@ -41,6 +41,7 @@ impl Place {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_linkspan"));
         command.args(arguments).env("LINKSPAN_DIR", self.path());
+        command.env("LINKSPAN_STATE_DIR", self.path().join("state"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
