@@ -162,7 +162,8 @@ fn subscribe(endpoint: &str, count: u64) -> Result<()> {
                 next = next.max(number + 1);
             }
             Err(e) if e.kind() == ErrorKind::Lagged => missed += e.missed().unwrap_or_default(),
-            Err(e) if e.kind() == ErrorKind::Timeout => waited += 1,
+            // Nothing was written yet, or nothing new.
+            Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => waited += 1,
             Err(e) => return Err(e),
         }
     }
