@@ -72,7 +72,7 @@ struct Case {
 impl Case {
     fn victim(&mut self, gate: Option<&str>) -> Victim {
         self.incarnation += 1;
-        let life = Life { times: Some(TIMES), gate, ..Life::default() };
+        let life = Life { times: Some(TIMES), gate };
         self.survivor.meet(self.incarnation, life)
     }
 
