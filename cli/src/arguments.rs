@@ -149,6 +149,18 @@ Examples:
     )]
     Clean,
 
+    /// Read somebody else's shared memory, by a layout that is told in a few words
+    #[command(
+        after_help = "Memory: posix:/name as shm_open calls it, sysv:0x1234 for a key of shmget, or the path of a file.
+Layout: fields as in C, such as 'f64 celsius; u32 count; char name[16]; i16 raw[8] @64'. Without one, its text up to NUL.
+
+Examples:
+  linkspan region posix:/vendor_sensors 'u32 count; f64 celsius'
+  linkspan region sysv:0x1234 'packed; big; u16 status; i32 counts[4]' --offset 128 --json
+  linkspan region /dev/shm/banner"
+    )]
+    Region(Region),
+
     /// Write a value in another encoding
     #[command(
         after_help = "Reads standard input and writes standard output. Bytes that are refused end it with 1, with the error's name, number and offset on standard error, and nothing on standard output.
@@ -183,7 +195,7 @@ pub struct Shape {
 /// What every command that opens an endpoint takes.
 #[derive(Args, Debug, Clone)]
 pub struct Opening {
-    /// The endpoint: a name such as lab/temperature, with shm: or unix: in front
+    /// The endpoint: a name such as lab/temperature, with a transport in front (shm: where none is), or tcp://host:port
     pub name: String,
     /// Write values in this encoding
     #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = encodings())]
@@ -241,6 +253,24 @@ fn timeout(text: &str) -> Result<Timeout> {
         Error::new(ErrorKind::WrongType, format!("{text:?} is no number of seconds, nor the word forever"))
     })?;
     Timeout::from_seconds(seconds)
+}
+
+/// `linkspan region`
+#[derive(Args, Debug)]
+pub struct Region {
+    /// The memory
+    pub memory: String,
+    /// How it lies there; left out, it is text
+    pub layout: Option<String>,
+    /// Begin so many bytes behind its start
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    pub offset: u64,
+    /// This field counts the owner's writes, and is odd during one: read until no write came in between
+    #[arg(long, value_name = "FIELD", requires = "layout")]
+    pub counter: Option<String>,
+    /// Print it as one line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `linkspan send`

@@ -10,6 +10,7 @@
 //! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
 //! | machines that trust each other: keys | `keys` |
 //! | encodings alone: transcode | `transcode` |
+//! | somebody else's memory: region | `region` |
 //! | Ctrl-C; how it ends: exit codes, the line on standard error | `stop`, `ending` |
 
 // Standard output is this program's product.
@@ -24,6 +25,7 @@ mod listing;
 mod messages;
 mod output;
 mod publishing;
+mod region;
 mod stop;
 mod transcode;
 
@@ -58,6 +60,7 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Setup { group, root } => listing::setup(&group, &root),
         Command::Clean => listing::clean(),
         Command::Keys { what } => keys::keys(&what),
+        Command::Region(asked) => region::region(&asked),
         Command::Transcode(asked) => transcode::transcode(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();

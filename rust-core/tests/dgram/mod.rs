@@ -546,7 +546,8 @@ fn other_users_write_where_the_mode_lets_them() {
     }
     let writes = |gid: u32| {
         support::as_user(65534, gid, || {
-            Channel::connect(&endpoint, &Options::default(), Duration::ZERO)?.send(&Value::Int(gid.into()), SOON)
+            Channel::connect(&endpoint, &Options::default(), Duration::ZERO)?
+                .send(&Value::Int(gid.into()), SOON)
         })
     };
     let reader = with_mode(0o660).unwrap();
