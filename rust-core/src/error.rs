@@ -338,4 +338,14 @@ mod tests {
             .on("unix:other");
         assert_eq!(error.to_string(), "shm:lab: text is not UTF-8, at path a~1b/2, at byte 17");
     }
+
+    #[test]
+    fn the_documents_have_the_table() {
+        let rows = ErrorKind::ALL.iter().map(|kind| {
+            let again = if kind.retryable() { "yes" } else { "" };
+            [kind.code().to_string(), kind.name().to_owned(), again.to_owned(), kind.meaning().to_owned()]
+        });
+        let table = crate::documents::table(["code", "kind", "trying again can help", "meaning"], rows);
+        crate::documents::check("errors", &table);
+    }
 }

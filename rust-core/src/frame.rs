@@ -251,6 +251,8 @@ pub struct Incoming {
 }
 
 #[cfg(test)]
+mod drawn;
+#[cfg(test)]
 mod vectors;
 
 #[cfg(test)]

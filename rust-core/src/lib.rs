@@ -51,6 +51,8 @@ mod channel;
 pub mod codec;
 mod deadline;
 pub mod doctor;
+#[cfg(test)]
+mod documents;
 mod error;
 pub mod frame;
 #[cfg(feature = "tls")]

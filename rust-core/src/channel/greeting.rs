@@ -253,3 +253,35 @@ pub fn title() -> String {
     let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
     if name.is_empty() { "process".into() } else { name }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::{check, dump, fenced};
+
+    fn example() -> Greeting {
+        let mut greeting = Greeting::new(Pattern::Channel, Some("panel".into()), 64 << 20).unwrap();
+        (greeting.session, greeting.first) = (0x0102_0304_0506_0709, 1);
+        greeting.keeps = Some(ReplayLimits { count: 65_536, bytes: 64 << 20 });
+        greeting.received = Received { session: 0x1112_1314_1516_1719, taken: 9, consumed: 8 };
+        (greeting.pid, greeting.title) = (4711, "driver".into());
+        greeting
+    }
+
+    #[test]
+    fn the_documents_show_hellos() {
+        let hello = example();
+        check("hello", &fenced(&dump(&hello.to_frame().unwrap())));
+        let asking = Greeting {
+            ask: true,
+            client_id: None,
+            keeps: None,
+            first: 0,
+            received: Received::default(),
+            ..example()
+        };
+        check("hello that asks", &fenced(&dump(&asking.to_frame().unwrap())));
+        let error = Error::new(ErrorKind::InvalidState, Pattern::Publish.advice());
+        check("refusal", &fenced(&dump(&refusal(&error))));
+    }
+}

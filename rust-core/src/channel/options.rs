@@ -480,4 +480,51 @@ mod tests {
             assert_eq!((error.kind(), error.path()), (kind, Some(name)), "{error}");
         }
     }
+
+    /// The names that `set` knows, from the text in which it lists them.
+    fn names() -> Vec<String> {
+        let error = Options::default().set("no such option", &Value::Null).unwrap_err();
+        let (_, list) = error.text().split_once("there are ").unwrap();
+        list.replace(" and ", ", ").split(", ").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_documents_have_every_option() {
+        let o = Options::default();
+        let or_none = |value: Option<u64>| value.map_or("none".to_owned(), |n| n.to_string());
+        let rows = names().into_iter().map(|name| {
+            let (default, says) = match &*name {
+                "encoding" => (o.encoding.name().to_owned(), "how values are written: json, cbor, bson, smile, raw"),
+                "timeout" => (format!("{:?}", o.timeout), "how long a call waits, in seconds; null is for ever"),
+                "client_id" => (format!("{:?}", o.client_id), "a name that stays when the program starts again: 1 to 64 letters, digits, . _ -"),
+                "buffer" => (format!("{:?}", o.buffer), "bytes of a ring, of a queue, of what waits in a spool"),
+                "limit" => (o.limit.to_string(), "the longest message in bytes that is sent or taken"),
+                "delivery" => (format!("{:?}", o.delivery), "latest, best_effort, at_least_once, durable; none: what the pattern has"),
+                "ack" => (format!("{:?}", o.ack).to_lowercase(), "when a message counts as consumed: auto (at the next recv, at reply) or manual (at ack())"),
+                "idempotent" => (o.idempotent.to_string(), "requests may be carried out twice: one whose server died goes to the next"),
+                "replay_count" => (o.replay_count.to_string(), "messages that are kept for sending again, at most; then send waits"),
+                "replay_bytes" => (o.replay_bytes.to_string(), "bytes of them, at most; one is always taken"),
+                "framing" => (o.framing.name().to_owned(), "linkspan, lines, raw"),
+                "durable" => (o.durable.to_string(), "what was accepted is on the disk"),
+                "mode" => (format!("{:?}", o.mode), "the mode of what is made; none: 0600, or 0660 in a directory that a group shares"),
+                "group" => (format!("{:?}", o.group), "the group of what is made, by number or name"),
+                "allow_uids" => (format!("{:?}", o.allow_uids), "users that may connect; empty: whoever the mode admits"),
+                "allow_gids" => (format!("{:?}", o.allow_gids), "groups that may connect"),
+                "from" => (format!("{:?}", o.from), "where a journal's reader begins: first, newest, a number, a time"),
+                "segment_bytes" => (or_none(o.segment_bytes), "bytes of a journal's segment; none: 32 MiB, less where retain_bytes is small"),
+                "retain_bytes" => (or_none(o.retain_bytes), "a journal's oldest segments go while all have more"),
+                "retain_seconds" => (format!("{:?}", o.retain_seconds), "a journal's segments go whose newest message is older"),
+                "retain_consumed" => (o.retain_consumed.to_string(), "a journal's segments go that all named subscribers have consumed"),
+                "locked" => (o.locked.to_string(), "a file: is written in place under its own lock"),
+                "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps"),
+                new => panic!("the option {new} has no line in docs/transports.md"),
+            };
+            let default = if default == "None" { "none".to_owned() } else { default };
+            [format!("`{name}`"), default, says.to_owned()]
+        });
+        crate::documents::check(
+            "options",
+            &crate::documents::table(["option", "default", "what it says"], rows),
+        );
+    }
 }

@@ -89,3 +89,44 @@ impl Encoding {
         if (number as usize) < Encoding::ALL.len() { Some(Encoding::ALL[number as usize]) } else { None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{BigInt, Decimal, NdArray, Order, Timestamp, Value};
+
+    #[test]
+    fn the_documents_show_values() {
+        let values = [
+            ("null", Value::Null),
+            ("true", true.into()),
+            ("7", 7.into()),
+            ("-300", (-300).into()),
+            ("2^64 - 1", u64::MAX.into()),
+            ("2^64", BigInt::parse("18446744073709551616").unwrap()),
+            ("7.0", 7.0.into()),
+            ("NaN", f64::NAN.into()),
+            ("text", "é".into()),
+            ("bytes", Value::Bytes(vec![1, 2].into())),
+            ("1 s and 5 ns after 1970", Value::Timestamp(Timestamp(1_000_000_005))),
+            ("UUID", Value::Uuid([0x11; 16])),
+            ("decimal 1.50", Value::Decimal("1.50".parse::<Decimal>().unwrap())),
+            ("list 1, 2", vec![1, 2].into()),
+            ("map k: 1", Value::map([("k", 1)])),
+            ("map $x: 1", Value::map([("$x", 1)])),
+            (
+                "N-d array f64, 2",
+                Value::NdArray(NdArray::from_slice(&[1.5f64, -2.0], &[2], Order::Row).unwrap()),
+            ),
+        ];
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let mut text = String::new();
+        for (name, value) in values {
+            let json = String::from_utf8(encode(&value, Encoding::Json).unwrap()).unwrap();
+            let [cbor, bson, smile] =
+                [Encoding::Cbor, Encoding::Bson, Encoding::Smile].map(|e| hex(encode(&value, e).unwrap()));
+            text += &format!("{name}\n  JSON   {json}\n  CBOR   {cbor}\n  BSON   {bson}\n  Smile  {smile}\n");
+        }
+        crate::documents::check("values", &crate::documents::fenced(&text));
+    }
+}

@@ -138,4 +138,12 @@ mod tests {
         assert!(is_locked(&directory, "c").unwrap());
         drop(other);
     }
+
+    #[test]
+    fn the_documents_show_bytes() {
+        let rows = ["", "lab@fft.shm", "lab@fft.unix", "lab@valve.fifo#client", "lab@log.journal/logger"]
+            .map(|name| [format!("`{name}`"), offset(name).to_string()]);
+        let table = crate::documents::table(["name", "byte of `.lock`"], rows);
+        crate::documents::check("lock bytes", &table);
+    }
 }

@@ -203,4 +203,47 @@ mod tests {
             assert!(error.text().contains("the option x") && error.text().contains(can.because), "{error}");
         }
     }
+
+    #[test]
+    fn the_documents_have_the_table() {
+        let rows = Transport::ALL.map(|transport| {
+            let can = transport.capabilities();
+            let all = [
+                can.channel,
+                can.request,
+                can.publish,
+                can.replies,
+                can.sessions,
+                can.keeps,
+                can.durable,
+                can.allow_lists,
+                can.framing,
+                can.cuts,
+                can.many_peers,
+            ];
+            let mut row = [const { String::new() }; 12];
+            row[0] = format!("`{}:`", transport.name());
+            for (cell, can) in row[1..].iter_mut().zip(all) {
+                if can {
+                    *cell = "yes".into()
+                }
+            }
+            row
+        });
+        let head = [
+            "transport",
+            "channel",
+            "request",
+            "publish",
+            "replies",
+            "sessions",
+            "keeps",
+            "durable",
+            "allow lists",
+            "framing",
+            "cuts",
+            "many peers",
+        ];
+        crate::documents::check("capabilities", &crate::documents::table(head, rows));
+    }
 }

@@ -57,4 +57,10 @@ mod tests {
         assert_eq!(read(&[0; 8]).unwrap(), None);
         read(&[0xff, 1, 2, 3]).unwrap_err();
     }
+
+    #[test]
+    fn the_documents_show_one() {
+        let bytes = write("driver-4711", 0x0102_0304_0506_0709).unwrap();
+        crate::documents::check("extension", &crate::documents::fenced(&crate::documents::dump(&bytes)));
+    }
 }

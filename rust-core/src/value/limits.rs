@@ -327,4 +327,20 @@ mod tests {
             assert_eq!(m.key("k0").unwrap_err().kind(), ErrorKind::Malformed, "{count} keys");
         }
     }
+
+    #[test]
+    fn the_documents_have_the_limits() {
+        let limits = Limits::default();
+        let rows = [
+            ("bytes of one encoded message (option `limit`)", limits.message),
+            ("arrays and maps inside each other", limits.depth.into()),
+            ("values in one message, an N-d array counting once", limits.nodes),
+            ("bytes of one key", limits.key as u64),
+            ("bytes of memory for a decoded message: 4 times the first", limits.memory),
+            ("dimensions of an N-d array", crate::value::NdArrayRef::MAX_RANK as u64),
+            ("bytes of a big integer", crate::value::BigInt::LIMIT as u64),
+        ]
+        .map(|(what, limit)| [what.to_owned(), limit.to_string()]);
+        crate::documents::check("limits", &crate::documents::table(["what", "at most"], rows));
+    }
 }

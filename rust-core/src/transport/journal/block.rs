@@ -79,4 +79,25 @@ mod tests {
             assert_eq!(read::<3>(*b"LKSPTEST", &bad), Err(Flaw::Damaged), "bit {bit}");
         }
     }
+
+    #[test]
+    fn the_documents_draw_the_block() {
+        use crate::documents::{check, difference, drawing, fenced};
+        let plain = write(*b"LKSPXXXX", &[0; 16], [0, 0], BLOCK);
+        let of = |other: Vec<u8>| difference(&plain, &other, 8..12);
+        let id = of(write(*b"LKSPXXXX", &[0xff; 16], [0, 0], BLOCK));
+        let first = of(write(*b"LKSPXXXX", &[0; 16], [u64::MAX, 0], BLOCK));
+        let second = of(write(*b"LKSPXXXX", &[0; 16], [0, u64::MAX], BLOCK));
+        assert_eq!(plain[12..16], VERSION.to_le_bytes());
+        assert_eq!(read::<2>(*b"LKSPXXXX", &plain), Ok(([0; 16], [0, 0])));
+        let fields = [
+            (0, 8, "magic"),
+            (8, 4, "CRC-32C of the block, this zero"),
+            (12, 4, "version: 1"),
+            (id.start, id.len(), "the journal's identity"),
+            (first.start, first.len(), "number"),
+            (second.start, second.len(), "number ..."),
+        ];
+        check("journal block", &fenced(&drawing(&fields)));
+    }
 }

@@ -15,7 +15,7 @@ use crate::error::{Doing, Result};
 /// The name of the word's file.
 pub const NAME: &str = "committed";
 
-const MAGIC: [u8; 8] = *b"LKSPDONE";
+pub(super) const MAGIC: [u8; 8] = *b"LKSPDONE";
 
 /// How far a journal is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -125,3 +125,39 @@ fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, 
     };
     Ok(Some((file, count, position)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_say_where_the_blocks_lie() {
+        use super::super::{committed, folder};
+        let text = |magic: [u8; 8]| String::from_utf8(magic.to_vec()).unwrap();
+        let rows = [
+            (
+                folder::segment_name(1),
+                text(folder::MAGIC),
+                format!("0; {} bytes", folder::PAGE),
+                "first number, begun (ns since 1970), latest time sent before it (ns since 1970)",
+            ),
+            (
+                committed::NAME.to_owned(),
+                text(committed::MAGIC),
+                format!("0; {BLOCK} bytes"),
+                "last safe number, first number of its segment, where it begins there",
+            ),
+            (
+                folder::consumer_name("NAME"),
+                text(MAGIC),
+                format!("{} and {}; {BLOCK} bytes each", BLOCKS[0], BLOCKS[1]),
+                "count of writings, number consumed, first number of its segment, where it begins there",
+            ),
+        ]
+        .map(|(file, magic, at, numbers)| {
+            [format!("`{file}`"), format!("`{magic}`"), at, numbers.to_owned()]
+        });
+        let table = crate::documents::table(["file", "magic", "where", "numbers from byte 32 on"], rows);
+        crate::documents::check("journal blocks", &table);
+    }
+}

@@ -19,7 +19,7 @@ pub const PAGE: u64 = 4096;
 const SEGMENT: &str = ".segment";
 const CONSUMER: &str = ".consumer";
 const TEMPORARY: &str = ".new.";
-const MAGIC: [u8; 8] = *b"LKSPJRNL";
+pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 
 /// What the page in front of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

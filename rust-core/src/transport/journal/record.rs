@@ -186,4 +186,34 @@ mod tests {
             assert_eq!(read_extension(&bad, b"0123456789abcdef"), None, "bit {bit}");
         }
     }
+
+    #[test]
+    fn the_documents_show_a_record() {
+        let id = [0x11; 16];
+        let body = b"\xa1\x61x\x07";
+        let stamp = Stamp {
+            id: &id,
+            sequence: 5,
+            sent: 1_700_000_000_000_000_000,
+            after: 4,
+            session: 0x0102_0304_0506_0709,
+            source: "driver",
+        };
+        let mut record = Vec::new();
+        write_head(&mut record, Encoding::Cbor, body.len() as u64, crc32c::crc32c(body), &stamp);
+        record.extend_from_slice(body);
+        record.resize(record.len().next_multiple_of(ALIGN as usize), 0);
+        let ranges = [
+            (CHECK, "CRC-32C, little-endian"),
+            (AFTER, "after, big-endian"),
+            (SESSION, "session, big-endian"),
+        ]
+        .map(|(range, says)| {
+            [format!("{}–{}", HEADER + range.start, HEADER + range.end - 1), says.to_owned()]
+        });
+        let text = crate::documents::fenced(&crate::documents::dump(&record))
+            + "\n"
+            + &crate::documents::table(["bytes", "value"], ranges);
+        crate::documents::check("journal record", &text);
+    }
 }

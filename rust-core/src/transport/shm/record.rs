@@ -194,4 +194,53 @@ mod tests {
         const { assert!(Encoding::ALL.len() <= 1 << 3) };
         assert!(Kind::from_number(15).is_none());
     }
+
+    #[test]
+    fn the_documents_have_the_word() {
+        let plain = Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(0);
+        let bare = plain - ((Shape::Compact as u64) << 32);
+        assert_eq!(bare, 0, "nothing but the shape is set");
+        let shift = |word: u64| (word ^ plain).trailing_zeros();
+        let fields = [
+            (0, "bytes behind this word, without the fill up to a multiple of 16"),
+            (Record::bare(Shape::Pad, 0).to_word(0).trailing_zeros(), "shape"),
+            (
+                shift(Record::new(Shape::Compact, Kind::Request, Encoding::Raw, 0, 0).to_word(0)),
+                "kind of message",
+            ),
+            (shift(Record::new(Shape::Compact, Kind::Data, Encoding::Json, 0, 0).to_word(0)), "encoding"),
+            (shift(Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 1, 0).to_word(0)), "flags"),
+            (
+                shift(Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(1)),
+                "the lap's number, its low 16 bits",
+            ),
+        ];
+        assert_eq!(shift(Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 1).to_word(0)), 0);
+        let ends = fields.iter().skip(1).map(|(at, _)| *at).chain([64]);
+        let rows = fields
+            .iter()
+            .zip(ends)
+            .map(|((at, says), end)| [format!("{at}–{}", end - 1), (*says).to_owned()]);
+        let mut text = crate::documents::table(["bits", "field"], rows) + "\n";
+        let shapes = [
+            (Shape::Pad, "nothing: the rest of this lap is empty".to_owned()),
+            (
+                Shape::Compact,
+                format!("sent ({COMPACT} bytes), body; the sequence is one above the last, correlation 0"),
+            ),
+            (Shape::Linked, format!("sent, sequence, correlation ({LINKED} bytes together), body")),
+            (Shape::Full, format!("the header of {HEADER} bytes, extension, body")),
+            (
+                Shape::First,
+                format!(
+                    "the header of {HEADER} bytes, then as much of extension and body as there is room for"
+                ),
+            ),
+            (Shape::Piece, "more of that extension and body".to_owned()),
+        ];
+        let rows = shapes
+            .map(|(shape, says)| [(shape as u8).to_string(), format!("{shape:?}").to_lowercase(), says]);
+        text += &crate::documents::table(["shape", "name", "what lies behind the word"], rows);
+        crate::documents::check("ring record", &text);
+    }
 }

@@ -220,4 +220,49 @@ mod tests {
         assert_eq!(ring_length(DEFAULT_RING).unwrap(), 256 << 10);
         assert_eq!(ring_length(MAX_RING + 1).unwrap_err().kind(), ErrorKind::TooLarge);
     }
+
+    #[test]
+    fn the_documents_have_the_page() {
+        let magic = |magic: u64| String::from_utf8(magic.to_le_bytes().to_vec()).unwrap();
+        let all = magic(CHANNEL) + " " + &magic(BROADCAST) + " " + &magic(PAGE_OF_SUBSCRIBER);
+        let states = format!(
+            "{} open, {} closed, {} moved (a publisher's ring: a larger file goes on)",
+            state::OPEN,
+            state::CLOSED,
+            state::MOVED
+        );
+        let pages = "channel, broadcast, subscriber";
+        let rows = [
+            (at::MAGIC, pages, format!("magic: {all}")),
+            (at::LAYOUT, pages, format!("layout: {LAYOUT}")),
+            (at::FLAGS, pages, "flags: 0".into()),
+            (at::SESSION, pages, "session of the owner, as in its hello".into()),
+            (at::RING, pages, format!("where the ring begins: {PAGE}")),
+            (
+                at::RING_LENGTH,
+                pages,
+                format!("bytes of the ring: 0 (subscriber) or a power of two from {MIN_RING} to {MAX_RING}"),
+            ),
+            (at::HEAD, "channel", "head: up to where the owner has read the peer's ring".into()),
+            (at::CONSUMED, "channel", "how many of the peer's frames the owner has dealt with".into()),
+            (at::DATA_PARK, "channel", "odd while the owner sleeps until there is something to read".into()),
+            (
+                at::ROOM_PARK,
+                "channel",
+                "odd while the owner sleeps until there is room in its own ring".into(),
+            ),
+            (at::ROOM_WANTED, "channel", "the peer's head from which on waking the owner helps".into()),
+            (at::RESERVED, "broadcast", "up to where the publisher may be overwriting".into()),
+            (at::TAIL, "broadcast", "behind the newest record".into()),
+            (at::LATEST, "broadcast", "where the newest record begins".into()),
+            (at::RESTART, "broadcast", "where a reader that was overtaken goes on".into()),
+            (at::COUNT, "broadcast", "records written so far".into()),
+            (at::STATE, "channel, broadcast", format!("state: {states}")),
+            (at::CONSUMED, "subscriber", "sequence of the message that was read last".into()),
+            (at::DATA_PARK, "subscriber", "odd while the subscriber sleeps".into()),
+        ]
+        .map(|(at, page, says)| [at.to_string(), page.to_owned(), says]);
+        let table = crate::documents::table(["offset", "in the page of", "what the 8 bytes say"], rows);
+        crate::documents::check("segment", &table);
+    }
 }

@@ -235,4 +235,25 @@ mod tests {
         let (caller, _) = Caller::begin().unwrap();
         assert!(caller.answer(&hello, at("127.0.0.1:1"), &token(1)).is_err());
     }
+
+    #[test]
+    fn the_documents_show_proofs() {
+        let secret: [u8; LENGTH] = std::array::from_fn(|i| i as u8);
+        let between = Between {
+            address: "127.0.0.1:7000".parse().unwrap(),
+            caller: [0xaa; NONCE],
+            listener: [0xbb; NONCE],
+        };
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let text = format!(
+            "token              {}\naddress            {}\ncaller's number    {}\nlistener's number  {}\nlistener's proof   {}\ncaller's proof     {}\n",
+            hex(&secret),
+            between.address,
+            hex(&between.caller),
+            hex(&between.listener),
+            hex(&between.make(&secret, Side::Listener).unwrap()),
+            hex(&between.make(&secret, Side::Caller).unwrap()),
+        );
+        crate::documents::check("proof", &crate::documents::fenced(&text));
+    }
 }

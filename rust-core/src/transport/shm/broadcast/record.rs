@@ -81,4 +81,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_documents_have_the_words() {
+        let shift = |mark: Mark, lap| mark.to_word(lap).trailing_zeros();
+        let (pad, lap) = (shift(Mark { size: 0, pad: true }, 0), shift(Mark { size: 0, pad: false }, 1));
+        assert_eq!(Mark { size: 1, pad: false }.to_word(0), 1);
+        let rows = [
+            (format!("0–{}", pad - 1), "bytes of the whole record, a multiple of 16"),
+            (pad.to_string(), "set for a pad, which fills the rest of the lap"),
+            (format!("{lap}–63"), "the lap's number, its low bits"),
+        ]
+        .map(|(bits, says)| [bits, says.to_owned()]);
+        let mut text = crate::documents::table(["bits of the first word", "field"], rows);
+        text += &format!(
+            "\nThe second word is the sequence of the message; at {GRANULE} begins its header of {HEADER} bytes, then extension and body. The smallest record has {LEAST} bytes.\n"
+        );
+        crate::documents::check("broadcast record", &text);
+    }
 }

@@ -1,0 +1,128 @@
+//! The header as `docs/wire-format.md` draws it, found out by writing headers that differ in one field.
+
+use super::*;
+use crate::documents::{check, difference, drawing, dump, fenced, table};
+
+/// The bytes that change with every field.
+const CHECK: std::ops::Range<usize> = 12..16;
+
+fn with(set: impl FnOnce(&mut Header)) -> [u8; HEADER] {
+    let mut header = Header::new(Kind::Data, Encoding::Raw);
+    set(&mut header);
+    header.to_bytes()
+}
+
+/// What is in the header: where it begins, how long it is, its name, what it says.
+fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
+    let plain = with(|_| {});
+    let all = [
+        ("kind", "what it is for: below", with(|h| h.kind = Kind::Event)),
+        ("encoding", "how the body is written: below", with(|h| h.encoding = Encoding::Smile)),
+        ("flags", "below; any other bit is refused", with(|h| h.flags = u16::MAX)),
+        ("extension", "bytes of the extension map, divided by 8", with(|h| h.extension = 0xffff * 8)),
+        ("body length", "bytes", with(|h| h.body = u64::MAX)),
+        (
+            "sequence",
+            "counted in the sender's session, from 1; 0 in hello, ack and bye",
+            with(|h| h.sequence = u64::MAX),
+        ),
+        (
+            "correlation",
+            "reply, error: the request's sequence; ack, data, request: all up to here has been consumed",
+            with(|h| h.correlation = u64::MAX),
+        ),
+        ("sent", "nanoseconds since 1970 UTC, with sign", with(|h| h.sent = -1)),
+        ("schema", "0: no schema", with(|h| h.schema = u64::MAX)),
+        (
+            "body check",
+            "CRC-32C of the body where its flag is set, else 0",
+            with(|h| h.body_check = u32::MAX),
+        ),
+    ];
+    let mut fields = vec![
+        (0, 4, "magic", "`LKSP`"),
+        (4, 1, "version", "1"),
+        (CHECK.start, 4, "header check", "CRC-32C of the 64 bytes with this field zero"),
+    ];
+    assert_eq!((&plain[..4], plain[4]), (&MAGIC[..], VERSION));
+    for (name, says, bytes) in all {
+        assert_ne!(bytes[CHECK], plain[CHECK], "{name} is checked");
+        let range = difference(&plain, &bytes, CHECK);
+        fields.push((range.start, range.len(), name, says));
+    }
+    fields.sort_unstable();
+    // What no field fills is reserved.
+    let mut whole = Vec::new();
+    let mut end = 0;
+    for field in fields.into_iter().chain([(HEADER, 0, "", "")]) {
+        assert!(end <= field.0, "{} begins inside another field", field.2);
+        if end < field.0 {
+            whole.push((end, field.0 - end, "zero", "reserved; anything else is refused"));
+        }
+        end = field.0 + field.1;
+        whole.extend((field.1 > 0).then_some(field));
+    }
+    whole
+}
+
+#[test]
+fn the_documents_draw_the_header() {
+    let fields = fields();
+    let drawn: Vec<_> = fields
+        .iter()
+        .map(|(at, size, name, _)| (*at, *size, if *name == "encoding" { "encod." } else { *name }))
+        .collect();
+    check("header", &fenced(&drawing(&drawn)));
+    let row = |(at, size, name, says): &(usize, usize, &str, &str)| {
+        [at.to_string(), size.to_string(), (*name).to_owned(), (*says).to_owned()]
+    };
+    check("header fields", &table(["offset", "bytes", "field", "what it says"], fields.iter().map(row)));
+}
+
+#[test]
+fn the_documents_list_kinds_and_flags() {
+    let kinds = Kind::ALL.map(|kind| {
+        let says = match kind {
+            Kind::Data => "a value that was sent or published",
+            Kind::Request => "a request that wants an answer",
+            Kind::Reply => "the answer",
+            Kind::Error => "the answer of a handler that failed; in place of a hello: why nobody is let in",
+            Kind::Ack => "what was consumed up to here",
+            Kind::Hello => "who is there",
+            Kind::Bye => "the sender leaves and sends nothing more; it waits to hear what was consumed",
+            Kind::Command => "not sent by this version",
+            Kind::Event => "not sent by this version",
+        };
+        [(kind as u8).to_string(), format!("{kind:?}").to_lowercase(), says.to_owned()]
+    });
+    check("kinds", &table(["number", "kind", "what it is for"], kinds));
+    let flags = [
+        (flags::BODY_CHECKED, "the field body check is set"),
+        (flags::MORE, "the body goes on in the next frame; not sent by this version"),
+        (flags::IDEMPOTENT, "a request that may be carried out twice, or its answer"),
+        (flags::NO_REPLY, "not sent by this version: what wants no answer goes as data"),
+        (flags::RETAINED, "not new: the value that was there before the subscriber came"),
+    ];
+    assert_eq!(flags.iter().fold(0, |all, (bit, _)| all | bit), flags::ALL);
+    let rows = flags.map(|(bit, says)| [format!("{bit:#06x}"), says.to_owned()]);
+    check("flags", &table(["bit", "meaning"], rows));
+    let encodings = Encoding::ALL.map(|e| [(e as u8).to_string(), e.name().to_owned()]);
+    check("encodings", &table(["number", "encoding"], encodings));
+}
+
+#[test]
+fn the_documents_show_frames() {
+    let body = crate::codec::encode(&crate::value::Value::map([("x", 7)]), Encoding::Cbor).unwrap();
+    let header = Header {
+        flags: flags::BODY_CHECKED,
+        sequence: 5,
+        correlation: 3,
+        sent: 1_700_000_000_000_000_000,
+        body_check: crc32c::crc32c(&body),
+        ..Header::new(Kind::Data, Encoding::Cbor)
+    };
+    let frame = Outgoing::new(header, &body);
+    check("data", &fenced(&dump(&[&frame.head()[..], &body].concat())));
+    let ack = Header { correlation: 5, ..Header::new(Kind::Ack, Encoding::Raw) };
+    check("acknowledgement", &fenced(&dump(&ack.to_bytes())));
+}

@@ -1,0 +1,194 @@
+"""A stranger, who knows Linkspan from its documents alone, and the program `linkspan` at the other end."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import stranger
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+Start = Callable[..., subprocess.Popen[str]]
+SOON = stranger.SOON
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The runtime directory."""
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+@pytest.fixture
+def linkspan(run: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts the program; what is left at the end is ended."""
+    environment = {**os.environ, "LINKSPAN_DIR": str(run), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        child = subprocess.Popen([PROGRAM, *words], text=True, stdout=pipe, stderr=pipe, env=environment)
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+        child.communicate()
+
+
+def said(child: subprocess.Popen[str]) -> list[object]:
+    """The lines of JSON that the program has printed once it has ended well."""
+    out, errors = child.communicate(timeout=SOON)
+    assert child.returncode == 0, errors
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + SOON
+    while not what():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_it_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start) -> None:
+    server = linkspan("recv", "unix:lab/echo", "--count", "3", "--json", "--reply", '{"done": true}')
+    wait_for((run / "lab@echo.unix").exists)
+    assert stranger.is_locked(run, "lab@echo.unix")
+    link = stranger.connect_unix(run / "lab@echo.unix", "channel", client_id="panel")
+    assert link.theirs["pid"] == server.pid
+    assert link.send(stranger.DATA, {"x": 7}) == 1
+    assert link.call({"op": "scan", "at": [1, -2.5, None, "é"]}) == {"done": True}
+    link.acknowledge()
+    link.send(stranger.DATA, [b"bytes", False])
+    assert link.leave() == 3
+    values = [{"x": 7}, {"op": "scan", "at": [1, -2.5, None, "é"]}, [{"$bytes": "Ynl0ZXM="}, False]]
+    assert said(server) == values
+
+
+def test_it_is_refused_in_words(run: Path, linkspan: Start) -> None:
+    linkspan("pub", "unix:lab/t", "1", "--for", "60")
+    wait_for((run / "lab@t.unix").exists)
+    with pytest.raises(stranger.Refused) as refused:
+        stranger.connect_unix(run / "lab@t.unix", "channel")
+    assert refused.value.args == (106, "is a publisher, subscribe to it")
+    with pytest.raises(stranger.Refused) as refused:
+        stranger.connect_unix(run / "lab@t.unix", "publish", versions=[2, 9])
+    assert refused.value.args[0] == 118
+
+
+def test_it_subscribes_and_asks(run: Path, linkspan: Start) -> None:
+    publisher = linkspan("pub", "unix:lab/t", '{"celsius": 21.5}', "--for", "60")
+    wait_for((run / "lab@t.unix").exists)
+    frame = stranger.connect_unix(run / "lab@t.unix", "publish").receive()
+    while frame.kind != stranger.DATA:
+        frame = stranger.connect_unix(run / "lab@t.unix", "publish", once=True).receive()
+    assert frame.value() == {"celsius": 21.5}
+    told = stranger.connect_unix(run / "lab@t.unix", "publish", ask=True).theirs
+    assert (told["pid"], told["state"]["messages"]) == (publisher.pid, 1)
+
+
+def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
+    listener = stranger.Listener(run, "lab@valve.unix")
+    sender = linkspan("send", "unix:lab/valve", '{"open": true}')
+    link = listener.accept("channel")
+    assert link.receive().value() == {"open": True}
+    while link.receive().kind != stranger.BYE:
+        pass
+    link.acknowledge()
+    assert said(sender) == []
+    caller = linkspan("call", "unix:lab/valve", "[1, 2]", "--json")
+    link = listener.accept("request")
+    request = link.receive()
+    assert (request.kind, request.value()) == (stranger.REQUEST, [1, 2])
+    link.send(stranger.REPLY, {"sum": 3}, correlation=request.sequence)
+    assert said(caller) == [{"sum": 3}]
+    listener.close()
+    assert list(run.glob("lab*")) == []
+
+
+def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = linkspan("recv", f"tcp://127.0.0.1:{port}", "--count", "2", "--json", "--reply", "42")
+    wait_for((run / f".is.127.0.0.1:{port}.tcp").exists)
+    link = stranger.connect_tcp(run, port, "request")
+    assert link.call("what is it") == 42
+    link.send(stranger.DATA, "bye")
+    assert link.leave() == 2
+    assert said(server) == ["what is it", "bye"]
+
+
+def test_it_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
+    server = linkspan("recv", "fifo:lab/valve", "--count", "2", "--json", "--reply", "42")
+    wait_for((run / "lab@valve.fifo").exists)
+    link = stranger.connect_fifo(run, "lab@valve.fifo", "request")
+    assert link.call({"turn": 7}) == 42
+    link.send(stranger.DATA, None)
+    assert link.leave() == 2
+    assert said(server) == [{"turn": 7}, None]
+
+
+def test_it_asks_by_a_file(run: Path, linkspan: Start) -> None:
+    linkspan("recv", "spool:lab/jobs", "--count", "1", "--reply", '{"done": true}')
+    spool = run / "lab@jobs.spool"
+    wait_for((spool / "hello/server").exists)
+    assert json.loads(stranger.call_spool(spool, 42, b'{"op": "scan"}')) == {"done": True}
+    assert list((spool / "server").iterdir()) == []
+
+
+def test_it_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Path) -> None:
+    said(linkspan("pub", "file:lab/state", '{"n": 1}', "--for", "0"))
+    assert stranger.read_file(run / "lab@state.file").value() == {"n": 1}
+    for n in range(3):
+        said(linkspan("pub", "journal:lab/log", f'{{"n": {n}}}'))
+    log = tmp_path / "state/lab@log.journal"
+    records = list(stranger.journal(log))
+    assert [record.value() for record, _ in records] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert [record.sequence for record, _ in records] == [1, 2, 3]
+    assert all(0 <= said["after"] < record.sequence and said["source"] for record, said in records)
+    said(linkspan("sub", "journal:lab/log", "-o", "client_id=logger", "--count", "2", "--json"))
+    assert stranger.consumer(log, "logger") == 2
+    # The reader can fail: one damaged bit is noticed.
+    segment = next(log.glob("*.segment"))
+    data = bytearray(segment.read_bytes())
+    data[-1 - data[::-1].index(2)] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(AssertionError, match="check sum"):
+        list(stranger.journal(log))
+
+
+def dumped(document: str, block: str) -> bytes:
+    """The bytes that a document shows."""
+    text = (ROOT / "docs" / document).read_text()
+    inside = text.split(f"<!-- checked: {block} -->")[1].split("<!-- end -->")[0]
+    lines = re.findall(r"^ *\d+  ((?:[0-9a-f]{2} ?){1,16})", inside, re.M)
+    return bytes.fromhex("".join(lines))
+
+
+def test_it_reads_what_the_documents_show() -> None:
+    data = stranger.read_frame(dumped("wire-format.md", "data"))
+    assert (data.value(), data.sequence, data.correlation) == ({"x": 7}, 5, 3)
+    greeting = stranger.read_frame(dumped("wire-format.md", "hello")).value()
+    assert (greeting["client_id"], greeting["received"][1:]) == ("panel", [9, 8])
+    assert stranger.read_frame(dumped("wire-format.md", "refusal")).value()["code"] == 106
+    assert stranger.read_frame(dumped("wire-format.md", "acknowledgement")).correlation == 5
+    assert stranger.read_frame(dumped("transports.md", "journal record")).value() == {"x": 7}
+    block = (ROOT / "docs/transports.md").read_text().split("<!-- checked: proof -->")[1]
+    shown = dict(re.findall(r"^(token|address|\w+'s \w+) +(\S+)$", block.split("<!-- end -->")[0], re.M))
+    token, caller, listener = (bytes.fromhex(shown[k]) for k in ("token", "caller's number", "listener's number"))
+    for side, key in ((b"caller  ", "caller's proof"), (b"listener", "listener's proof")):
+        assert stranger.proof(token, side, shown["address"], caller, listener).hex() == shown[key]
+    table = (ROOT / "docs/transports.md").read_text().split("<!-- checked: lock bytes -->")[1].split("<!-- end -->")[0]
+    rows = re.findall(r"^\| `(.*)` \| (\d+) \|$", table, re.M)
+    assert len(rows) == 5 and all(stranger.lock_byte(name) == int(byte) for name, byte in rows)
