@@ -111,6 +111,7 @@ pub fn drawing(fields: &[(usize, usize, &str)]) -> String {
     const CELL: usize = 8;
     let mut text = String::from("      ");
     (0..8).for_each(|i| write!(text, "+{i:<w$}", w = CELL - 1).unwrap());
+    text.truncate(text.trim_end().len());
     text.push('\n');
     let whole = fields.iter().map(|(at, size, _)| at + size).max().unwrap_or(0);
     for row in (0..whole).step_by(8) {

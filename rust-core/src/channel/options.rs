@@ -495,7 +495,7 @@ mod tests {
         let rows = names().into_iter().map(|name| {
             let (default, says) = match &*name {
                 "encoding" => (o.encoding.name().to_owned(), "how values are written: json, cbor, bson, smile, raw"),
-                "timeout" => (format!("{:?}", o.timeout), "how long a call waits, in seconds; null is for ever"),
+                "timeout" => (match o.timeout { Timeout::After(time) => time.as_secs_f64().to_string(), other => format!("{other:?}") }, "how long a call waits, in seconds; null is for ever"),
                 "client_id" => (format!("{:?}", o.client_id), "a name that stays when the program starts again: 1 to 64 letters, digits, . _ -"),
                 "buffer" => (format!("{:?}", o.buffer), "bytes of a ring, of a queue, of what waits in a spool"),
                 "limit" => (o.limit.to_string(), "the longest message in bytes that is sent or taken"),
