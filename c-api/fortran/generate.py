@@ -25,7 +25,7 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 8)
-HANDLES = ["channel", "listener", "server", "publisher", "subscriber"]
+HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region"]
 # Fortran does not tell a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
 TAIL = """      integer, intent(out), optional :: stat
@@ -354,6 +354,8 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 
 def handle_procedures(name: str) -> str:
     timed = name in ("channel", "server")
+    closing = "" if name == "region" else f"""
+      if (c_associated(self%handle)) status = c_{name}_close(self%handle{', nanoseconds(timeout)' if timed else ''})"""
     out = f"""
    ! ---------------------------------------------------------------------------------------------------- {name}s
 
@@ -381,13 +383,12 @@ def handle_procedures(name: str) -> str:
       class(linkspan_{name}), intent(inout) :: self
 {'      real(real64), intent(in), optional :: timeout' + chr(10) if timed else ''}{TAIL}
       integer(c_int32_t) :: status
-      status = linkspan_ok
-      if (c_associated(self%handle)) status = c_{name}_close(self%handle{', nanoseconds(timeout)' if timed else ''})
+      status = linkspan_ok{closing}
       call {name}_release(self)
       call finish(status, stat, errmsg)
    end subroutine
 """
-    if name != "publisher":
+    if name not in ("publisher", "region"):
         out += f"""
    ! A descriptor for event loops: readable while the object has something to give.
    function {name}_fileno(self, stat, errmsg) result(fd)
@@ -395,12 +396,12 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       integer :: fd
       integer(c_int) :: number
-      call finish(c_{name}_fileno(self%handle, number), stat, errmsg)
+      call finish(c_fileno(self%handle, number), stat, errmsg)
       fd = number
    end function
 """
     for what in ["stats", "events"]:
-        if name == "listener" or (name, what) == ("publisher", "events"):
+        if name in ("listener", "region"):
             continue
         doc = ("Counters as a map." if what == "stats" else
                "What has happened since the last call: an array of maps with kind, at, missed and text.")
@@ -412,7 +413,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_{name}_{what}(self%handle, handle)
+      status = c_{what}(self%handle, handle)
       if (status == linkspan_ok) call take({what}, handle)
       call finish(status, stat, errmsg)
    end subroutine
@@ -445,13 +446,20 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 
+   ! With the option ack="manual": says that everything which was received so far has been consumed.
+   subroutine {name}_ack(self, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+{TAIL}
+      call finish(c_ack(self%handle), stat, errmsg)
+   end subroutine
+
    ! Whether a message is there.
    function {name}_poll(self, stat, errmsg) result(there)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
       logical :: there
       logical(c_bool) :: found
-      call finish({c}poll(self%handle, found), stat, errmsg)
+      call finish(c_poll(self%handle, found), stat, errmsg)
       there = found
    end function
 """

@@ -111,6 +111,15 @@ module linkspan_c_interface
       type(c_ptr) :: schema = c_null_ptr
       type(c_funptr) :: on_wait = c_null_funptr
       type(c_ptr) :: on_wait_context = c_null_ptr
+      integer(c_int64_t) :: replay_count = 0
+      integer(c_int64_t) :: replay_bytes = 0
+      type(c_ptr) :: from = c_null_ptr
+      integer(c_int64_t) :: segment_bytes = 0
+      integer(c_int64_t) :: retain_bytes = 0
+      real(c_double) :: retain_seconds = 0
+      logical(c_bool) :: retain_consumed = .false._c_bool
+      logical(c_bool) :: idempotent = .false._c_bool
+      logical(c_bool) :: locked = .false._c_bool
    end type
 
    type, bind(C) :: c_channel_state
@@ -189,12 +198,6 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: channel
          integer(c_int32_t) :: outcome
       end function
-      function c_listener_fileno(listener, fd) bind(C, name="linkspan_listener_fileno") result(outcome)
-         import
-         type(c_ptr), value :: listener
-         integer(c_int), intent(out), optional :: fd
-         integer(c_int32_t) :: outcome
-      end function
       function c_listener_close(listener) bind(C, name="linkspan_listener_close") result(outcome)
          import
          type(c_ptr), value :: listener
@@ -232,12 +235,6 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: message
          integer(c_int32_t) :: outcome
       end function
-      function c_poll(channel, there) bind(C, name="linkspan_poll") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         logical(c_bool), intent(out), optional :: there
-         integer(c_int32_t) :: outcome
-      end function
       function c_call(channel, request, timeout, reply) bind(C, name="linkspan_call") result(outcome)
          import
          type(c_ptr), value :: channel
@@ -255,28 +252,10 @@ module linkspan_c_interface
          integer(c_int64_t), value :: timeout
          integer(c_int32_t) :: outcome
       end function
-      function c_channel_events(channel, events) bind(C, name="linkspan_channel_events") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         type(c_ptr), intent(out) :: events
-         integer(c_int32_t) :: outcome
-      end function
       function c_channel_look(channel, state) bind(C, name="linkspan_channel_look") result(outcome)
          import
          type(c_ptr), value :: channel
          type(c_channel_state), intent(inout) :: state
-         integer(c_int32_t) :: outcome
-      end function
-      function c_channel_fileno(channel, fd) bind(C, name="linkspan_channel_fileno") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         integer(c_int), intent(out), optional :: fd
-         integer(c_int32_t) :: outcome
-      end function
-      function c_channel_stats(channel, stats) bind(C, name="linkspan_channel_stats") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         type(c_ptr), intent(out) :: stats
          integer(c_int32_t) :: outcome
       end function
       function c_channel_close(channel, timeout) bind(C, name="linkspan_channel_close") result(outcome)
@@ -366,6 +345,35 @@ module linkspan_c_interface
          type(c_message_info), intent(inout) :: info
          integer(c_int32_t) :: outcome
       end function
+      function c_fileno(object, fd) bind(C, name="linkspan_fileno") result(outcome)
+         import
+         type(c_ptr), value :: object
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_events(object, events) bind(C, name="linkspan_events") result(outcome)
+         import
+         type(c_ptr), value :: object
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_stats(object, stats) bind(C, name="linkspan_stats") result(outcome)
+         import
+         type(c_ptr), value :: object
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_poll(object, there) bind(C, name="linkspan_poll") result(outcome)
+         import
+         type(c_ptr), value :: object
+         logical(c_bool), intent(out), optional :: there
+         integer(c_int32_t) :: outcome
+      end function
+      function c_ack(object) bind(C, name="linkspan_ack") result(outcome)
+         import
+         type(c_ptr), value :: object
+         integer(c_int32_t) :: outcome
+      end function
       function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
@@ -385,12 +393,6 @@ module linkspan_c_interface
          import
          type(c_ptr), value :: publisher
          integer(c_size_t), intent(out), optional :: count
-         integer(c_int32_t) :: outcome
-      end function
-      function c_publisher_stats(publisher, stats) bind(C, name="linkspan_publisher_stats") result(outcome)
-         import
-         type(c_ptr), value :: publisher
-         type(c_ptr), intent(out) :: stats
          integer(c_int32_t) :: outcome
       end function
       function c_publisher_close(publisher) bind(C, name="linkspan_publisher_close") result(outcome)
@@ -429,30 +431,6 @@ module linkspan_c_interface
          type(c_ptr), value :: subscriber
          integer(c_int64_t), value :: timeout
          type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_poll(subscriber, there) bind(C, name="linkspan_subscriber_poll") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         logical(c_bool), intent(out), optional :: there
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_events(subscriber, events) bind(C, name="linkspan_subscriber_events") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         type(c_ptr), intent(out) :: events
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_fileno(subscriber, fd) bind(C, name="linkspan_subscriber_fileno") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         integer(c_int), intent(out), optional :: fd
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_stats(subscriber, stats) bind(C, name="linkspan_subscriber_stats") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         type(c_ptr), intent(out) :: stats
          integer(c_int32_t) :: outcome
       end function
       function c_subscriber_close(subscriber) bind(C, name="linkspan_subscriber_close") result(outcome)
@@ -708,6 +686,48 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: value
          integer(c_int32_t) :: outcome
       end function
+      function c_region_open(source, region) bind(C, name="linkspan_region_open") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: source(*)
+         type(c_ptr), intent(out) :: region
+         integer(c_int32_t) :: outcome
+      end function
+      function c_region_length(region, length) bind(C, name="linkspan_region_length") result(outcome)
+         import
+         type(c_ptr), value :: region
+         integer(c_int64_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_region_bytes(region, offset, bytes, length) bind(C, name="linkspan_region_bytes") result(outcome)
+         import
+         type(c_ptr), value :: region
+         integer(c_int64_t), value :: offset
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_region_text(region, offset, text, length) bind(C, name="linkspan_region_text") result(outcome)
+         import
+         type(c_ptr), value :: region
+         integer(c_int64_t), value :: offset
+         type(c_ptr), intent(out) :: text
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_region_read(region, layout, offset, counter, value) bind(C, &
+         name="linkspan_region_read") result(outcome)
+         import
+         type(c_ptr), value :: region
+         character(kind=c_char), intent(in), optional :: layout(*)
+         integer(c_int64_t), value :: offset
+         character(kind=c_char), intent(in), optional :: counter(*)
+         type(c_ptr), intent(out) :: value
+         integer(c_int32_t) :: outcome
+      end function
+      subroutine c_region_release(region) bind(C, name="linkspan_region_release")
+         import
+         type(c_ptr), value :: region
+      end subroutine
       function c_serve(endpoint, options, server) bind(C, name="linkspan_serve") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
@@ -737,22 +757,9 @@ module linkspan_c_interface
          type(c_ptr), value :: data
          integer(c_int32_t) :: outcome
       end function
-      function c_server_fileno(server, fd) bind(C, name="linkspan_server_fileno") result(outcome)
+      function c_request_ack(request) bind(C, name="linkspan_request_ack") result(outcome)
          import
-         type(c_ptr), value :: server
-         integer(c_int), intent(out), optional :: fd
-         integer(c_int32_t) :: outcome
-      end function
-      function c_server_events(server, events) bind(C, name="linkspan_server_events") result(outcome)
-         import
-         type(c_ptr), value :: server
-         type(c_ptr), intent(out) :: events
-         integer(c_int32_t) :: outcome
-      end function
-      function c_server_stats(server, stats) bind(C, name="linkspan_server_stats") result(outcome)
-         import
-         type(c_ptr), value :: server
-         type(c_ptr), intent(out) :: stats
+         type(c_ptr), value :: request
          integer(c_int32_t) :: outcome
       end function
       function c_server_close(server, timeout) bind(C, name="linkspan_server_close") result(outcome)
@@ -806,7 +813,8 @@ module linkspan
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
 
    public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
-   public :: linkspan_publisher, linkspan_subscriber, linkspan_options, linkspan_timestamp, linkspan_error
+   public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options, linkspan_timestamp, &
+      linkspan_error
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
    public :: linkspan_latest, linkspan_last_error, linkspan_now
@@ -854,6 +862,22 @@ module linkspan
       ! every 100 ms while a call waits; false ends the wait with linkspan_cancelled.
       type(c_funptr) :: on_wait = c_null_funptr
       type(c_ptr) :: on_wait_context = c_null_ptr
+      ! Messages, and bytes of them, that are kept until they are acknowledged; then send waits.
+      integer(int64) :: replay_count = 0
+      integer(int64) :: replay_bytes = 0
+      ! Where a subscriber to a journal begins that is new there: "first", "newest", the number of a message, or a
+      ! time such as "2026-11-20T12:00:00Z".
+      character(:), allocatable :: from
+      ! Bytes of a journal's segment, of all its segments, and the age in seconds at which they go.
+      integer(int64) :: segment_bytes = 0
+      integer(int64) :: retain_bytes = 0
+      real(real64) :: retain_seconds = 0
+      ! Whether a journal's segments go that every subscriber with a client_id has consumed.
+      logical :: retain_consumed = .false.
+      ! Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+      logical :: idempotent = .false.
+      ! Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+      logical :: locked = .false.
    end type
 
    ! A message: one value, and for a received one where it came from. Assignment adds a reference to the same
@@ -1096,6 +1120,7 @@ module linkspan
       procedure :: poll => channel_poll
       procedure :: call => channel_call
       procedure :: reply => channel_reply
+      procedure :: ack => channel_ack
       procedure :: events => channel_events
       procedure :: stats => channel_stats
       procedure :: role => channel_role
@@ -1132,6 +1157,7 @@ module linkspan
       procedure :: next => server_next
       procedure :: reply => server_reply
       procedure :: fail => server_fail
+      procedure :: ack => server_ack
       procedure :: events => server_events
       procedure :: stats => server_stats
       procedure :: fileno => server_fileno
@@ -1149,6 +1175,7 @@ module linkspan
       procedure :: publish => publisher_publish
       procedure :: send => publisher_send
       procedure :: subscribers => publisher_subscribers
+      procedure :: events => publisher_events
       procedure :: stats => publisher_stats
       procedure :: close => publisher_close
       procedure, private :: publisher_assign
@@ -1166,6 +1193,7 @@ module linkspan
       procedure :: try_recv => subscriber_try_recv
       procedure :: next => subscriber_next
       procedure :: poll => subscriber_poll
+      procedure :: ack => subscriber_ack
       procedure :: events => subscriber_events
       procedure :: stats => subscriber_stats
       procedure :: fileno => subscriber_fileno
@@ -1175,10 +1203,26 @@ module linkspan
       final :: subscriber_final
    end type
 
+   ! Memory that another program shares and this one reads. Every call copies what is there at that moment.
+   type :: linkspan_region
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: open => region_open
+      procedure :: length => region_length
+      procedure :: bytes => region_bytes
+      procedure :: text => region_text
+      procedure :: read => region_read
+      procedure :: close => region_close
+      procedure, private :: region_assign
+      generic :: assignment(=) => region_assign
+      final :: region_final
+   end type
+
    ! The options as C reads them, with the texts that they point to.
    type :: lent_options
       type(c_options) :: c
-      character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema
+      character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema, from
    end type
 
 contains
@@ -1291,6 +1335,7 @@ contains
       call lend_text(options%framing, lent%framing, lent%c%framing)
       call lend_text(options%group, lent%group, lent%c%group)
       call lend_text(options%schema, lent%schema, lent%c%schema)
+      call lend_text(options%from, lent%from, lent%c%from)
       if (options%timeout >= 0) lent%c%timeout = nanoseconds(options%timeout)
       lent%c%buffer = options%buffer
       lent%c%limit = options%limit
@@ -1298,6 +1343,14 @@ contains
       lent%c%spin = int(options%spin, c_int32_t)
       lent%c%immutable = logical(options%immutable, c_bool)
       lent%c%durable = logical(options%durable, c_bool)
+      lent%c%replay_count = options%replay_count
+      lent%c%replay_bytes = options%replay_bytes
+      lent%c%segment_bytes = options%segment_bytes
+      lent%c%retain_bytes = options%retain_bytes
+      lent%c%retain_seconds = options%retain_seconds
+      lent%c%retain_consumed = logical(options%retain_consumed, c_bool)
+      lent%c%idempotent = logical(options%idempotent, c_bool)
+      lent%c%locked = logical(options%locked, c_bool)
       lent%c%on_wait = options%on_wait
       lent%c%on_wait_context = options%on_wait_context
       if (allocated(options%allow_uids)) then
@@ -5052,7 +5105,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_channel_fileno(self%handle, number), stat)
+      call finish(c_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -5065,7 +5118,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_channel_stats(self%handle, handle)
+      status = c_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5079,7 +5132,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_channel_events(self%handle, handle)
+      status = c_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5111,6 +5164,15 @@ contains
       status = c_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! With the option ack="manual": says that everything which was received so far has been consumed.
+   subroutine channel_ack(self, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_ack(self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -5167,7 +5229,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_listener_fileno(self%handle, number), stat)
+      call finish(c_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -5214,7 +5276,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_server_fileno(self%handle, number), stat)
+      call finish(c_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -5227,7 +5289,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_server_stats(self%handle, handle)
+      status = c_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5241,7 +5303,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_server_events(self%handle, handle)
+      status = c_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5304,8 +5366,22 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_publisher_stats(self%handle, handle)
+      status = c_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! What has happened since the last call: an array of maps with kind, at, missed and text.
+   subroutine publisher_events(self, events, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      type(linkspan_message), intent(inout) :: events
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_events(self%handle, handle)
+      if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
@@ -5351,7 +5427,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_subscriber_fileno(self%handle, number), stat)
+      call finish(c_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -5364,7 +5440,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_subscriber_stats(self%handle, handle)
+      status = c_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5378,7 +5454,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_subscriber_events(self%handle, handle)
+      status = c_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5413,6 +5489,15 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
+   ! With the option ack="manual": says that everything which was received so far has been consumed.
+   subroutine subscriber_ack(self, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_ack(self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    ! Whether a message is there.
    function subscriber_poll(self, stat, errmsg) result(there)
       class(linkspan_subscriber), intent(in) :: self
@@ -5420,7 +5505,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: there
       logical(c_bool) :: found
-      call finish(c_subscriber_poll(self%handle, found), stat)
+      call finish(c_poll(self%handle, found), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       there = found
    end function
@@ -5439,6 +5524,39 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
       more = c_associated(message%handle)
    end function
+
+   ! ---------------------------------------------------------------------------------------------------- regions
+
+   subroutine region_release(self)
+      class(linkspan_region), intent(inout) :: self
+      call c_region_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine region_final(self)
+      type(linkspan_region), intent(inout) :: self
+      call region_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine region_assign(left, right)
+      class(linkspan_region), intent(inout) :: left
+      type(linkspan_region), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a region is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine region_close(self, stat, errmsg)
+      class(linkspan_region), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      call region_release(self)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
 
    subroutine channel_open(self, endpoint, options, timeout, stat, errmsg)
       class(linkspan_channel), intent(inout) :: self
@@ -5627,6 +5745,22 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
+   ! With the option ack="manual": says that this request, and what its sender sent before it, has been consumed,
+   ! before it is answered.
+   subroutine server_ack(self, request, stat, errmsg)
+      class(linkspan_server), intent(in) :: self
+      type(linkspan_message), intent(in) :: request
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      if (.not. c_associated(self%handle)) then
+         call finish(linkspan_invalid_state, stat, "the server is closed")
+         if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
+         return
+      end if
+      call finish(c_request_ack(request%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    subroutine publisher_publish(self, endpoint, options, stat, errmsg)
       class(linkspan_publisher), intent(inout) :: self
       character(*), intent(in) :: endpoint
@@ -5672,6 +5806,96 @@ contains
       call subscriber_release(self)
       call lend(options, lent)
       call finish(c_subscribe(endpoint//c_null_char, lent%c, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Opens `posix:/name` (what shm_open calls `/name`), `sysv:0x1234` (the key of shmget) or a path.
+   subroutine region_open(self, source, stat, errmsg)
+      class(linkspan_region), intent(inout) :: self
+      character(*), intent(in) :: source
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call region_release(self)
+      call finish(c_region_open(source//c_null_char, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! How many bytes are there now.
+   function region_length(self, stat, errmsg) result(length)
+      class(linkspan_region), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(int64) :: length
+      call finish(c_region_length(self%handle, length), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end function
+
+   ! Copies so many bytes from an offset from zero; linkspan_out_of_range where they are not all there.
+   subroutine region_bytes(self, offset, length, bytes, stat, errmsg)
+      class(linkspan_region), intent(in) :: self
+      integer(int64), intent(in) :: offset, length
+      integer(int8), allocatable, target, intent(out) :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int64_t) :: there
+      integer(c_int32_t) :: status
+      integer(int8), target :: nothing(1)
+      status = c_region_length(self%handle, there)
+      if (status == linkspan_ok) then
+         if (offset >= 0 .and. length >= 0 .and. offset <= there .and. length <= there - offset) then
+            allocate (bytes(length))
+            status = c_region_bytes(self%handle, offset, place_of(bytes), int(length, c_size_t))
+            if (status /= linkspan_ok) deallocate (bytes)
+         else
+            ! More than there is: C refuses it before it writes, and says how much there is.
+            status = c_region_bytes(self%handle, offset, c_loc(nothing), int(length, c_size_t))
+         end if
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The text at an offset from zero, up to the first NUL or the end.
+   subroutine region_text(self, offset, text, stat, errmsg)
+      class(linkspan_region), intent(in) :: self
+      integer(int64), intent(in) :: offset
+      character(:), allocatable, intent(out) :: text
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_region_text(self%handle, offset, pointer, length)
+      if (status == linkspan_ok) then
+         text = text_of_length(pointer, length)
+         call c_free(pointer, length)
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The fields of a struct, such as "u32 count; f64 celsius; char name[16]", as a map. `counter` names a field that
+   ! the owner makes odd while it writes: then all fields are of one write, or the call ends with linkspan_stalled.
+   subroutine region_read(self, layout, value, offset, counter, stat, errmsg)
+      class(linkspan_region), intent(in) :: self
+      character(*), intent(in) :: layout
+      type(linkspan_message), intent(inout) :: value
+      integer(int64), intent(in), optional :: offset
+      character(*), intent(in), optional :: counter
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int64_t) :: at
+      integer(c_int32_t) :: status
+      at = 0
+      if (present(offset)) at = offset
+      if (present(counter)) then
+         status = c_region_read(self%handle, layout//c_null_char, at, counter//c_null_char, handle)
+      else
+         status = c_region_read(self%handle, layout//c_null_char, at, value=handle)
+      end if
+      if (status == linkspan_ok) call take(value, handle)
+      call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 

@@ -25,7 +25,7 @@
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0}
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
-     NULL, NULL, NULL}
+     NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0.0, false, false, false}
 #define LINKSPAN_CHANNEL_STATE_INIT {sizeof(linkspan_channel_state), 0, false, false, NULL, 0}
 #define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
@@ -60,6 +60,11 @@ typedef struct linkspan_message linkspan_message;
 
 // Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_publisher_release`.
 typedef struct linkspan_publisher linkspan_publisher;
+
+// Memory that another program shares and this one reads. Release it with `linkspan_region_release`.
+//
+// Every call copies what is there at that moment. Any number of threads may read one region.
+typedef struct linkspan_region linkspan_region;
 
 // Answers the requests of any number of clients. Release it with `linkspan_server_release`.
 typedef struct linkspan_server linkspan_server;
@@ -119,7 +124,7 @@ typedef struct linkspan_options {
     const char *framing;
     // The access mode of what is made in the file system, such as 0660.
     uint32_t mode;
-    // The group that what is made in the file system belongs to.
+    // The group that what is made in the file system belongs to: its name, or its number as text.
     const char *group;
     // The users that may connect, `allow_uids_count` of them; NULL for those whom the mode lets in.
     const uint32_t *allow_uids;
@@ -141,6 +146,25 @@ typedef struct linkspan_options {
     bool (*on_wait)(void *context);
     // Handed to `on_wait`.
     void *on_wait_context;
+    // How many messages that are not acknowledged are kept to be sent again; then `linkspan_send` waits.
+    uint64_t replay_count;
+    // How many bytes of them; one message is always taken.
+    uint64_t replay_bytes;
+    // Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
+    // `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
+    const char *from;
+    // Bytes of a journal's segment; only whole segments are ever deleted.
+    uint64_t segment_bytes;
+    // Bytes of a journal: the oldest segments go while all have more.
+    uint64_t retain_bytes;
+    // Segments of a journal go whose newest message is older than so many seconds.
+    double retain_seconds;
+    // Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    bool retain_consumed;
+    // Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    bool idempotent;
+    // Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    bool locked;
 } linkspan_options;
 
 // Which end of a channel this is.
@@ -505,12 +529,6 @@ linkspan_status linkspan_accept(const struct linkspan_listener *listener,
                                 int64_t timeout,
                                 struct linkspan_channel **channel);
 
-// A descriptor that is readable while `linkspan_accept` would not wait. It stays the listener's.
-//
-// The caller sees to this:
-// `listener` is live, `fd` may be written.
-linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener, int *fd);
-
 // Stops listening; channels that were accepted stay. The listener still has to be released.
 //
 // The caller sees to this:
@@ -555,12 +573,6 @@ linkspan_status linkspan_recv(const struct linkspan_channel *channel,
 // As for `linkspan_recv`.
 linkspan_status linkspan_try_recv(const struct linkspan_channel *channel, struct linkspan_message **message);
 
-// Looks whether a message is there, without waiting and without taking it.
-//
-// The caller sees to this:
-// `channel` is live, `there` may be written.
-linkspan_status linkspan_poll(const struct linkspan_channel *channel, bool *there);
-
 // Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
 // `Disconnected` where the other side died meanwhile.
 //
@@ -580,34 +592,12 @@ linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
                                        const struct linkspan_message *reply,
                                        int64_t timeout);
 
-// What has happened since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `back`), `at`, `missed` and `text`. The caller releases it.
-//
-// The caller sees to this:
-// `channel` is live, `events` may be written.
-linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
-                                        struct linkspan_message **events);
-
 // What the channel is like now.
 //
 // The caller sees to this:
 // `channel` is live, `state` points to a `linkspan_channel_state` whose `size` is set.
 linkspan_status linkspan_channel_look(const struct linkspan_channel *channel,
                                       struct linkspan_channel_state *state);
-
-// A descriptor that is readable while `linkspan_recv` would not wait, for event loops. It stays the channel's.
-//
-// The caller sees to this:
-// `channel` is live, `fd` may be written.
-linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
-                                        int *fd);
-
-// Counters as a map, which the caller releases.
-//
-// The caller sees to this:
-// `channel` is live, `stats` may be written.
-linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
-                                       struct linkspan_message **stats);
 
 // Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The
 // channel still has to be released.
@@ -662,11 +652,11 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
                                    uint8_t **result,
                                    size_t *result_length);
 
-// Frees bytes that `linkspan_encode` or `linkspan_transcode` gave. NULL is allowed.
+// Frees what `linkspan_encode`, `linkspan_transcode` or `linkspan_region_text` gave. NULL is allowed.
 //
 // The caller sees to this:
 // `bytes` and `length` are as they were given, and were not freed before.
-void linkspan_free(uint8_t *bytes, size_t length);
+void linkspan_free(void *bytes, size_t length);
 
 // Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
 //
@@ -713,6 +703,42 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_look(const struct linkspan_message *message,
                                       struct linkspan_message_info *info);
 
+// A descriptor for event loops, of a channel, listener, server or subscriber: readable while receiving from it
+// (accepting, taking the next) would not wait. It stays the object's: do not close it.
+//
+// The caller sees to this:
+// `object` is a live channel, listener, server, publisher or subscriber, `fd` may be written.
+linkspan_status linkspan_fileno(const void *object,
+                                int *fd);
+
+// What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
+// (`connected`, `disconnected`, `lagged`, `back`), `at`, `missed` and `text`. The caller releases it.
+//
+// The caller sees to this:
+// `object` is a live channel, listener, server, publisher or subscriber, `events` may be written.
+linkspan_status linkspan_events(const void *object,
+                                struct linkspan_message **events);
+
+// Counters of a channel, server, publisher or subscriber as a map, which the caller releases.
+//
+// The caller sees to this:
+// `object` is a live channel, listener, server, publisher or subscriber, `stats` may be written.
+linkspan_status linkspan_stats(const void *object, struct linkspan_message **stats);
+
+// Looks whether a channel or a subscriber has a message, without waiting and without taking it.
+//
+// The caller sees to this:
+// `object` is a live channel, listener, server, publisher or subscriber, `there` may be written.
+linkspan_status linkspan_poll(const void *object, bool *there);
+
+// Says, with the option `ack` `"manual"`, that all which a channel or subscriber received has been consumed. What was
+// not acknowledged when this program ends is sent to its next incarnation. A server's requests are acknowledged by
+// their answer, or by `linkspan_request_ack`.
+//
+// The caller sees to this:
+// `object` is a live channel, listener, server, publisher or subscriber.
+linkspan_status linkspan_ack(const void *object);
+
 // Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 //
 // The caller sees to this:
@@ -734,13 +760,6 @@ linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publish
 // The caller sees to this:
 // `publisher` is live, `count` may be written.
 linkspan_status linkspan_publisher_subscribers(const struct linkspan_publisher *publisher, size_t *count);
-
-// Counters as a map, which the caller releases.
-//
-// The caller sees to this:
-// `publisher` is live, `stats` may be written.
-linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
-                                         struct linkspan_message **stats);
 
 // Stops publishing: the newest value goes with it. The publisher still has to be released.
 //
@@ -786,32 +805,6 @@ linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *s
 linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subscriber,
                                          int64_t timeout,
                                          struct linkspan_message **message);
-
-// Looks whether a message is there, without waiting and without taking it.
-//
-// The caller sees to this:
-// `subscriber` is live, `there` may be written.
-linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
-
-// What has happened since the last call, as `linkspan_channel_events` tells it.
-//
-// The caller sees to this:
-// `subscriber` is live, `events` may be written.
-linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *subscriber,
-                                           struct linkspan_message **events);
-
-// A descriptor that is readable while `linkspan_subscriber_recv` would not wait. It stays the subscriber's.
-//
-// The caller sees to this:
-// `subscriber` is live, `fd` may be written.
-linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber, int *fd);
-
-// Counters as a map, which the caller releases.
-//
-// The caller sees to this:
-// `subscriber` is live, `stats` may be written.
-linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subscriber,
-                                          struct linkspan_message **stats);
 
 // Ends the subscription: waits of other threads end. The subscriber still has to be released.
 //
@@ -1086,6 +1079,62 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
                                              const char *path,
                                              struct linkspan_message **value);
 
+// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
+// path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
+// may not be read, `InvalidEndpoint` where the text is neither.
+//
+// The caller sees to this:
+// `source` is NUL-terminated, `region` may be written.
+linkspan_status linkspan_region_open(const char *source,
+                                     struct linkspan_region **region);
+
+// How many bytes are there now: a file may have become longer or shorter.
+//
+// The caller sees to this:
+// `region` is live, `length` may be written.
+linkspan_status linkspan_region_length(const struct linkspan_region *region, uint64_t *length);
+
+// Copies so many bytes from an offset into the caller's memory; `OutOfRange` where they are not all there, and then
+// nothing is written.
+//
+// The caller sees to this:
+// `region` is live, `bytes` points to `length` bytes that may be written.
+linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
+                                      uint64_t offset,
+                                      void *bytes,
+                                      size_t length);
+
+// The text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
+// `linkspan_free`. `Malformed` where it is not UTF-8: read that with `linkspan_region_bytes`.
+//
+// The caller sees to this:
+// `region` is live, the results may be written.
+linkspan_status linkspan_region_text(const struct linkspan_region *region,
+                                     uint64_t offset,
+                                     char **text,
+                                     size_t *length);
+
+// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout` describes the
+// struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as C does it; `packed`, `big` or `little` in
+// front say otherwise; `pad[12]` passes bytes over.
+//
+// `counter` is NULL, or the name of an integer field that the owner makes odd while it writes and even again
+// afterwards: then all fields are of one write, or the call fails with `Stalled`.
+//
+// The caller sees to this:
+// `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
+linkspan_status linkspan_region_read(const struct linkspan_region *region,
+                                     const char *layout,
+                                     uint64_t offset,
+                                     const char *counter,
+                                     struct linkspan_message **value);
+
+// Lets go of the memory and frees the region. NULL is allowed.
+//
+// The caller sees to this:
+// `region` is NULL or live, and no other call uses it.
+void linkspan_region_release(struct linkspan_region *region);
+
 // Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 //
 // The caller sees to this:
@@ -1120,24 +1169,12 @@ linkspan_status linkspan_fail(const struct linkspan_message *request,
                               const char *text,
                               const struct linkspan_message *data);
 
-// A descriptor that is readable while `linkspan_next` would not wait, for event loops. It stays the server's.
+// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
+// it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
-// `server` is live, `fd` may be written.
-linkspan_status linkspan_server_fileno(const struct linkspan_server *server, int *fd);
-
-// What has happened since the last call, as `linkspan_channel_events` tells it.
-//
-// The caller sees to this:
-// `server` is live, `events` may be written.
-linkspan_status linkspan_server_events(const struct linkspan_server *server,
-                                       struct linkspan_message **events);
-
-// Counters as a map, which the caller releases.
-//
-// The caller sees to this:
-// `server` is live, `stats` may be written.
-linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
+// `request` is a live message.
+linkspan_status linkspan_request_ack(const struct linkspan_message *request);
 
 // Takes no more requests: `linkspan_next` of other threads ends. The server still has to be released.
 //

@@ -11,5 +11,6 @@
 #include <linkspan/message.hpp>
 #include <linkspan/options.hpp>
 #include <linkspan/publish.hpp>
+#include <linkspan/region.hpp>
 
 #endif

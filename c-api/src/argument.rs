@@ -15,7 +15,7 @@ pub const LINKSPAN_DEFAULT: i64 = -1;
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 
 #[cold]
-fn is_null(what: &str) -> Error {
+pub(crate) fn is_null(what: &str) -> Error {
     Error::new(ErrorKind::InvalidState, format!("{what} is NULL"))
 }
 
@@ -154,6 +154,15 @@ pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) ->
     }
     // SAFETY: not NULL, a length that memory can have, and the caller promises the bytes.
     Ok(unsafe { slice::from_raw_parts(pointer, length) })
+}
+
+/// A block of memory to be filled; none where the length is zero.
+pub(crate) fn block_to_fill(pointer: *mut u8, length: usize) -> Result<Option<*mut u8>> {
+    match (length, pointer.is_null()) {
+        (0, _) => Ok(None),
+        (_, true) => Err(is_null("the place for a result")),
+        (_, false) => Ok(Some(pointer)),
+    }
 }
 
 /// How long a call waits.

@@ -1,6 +1,6 @@
 //! Channels: open, connect, listen and accept; send, receive and call.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_char;
 use std::ptr;
 
 use linkspan::{Channel, Listener, Result, Role};
@@ -8,16 +8,17 @@ use linkspan::{Channel, Listener, Result, Role};
 use crate::argument::{ask, c_text, give_sized, handle, make, tell, wait};
 use crate::error::guard_release;
 use crate::message::{give_text, linkspan_message};
+use crate::object::Tagged;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
 /// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_channel_release`.
 ///
 /// One thread may send while another receives; a second one in the same direction gets `InvalidState`.
-pub struct linkspan_channel(Channel);
+pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
 /// Waits for peers at an endpoint. Release it with `linkspan_listener_release`.
-pub struct linkspan_listener(Listener);
+pub struct linkspan_listener(pub(crate) Tagged<Listener>);
 
 /// Which end of a channel this is.
 pub type linkspan_role = i32;
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn linkspan_open(
     unsafe {
         make(channel, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_channel(Channel::open(endpoint, &options, wait(timeout)?)?)))
+            Ok(give(linkspan_channel(Tagged::new(Channel::open(endpoint, &options, wait(timeout)?)?))))
         })
     }
 }
@@ -110,7 +111,7 @@ pub unsafe extern "C" fn linkspan_connect(
     unsafe {
         make(channel, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_channel(Channel::connect(endpoint, &options, wait(timeout)?)?)))
+            Ok(give(linkspan_channel(Tagged::new(Channel::connect(endpoint, &options, wait(timeout)?)?))))
         })
     }
 }
@@ -129,7 +130,7 @@ pub unsafe extern "C" fn linkspan_listen(
     unsafe {
         make(listener, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_listener(Listener::listen(endpoint, &options)?)))
+            Ok(give(linkspan_listener(Tagged::new(Listener::listen(endpoint, &options)?))))
         })
     }
 }
@@ -146,21 +147,10 @@ pub unsafe extern "C" fn linkspan_accept(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(listener, channel, |listener| Ok(give(linkspan_channel(listener.0.accept(wait(timeout)?)?))))
+        ask(listener, channel, |listener| {
+            Ok(give(linkspan_channel(Tagged::new(listener.0.accept(wait(timeout)?)?))))
+        })
     }
-}
-
-/// A descriptor that is readable while `linkspan_accept` would not wait. It stays the listener's.
-///
-/// # Safety
-/// `listener` is live, `fd` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_listener_fileno(
-    listener: *const linkspan_listener,
-    fd: *mut c_int,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(listener, fd, |listener| Ok(listener.0.fileno())) }
 }
 
 /// Stops listening; channels that were accepted stay. The listener still has to be released.
@@ -250,19 +240,6 @@ pub unsafe extern "C" fn linkspan_try_recv(
     unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
-/// Looks whether a message is there, without waiting and without taking it.
-///
-/// # Safety
-/// `channel` is live, `there` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_poll(
-    channel: *const linkspan_channel,
-    there: *mut bool,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(channel, there, |channel| channel.0.poll()) }
-}
-
 /// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
 /// `Disconnected` where the other side died meanwhile.
 ///
@@ -304,20 +281,6 @@ pub unsafe extern "C" fn linkspan_channel_reply(
     }
 }
 
-/// What has happened since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `back`), `at`, `missed` and `text`. The caller releases it.
-///
-/// # Safety
-/// `channel` is live, `events` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_events(
-    channel: *const linkspan_channel,
-    events: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
-}
-
 /// What the channel is like now.
 ///
 /// # Safety
@@ -347,32 +310,6 @@ pub unsafe extern "C" fn linkspan_channel_look(
             Ok(())
         })
     }
-}
-
-/// A descriptor that is readable while `linkspan_recv` would not wait, for event loops. It stays the channel's.
-///
-/// # Safety
-/// `channel` is live, `fd` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_fileno(
-    channel: *const linkspan_channel,
-    fd: *mut c_int,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(channel, fd, |channel| channel.0.fileno()) }
-}
-
-/// Counters as a map, which the caller releases.
-///
-/// # Safety
-/// `channel` is live, `stats` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_stats(
-    channel: *const linkspan_channel,
-    stats: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
 /// Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The

@@ -1,6 +1,6 @@
 //! The codecs by themselves: messages to bytes and back, bytes of one encoding to another.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use bytes::Bytes;
@@ -133,16 +133,16 @@ pub unsafe extern "C" fn linkspan_transcode(
     }
 }
 
-/// Frees bytes that `linkspan_encode` or `linkspan_transcode` gave. NULL is allowed.
+/// Frees what `linkspan_encode`, `linkspan_transcode` or `linkspan_region_text` gave. NULL is allowed.
 ///
 /// # Safety
 /// `bytes` and `length` are as they were given, and were not freed before.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_free(bytes: *mut u8, length: usize) {
+pub unsafe extern "C" fn linkspan_free(bytes: *mut c_void, length: usize) {
     guard_release(|| {
         if !bytes.is_null() {
             // SAFETY: it came from Box::into_raw of a slice of this length.
-            drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(bytes, length)) });
+            drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(bytes.cast::<u8>(), length)) });
         }
     });
 }

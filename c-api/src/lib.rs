@@ -10,6 +10,8 @@
 //! | the codecs alone | `codec` |
 //! | options | `options` |
 //! | channels, servers, publishers, subscribers | `channel`, `server`, `publish` |
+//! | what any of them can be asked | `object` |
+//! | other programs' shared memory | `region` |
 //!
 //! The functions are documented for C in `include/linkspan.h`, which is generated from here.
 #![allow(non_camel_case_types)] // the names are C's
@@ -20,10 +22,12 @@ pub mod channel;
 pub mod codec;
 pub mod error;
 pub mod message;
+pub mod object;
 pub mod options;
 pub mod publish;
 pub mod put;
 pub mod read;
+pub mod region;
 pub mod server;
 pub mod status;
 pub mod walk;

@@ -35,7 +35,7 @@ pub struct linkspan_options {
     pub framing: *const c_char,
     /// The access mode of what is made in the file system, such as 0660.
     pub mode: u32,
-    /// The group that what is made in the file system belongs to.
+    /// The group that what is made in the file system belongs to: its name, or its number as text.
     pub group: *const c_char,
     /// The users that may connect, `allow_uids_count` of them; NULL for those whom the mode lets in.
     pub allow_uids: *const u32,
@@ -57,6 +57,25 @@ pub struct linkspan_options {
     pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
     /// Handed to `on_wait`.
     pub on_wait_context: *mut c_void,
+    /// How many messages that are not acknowledged are kept to be sent again; then `linkspan_send` waits.
+    pub replay_count: u64,
+    /// How many bytes of them; one message is always taken.
+    pub replay_bytes: u64,
+    /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
+    /// `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
+    pub from: *const c_char,
+    /// Bytes of a journal's segment; only whole segments are ever deleted.
+    pub segment_bytes: u64,
+    /// Bytes of a journal: the oldest segments go while all have more.
+    pub retain_bytes: u64,
+    /// Segments of a journal go whose newest message is older than so many seconds.
+    pub retain_seconds: f64,
+    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    pub retain_consumed: bool,
+    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    pub idempotent: bool,
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    pub locked: bool,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -81,6 +100,15 @@ const DEFAULT: linkspan_options = linkspan_options {
     schema: ptr::null(),
     on_wait: None,
     on_wait_context: ptr::null_mut(),
+    replay_count: 0,
+    replay_bytes: 0,
+    from: ptr::null(),
+    segment_bytes: 0,
+    retain_bytes: 0,
+    retain_seconds: 0.0,
+    retain_consumed: false,
+    idempotent: false,
+    locked: false,
 };
 
 /// A callback of the program's with its context.
@@ -118,10 +146,20 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     ] {
         // SAFETY: as the caller promises.
         if let Some(text) = unsafe { c_text_or_none(text, name) }? {
-            core.set(name, &Value::from(text))?;
+            // A group is named or numbered; the core tells them apart by their type.
+            let number = if name == "group" { text.parse::<u32>().ok() } else { None };
+            core.set(name, &number.map_or_else(|| Value::from(text), Value::from))?;
         }
     }
-    for (name, number) in [("buffer", given.buffer), ("limit", given.limit), ("mode", given.mode.into())] {
+    for (name, number) in [
+        ("buffer", given.buffer),
+        ("limit", given.limit),
+        ("mode", given.mode.into()),
+        ("replay_count", given.replay_count),
+        ("replay_bytes", given.replay_bytes),
+        ("segment_bytes", given.segment_bytes),
+        ("retain_bytes", given.retain_bytes),
+    ] {
         if number != 0 {
             core.set(name, &Value::from(number))?;
         }
@@ -139,10 +177,25 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
             core.set(name, &Value::Array(ids.iter().map(|id| Value::from(*id)).collect()))?;
         }
     }
-    for (name, truth) in [("immutable", given.immutable), ("durable", given.durable)] {
+    for (name, truth) in [
+        ("immutable", given.immutable),
+        ("durable", given.durable),
+        ("retain_consumed", given.retain_consumed),
+        ("idempotent", given.idempotent),
+        ("locked", given.locked),
+    ] {
         if truth {
             core.set(name, &Value::Bool(true))?;
         }
+    }
+    // SAFETY: as the caller promises.
+    if let Some(from) = unsafe { c_text_or_none(given.from, "from") }? {
+        // The core takes a number for a message's, a text for a place or a time.
+        let from = from.parse::<u64>().map_or_else(|_| Value::from(from), Value::from);
+        core.set("from", &from)?;
+    }
+    if given.retain_seconds != 0.0 {
+        core.set("retain_seconds", &Value::Float(given.retain_seconds))?;
     }
     match given.spin {
         0 => {}

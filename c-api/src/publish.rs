@@ -1,6 +1,6 @@
 //! Publishers, subscribers, and the newest value.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_char;
 use std::ptr;
 
 use linkspan::{Publisher, Subscriber};
@@ -8,14 +8,15 @@ use linkspan::{Publisher, Subscriber};
 use crate::argument::{ask, c_text, handle, make, tell, wait};
 use crate::channel::{give, numbered, take_back};
 use crate::message::linkspan_message;
+use crate::object::Tagged;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
 /// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_publisher_release`.
-pub struct linkspan_publisher(Publisher);
+pub struct linkspan_publisher(pub(crate) Tagged<Publisher>);
 
 /// Receives what a publisher sends. Release it with `linkspan_subscriber_release`.
-pub struct linkspan_subscriber(Subscriber);
+pub struct linkspan_subscriber(pub(crate) Tagged<Subscriber>);
 
 /// Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 ///
@@ -31,7 +32,7 @@ pub unsafe extern "C" fn linkspan_publisher_new(
     unsafe {
         make(publisher, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_publisher(Publisher::new(endpoint, &options)?)))
+            Ok(give(linkspan_publisher(Tagged::new(Publisher::new(endpoint, &options)?))))
         })
     }
 }
@@ -61,19 +62,6 @@ pub unsafe extern "C" fn linkspan_publisher_subscribers(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { ask(publisher, count, |publisher| Ok(publisher.0.subscribers())) }
-}
-
-/// Counters as a map, which the caller releases.
-///
-/// # Safety
-/// `publisher` is live, `stats` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_publisher_stats(
-    publisher: *const linkspan_publisher,
-    stats: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
 /// Stops publishing: the newest value goes with it. The publisher still has to be released.
@@ -115,7 +103,7 @@ pub unsafe extern "C" fn linkspan_subscribe(
     unsafe {
         make(subscriber, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_subscriber(Subscriber::new(endpoint, &options)?)))
+            Ok(give(linkspan_subscriber(Tagged::new(Subscriber::new(endpoint, &options)?))))
         })
     }
 }
@@ -166,58 +154,6 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
             Ok(next.map_or(ptr::null_mut(), linkspan_message::arrived))
         })
     }
-}
-
-/// Looks whether a message is there, without waiting and without taking it.
-///
-/// # Safety
-/// `subscriber` is live, `there` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_subscriber_poll(
-    subscriber: *const linkspan_subscriber,
-    there: *mut bool,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, there, |subscriber| subscriber.0.poll()) }
-}
-
-/// What has happened since the last call, as `linkspan_channel_events` tells it.
-///
-/// # Safety
-/// `subscriber` is live, `events` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_subscriber_events(
-    subscriber: *const linkspan_subscriber,
-    events: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, events, |subscriber| Ok(linkspan_message::events(subscriber.0.events()))) }
-}
-
-/// A descriptor that is readable while `linkspan_subscriber_recv` would not wait. It stays the subscriber's.
-///
-/// # Safety
-/// `subscriber` is live, `fd` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_subscriber_fileno(
-    subscriber: *const linkspan_subscriber,
-    fd: *mut c_int,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, fd, |subscriber| subscriber.0.fileno()) }
-}
-
-/// Counters as a map, which the caller releases.
-///
-/// # Safety
-/// `subscriber` is live, `stats` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_subscriber_stats(
-    subscriber: *const linkspan_subscriber,
-    stats: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, stats, |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
 }
 
 /// Ends the subscription: waits of other threads end. The subscriber still has to be released.

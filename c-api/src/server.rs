@@ -1,6 +1,6 @@
 //! Servers: requests of many clients, each answered by a reply or a failure.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_char;
 use std::ptr;
 
 use linkspan::{Encoding, RemoteFailure, Server, codec};
@@ -8,11 +8,12 @@ use linkspan::{Encoding, RemoteFailure, Server, codec};
 use crate::argument::{ask, c_text, c_text_or_none, handle, make, tell, wait};
 use crate::channel::{give, take_back};
 use crate::message::{State, linkspan_message};
+use crate::object::Tagged;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
 /// Answers the requests of any number of clients. Release it with `linkspan_server_release`.
-pub struct linkspan_server(Server);
+pub struct linkspan_server(pub(crate) Tagged<Server>);
 
 /// Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 ///
@@ -28,7 +29,7 @@ pub unsafe extern "C" fn linkspan_serve(
     unsafe {
         make(server, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_server(Server::serve(endpoint, &options)?)))
+            Ok(give(linkspan_server(Tagged::new(Server::serve(endpoint, &options)?))))
         })
     }
 }
@@ -101,43 +102,22 @@ pub unsafe extern "C" fn linkspan_fail(
     }
 }
 
-/// A descriptor that is readable while `linkspan_next` would not wait, for event loops. It stays the server's.
+/// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
+/// it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
 ///
 /// # Safety
-/// `server` is live, `fd` may be written.
+/// `request` is a live message.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_server_fileno(
-    server: *const linkspan_server,
-    fd: *mut c_int,
-) -> linkspan_status {
+pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(server, fd, |server| server.0.fileno()) }
-}
-
-/// What has happened since the last call, as `linkspan_channel_events` tells it.
-///
-/// # Safety
-/// `server` is live, `events` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_server_events(
-    server: *const linkspan_server,
-    events: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(server, events, |server| Ok(linkspan_message::events(server.0.events()))) }
-}
-
-/// Counters as a map, which the caller releases.
-///
-/// # Safety
-/// `server` is live, `stats` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_server_stats(
-    server: *const linkspan_server,
-    stats: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(server, stats, |server| Ok(linkspan_message::of(server.0.stats()))) }
+    unsafe {
+        tell(request, |request| {
+            request.with_request(|request| {
+                request.ack();
+                Ok(())
+            })
+        })
+    }
 }
 
 /// Takes no more requests: `linkspan_next` of other threads ends. The server still has to be released.

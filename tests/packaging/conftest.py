@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 C_API = ROOT / "c-api"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 VECTORS = ROOT / "tests/vectors/values.json"
+TRANSPORTS = ("shm", "unix", "tcp", "fifo", "spool", "dgram", "file", "journal")
 # A test that hangs is a failure; nothing here comes near it.
 DEADLINE = 300
 
@@ -45,6 +46,7 @@ def environment(tmp_path: Path, prefix: Path) -> dict[str, str]:
     return {
         **os.environ,
         "LINKSPAN_DIR": str(runtime),
+        "LINKSPAN_STATE_DIR": str(tmp_path / "state"),
         "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
         "LD_LIBRARY_PATH": str(prefix / "lib"),
         "RUST_BACKTRACE": "0",

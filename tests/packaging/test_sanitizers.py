@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import C_API, VECTORS, run
+from conftest import C_API, TRANSPORTS, VECTORS, run
 from test_c_consumers import ALL, SUFFIX, two_programs
 
 SANITIZE = ["-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -28,7 +28,9 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
     """How a program is run: each entry is one program, or two that talk."""
     if program == "vectors":
         return [[[binary, VECTORS]]]
-    if program == "message":
+    if program == "transports":
+        return [[[binary, transport]] for transport in TRANSPORTS]
+    if program in ("message", "region"):
         return [[[binary]]]
     if language == "fortran":
         return [

@@ -89,15 +89,17 @@ public:
     void reply(const message &request, const message &answer, timeout_value t = {}) const {
         check(linkspan_channel_reply(c(), request.c(), answer.c(), t.nanoseconds()));
     }
+    /// With the option `ack` `"manual"`: says that everything which was received so far has been consumed.
+    void ack() const { check(linkspan_ack(c())); }
     /// What has happened since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
     message events() const {
         linkspan_message *m;
-        check(linkspan_channel_events(c(), &m));
+        check(linkspan_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_channel_stats(c(), &m));
+        check(linkspan_stats(c(), &m));
         return message(m);
     }
     linkspan::role role() const { return static_cast<linkspan::role>(look().role); }
@@ -110,7 +112,7 @@ public:
     /// A descriptor that is readable while `recv` would not wait. It stays the channel's.
     int fileno() const {
         int fd;
-        check(linkspan_channel_fileno(c(), &fd));
+        check(linkspan_fileno(c(), &fd));
         return fd;
     }
     /// Closes once what was sent has been taken over.
@@ -142,7 +144,7 @@ public:
     /// A descriptor that is readable while `accept` would not wait. It stays the listener's.
     int fileno() const {
         int fd;
-        check(linkspan_listener_fileno(c(), &fd));
+        check(linkspan_fileno(c(), &fd));
         return fd;
     }
     void close() const { check(linkspan_listener_close(c())); }
@@ -207,6 +209,9 @@ public:
               const message *data = nullptr) const {
         check(linkspan_fail(request.c(), code, type.c_str(), text.c_str(), data == nullptr ? nullptr : data->c()));
     }
+    /// With the option `ack` `"manual"`: says that this request, and what its sender sent before it, has been consumed,
+    /// before it is answered.
+    void ack(const message &request) const { check(linkspan_request_ack(request.c())); }
     /// Answers every request with what `handler` returns for it, until the end; what it throws becomes the answer.
     template <class F> void run(F &&handler) const {
         for (message &request : *this) {
@@ -224,18 +229,18 @@ public:
     iterator end() const { return {}; }
     message events() const {
         linkspan_message *m;
-        check(linkspan_server_events(c(), &m));
+        check(linkspan_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_server_stats(c(), &m));
+        check(linkspan_stats(c(), &m));
         return message(m);
     }
     /// A descriptor that is readable while `next` would not wait. It stays the server's.
     int fileno() const {
         int fd;
-        check(linkspan_server_fileno(c(), &fd));
+        check(linkspan_fileno(c(), &fd));
         return fd;
     }
     void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }

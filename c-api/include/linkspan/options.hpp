@@ -61,6 +61,25 @@ struct options {
     /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`, and what it throws comes out
     /// of the call that waited.
     std::function<bool()> on_wait;
+    /// How many messages that are not acknowledged are kept to be sent again; then `send` waits.
+    std::uint64_t replay_count = 0;
+    /// How many bytes of them.
+    std::uint64_t replay_bytes = 0;
+    /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message as
+    /// `std::to_string` writes it, or a time such as `"2026-11-20T12:00:00Z"`.
+    std::string from;
+    /// Bytes of a journal's segment; only whole segments are ever deleted.
+    std::uint64_t segment_bytes = 0;
+    /// Bytes of a journal: the oldest segments go while all have more.
+    std::uint64_t retain_bytes = 0;
+    /// Segments of a journal go whose newest message is older than so many seconds.
+    double retain_seconds = 0;
+    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    bool retain_consumed = false;
+    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    bool idempotent = false;
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    bool locked = false;
 };
 
 namespace detail {
@@ -111,6 +130,15 @@ public:
         c_.immutable = o.immutable;
         c_.durable = o.durable;
         c_.schema = text(o.schema);
+        c_.replay_count = o.replay_count;
+        c_.replay_bytes = o.replay_bytes;
+        c_.from = text(o.from);
+        c_.segment_bytes = o.segment_bytes;
+        c_.retain_bytes = o.retain_bytes;
+        c_.retain_seconds = o.retain_seconds;
+        c_.retain_consumed = o.retain_consumed;
+        c_.idempotent = o.idempotent;
+        c_.locked = o.locked;
         if (o.on_wait) {
             callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
             c_.on_wait = on_wait::run;

@@ -25,9 +25,14 @@ public:
         check(linkspan_publisher_subscribers(c(), &count));
         return count;
     }
+    message events() const {
+        linkspan_message *m;
+        check(linkspan_events(c(), &m));
+        return message(m);
+    }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_publisher_stats(c(), &m));
+        check(linkspan_stats(c(), &m));
         return message(m);
     }
     void close() const { check(linkspan_publisher_close(c())); }
@@ -70,23 +75,25 @@ public:
     /// Whether a message is there.
     bool poll() const {
         bool there;
-        check(linkspan_subscriber_poll(c(), &there));
+        check(linkspan_poll(c(), &there));
         return there;
     }
+    /// With the option `ack` `"manual"`: says that everything which was received so far has been consumed.
+    void ack() const { check(linkspan_ack(c())); }
     message events() const {
         linkspan_message *m;
-        check(linkspan_subscriber_events(c(), &m));
+        check(linkspan_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_subscriber_stats(c(), &m));
+        check(linkspan_stats(c(), &m));
         return message(m);
     }
     /// A descriptor that is readable while `recv` would not wait. It stays the subscriber's.
     int fileno() const {
         int fd;
-        check(linkspan_subscriber_fileno(c(), &fd));
+        check(linkspan_fileno(c(), &fd));
         return fd;
     }
     void close() const { check(linkspan_subscriber_close(c())); }

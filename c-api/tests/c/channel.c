@@ -111,11 +111,11 @@ static void call(const char *endpoint) {
     linkspan_message_release(known);
     CHECK(ask(channel, "drop", 1, &reply) == LINKSPAN_REMOTE);
 
-    OK(linkspan_channel_events(channel, &reply));
+    OK(linkspan_events(channel, &reply));
     OK(linkspan_message_get_text(reply, "0/kind", &text, &length));
     CHECK(length == 9 && memcmp(text, "connected", 9) == 0);
     linkspan_message_release(reply);
-    OK(linkspan_channel_stats(channel, &reply));
+    OK(linkspan_stats(channel, &reply));
     OK(linkspan_message_count(reply, "", &length));
     CHECK(length > 0);
     linkspan_message_release(reply);
@@ -158,7 +158,7 @@ static void messages_go_both_ways(const char *endpoint) {
     OK(linkspan_listen(endpoint, NULL, &listener));
     linkspan_listener *second;
     CHECK(linkspan_listen(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
-    OK(linkspan_listener_fileno(listener, &fd));
+    OK(linkspan_fileno(listener, &fd));
     struct pollfd ready = {fd, POLLIN, 0};
     CHECK(poll(&ready, 1, 10000) == 1);
     OK(linkspan_accept(listener, 10000000000, &here));
@@ -169,7 +169,7 @@ static void messages_go_both_ways(const char *endpoint) {
     OK(linkspan_message_put_text(m, NULL, LINKSPAN_ZSTR("hello")));
     OK(linkspan_send(here, m, LINKSPAN_DEFAULT, &sequence));
     CHECK(sequence == 1);
-    OK(linkspan_channel_fileno(here, &fd));
+    OK(linkspan_fileno(here, &fd));
     ready.fd = fd;
     CHECK(poll(&ready, 1, 10000) == 1);
     OK(linkspan_poll(here, &is_there));

@@ -39,9 +39,9 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     CHECK(n == 3);
     linkspan_message_release(m);
     CHECK(linkspan_subscriber_try_recv(s, &m) == LINKSPAN_EMPTY && m == NULL);
-    OK(linkspan_subscriber_poll(s, &there));
+    OK(linkspan_poll(s, &there));
     CHECK(!there);
-    OK(linkspan_subscriber_fileno(s, &fd));
+    OK(linkspan_fileno(s, &fd));
     CHECK(write(ready, "1", 1) == 1);
     struct pollfd wait = {fd, POLLIN, 0};
     CHECK(poll(&wait, 1, 20000) == 1);
@@ -108,7 +108,7 @@ int main(int count, char **arguments) {
     CHECK(kill(child, SIGTERM) == 0);
     int status;
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    OK(linkspan_publisher_stats(p, &m));
+    OK(linkspan_stats(p, &m));
     OK(linkspan_message_count(m, "", &subscribers));
     CHECK(subscribers > 0);
     linkspan_message_release(m);

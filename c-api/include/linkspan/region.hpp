@@ -1,0 +1,65 @@
+// Regions: somebody else's shared memory, read-only.
+#ifndef LINKSPAN_REGION_HPP
+#define LINKSPAN_REGION_HPP
+
+#include <linkspan/codec.hpp>
+#include <linkspan/options.hpp>
+
+namespace linkspan {
+
+/// Memory that another program shares and this one reads. Every call copies what is there at that moment.
+class region : public detail::handle<linkspan_region, linkspan_region_release> {
+public:
+    /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`) or a path. Throws
+    /// `not_found` where there is no such memory.
+    explicit region(zstring source) : handle(opened(source), nullptr) {}
+
+    /// How many bytes are there now.
+    std::uint64_t length() const {
+        std::uint64_t length;
+        check(linkspan_region_length(c(), &length));
+        return length;
+    }
+    /// So many bytes from an offset; throws `out_of_range` where they are not all there.
+    std::vector<std::uint8_t> bytes(std::uint64_t offset, std::size_t length) const {
+        // Before memory is asked for, since a wrong length may be any.
+        const std::uint64_t there = this->length();
+        if (offset > there || length > there - offset) {
+            check(linkspan_region_bytes(c(), offset, &length, length));
+        }
+        std::vector<std::uint8_t> bytes(length);
+        check(linkspan_region_bytes(c(), offset, bytes.data(), length));
+        return bytes;
+    }
+    /// The text at an offset, up to the first NUL or the end; throws `malformed` where it is not UTF-8.
+    std::string text(std::uint64_t offset = 0) const {
+        char *text;
+        std::size_t length;
+        check(linkspan_region_text(c(), offset, &text, &length));
+        const auto bytes = detail::taken(reinterpret_cast<std::uint8_t *>(text), length);
+        return {bytes.begin(), bytes.end()};
+    }
+    /// The fields of the struct at an offset, as a map: `read("u32 count; f64 celsius; char name[16]")`.
+    message read(zstring layout, std::uint64_t offset = 0) const { return fields(layout, offset, nullptr); }
+    /// The same from a struct whose owner makes `counter` odd while it writes: all fields are of one write. Throws
+    /// `stalled` where the owner never lets it be long enough.
+    message read_stable(zstring layout, zstring counter, std::uint64_t offset = 0) const {
+        return fields(layout, offset, counter.c_str());
+    }
+
+private:
+    static linkspan_region *opened(zstring source) {
+        linkspan_region *r;
+        linkspan::check(linkspan_region_open(source.c_str(), &r));
+        return r;
+    }
+    message fields(zstring layout, std::uint64_t offset, const char *counter) const {
+        linkspan_message *m;
+        check(linkspan_region_read(c(), layout.c_str(), offset, counter, &m));
+        return message(m);
+    }
+};
+
+} // namespace linkspan
+
+#endif

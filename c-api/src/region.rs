@@ -1,0 +1,130 @@
+//! Regions: somebody else's shared memory, read-only.
+
+use std::ffi::{c_char, c_void};
+
+use linkspan::{Layout, Region};
+
+use crate::argument::{ask, block_to_fill, c_text, c_text_or_none, handle, make, out, tell};
+use crate::channel::{give, take_back};
+use crate::error::guard;
+use crate::message::linkspan_message;
+use crate::status::linkspan_status;
+
+/// Memory that another program shares and this one reads. Release it with `linkspan_region_release`.
+///
+/// Every call copies what is there at that moment. Any number of threads may read one region.
+pub struct linkspan_region(Region);
+
+/// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
+/// path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
+/// may not be read, `InvalidEndpoint` where the text is neither.
+///
+/// # Safety
+/// `source` is NUL-terminated, `region` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_open(
+    source: *const c_char,
+    region: *mut *mut linkspan_region,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { make(region, || Ok(give(linkspan_region(Region::open(c_text(source, "a source")?)?)))) }
+}
+
+/// How many bytes are there now: a file may have become longer or shorter.
+///
+/// # Safety
+/// `region` is live, `length` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_length(
+    region: *const linkspan_region,
+    length: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(region, length, |region| region.0.len()) }
+}
+
+/// Copies so many bytes from an offset into the caller's memory; `OutOfRange` where they are not all there, and then
+/// nothing is written.
+///
+/// # Safety
+/// `region` is live, `bytes` points to `length` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_bytes(
+    region: *const linkspan_region,
+    offset: u64,
+    bytes: *mut c_void,
+    length: usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(region, |region| {
+            let to = block_to_fill(bytes.cast(), length)?;
+            let copied = region.0.bytes(offset, length)?;
+            if let Some(to) = to {
+                to.copy_from_nonoverlapping(copied.as_ptr(), length);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
+/// `linkspan_free`. `Malformed` where it is not UTF-8: read that with `linkspan_region_bytes`.
+///
+/// # Safety
+/// `region` is live, the results may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_text(
+    region: *const linkspan_region,
+    offset: u64,
+    text: *mut *mut c_char,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (text, length) = (out(text)?, out(length)?);
+        let found = handle(region)?.0.text(offset)?;
+        *length = found.len();
+        *text = Box::into_raw(found.into_boxed_str()).cast();
+        Ok(())
+    })
+}
+
+/// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout` describes the
+/// struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as C does it; `packed`, `big` or `little` in
+/// front say otherwise; `pad[12]` passes bytes over.
+///
+/// `counter` is NULL, or the name of an integer field that the owner makes odd while it writes and even again
+/// afterwards: then all fields are of one write, or the call fails with `Stalled`.
+///
+/// # Safety
+/// `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_read(
+    region: *const linkspan_region,
+    layout: *const c_char,
+    offset: u64,
+    counter: *const c_char,
+    value: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(region, value, |region| {
+            let layout: Layout = c_text(layout, "a layout")?.parse()?;
+            Ok(linkspan_message::of(match c_text_or_none(counter, "a counter")? {
+                Some(counter) => region.0.read_stable(offset, &layout, counter)?,
+                None => region.0.read_at(offset, &layout)?,
+            }))
+        })
+    }
+}
+
+/// Lets go of the memory and frees the region. NULL is allowed.
+///
+/// # Safety
+/// `region` is NULL or live, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_release(region: *mut linkspan_region) {
+    // SAFETY: as the caller promises.
+    unsafe { take_back(region) }
+}
