@@ -324,9 +324,9 @@ impl Survivor {
         &self.endpoint
     }
 
-    /// Takes what a victim that is gone has left.
+    /// Takes what a victim that is gone has left, where it is one that sends.
     pub fn settle(&mut self) {
-        while !matches!(self.role, Role::Subscribe | Role::Hear) && self.step() {}
+        while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Hear) && self.step() {}
     }
 
     /// Does its part once, or waits a moment in vain: then false.
@@ -403,10 +403,8 @@ impl Survivor {
         let hurried = std::mem::replace(&mut self.patience, STEP * 500);
         let ended = self.attend(&mut victim, 3);
         self.patience = hurried;
-        if self.heard == 0 {
-            // What it sent just before it left is still to come.
-            self.settle();
-        }
+        // What it sent just before it left is still to come.
+        self.settle();
         assert!(ended.success(), "the next incarnation failed: {ended}");
         assert!(self.heard > 0, "the next incarnation was not heard");
     }
