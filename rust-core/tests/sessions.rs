@@ -309,3 +309,16 @@ suite! {
     manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
     both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
 }
+
+// A pipe has one client at a time, so that nothing is told here of two.
+mod fifo {
+    macro_rules! cases {
+        ($($case:ident)*) => { $(#[test] fn $case() { super::$case("fifo") })* };
+    }
+    cases! {
+        the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
+        a_nameless_client_that_went_is_dropped_and_counted
+        manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
+        both_fill_each_other_s_store an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
+    }
+}
