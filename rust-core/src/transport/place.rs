@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::about::{self, About};
@@ -90,6 +90,7 @@ impl Place {
         };
         // Under the lock, so what lies at either name is nobody's. A socket is made and listens before it gets its name:
         // whoever sees the name can connect.
+        self.check_socket()?;
         let temporary = temporary(&self.file);
         self.remove(&temporary)?;
         about::sweep(self)?;
@@ -99,6 +100,21 @@ impl Place {
         let born = fork::generation();
         let gate = Gate::Open;
         Ok(Claim { socket: Arc::new(socket), gate, place: self.clone(), born, _about: None, _lock: lock })
+    }
+
+    /// Refuses to put a socket in the place of something else: a path may name anything.
+    fn check_socket(&self) -> Result<()> {
+        let there = rustix::fs::statat(&self.directory, self.file.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+        match there {
+            Ok(facts) if FileType::from_raw_mode(facts.st_mode) != FileType::Socket => {
+                let text = format!(
+                    "{} is there already and is no socket; remove it, or choose another path",
+                    self.path().display()
+                );
+                Err(Error::new(ErrorKind::AddressInUse, text))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same for a socket that has its address from the kernel already, where a name tells of it for listings alone.
@@ -252,6 +268,17 @@ mod tests {
             done.store(true, Ordering::Relaxed);
             sweeping.join().unwrap();
         });
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        std::fs::write(place.path(), "a thesis").unwrap();
+        let error = place.try_claim(None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddressInUse);
+        assert!(error.text().contains("no socket"), "{error}");
+        assert_eq!(std::fs::read_to_string(place.path()).unwrap(), "a thesis");
     }
 
     #[test]
