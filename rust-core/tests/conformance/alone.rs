@@ -1,0 +1,109 @@
+//! Each case in a process of its own, with its own directories: what it leaves there and what it still holds is looked at.
+
+use std::fs::{read_dir, read_to_string};
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use linkspan::registry;
+
+use crate::nature::Nature;
+use crate::roles;
+use crate::sides::Place;
+use crate::support::SOON;
+
+/// Set in the process of a case.
+const CASE: &str = "LINKSPAN_TEST_CASE";
+
+/// Only guards against a hang.
+const SECONDS: u32 = 100;
+
+/// Runs a case: in a process of its own, or, in that process, the case itself.
+pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
+    if roles::is_one() {
+        roles::play(nature);
+    } else if std::env::var_os(CASE).is_some() {
+        play(nature, case);
+    } else {
+        start(nature, name);
+    }
+}
+
+/// The name that the test has for the harness.
+fn test_name(nature: &Nature, name: &str) -> String {
+    format!("{}::{name}", nature.name)
+}
+
+/// This program again, for the same test.
+pub fn again(nature: &Nature, name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &test_name(nature, name), "--nocapture", "--test-threads=1"]);
+    command
+}
+
+fn start(nature: &Nature, name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = again(nature, name);
+    command.env(CASE, name).env("RUST_BACKTRACE", "0");
+    command.env("LINKSPAN_DIR", folder.path().join("run")).env("LINKSPAN_STATE_DIR", folder.path().join("state"));
+    let out = command.output().unwrap();
+    let said = || format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{}\n{}", out.status, said());
+    assert!(said().contains("1 passed"), "no test is called {}: {}", test_name(nature, name), said());
+    // Its process has gone, and nothing of it is in the way of anybody.
+    let left = names(&folder.path().join("run"));
+    let stale: Vec<_> = left.iter().filter(|name| name.contains(".new.") || name.starts_with(".is.")).collect();
+    assert!(stale.is_empty(), "left behind: {left:?}");
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The case of this process.
+pub fn this_case() -> String {
+    std::env::var(CASE).unwrap()
+}
+
+fn play(nature: &'static Nature, case: fn(&Place)) {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
+    // SAFETY: no handler is involved: the signal ends a process that hangs.
+    unsafe { libc::alarm(SECONDS) };
+    // What is made once for the life of a process is made before anything is counted.
+    Place::new(nature).works();
+    registry::list().unwrap();
+    nothing_is_left(nature);
+    let before = held();
+    case(&Place::new(nature));
+    nothing_is_left(nature);
+    // Threads of the library may still be closing what was left to them.
+    let began = Instant::now();
+    while held() > before {
+        assert!(began.elapsed() < SOON, "held before: {before:?}, after: {:?}: {:#?}", held(), descriptors());
+        thread::yield_now();
+    }
+}
+
+/// Nothing is left that somebody would have to remove. An empty spool, which stays for those who come back to it, may go.
+fn nothing_is_left(nature: &'static Nature) {
+    let mut cleaned = registry::clean().unwrap();
+    cleaned.retain(|endpoint| {
+        let was_empty = !Place::at(nature, endpoint.clone()).path().exists();
+        !(nature.name == "spool" && was_empty)
+    });
+    assert_eq!(cleaned, [""; 0]);
+}
+
+/// Descriptors of this process, and what is mapped of memory files and of files in its directories.
+fn held() -> [usize; 2] {
+    let ours = std::env::var("LINKSPAN_DIR").unwrap();
+    let ours = ours.trim_end_matches("run");
+    let maps = read_to_string("/proc/self/maps").unwrap();
+    let mapped = maps.lines().filter(|line| line.contains("memfd:") || line.contains(ours)).count();
+    [read_dir("/proc/self/fd").unwrap().count(), mapped]
+}
+
+fn descriptors() -> Vec<String> {
+    let all = read_dir("/proc/self/fd").unwrap();
+    all.filter_map(|one| std::fs::read_link(one.unwrap().path()).ok()).map(|to| to.display().to_string()).collect()
+}

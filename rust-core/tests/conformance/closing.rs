@@ -1,0 +1,158 @@
+//! Closing in every state: it ends what waits, gives the name away, and says what was not consumed, where anybody knows.
+
+use std::thread;
+
+use linkspan::{Channel, ErrorKind, Options, Value};
+
+use crate::nature::Unread;
+use crate::sides::{MOMENT, Place, Rx, Tx, tells};
+use crate::support::{self, SOON};
+
+/// Nothing can be done with it any more but closing it again.
+fn tx_is_closed(place: &Place, tx: &Tx) {
+    tells(&tx.send(&Value::Null).unwrap_err(), ErrorKind::InvalidState, place);
+    tx.close(SOON).unwrap();
+}
+
+fn rx_is_closed(place: &Place, rx: &Rx) {
+    for error in [rx.recv().unwrap_err(), rx.try_recv().unwrap_err()] {
+        tells(&error, ErrorKind::InvalidState, place);
+    }
+    rx.close(SOON).unwrap();
+}
+
+/// Before anything was sent, with and without somebody on the other side.
+pub fn close_when_fresh(place: &Place) {
+    let alone = place.try_hold().unwrap();
+    alone.close().unwrap();
+    let (tx, rx) = place.pair();
+    drop(alone);
+    tx.close(SOON).unwrap();
+    tx_is_closed(place, &tx);
+    rx.close(SOON).unwrap();
+    rx_is_closed(place, &rx);
+    if place.nature.channels {
+        let dialled = Channel::dial(&place.endpoint, &Options::default()).unwrap();
+        dialled.close(SOON).unwrap();
+        tells(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
+        // The closed ones live on and hold nothing; a spool takes what is sent, whether somebody serves it or not.
+        let sender = place.try_tx(&[], MOMENT);
+        match place.nature.unread {
+            Unread::InPlace => drop(sender.unwrap()),
+            _ => tells(&sender.err().unwrap(), ErrorKind::NotFound, place),
+        }
+    }
+    place.works();
+}
+
+/// Whoever sends closes while messages have still to be read.
+pub fn close_with_unread(place: &Place) {
+    let (tx, rx) = place.pair();
+    for i in 1..=3 {
+        tx.send(&Value::Int(i)).unwrap();
+    }
+    let closed = tx.close(MOMENT);
+    if place.nature.unread == Unread::WithSender {
+        let error = closed.unwrap_err();
+        tells(&error, ErrorKind::Timeout, place);
+        assert!(error.text().contains("3 messages"), "says how many: {error}");
+    } else {
+        closed.unwrap();
+    }
+    tx_is_closed(place, &tx);
+    if place.nature.is_latest_only() {
+        assert_eq!(rx.number(), 3);
+    } else {
+        (1..=3).for_each(|i| assert_eq!(rx.number(), i));
+    }
+    rx.is_empty();
+    rx.close(SOON).unwrap();
+    drop((tx, rx));
+    a_reader_closes(&place.another());
+}
+
+/// Whoever receives closes while messages have still to be read: it has consumed what it was given.
+fn a_reader_closes(place: &Place) {
+    let (tx, rx) = place.pair();
+    for i in 1..=3 {
+        tx.send(&Value::Int(i)).unwrap();
+    }
+    assert_eq!(rx.number(), if place.nature.is_latest_only() { 3 } else { 1 });
+    rx.close(SOON).unwrap();
+    rx_is_closed(place, &rx);
+    if place.nature.unread == Unread::WithSender {
+        let error = tx.close(MOMENT).unwrap_err();
+        assert!(error.text().contains("2 messages"), "says how many: {error}");
+        tells(&error, ErrorKind::Timeout, place);
+    } else {
+        tx.close(SOON).unwrap();
+    }
+    let (_tx, rx) = place.pair();
+    match place.nature.unread {
+        // A subscriber that closes has not said that it was done with what it was given last.
+        Unread::InPlace if !place.nature.channels => (1..=3).for_each(|i| assert_eq!(rx.number(), i)),
+        Unread::InPlace => (2..=3).for_each(|i| assert_eq!(rx.number(), i)),
+        Unread::NewestInPlace => assert_eq!(rx.number(), 3),
+        Unread::WithSender | Unread::Gone => {}
+    }
+    rx.is_empty();
+}
+
+/// Another thread waits for a message, with somebody on the other side and without.
+pub fn close_while_receiving(place: &Place) {
+    for alone in [false, true] {
+        let (waits, waiting) = support::told_while_waiting();
+        let holder = place.try_hold().unwrap();
+        let rx = match holder.into_rx(&waits) {
+            Ok(rx) => rx,
+            Err(holder) => {
+                let rx = place.try_rx_with(&waits).unwrap();
+                if alone {
+                    drop(holder);
+                }
+                rx
+            }
+        };
+        let tx = (place.nature.channels && !alone).then(|| place.tx());
+        thread::scope(|s| {
+            let receiving = s.spawn(|| match &rx {
+                Rx::Channel(channel) => channel.recv(None).unwrap_err(),
+                Rx::Subscriber(subscriber) => subscriber.recv(None).unwrap_err(),
+            });
+            waiting.recv_timeout(SOON).unwrap();
+            rx.close(SOON).unwrap();
+            tells(&receiving.join().unwrap(), ErrorKind::InvalidState, place);
+        });
+        rx_is_closed(place, &rx);
+        drop((tx, rx));
+    }
+    place.works();
+}
+
+/// One after the other, and both at once.
+pub fn close_after_the_other(place: &Place) {
+    for first in ["tx", "rx", "both"] {
+        let (tx, rx) = place.pair();
+        tx.send(&Value::from(first)).unwrap();
+        while rx.recv().unwrap().value().unwrap() != &Value::from(first) {}
+        thread::scope(|s| match first {
+            "tx" => {
+                // It waits until the other has said that it has consumed everything, which is when that closes.
+                let closing = s.spawn(|| tx.close(SOON).unwrap());
+                rx.close(SOON).unwrap();
+                closing.join().unwrap();
+            }
+            "rx" => {
+                rx.close(SOON).unwrap();
+                tx.close(SOON).unwrap();
+            }
+            _ => {
+                s.spawn(|| rx.close(SOON).unwrap());
+                s.spawn(|| tx.close(SOON).unwrap());
+            }
+        });
+        tx_is_closed(place, &tx);
+        rx_is_closed(place, &rx);
+    }
+    place.works();
+}

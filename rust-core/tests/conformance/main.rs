@@ -1,0 +1,50 @@
+//! One suite, the same case names for every transport: what each promises, and with which words it refuses the rest.
+//!
+//! Each case has one body. It runs in a process of its own, where nothing may be left when it ends: see `alone`. What
+//! a transport promises by its nature stands in `nature`, and nowhere else.
+//!
+//! | cases | live in |
+//! |---|---|
+//! | what is carried | `carried` |
+//! | how two sides meet | `meeting` |
+//! | closing in every state | `closing` |
+//! | sides that go and come again | `restarts` |
+
+mod alone;
+mod carried;
+mod closing;
+mod meeting;
+mod nature;
+mod restarts;
+mod roles;
+mod sides;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+macro_rules! suite {
+    ($($group:ident: $($case:ident)*;)*) => {
+        suite! { @ shm SHM $($group: $($case)*;)* }
+        suite! { @ unix UNIX $($group: $($case)*;)* }
+        suite! { @ tcp TCP $($group: $($case)*;)* }
+        suite! { @ fifo FIFO $($group: $($case)*;)* }
+        suite! { @ spool SPOOL $($group: $($case)*;)* }
+        suite! { @ dgram DGRAM $($group: $($case)*;)* }
+        suite! { @ file FILE $($group: $($case)*;)* }
+        suite! { @ journal JOURNAL $($group: $($case)*;)* }
+    };
+    (@ $transport:ident $nature:ident $($group:ident: $($case:ident)*;)*) => {
+        mod $transport {
+            $($(#[test] fn $case() {
+                crate::alone::run(&crate::nature::$nature, stringify!($case), crate::$group::$case);
+            })*)*
+        }
+    };
+}
+
+suite! {
+    carried: order boundaries empty one_byte exactly_a_limit one_over_a_limit hundred_megabytes back_pressure;
+    meeting: connect_before_listen nobody_there two_listeners both_ways_and_calls;
+    closing: close_when_fresh close_with_unread close_while_receiving close_after_the_other;
+    restarts: listener_restart connector_restart both_restart three_restarts;
+}

@@ -1,0 +1,132 @@
+//! How two sides meet: in either order, with nobody there, with somebody there already; and what goes the other way.
+
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value};
+
+use crate::sides::{MOMENT, Place, options, tells};
+use crate::support::{self, SOON};
+
+pub fn connect_before_listen(place: &Place) {
+    let (waits, waiting) = support::told_while_waiting();
+    thread::scope(|s| {
+        if place.nature.channels {
+            let sending = s.spawn(|| {
+                let tx = place.try_tx_with(&waits, SOON).unwrap();
+                tx.send(&Value::Int(1)).unwrap();
+                tx.close(SOON).unwrap();
+            });
+            waiting.recv_timeout(SOON).unwrap();
+            let rx = place.rx();
+            assert_eq!(rx.number(), 1);
+            rx.close(SOON).unwrap();
+            sending.join().unwrap();
+        } else {
+            let receiving = s.spawn(|| place.try_rx_with(&waits).unwrap().number());
+            waiting.recv_timeout(SOON).unwrap();
+            place.tx().send(&Value::Int(1)).unwrap();
+            assert_eq!(receiving.join().unwrap(), 1);
+        }
+    });
+}
+
+pub fn nobody_there(place: &Place) {
+    let directory = place.path().parent().unwrap().display().to_string();
+    let where_it_looked = place.endpoint.strip_prefix("tcp://").unwrap_or(&directory).to_owned();
+    for wait in [Duration::ZERO, MOMENT] {
+        let error = if place.nature.channels {
+            place.try_tx(&[], wait).err().unwrap()
+        } else {
+            place.rx().recv_within(wait).unwrap_err()
+        };
+        tells(&error, ErrorKind::NotFound, place);
+        assert!(error.text().contains(&where_it_looked), "names the directory or the address: {error}");
+    }
+    if !place.nature.channels {
+        place.rx().is_empty();
+    }
+}
+
+pub fn two_listeners(place: &Place) {
+    let first = place.try_hold().unwrap();
+    if !place.nature.one_holder {
+        // A value has as many writers as there are; they write in turn and count together.
+        let second = place.tx();
+        assert_eq!(first.tx().send(&Value::Int(1)).unwrap(), 1);
+        assert_eq!(second.send(&Value::Int(2)).unwrap(), 2);
+        assert_eq!(first.tx().send(&Value::Int(3)).unwrap(), 3);
+        assert_eq!(place.rx().number(), 3);
+        return;
+    }
+    tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+    // The first has not noticed.
+    let mut first = first;
+    first.again();
+    first.send(1..4);
+    first.receives(1..4);
+    tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+    first.rx().close(SOON).unwrap();
+    first.tx().close(SOON).unwrap();
+    // Who has closed lives on, and has given the name away.
+    drop(place.try_hold().unwrap());
+}
+
+/// A call and its answer, or the reason why there is none.
+pub fn both_ways_and_calls(place: &Place) {
+    let endpoint = &*place.endpoint;
+    let refused = |error: linkspan::Error| {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.text().contains(place.nature.because), "says why, and what can: {error}");
+        assert!(error.to_string().contains(place.nature.name), "{error}");
+    };
+    let plain = Options::default();
+    if !place.nature.channels {
+        refused(Channel::connect(endpoint, &plain, SOON).err().unwrap());
+        refused(Channel::open(endpoint, &plain, SOON).err().unwrap());
+        refused(Server::serve(endpoint, &plain).err().unwrap());
+        return place.works();
+    }
+    let a = Channel::open(endpoint, &plain, SOON).unwrap();
+    let b = Channel::connect(endpoint, &plain, SOON).unwrap();
+    b.send(&Value::from("ping"), SOON).unwrap();
+    let ping = a.recv(SOON).unwrap();
+    assert_eq!(ping.value().unwrap(), &Value::from("ping"));
+    if !place.nature.answers {
+        refused(a.send(&Value::Null, SOON).unwrap_err());
+        refused(a.call(&Value::Null, SOON).unwrap_err());
+        refused(a.reply(&ping, &Value::Null, SOON).unwrap_err());
+        refused(b.recv(SOON).unwrap_err());
+        refused(b.call(&Value::Null, SOON).unwrap_err());
+        refused(Publisher::new(endpoint, &plain).err().unwrap());
+        refused(Subscriber::new(endpoint, &plain).err().unwrap());
+        b.send(&Value::from("and on it goes"), SOON).unwrap();
+        assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("and on it goes"));
+        return;
+    }
+    a.send(&Value::from("pong"), SOON).unwrap();
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("pong"));
+    thread::scope(|s| {
+        s.spawn(|| {
+            let request = a.recv(SOON).unwrap();
+            assert!(request.is_request());
+            a.send(&Value::from("between"), SOON).unwrap();
+            a.reply(&request, &Value::from("answer"), SOON).unwrap();
+        });
+        assert_eq!(b.call(&Value::from("question"), SOON).unwrap().value().unwrap(), &Value::from("answer"));
+    });
+    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("between"));
+    let not_a_request = a.reply(&ping, &Value::Null, SOON).unwrap_err();
+    tells(&not_a_request, ErrorKind::InvalidState, place);
+    // What the transport cannot do is refused before anything is made or sent.
+    let other = place.another();
+    refused(Channel::open(&other.endpoint, &options(&[("delivery", "durable".into())]), SOON).err().unwrap_or_else(
+        || refused_otherwise(place),
+    ));
+}
+
+/// What keeps messages can promise that; something else is not for it.
+fn refused_otherwise(place: &Place) -> linkspan::Error {
+    let lists = options(&[("allow_uids", vec![0i64].into())]);
+    Channel::open(&place.another().endpoint, &lists, SOON).err().unwrap()
+}

@@ -1,0 +1,123 @@
+//! Sides that go and come again: what was not consumed is where the transport's nature has it, and comes once, in order.
+
+use linkspan::ErrorKind;
+
+use crate::nature::Unread;
+use crate::sides::{Ends, MOMENT, Place};
+use crate::support::SOON;
+
+/// The first three are sent, two of them are received; of those the first is consumed, which the second receive says.
+fn three_of_which_one_is_consumed(place: &Place) -> Ends {
+    let ends = Ends::new(place);
+    if place.nature.is_latest_only() {
+        ends.send([1]);
+        ends.receives([1]);
+        ends.send([2]);
+        ends.receives([2]);
+        ends.send([3]);
+    } else {
+        ends.send(1..=3);
+        ends.receives(1..=2);
+    }
+    ends
+}
+
+/// The one that holds the name goes and comes again; its guest stays.
+pub fn listener_restart(place: &Place) {
+    let mut ends = three_of_which_one_is_consumed(place);
+    ends.drop_holder();
+    match place.nature.unread {
+        Unread::Gone => {
+            // Nobody is there: the message stays with the caller.
+            let error = ends.tx().send_payload(&crate::sides::raw(vec![1]), MOMENT).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotFound), "{error}");
+            ends.again();
+        }
+        Unread::WithSender => ends.again(),
+        Unread::InPlace if place.nature.channels => ends.again(),
+        // What is kept is read whether somebody writes or not.
+        Unread::InPlace | Unread::NewestInPlace => {
+            assert_eq!(ends.rx().number(), 3);
+            ends.again();
+        }
+    }
+    ends.send([4]);
+    let expected: &[i64] = match place.nature.unread {
+        Unread::WithSender => &[2, 3, 4],
+        Unread::InPlace if place.nature.channels => &[2, 3, 4],
+        _ => &[4],
+    };
+    ends.receives(expected.iter().copied());
+    ends.rx().is_empty();
+}
+
+/// The guest goes and comes again; who holds the name stays.
+pub fn connector_restart(place: &Place) {
+    let mut ends = three_of_which_one_is_consumed(place);
+    ends.drop_guest();
+    ends.again();
+    if !place.nature.is_latest_only() {
+        ends.send([4]);
+    }
+    let expected: &[i64] = match place.nature.unread {
+        // The sender was the guest: what it had sent is there.
+        _ if place.nature.channels => &[3, 4],
+        Unread::NewestInPlace => &[3],
+        _ => &[2, 3, 4],
+    };
+    ends.receives(expected.iter().copied());
+    ends.rx().is_empty();
+    if place.nature.is_latest_only() {
+        ends.send([4]);
+        ends.receives([4]);
+    }
+}
+
+/// Both go, the receiver first, and come again.
+pub fn both_restart(place: &Place) {
+    let mut ends = three_of_which_one_is_consumed(place);
+    ends.drop_rx();
+    ends.drop_tx();
+    ends.again();
+    match place.nature.unread {
+        Unread::InPlace => ends.receives([2, 3]),
+        Unread::NewestInPlace => ends.receives([3]),
+        Unread::WithSender | Unread::Gone => {}
+    }
+    ends.rx().is_empty();
+    ends.send([4]);
+    ends.receives([4]);
+    ends.rx().is_empty();
+}
+
+/// The holder, the guest and both, in turn, each after it has closed: nothing is lost and nothing comes twice.
+pub fn three_restarts(place: &Place) {
+    let mut ends = Ends::new(place);
+    let mut next = 0;
+    for round in 0..9 {
+        for _ in 0..5 {
+            ends.send([next]);
+            ends.receives([next]);
+            next += 1;
+        }
+        ends.rx().is_empty();
+        let (holder, guest) = (round % 3 != 1, round % 3 != 0);
+        // Who closes has consumed what it was given.
+        let (closes_rx, closes_tx) = if place.nature.channels { (holder, guest) } else { (guest, holder) };
+        if closes_rx {
+            ends.rx().close(SOON).unwrap();
+            ends.drop_rx();
+        }
+        if closes_tx {
+            ends.tx().close(SOON).unwrap();
+            ends.drop_tx();
+        }
+        ends.again();
+        if place.nature.is_latest_only() && closes_rx {
+            // A new reader begins with the newest.
+            ends.receives([next - 1]);
+        }
+    }
+    ends.send([next]);
+    ends.receives([next]);
+}

@@ -1,0 +1,143 @@
+//! Other processes that a case needs: this program again, with a part to play until it is told to stop, or killed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Arc;
+
+use linkspan::{Options, Value};
+
+use crate::alone;
+use crate::nature::Nature;
+use crate::sides::{Place, pattern, raw};
+use crate::support::SOON;
+
+const ROLE: &str = "LINKSPAN_TEST_ROLE";
+const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
+
+/// What another process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Holds the name.
+    Hold,
+    /// Sends whole messages, then one that is long, then the same again for ever.
+    SendLong,
+    /// Sends one message, and then writes over everything that it has of the link.
+    Garble,
+}
+
+const ROLES: [(&str, Role); 3] =
+    [("hold", Role::Hold), ("send-long", Role::SendLong), ("garble", Role::Garble)];
+
+/// Whether this process plays one.
+pub fn is_one() -> bool {
+    std::env::var_os(ROLE).is_some()
+}
+
+/// Bytes of a message that takes a while.
+pub fn long(nature: &Nature) -> usize {
+    nature.longest.min(40 << 20)
+}
+
+/// Another process; killed at the latest when this goes.
+pub struct Other {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Other {
+    pub fn start(place: &Place, role: Role) -> Other {
+        let word = ROLES.iter().find(|(_, one)| *one == role).unwrap().0;
+        let mut command = alone::again(place.nature, &alone::this_case());
+        command.env(ROLE, word).env(ENDPOINT, &place.endpoint);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        Other { child, said }
+    }
+
+    /// Waits until it says this.
+    pub fn says(&mut self, word: &str) {
+        let mut line = String::new();
+        while !line.trim_end().ends_with(&format!("@{word}")) {
+            line.clear();
+            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended before it said {word}");
+        }
+    }
+
+    /// Lets it go on behind what it said.
+    pub fn go_on(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// SIGKILL, which has to be what ends it.
+    pub fn kill(mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn say(word: &str) {
+    // Not through `println!`, which the harness would keep to itself.
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "@{word}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Until whoever started this goes on, or has gone.
+fn wait() {
+    if std::io::stdin().lock().read(&mut [0]).unwrap() == 0 {
+        std::process::exit(0);
+    }
+}
+
+/// Plays the part, and does not come back.
+pub fn play(nature: &'static Nature) {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
+    let word = std::env::var(ROLE).unwrap();
+    let role = ROLES.iter().find(|(name, _)| *name == word).unwrap().1;
+    let place = Place::at(nature, std::env::var(ENDPOINT).unwrap());
+    match role {
+        Role::Hold => hold(&place),
+        Role::SendLong => send_long(&place),
+        Role::Garble => {}
+    }
+    std::process::exit(0);
+}
+
+fn hold(place: &Place) {
+    let ends = place.try_hold().unwrap();
+    say("holds");
+    wait();
+    drop(ends);
+}
+
+fn send_long(place: &Place) {
+    let mut options = Options::default();
+    options.set("client_id", &"victim".into()).unwrap();
+    options.set("limit", &Value::Int(200 << 20)).unwrap();
+    // Where a sender has to wait in the middle of a message, it says so.
+    options.on_wait = Some(Arc::new(|| {
+        say("waits");
+        true
+    }));
+    let tx = place.try_tx_with(&options, SOON).unwrap();
+    for i in 0..3 {
+        tx.send(&Value::Int(i)).unwrap();
+    }
+    say("begins");
+    wait();
+    let payload = raw(pattern(long(place.nature)));
+    loop {
+        tx.send_payload(&payload, SOON).unwrap();
+    }
+}
