@@ -45,14 +45,17 @@ fn start(nature: &Nature, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = again(nature, name);
     command.env(CASE, name).env("RUST_BACKTRACE", "0");
-    command.env("LINKSPAN_DIR", folder.path().join("run")).env("LINKSPAN_STATE_DIR", folder.path().join("state"));
+    command
+        .env("LINKSPAN_DIR", folder.path().join("run"))
+        .env("LINKSPAN_STATE_DIR", folder.path().join("state"));
     let out = command.output().unwrap();
     let said = || format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{}\n{}", out.status, said());
     assert!(said().contains("1 passed"), "no test is called {}: {}", test_name(nature, name), said());
     // Its process has gone, and nothing of it is in the way of anybody.
     let left = names(&folder.path().join("run"));
-    let stale: Vec<_> = left.iter().filter(|name| name.contains(".new.") || name.starts_with(".is.")).collect();
+    let stale: Vec<_> =
+        left.iter().filter(|name| name.contains(".new.") || name.starts_with(".is.")).collect();
     assert!(stale.is_empty(), "left behind: {left:?}");
 }
 
@@ -105,5 +108,7 @@ fn held() -> [usize; 2] {
 
 fn descriptors() -> Vec<String> {
     let all = read_dir("/proc/self/fd").unwrap();
-    all.filter_map(|one| std::fs::read_link(one.unwrap().path()).ok()).map(|to| to.display().to_string()).collect()
+    all.filter_map(|one| std::fs::read_link(one.unwrap().path()).ok())
+        .map(|to| to.display().to_string())
+        .collect()
 }

@@ -120,9 +120,11 @@ pub fn both_ways_and_calls(place: &Place) {
     tells(&not_a_request, ErrorKind::InvalidState, place);
     // What the transport cannot do is refused before anything is made or sent.
     let other = place.another();
-    refused(Channel::open(&other.endpoint, &options(&[("delivery", "durable".into())]), SOON).err().unwrap_or_else(
-        || refused_otherwise(place),
-    ));
+    refused(
+        Channel::open(&other.endpoint, &options(&[("delivery", "durable".into())]), SOON)
+            .err()
+            .unwrap_or_else(|| refused_otherwise(place)),
+    );
 }
 
 /// What keeps messages can promise that; something else is not for it.

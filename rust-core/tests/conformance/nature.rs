@@ -85,7 +85,7 @@ pub const DGRAM: Nature = Nature {
     answers: false,
     unread: Unread::Gone,
     too_long: TooLong::Receiver,
-    longest: 1 << 20,
+    longest: 1_000_003,
     because: "use unix: for answers",
     ..LINK
 };

@@ -1,7 +1,8 @@
 //! Other processes that a case needs: this program again, with a part to play until it is told to stop, or killed.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 
 use linkspan::{Options, Value};
@@ -19,14 +20,17 @@ const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 pub enum Role {
     /// Holds the name.
     Hold,
+    /// Holds the name and has a child.
+    HoldAndFork,
     /// Sends whole messages, then one that is long, then the same again for ever.
     SendLong,
-    /// Sends one message, and then writes over everything that it has of the link.
-    Garble,
 }
 
-const ROLES: [(&str, Role); 3] =
-    [("hold", Role::Hold), ("send-long", Role::SendLong), ("garble", Role::Garble)];
+const ROLES: [(&str, Role); 3] = [
+    ("hold", Role::Hold),
+    ("hold-and-fork", Role::HoldAndFork),
+    ("send-long", Role::SendLong),
+];
 
 /// Whether this process plays one.
 pub fn is_one() -> bool {
@@ -68,12 +72,17 @@ impl Other {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// SIGKILL, which has to be what ends it.
-    pub fn kill(mut self) {
-        use std::os::unix::process::ExitStatusExt;
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, which has to be what ends it. Gives what keeps a child of it alive.
+    pub fn kill(mut self) -> ChildStdin {
+        let input = self.child.stdin.take().unwrap();
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
+        input
     }
 }
 
@@ -107,16 +116,30 @@ pub fn play(nature: &'static Nature) {
     let role = ROLES.iter().find(|(name, _)| *name == word).unwrap().1;
     let place = Place::at(nature, std::env::var(ENDPOINT).unwrap());
     match role {
-        Role::Hold => hold(&place),
+        Role::Hold => hold(&place, false),
+        Role::HoldAndFork => hold(&place, true),
         Role::SendLong => send_long(&place),
-        Role::Garble => {}
     }
     std::process::exit(0);
 }
 
-fn hold(place: &Place) {
+/// Where a child reads to.
+static mut BYTE: u8 = 0;
+
+fn hold(place: &Place, forks: bool) {
     let ends = place.try_hold().unwrap();
-    say("holds");
+    if forks {
+        // SAFETY: the child reads and ends; it runs nothing else of this program.
+        match unsafe { libc::fork() } {
+            // SAFETY: one byte is read into one byte, and then this copy ends.
+            0 => unsafe {
+                libc::read(0, (&raw mut BYTE).cast(), 1);
+                libc::_exit(0)
+            },
+            child => assert!(child > 0),
+        }
+    }
+    say(if forks { "forked" } else { "holds" });
     wait();
     drop(ends);
 }

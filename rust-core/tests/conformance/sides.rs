@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use linkspan::{Channel, Encoding, Error, ErrorKind, Message, Options, Payload, Publisher, Result, Subscriber, Value};
+use linkspan::{
+    Channel, Encoding, Error, ErrorKind, Message, Options, Payload, Publisher, Result, Subscriber, Value,
+};
 
 use crate::nature::Nature;
 use crate::support::SOON;

@@ -1,0 +1,213 @@
+//! Other processes, and this one short of descriptors: who dies in the middle, who leaves things behind, who forks.
+
+use std::fs::{File, metadata, read_dir};
+use std::thread;
+use std::time::Instant;
+
+use linkspan::{ErrorKind, Value};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::nature::Unread;
+use crate::roles::{Other, Role, long};
+use crate::sides::{MOMENT, Place, Rx, Tx, carries, pattern, tells};
+use crate::support::SOON;
+
+/// A sender is killed while a long message is on its way: whole messages come, and nothing else.
+pub fn half_a_frame(place: &Place) {
+    let rx = place.try_rx(&[("limit", Value::Int(200 << 20))]).unwrap();
+    let mut victim = Other::start(place, Role::SendLong);
+    victim.says("begins");
+    // A value that is overwritten is not missed here.
+    let first = if place.nature.is_latest_only() { 2 } else { 0 };
+    (first..3).for_each(|i| assert_eq!(rx.number(), i));
+    let before = bytes_of(&victim);
+    victim.go_on();
+    if matches!(place.nature.unread, Unread::InPlace | Unread::NewestInPlace) {
+        // It waits for nobody, so the moment is when its file grows.
+        let began = Instant::now();
+        while bytes_of(&victim) < before + (1 << 20) {
+            assert!(began.elapsed() < SOON, "it never began to write");
+            thread::yield_now();
+        }
+    } else {
+        victim.says("waits");
+    }
+    victim.kill();
+    let sent = pattern(long(place.nature));
+    // First that it is gone is told, and then that nobody else is there.
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        match rx.recv_within(MOMENT) {
+            Ok(message) => assert!(message.body() == &sent[..], "half of a message came"),
+            Err(e) => told.push(e.kind()),
+        }
+    }
+    let passes =
+        |kind: &ErrorKind| matches!(kind, ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::NotFound);
+    assert!(told.iter().all(passes), "{told:?}");
+    carries(&place.tx(), &rx);
+}
+
+/// Bytes in the files that a process has open, with and without a name.
+fn bytes_of(other: &Other) -> u64 {
+    let open = read_dir(format!("/proc/{}/fd", other.id())).unwrap();
+    // What it closes meanwhile has no size.
+    let files = open.filter_map(|fd| metadata(fd.unwrap().path()).ok()).filter(|file| file.is_file());
+    files.map(|file| file.len()).sum()
+}
+
+/// Whoever holds the name is killed; the next one takes over what that left, and so does whoever comes in between.
+pub fn stale_leftovers(place: &Place) {
+    a_beginning(place);
+    for _ in 0..3 {
+        let mut dead = Other::start(place, Role::Hold);
+        dead.says("holds");
+        if place.nature.one_holder {
+            tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+        }
+        dead.kill();
+        if place.nature.name != "tcp" && place.nature.name != "file" {
+            assert!(place.path().exists(), "a dead process cannot have taken its name away");
+        }
+        if place.nature.channels && place.nature.unread != Unread::InPlace {
+            tells(&place.try_tx(&[], MOMENT).err().unwrap(), ErrorKind::NotFound, place);
+        }
+        place.works();
+    }
+}
+
+/// What becomes a name, of one who was killed before it was whole. An address has none, and neither have files that are
+/// written whole.
+fn a_beginning(place: &Place) {
+    if !place.nature.channels || place.nature.name == "tcp" {
+        return;
+    }
+    let name = format!(".new.{}", place.path().file_name().unwrap().to_str().unwrap());
+    let begun = place.path().with_file_name(name);
+    if place.nature.name == "spool" {
+        std::fs::create_dir(&begun).unwrap();
+    } else {
+        File::create(&begun).unwrap();
+    }
+}
+
+/// A child that inherits both sides can do nothing with them, and its end is nobody's end.
+pub fn fork(place: &Place) {
+    let (tx, rx) = place.pair();
+    carries(&tx, &rx);
+    tx.send(&Value::Int(1)).unwrap();
+    // SAFETY: the child calls what is safe in a copy of a process with other threads: the library looks at its
+    // generation first, and `_exit` runs nothing else of this program.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let refused = everything_is_refused(&tx, &rx);
+        drop((tx, rx));
+        // SAFETY: it ends this copy and runs nothing else.
+        unsafe { libc::_exit(if refused { 7 } else { 1 }) }
+    }
+    assert!(child > 0);
+    let mut status = 0;
+    // SAFETY: `status` is a place for one number, and the child is ours.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status), "the child was ended by a signal: {status}");
+    assert_eq!(libc::WEXITSTATUS(status), 7, "the child could do something with what is its parent's");
+    assert_eq!(rx.number(), 1);
+    carries(&tx, &rx);
+    if place.nature.one_holder {
+        tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+    }
+    drop((tx, rx));
+    a_child_keeps_no_name(&place.another());
+}
+
+fn everything_is_refused(tx: &Tx, rx: &Rx) -> bool {
+    let is_refused = |error: linkspan::Error| error.kind() == ErrorKind::InvalidState;
+    tx.send(&Value::Int(2)).is_err_and(is_refused)
+        && rx.recv().is_err_and(is_refused)
+        && rx.try_recv().is_err_and(is_refused)
+        && rx.close(SOON).is_ok()
+        && tx.close(SOON).is_ok()
+}
+
+/// Whoever held the name is killed while a child of it lives: the name is free, and nobody takes the child for it.
+fn a_child_keeps_no_name(place: &Place) {
+    let mut parent = Other::start(place, Role::HoldAndFork);
+    parent.says("forked");
+    let _until_now = parent.kill();
+    place.works();
+}
+
+/// Runs something with so many descriptors left for this process.
+fn with_descriptors_left<T>(count: usize, run: impl FnOnce() -> T) -> T {
+    let usual = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: usual.maximum }).unwrap();
+    let mut filling: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    filling.truncate(filling.len() - count);
+    let done = run();
+    drop(filling);
+    setrlimit(Resource::Nofile, usual).unwrap();
+    done
+}
+
+/// Without descriptors, making something fails in the words of the table, what is there goes on, and afterwards all is well.
+pub fn descriptor_limits(place: &Place) {
+    let (tx, rx) = place.pair();
+    carries(&tx, &rx);
+    let (mut refused, mut made, mut last) = (0, 0, None);
+    for left in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 48] {
+        let other = place.another();
+        let outcome = with_descriptors_left(left, || {
+            let holder = other.try_hold().map(drop);
+            if left == 0 {
+                is_short(holder.as_ref().unwrap_err());
+            }
+            holder.and_then(|()| try_pair(&other))
+        });
+        match outcome {
+            Ok(()) => made += 1,
+            Err(error) => {
+                refused += 1;
+                // Both sides are this process, and the one that is asked may have been short as well.
+                last = Some(error.clone());
+                let kind = error.kind();
+                assert!(
+                    matches!(
+                        kind,
+                        ErrorKind::OutOfMemory
+                            | ErrorKind::Timeout
+                            | ErrorKind::NotFound
+                            | ErrorKind::Stalled
+                            | ErrorKind::Disconnected
+                    ),
+                    "{error:?}"
+                );
+            }
+        }
+        with_descriptors_left(left.min(1), || match tx.send(&Value::Int(left as i64)) {
+            Ok(_) => {}
+            // Each message there is a file of its own.
+            Err(e) if place.nature.unread != Unread::WithSender => is_short(&e),
+            Err(e) => panic!("a link needs no more descriptors: {e}"),
+        });
+        carries(&tx, &rx);
+        other.works();
+    }
+    assert!(refused > 0 && made > 0, "{refused} refused, {made} made, the last because of {last:?}");
+}
+
+fn try_pair(place: &Place) -> linkspan::Result<()> {
+    let (tx, rx) = if place.nature.channels {
+        let rx = place.try_rx(&[])?;
+        (place.try_tx(&[], MOMENT)?, rx)
+    } else {
+        let tx = place.try_tx(&[], MOMENT)?;
+        (tx, place.try_rx(&[])?)
+    };
+    tx.send_payload(&crate::sides::raw(vec![1]), MOMENT)?;
+    rx.recv_within(MOMENT).map(drop)
+}
+
+fn is_short(error: &linkspan::Error) {
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    assert!(error.text().contains("open files"), "says what ran out: {error}");
+}
