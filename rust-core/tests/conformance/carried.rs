@@ -55,7 +55,7 @@ fn carry(place: &Place, sizes: &[usize]) {
             }
             let message = rx.recv().unwrap();
             assert!(message.body() == sent.body(), "{} bytes came of {size}", message.body().len());
-            let aligned = *size == 0 || message.body().as_ptr() as usize % 8 == 0;
+            let aligned = *size == 0 || (message.body().as_ptr() as usize).is_multiple_of(8);
             assert!(aligned, "a body of {size} bytes is aligned");
             assert_eq!(sending.join().unwrap().unwrap(), message.sequence(), "message {i}");
         });

@@ -37,8 +37,6 @@ pub struct Nature {
     pub fills_up: bool,
     /// A name has one holder.
     pub one_holder: bool,
-    /// Several senders at a time.
-    pub many_senders: bool,
     /// What becomes of a message that is longer than its receiver takes.
     pub too_long: TooLong,
     /// The longest body, where the system says so.
@@ -61,7 +59,6 @@ const LINK: Nature = Nature {
     unread: Unread::WithSender,
     fills_up: true,
     one_holder: true,
-    many_senders: true,
     too_long: TooLong::Sender,
     longest: usize::MAX,
     because: "use spool: or journal:",
@@ -71,8 +68,7 @@ pub const SHM: Nature =
     Nature { name: "shm", because: "use unix: for framing, spool: or journal: for durability", ..LINK };
 pub const UNIX: Nature = Nature { name: "unix", ..LINK };
 pub const TCP: Nature = Nature { name: "tcp", because: "use unix: for lists of users", ..LINK };
-pub const FIFO: Nature =
-    Nature { name: "fifo", many_senders: false, because: "use unix: or shm: for several readers", ..LINK };
+pub const FIFO: Nature = Nature { name: "fifo", because: "use unix: or shm: for several readers", ..LINK };
 pub const SPOOL: Nature = Nature {
     name: "spool",
     unread: Unread::InPlace,
@@ -106,7 +102,6 @@ pub const JOURNAL: Nature = Nature {
     answers: false,
     unread: Unread::InPlace,
     fills_up: false,
-    many_senders: false,
     too_long: TooLong::Receiver,
     because: "use spool: with durable=true for requests that survive",
     ..LINK

@@ -26,11 +26,8 @@ pub enum Role {
     SendLong,
 }
 
-const ROLES: [(&str, Role); 3] = [
-    ("hold", Role::Hold),
-    ("hold-and-fork", Role::HoldAndFork),
-    ("send-long", Role::SendLong),
-];
+const ROLES: [(&str, Role); 3] =
+    [("hold", Role::Hold), ("hold-and-fork", Role::HoldAndFork), ("send-long", Role::SendLong)];
 
 /// Whether this process plays one.
 pub fn is_one() -> bool {

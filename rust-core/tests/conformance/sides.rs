@@ -25,14 +25,14 @@ pub struct Place {
 
 /// The side that sends.
 pub enum Tx {
-    Channel(Channel),
-    Publisher(Publisher),
+    Channel(Box<Channel>),
+    Publisher(Box<Publisher>),
 }
 
 /// The side that receives.
 pub enum Rx {
-    Channel(Channel),
-    Subscriber(Subscriber),
+    Channel(Box<Channel>),
+    Subscriber(Box<Subscriber>),
 }
 
 pub fn options(set: &[(&str, Value)]) -> Options {
@@ -99,9 +99,9 @@ impl Place {
 
     pub fn try_tx_with(&self, options: &Options, wait: Duration) -> Result<Tx> {
         if self.nature.channels {
-            Channel::connect(&self.endpoint, options, wait).map(Tx::Channel)
+            Channel::connect(&self.endpoint, options, wait).map(|c| Tx::Channel(Box::new(c)))
         } else {
-            Publisher::new(&self.endpoint, options).map(Tx::Publisher)
+            Publisher::new(&self.endpoint, options).map(|p| Tx::Publisher(Box::new(p)))
         }
     }
 
@@ -118,9 +118,9 @@ impl Place {
 
     pub fn try_rx_with(&self, options: &Options) -> Result<Rx> {
         if self.nature.channels {
-            Channel::open(&self.endpoint, options, SOON).map(Rx::Channel)
+            Channel::open(&self.endpoint, options, SOON).map(|c| Rx::Channel(Box::new(c)))
         } else {
-            Subscriber::new(&self.endpoint, options).map(Rx::Subscriber)
+            Subscriber::new(&self.endpoint, options).map(|s| Rx::Subscriber(Box::new(s)))
         }
     }
 
@@ -300,9 +300,9 @@ impl Ends {
     }
 
     /// The receiving side made anew with these options, where that is the one which holds the name.
-    pub fn into_rx(mut self, options: &Options) -> std::result::Result<Rx, Ends> {
+    pub fn into_rx(mut self, options: &Options) -> std::result::Result<Rx, Box<Ends>> {
         if self.rx.take().is_none() {
-            return Err(self);
+            return Err(Box::new(self));
         }
         Ok(self.place.try_rx_with(options).unwrap())
     }
