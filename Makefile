@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-nightly bench demo install python php lint clean
+.PHONY: help build test test-quick test-all test-nightly bench demo install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,7 +19,13 @@ test:  ## install what testing needs, build everything, run every suite
 test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
 	tests/run --quick
 
-test-nightly:  ## all that, and what takes hours: 100,000 kills, and fuzzing (cargo-fuzz, a nightly compiler)
+# As `test`, and every language with every language over everything in every encoding.
+test-all:
+	@tools/apt.sh
+	@$(MAKE) --no-print-directory .venv/ready
+	tests/run --all
+
+test-nightly:  ## test-all (the whole grid of languages), and what takes hours: 100,000 kills, fuzzing (cargo-fuzz, a nightly compiler)
 	@tools/apt.sh
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --nightly

@@ -1,17 +1,22 @@
 """The peers of tests/peers, built, and how each language starts one."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from play import Case, play
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 PEERS = ROOT / "tests/peers"
-VECTORS = ROOT / "tests/vectors/values.json"
 LANGUAGES = ["rust", "python", "php", "c", "cpp", "fortran"]
+ENCODINGS = ["cbor", "json", "bson", "smile"]
 LIBRARIES = [str(TARGET / "liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
 STRICT = ["-Wall", "-Wextra", "-Werror", "-O1", "-g"]
 
@@ -47,6 +52,29 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment with a runtime directory of its own."""
-    return {**os.environ, "LINKSPAN_DIR": str(tmp_path_factory.mktemp("run"))}
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Directories of their own, for this process as for the peers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINKSPAN_DIR", str(tmp_path_factory.mktemp("run")))
+        patch.setenv("LINKSPAN_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The files of vectors by name: our law, and the table."""
+    table = tmp_path_factory.mktemp("vectors") / "table.json"
+    run(sys.executable, ROOT / "tests/vectors/table.py", table)
+    return {"values": ROOT / "tests/vectors/values.json", "table": table}
+
+
+@pytest.fixture(scope="session")
+def played(request, peers, runtime, vectors) -> Iterator[dict[Case, Future]]:
+    """Every case that was selected, at work: as many at a time as there are processors, and one that waits."""
+    counts = {name: len(json.loads(file.read_text(encoding="utf-8"))) for name, file in vectors.items()}
+    cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as workers:
+        try:
+            yield {c: workers.submit(play, c, peers, vectors[c.vectors], counts[c.vectors]) for c in cases}
+        finally:
+            workers.shutdown(cancel_futures=True)

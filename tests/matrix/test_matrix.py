@@ -1,52 +1,64 @@
-"""Every language with every language: who serves × who calls × transport × encoding, over the same vectors."""
+"""Every language with every language: who begins × who joins × transport and pattern × encoding, over the same vectors.
+
+What is run are combinations in which any two choices meet, and the table between all pairs of languages over all transports;
+with LINKSPAN_GRID=full (`make test-all`, `tests/run --all`) the whole grid.
+"""
 
 import itertools
 import json
-import subprocess
-from collections.abc import Iterator
+import os
 
 import pytest
-from conftest import LANGUAGES, VECTORS
+from conftest import ENCODINGS, LANGUAGES
+from cover import every_pair, pairs
+from play import PATTERNS, WAYS, Case
 
-#: Only guards against a hang.
-SOON = 60
-TRANSPORTS = ["shm", "unix"]
-ENCODINGS = ["cbor", "json", "bson", "smile"]
-SERVERS = list(itertools.product(LANGUAGES, TRANSPORTS, ENCODINGS))
-COUNT = len(json.loads(VECTORS.read_text(encoding="utf-8")))
+AXES = [LANGUAGES, LANGUAGES, WAYS, ENCODINGS]
+FULL = os.environ.get("LINKSPAN_GRID") == "full"
 
 
-@pytest.fixture(scope="module", params=SERVERS, ids="-".join)
-def server(request, peers, runtime) -> Iterator[tuple[str, str]]:
-    """A peer that serves; it ends when it is told to, with 0."""
-    language, transport, encoding = request.param
-    endpoint = f"{transport}:matrix/{language}-{encoding}"
-    with subprocess.Popen(
-        [*peers[language], "serve", endpoint, encoding], env=runtime, text=True, stdout=subprocess.PIPE
-    ) as child:
-        try:
-            assert child.stdout is not None and child.stdout.readline() == "ready\n"
-            yield endpoint, encoding
-            stop(peers, runtime, endpoint)
-            assert child.wait(SOON) == 0
-        finally:
-            child.kill()
+def of_values() -> list[Case]:
+    chosen = itertools.product(*AXES) if FULL else every_pair(AXES)
+    return [Case(*combination, "values") for combination in chosen]
 
 
-def stop(peers, runtime, endpoint: str) -> None:
-    code = "import linkspan, sys; linkspan.connect(sys.argv[1]).call({'peer': 'stop'})"
-    subprocess.run([peers["python"][0], "-c", code, endpoint], env=runtime, timeout=SOON, check=True)
+def of_table() -> list[Case]:
+    """Both languages and the way in full; the encodings in turn, so that each meets each of those."""
+    if FULL:
+        return [Case(*combination, "table") for combination in itertools.product(*AXES)]
+    grid = itertools.product(*map(enumerate, AXES[:3]))
+    return [Case(a, b, way, ENCODINGS[(i + j + k) % 4], "table") for (i, a), (j, b), (k, way) in grid]
 
 
-@pytest.mark.parametrize("caller", LANGUAGES)
-def test_calls_and_sends_every_vector(server, caller, peers, runtime) -> None:
-    endpoint, encoding = server
-    done = subprocess.run(
-        [*peers[caller], "call", endpoint, encoding, VECTORS],
-        env=runtime,
-        text=True,
-        timeout=SOON,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert (done.returncode, done.stdout) == (0, f"{COUNT} called, {COUNT} sent, 2 failed\n")
+@pytest.mark.parametrize("case", of_values(), ids=str)
+def test_every_vector_arrives_as_it_is(case: Case, played) -> None:
+    played[case].result()
+
+
+@pytest.mark.parametrize("case", of_table(), ids=str)
+def test_a_table_arrives_as_it_is(case: Case, played) -> None:
+    played[case].result()
+
+
+def test_any_two_choices_meet() -> None:
+    every = set().union(*map(pairs, itertools.product(*AXES)))
+    chosen = [tuple(case[:4]) for case in of_values()]
+    assert set().union(*map(pairs, chosen)) == every
+    assert len(every) == 6 * 6 + 2 * 6 * 11 + 2 * 6 * 4 + 11 * 4
+    transports_and_patterns = {(way.split()[0], way.split()[1]) for _, _, way, _ in chosen}
+    assert transports_and_patterns == {(t, pattern) for pattern, transports in PATTERNS.items() for t in transports}
+    assert {(case.first, case.second, case.way) for case in of_table()} == set(itertools.product(*AXES[:3]))
+    assert set().union(*(pairs(tuple(case[:4])) for case in of_table())) == every
+
+
+def test_the_table_is_one(vectors) -> None:
+    """What the file of vectors says about itself: three shapes of the same 1,000 rows, with all that is meant to be in them."""
+    cases = {case["name"]: json.loads(case["json"]) for case in json.loads(vectors["table"].read_text(encoding="utf-8"))}
+    rows, records, columns = (cases[f"table as {shape}"] for shape in ("rows", "records", "columns"))
+    assert len(rows) == 1000 and {len(row) for row in rows} == {4}
+    assert [list(record.values()) for record in records] == rows
+    assert list(map(list, zip(*columns.values(), strict=True))) == rows
+    assert [{type(value) for value in column} for column in zip(*rows)] == [{int}, {str}, {bool}, {str, type(None)}]
+    ids, names = [row[0] for row in rows], [row[1] for row in rows]
+    assert min(ids) < -(2**31) and max(ids) > 2**31 and any(0 <= i < 500 for i in ids)
+    assert any(not name.isascii() for name in names)

@@ -123,42 +123,54 @@ static void must_fail(const linkspan_channel *channel, const char *word, const c
     linkspan_message_release(request);
 }
 
-static linkspan_message *read_vectors(const char *path) {
+// Ends the program unless `got`, as CBOR, is what case `i` says.
+static void same_value(const linkspan_message *cases, size_t i, const linkspan_message *got) {
+    size_t name_length, expected_length, got_length;
+    uint8_t *name = bytes_of(cases, i, "name", &name_length);
+    uint8_t *expected = bytes_of(cases, i, "cbor", &expected_length), *bytes;
+    need(linkspan_encode(got, LINKSPAN_CBOR, &bytes, &got_length), "encode");
+    same((const char *)name, bytes, got_length, expected, expected_length);
+    linkspan_free(bytes, got_length);
+    free(expected);
+    free(name);
+}
+
+// The value of case `i`, as the encoding has it.
+static linkspan_message *value_of(const linkspan_message *cases, size_t i, const char *encoding) {
+    linkspan_encoding code;
+    linkspan_message *value;
+    size_t length;
+    uint8_t *bytes = bytes_of(cases, i, encoding, &length);
+    need(linkspan_encoding_from_name(encoding, &code), encoding);
+    need(linkspan_decode(bytes, length, code, &value), "decode");
+    free(bytes);
+    return value;
+}
+
+static linkspan_message *read_vectors(const char *path, size_t *count) {
     static uint8_t file[4 << 20];
     FILE *in = fopen(path, "rb");
     linkspan_message *cases;
     size_t length = in == NULL ? 0 : fread(file, 1, sizeof file, in);
     if (in != NULL) fclose(in);
     need(linkspan_decode(file, length, LINKSPAN_JSON, &cases), path);
+    need(linkspan_message_count(cases, "", count), "count");
     return cases;
 }
 
 static void call(const char *endpoint, const char *encoding, const char *vectors) {
     const linkspan_options options = options_of(encoding);
-    linkspan_message *cases = read_vectors(vectors), *request, *reply;
+    size_t count, arrived;
+    linkspan_message *cases = read_vectors(vectors, &count), *request, *reply;
     linkspan_channel *channel;
-    linkspan_encoding code;
-    size_t count, arrived, length;
-    need(linkspan_encoding_from_name(encoding, &code), encoding);
     need(linkspan_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
-    need(linkspan_message_count(cases, "", &count), "count");
     // First each is called with, then each is sent.
     for (size_t i = 0; i < 2 * count; i++) {
-        uint8_t *bytes = bytes_of(cases, i % count, encoding, &length);
-        linkspan_message *value;
-        need(linkspan_decode(bytes, length, code, &value), "decode");
-        free(bytes);
+        linkspan_message *value = value_of(cases, i % count, encoding);
         if (i < count) {
-            size_t name_length, expected_length, got_length;
-            uint8_t *name = bytes_of(cases, i, "name", &name_length);
-            uint8_t *expected = bytes_of(cases, i, "cbor", &expected_length), *got;
             need(linkspan_call(channel, value, LINKSPAN_DEFAULT, &reply), "call");
-            need(linkspan_encode(reply, LINKSPAN_CBOR, &got, &got_length), "encode");
-            same((const char *)name, got, got_length, expected, expected_length);
+            same_value(cases, i, reply);
             linkspan_message_release(reply);
-            linkspan_free(got, got_length);
-            free(expected);
-            free(name);
         } else {
             need(linkspan_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
         }
@@ -191,13 +203,101 @@ static void call(const char *endpoint, const char *encoding, const char *vectors
     printf("%zu called, %zu sent, 2 failed\n", count, count);
 }
 
+static void send_all(const char *endpoint, const char *encoding, const char *vectors) {
+    const linkspan_options options = options_of(encoding);
+    size_t count;
+    linkspan_message *cases = read_vectors(vectors, &count);
+    linkspan_channel *channel;
+    need(linkspan_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
+    for (size_t i = 0; i < count; i++) {
+        linkspan_message *value = value_of(cases, i, encoding);
+        need(linkspan_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
+        linkspan_message_release(value);
+    }
+    need(linkspan_channel_close(channel, LINKSPAN_DEFAULT), "close");
+    linkspan_channel_release(channel);
+    linkspan_message_release(cases);
+}
+
+static void receive_all(const char *endpoint, const char *encoding, const char *vectors) {
+    const linkspan_options options = options_of(encoding);
+    size_t count;
+    linkspan_message *cases = read_vectors(vectors, &count), *sent;
+    linkspan_server *server;
+    need(linkspan_serve(endpoint, &options, &server), "serve");
+    puts("ready");
+    fflush(stdout);
+    for (size_t i = 0; i < count; i++) {
+        need(linkspan_next(server, 20 * INT64_C(1000000000), &sent), "next");
+        if (sent == NULL) exit(1);
+        same_value(cases, i, sent);
+        linkspan_message_release(sent);
+    }
+    need(linkspan_server_close(server, LINKSPAN_DEFAULT), "close");
+    linkspan_server_release(server);
+    linkspan_message_release(cases);
+    printf("%zu received\n", count);
+}
+
+static void publish(const char *endpoint, const char *encoding, const char *vectors) {
+    const linkspan_options options = options_of(encoding);
+    size_t count;
+    linkspan_message *cases = read_vectors(vectors, &count);
+    linkspan_publisher *publisher;
+    need(linkspan_publisher_new(endpoint, &options, &publisher), "publisher");
+    for (size_t i = 0; i < count; i++) {
+        char line[400] = "";
+        linkspan_message *value = value_of(cases, i, encoding);
+        need(linkspan_publisher_send(publisher, value, NULL), "publish");
+        linkspan_message_release(value);
+        if (i == 0) {
+            puts("ready");
+            fflush(stdout);
+        }
+        if (fgets(line, sizeof line, stdin) == NULL || strcmp(line, "heard\n") != 0) {
+            printf("%zu: it was not heard: %s\n", i, line);
+            exit(1);
+        }
+    }
+    need(linkspan_publisher_close(publisher), "close");
+    linkspan_publisher_release(publisher);
+    linkspan_message_release(cases);
+    printf("%zu published\n", count);
+}
+
+static void subscribe(const char *endpoint, const char *encoding, const char *vectors) {
+    const linkspan_options options = options_of(encoding);
+    size_t count;
+    linkspan_message *cases = read_vectors(vectors, &count), *heard;
+    linkspan_subscriber *subscriber;
+    need(linkspan_subscribe(endpoint, &options, &subscriber), "subscribe");
+    for (size_t i = 0; i < count; i++) {
+        need(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &heard), "recv");
+        same_value(cases, i, heard);
+        linkspan_message_release(heard);
+        puts("heard");
+        fflush(stdout);
+    }
+    need(linkspan_subscriber_close(subscriber), "close");
+    linkspan_subscriber_release(subscriber);
+    linkspan_message_release(cases);
+}
+
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "serve") == 0) {
         serve(argv[2], argv[3]);
     } else if (argc == 5 && strcmp(argv[1], "call") == 0) {
         call(argv[2], argv[3], argv[4]);
+    } else if (argc == 5 && strcmp(argv[1], "send") == 0) {
+        send_all(argv[2], argv[3], argv[4]);
+    } else if (argc == 5 && strcmp(argv[1], "receive") == 0) {
+        receive_all(argv[2], argv[3], argv[4]);
+    } else if (argc == 5 && strcmp(argv[1], "publish") == 0) {
+        publish(argv[2], argv[3], argv[4]);
+    } else if (argc == 5 && strcmp(argv[1], "subscribe") == 0) {
+        subscribe(argv[2], argv[3], argv[4]);
     } else {
-        puts("usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS");
+        puts("usage: peer serve ENDPOINT ENCODING | call, send, receive, publish or subscribe ENDPOINT ENCODING VECTORS");
         return 2;
     }
     return 0;

@@ -65,32 +65,86 @@ static void must_fail(const linkspan::channel &channel, const std::string &asked
     differs(asked + ": another outcome came");
 }
 
-static void call(const std::string &endpoint, const std::string &encoding, const std::string &path) {
+struct vector_case {
+    std::string name;
+    linkspan::message value;
+    std::vector<std::uint8_t> cbor;
+};
+
+static std::vector<vector_case> read(const std::string &path, const std::string &encoding) {
     std::ifstream in(path, std::ios::binary);
     const std::vector<std::uint8_t> file(std::istreambuf_iterator<char>(in), {});
     const auto vectors = linkspan::decode(file, linkspan::encoding::json);
-    const auto channel = linkspan::channel::connect(endpoint, options_of(encoding));
-    const auto count = vectors.count();
-    std::vector<linkspan::message> values;
-    std::vector<std::vector<std::uint8_t>> expected;
-    for (std::size_t i = 0; i < count; ++i) {
+    std::vector<vector_case> cases;
+    for (std::size_t i = 0; i < vectors.count(); ++i) {
         const auto vector = vectors.get<linkspan::message>(std::to_string(i));
-        values.push_back(linkspan::decode(bytes_of(vector, encoding), linkspan::encoding_of(encoding)));
-        expected.push_back(bytes_of(vector, "cbor"));
-        if (linkspan::encode(channel.call(values.back()), linkspan::encoding::cbor) != expected.back())
-            differs(vector.get<std::string>("name") + " came back as another value");
+        auto value = linkspan::decode(bytes_of(vector, encoding), linkspan::encoding_of(encoding));
+        cases.push_back({vector.get<std::string>("name"), std::move(value), bytes_of(vector, "cbor")});
     }
-    for (const auto &value : values) channel.send(value);
+    return cases;
+}
+
+static void same(const vector_case &expected, const linkspan::message &got) {
+    if (linkspan::encode(got, linkspan::encoding::cbor) != expected.cbor) differs(expected.name + " came as another value");
+}
+
+static void call(const std::string &endpoint, const std::string &encoding, const std::string &path) {
+    const auto cases = read(path, encoding);
+    const auto count = cases.size();
+    const auto channel = linkspan::channel::connect(endpoint, options_of(encoding));
+    for (const auto &one : cases) same(one, channel.call(one.value));
+    for (const auto &one : cases) channel.send(one.value);
     linkspan::message request;
     const auto sent = channel.call(request.put("peer", "sent"));
     if (sent.count() != count) differs(std::to_string(sent.count()) + " arrived of " + std::to_string(count));
     for (std::size_t i = 0; i < count; ++i)
-        if (sent.get<linkspan::bytes_view>(std::to_string(i)).copy() != expected[i])
-            differs(vectors.get<std::string>(std::to_string(i) + "/name") + " arrived as another value");
+        if (sent.get<linkspan::bytes_view>(std::to_string(i)).copy() != cases[i].cbor)
+            differs(cases[i].name + " arrived as another value");
     must_fail(channel, "fail", "peer.fail");
     must_fail(channel, "drop", "linkspan.unanswered");
     channel.close();
     std::cout << count << " called, " << count << " sent, 2 failed\n";
+}
+
+static void send(const std::string &endpoint, const std::string &encoding, const std::string &path) {
+    const auto channel = linkspan::channel::connect(endpoint, options_of(encoding));
+    for (const auto &one : read(path, encoding)) channel.send(one.value);
+    channel.close();
+}
+
+static void receive(const std::string &endpoint, const std::string &encoding, const std::string &path) {
+    const auto cases = read(path, encoding);
+    const auto server = linkspan::server::serve(endpoint, options_of(encoding));
+    std::cout << "ready" << std::endl;
+    auto expected = cases.begin();
+    for (const auto &sent : server) {
+        same(*expected, sent);
+        if (++expected == cases.end()) break;
+    }
+    server.close();
+    std::cout << expected - cases.begin() << " received\n";
+}
+
+static void publish(const std::string &endpoint, const std::string &encoding, const std::string &path) {
+    const auto cases = read(path, encoding);
+    const linkspan::publisher publisher(endpoint, options_of(encoding));
+    std::string line;
+    for (const auto &one : cases) {
+        publisher.send(one.value);
+        if (&one == &cases.front()) std::cout << "ready" << std::endl;
+        if (!std::getline(std::cin, line) || line != "heard") differs(one.name + ": it was not heard: " + line);
+    }
+    publisher.close();
+    std::cout << cases.size() << " published\n";
+}
+
+static void subscribe(const std::string &endpoint, const std::string &encoding, const std::string &path) {
+    const linkspan::subscriber subscriber(endpoint, options_of(encoding));
+    for (const auto &one : read(path, encoding)) {
+        same(one, subscriber.recv());
+        std::cout << "heard" << std::endl;
+    }
+    subscriber.close();
 }
 
 int main(int argc, char **argv) try {
@@ -99,8 +153,16 @@ int main(int argc, char **argv) try {
         serve(words[1], words[2]);
     } else if (words.size() == 4 && words[0] == "call") {
         call(words[1], words[2], words[3]);
+    } else if (words.size() == 4 && words[0] == "send") {
+        send(words[1], words[2], words[3]);
+    } else if (words.size() == 4 && words[0] == "receive") {
+        receive(words[1], words[2], words[3]);
+    } else if (words.size() == 4 && words[0] == "publish") {
+        publish(words[1], words[2], words[3]);
+    } else if (words.size() == 4 && words[0] == "subscribe") {
+        subscribe(words[1], words[2], words[3]);
     } else {
-        std::cout << "usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS\n";
+        std::cout << "usage: peer serve ENDPOINT ENCODING | call, send, receive, publish or subscribe ENDPOINT ENCODING VECTORS\n";
         return 2;
     }
 } catch (const linkspan::error &error) {

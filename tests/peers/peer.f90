@@ -9,8 +9,17 @@ program peer
       call serve(word(2), word(3))
    case ("call")
       call ask_for_all(word(2), word(3), word(4))
+   case ("send")
+      call send_all(word(2), word(3), word(4))
+   case ("receive")
+      call receive_all(word(2), word(3), word(4))
+   case ("publish")
+      call publish_all(word(2), word(3), word(4))
+   case ("subscribe")
+      call hear_all(word(2), word(3), word(4))
    case default
-      print '(a)', "usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS"
+      print '(2a)', "usage: peer serve ENDPOINT ENCODING | ", &
+         "call, send, receive, publish or subscribe ENDPOINT ENCODING VECTORS"
       stop 2
    end select
 
@@ -133,19 +142,122 @@ contains
       end if
    end subroutine
 
-   subroutine ask_for_all(endpoint, encoding, path)
-      character(*), intent(in) :: endpoint, encoding, path
-      type(linkspan_channel) :: channel
-      type(linkspan_message) :: vectors, value, request, reply
-      integer(int8), allocatable :: file(:), bytes(:)
-      character(:), allocatable :: name
-      integer :: unit, length, count, i, code
+   subroutine read_vectors(path, vectors)
+      character(*), intent(in) :: path
+      type(linkspan_message), intent(inout) :: vectors
+      integer(int8), allocatable :: file(:)
+      integer :: unit, length
       open (newunit=unit, file=path, access="stream", form="unformatted", action="read")
       inquire (unit, size=length)
       allocate (file(length))
       read (unit) file
       close (unit)
       call linkspan_decode(file, linkspan_json, vectors)
+   end subroutine
+
+   subroutine value_of(vectors, i, encoding, value)
+      type(linkspan_message), intent(in) :: vectors
+      integer, intent(in) :: i
+      character(*), intent(in) :: encoding
+      type(linkspan_message), intent(inout) :: value
+      call linkspan_decode(bytes_of(vectors, i, encoding), linkspan_encoding_of(encoding), value)
+   end subroutine
+
+   ! Ends the program unless a value is, as CBOR, that of vector i.
+   subroutine same_value(vectors, i, value)
+      type(linkspan_message), intent(in) :: vectors, value
+      integer, intent(in) :: i
+      integer(int8), allocatable :: bytes(:)
+      character(:), allocatable :: name
+      call linkspan_encode(value, linkspan_cbor, bytes)
+      call vectors%get(place(i)//"/name", name)
+      call same(name, bytes, bytes_of(vectors, i, "cbor"))
+   end subroutine
+
+   subroutine say(text)
+      character(*), intent(in) :: text
+      print '(a)', text
+      flush (6)
+   end subroutine
+
+   subroutine send_all(endpoint, encoding, path)
+      character(*), intent(in) :: endpoint, encoding, path
+      type(linkspan_channel) :: channel
+      type(linkspan_message) :: vectors, value
+      integer :: i
+      call read_vectors(path, vectors)
+      call channel%connect(endpoint, options_of(encoding))
+      do i = 0, int(vectors%count("")) - 1
+         call value_of(vectors, i, encoding, value)
+         call channel%send(value)
+      end do
+      call channel%close()
+   end subroutine
+
+   subroutine receive_all(endpoint, encoding, path)
+      character(*), intent(in) :: endpoint, encoding, path
+      type(linkspan_server) :: server
+      type(linkspan_message) :: vectors, sent
+      integer :: i, count
+      call read_vectors(path, vectors)
+      count = int(vectors%count(""))
+      call server%serve(endpoint, options_of(encoding))
+      call say("ready")
+      do i = 0, count - 1
+         if (.not. server%next(sent)) error stop "next"
+         call same_value(vectors, i, sent)
+      end do
+      call server%close()
+      call say(place(count)//" received")
+   end subroutine
+
+   subroutine publish_all(endpoint, encoding, path)
+      character(*), intent(in) :: endpoint, encoding, path
+      type(linkspan_publisher) :: publisher
+      type(linkspan_message) :: vectors, value
+      character(400) :: line
+      integer :: i, count, stat
+      call read_vectors(path, vectors)
+      count = int(vectors%count(""))
+      call publisher%publish(endpoint, options_of(encoding))
+      do i = 0, count - 1
+         call value_of(vectors, i, encoding, value)
+         call publisher%send(value)
+         if (i == 0) call say("ready")
+         line = ""
+         read (5, '(a)', iostat=stat) line
+         if (stat /= 0 .or. line /= "heard") then
+            print '(3a)', place(i), ": it was not heard: ", trim(line)
+            stop 1
+         end if
+      end do
+      call publisher%close()
+      call say(place(count)//" published")
+   end subroutine
+
+   subroutine hear_all(endpoint, encoding, path)
+      character(*), intent(in) :: endpoint, encoding, path
+      type(linkspan_subscriber) :: subscriber
+      type(linkspan_message) :: vectors, value
+      integer :: i
+      call read_vectors(path, vectors)
+      call subscriber%subscribe(endpoint, options_of(encoding))
+      do i = 0, int(vectors%count("")) - 1
+         call subscriber%recv(value)
+         call same_value(vectors, i, value)
+         call say("heard")
+      end do
+      call subscriber%close()
+   end subroutine
+
+   subroutine ask_for_all(endpoint, encoding, path)
+      character(*), intent(in) :: endpoint, encoding, path
+      type(linkspan_channel) :: channel
+      type(linkspan_message) :: vectors, value, request, reply
+      integer(int8), allocatable :: bytes(:)
+      character(:), allocatable :: name
+      integer :: count, i, code
+      call read_vectors(path, vectors)
       code = linkspan_encoding_of(encoding)
       call channel%connect(endpoint, options_of(encoding))
       count = int(vectors%count(""))

@@ -6,10 +6,12 @@ declare(strict_types=1);
 use Linkspan\Bytes;
 use Linkspan\Channel;
 use Linkspan\Encoding;
+use Linkspan\Publisher;
 use Linkspan\RemoteException;
 use Linkspan\Server;
 use function Linkspan\decode;
 use function Linkspan\encode;
+use function Linkspan\subscribe;
 
 function serve(string $endpoint, Encoding $encoding): void
 {
@@ -56,14 +58,72 @@ function fail(string $text): never
     exit(1);
 }
 
+function cases_of(string $vectors): array
+{
+    return json_decode(file_get_contents($vectors), true, flags: JSON_THROW_ON_ERROR);
+}
+
+function value_of(array $case, Encoding $encoding): mixed
+{
+    return decode($encoding === Encoding::Json ? $case['json'] : hex2bin($case[$encoding->value]), $encoding);
+}
+
+function send(string $endpoint, Encoding $encoding, string $vectors): void
+{
+    $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 20.0);
+    foreach (cases_of($vectors) as $case) {
+        $channel->send(value_of($case, $encoding));
+    }
+    $channel->close();
+}
+
+function receive(string $endpoint, Encoding $encoding, string $vectors): void
+{
+    $cases = cases_of($vectors);
+    $server = Server::serve($endpoint, encoding: $encoding->value, timeout: 20.0);
+    echo "ready\n";
+    foreach ($cases as $case) {
+        same($case['name'], encode($server->next()->value, Encoding::Cbor), $case['cbor']);
+    }
+    $server->close();
+    printf("%d received\n", count($cases));
+}
+
+function publish(string $endpoint, Encoding $encoding, string $vectors): void
+{
+    $cases = cases_of($vectors);
+    $publisher = new Publisher($endpoint, encoding: $encoding->value, timeout: 20.0);
+    foreach ($cases as $i => $case) {
+        $publisher->send(value_of($case, $encoding));
+        if ($i === 0) {
+            echo "ready\n";
+        }
+        $line = fgets(STDIN);
+        if ($line !== "heard\n") {
+            fail($case['name'] . ": it was not heard: $line");
+        }
+    }
+    $publisher->close();
+    printf("%d published\n", count($cases));
+}
+
+function listen_to(string $endpoint, Encoding $encoding, string $vectors): void
+{
+    $subscriber = subscribe($endpoint, encoding: $encoding->value, timeout: 20.0);
+    foreach (cases_of($vectors) as $case) {
+        same($case['name'], encode($subscriber->recv()->value, Encoding::Cbor), $case['cbor']);
+        echo "heard\n";
+    }
+    $subscriber->close();
+}
+
 function call(string $endpoint, Encoding $encoding, string $vectors): void
 {
-    $cases = json_decode(file_get_contents($vectors), true, flags: JSON_THROW_ON_ERROR);
+    $cases = cases_of($vectors);
     $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 20.0);
     $values = [];
     foreach ($cases as $case) {
-        $bytes = $encoding === Encoding::Json ? $case['json'] : hex2bin($case[$encoding->value]);
-        $values[] = $value = decode($bytes, $encoding);
+        $values[] = $value = value_of($case, $encoding);
         same($case['name'], encode($channel->call($value)->value, Encoding::Cbor), $case['cbor']);
     }
     foreach ($values as $value) {
@@ -93,5 +153,9 @@ function call(string $endpoint, Encoding $encoding, string $vectors): void
 match ($argv[1] ?? '') {
     'serve' => serve($argv[2], Encoding::from($argv[3])),
     'call' => call($argv[2], Encoding::from($argv[3]), $argv[4]),
-    default => fail('usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS'),
+    'send' => send($argv[2], Encoding::from($argv[3]), $argv[4]),
+    'receive' => receive($argv[2], Encoding::from($argv[3]), $argv[4]),
+    'publish' => publish($argv[2], Encoding::from($argv[3]), $argv[4]),
+    'subscribe' => listen_to($argv[2], Encoding::from($argv[3]), $argv[4]),
+    default => fail('usage: peer serve ENDPOINT ENCODING | call, send, receive, publish or subscribe ENDPOINT ENCODING VECTORS'),
 };

@@ -35,10 +35,15 @@ def same(name: str, got: bytes, expected: str) -> None:
         sys.exit(f"{name}: expected {expected[:200]}, got {got.hex()[:200]}")
 
 
-def call(endpoint: str, encoding: str, vectors: str) -> None:
+def read_all(encoding: str, vectors: str) -> tuple[list[dict[str, str]], list[object]]:
+    """The vectors, and the value of each as the encoding has it."""
     with open(vectors, encoding="utf-8") as file:
         cases = json.load(file)
-    read = [linkspan.decode(bytes_of(case, encoding), encoding) for case in cases]
+    return cases, [linkspan.decode(bytes_of(case, encoding), encoding) for case in cases]
+
+
+def call(endpoint: str, encoding: str, vectors: str) -> None:
+    cases, read = read_all(encoding, vectors)
     with linkspan.connect(endpoint, encoding=encoding, timeout=20.0) as channel:
         for case, value in zip(cases, read):
             same(case["name"], linkspan.encode(channel.call(value).value, "cbor"), case["cbor"])
@@ -64,6 +69,40 @@ def call(endpoint: str, encoding: str, vectors: str) -> None:
     print(f"{len(cases)} called, {len(cases)} sent, 2 failed")
 
 
+def send(endpoint: str, encoding: str, vectors: str) -> None:
+    with linkspan.connect(endpoint, encoding=encoding, timeout=20.0) as channel:
+        for value in read_all(encoding, vectors)[1]:
+            channel.send(value)
+
+
+def receive(endpoint: str, encoding: str, vectors: str) -> None:
+    cases, _ = read_all(encoding, vectors)
+    with linkspan.serve(endpoint, encoding=encoding, timeout=20.0) as server:
+        print("ready", flush=True)
+        for case, request in zip(cases, server):
+            same(case["name"], linkspan.encode(request.value, "cbor"), case["cbor"])
+    print(f"{len(cases)} received")
+
+
+def publish(endpoint: str, encoding: str, vectors: str) -> None:
+    cases, values = read_all(encoding, vectors)
+    with linkspan.publisher(endpoint, encoding=encoding, timeout=20.0) as publisher:
+        for i, value in enumerate(values):
+            publisher.send(value)
+            if i == 0:
+                print("ready", flush=True)
+            if (line := sys.stdin.readline()) != "heard\n":
+                sys.exit(f"{cases[i]['name']}: it was not heard: {line}")
+    print(f"{len(cases)} published")
+
+
+def subscribe(endpoint: str, encoding: str, vectors: str) -> None:
+    with linkspan.subscribe(endpoint, encoding=encoding, timeout=20.0) as subscriber:
+        for case in read_all(encoding, vectors)[0]:
+            same(case["name"], linkspan.encode(subscriber.recv().value, "cbor"), case["cbor"])
+            print("heard", flush=True)
+
+
 def bytes_of(case: dict[str, str], encoding: str) -> bytes:
     return case["json"].encode() if encoding == "json" else bytes.fromhex(case[encoding])
 
@@ -72,7 +111,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve", endpoint, encoding]:
             serve(endpoint, encoding)
-        case ["call", endpoint, encoding, vectors]:
-            call(endpoint, encoding, vectors)
+        case ["call" | "send" | "receive" | "publish" | "subscribe" as what, endpoint, encoding, vectors]:
+            globals()[what](endpoint, encoding, vectors)
         case _:
-            sys.exit("usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS")
+            sys.exit("usage: peer serve ENDPOINT ENCODING | call, send, receive, publish or subscribe ENDPOINT ENCODING VECTORS")

@@ -2,12 +2,16 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people and tests to read")]
 
+use std::io::BufRead;
 use std::process::exit;
 use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan::codec::{decode, encode};
-use linkspan::{Channel, Encoding, ErrorKind, Options, RemoteFailure, Result, Server, Timeout, Value};
+use linkspan::{
+    Channel, Encoding, ErrorKind, Options, Publisher, RemoteFailure, Result, Server, Subscriber, Timeout,
+    Value,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -63,19 +67,23 @@ fn bytes_of(case: &Value, encoding: Encoding) -> Result<Vec<u8>> {
     Ok(if encoding == Encoding::Json { text.into() } else { hex(text) })
 }
 
-fn call(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
+/// Name, value and CBOR of each vector, read in an encoding.
+fn read(vectors: &str, encoding: &str) -> Result<Vec<(String, Value, Vec<u8>)>> {
     let encoding = Encoding::from_name(encoding)?;
     let file = std::fs::read(vectors).unwrap_or_default();
-    let cases = decode(&file, Encoding::Json)?;
-    let cases = cases.as_array()?;
-    let channel = Channel::connect(endpoint, &options(encoding.name())?, SOON)?;
-    let mut expected = Vec::new();
-    for case in cases {
-        let name = case.at("name")?.as_text()?;
+    let mut read = Vec::new();
+    for case in decode(&file, Encoding::Json)?.as_array()? {
         let value = decode(&bytes_of(case, encoding)?, encoding)?;
-        let cbor = bytes_of(case, Encoding::Cbor)?;
-        same(name, &encode(channel.call(&value, SOON)?.value()?, Encoding::Cbor)?, &cbor);
-        expected.push((name, value, cbor));
+        read.push((case.at("name")?.as_text()?.to_owned(), value, bytes_of(case, Encoding::Cbor)?));
+    }
+    Ok(read)
+}
+
+fn call(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
+    let expected = read(vectors, encoding)?;
+    let channel = Channel::connect(endpoint, &options(encoding)?, SOON)?;
+    for (name, value, cbor) in &expected {
+        same(name, &encode(channel.call(value, SOON)?.value()?, Encoding::Cbor)?, cbor);
     }
     for (_, value, _) in &expected {
         channel.send(value, SOON)?;
@@ -103,13 +111,71 @@ fn call(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
     channel.close(SOON)
 }
 
+fn send(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
+    let channel = Channel::connect(endpoint, &options(encoding)?, SOON)?;
+    for (_, value, _) in &read(vectors, encoding)? {
+        channel.send(value, SOON)?;
+    }
+    channel.close(SOON)
+}
+
+fn receive(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
+    let expected = read(vectors, encoding)?;
+    let server = Server::serve(endpoint, &options(encoding)?)?;
+    println!("ready");
+    for (name, _, cbor) in &expected {
+        let Some(sent) = server.next(SOON)? else { exit(1) };
+        same(name, &encode(sent.value()?, Encoding::Cbor)?, cbor);
+    }
+    println!("{} received", expected.len());
+    server.close(SOON)
+}
+
+fn publish(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
+    let all = read(vectors, encoding)?;
+    let publisher = Publisher::new(endpoint, &options(encoding)?)?;
+    let mut heard = std::io::stdin().lock().lines();
+    for (i, (name, value, _)) in all.iter().enumerate() {
+        publisher.send(value)?;
+        if i == 0 {
+            println!("ready");
+        }
+        match heard.next() {
+            Some(Ok(line)) if line == "heard" => {}
+            other => {
+                println!("{name}: it was not heard: {other:?}");
+                exit(1);
+            }
+        }
+    }
+    println!("{} published", all.len());
+    publisher.close();
+    Ok(())
+}
+
+fn subscribe(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
+    let subscriber = Subscriber::new(endpoint, &options(encoding)?)?;
+    for (name, _, cbor) in &read(vectors, encoding)? {
+        same(name, &encode(subscriber.recv(SOON)?.value()?, Encoding::Cbor)?, cbor);
+        println!("heard");
+    }
+    subscriber.close();
+    Ok(())
+}
+
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", endpoint, encoding] => serve(endpoint, encoding),
         ["call", endpoint, encoding, vectors] => call(endpoint, encoding, vectors),
+        ["send", endpoint, encoding, vectors] => send(endpoint, encoding, vectors),
+        ["receive", endpoint, encoding, vectors] => receive(endpoint, encoding, vectors),
+        ["publish", endpoint, encoding, vectors] => publish(endpoint, encoding, vectors),
+        ["subscribe", endpoint, encoding, vectors] => subscribe(endpoint, encoding, vectors),
         _ => {
-            println!("usage: peer serve ENDPOINT ENCODING | call ENDPOINT ENCODING VECTORS");
+            println!(
+                "usage: peer serve ENDPOINT ENCODING | call, send, receive, publish or subscribe ENDPOINT ENCODING VECTORS"
+            );
             exit(2);
         }
     }

@@ -1,0 +1,137 @@
+"""Two peers at work on one file of vectors: one serves and the other calls, or sends, or subscribes."""
+
+import itertools
+import os
+import random
+import socket
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import linkspan
+
+#: Only guards against a hang.
+SOON = 90
+PATTERNS = {
+    "call": ["shm", "unix", "tcp", "fifo", "spool"],
+    "send": ["dgram"],
+    "publish": ["shm", "unix", "tcp", "file", "journal"],
+}
+#: What an endpoint can carry: `tcp publish`.
+WAYS = [f"{transport} {pattern}" for pattern, transports in PATTERNS.items() for transport in transports]
+
+
+class Case(NamedTuple):
+    """Who begins, who joins, how, and over which vectors."""
+
+    first: str
+    second: str
+    way: str
+    encoding: str
+    vectors: str
+
+    def __str__(self) -> str:
+        return "-".join([self.vectors, *self.way.split(), self.first, self.second, self.encoding])
+
+
+# Below the ports that the system gives to those who connect, so that none of them takes one first.
+_ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
+
+
+def free_port() -> int:
+    """A port that nobody holds."""
+    for port in _ports:
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("unreachable")
+
+
+def endpoint_of(transport: str, name: str) -> str:
+    return f"tcp://127.0.0.1:{free_port()}" if transport == "tcp" else f"{transport}:{name}"
+
+
+def play(case: Case, peers: dict[str, list[str]], vectors: Path, count: int) -> None:
+    """Plays it to its end; fails where a value changed on its way, or one of the two did not end well."""
+    transport, pattern = case.way.split()
+    words = [endpoint_of(transport, f"matrix/{case}".replace(" ", "-")), case.encoding]
+    {"call": called, "send": sent, "publish": published}[pattern](
+        peers[case.first], peers[case.second], words, str(vectors), count
+    )
+
+
+def begin(command: list[str], *words: str, stdin: int | None = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    pipes = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen([*command, *words], text=True, env=os.environ, **pipes)
+
+
+def ready(child: subprocess.Popen[str]) -> None:
+    line = child.stdout.readline()
+    if line != "ready\n":
+        raise AssertionError(f"it is not ready: {line}{child.communicate(timeout=SOON)[0]}")
+
+
+def ends(child: subprocess.Popen[str], expected: str) -> None:
+    text = child.communicate(timeout=SOON)[0]
+    assert (child.returncode, text) == (0, expected)
+
+
+def called(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
+    with begin(first, "serve", *words) as server:
+        try:
+            ready(server)
+            with begin(second, "call", *words, vectors) as caller:
+                try:
+                    ends(caller, f"{count} called, {count} sent, 2 failed\n")
+                finally:
+                    caller.kill()
+            # Only now: a named pipe has one client at a time.
+            with linkspan.connect(words[0], timeout=SOON) as channel:
+                channel.call({"peer": "stop"})
+            ends(server, "")
+        finally:
+            server.kill()
+
+
+def sent(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
+    with begin(first, "receive", *words, vectors) as receiver:
+        try:
+            ready(receiver)
+            with begin(second, "send", *words, vectors) as sender:
+                try:
+                    ends(sender, "")
+                finally:
+                    sender.kill()
+            ends(receiver, f"{count} received\n")
+        finally:
+            receiver.kill()
+
+
+def published(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
+    """The subscriber's output is the publisher's input: each value is heard before the next one is published."""
+    heard, says = os.pipe()
+    try:
+        with begin(first, "publish", *words, vectors, stdin=heard) as publisher:
+            try:
+                ready(publisher)
+                with subprocess.Popen(
+                    [*second, "subscribe", *words, vectors], stdin=subprocess.DEVNULL, stdout=says,
+                    stderr=subprocess.STDOUT, env=os.environ,
+                ) as subscriber:
+                    try:
+                        os.close(says)  # so that the publisher sees the end of it
+                        says = -1
+                        ends(publisher, f"{count} published\n")
+                        assert subscriber.wait(SOON) == 0
+                    finally:
+                        subscriber.kill()
+            finally:
+                publisher.kill()
+    finally:
+        for descriptor in (heard, says):
+            if descriptor >= 0:
+                os.close(descriptor)
