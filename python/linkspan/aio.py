@@ -19,12 +19,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Empty, Full, InvalidState, NotFound, Stalled, Timeout
+from .errors import Empty, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
+from .event import Event
 from .options import Options
 from .server import Server as _Server
 from .server import fail_with
 
 T = TypeVar("T")
+C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
 S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
 
 _MOMENT = 0.005
@@ -36,7 +38,10 @@ class _Watched(Generic[S]):
 
     def __init__(self, inner: S) -> None:
         self._inner: S = inner
-        self._descriptor = inner.fileno()
+        try:
+            self._descriptor = inner.fileno()
+        except Unsupported:  # it only sends, into a mailslot: there is nothing to hear
+            self._descriptor = -1
         self._one = asyncio.Lock()
         self._readable: asyncio.Future[None] | None = None
         self._closed = False
@@ -89,7 +94,19 @@ class _Watched(Generic[S]):
             await self.close()
 
 
-class Channel(_Watched[_native.Channel]):
+class _Told(_Watched[C]):
+    """One that counts what it does, and remembers what happened to it."""
+
+    def stats(self) -> dict[str, Any]:
+        """Counters."""
+        return self._inner.stats()
+
+    def events(self) -> list[Event]:
+        """What happened since the last call."""
+        return self._inner.events()
+
+
+class Channel(_Told[_native.Channel]):
     """A channel whose calls are awaited."""
 
     @property
@@ -101,6 +118,10 @@ class Channel(_Watched[_native.Channel]):
         """The next message. While the other side is away, waits for it to come back."""
         async with self._one:
             return await self._until(self._inner.try_recv)
+
+    def ack(self) -> None:
+        """Says that everything which was received so far has been consumed: for a channel with `ack="manual"`."""
+        self._inner.ack()
 
     async def send(self, value: Any) -> int:
         """Sends a value, as soon as there is room; gives its sequence number."""
@@ -145,8 +166,12 @@ class Listener(_Watched[_native.Listener]):
             return Channel(await self._until(lambda: self._inner.accept(timeout=0)))
 
 
-class Subscriber(_Watched[_native.Subscriber]):
+class Subscriber(_Told[_native.Subscriber]):
     """Reads what is published, the latest value first; iterate over it."""
+
+    def ack(self) -> None:
+        """Says that the last message, and all before it, has been dealt with: for one with `ack="manual"`."""
+        self._inner.ack()
 
     async def recv(self) -> _native.Message:
         """The next message; `Lagged` once where some were missed."""
@@ -162,7 +187,7 @@ class Subscriber(_Watched[_native.Subscriber]):
             yield message
 
 
-class Server(_Watched[_Server]):
+class Server(_Told[_Server]):
     """Answers the requests of many clients: iterate over it, or give `run` a handler."""
 
     async def next(self) -> _native.Request | None:
@@ -204,7 +229,11 @@ async def _when_room(attempt: Callable[[], T]) -> T:
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     """A channel to whoever listens or serves at the endpoint, once somebody does."""
-    return await Channel(_native.Channel.dial(endpoint, **options))._connected()
+    channel = Channel(_native.Channel.dial(endpoint, **options))
+    if channel._descriptor >= 0:
+        return await channel._connected()
+    at_once = Options(**{**options, "timeout": 0})
+    return Channel(await _when_room(lambda: _native.Channel.connect(endpoint, **at_once)))
 
 
 async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language

@@ -91,6 +91,11 @@ impl Channel {
         Ok(Message::new(py.detach(|| self.link.try_recv())?))
     }
 
+    /// Says that everything which was received so far has been consumed: for a channel with `ack="manual"`.
+    fn ack(&self, py: Python<'_>) -> Outcome<()> {
+        Ok(py.detach(|| self.link.ack())?)
+    }
+
     /// Whether `recv` would not wait.
     fn poll(&self, py: Python<'_>) -> Outcome<bool> {
         Ok(py.detach(|| self.link.poll())?)

@@ -9,7 +9,7 @@
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
-//! | `channel`, `serve`, `publish`, `message` | the core's objects into Python's |
+//! | `channel`, `serve`, `publish`, `message`, `region` | the core's objects into Python's |
 
 mod array;
 mod builder;
@@ -19,6 +19,7 @@ mod errors;
 mod foreign;
 mod message;
 mod publish;
+mod region;
 mod serve;
 mod timestamp;
 mod wait;
@@ -43,6 +44,8 @@ mod _native {
     use super::message::Message;
     #[pymodule_export]
     use super::publish::{Publisher, Subscriber, latest};
+    #[pymodule_export]
+    use super::region::Region;
     #[pymodule_export]
     use super::serve::{Request, Server};
     #[pymodule_export]

@@ -9,29 +9,36 @@ use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::Outcome;
 use crate::message::{Message, object};
-use crate::wait::{OnWait, Patience, options, waiting};
+use crate::wait::{OnWait, Patience, between, options, publishing, waiting};
 use crate::walk::Walk;
 
 /// The one who publishes at an endpoint. It never waits for a subscriber.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Publisher {
     source: Source,
+    on_wait: OnWait,
 }
 
 #[pymethods]
 impl Publisher {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_wait)
+    }
+
     /// Publishes at the endpoint; `AddressInUse` where somebody does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Publisher> {
-        let (options, _) = options(given)?;
-        Ok(Publisher { source: Source::new(endpoint, &options)? })
+        let (mut options, on_wait) = options(given)?;
+        options.on_wait = Some(between());
+        Ok(Publisher { source: Source::new(endpoint, &options)?, on_wait })
     }
 
-    /// Publishes a value; gives its sequence number.
+    /// Publishes a value; gives its sequence number. A `journal:` gives it once the value is on the disk, and takes values
+    /// of several threads at once; a `file:` waits for its lock.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::with(value, |walk| self.source.encode(walk))?;
-        Ok(value.py().detach(|| self.source.send_payload(&payload))?)
+        publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
     }
 
     /// The endpoint, with its transport.
@@ -123,6 +130,11 @@ impl Subscriber {
         self.next(py, Patience::DEFAULT, None)
     }
 
+    /// Says that the last message, and all before it, has been dealt with: for a subscriber with `ack="manual"`.
+    fn ack(&self, py: Python<'_>) -> Outcome<()> {
+        Ok(py.detach(|| self.reader.ack())?)
+    }
+
     /// Whether `recv` would not wait.
     fn poll(&self, py: Python<'_>) -> Outcome<bool> {
         Ok(py.detach(|| self.reader.poll())?)
@@ -173,6 +185,9 @@ impl Subscriber {
 #[pyo3(signature = (endpoint, **given))]
 pub fn latest(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Message> {
     let (options, on_wait) = options(given)?;
-    waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| linkspan::latest(endpoint, &options, wait))
+    // Where no time-out is given it does not wait for a publisher.
+    let given = given.map_or(Ok(None), |given| given.get_item("timeout"))?;
+    let timeout = given.map_or(Ok(Patience::DEFAULT), |timeout| timeout.extract())?;
+    waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::latest(endpoint, &options, wait))
         .map(Message::new)
 }

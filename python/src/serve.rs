@@ -142,6 +142,16 @@ impl Request {
         self.keep(asked, answered)
     }
 
+    /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
+    /// answer says so, too.
+    fn ack(&self, py: Python<'_>) {
+        py.detach(|| {
+            if let Some(asked) = self.asked().as_ref() {
+                asked.ack();
+            }
+        });
+    }
+
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
     /// `spectrum.window_too_long`, a code (JSON-RPC's for a handler that broke, unless it has its own), and more for
     /// the program.

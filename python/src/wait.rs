@@ -1,6 +1,7 @@
 //! How a call waits: its time-out, the interpreter released meanwhile, signals looked at, the program's callback run.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use linkspan::value::{Source, ValueBuilder};
@@ -45,23 +46,13 @@ pub fn waiting<T: Send>(
         return Ok(py.detach(|| call(Wait::new(timeout)))?);
     }
     let raised = Mutex::new(None);
-    let look = || {
-        Python::attach(|py| {
-            let ended = |error: PyErr| {
-                *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                Error::new(ErrorKind::Interrupted, "a signal's handler or on_wait raised")
-            };
-            py.check_signals().map_err(ended)?;
-            let Some(callback) = on_wait else { return Ok(()) };
-            let answer = callback.bind(py).call0().map_err(ended)?;
-            if answer.is(PyBool::new(py, false)) {
-                return Err(Error::new(
-                    ErrorKind::Cancelled,
-                    "on_wait returned False, so the wait was ended",
-                ));
-            }
-            Ok(())
-        })
+    let look = || match Python::attach(|py| look(py, on_wait)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::Cancelled, "on_wait returned False, so the wait was ended")),
+        Err(error) => {
+            *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            Err(Error::new(ErrorKind::Interrupted, "a signal's handler or on_wait raised"))
+        }
     };
     let done = py.detach(|| {
         let mut tick = look;
@@ -70,6 +61,46 @@ pub fn waiting<T: Send>(
     match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(Failure::Python(error)),
         None => Ok(done?),
+    }
+}
+
+/// Looks at signals, and asks the program's callback whether to go on.
+fn look(py: Python<'_>, on_wait: Option<&Py<PyAny>>) -> PyResult<bool> {
+    py.check_signals()?;
+    let Some(callback) = on_wait else { return Ok(true) };
+    Ok(!callback.bind(py).call0()?.is(PyBool::new(py, false)))
+}
+
+thread_local! {
+    /// The callback of the publisher that sends on this thread, and what it or a signal's handler raised.
+    static PUBLISHING: RefCell<(OnWait, Option<PyErr>)> = const { RefCell::new((None, None)) };
+}
+
+/// What runs while a publisher waits, which takes no wait with each call: for a lock, it may.
+pub fn between() -> linkspan::OnWait {
+    Arc::new(|| {
+        Python::attach(|py| {
+            let on_wait = PUBLISHING.with_borrow(|(f, _)| f.as_ref().map(|f| f.clone_ref(py)));
+            look(py, on_wait.as_ref()).unwrap_or_else(|error| {
+                PUBLISHING.with_borrow_mut(|(_, raised)| *raised = Some(error));
+                false
+            })
+        })
+    })
+}
+
+/// Runs a publisher's call, which has [`between`] in its options, without the interpreter.
+pub fn publishing<T: Send>(
+    py: Python<'_>,
+    on_wait: Option<&Py<PyAny>>,
+    call: impl FnOnce() -> Result<T> + Send,
+) -> Outcome<T> {
+    // What a callback publishes itself has its own.
+    let before = PUBLISHING.replace((on_wait.map(|f| f.clone_ref(py)), None));
+    let done = py.detach(call);
+    match PUBLISHING.replace(before) {
+        (_, Some(error)) => Err(Failure::Python(error)),
+        _ => Ok(done?),
     }
 }
 
@@ -92,6 +123,8 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
             on_wait = (!value.is_none()).then(|| value.unbind());
             continue;
         }
+        // `from` is a word of the language, so it is written `from_` as a keyword.
+        let name = if name == "from_" { "from" } else { name };
         options.set(name, &tree(&value)?)?;
     }
     Ok((options, on_wait))

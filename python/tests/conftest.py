@@ -2,10 +2,13 @@
 
 import faulthandler
 import os
+import queue
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -17,9 +20,26 @@ def runtime_dir(tmp_path_factory, monkeypatch):
     """A short path: a Unix socket's address holds 107 bytes."""
     directory = tmp_path_factory.mktemp("ls")
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
+    monkeypatch.setenv("LINKSPAN_STATE_DIR", str(directory / "state"))
     faulthandler.dump_traceback_later(HANGS, exit=True)
     yield directory
     faulthandler.cancel_dump_traceback_later()
+
+
+CHANNELS = ["shm", "unix", "tcp", "fifo", "spool"]
+"""The transports with messages both ways, and calls."""
+
+STORES = ["file", "journal"]
+PUBLISHERS = ["shm", "unix", "tcp", *STORES]
+TRANSPORTS = [*CHANNELS, "dgram", *STORES]
+
+
+def endpoint(transport, name="lab/one"):
+    """A name on this transport that nobody has."""
+    if transport != "tcp":
+        return f"{transport}:{name}"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"tcp://127.0.0.1:{taken.getsockname()[1]}"
 
 
 class Peer:
@@ -35,6 +55,16 @@ class Peer:
     def line(self):
         """The next line that it says; its error output where it ended instead."""
         line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        return line.rstrip("\n")
+
+    def line_while(self, channel):
+        """The same, while this program's end of a channel looks now and then: only then does it connect again."""
+        reading = queue.Queue()
+        threading.Thread(target=lambda: reading.put(self.process.stdout.readline())).start()
+        while reading.empty():
+            channel.poll()
+        line = reading.get()
         assert line, self.process.stderr.read()
         return line.rstrip("\n")
 

@@ -6,11 +6,17 @@ import linkspan
 import linkspan.aio
 import numpy as np
 import pytest
+from conftest import CHANNELS, PUBLISHERS, endpoint
 
 
-@pytest.fixture(params=["shm", "unix"])
+def over(*transports):
+    """The test gets a name on each of these transports."""
+    return pytest.mark.parametrize("name", transports, indirect=True)
+
+
+@pytest.fixture
 def name(request):
-    return f"{request.param}:lab/aio"
+    return endpoint(request.param, "lab/aio")
 
 
 def run(coroutine):
@@ -21,6 +27,7 @@ def run(coroutine):
     return asyncio.run(limited())
 
 
+@over(*CHANNELS)
 def test_messages_both_ways_and_calls(name):
     async def main():
         async with linkspan.aio.listen(name) as listener:
@@ -54,6 +61,7 @@ linkspan.serve(sys.argv[1]).run(handler)
 """
 
 
+@over("shm", "unix", "tcp", "fifo")
 def test_connect_waits_for_a_name_to_appear(peer, name):
     async def main():
         dialling = asyncio.create_task(linkspan.aio.connect(name))
@@ -72,6 +80,7 @@ def test_connect_waits_for_a_name_to_appear(peer, name):
     run(main())
 
 
+@over("shm", "unix", "tcp", "spool")
 def test_a_server_with_a_coroutine_for_a_handler(peer, name):
     client = """
     ch = linkspan.connect(sys.argv[1], timeout=30)
@@ -101,6 +110,7 @@ def test_a_server_with_a_coroutine_for_a_handler(peer, name):
     run(main())
 
 
+@over(*PUBLISHERS)
 def test_subscribing(name):
     async def main():
         with linkspan.publisher(name) as out:
@@ -128,6 +138,7 @@ def test_subscribing(name):
     run(main())
 
 
+@over(*CHANNELS)
 def test_a_cancelled_wait_leaves_the_object_usable(name):
     async def main():
         server = linkspan.aio.serve(name)
@@ -144,6 +155,7 @@ def test_a_cancelled_wait_leaves_the_object_usable(name):
     run(main())
 
 
+@over(*CHANNELS)
 def test_a_full_queue_waits_for_room(name):
     async def main():
         async with linkspan.aio.listen(name, buffer=65536) as listener:
@@ -152,5 +164,39 @@ def test_a_full_queue_waits_for_room(name):
             got = [(await far.recv())["n"] for _ in range(300)]
             await sending
             assert sorted(got) == list(range(300))
+
+    run(main())
+
+
+@over("dgram")
+def test_a_mailslot(name):
+    async def main():
+        async with linkspan.aio.listen(name) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept())
+
+            async def send():
+                for n in range(50):
+                    await near.send({"n": n})
+
+            sending = asyncio.create_task(send())
+            assert [(await far.recv())["n"] for _ in range(50)] == list(range(50))
+            await sending
+            with pytest.raises(linkspan.Unsupported):
+                await near.call(1)
+
+    run(main())
+
+
+@over("shm", "unix", "tcp", "fifo")
+def test_a_message_that_is_acknowledged_by_hand(name):
+    async def main():
+        async with linkspan.aio.listen(name, ack="manual") as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept())
+            await near.send(1)
+            assert (await far.recv()).value == 1
+            assert far.stats()["consumed"] == 0 and [e.kind for e in near.events()] == ["connected"]
+            far.ack()
+            assert far.stats()["consumed"] == 1
+            await near.close()
 
     run(main())

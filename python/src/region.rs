@@ -1,0 +1,106 @@
+//! Somebody else's shared memory, read-only: bytes, text, or the fields of a struct as a dict.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use linkspan::{Error, ErrorKind, Layout, Region as Memory};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::builder::Builder;
+use crate::errors::Outcome;
+use crate::message::object;
+
+/// Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path. Every call
+/// copies what is there at that moment.
+#[pyclass(frozen, module = "linkspan")]
+pub struct Region {
+    source: String,
+    memory: Mutex<Option<Arc<Memory>>>,
+}
+
+impl Region {
+    /// A share of the memory, so that nobody holds the lock while the interpreter is let go.
+    fn memory(&self) -> linkspan::Result<Arc<Memory>> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        memory.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the region is closed").on(&self.source))
+    }
+}
+
+#[pymethods]
+impl Region {
+    /// Opens it; `NotFound` where there is no such memory, `PermissionDenied` where it may not be read.
+    #[new]
+    fn new(source: &str) -> Outcome<Region> {
+        let memory = Mutex::new(Some(Arc::new(Memory::open(source)?)));
+        Ok(Region { source: source.to_owned(), memory })
+    }
+
+    /// Bytes from one struct of this layout to the next in an array of them, as C's `sizeof`.
+    #[staticmethod]
+    fn sizeof(layout: &str) -> Outcome<usize> {
+        Ok(layout.parse::<Layout>()?.size())
+    }
+
+    /// What it was opened by.
+    #[getter]
+    fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Bytes that are there now: a file may have become longer or shorter.
+    fn __len__(&self) -> Outcome<usize> {
+        Ok(self.memory()?.len()? as usize)
+    }
+
+    /// A copy of so many bytes from an offset; `OutOfRange` where they are not all there.
+    fn bytes<'py>(&self, py: Python<'py>, offset: u64, length: usize) -> Outcome<Bound<'py, PyBytes>> {
+        let memory = self.memory()?;
+        let bytes = py.detach(|| memory.bytes(offset, length))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8.
+    #[pyo3(signature = (offset=0))]
+    fn text(&self, py: Python<'_>, offset: u64) -> Outcome<String> {
+        let memory = self.memory()?;
+        Ok(py.detach(|| memory.text(offset))?)
+    }
+
+    /// The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`, as a dict; numbers with dimensions are
+    /// arrays. `counter` names the field in which the owner counts its writes, odd while it writes: then both halves are of
+    /// one write, and `Stalled` where the owner never lets it be long enough.
+    #[pyo3(signature = (layout, *, offset=0, counter=None))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        layout: &str,
+        offset: u64,
+        counter: Option<&str>,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let layout: Layout = layout.parse()?;
+        let memory = self.memory()?;
+        let fields = py.detach(|| match counter {
+            Some(counter) => memory.read_stable(offset, &layout, counter),
+            None => memory.read_at(offset, &layout),
+        })?;
+        object(&fields, Builder::copying(py))
+    }
+
+    /// Lets the memory go. A second call does nothing.
+    fn close(&self) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, _raised: &Bound<'_, PyTuple>) {
+        self.close();
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Region {}>", self.source)
+    }
+}
