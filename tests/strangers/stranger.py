@@ -254,9 +254,9 @@ class Link:
         return answer.value()
 
     def leave(self) -> int:
-        """Says that we go, and gives the number up to which the other side has consumed all."""
+        """Says that we go, and waits until the other side has consumed all; gives that number."""
         self.stream.put(Frame(BYE))
-        while (frame := self.receive()).kind != ACK:
+        while (frame := self.receive()).kind != ACK or frame.correlation < self.sequence:
             pass
         return frame.correlation
 

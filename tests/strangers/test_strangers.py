@@ -9,9 +9,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import shared_memory
 import stranger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,9 +36,10 @@ def linkspan(run: Path, tmp_path: Path) -> Iterator[Start]:
     environment = {**os.environ, "LINKSPAN_DIR": str(run), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
     started: list[subprocess.Popen[str]] = []
 
-    def start(*words: str) -> subprocess.Popen[str]:
+    def start(*words: str, pipes_in: bool = False) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        child = subprocess.Popen([PROGRAM, *words], text=True, stdout=pipe, stderr=pipe, env=environment)
+        ins = pipe if pipes_in else subprocess.DEVNULL
+        child = subprocess.Popen([PROGRAM, *words], text=True, stdin=ins, stdout=pipe, stderr=pipe, env=environment)
         started.append(child)
         return child
 
@@ -94,8 +97,13 @@ def test_it_subscribes_and_asks(run: Path, linkspan: Start) -> None:
     while frame.kind != stranger.DATA:
         frame = stranger.connect_unix(run / "lab@t.unix", "publish", once=True).receive()
     assert frame.value() == {"celsius": 21.5}
-    told = stranger.connect_unix(run / "lab@t.unix", "publish", ask=True).theirs
-    assert (told["pid"], told["state"]["messages"]) == (publisher.pid, 1)
+
+    def told() -> dict[str, Any]:
+        return stranger.connect_unix(run / "lab@t.unix", "publish", ask=True).theirs
+
+    assert told()["pid"] == publisher.pid
+    # A value is counted once all who were there have been given it.
+    wait_for(lambda: told()["state"]["messages"] == 1)
 
 
 def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
@@ -115,6 +123,41 @@ def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
     assert said(caller) == [{"sum": 3}]
     listener.close()
     assert list(run.glob("lab*")) == []
+
+
+def test_it_calls_through_shared_memory(run: Path, linkspan: Start) -> None:
+    reply = {"text": "x" * 100_000}
+    words = ("--count", "0", "--timeout", "forever", "--json", "--reply", json.dumps(reply))
+    server = linkspan("recv", "shm:lab/echo", *words)
+    wait_for((run / "lab@echo.shm").exists)
+    link = shared_memory.connect_shm(run / "lab@echo.shm", "request")
+    # Round the rings more than once, in records of every size, some of them in pieces.
+    sent = [{"n": n, "text": "y" * (n * 997 % 20_000)} for n in range(60)]
+    assert server.stdout is not None
+    for value in sent:
+        assert link.call(value) == reply
+        assert json.loads(server.stdout.readline()) == value
+    link.send(stranger.DATA, "last")
+    assert link.leave() == 61
+    assert json.loads(server.stdout.readline()) == "last"
+
+
+def test_it_follows_a_publisher_through_shared_memory(run: Path, linkspan: Start) -> None:
+    publisher = linkspan("pub", "shm:lab/t", pipes_in=True)
+    assert publisher.stdin is not None
+
+    def publish(n: int) -> None:
+        publisher.stdin.write(json.dumps({"n": n, "text": "z" * 20_000}) + "\n")
+        publisher.stdin.flush()
+
+    publish(0)
+    wait_for((run / "lab@t.shm").exists)
+    subscriber = shared_memory.Subscriber(run / "lab@t.shm")
+    # More than the ring holds at once: a pad ends each lap, and the publisher overwrites what was read.
+    for n in range(100):
+        assert subscriber.next().value()["n"] == n
+        publish(n + 1)
+    assert subscriber.ring.lap(subscriber.at) >= 1
 
 
 def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) -> None:

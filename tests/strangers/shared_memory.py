@@ -1,0 +1,223 @@
+"""Shared memory in the standard library of Python alone, written from docs/transports.md and nothing else.
+
+Python has no fences: this relies on a processor that keeps stores in their order (x86-64), rings bells whether anybody sleeps
+or not, and looks again each second.
+"""
+
+import fcntl
+import mmap
+import os
+import select
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from stranger import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame
+
+PAGE = 4096
+SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
+PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
+# Words of a channel's page.
+HEAD, CONSUMED, DATA_PARK, ROOM_PARK, ROOM_WANTED, STATE = 128, 136, 256, 384, 392, 512
+# Words of a publisher's page.
+RESERVED, TAIL, LATEST, RESTART, COUNT = 128, 256, 384, 392, 400
+
+
+class Memory:
+    """A mapped memory file and its words."""
+
+    def __init__(self, fd: int, length: int, prot: int) -> None:
+        self.map = mmap.mmap(fd, length, flags=mmap.MAP_SHARED, prot=prot)
+        self.words = memoryview(self.map).cast("Q")
+        self.ring = length - PAGE
+
+    def __getitem__(self, at: int) -> int:
+        return self.words[at // 8]
+
+    def __setitem__(self, at: int, value: int) -> None:
+        self.words[at // 8] = value
+
+    def place(self, position: int) -> int:
+        return PAGE + position % self.ring
+
+    def lap(self, position: int) -> int:
+        return position // self.ring
+
+
+def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
+    """A file of our own, sealed once it is mapped."""
+    fd = os.memfd_create("stranger", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.posix_fallocate(fd, 0, PAGE + ring)
+    memory = Memory(fd, PAGE + ring, mmap.PROT_READ | mmap.PROT_WRITE)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SHRINK | GROW | FUTURE_WRITE | SEAL)
+    for at, value in ((0, int.from_bytes(magic, "little")), (8, 1), (24, session), (32, PAGE), (40, ring)):
+        memory[at] = value
+    return memory, fd
+
+
+def open_peer(fd: int, magic: bytes, session: int) -> Memory:
+    """The other side's file, checked."""
+    wanted = SHRINK | GROW | FUTURE_WRITE | SEAL
+    assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & wanted == wanted
+    memory = Memory(fd, os.fstat(fd).st_size, mmap.PROT_READ)
+    header = [memory[at] for at in (0, 8, 16, 24, 32, 40)]
+    assert header == [int.from_bytes(magic, "little"), 1, 0, session, PAGE, memory.ring], header
+    return memory
+
+
+def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
+    """Says hello with descriptors; gives the answer and the descriptors that came with it."""
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(path))
+    socket.send_fds(s, [said.to_bytes()], descriptors)
+    assert select.select([s], [], [], SOON)[0], "no answer"
+    header, fds, _, _ = socket.recv_fds(s, 64, 4)
+    stream = Stream(s.fileno(), s.fileno(), s)
+    header += stream.take(64 - len(header))
+    extension, body = lengths(header)
+    rest = stream.take(body_at(extension) - 64 + body)
+    return s, answered(read_frame(header + rest)), fds
+
+
+class Ring:
+    """A channel's two rings, as a stream of frames."""
+
+    SIZE = 64 << 10
+
+    def __init__(self, path: Path, pattern: str) -> None:
+        session = random()
+        self.mine, memory = create(b"LINKSHM1", session, self.SIZE)
+        self.data, self.room = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
+        own = [memory, self.data, self.room]
+        self.socket, self.theirs, fds = introduce(path, hello(pattern, session), own)
+        file, self.peer_data, self.peer_room = fds
+        self.peer = open_peer(file, b"LINKSHM1", self.theirs["session"])
+        self.tail = self.head = self.sequence = self.consumed = self.naps = 0
+
+    def sleep(self, park: int, bell: int) -> None:
+        """A second at most, or until the bell is rung."""
+        self.naps += 2
+        self.mine[park] = self.naps | 1
+        select.select([bell, self.socket], [], [], 1)
+        self.mine[park] = self.naps + 2
+        if select.select([bell], [], [], 0)[0]:
+            os.eventfd_read(bell)
+
+    def record(self, shape: int, kind: int, encoding: int, content: bytes) -> None:
+        size = (8 + len(content) + 15) // 16 * 16
+        assert 8 + len(content) <= self.SIZE // 8
+        left = self.SIZE - self.tail % self.SIZE
+        pad = left if left < size else 0
+        until = time.monotonic() + SOON
+        while self.SIZE - (self.tail - self.peer[HEAD]) < pad + size + 16:
+            assert time.monotonic() < until, "no room"
+            self.mine[ROOM_WANTED] = max(self.tail + pad + size + 16 - self.SIZE, 0)
+            self.sleep(ROOM_PARK, self.room)
+        mine, tail = self.mine, self.tail
+        mine[mine.place(tail + pad + size)] = 0
+        if pad:
+            mine[mine.place(tail + pad)] = 0
+            mine[mine.place(tail)] = pad - 8 | PAD << 32 | (mine.lap(tail) & 0xFFFF) << 48
+            tail += pad
+        at = mine.place(tail) + 8
+        mine.map[at : at + len(content)] = content
+        word = len(content) | shape << 32 | kind << 36 | encoding << 40 | (mine.lap(tail) & 0xFFFF) << 48
+        mine[mine.place(tail)] = word
+        self.tail = tail + size
+        os.eventfd_write(self.peer_data, 1)
+
+    def put(self, frame: Frame) -> None:
+        numbers = (frame.sent, frame.sequence, frame.correlation)
+        content = b"".join(n.to_bytes(8, "little") for n in numbers) + frame.body
+        most = self.SIZE // 8 - 8
+        if len(content) <= most:
+            return self.record(LINKED, frame.kind, frame.encoding, content)
+        rest = frame.body[most - 64 :]
+        self.record(FIRST, 0, 0, frame._replace(body=frame.body).to_bytes()[:64] + frame.body[: most - 64])
+        for at in range(0, len(rest), most):
+            self.record(PIECE, 0, 0, rest[at : at + most])
+
+    def next_record(self) -> tuple[int, int, int, bytes]:
+        """Shape, kind, encoding and what lies behind the word."""
+        peer = self.peer
+        until = time.monotonic() + SOON
+        while (word := peer[peer.place(self.head)]) == 0:
+            assert time.monotonic() < until, "nothing came"
+            self.sleep(DATA_PARK, self.data)
+        length, shape, lap = word & 0xFFFFFFFF, word >> 32 & 15, word >> 48
+        assert lap == peer.lap(self.head) & 0xFFFF, "another lap"
+        at = peer.place(self.head) + 8
+        content = b"" if shape == PAD else peer.map[at : at + length]
+        self.head += (8 + length + 15) // 16 * 16
+        self.mine[HEAD] = self.head
+        os.eventfd_write(self.peer_room, 1)
+        return shape, word >> 36 & 15, word >> 40 & 7, content
+
+    def get(self) -> Frame:
+        shape, kind, encoding, content = self.next_record()
+        while shape == PAD:
+            shape, kind, encoding, content = self.next_record()
+        number = lambda at: int.from_bytes(content[at : at + 8], "little")  # noqa: E731
+        if shape == COMPACT:
+            frame = Frame(kind, encoding, 0, self.sequence + 1, 0, number(0), b"", content[8:])
+        elif shape == LINKED:
+            frame = Frame(kind, encoding, 0, number(8), number(16), number(0), b"", content[24:])
+        else:
+            extension, body = lengths(content[:64])
+            if shape == FIRST:
+                while len(content) < 64 + extension + body:
+                    shape, _, _, more = self.next_record()
+                    assert shape in (PIECE, PAD)
+                    content += more
+            # In a ring the body follows the extension without filling.
+            padding = bytes(body_at(extension) - 64 - extension)
+            frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :])
+        self.sequence = frame.sequence or self.sequence
+        self.consumed += 1
+        self.mine[CONSUMED] = self.consumed
+        return frame
+
+
+def connect_shm(path: Path, pattern: str) -> Link:
+    ring = Ring(path, pattern)
+    return Link(ring, ring.theirs)
+
+
+class Subscriber:
+    """Follows a publisher's ring, which overwrites what is old."""
+
+    def __init__(self, path: Path) -> None:
+        session = random()
+        self.page, page = create(b"LINKSUB1", session, 0)
+        self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        said = hello("publish", session)
+        self.socket, theirs, [file] = introduce(path, said, [page, self.bell])
+        self.ring = open_peer(file, b"LINKPUB1", theirs["session"])
+        self.at = self.ring[LATEST] if self.ring[COUNT] else 0
+
+    def next(self) -> Frame:
+        until, naps, ring = time.monotonic() + SOON, 1, self.ring
+        while True:
+            while ring[TAIL] == self.at:
+                assert time.monotonic() < until, "nothing came"
+                assert ring[STATE] == 0, "the publisher has closed or moved"
+                naps += 2
+                self.page[DATA_PARK] = naps
+                select.select([self.bell, self.socket], [], [], 1)
+                self.page[DATA_PARK] = naps + 1
+            place = ring.place(self.at)
+            word, sequence = ring[place], ring[place + 8]
+            size, is_pad, lap = word & (1 << 48) - 1, word >> 48 & 1, word >> 49
+            content = b"" if is_pad else ring.map[place + 16 : place + size]
+            assert ring[RESERVED] <= self.at + ring.ring, "overtaken"
+            assert lap == ring.lap(self.at) & 0x7FFF and size % 16 == 0
+            self.at += size
+            if is_pad:
+                continue
+            extension, body = lengths(content[:64])
+            padding = bytes(body_at(extension) - 64 - extension)
+            frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :][:body])
+            assert frame.sequence == sequence and HEADER.size == 64
+            self.page[CONSUMED] = sequence
+            return frame
