@@ -813,8 +813,8 @@ module linkspan
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
 
    public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
-   public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options, linkspan_timestamp, &
-      linkspan_error
+   public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options
+   public :: linkspan_timestamp, linkspan_error
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
    public :: linkspan_latest, linkspan_last_error, linkspan_now
@@ -899,6 +899,8 @@ module linkspan
          add_logical, add_text, add_texts, add_timestamp, add_message
       procedure :: put_null => message_put_null
       procedure :: put_bytes => message_put_bytes
+      procedure :: add_null => message_add_null
+      procedure :: add_bytes => message_add_bytes
       procedure :: begin_map => message_begin_map
       procedure :: begin_array => message_begin_array
       procedure :: end => message_end
@@ -1555,6 +1557,27 @@ contains
       call ensure(self)
       call finish(c_message_put_bytes(self%handle, key//c_null_char, place_of(bytes), &
                                       size(bytes, kind=c_size_t)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Nothing, at the end of an open array.
+   subroutine message_add_null(self, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_null(self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_add_bytes(self, bytes, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer(int8), intent(in), contiguous, target :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_bytes(self%handle, bytes=place_of(bytes), &
+                                      length=size(bytes, kind=c_size_t)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 

@@ -11,6 +11,25 @@ C_API = ROOT / "c-api"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 VECTORS = ROOT / "tests/vectors/values.json"
 TRANSPORTS = ("shm", "unix", "tcp", "fifo", "spool", "dgram", "file", "journal")
+# The programs that a Fortran test starts in pairs over each transport, with a number for their endpoint.
+PAIRS = {
+    transport: (
+        ([("receive", "send", 1)] if transport not in ("file", "journal") else [])
+        + ([("serve", "call", 2)] if transport not in ("dgram", "file", "journal") else [])
+        + ([("publish", "subscribe", 3)] if transport in ("shm", "unix", "tcp", "file", "journal") else [])
+    )
+    for transport in TRANSPORTS
+}
+
+
+def endpoint(transport: str, number: int) -> str:
+    """An endpoint of this run alone: all of 127.0.0.0/8 is this machine."""
+    if transport != "tcp":
+        return f"{transport}:test/c{number}"
+    high, middle, low = (os.getpid() >> shift & 255 for shift in (16, 8, 0))
+    return f"tcp://127.{1 + high % 127}.{middle}.{low}:{23000 + number}"
+
+
 # A test that hangs is a failure; nothing here comes near it.
 DEADLINE = 300
 

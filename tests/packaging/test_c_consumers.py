@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import C_API, DEADLINE, ROOT, TRANSPORTS, VECTORS, run
+from conftest import C_API, DEADLINE, PAIRS, ROOT, TRANSPORTS, VECTORS, endpoint, run
 
 STRICT = {
     "c": ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
@@ -21,9 +21,9 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "vectors", "channel", "publish")
+    for program in ("message", "vectors", "channel", "publish", "transports")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("c", "threads"), ("c", "transports"), ("c", "region")]
+] + [("c", "threads"), ("c", "region")]
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
@@ -63,6 +63,12 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
         for transport in ("shm", "unix"):
             for first, second in (("serve", "call"), ("publish", "subscribe")):
                 two_programs([binary, first, f"{transport}:test/f"], [binary, second, f"{transport}:test/f"], environment)
+    elif program == "transports" and language == "fortran":
+        for transport, pairs in PAIRS.items():
+            for first, second, number in pairs:
+                place = endpoint(transport, number)
+                two_programs([binary, first, place], [binary, second, place], environment)
+            assert run(binary, "refused", endpoint(transport, 4), env=environment).endswith("ok\n")
     elif program == "transports":
         for transport in TRANSPORTS:
             assert run(binary, transport, env=environment).endswith("ok\n")
@@ -92,6 +98,15 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     # Nothing of it is left in the runtime directory but the lock that all share.
     left = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != ".lock")
     assert left == LEFT.get(program, [])
+
+
+@pytest.mark.parametrize("language", ["cpp", "fortran"])
+def test_a_struct_that_c_wrote_is_read(language, tmp_path, environment):
+    libraries = pkg_config(environment, "--libs")
+    owner = compile_program("c", "region", tmp_path, environment, libraries)
+    (tmp_path / language).mkdir()
+    reader = compile_program(language, "region", tmp_path / language, environment, libraries)
+    assert run(owner, reader, env=environment).endswith("ok\nok\n")
 
 
 @pytest.mark.parametrize("language", STRICT)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import C_API, TRANSPORTS, VECTORS, run
+from conftest import C_API, PAIRS, TRANSPORTS, VECTORS, endpoint, run
 from test_c_consumers import ALL, SUFFIX, two_programs
 
 SANITIZE = ["-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -28,6 +28,12 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
     """How a program is run: each entry is one program, or two that talk."""
     if program == "vectors":
         return [[[binary, VECTORS]]]
+    if program == "transports" and language == "fortran":
+        return [
+            [[binary, first, endpoint(t, number)], [binary, second, endpoint(t, number)]]
+            for t in TRANSPORTS
+            for first, second, number in PAIRS[t]
+        ]
     if program == "transports":
         return [[[binary, transport]] for transport in TRANSPORTS]
     if program in ("message", "region"):
@@ -56,11 +62,19 @@ def test_sanitizers(language, program, tmp_path, prefix, environment):
     try_all(language, program, binary, {**environment, **strict}, [])
 
 
-#: The vectors take valgrind minutes and AddressSanitizer seconds; it has them above.
-SHORT = [(language, program) for language, program in ALL if program != "vectors"]
+@pytest.mark.parametrize("language", ["cpp", "fortran"])
+def test_sanitizers_while_a_struct_of_c_is_read(language, tmp_path, prefix, environment):
+    owner = build("c", "region", tmp_path, prefix, SANITIZE)
+    (tmp_path / language).mkdir()
+    reader = build(language, "region", tmp_path / language, prefix, SANITIZE)
+    assert run(owner, reader, env=environment).endswith("ok\nok\n")
 
 
-@pytest.mark.parametrize(("language", "program"), SHORT)
+#: The vectors, and the tables over every transport, take valgrind minutes and AddressSanitizer seconds; it has them above.
+SHORT = [(language, program) for language, program in ALL if program not in ("vectors", "transports")]
+
+
+@pytest.mark.parametrize(("language", "program"), [*SHORT, ("c", "transports")])
 def test_valgrind(language, program, tmp_path, prefix, environment):
     binary = build(language, program, tmp_path, prefix, ["-g", "-O1"])
     try_all(language, program, binary, environment, VALGRIND)

@@ -177,7 +177,14 @@ static void receive(const char *endpoint) {
     linkspan_channel *channel;
     linkspan_message *m;
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    char group[16];
     if (the.acknowledges) options.ack = "manual";
+    if (strcmp(the.name, "tcp") != 0) {
+        /* By number, as a program knows it that has only asked the kernel. */
+        snprintf(group, sizeof group, "%u", (unsigned)getgid());
+        options.group = group;
+        options.mode = 0600;
+    }
     if (the.replies) {
         OK(linkspan_listen(endpoint, &options, &listener));
         OK(linkspan_accept(listener, SOON, &channel));
@@ -357,6 +364,9 @@ static void refuse(const char *endpoint) {
         refused(linkspan_connect(endpoint, &options, SOON, &channel), "retain_consumed");
         options.retain_consumed = false;
     }
+    options.group = "no-such-group";
+    CHECK(linkspan_connect(endpoint, &options, SOON, &channel) == LINKSPAN_NOT_FOUND);
+    options.group = NULL;
     options.delivery = "durable";
     if (the.publish && !the.keeps_all) {
         refused(linkspan_publisher_new(endpoint, &options, &publisher), "durable delivery");
