@@ -371,6 +371,13 @@ static void refuse(const char *endpoint) {
     if (the.publish && !the.keeps_all) {
         refused(linkspan_publisher_new(endpoint, &options, &publisher), "durable delivery");
     }
+    /* What is no object is told from one. */
+    const uint64_t other[2] = {7, 7};
+    linkspan_message *stats;
+    int fd;
+    CHECK(linkspan_stats(other, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
+    CHECK(linkspan_events(NULL, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
+    CHECK(linkspan_fileno(NULL, &fd) == LINKSPAN_INVALID_STATE && linkspan_fileno(other, NULL) == LINKSPAN_INVALID_STATE);
     /* A program that was built before there were these options: its struct ends before them. */
     options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
     options.size = offsetof(linkspan_options, replay_count);
