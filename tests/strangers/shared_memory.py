@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stranger import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame
+from stranger import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
 
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
@@ -68,8 +68,7 @@ def open_peer(fd: int, magic: bytes, session: int) -> Memory:
 
 def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
     """Says hello with descriptors; gives the answer and the descriptors that came with it."""
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(str(path))
+    s = socket_at(path, socket.socket.connect)
     socket.send_fds(s, [said.to_bytes()], descriptors)
     assert select.select([s], [], [], SOON)[0], "no answer"
     header, fds, _, _ = socket.recv_fds(s, 64, 4)

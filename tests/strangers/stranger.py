@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -261,9 +261,19 @@ class Link:
         return frame.correlation
 
 
-def connect_unix(path: Path, pattern: str, **more: Any) -> Link:
+def socket_at(path: Path, use: Callable[[socket.socket, str], None]) -> socket.socket:
+    """A socket that is bound or connected at a path, however long that is."""
     s = socket.socket(socket.AF_UNIX)
-    s.connect(str(path))
+    directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        use(s, f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
+    return s
+
+
+def connect_unix(path: Path, pattern: str, **more: Any) -> Link:
+    s = socket_at(path, socket.socket.connect)
     stream = Stream(s.fileno(), s.fileno(), s)
     stream.put(hello(pattern, random(), **more))
     return Link(stream, answered(stream.get()))
@@ -334,8 +344,7 @@ class Listener:
         assert self.lock is not None, "somebody else listens"
         new = directory / f".new.{file}"
         new.unlink(missing_ok=True)
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(str(new))
+        self.socket = socket_at(new, socket.socket.bind)
         os.chmod(new, 0o600)
         self.socket.listen()
         self.socket.settimeout(SOON)
