@@ -191,6 +191,15 @@ def test_it_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
     assert heard(server, 2) == [{"turn": 7}, None]
 
 
+def test_it_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
+    reader = linkspan("recv", "dgram:lab/events", "--count", "2", "--json", "--full")
+    wait_for((run / "lab@events.dgram").exists)
+    stranger.write_dgram(run / "lab@events.dgram", stranger.random(), range(1, 5, 3), {"x": 7})
+    messages = said(reader)
+    assert [message["value"] for message in messages] == [{"x": 7}, {"x": 7}]
+    assert [(message["source"], message["sequence"]) for message in messages] == [("stranger", 1), ("stranger", 4)]
+
+
 def test_it_asks_by_a_file(run: Path, linkspan: Start) -> None:
     linkspan("recv", "spool:lab/jobs", "--count", "1", "--reply", '{"done": true}')
     spool = run / "lab@jobs.spool"
