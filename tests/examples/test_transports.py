@@ -5,6 +5,7 @@ place that reads the same text from the environment.
 """
 
 import itertools
+import json
 import os
 import random
 import re
@@ -196,6 +197,25 @@ def test_readme(start: Start, transport: str) -> None:
         hearer.wait(SOON)
     _, err = publisher.communicate("\n", timeout=SOON)
     assert publisher.returncode == 0, err
+
+
+@pytest.mark.parametrize("transport", PUBLISH)
+def test_readme_shell(tmp_path: Path, transport: str) -> None:
+    endpoint = endpoint_on(transport)
+    lines = [line.replace("lab/temperature", endpoint) for line in block("sh", 1).splitlines()]
+    folders = {"LINKSPAN_DIR": str(tmp_path / "run"), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
+    environment = {**os.environ, **folders, "PATH": f"{TARGET}:{os.environ['PATH']}"}
+    shell = {"shell": True, "env": environment, "text": True}
+    publish, subscribe = (next(line for line in lines if line.startswith(f"linkspan {verb} ")) for verb in ("pub", "sub"))
+    with subprocess.Popen(f"exec {publish}", **shell) as publisher:
+        try:
+            with subprocess.Popen(f"exec {subscribe}", stdout=subprocess.PIPE, **shell) as subscriber:
+                try:
+                    assert json.loads(subscriber.stdout.readline()) == {"celsius": 21.4}
+                finally:
+                    subscriber.kill()
+        finally:
+            publisher.kill()
 
 
 @pytest.mark.parametrize(("transport", "publisher", "subscriber"), others(PUBLISH))

@@ -77,7 +77,7 @@ def ready(child: subprocess.Popen[str]) -> None:
 
 def ends(child: subprocess.Popen[str], expected: str) -> None:
     text = child.communicate(timeout=SOON)[0]
-    assert (child.returncode, text) == (0, expected)
+    assert (child.returncode, text) == (0, expected), f"it ended with {child.returncode}: {text}"
 
 
 def called(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
@@ -126,7 +126,7 @@ def published(first: list[str], second: list[str], words: list[str], vectors: st
                         os.close(says)  # so that the publisher sees the end of it
                         says = -1
                         ends(publisher, f"{count} published\n")
-                        assert subscriber.wait(SOON) == 0
+                        assert subscriber.wait(SOON) == 0, "the subscriber ended badly"
                     finally:
                         subscriber.kill()
             finally:

@@ -11,7 +11,7 @@ import os
 import pytest
 from conftest import ENCODINGS, LANGUAGES
 from cover import every_pair, pairs
-from play import PATTERNS, WAYS, Case
+from play import PATTERNS, WAYS, Case, play
 
 AXES = [LANGUAGES, LANGUAGES, WAYS, ENCODINGS]
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
@@ -38,6 +38,23 @@ def test_every_vector_arrives_as_it_is(case: Case, played) -> None:
 @pytest.mark.parametrize("case", of_table(), ids=str)
 def test_a_table_arrives_as_it_is(case: Case, played) -> None:
     played[case].result()
+
+
+@pytest.mark.parametrize("way", ["unix call", "dgram send", "shm publish"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_peer_sees_a_difference(language: str, way: str, peers, runtime, vectors, tmp_path) -> None:
+    """One vector of three says another value than it has: play fails, and says which."""
+    cases = json.loads(vectors["values"].read_text(encoding="utf-8"))[:3]
+    case = Case(language, language, way, "json", "difference")
+    file = tmp_path / "vectors.json"
+    for name, said in (("false", "f4"), ("changed", "f5")):
+        cases[2] |= {"name": name, "cbor": said}
+        file.write_text(json.dumps(cases), encoding="utf-8")
+        if name == "changed":
+            with pytest.raises(AssertionError, match="changed|2: it was not heard"):
+                play(case, peers, file, len(cases))
+        else:
+            play(case, peers, file, len(cases))
 
 
 def test_any_two_choices_meet() -> None:
