@@ -111,6 +111,9 @@ impl Channel {
         edge(|| self.waiter.wait(timeout, |wait| self.inner.reply(request.message(), &PhpValue(value), wait)))
     }
 
+    pub fn ack(&self) -> PhpResult<()> {
+        edge(|| self.inner.ack())
+    }
     pub fn poll(&self) -> PhpResult<bool> {
         edge(|| self.inner.poll())
     }

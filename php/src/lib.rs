@@ -14,6 +14,7 @@ mod message;
 mod ndarray;
 mod options;
 mod publish;
+mod region;
 mod scalars;
 mod server;
 mod signals;
@@ -78,6 +79,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<channel::Listener>()
         .class::<iteration::Iteration>()
         .class::<server::Server>()
+        .class::<region::Region>()
         .class::<publish::Publisher>()
         .class::<publish::Subscriber>()
 }

@@ -138,6 +138,10 @@ reads_as_a_message!(Request {
         edge(|| self.answer(value))
     }
 
+    pub fn ack(&self) {
+        self.inner.ack();
+    }
+
     #[php(defaults(code = HANDLER_FAILED, r#type = "\"\""), optional = r#type)]
     pub fn fail(&self, text: &str, r#type: &str, code: i64, data: Option<&Zval>) -> PhpResult<()> {
         edge(|| {

@@ -1,9 +1,12 @@
 //! Options and time-outs as PHP gives them, and what runs while a call waits.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use ext_php_rs::convert::{FromZval, StubLiteral};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ZendCallable, Zval};
-use linkspan::{Error, ErrorKind, Options, Result, Timeout, Wait};
+use linkspan::{Error, ErrorKind, OnWait, Options, Result, Timeout, Wait};
 
 use crate::edge::call_php;
 use crate::signals;
@@ -85,17 +88,50 @@ impl Waiter {
         if self.on_wait.is_none() && !signals {
             return call(Wait::new(timeout));
         }
-        let mut tick = || {
-            if signals {
-                signals::dispatch()?;
-            }
-            match &self.on_wait {
-                Some(on_wait) => ask(on_wait),
-                None => Ok(()),
-            }
-        };
+        let mut tick = || self.look(signals);
         call(Wait::new(timeout).tick(&mut tick))
     }
+
+    fn look(&self, signals: bool) -> Result<()> {
+        if signals {
+            signals::dispatch()?;
+        }
+        match &self.on_wait {
+            Some(on_wait) => ask(on_wait),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs a publisher's call, which has [`between`] in its options.
+    pub fn publishing<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        // What a callback publishes itself has its own.
+        let before = PUBLISHING.replace((Some(self.again()), None));
+        let done = call();
+        match PUBLISHING.replace(before) {
+            (_, Some(error)) => Err(error),
+            _ => done,
+        }
+    }
+}
+
+thread_local! {
+    /// How the publisher waits that sends just now, and what ended that wait.
+    static PUBLISHING: RefCell<(Option<Waiter>, Option<Error>)> = const { RefCell::new((None, None)) };
+}
+
+/// What runs while a publisher waits, which takes no wait with each call: for a lock, it may.
+pub fn between() -> OnWait {
+    Arc::new(|| {
+        let waiter = PUBLISHING.with_borrow(|(waiter, _)| waiter.as_ref().map(Waiter::again));
+        let looked = waiter.map_or(Ok(()), |waiter| waiter.look(signals::are_handled_at_once()));
+        match looked {
+            Ok(()) => true,
+            Err(error) => {
+                PUBLISHING.with_borrow_mut(|(_, ended)| *ended = Some(error));
+                false
+            }
+        }
+    })
 }
 
 fn ask(on_wait: &Zval) -> Result<()> {

@@ -22,33 +22,40 @@ use crate::zend::{self, Made, made, try_made, try_made_some};
 /// `Linkspan\Publisher`.
 #[php_class]
 #[php(name = "Linkspan\\Publisher", flags = zend::FINAL)]
-pub struct Publisher(linkspan::Publisher);
+pub struct Publisher {
+    inner: linkspan::Publisher,
+    waiter: Waiter,
+}
 
 #[php_impl]
 impl Publisher {
     pub fn __construct(endpoint: &str, options: &[&Zval]) -> PhpResult<Self> {
         edge(|| {
-            let (options, _) = options::of_call(options)?;
-            linkspan::Publisher::new(endpoint, &options).map(Publisher)
+            let (mut options, waiter) = options::of_call(options)?;
+            options.on_wait = Some(options::between());
+            Ok(Publisher { inner: linkspan::Publisher::new(endpoint, &options)?, waiter })
         })
     }
     pub fn send(&self, value: &Zval) -> PhpResult<i64> {
-        edge(|| self.0.send(&PhpValue(value)).map(|n| n as i64))
+        edge(|| {
+            let payload = self.inner.encode(&PhpValue(value))?;
+            self.waiter.publishing(|| self.inner.send_payload(&payload)).map(|n| n as i64)
+        })
     }
     pub fn subscribers(&self) -> i64 {
-        self.0.subscribers() as i64
+        self.inner.subscribers() as i64
     }
     pub fn endpoint(&self) -> Text {
-        Text::of(self.0.endpoint())
+        Text::of(self.inner.endpoint())
     }
     pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| Ok(events(self.0.events())))
+        edge(|| Ok(events(self.inner.events())))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| table(&self.0.stats()))
+        edge(|| table(&self.inner.stats()))
     }
     pub fn close(&self) {
-        self.0.close();
+        self.inner.close();
     }
 }
 
@@ -96,6 +103,9 @@ impl Subscriber {
         made(|| Iteration::over(Feed::Messages(self.0.clone())))
     }
 
+    pub fn ack(&self) -> PhpResult<()> {
+        edge(|| self.0.inner.ack())
+    }
     pub fn poll(&self) -> PhpResult<bool> {
         edge(|| self.0.inner.poll())
     }

@@ -5,10 +5,13 @@
  * what the extension says of itself.
  *
  * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, null for ever),
- * client_id, buffer (bytes), limit (bytes), delivery ('latest', 'best_effort', 'at_least_once', 'durable'), ack ('auto',
- * 'manual'), framing, mode, group, allow_uids, allow_gids, spin (µs), immutable, durable, schema, on_wait (a callable
- * that runs about every 100 ms of a wait; false ends it with CancelledException). An array of them is spread:
- * `Channel::connect('lab/fft', ...$options)`.
+ * client_id (a name that stays the same when the program starts again), buffer (bytes), limit (bytes), delivery ('latest',
+ * 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be carried out twice),
+ * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), framing ('linkspan', 'lines',
+ * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), on_wait (a callable that runs about every 100 ms of a wait;
+ * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
+ * retain_bytes, retain_seconds, retain_consumed; of a file locked. What a transport cannot do is UnsupportedException, with
+ * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
  *
  * Time-outs are seconds. Left out they are what the option `timeout` says, else the ini entry `linkspan.timeout` (10 s);
  * null waits for ever, 0 never waits.
@@ -203,6 +206,8 @@ final class Request implements \ArrayAccess, \JsonSerializable
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
     public function reply(mixed $value): void {}
+    /** Says that it, and what its sender sent before, has been consumed: for a server with ack: 'manual'. A reply says so, too. */
+    public function ack(): void {}
     /** Answers that it failed: text for a person, a dotted type and a code for the program, and more if need be. */
     public function fail(string $text, string $type = '', int $code = -32603, mixed $data = null): void {}
 }
@@ -239,6 +244,8 @@ final class Channel
     public function call(mixed $value, ?float $timeout = DEFAULT_TIMEOUT): Message {}
     /** Answers a message that recv gave and that wants a reply. */
     public function reply(Message $request, mixed $value, ?float $timeout = DEFAULT_TIMEOUT): void {}
+    /** Says that everything which was received so far has been consumed: for a channel with ack: 'manual'. */
+    public function ack(): void {}
     /** Whether a message can be received at once. */
     public function poll(): bool {}
     public function readable(): bool {}
@@ -250,7 +257,11 @@ final class Channel
     public function endpoint(): string {}
     /** A descriptor that is readable while tryRecv has something to do. */
     public function fileno(): int {}
-    /** @return array<string, mixed> */
+    /**
+     * sent, received, missed, dropped, connections; of the session acknowledged, unacknowledged, replayed, consumed, unconsumed,
+     * duplicates.
+     * @return array<string, mixed>
+     */
     public function stats(): array {}
     /** Waits until the other side has consumed what was sent, then leaves. */
     public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
@@ -300,7 +311,38 @@ final class Server implements \IteratorAggregate
     public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
 }
 
-/** Publishes to any number of subscribers and never waits for one. */
+/**
+ * Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path. Every call copies what
+ * is there at that moment.
+ */
+final class Region implements \Countable
+{
+    /** @throws NotFoundException|PermissionDeniedException */
+    public function __construct(string $source) {}
+    /** Bytes from one struct of this layout to the next in an array of them, as C's sizeof. */
+    public static function sizeof(string $layout): int {}
+    /** What it was opened by. */
+    public function source(): string {}
+    /** Bytes that are there now. */
+    public function count(): int {}
+    /** @throws OutOfRangeException where they are not all there */
+    public function bytes(int $offset, int $length): string {}
+    /** The text at an offset, up to the first NUL or the end. */
+    public function text(int $offset = 0): string {}
+    /**
+     * The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`; numbers with dimensions are NdArrays.
+     * `counter` names the field in which the owner counts its writes, odd while it writes: then both halves are of one write.
+     * @return array<string, mixed>
+     */
+    public function read(string $layout, int $offset = 0, ?string $counter = null): array {}
+    /** Lets the memory go. */
+    public function close(): void {}
+}
+
+/**
+ * Publishes to any number of subscribers and never waits for one. A `journal:` gives the sequence number once the value is on the
+ * disk; a `file:` waits for its lock.
+ */
 final class Publisher
 {
     public function __construct(string $endpoint, mixed ...$options) {}
@@ -324,6 +366,8 @@ final class Subscriber implements \IteratorAggregate
     public function next(?float $timeout = null): ?Message {}
     /** @return Iteration<int, Message> */
     public function getIterator(): Iteration {}
+    /** Says that the last message, and all before it, has been dealt with: for one with ack: 'manual'. */
+    public function ack(): void {}
     public function poll(): bool {}
     public function events(): array {}
     public function endpoint(): string {}

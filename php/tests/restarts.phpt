@@ -1,0 +1,72 @@
+--TEST--
+A listener that is killed loses nothing, on every transport; what is not acknowledged by hand comes again
+--EXTENSIONS--
+linkspan
+--FILE--
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\Channel;
+
+scratch_directory();
+const TAKES = <<<'PHP'
+    $listener = Linkspan\Listener::listen($endpoint, timeout: 60, ack: $ack);
+    echo "listens\n";
+    $channel = $listener->accept();
+    while (($line = fgets(STDIN)) !== false) {
+        if ($line === "recv\n") echo $channel->recv()->value, "\n";
+        else { $channel->ack(); echo "acknowledged\n"; }
+    }
+    PHP;
+
+function taker(string $endpoint, string $ack): Peer
+{
+    $peer = new Peer('$endpoint = ' . var_export($endpoint, true) . "; \$ack = '$ack';" . TAKES);
+    assert($peer->line() === 'listens');
+    return $peer;
+}
+
+/** What the peer answers, while this end looks now and then: only then does it connect again. */
+function ask(Peer $peer, string $what, Channel $near): string
+{
+    $peer->tell($what);
+    while (!$peer->hasLine()) $near->poll();
+    return $peer->line();
+}
+
+foreach (['shm', 'unix', 'tcp', 'fifo', 'spool'] as $transport) {
+    foreach (['auto', 'manual'] as $ack) {
+        $endpoint = endpoint($transport, "lab/$ack");
+        $one = taker($endpoint, $ack);
+        $near = Channel::connect($endpoint, timeout: 60);
+        for ($n = 0; $n < 8; $n++) $near->send($n);
+        $seen = [];
+        for ($i = 0; $i < 3; $i++) $seen[] = ask($one, 'recv', $near);
+        if ($ack === 'manual') {
+            assert(ask($one, 'ack', $near) === 'acknowledged');
+            $seen[] = ask($one, 'recv', $near);
+        }
+        $one->kill();
+        $two = taker($endpoint, $ack);
+        $near->send(8);
+        $seen[] = '|';
+        do $seen[] = $last = ask($two, 'recv', $near); while ($last !== '8');
+        if ($ack === 'manual') ask($two, 'ack', $near);
+        // What was consumed may come again where the word of it had not come through; never out of order, never one too few.
+        if ($ack === 'auto') $seen = array_values(array_unique($seen));
+        echo "$transport $ack: ", implode(' ', $seen), "\n";
+        $two->kill();
+        unset($near);
+    }
+}
+?>
+--EXPECT--
+shm auto: 0 1 2 | 3 4 5 6 7 8
+shm manual: 0 1 2 3 | 3 4 5 6 7 8
+unix auto: 0 1 2 | 3 4 5 6 7 8
+unix manual: 0 1 2 3 | 3 4 5 6 7 8
+tcp auto: 0 1 2 | 3 4 5 6 7 8
+tcp manual: 0 1 2 3 | 3 4 5 6 7 8
+fifo auto: 0 1 2 | 3 4 5 6 7 8
+fifo manual: 0 1 2 3 | 3 4 5 6 7 8
+spool auto: 0 1 2 | 3 4 5 6 7 8
+spool manual: 0 1 2 3 | 3 4 5 6 7 8
