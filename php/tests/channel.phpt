@@ -56,7 +56,8 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
     $listener->close();
     unset($b, $listener);
     fails(fn () => $a->call('anybody?', 0.05));
-    $a->close(0);
+    // The last message was received, but the other side went before it came back for the next one.
+    try { $a->close(0); } catch (Linkspan\LinkspanException $e) { echo preg_match('/\d+ messages/', $e->getMessage(), $m) ? $m[0] : $e, "\n"; }
     fails(fn () => $a->send(1));
     unset($a);
     // Of two that open one listens.
@@ -83,6 +84,7 @@ WrongType at key
 AddressInUse
 a message is read-only: change its value and send that
 Disconnected
+1 messages
 InvalidState
 listener connector hello
 shm:pair
@@ -95,6 +97,7 @@ WrongType at key
 AddressInUse
 a message is read-only: change its value and send that
 Disconnected
+1 messages
 InvalidState
 listener connector hello
 NotFound
