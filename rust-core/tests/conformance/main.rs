@@ -9,11 +9,13 @@
 //! | how two sides meet | `meeting` |
 //! | closing in every state | `closing` |
 //! | sides that go and come again | `restarts` |
+//! | nonsense from strangers | `garbage` |
 //! | other processes, and too few descriptors | `processes`, with the parts of `roles` |
 
 mod alone;
 mod carried;
 mod closing;
+mod garbage;
 mod meeting;
 mod nature;
 mod processes;
@@ -49,5 +51,6 @@ suite! {
     meeting: connect_before_listen nobody_there two_listeners both_ways_and_calls;
     closing: close_when_fresh close_with_unread close_while_receiving close_after_the_other;
     restarts: listener_restart connector_restart both_restart three_restarts;
+    garbage: garbage;
     processes: half_a_frame stale_leftovers fork descriptor_limits;
 }

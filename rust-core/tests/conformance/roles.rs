@@ -24,10 +24,16 @@ pub enum Role {
     HoldAndFork,
     /// Sends whole messages, then one that is long, then the same again for ever.
     SendLong,
+    /// Sends one message, and then nonsense through everything that leads to the other side.
+    Garble,
 }
 
-const ROLES: [(&str, Role); 3] =
-    [("hold", Role::Hold), ("hold-and-fork", Role::HoldAndFork), ("send-long", Role::SendLong)];
+const ROLES: [(&str, Role); 4] = [
+    ("hold", Role::Hold),
+    ("hold-and-fork", Role::HoldAndFork),
+    ("send-long", Role::SendLong),
+    ("garble", Role::Garble),
+];
 
 /// Whether this process plays one.
 pub fn is_one() -> bool {
@@ -116,6 +122,7 @@ pub fn play(nature: &'static Nature) {
         Role::Hold => hold(&place, false),
         Role::HoldAndFork => hold(&place, true),
         Role::SendLong => send_long(&place),
+        Role::Garble => crate::garbage::play(&place, say, wait),
     }
     std::process::exit(0);
 }

@@ -1,0 +1,237 @@
+//! Bytes of a program that does not keep the rules, in each transport's own medium: a clear error, nobody else is harmed.
+
+use std::fs::{self, File, OpenOptions, read_dir, read_link, read_to_string};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::time::Duration;
+
+use linkspan::{ErrorKind, Options, Value, latest};
+
+use crate::roles::{Other, Role};
+use crate::sides::{Place, Tx, carries, next, options, tells};
+use crate::support::SOON;
+
+const WORDS: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nthat is no message of anybody here, however long it may be";
+
+pub fn garbage(place: &Place) {
+    match place.nature.name {
+        "dgram" => in_a_mailslot(place),
+        "spool" => in_a_spool(place),
+        "file" => in_a_file(place),
+        "journal" => behind_a_journal(place),
+        _ => {
+            first_words(place);
+            in_a_link(&place.another());
+        }
+    }
+}
+
+/// A stranger that says no hello, while two talk.
+fn first_words(place: &Place) {
+    let (tx, rx) = place.pair();
+    carries(&tx, &rx);
+    for words in [WORDS, &WORDS[..5], &[0; 4096], &[0xff; 200]] {
+        let answer = match place.nature.name {
+            "tcp" => {
+                let mut stream = TcpStream::connect(place.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+                stream.set_read_timeout(Some(SOON)).unwrap();
+                stream.write_all(words).unwrap();
+                // It may have been refused, and let go of, already.
+                let _ = stream.shutdown(Shutdown::Write);
+                answered(&mut stream)
+            }
+            "fifo" => {
+                // Here it gets no answer: what it says stays in a pipe until a hello comes.
+                OpenOptions::new().write(true).open(place.path()).unwrap().write_all(words).unwrap();
+                Vec::new()
+            }
+            _ => {
+                let mut stream = UnixStream::connect(place.path()).unwrap();
+                stream.set_read_timeout(Some(SOON)).unwrap();
+                stream.write_all(words).unwrap();
+                // It may have been refused, and let go of, already.
+                let _ = stream.shutdown(Shutdown::Write);
+                answered(&mut stream)
+            }
+        };
+        assert!(answer.is_empty() || answer.starts_with(b"LKSP"), "{answer:?}");
+        carries(&tx, &rx);
+    }
+    rx.is_empty();
+    drop(tx);
+    // Whoever comes next is not taken for the stranger.
+    carries(&place.tx(), &rx);
+}
+
+/// What comes back until the other side closes.
+fn answered(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        // It closed without reading all that we had said.
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
+        read => drop(read.unwrap()),
+    }
+    bytes
+}
+
+/// A peer that was let in and then writes nonsense, while others talk at another name.
+fn in_a_link(place: &Place) {
+    let unharmed = place.another();
+    let (tx, rx) = unharmed.pair();
+    carries(&tx, &rx);
+    let hears = place.rx();
+    let mut stranger = Other::start(place, Role::Garble);
+    stranger.says("sent");
+    assert_eq!(hears.recv().unwrap().value().unwrap(), &Value::from("good"));
+    stranger.go_on();
+    stranger.says("garbled");
+    let error = hears.recv().unwrap_err();
+    tells(&error, ErrorKind::Malformed, place);
+    carries(&tx, &rx);
+    // It still lives, and yet its place is free, but for a pipe, which has one client as long as that lives.
+    let one_at_a_time = place.nature.name == "fifo";
+    if one_at_a_time {
+        tells(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
+        drop(stranger.kill());
+        carries(&place.tx(), &hears);
+    } else {
+        carries(&place.tx(), &hears);
+        drop(stranger.kill());
+    }
+    hears.is_empty();
+}
+
+/// The part of that peer: one message, and then nonsense in everything that leads to the other side.
+pub fn play(place: &Place, say: fn(&str), wait: fn()) {
+    let tx = place.try_tx(&[("client_id", "stranger".into())], SOON).unwrap();
+    tx.send(&Value::from("good")).unwrap();
+    say("sent");
+    wait();
+    write_into_own_memory();
+    let mut bells = Vec::new();
+    for entry in read_dir("/proc/self/fd").unwrap() {
+        let entry = entry.unwrap();
+        let Ok(leads_to) = read_link(entry.path()) else { continue };
+        let leads_to = leads_to.display().to_string();
+        let number = entry.file_name().into_string().unwrap().parse().unwrap();
+        // SAFETY: nobody closes a descriptor here: this thread is the only one that works.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if leads_to.contains("eventfd") {
+            bells.push(fd);
+        } else if leads_to.starts_with("socket:") || leads_to.contains(".fifo") {
+            // What cannot be written to is an end that is read, or a socket of the library's own.
+            let _ = rustix::io::write(fd, &[WORDS, WORDS, WORDS].concat());
+        }
+    }
+    for bell in bells {
+        let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+    }
+    say("garbled");
+    wait();
+}
+
+/// Overwrites the rings of this process, behind the page that says what they are.
+fn write_into_own_memory() {
+    let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
+    let maps = read_to_string("/proc/self/maps").unwrap();
+    for line in maps.lines().filter(|line| line.contains("memfd:linkspan") && line.contains("rw-s")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
+        memory.write_all_at(&vec![0xab; (to - from - 4096) as usize], from + 4096).unwrap();
+    }
+}
+
+fn in_a_mailslot(place: &Place) {
+    let (tx, rx) = place.pair();
+    let stranger = UnixDatagram::unbound().unwrap();
+    let all: [&[u8]; 5] = [b"", b"x", WORDS, &[0; 64], &[0xff; 5000]];
+    for datagram in all {
+        stranger.send_to(datagram, place.path()).unwrap();
+        carries(&tx, &rx);
+    }
+    rx.is_empty();
+    let crate::sides::Rx::Channel(channel) = &rx else { panic!("a mailslot is read over a channel") };
+    let stat = |which| channel.stats().at(which).unwrap().as_u64().unwrap();
+    assert_eq!((stat("dropped"), stat("missed")), (all.len() as u64, 0), "each is counted");
+}
+
+fn in_a_spool(place: &Place) {
+    let (tx, rx) = place.pair();
+    let names = ["a.json", "b.cbor", "00000000000000000007.stranger.json"];
+    for name in names {
+        let begun = place.path().join("server").join(format!(".{name}.tmp"));
+        fs::write(&begun, WORDS).unwrap();
+        fs::rename(&begun, place.path().join("server").join(name)).unwrap();
+        carries(&tx, &rx);
+    }
+    rx.is_empty();
+    for name in names {
+        assert_eq!(
+            fs::read(place.path().join("rejected").join(name)).unwrap(),
+            WORDS,
+            "{name} is kept aside"
+        );
+    }
+}
+
+fn in_a_file(place: &Place) {
+    let (tx, rx) = place.pair();
+    carries(&tx, &rx);
+    let whole = fs::read(place.path()).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for bytes in [WORDS, &whole[..whole.len() - 1], &damaged] {
+        fs::write(place.path(), bytes).unwrap();
+        let error = latest(&place.endpoint, &Options::default(), Duration::ZERO).unwrap_err();
+        tells(&error, ErrorKind::Corrupt, place);
+        assert!(error.offset().is_some(), "says where: {error}");
+        // The next value is whole again.
+        tx.send(&Value::from("healed")).unwrap();
+        while next(&tx, &rx).value().unwrap() != &Value::from("healed") {}
+    }
+}
+
+fn behind_a_journal(place: &Place) {
+    let segment = |place: &Place| {
+        let files = read_dir(place.path()).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|e| e == "segment")).max().unwrap()
+    };
+    let add = |place: &Place| {
+        OpenOptions::new().append(true).open(segment(place)).unwrap().write_all(WORDS).unwrap()
+    };
+    let (tx, rx) = place.pair();
+    carries(&tx, &rx);
+    // Nobody acknowledged it, so that nobody reads it; the next message stands over it.
+    add(place);
+    rx.is_empty();
+    carries(&tx, &rx);
+    add(place);
+    drop(tx);
+    let tx: Tx = place.tx();
+    carries(&tx, &rx);
+    rx.is_empty();
+    damaged_messages(&place.another(), segment);
+}
+
+/// What was acknowledged and does not give its check sum any more is told once, and the next message is read.
+fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBuf) {
+    let (tx, rx) = place.pair();
+    for text in ["the first", "the second", "the third"] {
+        tx.send(&Value::from(text)).unwrap();
+    }
+    let file: File = OpenOptions::new().write(true).open(segment(place)).unwrap();
+    let bytes = fs::read(segment(place)).unwrap();
+    let at = bytes.windows(10).position(|window| window == b"the second").unwrap();
+    file.write_all_at(b"THE", at as u64).unwrap();
+    assert_eq!(rx.recv().unwrap().value().unwrap(), &Value::from("the first"));
+    let error = rx.recv().unwrap_err();
+    tells(&error, ErrorKind::Corrupt, place);
+    assert!(error.text().contains(".segment"), "says which file: {error}");
+    assert_eq!(rx.recv().unwrap().value().unwrap(), &Value::from("the third"));
+    let again = place.try_rx_with(&options(&[("from", "first".into())])).unwrap();
+    assert_eq!(again.recv().unwrap().value().unwrap(), &Value::from("the first"));
+}
