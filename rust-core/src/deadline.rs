@@ -1,6 +1,7 @@
 //! Time left: how long a call may wait, and what it does while it waits.
 
 use std::cell::Cell;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -122,7 +123,14 @@ impl<'a> Wait<'a> {
             Timeout::After(d) => Some(d),
             Timeout::Default => Some(LAST_RESORT),
         };
-        Waiting { deadline: Cell::new(None), duration, tick: self.tick, on_wait: None, next: None }
+        Waiting {
+            deadline: Cell::new(None),
+            duration,
+            tick: self.tick,
+            on_wait: None,
+            next: None,
+            wake: None,
+        }
     }
 }
 
@@ -153,6 +161,7 @@ pub(crate) struct Waiting<'a> {
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
     next: Option<Instant>,
+    wake: Option<Arc<dyn AsFd + Send + Sync>>,
 }
 
 /// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
@@ -171,12 +180,31 @@ impl<'a> Waiting<'a> {
     /// A wait without ticks, for what happens inside another.
     pub fn until(deadline: Deadline) -> Waiting<'a> {
         let duration = deadline.left();
-        Waiting { deadline: Cell::new(Some(deadline)), duration, tick: None, on_wait: None, next: None }
+        Waiting {
+            deadline: Cell::new(Some(deadline)),
+            duration,
+            tick: None,
+            on_wait: None,
+            next: None,
+            wake: None,
+        }
     }
 
     /// A wait that never sleeps, for a look inside another.
     pub fn at_once() -> Waiting<'a> {
         Wait::none().start(Timeout::Default)
+    }
+
+    /// Each sleep ends as well when this becomes readable: whoever sleeps then looks why.
+    pub fn wakes_on<W: AsFd + Send + Sync + 'static>(&mut self, wake: &Arc<W>) {
+        if self.wake.is_none() {
+            self.wake = Some(wake.clone());
+        }
+    }
+
+    /// What ends each sleep.
+    pub fn wake(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
+        self.wake.clone()
     }
 
     /// When it ends. The time runs from the first look at it, which is before the first sleep.

@@ -3,7 +3,9 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
 
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A direction and what is known of it.
@@ -40,6 +42,20 @@ impl<T> Direction<T> {
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
         Ok(Claim(&self.claimed))
+    }
+
+    /// For a call that has told the thread which is in another to leave. `InvalidState` where that has not by the deadline.
+    pub fn claim_next(&self, does: &str, waiting: &Waiting<'_>) -> Result<Claim<'_>> {
+        loop {
+            match self.claim(does) {
+                Err(_) if !waiting.deadline().has_passed() => {
+                    // It lets go of the state first, and of its claim right behind that.
+                    drop(self.lock());
+                    thread::yield_now();
+                }
+                claimed => return claimed,
+            }
+        }
     }
 
     /// Whether a thread of the program is in a call that uses it, or waits to.

@@ -530,7 +530,8 @@ impl Channel {
         let mut waiting = self.start(wait);
         self.renewal.close();
         let mut receiving = self.receiving.lock();
-        let _claim = self.sending.claim("sends").map_err(|e| e.on(&self.shown))?;
+        // A thread that waits for room is woken, too, and leaves.
+        let _claim = self.sending.claim_next("sends", &waiting).map_err(|e| e.on(&self.shown))?;
         let mut sending = self.sending.lock();
         self.renewal.leave();
         receiving.leave();
@@ -561,7 +562,7 @@ impl Channel {
             }
             let count = count();
             if count == 0 {
-                return sending.see_out(waiting);
+                return sending.see_out(&self.renewal, waiting);
             }
             match self.bring_away(sending, receiving, &mut said_on, waiting) {
                 Ok(()) => {}

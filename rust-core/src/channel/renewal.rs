@@ -75,7 +75,7 @@ pub struct Renewal {
     /// Whether a thread of the program waits for one that reads on the library's behalf to let it in.
     knocked: AtomicBool,
     /// Rung when the channel is closed: wakes a thread that waits in it.
-    pub wake: EventFd,
+    pub wake: Arc<EventFd>,
 }
 
 #[derive(Default)]
@@ -110,7 +110,7 @@ impl Renewal {
             numbers: Arc::default(),
             leaving: AtomicBool::new(false),
             knocked: AtomicBool::new(false),
-            wake: EventFd::new()?,
+            wake: Arc::new(EventFd::new()?),
         })
     }
 
@@ -182,7 +182,8 @@ impl Renewal {
         }
     }
 
-    fn check_links(&self) -> Result<()> {
+    /// Refuses to go on making and using links once it is closed, but for the thread that closes it.
+    pub fn check_links(&self) -> Result<()> {
         if self.leaving.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 

@@ -69,7 +69,7 @@ impl Sending {
                 drop(both);
                 let header = Header { sequence: number, ..header };
                 let header = if said > 0 { Header { correlation: said, ..header } } else { header };
-                push(part, &Outgoing::new(header, draft.payload.body()), waiting).map(|()| said)
+                push(part, &Outgoing::new(header, draft.payload.body()), renewal, waiting).map(|()| said)
             });
             match pushed {
                 Ok(said) => {
@@ -140,14 +140,14 @@ impl Sending {
     pub fn say_bye(&mut self, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = &mut self.part else { return Ok(()) };
         replay(part, renewal, waiting)?;
-        push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), waiting)
+        push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), renewal, waiting)
     }
 
     /// Brings away what the kernel has not yet taken, where nobody will say that it was consumed.
-    pub fn see_out(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn see_out(&mut self, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
         let bye = Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]);
-        push(part, &bye, waiting).map_err(|e| match e.kind() {
+        push(part, &bye, renewal, waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout | ErrorKind::Full => {
                 let text = "closed; the other side had not taken all that was sent";
                 Error::new(ErrorKind::Timeout, text)
@@ -202,7 +202,7 @@ fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Re
         drop(both);
         let header = Header { sequence: number, ..kept.header };
         let header = if said > 0 { Header { correlation: said, ..header } } else { header };
-        push(part, &Outgoing::new(header, kept.payload.body()), waiting)?;
+        push(part, &Outgoing::new(header, kept.payload.body()), renewal, waiting)?;
         renewal.memory.both().outbox.replayed(number);
     }
 }
@@ -222,7 +222,7 @@ fn tell(part: &mut TxPart, kind: Kind, number: u64) -> bool {
 }
 
 /// Brings one frame to the transport. `Timeout`, or `Full` for a call that is not to wait, when none of it went.
-pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+fn push(part: &mut TxPart, frame: &Outgoing<'_>, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
     let mut begun = false;
     loop {
         match part.tx.try_send(frame)? {
@@ -238,7 +238,14 @@ pub fn push(part: &mut TxPart, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) 
             part.tx.adopt(frame);
             return Ok(());
         }
-        match part.tx.wait_room(waiting) {
+        // A thread that closes the channel ends this; its own waits, in which it takes its leave, go on.
+        let waited = if renewal.is_closed() {
+            renewal.check_links().and_then(|()| part.tx.wait_room(waiting))
+        } else {
+            waiting.wakes_on(&renewal.wake);
+            part.tx.wait_room(waiting).and_then(|()| renewal.check_links())
+        };
+        match waited {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
             // Once the transport has some of it, it is sent, whatever the program does next.

@@ -96,6 +96,12 @@ pub fn wait_any<const N: usize>(
     waiting: &mut Waiting<'_>,
     on: [(BorrowedFd<'_>, PollFlags); N],
 ) -> Result<[PollFlags; N]> {
+    if let Some(wake) = waiting.wake() {
+        let on = on.iter().map(|(fd, what)| PollFd::from_borrowed_fd(*fd, *what));
+        let mut fds: Vec<_> = on.chain([PollFd::from_borrowed_fd((*wake).as_fd(), PollFlags::IN)]).collect();
+        let slept = wait_each(waiting, &mut fds)?;
+        return Ok(std::array::from_fn(|i| if slept { fds[i].revents() } else { PollFlags::empty() }));
+    }
     let mut fds = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
     let slept = wait_each(waiting, &mut fds)?;
     Ok(if slept { fds.map(|fd| fd.revents()) } else { [PollFlags::empty(); N] })
@@ -103,13 +109,19 @@ pub fn wait_any<const N: usize>(
 
 /// Sleeps on descriptors until one is readable, the deadline, or a tick.
 pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let wake = waiting.wake();
+    let wake = wake.as_ref().map(|wake| (**wake).as_fd());
+    let on = on.iter().copied().chain(wake);
+    let mut fds: Vec<_> = on.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     wait_each(waiting, &mut fds).map(drop)
 }
 
 /// Sleeps on descriptors, each for what is named beside it, until one is ready, the deadline, or a tick.
 pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
-    let mut fds: Vec<_> = on.iter().map(|(fd, what)| PollFd::from_borrowed_fd(*fd, *what)).collect();
+    let wake = waiting.wake();
+    let wake = wake.as_ref().map(|wake| ((**wake).as_fd(), PollFlags::IN));
+    let on = on.iter().copied().chain(wake);
+    let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
     wait_each(waiting, &mut fds).map(drop)
 }
 

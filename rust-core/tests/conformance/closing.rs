@@ -5,7 +5,7 @@ use std::thread;
 use linkspan::{Channel, ErrorKind, Options, Value};
 
 use crate::nature::Unread;
-use crate::sides::{MOMENT, Place, Rx, Tx, tells};
+use crate::sides::{MOMENT, Place, Rx, Tx, raw, tells};
 use crate::support::{self, SOON};
 
 /// Nothing can be done with it any more but closing it again.
@@ -127,6 +127,41 @@ pub fn close_while_receiving(place: &Place) {
         drop((tx, rx));
     }
     place.works();
+}
+
+/// Another thread waits for room, where there is such a thing.
+pub fn close_while_sending(place: &Place) {
+    let (waits, waiting) = support::told_while_waiting();
+    let payload = raw(vec![7; 10_000]);
+    if !place.nature.fills_up {
+        let tx = place.try_tx_with(&waits, SOON).unwrap();
+        // Publishing waits for nobody, so that there is nothing to end.
+        (0..50).for_each(|_| drop(tx.send_payload(&payload, SOON).unwrap()));
+        assert!(waiting.try_recv().is_err(), "a publisher waited");
+        tx.close(SOON).unwrap();
+        return tx_is_closed(place, &tx);
+    }
+    let rx = place.rx();
+    let tx = place.try_tx_with(&waits, SOON).unwrap();
+    while waiting.try_recv().is_ok() {}
+    thread::scope(|s| {
+        let sending = s.spawn(|| {
+            loop {
+                if let Err(error) = tx.send_payload(&payload, SOON) {
+                    return error;
+                }
+            }
+        });
+        waiting.recv_timeout(SOON).unwrap();
+        // Nobody will consume what was sent: how that is told is the matter of another case.
+        let _ = tx.close(MOMENT);
+        tells(&sending.join().unwrap(), ErrorKind::InvalidState, place);
+    });
+    tx_is_closed(place, &tx);
+    // What was taken over before that comes whole; nobody wonders about the rest.
+    while let Ok(message) = rx.recv_within(MOMENT) {
+        assert_eq!(message.body().len(), 10_000);
+    }
 }
 
 /// One after the other, and both at once.
