@@ -1,4 +1,5 @@
-//! One suite, the same case names for every transport: what a channel promises whatever carries it.
+//! Channels, servers and their clients in detail, on every transport that has them. What each transport promises whatever
+//! goes over it is in the suite `conformance`.
 
 use std::sync::Mutex;
 use std::thread;
@@ -21,147 +22,7 @@ fn raw(bytes: Vec<u8>) -> Payload {
     Payload::from_bytes(Encoding::Raw, bytes.into())
 }
 
-fn order(t: &str) {
-    let (a, b) = pair(&name(t), &Options::default());
-    for i in 0..200i64 {
-        assert_eq!(a.send(&Value::Int(i), SOON).unwrap(), i as u64 + 1);
-    }
-    for i in 0..200i64 {
-        let message = b.recv(SOON).unwrap();
-        assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
-    }
-    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-}
-
-fn boundaries(t: &str) {
-    let options = Options::default();
-    let (a, b) = pair(&name(t), &options);
-    let sizes =
-        [0usize, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 32_767, 32_768, 65_535, 65_536, 262_144, 1_000_003];
-    thread::scope(|s| {
-        s.spawn(|| {
-            for (i, size) in sizes.into_iter().enumerate() {
-                a.send_payload(&raw(vec![i as u8; size]), SOON).unwrap();
-            }
-        });
-        for (i, size) in sizes.into_iter().enumerate() {
-            let message = b.recv(SOON).unwrap();
-            assert_eq!(message.body().len(), size);
-            assert!(message.body().iter().all(|byte| *byte == i as u8));
-            assert_eq!(message.body().as_ptr() as usize % 8, 0, "a body of {size} bytes is aligned");
-        }
-    });
-}
-
-fn limit_exact_and_one_over(t: &str) {
-    let mut options = Options::default();
-    options.set("limit", &Value::Int(100_000)).unwrap();
-    let (a, b) = pair(&name(t), &options);
-    thread::scope(|s| {
-        s.spawn(|| {
-            a.send_payload(&raw(vec![1; 100_000]), SOON).unwrap();
-            let error = a.send_payload(&raw(vec![1; 100_001]), SOON).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::TooLarge);
-            assert!(error.to_string().contains("100001") && error.to_string().contains("100000"), "{error}");
-            a.send_payload(&raw(vec![2; 3]), SOON).unwrap();
-        });
-        assert_eq!(b.recv(SOON).unwrap().body().len(), 100_000);
-        assert_eq!(b.recv(SOON).unwrap().body().len(), 3);
-    });
-}
-
-fn hundred_megabytes(t: &str) {
-    let mut options = Options::default();
-    options.set("limit", &Value::Int(200 << 20)).unwrap();
-    let (a, b) = pair(&name(t), &options);
-    let body: Vec<u8> = (0..100 << 20).map(|i: u32| (i ^ (i >> 13)) as u8).collect();
-    let sent = raw(body);
-    thread::scope(|s| {
-        s.spawn(|| a.send_payload(&sent, SOON).unwrap());
-        assert!(b.recv(SOON).unwrap().body() == sent.body());
-    });
-}
-
-fn back_pressure(t: &str) {
-    let (a, b) = pair(&name(t), &Options::default());
-    let payload = raw(vec![7; 10_000]);
-    let mut sent = 0;
-    // The kernel may still be moving bytes from one side's memory to the other's when it has no room for a moment.
-    loop {
-        if let Err(error) = a.send_payload(&payload, Duration::ZERO) {
-            assert_eq!(error.kind(), ErrorKind::Full);
-            match a.send_payload(&payload, Duration::from_millis(50)) {
-                Ok(_) => {}
-                Err(e) => break assert_eq!(e.kind(), ErrorKind::Timeout),
-            }
-        }
-        sent += 1;
-        assert!(sent < 10_000, "a queue that never fills");
-    }
-    for i in 1..=sent {
-        // Of the last one, part may still be with us: every look at the way out brings more of it away.
-        a.writable().unwrap();
-        assert_eq!(b.recv(SOON).unwrap().sequence(), i);
-    }
-    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    assert_eq!(a.send_payload(&payload, SOON).unwrap(), sent + 1);
-    assert_eq!(b.recv(SOON).unwrap().sequence(), sent + 1);
-}
-
-fn both_ways_and_calls(t: &str) {
-    let (a, b) = pair(&name(t), &Options::default());
-    a.send(&Value::from("ping"), SOON).unwrap();
-    assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("ping"));
-    b.send(&Value::from("pong"), SOON).unwrap();
-    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("pong"));
-    thread::scope(|s| {
-        s.spawn(|| {
-            let request = b.recv(SOON).unwrap();
-            assert!(request.is_request());
-            b.send(&Value::from("between"), SOON).unwrap();
-            b.reply(&request, &Value::from("answer"), SOON).unwrap();
-        });
-        assert_eq!(a.call(&Value::from("question"), SOON).unwrap().value().unwrap(), &Value::from("answer"));
-    });
-    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("between"));
-}
-
-fn connect_before_listen(t: &str) {
-    let endpoint = name(t);
-    thread::scope(|s| {
-        let dialler = s.spawn(|| {
-            let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
-            channel.send(&Value::Int(1), SOON).unwrap();
-            channel.close(SOON).unwrap();
-        });
-        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
-        let channel = listener.accept(SOON).unwrap();
-        assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
-        assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
-        dialler.join().unwrap();
-    });
-}
-
-fn nobody_there(t: &str) {
-    let endpoint = name(t);
-    for wait in [Duration::ZERO, Duration::from_millis(30)] {
-        let error = Channel::connect(&endpoint, &Options::default(), wait).err().unwrap();
-        assert_eq!((error.kind(), error.endpoint()), (ErrorKind::NotFound, Some(&*endpoint)));
-        let place = endpoint.strip_prefix("tcp://").unwrap_or("linkspan-test-");
-        assert!(error.text().contains(place), "names the directory or the address: {error}");
-    }
-}
-
-fn two_listeners(t: &str) {
-    let endpoint = name(t);
-    let first = Listener::listen(&endpoint, &Options::default()).unwrap();
-    let error = Listener::listen(&endpoint, &Options::default()).err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::AddressInUse);
-    first.close();
-    Listener::listen(&endpoint, &Options::default()).unwrap();
-}
-
-fn listener_restart(t: &str) {
+fn who_waits_hears_last_words_and_welcomes_the_next(t: &str) {
     let endpoint = name(t);
     let (a, b) = pair(&endpoint, &Options::default());
     b.send(&Value::from("last words"), SOON).unwrap();
@@ -184,7 +45,7 @@ fn listener_restart(t: &str) {
     assert_eq!(kinds[..3], ["connected", "disconnected", "back"]);
 }
 
-fn connector_restart(t: &str) {
+fn an_accepted_peer_is_gone_for_good(t: &str) {
     let endpoint = name(t);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
     for i in 0..3 {
@@ -548,8 +409,8 @@ macro_rules! suite {
 }
 
 suite! {
-    leaving_loses_nothing_that_was_taken_over order boundaries limit_exact_and_one_over hundred_megabytes back_pressure both_ways_and_calls
-    connect_before_listen nobody_there two_listeners listener_restart connector_restart
+    leaving_loses_nothing_that_was_taken_over
+    who_waits_hears_last_words_and_welcomes_the_next an_accepted_peer_is_gone_for_good
     open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came
     closing_after_a_look_at_who_has_left a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
@@ -565,7 +426,7 @@ macro_rules! suite_of {
 // A place keeps what is in it whoever comes and goes: nobody hangs up there, and leaving waits for nobody. What takes the
 // place of the cases that are missing here is in the suite `spool`.
 suite_of! {
-    spool: leaving_loses_nothing_that_was_taken_over order boundaries limit_exact_and_one_over hundred_megabytes back_pressure
-    both_ways_and_calls nobody_there two_listeners open_takes_both_roles a_second_thread_in_one_direction
+    spool: leaving_loses_nothing_that_was_taken_over
+    open_takes_both_roles a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails large_requests_and_replies on_wait_ends_a_wait closing_wakes_who_waits
 }

@@ -136,7 +136,9 @@ pub fn close_while_sending(place: &Place) {
     if !place.nature.fills_up {
         let tx = place.try_tx_with(&waits, SOON).unwrap();
         // Publishing waits for nobody, so that there is nothing to end.
-        (0..50).for_each(|_| drop(tx.send_payload(&payload, SOON).unwrap()));
+        for _ in 0..50 {
+            tx.send_payload(&payload, SOON).unwrap();
+        }
         assert!(waiting.try_recv().is_err(), "a publisher waited");
         tx.close(SOON).unwrap();
         return tx_is_closed(place, &tx);

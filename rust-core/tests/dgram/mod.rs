@@ -41,43 +41,6 @@ fn stat(channel: &Channel, which: &str) -> u64 {
 }
 
 #[test]
-fn order() {
-    let (a, b) = plain();
-    thread::scope(|s| {
-        s.spawn(|| {
-            for i in 0..2000i64 {
-                assert_eq!(a.send(&Value::Int(i), SOON).unwrap(), i as u64 + 1);
-            }
-        });
-        for i in 0..2000i64 {
-            let message = b.recv(SOON).unwrap();
-            assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
-        }
-    });
-    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    assert_eq!((stat(&b, "missed"), stat(&b, "dropped"), stat(&b, "received")), (0, 0, 2000));
-}
-
-#[test]
-fn boundaries() {
-    let (a, b) = plain();
-    let sizes = [0usize, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 32_767, 65_535, 65_536, 200_000, 250_000];
-    thread::scope(|s| {
-        s.spawn(|| {
-            for (i, size) in sizes.into_iter().enumerate() {
-                a.send_payload(&raw(vec![i as u8; size]), SOON).unwrap();
-            }
-        });
-        for (i, size) in sizes.into_iter().enumerate() {
-            let message = b.recv(SOON).unwrap();
-            assert_eq!(message.body().len(), size);
-            assert!(message.body().iter().all(|byte| *byte == i as u8));
-            assert_eq!(message.body().as_ptr() as usize % 8, 0, "a body of {size} bytes is aligned");
-        }
-    });
-}
-
-#[test]
 fn limit_exact_and_one_over() {
     let mut options = Options::default();
     options.set("limit", &Value::Int(10_000)).unwrap();
@@ -97,20 +60,6 @@ fn limit_exact_and_one_over() {
         assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::TooLarge);
     }
     assert_eq!(b.recv(SOON).unwrap().body().as_ref(), [3; 3]);
-}
-
-#[test]
-fn hundred_megabytes() {
-    let mut options = Options::default();
-    options.set("limit", &Value::Int(200 << 20)).unwrap();
-    let (a, b) = pair(&name("dgram"), &options);
-    for size in [2 << 20, 100 << 20] {
-        let error = a.send_payload(&raw(vec![1; size]), SOON).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-        assert!(error.text().contains(&size.to_string()) && error.text().contains("SO_SNDBUF"), "{error}");
-    }
-    a.send(&Value::Int(1), SOON).unwrap();
-    assert_eq!(b.recv(SOON).unwrap().sequence(), 1, "what was refused has no number");
 }
 
 #[test]
@@ -160,33 +109,6 @@ fn both_ways_and_calls() {
     }
     a.send(&Value::from("and on it goes"), SOON).unwrap();
     assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("and on it goes"));
-}
-
-#[test]
-fn connect_before_listen() {
-    let endpoint = name("dgram");
-    let (waits, waiting) = support::told_while_waiting();
-    thread::scope(|s| {
-        let writing = s.spawn(|| {
-            let channel = Channel::connect(&endpoint, &waits, SOON).unwrap();
-            channel.send(&Value::Int(1), SOON).unwrap();
-            channel.close(SOON).unwrap();
-        });
-        waiting.recv_timeout(SOON).unwrap();
-        let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
-        assert_eq!(reader.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
-        writing.join().unwrap();
-    });
-}
-
-#[test]
-fn nobody_there() {
-    let endpoint = name("dgram");
-    for wait in [Duration::ZERO, Duration::from_millis(30)] {
-        let error = Channel::connect(&endpoint, &Options::default(), wait).err().unwrap();
-        assert_eq!((error.kind(), error.endpoint()), (ErrorKind::NotFound, Some(&*endpoint)));
-        assert!(error.text().contains("linkspan-test-"), "names the directory: {error}");
-    }
 }
 
 #[test]
