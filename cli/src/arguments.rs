@@ -100,11 +100,15 @@ Examples:
 Examples:
   linkspan doctor
   sudo -u www-data linkspan doctor
+  sudo linkspan doctor --repair
   linkspan doctor --json | jq 'select(.severity != \"fine\")'")]
     Doctor {
         /// Print each finding as one line of JSON
         #[arg(long)]
         json: bool,
+        /// Set right what keeps programs apart: owner and mode of the runtime directory and of its lock file
+        #[arg(long)]
+        repair: bool,
     },
 
     /// Make a runtime directory for several users (as root)

@@ -74,8 +74,9 @@ pub fn clean() -> Result<(), Ending> {
 }
 
 /// Prints what was found, and ends with 1 where something is wrong.
-pub fn doctor(json: bool) -> Result<(), Ending> {
-    let findings = doctor::examine();
+pub fn doctor(json: bool, repair: bool) -> Result<(), Ending> {
+    let mut findings = if repair { doctor::repair() } else { Vec::new() };
+    findings.extend(doctor::examine());
     if json {
         lines_of_json(findings.iter().map(|finding| {
             Value::map([

@@ -56,7 +56,7 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Sub(asked) => publishing::subscribe(&asked, stop),
         Command::Latest(asked) => publishing::latest(&asked, stop),
         Command::Ls { json } => listing::list(json),
-        Command::Doctor { json } => listing::doctor(json),
+        Command::Doctor { json, repair } => listing::doctor(json, repair),
         Command::Setup { group, root } => listing::setup(&group, &root),
         Command::Clean => listing::clean(),
         Command::Keys { what } => keys::keys(&what),

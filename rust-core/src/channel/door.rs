@@ -299,8 +299,8 @@ pub fn claim(
 ) -> Result<(Mooring, Endpoint)> {
     let named = || Place::of(endpoint);
     let claim = match endpoint.transport() {
-        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(options.mode)?.into(),
-        Transport::Shm | Transport::Unix => named()?.claim(options.mode)?.into(),
+        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(options.access())?.into(),
+        Transport::Shm | Transport::Unix => named()?.claim(options.access())?.into(),
         Transport::Fifo => fifo::Claim::take(endpoint, &terms(options, pattern)?, at_once)?.into(),
         Transport::Tcp => {
             let program = options.client_id.clone().unwrap_or_else(greeting::title);

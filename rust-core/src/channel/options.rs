@@ -8,6 +8,7 @@ use crate::deadline::{OnWait, Timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::capability::Capabilities;
 use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::place::Access;
 use crate::value::{Limits, Timestamp, Value};
 
 /// What is promised about each message.
@@ -285,6 +286,11 @@ pub enum Use {
 }
 
 impl Options {
+    /// Who may use what is made.
+    pub fn access(&self) -> Access {
+        Access { mode: self.mode, group: self.group }
+    }
+
     /// Refuses, before anything is made or sent, what the transport cannot do, with the reason.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
         let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;

@@ -65,10 +65,6 @@ fn rights(path: &Path) -> Finding {
         let remedy = "it is that user's own; set LINKSPAN_DIR to another, or have root run `linkspan setup --group NAME`";
         return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
     }
-    let others_write = facts.mode() & 0o002 != 0 && facts.mode() & 0o1000 == 0;
-    if others_write {
-        return Finding::problem(format!("{what}; everybody may take and replace names in it"), "chmod o-w");
-    }
     Finding::fine(what)
 }
 

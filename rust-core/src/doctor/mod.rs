@@ -4,14 +4,17 @@
 //! |---|---|
 //! | the runtime directory, and those that others use | `directories` |
 //! | TCP: the token, the keys | `network` |
+//! | owners and modes there that keep programs apart, and setting them right | `repair` |
 //! | the kernel's features and limits | `kernel` |
 //! | a directory for several users | `setup` |
 
 mod directories;
 mod kernel;
 mod network;
+mod repair;
 mod setup;
 
+pub use repair::repair;
 pub use setup::setup;
 
 use crate::error::ErrorKind;
@@ -72,6 +75,7 @@ pub fn examine() -> Vec<Finding> {
     let versions = format!("linkspan {}, protocol version {}", env!("CARGO_PKG_VERSION"), frame::VERSION);
     let mut findings = vec![Finding::fine(versions)];
     findings.extend(directories::examine());
+    findings.extend(repair::examine());
     findings.extend(names());
     findings.extend(network::examine());
     findings.extend(kernel::examine());

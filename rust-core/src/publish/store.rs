@@ -13,7 +13,7 @@ use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::extension;
 use crate::transport::file::{Form, Reader, Settings, Writer};
-use crate::transport::journal::{self, Access, Following, Retention, Shape, Start};
+use crate::transport::journal::{self, Following, Retention, Shape, Start};
 use crate::transport::place::Place;
 use crate::value::Map;
 
@@ -85,7 +85,7 @@ impl Store {
         let terms = journal::Terms {
             source: us.source(),
             session: us.session,
-            access: Access { mode: options.mode, group: options.group },
+            access: options.access(),
             shape: shape(options),
             about: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
         };

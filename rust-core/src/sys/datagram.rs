@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 
-use rustix::fs::{Gid, Mode};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -12,6 +12,7 @@ use rustix::net::{
 
 use super::directory::Directory;
 use super::fork::Guarded;
+use super::group;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 fn socket() -> Result<Guarded> {
@@ -31,10 +32,13 @@ pub fn bind(directory: &Directory, name: &str, mode: u32, group: Option<u32>) ->
     let doing = || format!("making the mailslot {}", directory.path().join(name).display());
     rustix::net::bind(&socket, &address(directory, name)?).doing(doing())?;
     let path = directory.short_path(name);
-    if let Some(group) = group {
-        rustix::fs::chown(&path, None, Some(Gid::from_raw(group))).doing(doing())?;
+    let given = group::give_name(directory, name, group)
+        .and_then(|()| rustix::fs::chmod(&path, Mode::from_raw_mode(mode)).doing(doing()));
+    if let Err(error) = given {
+        // The first error is the one that counts; what cannot be removed now is swept by the next.
+        let _ = rustix::fs::unlinkat(directory, name, rustix::fs::AtFlags::empty());
+        return Err(error);
     }
-    rustix::fs::chmod(&path, Mode::from_raw_mode(mode)).doing(doing())?;
     Ok(socket)
 }
 

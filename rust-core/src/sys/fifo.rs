@@ -4,11 +4,12 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::fork::Guarded;
+use super::group;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// A write of so many bytes goes into a pipe in one piece, or not at all.
@@ -60,10 +61,7 @@ pub fn make(directory: &Directory, name: &str, mode: u32, group: Option<u32>) ->
     let doing = || format!("making the named pipe {}", directory.path().join(name).display());
     let mode = Mode::from_raw_mode(mode);
     rustix::fs::mkfifoat(directory, name, mode).doing(doing())?;
-    if let Some(group) = group {
-        let group = Some(Gid::from_raw(group));
-        rustix::fs::chownat(directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW).doing(doing())?;
-    }
+    group::give_name(directory, name, group)?;
     rustix::fs::chmodat(directory, name, mode, AtFlags::empty()).doing(doing())
 }
 

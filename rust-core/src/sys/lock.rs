@@ -1,5 +1,7 @@
 //! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
@@ -9,7 +11,7 @@ use super::directory::Directory;
 use super::fork::Guarded;
 use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// A held lock. Its release is the drop, or the end of the process.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ fn open(directory: &Directory) -> Result<Guarded> {
     let mode = Mode::from_raw_mode(directory.file_mode());
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let doing = || format!("opening the lock file {}", directory.path().join(NAME).display());
-    let file = openat(directory, NAME, flags, mode).doing(doing())?;
+    let file = openat(directory, NAME, flags, mode).doing(doing()).map_err(|e| denied(directory, e))?;
     // The umask may have taken the group's bits away from the first user's file.
     let facts = rustix::fs::fstat(&file).doing(doing())?;
     // A change that changes nothing would wake everybody who watches the directory.
@@ -52,7 +54,40 @@ fn open(directory: &Directory) -> Result<Guarded> {
     if !is_right && facts.st_uid == rustix::process::geteuid().as_raw() {
         rustix::fs::fchmod(&file, mode).doing(doing())?;
     }
+    // What root makes in another user's own directory would keep that user out of it.
+    if facts.st_uid == 0 && rustix::process::geteuid().is_root() && !directory.is_shared() {
+        let around = rustix::fs::fstat(directory).doing(doing())?;
+        if around.st_uid != 0 && around.st_mode & 0o022 == 0 {
+            rustix::fs::fchown(&file, Some(rustix::fs::Uid::from_raw(around.st_uid)), None).doing(doing())?;
+        }
+    }
     Ok(Guarded::new(file))
+}
+
+/// Says whose the lock file is, and what would help. Anything but the kernel's own refusal stays as it is.
+fn denied(directory: &Directory, error: Error) -> Error {
+    if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
+        return error;
+    }
+    let path = directory.path().join(NAME);
+    let facts = |path: &Path| match path.metadata() {
+        Ok(facts) => format!(
+            "{} belongs to uid {} and gid {} with mode {:04o}",
+            path.display(),
+            facts.uid(),
+            facts.gid(),
+            facts.mode() & 0o7777
+        ),
+        Err(e) => format!("{}: {e}", path.display()),
+    };
+    let text = format!(
+        "uid {} may not open the lock file {}: {}, {}; put the user in that group, let `linkspan doctor --repair` set the file right, or share a directory with `linkspan setup --group NAME`",
+        rustix::process::geteuid().as_raw(),
+        path.display(),
+        facts(&path),
+        facts(directory.path())
+    );
+    Error::new(ErrorKind::PermissionDenied, text)
 }
 
 /// Takes the lock of a name, or none where a living process holds it.
@@ -90,7 +125,8 @@ pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
         Err(Errno::NOENT) => return Ok(false),
         Err(e) => {
             let path = directory.path().join(NAME);
-            return Err(e).doing(format_args!("opening the lock file {}", path.display()));
+            let opened = Err(e).doing(format_args!("opening the lock file {}", path.display()));
+            return opened.map_err(|e| denied(directory, e));
         }
     };
     let holder = record_lock::holder(file, Span::byte(offset(name)));

@@ -16,13 +16,14 @@
 //! | System V memory of another program | `sysv` |
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
-//! | names of users and groups | `user` |
+//! | names of users and groups; giving a file to a group | `user`, `group` |
 
 pub(crate) mod datagram;
 pub(crate) mod directory;
 pub(crate) mod eventfd;
 pub(crate) mod fifo;
 pub(crate) mod fork;
+pub(crate) mod group;
 pub(crate) mod headroom;
 pub(crate) mod inet;
 pub(crate) mod inotify;

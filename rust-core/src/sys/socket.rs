@@ -13,6 +13,7 @@ use rustix::net::{
 
 use super::directory::Directory;
 use super::fork::Guarded;
+use super::group;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The most descriptors that one message of ours carries.
@@ -29,11 +30,12 @@ fn address(directory: &Directory, name: &str) -> Result<SocketAddrUnix> {
 }
 
 /// A listening socket under this name, non-blocking.
-pub fn listen(directory: &Directory, name: &str, mode: u32) -> Result<Guarded> {
+pub fn listen(directory: &Directory, name: &str, mode: u32, group: Option<u32>) -> Result<Guarded> {
     let socket = stream()?;
     let doing = || format!("listening at {}", directory.path().join(name).display());
     rustix::net::bind(&socket, &address(directory, name)?).doing(doing())?;
-    // The mode is set before anybody can connect: nobody listens yet.
+    // Group and mode are set before anybody can connect: nobody listens yet.
+    group::give_name(directory, name, group)?;
     rustix::fs::chmod(directory.short_path(name), rustix::fs::Mode::from_raw_mode(mode)).doing(doing())?;
     rustix::net::listen(&socket, 128).doing(doing())?;
     rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;

@@ -229,15 +229,5 @@ pub fn stalled(shown: &dyn Display) -> Error {
 
 /// Says whose the socket or the pipe is and what would help.
 pub fn denied(place: &Place, error: Error) -> Error {
-    use std::os::unix::fs::MetadataExt;
-    let me = rustix::process::geteuid().as_raw();
-    let Ok(facts) = place.path().metadata() else { return error };
-    let text = format!(
-        "uid {me} may not connect to {}, which belongs to uid {} and gid {} with mode {:04o}; let the listener give mode=0o660 and a group that both are in, or share a directory with `linkspan setup --group NAME`",
-        place.path().display(),
-        facts.uid(),
-        facts.gid(),
-        facts.mode() & 0o7777
-    );
-    Error::new(ErrorKind::PermissionDenied, text)
+    place.denied("connect to", error)
 }

@@ -1,6 +1,8 @@
 //! A name in a directory: taken under a lock, appearing whole or not at all, swept when its owner has died.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,15 @@ use crate::sys::socket;
 
 /// How long a process that ends may take from one of its descriptors to the next.
 const DYING: Duration = Duration::from_millis(10);
+
+/// Who may use what is made for an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access {
+    /// The mode of files, pipes and sockets; none for what the directory around them says.
+    pub mode: Option<u32>,
+    /// The group; none for that of the process or the directory.
+    pub group: Option<u32>,
+}
 
 /// Where an endpoint's socket is, or would be.
 #[derive(Clone, Debug)]
@@ -49,14 +60,40 @@ impl Place {
         self.directory.path().join(&self.file)
     }
 
+    /// Says who is refused what here, by whose mode, and what would help. Anything but the kernel's own refusal stays as it
+    /// is.
+    pub fn denied(&self, what: &str, error: Error) -> Error {
+        if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
+            return error;
+        }
+        let facts = |path: &Path| match path.metadata() {
+            Ok(facts) => format!(
+                "{} belongs to uid {} and gid {} with mode {:04o}",
+                path.display(),
+                facts.uid(),
+                facts.gid(),
+                facts.mode() & 0o7777
+            ),
+            Err(e) => format!("{}: {e}", path.display()),
+        };
+        let text = format!(
+            "uid {} may not {what} {}: {}, {}; let whoever makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
+            rustix::process::geteuid().as_raw(),
+            self.path().display(),
+            facts(&self.path()),
+            facts(self.directory.path())
+        );
+        Error::new(ErrorKind::PermissionDenied, text)
+    }
+
     /// Listens here; `AddressInUse` where a living process does. What a dead one left is taken over.
     ///
     /// The lock may be held for a moment by one who sweeps or gives the name away, and that is no reason to refuse: the
     /// refusal waits until somebody answers there, or for 50 ms.
-    pub fn claim(&self, mode: Option<u32>) -> Result<Claim> {
+    pub fn claim(&self, access: Access) -> Result<Claim> {
         let mut tries = 0;
         loop {
-            match self.try_claim(mode) {
+            match self.try_claim(access) {
                 Err(e) if e.kind() == ErrorKind::AddressInUse && tries < 50 && !self.is_answered()? => {
                     tries += 1;
                     std::thread::sleep(Duration::from_millis(1));
@@ -82,7 +119,7 @@ impl Place {
     }
 
     /// The same, at once: for one who calls whoever has the name instead.
-    pub fn try_claim(&self, mode: Option<u32>) -> Result<Claim> {
+    pub fn try_claim(&self, access: Access) -> Result<Claim> {
         let Some(lock) = lock::try_lock(&self.directory, &self.file)? else {
             let text =
                 format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
@@ -94,7 +131,10 @@ impl Place {
         let temporary = temporary(&self.file);
         self.remove(&temporary)?;
         about::sweep(self)?;
-        let socket = socket::listen(&self.directory, &temporary, mode.unwrap_or(self.directory.file_mode()))?;
+        let mode = access.mode.unwrap_or(self.directory.file_mode());
+        let made = socket::listen(&self.directory, &temporary, mode, access.group);
+        // One that could not be given to its group is not left behind; the first error is the one that counts.
+        let socket = made.or_else(|e| self.remove(&temporary).and(Err(e)))?;
         rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.file)
             .doing(format_args!("giving a socket its name {}", self.path().display()))?;
         let born = fork::generation();
@@ -261,7 +301,7 @@ mod tests {
             for _ in 0..300 {
                 // What a killed listener leaves.
                 drop(UnixListener::bind(place.path()));
-                let claim = place.claim(None).unwrap();
+                let claim = place.claim(Access::default()).unwrap();
                 assert!(place.is_claimed().unwrap() && place.path().exists());
                 drop(claim);
             }
@@ -275,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         std::fs::write(place.path(), "a thesis").unwrap();
-        let error = place.try_claim(None).unwrap_err();
+        let error = place.try_claim(Access::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddressInUse);
         assert!(error.text().contains("no socket"), "{error}");
         assert_eq!(std::fs::read_to_string(place.path()).unwrap(), "a thesis");
@@ -285,11 +325,11 @@ mod tests {
     fn a_name_is_one_listener_s() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        let claim = place.claim(None).unwrap();
-        assert_eq!(place.claim(None).unwrap_err().kind(), ErrorKind::AddressInUse);
-        assert_eq!(place.try_claim(None).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let claim = place.claim(Access::default()).unwrap();
+        assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(place.try_claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
         drop(claim);
         assert!(!place.path().exists());
-        place.claim(None).unwrap();
+        place.claim(Access::default()).unwrap();
     }
 }

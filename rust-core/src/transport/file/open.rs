@@ -1,7 +1,5 @@
 //! Opening the file of a name: never through a symbolic link, never anything but a regular file.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -64,31 +62,6 @@ pub fn open(place: &Place, flags: OFlags, mode: u32) -> Result<Option<Opened>> {
         return Err(other(place));
     }
     Ok(Some(Opened { file, facts }))
-}
-
-/// Says who is refused by what, and what would help. Anything but the kernel's own refusal stays as it is.
-pub fn denied(what: &str, place: &Place, error: Error) -> Error {
-    if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
-        return error;
-    }
-    let me = rustix::process::geteuid().as_raw();
-    let facts = |path: &Path| match path.metadata() {
-        Ok(facts) => format!(
-            "{} belongs to uid {} and gid {} with mode {:04o}",
-            path.display(),
-            facts.uid(),
-            facts.gid(),
-            facts.mode() & 0o7777
-        ),
-        Err(e) => format!("{}: {e}", path.display()),
-    };
-    let text = format!(
-        "uid {me} may not {what} {}: {}, {}; let the writer give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
-        place.path().display(),
-        facts(&place.path()),
-        facts(place.directory.path())
-    );
-    Error::new(ErrorKind::PermissionDenied, text)
 }
 
 fn other(place: &Place) -> Error {

@@ -192,7 +192,7 @@ impl Reader {
 
     fn look(&mut self) -> Result<Look> {
         let opened = open::open(&self.place, OFlags::RDONLY, 0);
-        let Some(opened) = opened.map_err(|e| open::denied("read", &self.place, e))? else {
+        let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Look::Absent);
         };
         if self.settings.locked || self.settings.form != Form::Frame {

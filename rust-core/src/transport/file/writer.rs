@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::open::{self, Opened};
@@ -11,6 +11,7 @@ use super::{Form, Settings};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
+use crate::sys::group;
 use crate::sys::lock;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
@@ -47,7 +48,7 @@ impl Writer {
         } else {
             self.by_renaming(frame, waiting)
         };
-        let number = written.map_err(|e| open::denied("write", &self.place, e))?;
+        let number = written.map_err(|e| self.place.denied("write", e))?;
         self.last = number;
         Ok(number)
     }
@@ -110,9 +111,7 @@ impl Writer {
 
     fn give_owner(&self, file: impl AsFd, mode: Mode) -> Result<()> {
         let doing = || format!("setting group and mode of {}", self.place.path().display());
-        if let Some(group) = self.settings.group {
-            rustix::fs::fchown(&file, None, Some(Gid::from_raw(group))).doing(doing())?;
-        }
+        group::give(&file, self.place.path().display(), self.settings.group)?;
         // The umask may have taken bits away.
         rustix::fs::fchmod(&file, mode).doing(doing())
     }

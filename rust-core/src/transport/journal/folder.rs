@@ -5,13 +5,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::block::{self, Flaw, Identity};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::headroom;
-use crate::transport::place::Place;
+use crate::sys::{group, headroom};
+use crate::transport::place::{Access, Place};
 
 /// Bytes in front of a segment's first record.
 pub const PAGE: u64 = 4096;
@@ -32,15 +32,6 @@ pub struct Segment {
     pub created: i64,
     /// The latest time at which any record before it was sent; it never falls from one segment to the next.
     pub high: i64,
-}
-
-/// Who may open what is made in a journal's directory.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Access {
-    /// The mode of files; none for what the directory around the journal says.
-    pub mode: Option<u32>,
-    /// The group.
-    pub group: Option<u32>,
 }
 
 /// A journal's open directory.
@@ -87,9 +78,7 @@ impl Folder {
         let doing = || format!("setting the mode of {}", self.path.display());
         let facts = rustix::fs::fstat(&self.handle).doing(doing())?;
         if facts.st_uid == rustix::process::geteuid().as_raw() {
-            if let Some(group) = self.group {
-                rustix::fs::fchown(&self.handle, None, Some(Gid::from_raw(group))).doing(doing())?;
-            }
+            group::give(&self.handle, self.path.display(), self.group)?;
             // Whoever may read a file of it may enter it too; what a group shares stays the group's.
             let enter = self.mode | (self.mode & 0o444) >> 2;
             let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
@@ -150,7 +139,7 @@ impl Folder {
         headroom::check_file(PAGE.max(bytes.len() as u64))?;
         let temporary = [TEMPORARY, name].concat();
         let doing = || format!("making {}", self.path(name).display());
-        let made = self.write_new(&temporary, bytes).doing(doing()).and_then(|file| {
+        let made = self.write_new(&temporary, bytes).and_then(|file| {
             rustix::fs::renameat(&self.handle, &temporary, &self.handle, name).doing(doing())?;
             Ok(file)
         });
@@ -166,18 +155,17 @@ impl Folder {
         }
     }
 
-    fn write_new(&self, name: &str, bytes: &[u8]) -> std::io::Result<File> {
+    fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File> {
+        let doing = || format!("making {}", self.path(name).display());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(self.mode);
-        let file = rustix::fs::openat(&self.handle, name, flags, mode)?;
-        // The umask may have taken bits away.
-        rustix::fs::fchmod(&file, mode)?;
-        if let Some(group) = self.group {
-            rustix::fs::fchown(&file, None, Some(Gid::from_raw(group)))?;
-        }
+        let file =
+            rustix::fs::openat(&self.handle, name, flags, mode & Mode::from_raw_mode(0o600)).doing(doing())?;
+        group::give(&file, self.path(name).display(), self.group)?;
+        // Not before it is that group's; and the umask may have taken bits away.
+        rustix::fs::fchmod(&file, mode).doing(doing())?;
         let file = File::from(file);
-        file.write_all_at(bytes, 0)?;
-        file.sync_data()?;
+        file.write_all_at(bytes, 0).and_then(|()| file.sync_data()).doing(doing())?;
         Ok(file)
     }
 

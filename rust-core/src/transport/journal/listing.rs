@@ -2,9 +2,9 @@
 
 use super::committed::Word;
 use super::consumer;
-use super::folder::{Access, Folder};
+use super::folder::Folder;
 use crate::error::Result;
-use crate::transport::place::Place;
+use crate::transport::place::{Access, Place};
 
 /// What is known of a journal without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,7 +37,6 @@ mod retention;
 mod tail;
 mod writer;
 
-pub use folder::Access;
 pub use following::Following;
 pub use listing::listing;
 pub use log::Shape;

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
-use super::folder::{Access, Folder, PAGE};
+use super::folder::{Folder, PAGE};
 use super::record;
 use super::records::{Look, Record, Records, Walked, Want};
 use super::tail;
@@ -13,7 +13,7 @@ use crate::frame::{Header, Incoming};
 use crate::sys::inotify::ContentWatch;
 use crate::sys::lock;
 use crate::transport::extension::Sender;
-use crate::transport::place::Place;
+use crate::transport::place::{Access, Place};
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,17 @@ impl Reader {
     }
 
     fn open_for(
+        place: &Place,
+        name: Option<&str>,
+        start: Option<Start>,
+        limit: u64,
+        watches: bool,
+    ) -> Result<Option<Reader>> {
+        let opened = Reader::open_once(place, name, start, limit, watches);
+        opened.map_err(|e| place.denied("read", e))
+    }
+
+    fn open_once(
         place: &Place,
         name: Option<&str>,
         start: Option<Start>,

@@ -15,7 +15,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::error::ErrorKind;
 use crate::sys::directory::Directory;
 use crate::sys::poll::{is_readable, wait_readable};
-use crate::transport::place::Place;
+use crate::transport::place::{Access, Place};
 use crate::{Encoding, Error};
 
 const LIMIT: u64 = 64 << 20;

@@ -9,13 +9,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::consumer;
-use super::folder::{Access, Folder};
+use super::folder::Folder;
 use super::log::{Draft, Log, Shape};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
 use crate::transport::about::About;
-use crate::transport::place::Place;
+use crate::transport::place::{Access, Place};
 use crate::value::Map;
 
 /// What a writer is told about its journal.
@@ -56,6 +56,10 @@ type Slot = Mutex<Option<Result<u64>>>;
 impl Writer {
     /// Opens the journal, and makes it where there is none. `AddressInUse` where a living process writes it.
     pub fn open(place: &Place, terms: Terms) -> Result<Writer> {
+        Writer::open_once(place, terms).map_err(|e| place.denied("write", e))
+    }
+
+    fn open_once(place: &Place, terms: Terms) -> Result<Writer> {
         let Some(lock) = lock::try_lock(&place.directory, &place.file)? else {
             let text = format!(
                 "somebody else writes {}; a journal has one writing process, end it first",

@@ -18,6 +18,8 @@ pub struct Folder {
     path: PathBuf,
     /// The mode of the files in it.
     mode: u32,
+    /// To whom files are given, where that is not whoever makes them.
+    owner: Option<u32>,
     /// Whether what is put into it has reached the disk before that is said.
     durable: bool,
 }
@@ -51,7 +53,11 @@ impl Folder {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(parent, name, flags, Mode::empty())
             .doing(format_args!("opening the directory {}", path.display()))?;
-        Ok(Folder { fd, path, mode, durable })
+        // What root puts into another user's folder is for that user to read, even where no group is.
+        let is_root = rustix::process::geteuid().is_root();
+        let whose = rustix::fs::fstat(&fd).doing(format_args!("looking at {}", path.display()))?.st_uid;
+        let owner = (is_root && whose != 0).then_some(whose);
+        Ok(Folder { fd, path, mode, durable, owner })
     }
 
     /// Its path, for texts.
@@ -116,6 +122,9 @@ impl Folder {
         // The umask may have taken bits away; those of the owner it leaves.
         if self.mode & 0o077 != 0 {
             rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
+        }
+        if let Some(owner) = self.owner {
+            rustix::fs::fchown(file, Some(rustix::fs::Uid::from_raw(owner)), None)?;
         }
         while !body.is_empty() {
             body = &body[rustix::io::write(file, body)?..];

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::folder::Folder;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::directory::{self, Directory};
+use crate::sys::group;
 use crate::sys::lock::{self, Lock};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::loose::Terms;
@@ -108,15 +109,15 @@ impl Layout {
         remove(parent, &new);
         let mode = directory_mode(terms.mode.unwrap_or(parent.file_mode()));
         let root = (|| {
-            let root = make_folder(parent, &new, mode)?;
+            let root = make_folder(parent, &new, mode).doing(doing())?;
             for folder in FOLDERS {
-                let made = make_folder(&root, folder, mode)?;
-                rustix::fs::fchown(&made, None, terms.group.map(rustix::fs::Gid::from_raw))?;
+                let made = make_folder(&root, folder, mode).doing(doing())?;
+                group::give(&made, path.join(folder).display(), terms.group)?;
             }
-            rustix::fs::fchown(&root, None, terms.group.map(rustix::fs::Gid::from_raw))?;
-            Ok::<_, Errno>(root)
+            group::give(&root, path.display(), terms.group)?;
+            Ok::<_, Error>(root)
         })()
-        .doing(doing())?;
+        .inspect_err(|_| remove(parent, &new))?;
         if terms.durable { write(&root, DURABLE, "") } else { write(&root, BOOT, &boot()?) }.doing(doing())?;
         match rustix::fs::renameat_with(parent, new.as_str(), parent, &place.file, RenameFlags::NOREPLACE) {
             Err(Errno::INVAL) => rustix::fs::renameat(parent, new.as_str(), parent, &place.file),

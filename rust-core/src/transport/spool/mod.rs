@@ -81,6 +81,10 @@ fn everybody(_: &str, _: &str) -> bool {
 /// Serves the spool at an endpoint, and makes it if need be. `AddressInUse` where a living process does.
 pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
     let place = layout::place(endpoint, terms.durable)?;
+    serve(place.clone(), terms).map_err(|e| place.denied("serve", e))
+}
+
+fn serve(place: Place, terms: &Terms) -> Result<Ends> {
     let lock = claim(&place)?;
     let layout = loop {
         if let Some(layout) = Layout::open(&place)? {
@@ -128,7 +132,8 @@ pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) ->
         if let Some(watch) = &watch {
             Watch::drain(watch);
         }
-        if let Some(ends) = try_connect(endpoint, &place, terms)? {
+        let joined = try_connect(endpoint, &place, terms);
+        if let Some(ends) = joined.map_err(|e| place.denied("take part in", e))? {
             return Ok(ends);
         }
         match &watch {

@@ -1,0 +1,68 @@
+//! Giving what was just made to a group: who may not is told why.
+
+use std::fmt::Display;
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, Gid};
+use rustix::io::Errno;
+
+use super::directory::Directory;
+use super::user;
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// Gives an open file or directory to a group; nothing where none is given. `shown` is its path, for texts.
+pub fn give(file: impl AsFd, shown: impl Display, group: Option<u32>) -> Result<()> {
+    let Some(gid) = group else { return Ok(()) };
+    let given = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
+    given.or_else(|e| refuse(shown, gid, e))
+}
+
+/// The same for a name in a directory: a pipe or a socket, which can only be changed by its name.
+pub fn give_name(directory: &Directory, name: &str, group: Option<u32>) -> Result<()> {
+    let Some(gid) = group else { return Ok(()) };
+    let group = Some(Gid::from_raw(gid));
+    let given = rustix::fs::chownat(directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW);
+    given.or_else(|e| refuse(directory.path().join(name).display(), gid, e))
+}
+
+fn refuse(shown: impl Display, gid: u32, errno: Errno) -> Result<()> {
+    let named = user::name_of_group(gid).unwrap_or_else(|| gid.to_string());
+    if errno != Errno::PERM {
+        return Err(errno).doing(format_args!("giving {shown} to the group {named}"));
+    }
+    let text = format!(
+        "uid {} may not give {shown} to the group {named} (gid {gid}): only its members and root may; put the user in it (usermod -a -G {named} USER, then log in anew), or name a group that the user is in",
+        rustix::process::geteuid().as_raw()
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_the_group_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let path = folder.path().join("x");
+        let file = std::fs::File::create(&path).unwrap();
+        let own = rustix::process::getegid().as_raw();
+        give(&file, path.display(), Some(own)).unwrap();
+        give_name(&directory, "x", Some(own)).unwrap();
+        give_name(&directory, "missing", None).unwrap();
+        assert_eq!(path.metadata().unwrap().gid(), own);
+        assert_eq!(give_name(&directory, "missing", Some(own)).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn who_may_not_is_told_which_group_and_what_to_do() {
+        let error = refuse("/x", 54_321, Errno::PERM).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        for part in ["/x", "gid 54321", "usermod -a -G 54321"] {
+            assert!(error.text().contains(part), "{error}");
+        }
+    }
+}
