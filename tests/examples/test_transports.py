@@ -130,14 +130,20 @@ Start = Callable[..., subprocess.Popen]
 
 
 @pytest.fixture
-def start(programs: Programs, tmp_path: Path) -> Iterator[Start]:
+def folders(tmp_path_factory) -> dict[str, str]:
+    """Directories of its own for a test, with short names: the path of a socket has 107 bytes."""
+    folder = tmp_path_factory.mktemp("t")
+    return {"LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
+
+
+@pytest.fixture
+def start(programs: Programs, folders: dict[str, str]) -> Iterator[Start]:
     """Starts programs at an endpoint in directories of their own, and ends what has not ended by itself."""
     started: list[subprocess.Popen] = []
-    here = {"LINKSPAN_DIR": str(tmp_path / "run"), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
 
     def begin(program: str, language: str, endpoint: str, *words: str, **more) -> subprocess.Popen:
         command = [*programs.command(program, language, endpoint), *words]
-        environment = {**os.environ, **here, "ENDPOINT": endpoint}
+        environment = {**os.environ, **folders, "ENDPOINT": endpoint}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         started.append(subprocess.Popen(command, env=environment, text=True, **pipes))
         return started[-1]
@@ -200,10 +206,9 @@ def test_readme(start: Start, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", PUBLISH)
-def test_readme_shell(tmp_path: Path, transport: str) -> None:
+def test_readme_shell(folders: dict[str, str], transport: str) -> None:
     endpoint = endpoint_on(transport)
     lines = [line.replace("lab/temperature", endpoint) for line in block("sh", 1).splitlines()]
-    folders = {"LINKSPAN_DIR": str(tmp_path / "run"), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
     environment = {**os.environ, **folders, "PATH": f"{TARGET}:{os.environ['PATH']}"}
     shell = {"shell": True, "env": environment, "text": True}
     publish, subscribe = (next(line for line in lines if line.startswith(f"linkspan {verb} ")) for verb in ("pub", "sub"))

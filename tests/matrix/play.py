@@ -34,6 +34,8 @@ class Case(NamedTuple):
         return "-".join([self.vectors, *self.way.split(), self.first, self.second, self.encoding])
 
 
+#: Names are short: the path of a socket has 107 bytes.
+_numbers = itertools.count()
 # Below the ports that the system gives to those who connect, so that none of them takes one first.
 _ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
 
@@ -58,7 +60,8 @@ def endpoint_of(transport: str, name: str) -> str:
 def play(case: Case, peers: dict[str, list[str]], vectors: Path, count: int) -> None:
     """Plays it to its end; fails where a value changed on its way, or one of the two did not end well."""
     transport, pattern = case.way.split()
-    words = [endpoint_of(transport, f"matrix/{case}".replace(" ", "-")), case.encoding]
+    name = f"matrix/{next(_numbers)}-{case.first}-{case.second}"
+    words = [endpoint_of(transport, name), case.encoding]
     {"call": called, "send": sent, "publish": published}[pattern](
         peers[case.first], peers[case.second], words, str(vectors), count
     )
