@@ -6,18 +6,29 @@ use std::process::Command;
 use crate::Result;
 
 /// A runtime directory of our own for this run, gone afterwards.
-pub struct Directory(PathBuf);
+pub struct Directory([PathBuf; 2]);
 
 impl Directory {
     /// Makes it and tells the workers by their environment.
     pub fn new() -> Result<Directory> {
-        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        // In memory, where sockets and spools are; beside the program, on a disk, what lasts.
+        let memory = Path::new("/dev/shm");
+        let or = || if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(or, PathBuf::from);
+        let program = std::env::current_exe()?;
+        let disk = program.parent().map_or_else(std::env::temp_dir, PathBuf::from);
         sweep(&base)?;
+        sweep(&disk)?;
+        let lasting = disk.join(format!("{PREFIX}{}", std::process::id()));
+        std::fs::create_dir_all(&lasting).map_err(|e| format!("making {}: {e}", lasting.display()))?;
         let path = base.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|e| format!("making {}: {e}", path.display()))?;
         // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
-        unsafe { std::env::set_var("LINKSPAN_DIR", &path) };
-        Ok(Directory(path))
+        unsafe {
+            std::env::set_var("LINKSPAN_DIR", &path);
+            std::env::set_var("LINKSPAN_STATE_DIR", &lasting);
+        }
+        Ok(Directory([path, lasting]))
     }
 }
 
@@ -38,8 +49,10 @@ fn sweep(base: &Path) -> Result<()> {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("removing {}: {error}", self.0.display());
+        for path in &self.0 {
+            if let Err(error) = std::fs::remove_dir_all(path) {
+                eprintln!("removing {}: {error}", path.display());
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 const HELP: &str = "\
 linkspan-bench: what Linkspan costs, beside the floor measured in the same run
 
-  linkspan-bench                 everything, in under three minutes
+  linkspan-bench                 everything, in about five minutes
   linkspan-bench --quick         few repetitions, in under half a minute: shows that it works, says nothing of speed
   linkspan-bench --only TEXT     the rows whose name contains TEXT
   linkspan-bench --write FILE    writes the table to FILE as well

@@ -72,6 +72,30 @@ fn cells(measured: &Measured) -> [String; 6] {
     ]
 }
 
+/// What a published comparison gave for a request of 10 kB and its answer, in milliseconds, and our row for the same.
+const PUBLISHED: [(&str, f64, &str); 5] = [
+    ("shared memory", 7.468, "shm 10 kB round trip, parked"),
+    ("pipe", 15.954, "fifo 10 kB round trip"),
+    ("mailslot", 16.427, "dgram 10 kB there and back"),
+    ("file", 270.287, "file 10 kB there and back, the latest value"),
+    ("TCP", 994.884, "tcp 10 kB round trip"),
+];
+
+/// The same five transports and the same size; on another machine, so that only the order of magnitude says something.
+fn comparison(measured: &[Measured]) -> String {
+    let mut table = String::from(
+        "\nA request of 10 kB and its answer, beside a published comparison of other software on another machine:\n\n\
+         | transport | published | ours |\n|---|---|---|\n",
+    );
+    let mut any = false;
+    for (transport, published, what) in PUBLISHED {
+        let Some(Ok(ours)) = measured.iter().find(|m| m.row.what == what).map(|m| &m.ours) else { continue };
+        any = true;
+        let _ = writeln!(table, "| {transport} | {published} ms | {} |", time(ours.median()));
+    }
+    if any { table } else { String::new() }
+}
+
 /// Draws the table.
 pub fn render(measured: &[Measured], plan: &Plan) -> Report {
     let rows: Vec<[String; 6]> = measured.iter().map(cells).collect();
@@ -90,6 +114,8 @@ pub fn render(measured: &[Measured], plan: &Plan) -> Report {
     for row in &rows {
         let _ = writeln!(markdown, "| {} |", row.join(" | ").replace('\n', " "));
     }
+    let compared = comparison(measured);
+    markdown.push_str(&compared);
     let width = |column: usize| {
         let cells = rows.iter().map(|r| r[column].chars().count());
         cells.chain([HEAD[column].chars().count()]).max().unwrap_or(0)
@@ -101,6 +127,7 @@ pub fn render(measured: &[Measured], plan: &Plan) -> Report {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
     }
+    text.push_str(&compared);
     let _ = writeln!(text, "\n{how} {ABSENT}\n{}", facts.join(" · "));
     let _ = writeln!(markdown, "\n{ABSENT}");
     Report { text, markdown }

@@ -124,6 +124,50 @@ pub fn all() -> Vec<Row> {
             (bytes == 64).then_some(Mark::Ratio(1.3)),
         );
     }
+    for (bytes, size) in SIZES {
+        let apart = [
+            ("tcp", "write and read", "tcp"),
+            ("fifo", "write and read", "pipe"),
+            ("spool", "create, rename, read and unlink", "unlink"),
+        ];
+        for (transport, label, floor) in apart {
+            row(
+                format!("{transport} {size} round trip"),
+                own("channel", &format!("ours round {transport} {bytes} together 0")),
+                own(label, &format!("floor {floor} {bytes} together")),
+                vec![],
+                match (transport, bytes) {
+                    ("spool", 1000) => Some(Mark::Nanoseconds(100_000.0)),
+                    ("spool", _) => None,
+                    _ => Some(Mark::Ratio(1.15)),
+                },
+            );
+        }
+        row(
+            format!("file {size} there and back, the latest value"),
+            own("publish and recv", &format!("ours values file {bytes} together")),
+            own("create, rename and read", &format!("floor rename {bytes} together")),
+            vec![],
+            None,
+        );
+        // A datagram holds no more than a socket's send buffer.
+        if bytes < 1 << 16 {
+            row(
+                format!("dgram {size} there and back"),
+                own("two mailslots", &format!("ours mailslots {bytes} together")),
+                own("send and recv", &format!("floor datagram {bytes} together")),
+                vec![],
+                None,
+            );
+        }
+        row(
+            format!("journal {size} one way, on the disk"),
+            own("publish", &format!("ours journal {bytes}")),
+            own("write and fdatasync", &format!("floor append {bytes}")),
+            vec![],
+            None,
+        );
+    }
     row(
         "shm 10 kB call to a server, parked".into(),
         own("call", "ours call shm 10000 together 0"),

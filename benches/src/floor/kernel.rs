@@ -1,8 +1,9 @@
 //! Floors in the kernel: the bare system calls of a pipe, a socket and an eventfd, blocking.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
@@ -46,6 +47,43 @@ pub fn socket(bytes: usize, placement: Placement) -> Result<()> {
     let (ours, theirs) = UnixStream::pair()?;
     split(placement, || Bytes { from: theirs.try_clone()?, to: theirs, content: vec![0; bytes] }.echo())?;
     serve(Bytes { from: ours.try_clone()?, to: ours, content: vec![0; bytes] })
+}
+
+/// A connection over TCP that never leaves the machine.
+pub fn tcp(bytes: usize, placement: Placement) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let ours = TcpStream::connect(listener.local_addr()?)?;
+    let (theirs, _) = listener.accept()?;
+    ours.set_nodelay(true)?;
+    theirs.set_nodelay(true)?;
+    split(placement, || Bytes { from: theirs.try_clone()?, to: theirs, content: vec![0; bytes] }.echo())?;
+    serve(Bytes { from: ours.try_clone()?, to: ours, content: vec![0; bytes] })
+}
+
+struct Datagrams {
+    socket: UnixDatagram,
+    content: Vec<u8>,
+}
+
+impl Work for Datagrams {
+    fn once(&mut self) -> Result<()> {
+        self.socket.send(&self.content)?;
+        self.socket.recv(&mut self.content)?;
+        Ok(())
+    }
+}
+
+/// A pair of datagram sockets.
+pub fn datagram(bytes: usize, placement: Placement) -> Result<()> {
+    let (ours, theirs) = UnixDatagram::pair()?;
+    let mut content = vec![0; bytes];
+    split(placement, move || {
+        loop {
+            theirs.recv(&mut content)?;
+            theirs.send(&content)?;
+        }
+    })?;
+    serve(Datagrams { socket: ours, content: vec![0; bytes] })
 }
 
 /// `far bytes …`: what comes over the socket at this path goes back, for a near end in another language.

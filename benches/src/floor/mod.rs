@@ -1,5 +1,6 @@
 //! The floors: the least that the processor or the kernel takes for the same exchange.
 
+mod files;
 mod kernel;
 mod memory;
 mod queue;
@@ -21,6 +22,15 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["memcpy", bytes] => memory::copy(bytes.parse()?),
         ["pipe", bytes, placement] => kernel::pipe(bytes.parse()?, Placement::from_name(placement)?),
         ["socket", bytes, placement] => kernel::socket(bytes.parse()?, Placement::from_name(placement)?),
+        ["tcp", bytes, placement] => kernel::tcp(bytes.parse()?, Placement::from_name(placement)?),
+        ["datagram", bytes, placement] => kernel::datagram(bytes.parse()?, Placement::from_name(placement)?),
+        ["rename", bytes, placement] => {
+            files::exchange(bytes.parse()?, Placement::from_name(placement)?, files::After::Stays)
+        }
+        ["unlink", bytes, placement] => {
+            files::exchange(bytes.parse()?, Placement::from_name(placement)?, files::After::Goes)
+        }
+        ["append", bytes] => files::append(bytes.parse()?),
         ["eventfd", placement] => kernel::eventfd(Placement::from_name(placement)?),
         ["queue", placement] => queue::stream(Placement::from_name(placement)?),
         _ => Err(format!("no floor is called {words:?}").into()),

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod codec;
+pub mod stored;
 pub mod stream;
 
 use crate::Result;
@@ -16,6 +17,13 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["call", transport, bytes, placement, spin] => {
             channel::call(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
+        ["values", transport, bytes, placement] => {
+            stored::values(transport, bytes.parse()?, Placement::from_name(placement)?)
+        }
+        ["mailslots", bytes, placement] => {
+            stored::mailslots(bytes.parse()?, Placement::from_name(placement)?)
+        }
+        ["journal", bytes] => stored::journal(bytes.parse()?),
         ["self", transport, bytes] => channel::to_itself(transport, bytes.parse()?),
         ["stream", transport, bytes, placement] => {
             stream::one_way(transport, bytes.parse()?, Placement::from_name(placement)?)

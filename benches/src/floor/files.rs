@@ -1,0 +1,98 @@
+//! Floors in the file system: the bare system calls of a message in a file, and of a line in a log.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::split;
+use crate::worker::{Work, serve};
+
+/// What becomes of a file that has been read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It stays, and the next is renamed over it.
+    Stays,
+    /// It is removed.
+    Goes,
+}
+
+struct Files {
+    ours: PathBuf,
+    theirs: PathBuf,
+    after: After,
+    bell: PipeWriter,
+    rung: PipeReader,
+    content: Vec<u8>,
+}
+
+/// A file of this worker, where ours keep theirs.
+fn path(directory: &str, name: &str) -> Result<PathBuf> {
+    let directory = std::env::var_os(directory).ok_or(format!("{directory} says nothing"))?;
+    Ok(PathBuf::from(directory).join(format!("floor-{}-{name}", std::process::id())))
+}
+
+impl Files {
+    fn say(&mut self) -> io::Result<()> {
+        let new = self.ours.with_extension("new");
+        fs::write(&new, &self.content)?;
+        fs::rename(&new, &self.ours)?;
+        self.bell.write_all(&[1])
+    }
+
+    fn hear(&mut self) -> io::Result<()> {
+        self.rung.read_exact(&mut [0])?;
+        File::open(&self.theirs)?.read_exact(&mut self.content)?;
+        if self.after == After::Goes { fs::remove_file(&self.theirs) } else { Ok(()) }
+    }
+}
+
+impl Work for Files {
+    fn once(&mut self) -> Result<()> {
+        self.say()?;
+        Ok(self.hear()?)
+    }
+}
+
+/// A file there and a file back, with a byte through a pipe for the news.
+pub fn exchange(bytes: usize, placement: Placement, after: After) -> Result<()> {
+    let (near, far) = (path("LINKSPAN_DIR", "there")?, path("LINKSPAN_DIR", "back")?);
+    let (far_rung, near_bell) = io::pipe()?;
+    let (near_rung, far_bell) = io::pipe()?;
+    let content = vec![7; bytes];
+    let mut there = Files {
+        ours: far.clone(),
+        theirs: near.clone(),
+        after,
+        bell: far_bell,
+        rung: far_rung,
+        content: content.clone(),
+    };
+    split(placement, move || {
+        loop {
+            there.hear()?;
+            there.say()?;
+        }
+    })?;
+    serve(Files { ours: near, theirs: far, after, bell: near_bell, rung: near_rung, content })
+}
+
+struct Log {
+    file: File,
+    content: Vec<u8>,
+}
+
+impl Work for Log {
+    fn once(&mut self) -> Result<()> {
+        self.file.write_all(&self.content)?;
+        Ok(self.file.sync_data()?)
+    }
+}
+
+/// So many bytes appended, and on the disk.
+pub fn append(bytes: usize) -> Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(path("LINKSPAN_STATE_DIR", "log")?)?;
+    pin(Placement::Together, End::Near)?;
+    serve(Log { file, content: vec![7; bytes] })
+}
