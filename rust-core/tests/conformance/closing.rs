@@ -132,7 +132,7 @@ pub fn close_while_receiving(place: &Place) {
 /// Another thread waits for room, where there is such a thing.
 pub fn close_while_sending(place: &Place) {
     let (waits, waiting) = support::told_while_waiting();
-    let payload = raw(vec![7; 10_000]);
+    let payload = raw(vec![7; 100_000]);
     if !place.nature.fills_up {
         let tx = place.try_tx_with(&waits, SOON).unwrap();
         // Publishing waits for nobody, so that there is nothing to end.
@@ -162,7 +162,7 @@ pub fn close_while_sending(place: &Place) {
     tx_is_closed(place, &tx);
     // What was taken over before that comes whole; nobody wonders about the rest.
     while let Ok(message) = rx.recv_within(MOMENT) {
-        assert_eq!(message.body().len(), 10_000);
+        assert_eq!(message.body().len(), 100_000);
     }
 }
 

@@ -127,23 +127,28 @@ pub fn play(nature: &'static Nature) {
     std::process::exit(0);
 }
 
-/// Where a child reads to.
+/// What a child says.
+const FORKED: &[u8] = b"@forked\n";
+/// Where it reads to.
 static mut BYTE: u8 = 0;
 
 fn hold(place: &Place, forks: bool) {
     let ends = place.try_hold().unwrap();
     if forks {
-        // SAFETY: the child reads and ends; it runs nothing else of this program.
+        // SAFETY: the child writes, reads and ends; it runs nothing else of this program.
         match unsafe { libc::fork() } {
-            // SAFETY: one byte is read into one byte, and then this copy ends.
+            // The child says it, who has let go of what is its parent's by then.
+            // SAFETY: bytes that live for ever are written, one byte is read into one byte, and then this copy ends.
             0 => unsafe {
+                libc::write(1, FORKED.as_ptr().cast(), FORKED.len());
                 libc::read(0, (&raw mut BYTE).cast(), 1);
                 libc::_exit(0)
             },
             child => assert!(child > 0),
         }
+    } else {
+        say("holds");
     }
-    say(if forks { "forked" } else { "holds" });
     wait();
     drop(ends);
 }

@@ -49,7 +49,14 @@ pub fn raw(bytes: Vec<u8>) -> Payload {
 
 /// Bytes of which each place can be told from every other.
 pub fn pattern(size: usize) -> Vec<u8> {
-    (0..size).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
+    const BLOCK: usize = 4096;
+    let block: Vec<u8> = (0..BLOCK).map(|i| (i ^ (i >> 8)) as u8).collect();
+    let mut bytes = block.repeat(size / BLOCK + 1);
+    for (i, block) in bytes.chunks_exact_mut(BLOCK).enumerate() {
+        block[BLOCK / 2..BLOCK / 2 + 8].copy_from_slice(&i.to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
 }
 
 /// Whether an error says which name it is about, and more than its kind.
