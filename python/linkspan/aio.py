@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Empty, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
+from .errors import Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
 from .event import Event
 from .options import Options
 from .server import Server as _Server
@@ -131,7 +131,13 @@ class Channel(_Told[_native.Channel]):
         """Sends a request and awaits its answer. Calls on one channel are made one after the other."""
         async with self._one:
             asked = await _when_room(lambda: self._inner.ask(value))
-            return await self._until(lambda: self._inner.answer(asked, timeout=0))
+            try:
+                return await self._until(lambda: self._inner.answer(asked, timeout=0))
+            except asyncio.CancelledError:
+                # A time-out that passes, however short, gives it up: it is not sent to the next server.
+                with contextlib.suppress(Error):
+                    self._inner.answer(asked, timeout=1e-6)
+                raise
 
     async def reply(self, request: _native.Message, value: Any) -> None:
         """Answers a request that `recv` gave."""

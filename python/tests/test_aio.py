@@ -1,6 +1,7 @@
 """asyncio: the same verbs, awaited, and a loop that is never blocked."""
 
 import asyncio
+import signal
 
 import linkspan
 import linkspan.aio
@@ -56,6 +57,8 @@ SERVER = """
 def handler(request):
     if request["n"] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if request["n"] == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     return request["n"] + 1
 linkspan.serve(sys.argv[1]).run(handler)
 """
@@ -76,6 +79,26 @@ def test_connect_waits_for_a_name_to_appear(peer, name):
             await ch.call({"n": "die"})
         peer(SERVER, name)
         assert (await ch.call({"n": 1})).value == 2
+
+    run(main())
+
+
+@over("shm", "unix", "tcp", "fifo")
+def test_an_idempotent_call_is_carried_out_by_the_next_server(peer, name):
+    async def main():
+        loop = asyncio.get_running_loop()
+        one = peer(SERVER, name)
+        ch = await linkspan.aio.connect(name, idempotent=True)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await ch.call({"n": "stop"})
+        calling = asyncio.create_task(ch.call({"n": 1}))
+        await asyncio.sleep(0)
+        one.signal(signal.SIGKILL)
+        await loop.run_in_executor(None, one.end)
+        peer(SERVER, name)
+        # What was given up is not sent again: it would stop this one, too.
+        assert (await calling).value == 2
 
     run(main())
 

@@ -95,7 +95,7 @@ with linkspan.serve(sys.argv[1], ack="manual") as server:
 """
 
 
-@pytest.mark.parametrize("transport", ["spool"])
+@pytest.mark.parametrize("transport", CHANNELS)
 def test_a_server_acknowledges_what_was_sent_to_it(peer, transport):
     where = endpoint(transport)
     one = peer(SERVES_BY_HAND, where)

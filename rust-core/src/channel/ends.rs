@@ -348,6 +348,7 @@ impl Channel {
         let mut receiving = self.receiving()?;
         let asked = self.put_request(payload, waiting)?;
         let found = self.find_answer(asked, &mut receiving, waiting);
+        self.settle(asked);
         if found.is_err()
             && let Some(mut sending) = self.sending.borrow()
         {
@@ -365,7 +366,8 @@ impl Channel {
         asked.map_err(|e| e.on(&self.shown))
     }
 
-    /// The answer to a request that [`Channel::ask`] sent; with the same errors as [`Channel::call`].
+    /// The answer to a request that [`Channel::ask`] sent; with the same errors as [`Channel::call`]. With a time-out of zero it
+    /// only looks, and `Timeout` or `NotFound` say that it has not come yet; a longer one that passes gives the request up.
     pub fn answer<'a>(&self, asked: Asked, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
@@ -395,11 +397,19 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let found = self.look_for_answer(asked, receiving, waiting);
-        if self.options.idempotent {
-            // Answered, or given up.
-            self.renewal.memory.both().outbox.settled(asked.number);
+        use ErrorKind::{NotFound, Stalled, Timeout};
+        let not_yet = matches!(&found, Err(e) if matches!(e.kind(), Timeout | NotFound | Stalled));
+        if !(not_yet && waiting.is_none()) {
+            self.settle(asked);
         }
         found
+    }
+
+    /// Answered, or given up: it is not sent to the next incarnation.
+    fn settle(&self, asked: Asked) {
+        if self.options.idempotent {
+            self.renewal.memory.both().outbox.settled(asked.number);
+        }
     }
 
     fn look_for_answer(
