@@ -391,11 +391,13 @@ fn a_server_is_called(t: &str) {
 }
 
 fn on_wait_ends_a_wait(t: &str) {
+    // Not while the pair is made, which may take a machine longer that is busy.
+    let paired = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ends = paired.clone();
     let mut options = Options::default();
-    let (_a, b) = {
-        options.on_wait = Some(std::sync::Arc::new(|| false));
-        pair(&name(t), &options)
-    };
+    options.on_wait = Some(std::sync::Arc::new(move || !ends.load(std::sync::atomic::Ordering::Relaxed)));
+    let (_a, b) = pair(&name(t), &options);
+    paired.store(true, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Cancelled);
 }
 

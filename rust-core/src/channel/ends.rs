@@ -326,7 +326,7 @@ impl Channel {
                 receiving.keep(message);
                 Ok(true)
             }
-            Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => Ok(false),
+            Err(e) if is_not_now(&e) => Ok(false),
             Err(e) => Err(e.on(&self.shown)),
         }
     }
@@ -664,10 +664,16 @@ fn gone() -> Error {
     Error::new(ErrorKind::Disconnected, text)
 }
 
+/// Whether an error of a call that was not to wait says no more than "not now": nothing there, nobody there, or one there
+/// that has no place for us this instant, because it is just ending or overloaded.
+pub fn is_not_now(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Stalled)
+}
+
 /// For calls that are not to wait: what a deadline that has passed, or nobody there, is called.
 pub fn instead(error: Error, kind: ErrorKind) -> Error {
     match error.kind() {
-        ErrorKind::Timeout | ErrorKind::NotFound => {
+        _ if is_not_now(&error) => {
             let text = match kind {
                 ErrorKind::Empty => "nothing is there, and the call was not to wait",
                 _ => "there is no room, and the call was not to wait",

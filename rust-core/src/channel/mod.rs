@@ -34,7 +34,7 @@ mod sending;
 pub(crate) mod session;
 
 pub use ends::{Asked, Channel, Role};
-pub(crate) use ends::{PARTING, instead, only_one};
+pub(crate) use ends::{PARTING, instead, is_not_now, only_one};
 pub use listener::Listener;
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt};

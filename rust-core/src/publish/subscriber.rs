@@ -8,7 +8,7 @@ use super::feed::{Feed, Look};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
-use crate::channel::{Acknowledge, Delivery, Options, Use, instead, only_one};
+use crate::channel::{Acknowledge, Delivery, Options, Use, instead, is_not_now, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -386,7 +386,7 @@ impl Subscriber {
                     return Ok(true);
                 }
                 Ok(None) => {}
-                Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => return Ok(false),
+                Err(e) if is_not_now(&e) => return Ok(false),
                 Err(e) => return Err(e.on(&self.shown)),
             }
         }
