@@ -1,10 +1,11 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
+mod calling;
+mod leaving;
 mod room;
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
-use std::time::Duration;
 
 use super::dial::Dialler;
 use super::direction::{Direction, Turn};
@@ -20,12 +21,15 @@ use super::session::Nature;
 use super::session::inbox::Occasion;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Kind, flags};
-use crate::message::{Message, Payload, failure};
+use crate::frame::Kind;
+use crate::message::{Message, Payload};
 use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::tcp;
 use crate::value::{Source, Value};
+
+pub use calling::Asked;
+pub use leaving::PARTING;
 
 /// Which side of a channel this is; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,13 +48,6 @@ impl Role {
             Role::Connector => "connector",
         }
     }
-}
-
-/// A request whose answer is still to come.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    number: u64,
-    generation: u64,
 }
 
 /// One of two ends. One thread at a time may send and one may receive; a second one in the same direction gets
@@ -331,154 +328,6 @@ impl Channel {
         }
     }
 
-    /// Sends a request and waits for its answer. `Remote` where the other side's handler failed; `Disconnected` where it
-    /// went away before it answered: whether the request was carried out is then unknown.
-    pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        self.call_payload(&self.encode(value)?, wait)
-    }
-
-    /// Calls with what is encoded already.
-    pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = self.start(wait);
-        self.options.check_replies(&self.endpoint, "call")?;
-        self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
-    }
-
-    fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
-        let mut receiving = self.receiving()?;
-        let asked = self.put_request(payload, waiting)?;
-        let found = self.find_answer(asked, &mut receiving, waiting);
-        self.settle(asked);
-        if found.is_err()
-            && let Some(mut sending) = self.sending.borrow()
-        {
-            sending.withdraw(asked.number);
-        }
-        found
-    }
-
-    /// Sends a request without waiting for its answer, which [`Channel::answer`] gives: a call in two steps, for event
-    /// loops. Nothing else is to be received in between: an answer that [`Channel::recv`] meets is dropped.
-    pub fn ask<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Asked> {
-        let mut waiting = self.start(wait);
-        self.options.check_replies(&self.endpoint, "call")?;
-        let asked = self.receiving().and_then(|_only| self.put_request(payload, &mut waiting));
-        asked.map_err(|e| e.on(&self.shown))
-    }
-
-    /// The answer to a request that [`Channel::ask`] sent; with the same errors as [`Channel::call`]. With a time-out of zero it
-    /// only looks, and `Timeout` or `NotFound` say that it has not come yet; a longer one that passes gives the request up.
-    pub fn answer<'a>(&self, asked: Asked, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = self.start(wait);
-        let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
-        found.map_err(|e| e.on(&self.shown))
-    }
-
-    fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
-        let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
-        let mut sending = self.sending()?;
-        let both = self.renewal.memory.both();
-        let room = both.outbox.has_room(nature(draft.kind, flags), payload.body().len());
-        drop(both);
-        if !room {
-            let text =
-                "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
-            return Err(Error::new(ErrorKind::Full, text));
-        }
-        let number = sending.send(&draft, &self.renewal, &self.record, &|| {}, waiting)?;
-        Ok(Asked { number, generation: sending.generation })
-    }
-
-    fn find_answer(
-        &self,
-        asked: Asked,
-        receiving: &mut Receiving,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        let found = self.look_for_answer(asked, receiving, waiting);
-        use ErrorKind::{NotFound, Stalled, Timeout};
-        let not_yet = matches!(&found, Err(e) if matches!(e.kind(), Timeout | NotFound | Stalled));
-        if !(not_yet && waiting.is_none()) {
-            self.settle(asked);
-        }
-        found
-    }
-
-    /// Answered, or given up: it is not sent to the next incarnation.
-    fn settle(&self, asked: Asked) {
-        if self.options.idempotent {
-            self.renewal.memory.both().outbox.settled(asked.number);
-        }
-    }
-
-    fn look_for_answer(
-        &self,
-        Asked { number, generation }: Asked,
-        receiving: &mut Receiving,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        let speaker = self.speaker();
-        loop {
-            // It was dropped with the nameless peer that it was meant for.
-            if receiving.generation > generation && !self.renewal.memory.both().outbox.keeps(number) {
-                return Err(gone());
-            }
-            let taken = receiving.link_next(&speaker, waiting, self.options.idempotent);
-            let message = match taken {
-                Ok(Taken::Message(message)) => message,
-                Ok(Taken::Bye) => {
-                    speaker.speak(Occasion::Asked);
-                    continue;
-                }
-                Ok(Taken::Ack) => continue,
-                // The request went over a newer link than the one that was read to its end here.
-                Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => {
-                    continue;
-                }
-                Err(e) if e.kind() == ErrorKind::Disconnected => return Err(gone()),
-                Err(e) => return Err(e),
-            };
-            match message.header().kind {
-                Kind::Reply | Kind::Error if message.header().correlation == number => {
-                    self.renewal.memory.both().inbox.finished(message.session(), message.sequence());
-                    return match message.header().kind {
-                        Kind::Error => Err(failure::from_message(&message)),
-                        _ => Ok(message),
-                    };
-                }
-                Kind::Reply | Kind::Error => self.drop_answer(&message),
-                _ => receiving.inbox.push_back(message),
-            }
-        }
-    }
-
-    /// Answers a request that [`Channel::recv`] gave.
-    pub fn reply<'a, T: Source + ?Sized>(
-        &self,
-        request: &Message,
-        value: &T,
-        wait: impl Into<Wait<'a>>,
-    ) -> Result<()> {
-        self.options.check_replies(&self.endpoint, "reply")?;
-        if !request.is_request() {
-            let text = "this message wants no answer: it was sent, not called";
-            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
-        }
-        let payload = self.encode(value)?;
-        let flags = request.header().flags & flags::IDEMPOTENT;
-        let draft = Draft {
-            kind: Kind::Reply,
-            correlation: request.sequence(),
-            flags,
-            to: request.session(),
-            payload: &payload,
-        };
-        self.put_flagged(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
-        self.renewal.memory.both().inbox.finished(request.session(), request.sequence());
-        Ok(())
-    }
-
     /// What happened since the last call.
     pub fn events(&self) -> Vec<Event> {
         self.record.take()
@@ -529,140 +378,10 @@ impl Channel {
         self.renewal.memory.add_to(&mut stats);
         Value::Map(stats)
     }
-
-    /// Waits until the other side has consumed what was sent, then leaves; where it went away, waits for it to come back
-    /// and sends again what it had not consumed. `Timeout` says how many messages it has not; the channel is closed all
-    /// the same. Another thread that waits in it gets `InvalidState`.
-    pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.born).is_err() || self.renewal.is_closed() {
-            return Ok(());
-        }
-        let mut waiting = self.start(wait);
-        self.renewal.close();
-        let mut receiving = self.receiving.lock();
-        // A thread that waits for room is woken, too, and leaves.
-        let _claim = self.sending.claim_next("sends", &waiting).map_err(|e| e.on(&self.shown))?;
-        let mut sending = self.sending.lock();
-        self.renewal.leave();
-        receiving.leave();
-        self.renewal.memory.both().inbox.consumed();
-        if !self.renewal.is_acknowledged_by_hand() {
-            receiving.consumed();
-        }
-        sending.speak(Occasion::Leaving, &self.renewal, &self.record);
-        let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
-        sending.drop_part();
-        receiving.drop_part();
-        self.renewal.seal();
-        left.map_err(|e| e.on(&self.shown))
-    }
-
-    fn take_leave(
-        &self,
-        sending: &mut Sending,
-        receiving: &mut Receiving,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        let mut said_on = 0;
-        loop {
-            let count = || self.renewal.memory.both().outbox.unacknowledged().count;
-            if count() > 0 {
-                // What one who went has said last is still to be read.
-                receiving.gather(&self.speaker());
-            }
-            let count = count();
-            if count == 0 {
-                return sending.see_out(&self.renewal, waiting);
-            }
-            match self.bring_away(sending, receiving, &mut said_on, waiting) {
-                Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::Disconnected && self.renewal.may_return() => {
-                    sending.drop_part();
-                    // While it is away, the wait for it ends this.
-                    if waiting.deadline().has_passed() {
-                        return Err(unconsumed(waiting.timed_out(), count));
-                    }
-                }
-                Err(e) => return Err(unconsumed(e, count)),
-            }
-        }
-    }
-
-    /// One step of taking leave: a link, what is to be sent again over it, our leave, and what is said to that.
-    fn bring_away(
-        &self,
-        sending: &mut Sending,
-        receiving: &mut Receiving,
-        said_on: &mut u64,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        sending.join(&self.renewal, &self.record, waiting)?;
-        if *said_on != sending.generation {
-            sending.say_bye(&self.renewal, waiting)?;
-            *said_on = sending.generation;
-        }
-        match receiving.link_next(&self.speaker(), waiting, false)? {
-            Taken::Message(message) => receiving.keep(message),
-            Taken::Ack => {}
-            Taken::Bye => {
-                // Both take their leave at once: neither will read on. Each has said how far it has come.
-                sending.speak(Occasion::Asked, &self.renewal, &self.record);
-                let mut moment = Waiting::until(Deadline::after(PARTING).sooner(waiting.deadline()));
-                while self.renewal.memory.both().outbox.unacknowledged().count > 0 {
-                    match receiving.link_next(&self.speaker(), &mut moment, false) {
-                        Ok(Taken::Message(message)) => receiving.keep(message),
-                        Ok(Taken::Bye) => {}
-                        Ok(Taken::Ack) => break,
-                        Err(e) if e.kind() == ErrorKind::Timeout => break,
-                        Err(e) => return Err(e),
-                    }
-                }
-                if self.renewal.memory.both().outbox.unacknowledged().count > 0 {
-                    return Err(Error::new(ErrorKind::InvalidState, "the other side takes its leave, too"));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How long an object that goes without having been closed still brings away what it took over.
-pub const PARTING: Duration = Duration::from_secs(1);
-
-impl Drop for Channel {
-    fn drop(&mut self) {
-        if fork::check(self.born).is_err() || self.renewal.is_closed() {
-            return;
-        }
-        let sending = self.sending.get_mut();
-        // How far the program has come; the message that it was given last may not have been dealt with.
-        sending.speak(Occasion::Leaving, &self.renewal, &self.record);
-        // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.
-        sending.flush(&mut Waiting::until(Deadline::after(PARTING)));
-    }
 }
 
 /// After so many messages that nobody acknowledged, a program that only sends looks for acknowledgements.
 const GATHER: usize = 64;
-
-fn unconsumed(error: Error, count: u64) -> Error {
-    let what = format!("{count} messages were sent that the other side had not said to have consumed");
-    match error.kind() {
-        ErrorKind::Timeout | ErrorKind::Full => Error::new(ErrorKind::Timeout, format!("closed; {what}")),
-        ErrorKind::InvalidState => {
-            Error::new(ErrorKind::Disconnected, format!("the other side takes its leave, too; {what}"))
-        }
-        ErrorKind::Disconnected | ErrorKind::NotFound => {
-            Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}"))
-        }
-        _ => error,
-    }
-}
-
-fn gone() -> Error {
-    let text = "the other side went away before it answered; whether the request was carried out is unknown";
-    Error::new(ErrorKind::Disconnected, text)
-}
 
 /// Whether an error of a call that was not to wait says no more than "not now": nothing there, nobody there, or one there
 /// that has no place for us this instant, because it is just ending or overloaded.

@@ -1,0 +1,174 @@
+//! Requests and answers over a channel.
+
+use super::Channel;
+use crate::channel::memory::nature;
+use crate::channel::receiving::{Receiving, Taken};
+use crate::channel::sending::Draft;
+use crate::channel::session::inbox::Occasion;
+use crate::deadline::{Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Kind, flags};
+use crate::message::{Message, Payload, failure};
+use crate::value::Source;
+
+/// A request whose answer is still to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    number: u64,
+    generation: u64,
+}
+
+impl Channel {
+    /// Sends a request and waits for its answer. `Remote` where the other side's handler failed; `Disconnected` where it
+    /// went away before it answered: whether the request was carried out is then unknown.
+    pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        self.call_payload(&self.encode(value)?, wait)
+    }
+
+    /// Calls with what is encoded already.
+    pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = self.start(wait);
+        self.options.check_replies(&self.endpoint, "call")?;
+        self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
+        let mut receiving = self.receiving()?;
+        let asked = self.put_request(payload, waiting)?;
+        let found = self.find_answer(asked, &mut receiving, waiting);
+        self.settle(asked);
+        if found.is_err()
+            && let Some(mut sending) = self.sending.borrow()
+        {
+            sending.withdraw(asked.number);
+        }
+        found
+    }
+
+    /// Sends a request without waiting for its answer, which [`Channel::answer`] gives: a call in two steps, for event
+    /// loops. Nothing else is to be received in between: an answer that [`Channel::recv`] meets is dropped.
+    pub fn ask<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Asked> {
+        let mut waiting = self.start(wait);
+        self.options.check_replies(&self.endpoint, "call")?;
+        let asked = self.receiving().and_then(|_only| self.put_request(payload, &mut waiting));
+        asked.map_err(|e| e.on(&self.shown))
+    }
+
+    /// The answer to a request that [`Channel::ask`] sent; with the same errors as [`Channel::call`]. With a time-out of zero it
+    /// only looks, and `Timeout` or `NotFound` say that it has not come yet; a longer one that passes gives the request up.
+    pub fn answer<'a>(&self, asked: Asked, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = self.start(wait);
+        let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
+        found.map_err(|e| e.on(&self.shown))
+    }
+
+    fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
+        let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
+        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
+        let mut sending = self.sending()?;
+        let both = self.renewal.memory.both();
+        let room = both.outbox.has_room(nature(draft.kind, flags), payload.body().len());
+        drop(both);
+        if !room {
+            let text =
+                "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        let number = sending.send(&draft, &self.renewal, &self.record, &|| {}, waiting)?;
+        Ok(Asked { number, generation: sending.generation })
+    }
+
+    fn find_answer(
+        &self,
+        asked: Asked,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        let found = self.look_for_answer(asked, receiving, waiting);
+        use ErrorKind::{NotFound, Stalled, Timeout};
+        let not_yet = matches!(&found, Err(e) if matches!(e.kind(), Timeout | NotFound | Stalled));
+        if !(not_yet && waiting.is_none()) {
+            self.settle(asked);
+        }
+        found
+    }
+
+    /// Answered, or given up: it is not sent to the next incarnation.
+    fn settle(&self, asked: Asked) {
+        if self.options.idempotent {
+            self.renewal.memory.both().outbox.settled(asked.number);
+        }
+    }
+
+    fn look_for_answer(
+        &self,
+        Asked { number, generation }: Asked,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        let speaker = self.speaker();
+        loop {
+            // It was dropped with the nameless peer that it was meant for.
+            if receiving.generation > generation && !self.renewal.memory.both().outbox.keeps(number) {
+                return Err(gone());
+            }
+            let taken = receiving.link_next(&speaker, waiting, self.options.idempotent);
+            let message = match taken {
+                Ok(Taken::Message(message)) => message,
+                Ok(Taken::Bye) => {
+                    speaker.speak(Occasion::Asked);
+                    continue;
+                }
+                Ok(Taken::Ack) => continue,
+                // The request went over a newer link than the one that was read to its end here.
+                Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => {
+                    continue;
+                }
+                Err(e) if e.kind() == ErrorKind::Disconnected => return Err(gone()),
+                Err(e) => return Err(e),
+            };
+            match message.header().kind {
+                Kind::Reply | Kind::Error if message.header().correlation == number => {
+                    self.renewal.memory.both().inbox.finished(message.session(), message.sequence());
+                    return match message.header().kind {
+                        Kind::Error => Err(failure::from_message(&message)),
+                        _ => Ok(message),
+                    };
+                }
+                Kind::Reply | Kind::Error => self.drop_answer(&message),
+                _ => receiving.inbox.push_back(message),
+            }
+        }
+    }
+
+    /// Answers a request that [`Channel::recv`] gave.
+    pub fn reply<'a, T: Source + ?Sized>(
+        &self,
+        request: &Message,
+        value: &T,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<()> {
+        self.options.check_replies(&self.endpoint, "reply")?;
+        if !request.is_request() {
+            let text = "this message wants no answer: it was sent, not called";
+            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
+        }
+        let payload = self.encode(value)?;
+        let flags = request.header().flags & flags::IDEMPOTENT;
+        let draft = Draft {
+            kind: Kind::Reply,
+            correlation: request.sequence(),
+            flags,
+            to: request.session(),
+            payload: &payload,
+        };
+        self.put_flagged(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
+        self.renewal.memory.both().inbox.finished(request.session(), request.sequence());
+        Ok(())
+    }
+}
+
+fn gone() -> Error {
+    let text = "the other side went away before it answered; whether the request was carried out is unknown";
+    Error::new(ErrorKind::Disconnected, text)
+}

@@ -1,0 +1,138 @@
+//! Taking leave of the other side: what it has not consumed is brought away first.
+
+use std::time::Duration;
+
+use super::Channel;
+use crate::channel::receiving::{Receiving, Taken};
+use crate::channel::sending::Sending;
+use crate::channel::session::inbox::Occasion;
+use crate::deadline::{Deadline, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fork;
+
+impl Channel {
+    /// Waits until the other side has consumed what was sent, then leaves; where it went away, waits for it to come back
+    /// and sends again what it had not consumed. `Timeout` says how many messages it has not; the channel is closed all
+    /// the same. Another thread that waits in it gets `InvalidState`.
+    pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        if fork::check(self.born).is_err() || self.renewal.is_closed() {
+            return Ok(());
+        }
+        let mut waiting = self.start(wait);
+        self.renewal.close();
+        let mut receiving = self.receiving.lock();
+        // A thread that waits for room is woken, too, and leaves.
+        let _claim = self.sending.claim_next("sends", &waiting).map_err(|e| e.on(&self.shown))?;
+        let mut sending = self.sending.lock();
+        self.renewal.leave();
+        receiving.leave();
+        self.renewal.memory.both().inbox.consumed();
+        if !self.renewal.is_acknowledged_by_hand() {
+            receiving.consumed();
+        }
+        sending.speak(Occasion::Leaving, &self.renewal, &self.record);
+        let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
+        sending.drop_part();
+        receiving.drop_part();
+        self.renewal.seal();
+        left.map_err(|e| e.on(&self.shown))
+    }
+
+    fn take_leave(
+        &self,
+        sending: &mut Sending,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        let mut said_on = 0;
+        loop {
+            let count = || self.renewal.memory.both().outbox.unacknowledged().count;
+            if count() > 0 {
+                // What one who went has said last is still to be read.
+                receiving.gather(&self.speaker());
+            }
+            let count = count();
+            if count == 0 {
+                return sending.see_out(&self.renewal, waiting);
+            }
+            match self.bring_away(sending, receiving, &mut said_on, waiting) {
+                Ok(()) => {}
+                Err(e) if e.kind() == ErrorKind::Disconnected && self.renewal.may_return() => {
+                    sending.drop_part();
+                    // While it is away, the wait for it ends this.
+                    if waiting.deadline().has_passed() {
+                        return Err(unconsumed(waiting.timed_out(), count));
+                    }
+                }
+                Err(e) => return Err(unconsumed(e, count)),
+            }
+        }
+    }
+
+    /// One step of taking leave: a link, what is to be sent again over it, our leave, and what is said to that.
+    fn bring_away(
+        &self,
+        sending: &mut Sending,
+        receiving: &mut Receiving,
+        said_on: &mut u64,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        sending.join(&self.renewal, &self.record, waiting)?;
+        if *said_on != sending.generation {
+            sending.say_bye(&self.renewal, waiting)?;
+            *said_on = sending.generation;
+        }
+        match receiving.link_next(&self.speaker(), waiting, false)? {
+            Taken::Message(message) => receiving.keep(message),
+            Taken::Ack => {}
+            Taken::Bye => {
+                // Both take their leave at once: neither will read on. Each has said how far it has come.
+                sending.speak(Occasion::Asked, &self.renewal, &self.record);
+                let mut moment = Waiting::until(Deadline::after(PARTING).sooner(waiting.deadline()));
+                while self.renewal.memory.both().outbox.unacknowledged().count > 0 {
+                    match receiving.link_next(&self.speaker(), &mut moment, false) {
+                        Ok(Taken::Message(message)) => receiving.keep(message),
+                        Ok(Taken::Bye) => {}
+                        Ok(Taken::Ack) => break,
+                        Err(e) if e.kind() == ErrorKind::Timeout => break,
+                        Err(e) => return Err(e),
+                    }
+                }
+                if self.renewal.memory.both().outbox.unacknowledged().count > 0 {
+                    return Err(Error::new(ErrorKind::InvalidState, "the other side takes its leave, too"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long an object that goes without having been closed still brings away what it took over.
+pub const PARTING: Duration = Duration::from_secs(1);
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if fork::check(self.born).is_err() || self.renewal.is_closed() {
+            return;
+        }
+        let sending = self.sending.get_mut();
+        // How far the program has come; the message that it was given last may not have been dealt with.
+        sending.speak(Occasion::Leaving, &self.renewal, &self.record);
+        // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.
+        sending.flush(&mut Waiting::until(Deadline::after(PARTING)));
+    }
+}
+
+fn unconsumed(error: Error, count: u64) -> Error {
+    let what = format!("{count} messages were sent that the other side had not said to have consumed");
+    match error.kind() {
+        ErrorKind::Timeout | ErrorKind::Full => Error::new(ErrorKind::Timeout, format!("closed; {what}")),
+        ErrorKind::InvalidState => {
+            Error::new(ErrorKind::Disconnected, format!("the other side takes its leave, too; {what}"))
+        }
+        ErrorKind::Disconnected | ErrorKind::NotFound => {
+            Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}"))
+        }
+        _ => error,
+    }
+}
