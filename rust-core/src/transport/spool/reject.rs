@@ -5,9 +5,9 @@ use rustix::io::Errno;
 
 use super::folder::Folder;
 use super::layout::Layout;
-use crate::codec::{self, Encoding};
+use crate::codec::{self, Encoding, Unread};
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{BigInt, Decimal, Limits, Map, NdArrayRef, Sink, Timestamp, Value};
+use crate::value::{Limits, Map, Value};
 
 /// JSON-RPC 2.0's codes: a request that is no valid text, and one that is not to be taken.
 const PARSE_ERROR: i64 = -32700;
@@ -21,7 +21,7 @@ pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) ->
     if encoding == Encoding::Raw || is_ours && body.len() >= LONG {
         return Ok(());
     }
-    codec::decode_into(body, encoding, limits, Nothing).map(drop)
+    codec::decode_into(body, encoding, limits, Unread).map(drop)
 }
 
 /// What the sender of a file is told that was not taken: the body of a failed answer.
@@ -63,61 +63,4 @@ fn failed(layout: &Layout, kept: &str, errno: Errno) -> Error {
 
 fn is_same(a: &Folder, name: &str, b: &Folder, other: &str) -> bool {
     matches!((a.facts(name), b.facts(other)), (Some(a), Some(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
-}
-
-/// Takes any value and keeps none.
-struct Nothing;
-
-impl Sink for Nothing {
-    fn null(&mut self) -> Result<()> {
-        Ok(())
-    }
-    fn bool(&mut self, _: bool) -> Result<()> {
-        Ok(())
-    }
-    fn int(&mut self, _: i64) -> Result<()> {
-        Ok(())
-    }
-    fn uint(&mut self, _: u64) -> Result<()> {
-        Ok(())
-    }
-    fn big_int(&mut self, _: &BigInt) -> Result<()> {
-        Ok(())
-    }
-    fn float(&mut self, _: f64) -> Result<()> {
-        Ok(())
-    }
-    fn text(&mut self, _: &str) -> Result<()> {
-        Ok(())
-    }
-    fn bytes(&mut self, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-    fn timestamp(&mut self, _: Timestamp) -> Result<()> {
-        Ok(())
-    }
-    fn uuid(&mut self, _: [u8; 16]) -> Result<()> {
-        Ok(())
-    }
-    fn decimal(&mut self, _: &Decimal) -> Result<()> {
-        Ok(())
-    }
-    fn ndarray(&mut self, _: NdArrayRef<'_>) -> Result<()> {
-        Ok(())
-    }
-    fn begin_array(&mut self, _: usize) -> Result<()> {
-        Ok(())
-    }
-    fn end_array(&mut self) -> Result<()> {
-        Ok(())
-    }
-    fn begin_map(&mut self, _: usize) -> Result<()> {
-        Ok(())
-    }
-    fn key(&mut self, _: &str) -> Result<()> {
-        Ok(())
-    }
-    fn end_map(&mut self) -> Result<()> {
-        Ok(())
-    }
 }
