@@ -2,25 +2,40 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread;
 
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
 
 /// A direction and what is known of it.
 pub struct Direction<T> {
-    /// Whether a thread of the program is in a call.
-    claimed: AtomicBool,
+    door: Door,
     state: Mutex<T>,
 }
 
+/// Who is in, and who waits for it to come out.
+#[derive(Default)]
+struct Door {
+    /// Whether a thread of the program is in a call.
+    claimed: AtomicBool,
+    /// Whether somebody waits for the end of that call.
+    awaited: AtomicBool,
+    ended: OnceLock<EventFd>,
+}
+
 /// A thread of the program is in a call that uses this direction.
-pub struct Claim<'a>(&'a AtomicBool);
+pub struct Claim<'a>(&'a Door);
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.claimed.store(false, Ordering::SeqCst);
+        if self.0.awaited.load(Ordering::SeqCst)
+            && let Some(ended) = self.0.ended.get()
+        {
+            ended.ring();
+        }
     }
 }
 
@@ -32,16 +47,16 @@ pub struct Turn<'a, T> {
 
 impl<T> Direction<T> {
     pub fn new(state: T) -> Direction<T> {
-        Direction { claimed: AtomicBool::new(false), state: Mutex::new(state) }
+        Direction { door: Door::default(), state: Mutex::new(state) }
     }
 
     /// For a call of the program. `InvalidState` where another one of its threads is in such a call.
     pub fn claim(&self, does: &str) -> Result<Claim<'_>> {
-        if self.claimed.swap(true, Ordering::AcqRel) {
+        if self.door.claimed.swap(true, Ordering::AcqRel) {
             let text = format!("another thread {does} on this object; give each thread its own");
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        Ok(Claim(&self.claimed))
+        Ok(Claim(&self.door))
     }
 
     /// For a call that has told the thread which is in another to leave. `InvalidState` where that has not by the deadline.
@@ -58,9 +73,22 @@ impl<T> Direction<T> {
         }
     }
 
+    /// Rung from now on whenever a call of the program ends, for one who does its work meanwhile.
+    pub fn await_end(&self) -> Result<&EventFd> {
+        if self.door.ended.get().is_none() {
+            // Another thread that made one at the same instant was as quick as we.
+            let _ = self.door.ended.set(EventFd::new()?);
+        }
+        self.door.awaited.store(true, Ordering::SeqCst);
+        self.door
+            .ended
+            .get()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a bell that was just made is not there"))
+    }
+
     /// Whether a thread of the program is in a call that uses it, or waits to.
     pub fn is_claimed(&self) -> bool {
-        self.claimed.load(Ordering::Acquire)
+        self.door.claimed.load(Ordering::SeqCst)
     }
 
     /// Claims it and waits for the library to give it back, which is told by `knock` where it has lent it to itself.

@@ -235,16 +235,20 @@ impl Channel {
                 (both.outbox.has_room(nature, bytes), both.outbox.kept_count())
             };
             if room {
-                let number = sending.send(draft, &self.renewal, &self.record, &|| self.gather(), waiting)?;
+                let sent = sending.send(draft, &self.renewal, &self.record, &|| self.gather(), waiting);
                 drop(sending);
+                self.speaker().say_the_rest();
+                let number = sent?;
                 if nature == Nature::Data && open > 0 && open.is_multiple_of(GATHER) {
                     self.gather();
                 }
                 return Ok(number);
             }
             // Where nothing is there to be sent to, the peer cannot acknowledge either.
-            sending.join(&self.renewal, &self.record, waiting)?;
+            let joined = sending.join(&self.renewal, &self.record, waiting);
             drop(sending);
+            self.speaker().say_the_rest();
+            joined?;
             self.await_room(nature, bytes, waiting)?;
         }
     }
@@ -367,7 +371,9 @@ impl Channel {
 
     /// Whether a small message can be sent at once, as far as is known.
     pub fn writable(&self) -> Result<bool> {
-        Ok(self.sending()?.is_writable())
+        let writable = self.sending()?.is_writable();
+        self.speaker().say_the_rest();
+        Ok(writable)
     }
 
     /// Counters and state, as a map.

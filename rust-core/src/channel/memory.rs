@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::options::{Delivery, Options};
-use super::session::inbox::Worth;
+use super::session::inbox::{Occasion, Worth};
 use super::session::{Hello, Identity, Inbox, Nature, Outbox, ReplayLimits};
 use crate::error::Result;
 use crate::frame::{Header, Kind, flags};
@@ -33,6 +33,10 @@ pub struct Memory {
     acknowledged: OnceLock<EventFd>,
     /// Whether a new link may have something to be sent again.
     pub replays: AtomicBool,
+    /// Whether a thread that receives had something to say, and found another one sending.
+    unsaid: AtomicBool,
+    /// Whether the other side waits for that.
+    asked: AtomicBool,
 }
 
 impl Memory {
@@ -49,6 +53,8 @@ impl Memory {
             awaited: AtomicBool::new(false),
             acknowledged: OnceLock::new(),
             replays: AtomicBool::new(false),
+            unsaid: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
         })
     }
 
@@ -92,6 +98,29 @@ impl Memory {
         self.acknowledged.get().ok_or_else(|| {
             crate::Error::new(crate::ErrorKind::Internal, "a bell that was just made is not there")
         })
+    }
+
+    /// Leaves it to the thread that sends to say what is due, once it lets go of the direction.
+    pub fn leave_unsaid(&self, occasion: Occasion) {
+        if occasion == Occasion::Asked {
+            self.asked.store(true, Ordering::Release);
+        }
+        self.unsaid.store(true, Ordering::Release);
+    }
+
+    /// Whether something was left to be said.
+    #[inline]
+    pub fn is_unsaid(&self) -> bool {
+        self.unsaid.load(Ordering::Acquire)
+    }
+
+    /// What was left to be said, once.
+    pub fn take_unsaid(&self) -> Option<Occasion> {
+        if !self.unsaid.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let asked = self.asked.swap(false, Ordering::AcqRel);
+        Some(if asked { Occasion::Asked } else { Occasion::Sleeping })
     }
 
     /// Adds what the session counts to an object's figures.

@@ -267,14 +267,30 @@ pub struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    /// Says what is due. Where another thread sends, its next message says it in passing.
+    /// Says what is due. Where another thread sends, that one says it when it lets go of the direction.
     pub fn speak(&self, occasion: Occasion) {
         let memory = &self.renewal.memory;
         let due = memory.replays.load(std::sync::atomic::Ordering::Acquire) || {
             let both = memory.both();
             both.inbox.to_say(occasion, both.inbox.session()).is_some()
         };
-        if due && let Some(mut sending) = self.sending.borrow() {
+        if !due {
+            return;
+        }
+        if let Some(mut sending) = self.sending.borrow() {
+            return sending.speak(occasion, self.renewal, self.record);
+        }
+        memory.leave_unsaid(occasion);
+        // It may have let go in between, without having seen that.
+        self.say_the_rest();
+    }
+
+    /// Says what a thread that receives left to the one that sends, which has just let go of the direction.
+    pub fn say_the_rest(&self) {
+        while self.renewal.memory.is_unsaid() {
+            // Who has the direction now looks here when it lets go.
+            let Some(mut sending) = self.sending.borrow() else { return };
+            let Some(occasion) = self.renewal.memory.take_unsaid() else { return };
             sending.speak(occasion, self.renewal, self.record);
         }
     }

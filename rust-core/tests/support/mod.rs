@@ -29,12 +29,23 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// Only guards against a hang: nothing here is about time.
 pub const SOON: Duration = Duration::from_secs(20);
 
+fn directory() -> PathBuf {
+    std::env::temp_dir().join(format!("linkspan-test-{}", id()))
+}
+
+/// Nothing of these tests stays in the file system. A forked child has another number, and so no directory.
+extern "C" fn remove() {
+    let _ = fs::remove_dir_all(directory());
+}
+
 /// A name of its own for each test, in a runtime directory of this process.
 pub fn name(transport: &str) -> String {
     DIRECTORY.call_once(|| {
-        let path = std::env::temp_dir().join(format!("linkspan-test-{}", id()));
-        // SAFETY: this runs once, before any thread of these tests looks at the environment.
+        let path = directory();
+        // SAFETY: this runs once, before any thread of these tests looks at the environment; `remove` is a function without
+        // arguments that lives as long as the process.
         unsafe {
+            libc::atexit(remove);
             std::env::set_var("LINKSPAN_STATE_DIR", path.join("state"));
             std::env::set_var("LINKSPAN_DIR", path);
         }

@@ -74,8 +74,11 @@ impl Channel {
                 "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
             return Err(Error::new(ErrorKind::Full, text));
         }
-        let number = sending.send(&draft, &self.renewal, &self.record, &|| {}, waiting)?;
-        Ok(Asked { number, generation: sending.generation })
+        let sent = sending.send(&draft, &self.renewal, &self.record, &|| {}, waiting);
+        let generation = sending.generation;
+        drop(sending);
+        self.speaker().say_the_rest();
+        Ok(Asked { number: sent?, generation })
     }
 
     fn find_answer(

@@ -32,13 +32,16 @@ impl Channel {
                 receiving.read_until(&speaker, waiting, enough)
             }
             None => {
-                // Another thread receives, and tells us.
-                let bell = memory.await_acknowledgement()?;
+                // Another thread receives, and tells us, or that it reads no longer. The other side may not have been able
+                // to say how far it has come.
+                let (bell, ended) = (memory.await_acknowledgement()?, self.receiving.await_end()?);
+                self.speaker().speak(Occasion::Asked);
                 // It may have done so before it knew that somebody waits.
-                let room = memory.both().outbox.has_room(nature, bytes);
-                let fds = [bell.as_fd(), self.renewal.wake.as_fd()];
-                let waited = if room { Ok(()) } else { wait_readable(waiting, &fds) };
+                let go = memory.both().outbox.has_room(nature, bytes) || !self.receiving.is_claimed();
+                let fds = [bell.as_fd(), ended.as_fd(), self.renewal.wake.as_fd()];
+                let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
                 bell.drain();
+                ended.drain();
                 waited
             }
         };
