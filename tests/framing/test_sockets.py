@@ -321,15 +321,17 @@ def test_a_line_that_was_cut_off_is_no_line(strangers: Strangers) -> None:
         import struct
         s = connect(where)
         s.sendall(b'1\\n23')
-        if len(sys.argv) > 2:
+        if sys.argv[2] == "reset":
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            print("said")
-            sys.stdin.readline()
+        print("said")
+        sys.stdin.readline()
         s.close()
     """
     with linkspan.listen("tcp://127.0.0.1:0", framing="lines", timeout=SOON) as listener:
-        said(strangers.python(cut, where(listener.endpoint)))
+        # Whose program it is can be seen only while it lives.
+        stranger = strangers.python(cut, where(listener.endpoint), "close")
         with listener.accept() as whole:
+            stranger.communicate("now\n", timeout=SOON)
             assert [whole.recv().value, whole.recv().value] == [1, 23]
         stranger = strangers.python(cut, where(listener.endpoint), "reset")
         with listener.accept() as channel:
