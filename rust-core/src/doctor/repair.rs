@@ -33,7 +33,7 @@ pub fn examine() -> Vec<Finding> {
     all(&path, origin).into_iter().map(tell).collect()
 }
 
-/// Sets right what [`examine`] finds; one finding for each thing that was done or could not be.
+/// Sets right what [`examine`](super::examine) finds; one finding for each thing that was done or could not be.
 pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
