@@ -62,6 +62,7 @@ mod publish;
 mod region;
 pub mod registry;
 mod request;
+pub mod service;
 mod sys;
 mod transport;
 pub mod value;
@@ -77,6 +78,7 @@ pub use message::{Message, Payload};
 pub use publish::{Publisher, Subscriber, latest, latest_persistent};
 pub use region::{Layout, Region};
 pub use request::{Request, Server};
+pub use service::{Answer, Command, Outcome, State};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};
 pub use verbs::{connect, listen, open, publisher, serve, subscribe};
 

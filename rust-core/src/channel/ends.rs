@@ -218,6 +218,16 @@ impl Channel {
         self.send_payload(payload, Wait::none()).map_err(|e| instead(e, ErrorKind::Full))
     }
 
+    /// Sends what is neither data nor a request: a command, an event.
+    pub(crate) fn send_as<'a>(
+        &self,
+        kind: Kind,
+        payload: &Payload,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<u64> {
+        self.put(kind, 0, payload, &mut self.start(wait))
+    }
+
     fn put(&self, kind: Kind, correlation: u64, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<u64> {
         self.put_flagged(&Draft { kind, correlation, flags: 0, to: 0, payload }, waiting)
             .map_err(|e| e.on(&self.shown))

@@ -15,10 +15,15 @@ pub enum Pattern {
     Request,
     /// One publisher, many subscribers.
     Publish,
+    /// The controller of services: they call it, and so do those who ask it for them.
+    Controller,
+    /// A service that calls its controller.
+    Service,
 }
 
 impl Pattern {
-    const ALL: [Pattern; 3] = [Pattern::Channel, Pattern::Request, Pattern::Publish];
+    const ALL: [Pattern; 5] =
+        [Pattern::Channel, Pattern::Request, Pattern::Publish, Pattern::Controller, Pattern::Service];
 
     /// The word in the hello and in listings.
     pub const fn name(self) -> &'static str {
@@ -26,6 +31,8 @@ impl Pattern {
             Pattern::Channel => "channel",
             Pattern::Request => "request",
             Pattern::Publish => "publish",
+            Pattern::Controller => "controller",
+            Pattern::Service => "service",
         }
     }
 
@@ -40,14 +47,20 @@ impl Pattern {
             Pattern::Channel => "is a channel, connect to it",
             Pattern::Request => "is a server, connect and call it",
             Pattern::Publish => "is a publisher, subscribe to it",
+            Pattern::Controller => {
+                "is a controller of services, ask it with Controller or `linkspan service`"
+            }
+            Pattern::Service => "is a service, which calls its controller; ask that",
         }
     }
 
     /// Refuses a caller who came with the wrong verb.
     pub fn admits(self, caller: Pattern) -> Result<()> {
         let fits = match self {
-            Pattern::Channel | Pattern::Request => caller != Pattern::Publish,
+            Pattern::Channel | Pattern::Request => matches!(caller, Pattern::Channel | Pattern::Request),
             Pattern::Publish => caller == Pattern::Publish,
+            Pattern::Controller => matches!(caller, Pattern::Controller | Pattern::Service),
+            Pattern::Service => false,
         };
         if fits { Ok(()) } else { Err(Error::new(ErrorKind::InvalidState, self.advice())) }
     }

@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use super::door::Door;
+use super::door::{Door, Peer};
 use super::ends::{Channel, Role};
-use super::greeting::{Pattern, random};
+use super::greeting::random;
 use super::memory::Memory;
 use super::options::Options;
 use super::renewal::{Origin, Renewal};
@@ -27,17 +27,22 @@ impl Listener {
     /// Listens. `AddressInUse` where a living process does.
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let door = Door::open(&endpoint, Pattern::Channel, options, None).map_err(|e| e.on(&endpoint))?;
+        let door = Door::open(&endpoint, options.pattern, options, None).map_err(|e| e.on(&endpoint))?;
         let endpoint = door.endpoint.clone();
         Ok(Listener { endpoint, options: options.clone(), door, born: fork::generation() })
     }
 
     /// Takes the next peer; `Timeout` where none came.
     pub fn accept<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Channel> {
-        self.try_accept(wait.into()).map_err(|e| e.on(&self.endpoint))
+        self.accept_with_peer(wait.into()).map(|(channel, _)| channel)
     }
 
-    fn try_accept(&self, wait: Wait<'_>) -> Result<Channel> {
+    /// The same, and who it is.
+    pub(crate) fn accept_with_peer(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
+        self.try_accept(wait).map_err(|e| e.on(&self.endpoint))
+    }
+
+    fn try_accept(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
         fork::check(self.born)?;
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
         let link = self.door.queue.wait(&mut waiting)?;
@@ -45,8 +50,10 @@ impl Listener {
             Some(met) => met.memory.clone(),
             None => Memory::new(random()?, &self.options),
         };
+        let peer = link.peer.clone();
         let renewal = Renewal::new(Origin::Accepted, memory, self.endpoint.clone(), self.options.clone())?;
-        Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)
+        let channel = Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)?;
+        Ok((channel, peer))
     }
 
     /// The endpoint, with its transport.

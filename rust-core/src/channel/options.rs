@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::greeting::Pattern;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 use crate::error::{Error, ErrorKind, Result};
@@ -136,6 +137,8 @@ pub struct Options {
     pub locked: bool,
     /// Runs while a call waits.
     pub on_wait: Option<OnWait>,
+    /// What a channel's or listener's name is used for: the floors above say it.
+    pub(crate) pattern: Pattern,
 }
 
 impl Default for Options {
@@ -166,6 +169,7 @@ impl Default for Options {
             retain_consumed: false,
             locked: false,
             on_wait: None,
+            pattern: Pattern::Channel,
         }
     }
 }

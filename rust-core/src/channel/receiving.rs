@@ -196,10 +196,10 @@ impl Receiving {
     fn sort(&mut self, frame: Incoming, renewal: &Renewal, record: &Record) -> Result<Option<Taken>> {
         let Header { kind, sequence, correlation, flags, .. } = frame.header;
         Ok(match kind {
-            Kind::Data | Kind::Request | Kind::Reply | Kind::Error => {
+            Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
                 let mut session = 0;
                 if self.part.as_ref().is_some_and(|part| part.met.is_some()) {
-                    if correlation > 0 && matches!(kind, Kind::Data | Kind::Request) {
+                    if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
                         renewal.memory.acknowledged(correlation)?;
                     }
                     let mut both = renewal.memory.both();
@@ -232,7 +232,7 @@ impl Receiving {
                 renewal.memory.acknowledged(correlation)?;
                 Some(Taken::Ack)
             }
-            Kind::Hello | Kind::Command | Kind::Event => None,
+            Kind::Hello => None,
         })
     }
 

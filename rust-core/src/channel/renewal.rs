@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::dial::Dialler;
 use super::door::{Door, Link, Met, Peer, Seat, terms};
-use super::greeting::{Greeting, Pattern};
+use super::greeting::Greeting;
 use super::memory::Memory;
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
@@ -310,9 +310,9 @@ impl Renewal {
     }
 
     fn join_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
-        let terms = terms(&self.options, Pattern::Channel)?;
+        let terms = terms(&self.options, self.options.pattern)?;
         let Ends { tx, rx, .. } = loose::connect(&self.endpoint, &terms, waiting)?;
-        Ok(Link { tx, rx, peer: Peer::anybody(Pattern::Channel, &self.options), seat: None, met: None })
+        Ok(Link { tx, rx, peer: Peer::anybody(self.options.pattern, &self.options), seat: None, met: None })
     }
 
     /// Why a wait was ended that found nobody: the channel was closed.
@@ -327,10 +327,10 @@ impl Renewal {
             let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
                 return Err(self.ended());
             };
-            return plain::link(stream, Pattern::Channel, options, &self.numbers, true);
+            return plain::link(stream, options.pattern, options, &self.numbers, true);
         }
         let id = options.client_id.clone();
-        let ours = Greeting::of_session(Pattern::Channel, id, options.limit, self.memory.hello())?;
+        let ours = Greeting::of_session(options.pattern, id, options.limit, self.memory.hello())?;
         let offer = || {
             let offer = Offer::new(self.endpoint.transport(), ours.session, options.buffer)?;
             let descriptors = offer.descriptors()?;

@@ -1,0 +1,269 @@
+//! The commands that a service takes, and what it answers.
+
+use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::value::{Map, Value};
+
+use super::state::State;
+
+/// What a service is told to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Do the next step: comes from the service's own clock, never from a controller.
+    Step,
+    /// Answer with the data; change nothing.
+    GetData,
+    /// Finish the step, checkpoint, close, wait.
+    Pause,
+    /// Open again and go on.
+    Run,
+    /// Stand still, checkpoint, go on.
+    Checkpoint,
+    /// Checkpoint, close, say goodbye, end.
+    Shutdown,
+    /// Say the state, for how long, and how long the step under way has taken. Answered by the library.
+    Status,
+    /// Say what the service is and which commands it takes. Answered by the library.
+    Describe,
+    /// Say the counters. Answered by the library.
+    Stats,
+    /// Say or change the settings.
+    Config,
+    /// Give the last lines of its log. Answered by the library.
+    Log,
+    /// Write a copy of what it keeps.
+    Backup,
+    /// Give up the command that is named, or what is under way. Answered by the library.
+    Cancel,
+    /// A command of the service's own.
+    Own(Box<str>),
+}
+
+impl Command {
+    /// Those with a meaning of their own that a controller may send.
+    pub const ALL: [Command; 12] = [
+        Command::GetData,
+        Command::Pause,
+        Command::Run,
+        Command::Checkpoint,
+        Command::Shutdown,
+        Command::Status,
+        Command::Describe,
+        Command::Stats,
+        Command::Config,
+        Command::Log,
+        Command::Backup,
+        Command::Cancel,
+    ];
+
+    /// The word for it in every language and in messages.
+    pub fn name(&self) -> &str {
+        match self {
+            Command::Step => "STEP",
+            Command::GetData => "GET_DATA",
+            Command::Pause => "PAUSE",
+            Command::Run => "RUN",
+            Command::Checkpoint => "CHECKPOINT",
+            Command::Shutdown => "SHUTDOWN",
+            Command::Status => "STATUS",
+            Command::Describe => "DESCRIBE",
+            Command::Stats => "STATS",
+            Command::Config => "CONFIG",
+            Command::Log => "LOG",
+            Command::Backup => "BACKUP",
+            Command::Cancel => "CANCEL",
+            Command::Own(name) => name,
+        }
+    }
+
+    /// The command of this name. Words that are no built-in command are commands of a service's own: 1 to 64 characters
+    /// of `[A-Za-z0-9._-]`, not in capitals alone, which are kept for later versions. `OutOfRange` for others.
+    pub fn from_name(name: &str) -> Result<Command> {
+        if let Some(known) = Command::ALL.into_iter().find(|command| command.name() == name) {
+            return Ok(known);
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if (1..=64).contains(&name.len())
+            && name.chars().all(allowed)
+            && name.chars().any(|c| c.is_ascii_lowercase())
+        {
+            return Ok(Command::Own(name.into()));
+        }
+        let known: Vec<_> = Command::ALL.iter().map(Command::name).collect();
+        let text = format!(
+            "{name:?} is no command: there are {}, and a service's own, of 1 to 64 characters [A-Za-z0-9._-] with a small letter",
+            known.join(" ")
+        );
+        Err(Error::new(ErrorKind::OutOfRange, text))
+    }
+
+    /// Whether the library answers it by itself, at once, whatever the program does.
+    pub const fn is_answered_by_library(&self) -> bool {
+        matches!(self, Command::Status | Command::Describe | Command::Stats | Command::Log | Command::Cancel)
+    }
+}
+
+/// How far a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The service will carry it out.
+    Accepted,
+    /// It is done.
+    Done,
+    /// It could not be done, or not in time.
+    Failed,
+    /// The state does not allow it, or the service does not know it; nothing was done.
+    Rejected,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 4] = [Outcome::Accepted, Outcome::Done, Outcome::Failed, Outcome::Rejected];
+
+    /// The word for it in every language and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Accepted => "ACCEPTED",
+            Outcome::Done => "DONE",
+            Outcome::Failed => "FAILED",
+            Outcome::Rejected => "REJECTED",
+        }
+    }
+
+    /// Whether nothing follows it.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Outcome::Accepted)
+    }
+}
+
+/// What a service answers to a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The command's id.
+    pub id: Box<str>,
+    /// How far it has come.
+    pub outcome: Outcome,
+    /// The state of the service when it answered: the one that refused, for [`Outcome::Rejected`].
+    pub state: State,
+    /// What DONE gives; null where there is nothing to say.
+    pub value: Value,
+    /// Why it was FAILED or REJECTED.
+    pub failure: Option<RemoteFailure>,
+}
+
+impl Answer {
+    /// As a map: `id`, `outcome`, `state`, and `value` or `error` (`code`, `type`, `text`).
+    pub fn to_value(&self) -> Value {
+        let mut map = Map::new();
+        map.insert("id".into(), (&*self.id).into());
+        map.insert("outcome".into(), self.outcome.name().into());
+        map.insert("state".into(), self.state.name().into());
+        match &self.failure {
+            Some(failure) => {
+                let error = Value::map([
+                    ("code", Value::from(failure.code)),
+                    ("type", failure.kind.as_str().into()),
+                    ("text", failure.text.as_str().into()),
+                ]);
+                map.insert("error".into(), error);
+            }
+            None => {
+                map.insert("value".into(), self.value.clone());
+            }
+        }
+        Value::Map(map)
+    }
+
+    /// Reads such a map.
+    pub fn from_value(value: &Value) -> Result<Answer> {
+        let word = value.at("outcome")?.as_text()?;
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == word);
+        let outcome = outcome
+            .ok_or_else(|| Error::new(ErrorKind::Malformed, format!("no answer is called {word:?}")))?;
+        let failure = match value.at("error") {
+            Err(_) => None,
+            Ok(error) => Some(RemoteFailure {
+                code: error.at("code")?.as_i64()?,
+                kind: error.at("type")?.as_text()?.to_owned(),
+                text: error.at("text")?.as_text()?.to_owned(),
+                data: Vec::new(),
+            }),
+        };
+        Ok(Answer {
+            id: value.at("id")?.as_text()?.into(),
+            outcome,
+            state: State::from_name(value.at("state")?.as_text()?)?,
+            value: value.at("value").cloned().unwrap_or(Value::Null),
+            failure,
+        })
+    }
+
+    /// What DONE gave; the error that FAILED or REJECTED means: `Remote` with the service's own, or `InvalidState` where the
+    /// state refused it, `Timeout` where its time had passed, and so on by the kind that it carries.
+    pub fn into_result(self) -> Result<Value> {
+        match self.failure {
+            None => Ok(self.value),
+            Some(failure) => Err(error_of(failure)),
+        }
+    }
+}
+
+/// What an error says across the wire.
+pub fn failure_of(error: &Error) -> RemoteFailure {
+    match error.remote_failure() {
+        Some(failure) => failure.clone(),
+        None => RemoteFailure {
+            code: i64::from(error.kind().code()),
+            kind: error.kind().name().to_owned(),
+            text: error.text().to_owned(),
+            data: Vec::new(),
+        },
+    }
+}
+
+/// An error of our own table is told as itself, any other as `Remote`.
+pub fn error_of(failure: RemoteFailure) -> Error {
+    let kind = u16::try_from(failure.code).ok().and_then(ErrorKind::from_code);
+    match kind {
+        Some(kind) if kind.name() == failure.kind && kind != ErrorKind::Remote => {
+            Error::new(kind, failure.text)
+        }
+        _ => Error::remote(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_and_others_are_a_services_own() {
+        for command in Command::ALL {
+            assert_eq!(Command::from_name(command.name()).unwrap(), command);
+        }
+        assert_eq!(Command::from_name("calibrate").unwrap(), Command::Own("calibrate".into()));
+        for bad in ["", "STEP", "RESTART", "two words", &"x".repeat(65), "naïve"] {
+            assert_eq!(Command::from_name(bad).unwrap_err().kind(), ErrorKind::OutOfRange, "{bad}");
+        }
+    }
+
+    #[test]
+    fn answers_come_back_as_they_went() {
+        let done = Answer {
+            id: "a1".into(),
+            outcome: Outcome::Done,
+            state: State::Paused,
+            value: Value::map([("rows", 7)]),
+            failure: None,
+        };
+        assert_eq!(Answer::from_value(&done.to_value()).unwrap(), done);
+        let error = Error::new(ErrorKind::InvalidState, "it is PAUSED already");
+        let rejected = Answer {
+            outcome: Outcome::Rejected,
+            value: Value::Null,
+            failure: Some(failure_of(&error)),
+            ..done
+        };
+        let back = Answer::from_value(&rejected.to_value()).unwrap();
+        assert_eq!(back, rejected);
+        assert_eq!(back.into_result().unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+}

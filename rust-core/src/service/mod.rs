@@ -1,0 +1,14 @@
+//! Services and their controller: headless programs that can be asked for data, paused, run, checkpointed and shut down.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the states of a service, and what its controller knows of it | `state` |
+//! | commands and answers | `command` |
+//! | what the two say to each other | `words` |
+
+mod command;
+mod state;
+mod words;
+
+pub use command::{Answer, Command, Outcome};
+pub use state::{State, View};

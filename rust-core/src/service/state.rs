@@ -1,0 +1,134 @@
+//! The states of a service, and how well its controller knows it.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where a service is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// It opens what it needs.
+    Starting,
+    /// It is set up and waits for RUN.
+    Ready,
+    /// It does its work, step by step.
+    Running,
+    /// It finishes its step, checkpoints and closes.
+    Pausing,
+    /// What it writes is checkpointed and closed; it waits for RUN.
+    Paused,
+    /// It stands still and checkpoints.
+    Checkpointing,
+    /// It finishes its step, checkpoints, closes and leaves.
+    Stopping,
+    /// It has ended in good order.
+    Stopped,
+    /// It could not go on; its reason says why.
+    Failed,
+}
+
+impl State {
+    /// All of them, in the order of a life.
+    pub const ALL: [State; 9] = [
+        State::Starting,
+        State::Ready,
+        State::Running,
+        State::Pausing,
+        State::Paused,
+        State::Checkpointing,
+        State::Stopping,
+        State::Stopped,
+        State::Failed,
+    ];
+
+    /// The word for it in every language and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Starting => "STARTING",
+            State::Ready => "READY",
+            State::Running => "RUNNING",
+            State::Pausing => "PAUSING",
+            State::Paused => "PAUSED",
+            State::Checkpointing => "CHECKPOINTING",
+            State::Stopping => "STOPPING",
+            State::Stopped => "STOPPED",
+            State::Failed => "FAILED",
+        }
+    }
+
+    /// The state of this name; `Malformed` for any other word.
+    pub fn from_name(name: &str) -> Result<State> {
+        State::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, format!("no state of a service is called {name:?}"))
+        })
+    }
+
+    /// What it means, for the documents and for help texts.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            State::Starting => "opens what it needs",
+            State::Ready => "set up, waits for RUN",
+            State::Running => "does its work, step by step",
+            State::Pausing => "finishes its step, checkpoints, closes",
+            State::Paused => "checkpointed and closed, waits for RUN",
+            State::Checkpointing => "stands still and checkpoints",
+            State::Stopping => "finishes its step, checkpoints, closes, leaves",
+            State::Stopped => "ended in good order",
+            State::Failed => "could not go on; the reason says why",
+        }
+    }
+
+    /// Whether it is on its way to another state, and takes no command that would lead elsewhere.
+    pub const fn is_passing(self) -> bool {
+        matches!(self, State::Starting | State::Pausing | State::Checkpointing | State::Stopping)
+    }
+}
+
+/// How well a controller knows a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum View {
+    /// It is connected and was heard of lately.
+    Connected,
+    /// It is connected and has said nothing for longer than it promised.
+    Stale,
+    /// Its connection has ended; it may come back.
+    Disconnected,
+    /// It said goodbye, or has been away for too long.
+    Gone,
+}
+
+impl View {
+    /// All of them.
+    pub const ALL: [View; 4] = [View::Connected, View::Stale, View::Disconnected, View::Gone];
+
+    /// The word for it in every language and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            View::Connected => "CONNECTED",
+            View::Stale => "STALE",
+            View::Disconnected => "DISCONNECTED",
+            View::Gone => "GONE",
+        }
+    }
+
+    /// What it means, for the documents and for help texts.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            View::Connected => "connected, and heard of lately",
+            View::Stale => "connected, and silent for longer than three heartbeats",
+            View::Disconnected => "its connection has ended; it may come back",
+            View::Gone => "it said goodbye, or has been away for ten minutes",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_states() {
+        for state in State::ALL {
+            assert_eq!(State::from_name(state.name()).unwrap(), state);
+        }
+        assert_eq!(State::from_name("running").unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}

@@ -1,0 +1,409 @@
+//! What a service and its controller say to each other: maps, in messages of the kinds command and event.
+
+use std::time::Duration;
+
+use super::command::{Answer, Command};
+use super::state::State;
+use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::value::{Map, Timestamp, Value};
+
+/// How long a command has where its sender says nothing.
+pub const WITHIN: Duration = Duration::from_secs(30);
+/// How often a service is heard of while nothing happens, where its controller says nothing else.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The longest id of a command, in bytes.
+pub const ID_LIMIT: usize = 64;
+/// The longest message that a controller takes from a service, in bytes.
+pub const MESSAGE_LIMIT: u64 = 1 << 20;
+
+/// A command on its way to a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// Chosen by whoever sends it; the same id is the same command. Empty for what the service tells itself.
+    pub id: Box<str>,
+    /// What is to be done.
+    pub command: Command,
+    /// What it is to be done with; null for nothing.
+    pub arguments: Value,
+    /// How much time is left for it.
+    pub within: Duration,
+    /// The incarnation of the service that it is for; none for any.
+    pub epoch: Option<u64>,
+}
+
+impl Order {
+    /// As a map.
+    pub fn to_value(&self) -> Value {
+        let mut map = Map::new();
+        map.insert("id".into(), (&*self.id).into());
+        map.insert("command".into(), self.command.name().into());
+        if self.arguments != Value::Null {
+            map.insert("arguments".into(), self.arguments.clone());
+        }
+        map.insert("within".into(), self.within.as_secs_f64().into());
+        if let Some(epoch) = self.epoch {
+            map.insert("epoch".into(), epoch.into());
+        }
+        Value::Map(map)
+    }
+
+    /// Reads such a map.
+    pub fn from_value(value: &Value) -> Result<Order> {
+        Ok(Order {
+            id: id(value.at("id")?.as_text()?)?.into(),
+            command: Command::from_name(value.at("command")?.as_text()?)?,
+            arguments: value.at("arguments").cloned().unwrap_or(Value::Null),
+            within: match value.at("within") {
+                Ok(within) => seconds(within)?,
+                Err(_) => WITHIN,
+            },
+            epoch: value.at("epoch").ok().map(Value::as_u64).transpose()?,
+        })
+    }
+}
+
+/// Refuses an id that is empty or too long.
+pub fn id(text: &str) -> Result<&str> {
+    if (1..=ID_LIMIT).contains(&text.len()) {
+        return Ok(text);
+    }
+    let text = format!("the id of a command has 1 to {ID_LIMIT} bytes, this one has {}", text.len());
+    Err(Error::new(ErrorKind::OutOfRange, text))
+}
+
+fn seconds(value: &Value) -> Result<Duration> {
+    let seconds = match value {
+        Value::Int(_) => value.as_i64()? as f64,
+        _ => value.as_f64()?,
+    };
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{seconds} s is no time that can be left")))
+}
+
+/// What a service says of itself when it comes to a controller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Introduction {
+    /// Its name, which is one segment or more as in an endpoint.
+    pub name: String,
+    /// A number drawn by chance for this incarnation.
+    pub epoch: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Its program.
+    pub program: String,
+    /// A line about it for people.
+    pub description: String,
+    /// The commands that it takes beside GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the library answers.
+    pub commands: Vec<String>,
+    /// The period of its steps in seconds; none where it has none.
+    pub every: Option<Duration>,
+    /// How it is.
+    pub report: Report,
+}
+
+/// How a service is: said when it changes, and as a heartbeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Its state.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+    /// How long the program has been at what it does now; none while it waits.
+    pub busy: Option<Duration>,
+    /// What it does: a command's name, `STEP`; none while it waits.
+    pub doing: Option<String>,
+    /// Steps that are done.
+    pub steps: u64,
+    /// Why it is FAILED, or what is wrong although it goes on; empty for nothing.
+    pub reason: String,
+}
+
+/// One line of a service's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// When.
+    pub at: Timestamp,
+    /// `debug`, `info`, `warning` or `error`; for the output of a program that was adopted `stdout` or `stderr`.
+    pub level: String,
+    /// What.
+    pub text: String,
+}
+
+/// What a service says to its controller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Who it is: the first word on each connection, after the controller's welcome.
+    Introduction(Introduction),
+    /// How it is.
+    Report(Report),
+    /// What has become of a command.
+    Answer(Answer),
+    /// Lines of its log.
+    Log(Vec<Line>),
+    /// It ends, in this state.
+    Bye(State),
+}
+
+/// What a controller says to a service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// Who the controller is in this life, and how often it wants to hear of the service: the first word on each connection.
+    Welcome { controller: u64, heartbeat: Duration },
+    /// It is not taken: another one has its name, for example. Followed by the end of the connection.
+    Refused(RemoteFailure),
+    /// A command.
+    Order(Order),
+}
+
+impl Report {
+    fn put(&self, map: &mut Map) {
+        map.insert("state".into(), self.state.name().into());
+        map.insert("since".into(), self.since.into());
+        if let Some(busy) = self.busy {
+            map.insert("busy".into(), busy.as_secs_f64().into());
+        }
+        if let Some(doing) = &self.doing {
+            map.insert("doing".into(), doing.as_str().into());
+        }
+        map.insert("steps".into(), self.steps.into());
+        if !self.reason.is_empty() {
+            map.insert("reason".into(), self.reason.as_str().into());
+        }
+    }
+
+    /// As a map: `state`, `since`, `busy` (seconds), `doing`, `steps`, `reason`.
+    pub fn to_map(&self) -> Map {
+        let mut map = Map::new();
+        self.put(&mut map);
+        map
+    }
+
+    fn from_value(value: &Value) -> Result<Report> {
+        Ok(Report {
+            state: State::from_name(value.at("state")?.as_text()?)?,
+            since: value.at("since")?.as_timestamp()?,
+            busy: value.at("busy").ok().map(seconds).transpose()?,
+            doing: optional_text(value, "doing")?,
+            steps: value.at("steps")?.as_u64()?,
+            reason: optional_text(value, "reason")?.unwrap_or_default(),
+        })
+    }
+}
+
+impl Line {
+    /// As a map: `at`, `level`, `text`.
+    pub fn to_value(&self) -> Value {
+        Value::map([
+            ("at", Value::from(self.at)),
+            ("level", self.level.as_str().into()),
+            ("text", self.text.as_str().into()),
+        ])
+    }
+
+    /// Reads such a map.
+    pub fn from_value(value: &Value) -> Result<Line> {
+        Ok(Line {
+            at: value.at("at")?.as_timestamp()?,
+            level: value.at("level")?.as_text()?.to_owned(),
+            text: value.at("text")?.as_text()?.to_owned(),
+        })
+    }
+}
+
+fn optional_text(value: &Value, key: &str) -> Result<Option<String>> {
+    value.at(key).ok().map(|text| text.as_text().map(str::to_owned)).transpose()
+}
+
+fn words(what: &str) -> Map {
+    Map::from_iter([("what".to_owned(), what.into())])
+}
+
+impl Said {
+    /// As a map with `what` first.
+    pub fn to_value(&self) -> Value {
+        Value::Map(match self {
+            Said::Introduction(it) => {
+                let mut map = words("introduction");
+                map.insert("name".into(), it.name.as_str().into());
+                map.insert("epoch".into(), it.epoch.into());
+                map.insert("pid".into(), it.pid.into());
+                map.insert("program".into(), it.program.as_str().into());
+                map.insert("description".into(), it.description.as_str().into());
+                let commands = it.commands.iter().map(|name| Value::from(name.as_str())).collect();
+                map.insert("commands".into(), Value::Array(commands));
+                if let Some(every) = it.every {
+                    map.insert("every".into(), every.as_secs_f64().into());
+                }
+                it.report.put(&mut map);
+                map
+            }
+            Said::Report(report) => {
+                let mut map = words("report");
+                report.put(&mut map);
+                map
+            }
+            Said::Answer(answer) => {
+                let mut map = words("answer");
+                map.insert("answer".into(), answer.to_value());
+                map
+            }
+            Said::Log(lines) => {
+                let mut map = words("log");
+                map.insert("lines".into(), Value::Array(lines.iter().map(Line::to_value).collect()));
+                map
+            }
+            Said::Bye(state) => {
+                let mut map = words("bye");
+                map.insert("state".into(), state.name().into());
+                map
+            }
+        })
+    }
+
+    /// Reads such a map; words that are not known are `Unsupported`, for later versions.
+    pub fn from_value(value: &Value) -> Result<Said> {
+        Ok(match value.at("what")?.as_text()? {
+            "introduction" => {
+                let commands = value.at("commands")?.as_array()?;
+                Said::Introduction(Introduction {
+                    name: value.at("name")?.as_text()?.to_owned(),
+                    epoch: value.at("epoch")?.as_u64()?,
+                    pid: value.at("pid")?.as_u64()? as u32,
+                    program: value.at("program")?.as_text()?.to_owned(),
+                    description: value.at("description")?.as_text()?.to_owned(),
+                    commands: commands
+                        .iter()
+                        .map(|name| name.as_text().map(str::to_owned))
+                        .collect::<Result<_>>()?,
+                    every: value.at("every").ok().map(seconds).transpose()?,
+                    report: Report::from_value(value)?,
+                })
+            }
+            "report" => Said::Report(Report::from_value(value)?),
+            "answer" => Said::Answer(Answer::from_value(value.at("answer")?)?),
+            "log" => {
+                let lines = value.at("lines")?.as_array()?;
+                Said::Log(lines.iter().map(Line::from_value).collect::<Result<_>>()?)
+            }
+            "bye" => Said::Bye(State::from_name(value.at("state")?.as_text()?)?),
+            other => return Err(unknown(other)),
+        })
+    }
+}
+
+impl Told {
+    /// As a map with `what` first; an order has none, it is of its own kind.
+    pub fn to_value(&self) -> Value {
+        Value::Map(match self {
+            Told::Welcome { controller, heartbeat } => {
+                let mut map = words("welcome");
+                map.insert("controller".into(), (*controller).into());
+                map.insert("heartbeat".into(), heartbeat.as_secs_f64().into());
+                map
+            }
+            Told::Refused(failure) => {
+                let mut map = words("refused");
+                map.insert("code".into(), failure.code.into());
+                map.insert("type".into(), failure.kind.as_str().into());
+                map.insert("text".into(), failure.text.as_str().into());
+                map
+            }
+            Told::Order(order) => return order.to_value(),
+        })
+    }
+
+    /// Reads an event; orders come as commands, and are read by [`Order::from_value`].
+    pub fn from_value(value: &Value) -> Result<Told> {
+        Ok(match value.at("what")?.as_text()? {
+            "welcome" => Told::Welcome {
+                controller: value.at("controller")?.as_u64()?,
+                heartbeat: seconds(value.at("heartbeat")?)?,
+            },
+            "refused" => Told::Refused(RemoteFailure {
+                code: value.at("code")?.as_i64()?,
+                kind: value.at("type")?.as_text()?.to_owned(),
+                text: value.at("text")?.as_text()?.to_owned(),
+                data: Vec::new(),
+            }),
+            other => return Err(unknown(other)),
+        })
+    }
+}
+
+fn unknown(word: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("no word between services and controllers is {word:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            state: State::Running,
+            since: Timestamp::now(),
+            busy: Some(Duration::from_millis(1500)),
+            doing: Some("STEP".into()),
+            steps: 7,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_what_is_heard() {
+        let introduction = Introduction {
+            name: "lab/power".into(),
+            epoch: u64::MAX,
+            pid: 4711,
+            program: "logger".into(),
+            description: "logs the meter".into(),
+            commands: vec!["BACKUP".into(), "calibrate".into()],
+            every: Some(Duration::from_secs(1)),
+            report: report(),
+        };
+        let line = Line { at: Timestamp::now(), level: "info".into(), text: "opened".into() };
+        for said in [
+            Said::Introduction(introduction),
+            Said::Report(Report { busy: None, doing: None, reason: "disk full".into(), ..report() }),
+            Said::Log(vec![line]),
+            Said::Bye(State::Stopped),
+        ] {
+            assert_eq!(Said::from_value(&said.to_value()).unwrap(), said);
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_what_is_heard() {
+        let welcome = Told::Welcome { controller: 9, heartbeat: HEARTBEAT };
+        assert_eq!(Told::from_value(&welcome.to_value()).unwrap(), welcome);
+        let order = Order {
+            id: "a".into(),
+            command: Command::Pause,
+            arguments: Value::Null,
+            within: Duration::from_millis(2500),
+            epoch: Some(3),
+        };
+        assert_eq!(Order::from_value(&order.to_value()).unwrap(), order);
+        let error = Error::new(ErrorKind::AddressInUse, "another one is called power");
+        let refused = Told::Refused(crate::service::command::failure_of(&error));
+        assert_eq!(Told::from_value(&refused.to_value()).unwrap(), refused);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let order = |id: &str, within: f64| {
+            Value::map([("id", Value::from(id)), ("command", "PAUSE".into()), ("within", within.into())])
+        };
+        assert!(Order::from_value(&order("a", 1.0)).is_ok());
+        assert_eq!(Order::from_value(&order("", 1.0)).unwrap_err().kind(), ErrorKind::OutOfRange);
+        assert_eq!(
+            Order::from_value(&order(&"a".repeat(65), 1.0)).unwrap_err().kind(),
+            ErrorKind::OutOfRange
+        );
+        assert_eq!(Order::from_value(&order("a", f64::NAN)).unwrap_err().kind(), ErrorKind::OutOfRange);
+        assert_eq!(
+            Said::from_value(&Value::map([("what", "dance")])).unwrap_err().kind(),
+            ErrorKind::Unsupported
+        );
+    }
+}
