@@ -44,7 +44,7 @@ impl Register {
 
     /// The memory of one who says hello with this session. `AddressInUse` where another living program has the name.
     pub fn recall(&self, identity: &Identity, session: u64) -> Result<Arc<Memory>> {
-        let mut known = self.known();
+        let known = self.known();
         if let Some(here) = known.here.get(identity) {
             let seat = here.seat.upgrade();
             let same = here.memory.both().outbox.peer().is_some_and(|(_, s)| s == session);
@@ -62,10 +62,9 @@ impl Register {
             }
             return Ok(here.memory.clone());
         }
-        if let Some(memory) = known.away.take_back(identity) {
-            // Until its new link is up; should that fail, it is away again.
-            known.away.put_away(identity.clone(), memory.clone(), 0);
-            return Ok(memory);
+        // It is away until its new link is up.
+        if let Some(memory) = known.away.get(identity) {
+            return Ok(memory.clone());
         }
         Ok(Memory::new(greeting::random()?, &self.options))
     }
@@ -88,5 +87,22 @@ impl Register {
         let bytes = gone.memory.both().outbox.unacknowledged().bytes;
         let forgotten = known.away.put_away(identity.clone(), gone.memory, bytes);
         forgotten.iter().map(|(_, memory)| memory.both().outbox.drop_kept() as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_says_hello_and_does_not_come_leaves_what_is_kept_for_it_counted() {
+        let options = Options::default();
+        let register = Register::new(&options);
+        let panel = Identity::of_dialler(Some("panel"), 1);
+        let memory = Memory::new(7, &options);
+        register.known().away.put_away(panel.clone(), memory.clone(), 4096);
+        let recalled = register.recall(&panel, 2).unwrap();
+        assert!(Arc::ptr_eq(&recalled, &memory));
+        assert_eq!(register.known().away.bytes(), 4096);
     }
 }

@@ -55,7 +55,6 @@ impl<S> Peers<S> {
     }
 
     /// What a peer that is away left, for the answer to its hello.
-    #[cfg(test)]
     pub fn get(&self, identity: &Identity) -> Option<&S> {
         self.away.iter().find(|away| away.identity == *identity).map(|away| &away.state)
     }
