@@ -2,12 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::eventfd::EventFd;
+use crate::sys::eventfd::{EventFd, LazyBell};
 
 /// A direction and what is known of it.
 pub struct Direction<T> {
@@ -20,9 +20,8 @@ pub struct Direction<T> {
 struct Door {
     /// Whether a thread of the program is in a call.
     claimed: AtomicBool,
-    /// Whether somebody waits for the end of that call.
-    awaited: AtomicBool,
-    ended: OnceLock<EventFd>,
+    /// Rung whenever such a call ends, for one who does its work meanwhile.
+    ended: LazyBell,
 }
 
 /// A thread of the program is in a call that uses this direction.
@@ -30,12 +29,9 @@ pub struct Claim<'a>(&'a Door);
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.0.claimed.store(false, Ordering::SeqCst);
-        if self.0.awaited.load(Ordering::SeqCst)
-            && let Some(ended) = self.0.ended.get()
-        {
-            ended.ring();
-        }
+        // Its order against a look for one who waits is the bell's.
+        self.0.claimed.store(false, Ordering::Release);
+        self.0.ended.ring();
     }
 }
 
@@ -53,8 +49,7 @@ impl<T> Direction<T> {
     /// For a call of the program. `InvalidState` where another one of its threads is in such a call.
     pub fn claim(&self, does: &str) -> Result<Claim<'_>> {
         if self.door.claimed.swap(true, Ordering::AcqRel) {
-            let text = format!("another thread {does} on this object; give each thread its own");
-            return Err(Error::new(ErrorKind::InvalidState, text));
+            return Err(in_use(does));
         }
         Ok(Claim(&self.door))
     }
@@ -75,15 +70,7 @@ impl<T> Direction<T> {
 
     /// Rung from now on whenever a call of the program ends, for one who does its work meanwhile.
     pub fn await_end(&self) -> Result<&EventFd> {
-        if self.door.ended.get().is_none() {
-            // Another thread that made one at the same instant was as quick as we.
-            let _ = self.door.ended.set(EventFd::new()?);
-        }
-        self.door.awaited.store(true, Ordering::SeqCst);
-        self.door
-            .ended
-            .get()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "a bell that was just made is not there"))
+        self.door.ended.wanted()
     }
 
     /// Whether a thread of the program is in a call that uses it, or waits to.
@@ -106,17 +93,12 @@ impl<T> Direction<T> {
 
     /// The state, for one who has claimed it.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        // A panic in a caller's callback has left no half-done state behind: each step is complete in itself.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state, for the library's own ends; none where somebody has it.
     pub fn borrow(&self) -> Option<MutexGuard<'_, T>> {
-        match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        unless_held(&self.state)
     }
 
     pub fn get_mut(&mut self) -> &mut T {
@@ -136,4 +118,24 @@ impl<T> DerefMut for Turn<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.state
     }
+}
+
+/// Locks what only one thread of the program may use at a time, where the library borrows nothing in between.
+pub fn only_one<'a, T>(state: &'a Mutex<T>, does: &str) -> Result<MutexGuard<'a, T>> {
+    unless_held(state).ok_or_else(|| in_use(does))
+}
+
+/// The state, unless somebody has it. A panic in a caller's callback has left no half-done state behind: each step is
+/// complete in itself.
+fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match state.try_lock() {
+        Ok(state) => Some(state),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn in_use(does: &str) -> Error {
+    let text = format!("another thread {does} on this object; give each thread its own");
+    Error::new(ErrorKind::InvalidState, text)
 }

@@ -5,7 +5,7 @@ mod leaving;
 mod room;
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::Arc;
 
 use super::dial::Dialler;
 use super::direction::{Direction, Turn};
@@ -420,18 +420,5 @@ pub fn instead(error: Error, kind: ErrorKind) -> Error {
             }
         }
         _ => error,
-    }
-}
-
-/// Locks a direction, which only one thread may use at a time.
-pub fn only_one<'a, T>(direction: &'a Mutex<T>, does: &str) -> Result<MutexGuard<'a, T>> {
-    match direction.try_lock() {
-        Ok(guard) => Ok(guard),
-        // A panic in a caller's callback has left no half-done state behind: each step is complete in itself.
-        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => {
-            let text = format!("another thread {does} on this object; give each thread its own");
-            Err(Error::new(ErrorKind::InvalidState, text))
-        }
     }
 }

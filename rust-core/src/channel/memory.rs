@@ -1,7 +1,7 @@
 //! What one peer and we remember of each other: the two sides of the session, shared by a channel's threads and its door.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::options::{Delivery, Options};
 use super::session::inbox::{Occasion, Worth};
@@ -9,7 +9,7 @@ use super::session::{Hello, Identity, Inbox, Nature, Outbox, ReplayLimits};
 use crate::error::Result;
 use crate::frame::{Header, Kind, flags};
 use crate::message::Payload;
-use crate::sys::eventfd::EventFd;
+use crate::sys::eventfd::LazyBell;
 use crate::value::{Map, Value};
 
 /// A message that may have to be sent again.
@@ -28,9 +28,8 @@ pub struct Both {
 /// The memory of one peer.
 pub struct Memory {
     both: Mutex<Both>,
-    /// Whether a thread waits for an acknowledgement that another one may read.
-    awaited: AtomicBool,
-    acknowledged: OnceLock<EventFd>,
+    /// Rung at every acknowledgement, for a thread that waits while another one reads.
+    pub acknowledgements: LazyBell,
     /// Whether a new link may have something to be sent again.
     pub replays: AtomicBool,
     /// Whether a thread that receives had something to say, and found another one sending.
@@ -50,8 +49,7 @@ impl Memory {
         let both = Both { outbox: Outbox::new(session, limits), inbox: Inbox::new(options.ack) };
         Arc::new(Memory {
             both: Mutex::new(both),
-            awaited: AtomicBool::new(false),
-            acknowledged: OnceLock::new(),
+            acknowledgements: LazyBell::default(),
             replays: AtomicBool::new(false),
             unsaid: AtomicBool::new(false),
             asked: AtomicBool::new(false),
@@ -80,24 +78,8 @@ impl Memory {
     /// The other side has said to have consumed everything up to this number.
     pub fn acknowledged(&self, number: u64) -> Result<()> {
         self.both().outbox.acknowledged(number)?;
-        if self.awaited.load(Ordering::Acquire)
-            && let Some(bell) = self.acknowledged.get()
-        {
-            bell.ring();
-        }
+        self.acknowledgements.ring();
         Ok(())
-    }
-
-    /// Rung at every acknowledgement from now on, for a thread that waits while another one reads.
-    pub fn await_acknowledgement(&self) -> Result<&EventFd> {
-        if self.acknowledged.get().is_none() {
-            // Another thread that made one at the same instant was as quick as we.
-            let _ = self.acknowledged.set(EventFd::new()?);
-        }
-        self.awaited.store(true, Ordering::Release);
-        self.acknowledged.get().ok_or_else(|| {
-            crate::Error::new(crate::ErrorKind::Internal, "a bell that was just made is not there")
-        })
     }
 
     /// Leaves it to the thread that sends to say what is due, once it lets go of the direction.

@@ -33,8 +33,9 @@ mod renewal;
 mod sending;
 pub(crate) mod session;
 
+pub(crate) use direction::only_one;
 pub use ends::{Asked, Channel, Role};
-pub(crate) use ends::{PARTING, instead, is_not_now, only_one};
+pub(crate) use ends::{PARTING, instead, is_not_now};
 pub use listener::Listener;
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt};

@@ -1,5 +1,7 @@
 //! Sending over a link that may break: whole, or not at all, or adopted; and again what the peer has not acknowledged.
 
+use std::sync::atomic::Ordering;
+
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
@@ -8,7 +10,7 @@ use crate::transport::Sent;
 use crate::value::Timestamp;
 
 use super::direction::Direction;
-use super::memory::{Kept, nature};
+use super::memory::{Both, Kept, nature};
 use super::record::Record;
 use super::renewal::{Renewal, TxPart};
 use super::session::Nature;
@@ -65,10 +67,8 @@ impl Sending {
             let pushed = replay(part, renewal, waiting).and_then(|()| {
                 let mut both = renewal.memory.both();
                 let number = both.outbox.offer();
-                let said = stamp(both.inbox.to_piggyback(part.session()), draft.kind);
+                let (header, said) = numbered(header, number, &both, part.session());
                 drop(both);
-                let header = Header { sequence: number, ..header };
-                let header = if said > 0 { Header { correlation: said, ..header } } else { header };
                 push(part, &Outgoing::new(header, draft.payload.body()), renewal, waiting).map(|()| said)
             });
             match pushed {
@@ -108,7 +108,7 @@ impl Sending {
         let part = renewal.renew_tx(&mut self.generation, record, waiting)?;
         if let Some(met) = &part.met {
             let dropped = renewal.memory.link_up(&met.hello, met.identity.clone())?;
-            record.dropped.fetch_add(dropped, std::sync::atomic::Ordering::Relaxed);
+            record.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
         self.part = Some(part);
         Ok(())
@@ -118,13 +118,8 @@ impl Sending {
     /// program has come with what was received. Waits for nothing: what the link does not take now, a later call says.
     pub fn speak(&mut self, occasion: Occasion, renewal: &Renewal, record: &Record) {
         let mut at_once = Waiting::at_once();
-        if self.part.is_none() || renewal.is_newer(self.generation) {
-            if !renewal.is_newer(self.generation) {
-                return;
-            }
-            if self.join(renewal, record, &mut at_once).is_err() {
-                return;
-            }
+        if renewal.is_newer(self.generation) && self.join(renewal, record, &mut at_once).is_err() {
+            return;
         }
         let Some(part) = &mut self.part else { return };
         // A link that breaks here is noticed by the next call that receives or sends.
@@ -180,14 +175,17 @@ impl Sending {
     }
 }
 
-/// The number that a message carries in passing: only those that answer nothing have the place for it.
-fn stamp(consumed: u64, kind: Kind) -> u64 {
-    if matches!(kind, Kind::Data | Kind::Request) { consumed } else { 0 }
+/// The header with its number, and with what it says in passing of how far we have come with the session `to`, which is
+/// given beside it: only messages that answer nothing have the place for that. 0 says nothing.
+fn numbered(header: Header, number: u64, both: &Both, to: u64) -> (Header, u64) {
+    let has_place = matches!(header.kind, Kind::Data | Kind::Request);
+    let said = if has_place { both.inbox.to_piggyback(to) } else { 0 };
+    let correlation = if said > 0 { said } else { header.correlation };
+    (Header { sequence: number, correlation, ..header }, said)
 }
 
 /// Sends again what this link is to have and has not.
 fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
-    use std::sync::atomic::Ordering;
     if !renewal.memory.replays.load(Ordering::Acquire) {
         return Ok(());
     }
@@ -198,10 +196,8 @@ fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Re
             renewal.memory.replays.store(false, Ordering::Release);
             return Ok(());
         };
-        let said = stamp(both.inbox.to_piggyback(part.session()), kept.header.kind);
+        let (header, _) = numbered(kept.header, number, &both, part.session());
         drop(both);
-        let header = Header { sequence: number, ..kept.header };
-        let header = if said > 0 { Header { correlation: said, ..header } } else { header };
         push(part, &Outgoing::new(header, kept.payload.body()), renewal, waiting)?;
         renewal.memory.both().outbox.replayed(number);
     }
@@ -270,7 +266,7 @@ impl Speaker<'_> {
     /// Says what is due. Where another thread sends, that one says it when it lets go of the direction.
     pub fn speak(&self, occasion: Occasion) {
         let memory = &self.renewal.memory;
-        let due = memory.replays.load(std::sync::atomic::Ordering::Acquire) || {
+        let due = memory.replays.load(Ordering::Acquire) || {
             let both = memory.both();
             both.inbox.to_say(occasion, both.inbox.session()).is_some()
         };

@@ -125,6 +125,20 @@ fn mode_in(directory: &std::fs::Metadata) -> u32 {
     if directory.mode() & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
 }
 
+/// Whose a file is and what its mode says, for the text of a refusal.
+pub fn whose(path: &Path) -> String {
+    match path.metadata() {
+        Ok(facts) => format!(
+            "{} belongs to uid {} and gid {} with mode {:04o}",
+            path.display(),
+            facts.uid(),
+            facts.gid(),
+            facts.mode() & 0o7777
+        ),
+        Err(e) => format!("{}: {e}", path.display()),
+    }
+}
+
 /// Says whose the directory is and what would help.
 fn closed_to_us(path: &Path, purpose: &Purpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };

@@ -1,6 +1,8 @@
 //! Wake-ups: a counter in the kernel that one process rings and another sleeps on.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{Ordering, fence};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -37,6 +39,34 @@ impl EventFd {
     pub fn drain(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
+    }
+}
+
+/// A bell that is made when somebody first waits for it, and costs no descriptor before.
+#[derive(Debug, Default)]
+pub struct LazyBell(OnceLock<EventFd>);
+
+impl LazyBell {
+    /// Wakes whoever waits, if anybody ever has. To be called after what is waited for has happened.
+    pub fn ring(&self) {
+        // Either we see the bell of one who waits, or that one sees what has happened.
+        fence(Ordering::SeqCst);
+        if let Some(bell) = self.0.get() {
+            bell.ring();
+        }
+    }
+
+    /// Rung from now on. Whether what is waited for has happened already has to be looked at once more before the sleep.
+    pub fn wanted(&self) -> Result<&EventFd> {
+        let bell = match self.0.get() {
+            Some(bell) => bell,
+            None => {
+                let made = EventFd::new()?;
+                self.0.get_or_init(|| made)
+            }
+        };
+        fence(Ordering::SeqCst);
+        Ok(bell)
     }
 }
 

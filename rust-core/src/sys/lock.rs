@@ -1,13 +1,11 @@
 //! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::directory::Directory;
+use super::directory::{Directory, whose};
 use super::fork::Guarded;
 use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
@@ -70,22 +68,12 @@ fn denied(directory: &Directory, error: Error) -> Error {
         return error;
     }
     let path = directory.path().join(NAME);
-    let facts = |path: &Path| match path.metadata() {
-        Ok(facts) => format!(
-            "{} belongs to uid {} and gid {} with mode {:04o}",
-            path.display(),
-            facts.uid(),
-            facts.gid(),
-            facts.mode() & 0o7777
-        ),
-        Err(e) => format!("{}: {e}", path.display()),
-    };
     let text = format!(
         "uid {} may not open the lock file {}: {}, {}; put the user in that group, let `linkspan doctor --repair` set the file right, or share a directory with `linkspan setup --group NAME`",
         rustix::process::geteuid().as_raw(),
         path.display(),
-        facts(&path),
-        facts(directory.path())
+        whose(&path),
+        whose(directory.path())
     );
     Error::new(ErrorKind::PermissionDenied, text)
 }

@@ -1,8 +1,6 @@
 //! A name in a directory: taken under a lock, appearing whole or not at all, swept when its owner has died.
 
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::directory::Directory;
+use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
@@ -66,22 +64,12 @@ impl Place {
         if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
             return error;
         }
-        let facts = |path: &Path| match path.metadata() {
-            Ok(facts) => format!(
-                "{} belongs to uid {} and gid {} with mode {:04o}",
-                path.display(),
-                facts.uid(),
-                facts.gid(),
-                facts.mode() & 0o7777
-            ),
-            Err(e) => format!("{}: {e}", path.display()),
-        };
         let text = format!(
             "uid {} may not {what} {}: {}, {}; let whoever makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
             rustix::process::geteuid().as_raw(),
             self.path().display(),
-            facts(&self.path()),
-            facts(self.directory.path())
+            whose(&self.path()),
+            whose(self.directory.path())
         );
         Error::new(ErrorKind::PermissionDenied, text)
     }

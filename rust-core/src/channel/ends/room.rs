@@ -34,7 +34,7 @@ impl Channel {
             None => {
                 // Another thread receives, and tells us, or that it reads no longer. The other side may not have been able
                 // to say how far it has come.
-                let (bell, ended) = (memory.await_acknowledgement()?, self.receiving.await_end()?);
+                let (bell, ended) = (memory.acknowledgements.wanted()?, self.receiving.await_end()?);
                 self.speaker().speak(Occasion::Asked);
                 // It may have done so before it knew that somebody waits.
                 let go = memory.both().outbox.has_room(nature, bytes) || !self.receiving.is_claimed();
