@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 const WIRE: &str = "wire-format.md";
 const TRANSPORTS: &str = "transports.md";
+const LIFECYCLE: &str = "lifecycle.md";
 
 /// Each block and the document that it stands in.
-const BLOCKS: [(&str, &str); 24] = [
+const BLOCKS: [(&str, &str); 27] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),
@@ -36,6 +37,9 @@ const BLOCKS: [(&str, &str); 24] = [
     ("journal block", TRANSPORTS),
     ("journal blocks", TRANSPORTS),
     ("journal record", TRANSPORTS),
+    ("states", LIFECYCLE),
+    ("lifecycle", LIFECYCLE),
+    ("views", LIFECYCLE),
 ];
 
 fn path(document: &str) -> PathBuf {

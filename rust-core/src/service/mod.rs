@@ -4,10 +4,15 @@
 //! |---|---|
 //! | the states of a service, and what its controller knows of it | `state` |
 //! | commands and answers | `command` |
+//! | what each command does in each state | `table` |
+//! | the life of a service as pure state; its answers, kept | `lifecycle`, `answers` |
 //! | what the two say to each other | `words` |
 
+mod answers;
 mod command;
+mod lifecycle;
 mod state;
+mod table;
 mod words;
 
 pub use command::{Answer, Command, Outcome};

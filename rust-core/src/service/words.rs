@@ -32,6 +32,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// What a service tells itself: without an id, and with all the time there is.
+    pub fn own(command: Command) -> Order {
+        Order { id: "".into(), command, arguments: Value::Null, within: Duration::MAX, epoch: None }
+    }
+
     /// As a map.
     pub fn to_value(&self) -> Value {
         let mut map = Map::new();

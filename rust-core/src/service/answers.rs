@@ -1,0 +1,84 @@
+//! The final answers of a service, kept for whoever asks again under the same id.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::command::Answer;
+use crate::value::Value;
+
+/// Answers kept, at most.
+const COUNT: usize = 1024;
+/// About how many bytes they may hold together.
+const BYTES: usize = 8 << 20;
+
+/// The newest final answers by id.
+#[derive(Default)]
+pub struct Answers {
+    known: HashMap<Box<str>, (Answer, usize)>,
+    order: VecDeque<Box<str>>,
+    bytes: usize,
+}
+
+impl Answers {
+    /// What was answered to this id.
+    pub fn get(&self, id: &str) -> Option<&Answer> {
+        self.known.get(id).map(|(answer, _)| answer)
+    }
+
+    /// Keeps the one final answer to an id; the oldest go where there are too many.
+    pub fn keep(&mut self, answer: &Answer) {
+        if self.known.contains_key(&answer.id) {
+            return;
+        }
+        let weight = weight(&answer.value);
+        self.known.insert(answer.id.clone(), (answer.clone(), weight));
+        self.order.push_back(answer.id.clone());
+        self.bytes += weight;
+        // The newest one stays, however large.
+        while self.order.len() > 1 && (self.order.len() > COUNT || self.bytes > BYTES) {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some((_, weight)) = self.known.remove(&oldest) {
+                self.bytes -= weight;
+            }
+        }
+    }
+}
+
+/// About how many bytes of memory a value takes.
+pub fn weight(value: &Value) -> usize {
+    const NODE: usize = 64;
+    NODE + match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::NdArray(array) => array.as_ref().data.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Map(map) => map.iter().map(|(key, value)| key.len() + weight(value)).sum(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::command::Outcome;
+    use crate::service::state::State;
+
+    fn answer(id: &str, value: Value) -> Answer {
+        Answer { id: id.into(), outcome: Outcome::Done, state: State::Running, value, failure: None }
+    }
+
+    #[test]
+    fn the_newest_stay_within_count_and_bytes() {
+        let mut answers = Answers::default();
+        for i in 0..COUNT + 5 {
+            answers.keep(&answer(&i.to_string(), (i as u64).into()));
+        }
+        assert!(answers.get("4").is_none());
+        assert_eq!(answers.get("5").unwrap().value, Value::from(5u64));
+        let large = Value::from("x".repeat(BYTES / 2 + 1));
+        answers.keep(&answer("large", large.clone()));
+        assert!(answers.get("5").is_none() && answers.get(&(COUNT + 4).to_string()).is_some());
+        answers.keep(&answer("larger", large));
+        assert!(answers.get("large").is_none() && answers.get("larger").is_some());
+        assert_eq!(answers.order.len(), answers.known.len());
+    }
+}
