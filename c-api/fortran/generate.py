@@ -355,13 +355,13 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 def handle_procedures(name: str) -> str:
     timed = name in ("channel", "server")
     closing = "" if name == "region" else f"""
-      if (c_associated(self%handle)) status = c_{name}_close(self%handle{', nanoseconds(timeout)' if timed else ''})"""
+      if (c_associated(self%handle)) status = c_close(self%handle, {'nanoseconds(timeout)' if timed else 'linkspan_default'})"""
     out = f"""
    ! ---------------------------------------------------------------------------------------------------- {name}s
 
    subroutine {name}_release(self)
       class(linkspan_{name}), intent(inout) :: self
-      call c_{name}_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -418,8 +418,7 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 """
-    c = {"channel": "c_", "subscriber": "c_subscriber_"}.get(name)
-    if c:
+    if name in ("channel", "subscriber"):
         out += f"""
    ! Receives a message; the one that was in `message` stays there when it fails.
    subroutine {name}_recv(self, message, timeout, stat, errmsg)
@@ -429,7 +428,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = {c}recv(self%handle, nanoseconds(timeout), handle)
+      status = c_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat, errmsg)
    end subroutine
@@ -441,7 +440,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = {c}try_recv(self%handle, handle)
+      status = c_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat, errmsg)
    end subroutine
@@ -463,9 +462,8 @@ def handle_procedures(name: str) -> str:
       there = found
    end function
 """
-    following = {"server": ("c_next", "request"), "subscriber": ("c_subscriber_next", "message")}.get(name)
-    if following:
-        c, what = following
+    what = {"server": "request", "subscriber": "message"}.get(name)
+    if what:
         out += f"""
    ! The next {what}, for ever unless told otherwise; false at close and at a stop signal. What `{what}` held is
    ! released first.
@@ -476,7 +474,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       logical :: more
       call {what}%release()
-      call finish({c}(self%handle, nanoseconds(timeout), {what}%handle), stat, errmsg)
+      call finish(c_next(self%handle, nanoseconds(timeout), {what}%handle), stat, errmsg)
       more = c_associated({what}%handle)
    end function
 """

@@ -198,43 +198,6 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: channel
          integer(c_int32_t) :: outcome
       end function
-      function c_listener_close(listener) bind(C, name="linkspan_listener_close") result(outcome)
-         import
-         type(c_ptr), value :: listener
-         integer(c_int32_t) :: outcome
-      end function
-      subroutine c_listener_release(listener) bind(C, name="linkspan_listener_release")
-         import
-         type(c_ptr), value :: listener
-      end subroutine
-      function c_send(channel, message, timeout, sequence) bind(C, name="linkspan_send") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         type(c_ptr), value :: message
-         integer(c_int64_t), value :: timeout
-         integer(c_int64_t), intent(out), optional :: sequence
-         integer(c_int32_t) :: outcome
-      end function
-      function c_try_send(channel, message, sequence) bind(C, name="linkspan_try_send") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         type(c_ptr), value :: message
-         integer(c_int64_t), intent(out), optional :: sequence
-         integer(c_int32_t) :: outcome
-      end function
-      function c_recv(channel, timeout, message) bind(C, name="linkspan_recv") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_try_recv(channel, message) bind(C, name="linkspan_try_recv") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
       function c_call(channel, request, timeout, reply) bind(C, name="linkspan_call") result(outcome)
          import
          type(c_ptr), value :: channel
@@ -258,16 +221,6 @@ module linkspan_c_interface
          type(c_channel_state), intent(inout) :: state
          integer(c_int32_t) :: outcome
       end function
-      function c_channel_close(channel, timeout) bind(C, name="linkspan_channel_close") result(outcome)
-         import
-         type(c_ptr), value :: channel
-         integer(c_int64_t), value :: timeout
-         integer(c_int32_t) :: outcome
-      end function
-      subroutine c_channel_release(channel) bind(C, name="linkspan_channel_release")
-         import
-         type(c_ptr), value :: channel
-      end subroutine
       function c_encoding_name(encoding) bind(C, name="linkspan_encoding_name") result(outcome)
          import
          integer(c_int32_t), value :: encoding
@@ -320,6 +273,52 @@ module linkspan_c_interface
          import
          type(c_ptr) :: outcome
       end function
+      function c_send(object, message, timeout, sequence) bind(C, name="linkspan_send") result(outcome)
+         import
+         type(c_ptr), value :: object
+         type(c_ptr), value :: message
+         integer(c_int64_t), value :: timeout
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_try_send(object, message, sequence) bind(C, name="linkspan_try_send") result(outcome)
+         import
+         type(c_ptr), value :: object
+         type(c_ptr), value :: message
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_recv(object, timeout, message) bind(C, name="linkspan_recv") result(outcome)
+         import
+         type(c_ptr), value :: object
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_try_recv(object, message) bind(C, name="linkspan_try_recv") result(outcome)
+         import
+         type(c_ptr), value :: object
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_next(object, timeout, message) bind(C, name="linkspan_next") result(outcome)
+         import
+         type(c_ptr), value :: object
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_poll(object, there) bind(C, name="linkspan_poll") result(outcome)
+         import
+         type(c_ptr), value :: object
+         logical(c_bool), intent(out), optional :: there
+         integer(c_int32_t) :: outcome
+      end function
+      function c_ack(object) bind(C, name="linkspan_ack") result(outcome)
+         import
+         type(c_ptr), value :: object
+         integer(c_int32_t) :: outcome
+      end function
       function c_message_new(message) bind(C, name="linkspan_message_new") result(outcome)
          import
          type(c_ptr), intent(out) :: message
@@ -363,17 +362,16 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: stats
          integer(c_int32_t) :: outcome
       end function
-      function c_poll(object, there) bind(C, name="linkspan_poll") result(outcome)
+      function c_close(object, timeout) bind(C, name="linkspan_close") result(outcome)
          import
          type(c_ptr), value :: object
-         logical(c_bool), intent(out), optional :: there
+         integer(c_int64_t), value :: timeout
          integer(c_int32_t) :: outcome
       end function
-      function c_ack(object) bind(C, name="linkspan_ack") result(outcome)
+      subroutine c_release(object) bind(C, name="linkspan_release")
          import
          type(c_ptr), value :: object
-         integer(c_int32_t) :: outcome
-      end function
+      end subroutine
       function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
@@ -381,29 +379,6 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: publisher
          integer(c_int32_t) :: outcome
       end function
-      function c_publisher_send(publisher, message, sequence) bind(C, name="linkspan_publisher_send") result(outcome)
-         import
-         type(c_ptr), value :: publisher
-         type(c_ptr), value :: message
-         integer(c_int64_t), intent(out), optional :: sequence
-         integer(c_int32_t) :: outcome
-      end function
-      function c_publisher_subscribers(publisher, count) bind(C, &
-         name="linkspan_publisher_subscribers") result(outcome)
-         import
-         type(c_ptr), value :: publisher
-         integer(c_size_t), intent(out), optional :: count
-         integer(c_int32_t) :: outcome
-      end function
-      function c_publisher_close(publisher) bind(C, name="linkspan_publisher_close") result(outcome)
-         import
-         type(c_ptr), value :: publisher
-         integer(c_int32_t) :: outcome
-      end function
-      subroutine c_publisher_release(publisher) bind(C, name="linkspan_publisher_release")
-         import
-         type(c_ptr), value :: publisher
-      end subroutine
       function c_subscribe(endpoint, options, subscriber) bind(C, name="linkspan_subscribe") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
@@ -411,37 +386,6 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: subscriber
          integer(c_int32_t) :: outcome
       end function
-      function c_subscriber_recv(subscriber, timeout, message) bind(C, &
-         name="linkspan_subscriber_recv") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_try_recv(subscriber, message) bind(C, name="linkspan_subscriber_try_recv") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_next(subscriber, timeout, message) bind(C, &
-         name="linkspan_subscriber_next") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscriber_close(subscriber) bind(C, name="linkspan_subscriber_close") result(outcome)
-         import
-         type(c_ptr), value :: subscriber
-         integer(c_int32_t) :: outcome
-      end function
-      subroutine c_subscriber_release(subscriber) bind(C, name="linkspan_subscriber_release")
-         import
-         type(c_ptr), value :: subscriber
-      end subroutine
       function c_latest(endpoint, options, timeout, message) bind(C, name="linkspan_latest") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
@@ -724,22 +668,11 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: value
          integer(c_int32_t) :: outcome
       end function
-      subroutine c_region_release(region) bind(C, name="linkspan_region_release")
-         import
-         type(c_ptr), value :: region
-      end subroutine
       function c_serve(endpoint, options, server) bind(C, name="linkspan_serve") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
          type(c_options), intent(in) :: options
          type(c_ptr), intent(out) :: server
-         integer(c_int32_t) :: outcome
-      end function
-      function c_next(server, timeout, request) bind(C, name="linkspan_next") result(outcome)
-         import
-         type(c_ptr), value :: server
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: request
          integer(c_int32_t) :: outcome
       end function
       function c_reply(request, reply) bind(C, name="linkspan_reply") result(outcome)
@@ -762,16 +695,6 @@ module linkspan_c_interface
          type(c_ptr), value :: request
          integer(c_int32_t) :: outcome
       end function
-      function c_server_close(server, timeout) bind(C, name="linkspan_server_close") result(outcome)
-         import
-         type(c_ptr), value :: server
-         integer(c_int64_t), value :: timeout
-         integer(c_int32_t) :: outcome
-      end function
-      subroutine c_server_release(server) bind(C, name="linkspan_server_release")
-         import
-         type(c_ptr), value :: server
-      end subroutine
       function c_version() bind(C, name="linkspan_version") result(outcome)
          import
          type(c_ptr) :: outcome
@@ -5090,7 +5013,7 @@ contains
 
    subroutine channel_release(self)
       class(linkspan_channel), intent(inout) :: self
-      call c_channel_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5115,7 +5038,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_channel_close(self%handle, nanoseconds(timeout))
+      if (c_associated(self%handle)) status = c_close(self%handle, nanoseconds(timeout))
       call channel_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5215,7 +5138,7 @@ contains
 
    subroutine listener_release(self)
       class(linkspan_listener), intent(inout) :: self
-      call c_listener_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5239,7 +5162,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_listener_close(self%handle)
+      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
       call listener_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5261,7 +5184,7 @@ contains
 
    subroutine server_release(self)
       class(linkspan_server), intent(inout) :: self
-      call c_server_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5286,7 +5209,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_server_close(self%handle, nanoseconds(timeout))
+      if (c_associated(self%handle)) status = c_close(self%handle, nanoseconds(timeout))
       call server_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5351,7 +5274,7 @@ contains
 
    subroutine publisher_release(self)
       class(linkspan_publisher), intent(inout) :: self
-      call c_publisher_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5375,7 +5298,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_publisher_close(self%handle)
+      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
       call publisher_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5413,7 +5336,7 @@ contains
 
    subroutine subscriber_release(self)
       class(linkspan_subscriber), intent(inout) :: self
-      call c_subscriber_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5437,7 +5360,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_subscriber_close(self%handle)
+      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
       call subscriber_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5492,7 +5415,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_subscriber_recv(self%handle, nanoseconds(timeout), handle)
+      status = c_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5506,7 +5429,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_subscriber_try_recv(self%handle, handle)
+      status = c_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5543,7 +5466,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: more
       call message%release()
-      call finish(c_subscriber_next(self%handle, nanoseconds(timeout), message%handle), stat)
+      call finish(c_next(self%handle, nanoseconds(timeout), message%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       more = c_associated(message%handle)
    end function
@@ -5552,7 +5475,7 @@ contains
 
    subroutine region_release(self)
       class(linkspan_region), intent(inout) :: self
-      call c_region_release(self%handle)
+      call c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5803,7 +5726,7 @@ contains
       integer(int64), intent(out), optional :: sequence
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_publisher_send(self%handle, message%handle, sequence), stat)
+      call finish(c_send(self%handle, message%handle, linkspan_default, sequence), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -5813,8 +5736,17 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: number
-      integer(c_size_t) :: subscribers
-      call finish(c_publisher_subscribers(self%handle, subscribers), stat)
+      type(linkspan_message) :: stats
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      integer(int64) :: subscribers
+      subscribers = 0
+      status = c_stats(self%handle, handle)
+      if (status == linkspan_ok) then
+         call take(stats, handle)
+         status = c_message_get_i64(stats%handle, "subscribers"//c_null_char, subscribers)
+      end if
+      call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
       number = int(subscribers)
    end function

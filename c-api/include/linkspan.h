@@ -42,12 +42,12 @@
 // The most dimensions of an array.
 #define LINKSPAN_MAX_RANK 15
 
-// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_channel_release`.
+// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
 //
 // One thread may send while another receives; a second one in the same direction gets `InvalidState`.
 typedef struct linkspan_channel linkspan_channel;
 
-// Waits for peers at an endpoint. Release it with `linkspan_listener_release`.
+// Waits for peers at an endpoint. Release it with `linkspan_release`.
 typedef struct linkspan_listener linkspan_listener;
 
 // A message: one value, and for a received one where it came from.
@@ -58,21 +58,21 @@ typedef struct linkspan_listener linkspan_listener;
 // be alone with it.
 typedef struct linkspan_message linkspan_message;
 
-// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_publisher_release`.
+// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_release`.
 typedef struct linkspan_publisher linkspan_publisher;
 
-// Memory that another program shares and this one reads. Release it with `linkspan_region_release`.
+// Memory that another program shares and this one reads. Release it with `linkspan_release`.
 //
 // Every call copies what is there at that moment. Any number of threads may read one region.
 typedef struct linkspan_region linkspan_region;
 
-// Answers the requests of any number of clients. Release it with `linkspan_server_release`.
+// Answers the requests of any number of clients. Release it with `linkspan_release`.
 typedef struct linkspan_server linkspan_server;
 
-// Receives what a publisher sends. Release it with `linkspan_subscriber_release`.
+// Receives what a publisher sends. Release it with `linkspan_release`.
 typedef struct linkspan_subscriber linkspan_subscriber;
 
-// A walk through a message, to be released with `linkspan_walk_release`. It holds a reference to the message.
+// A walk through a message. It holds a reference to the message. Release it with `linkspan_release`.
 typedef struct linkspan_walk linkspan_walk;
 
 // What a call came to: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
@@ -529,50 +529,6 @@ linkspan_status linkspan_accept(const struct linkspan_listener *listener,
                                 int64_t timeout,
                                 struct linkspan_channel **channel);
 
-// Stops listening; channels that were accepted stay. The listener still has to be released.
-//
-// The caller sees to this:
-// `listener` is live.
-linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
-
-// Stops listening and frees the listener. NULL is allowed.
-//
-// The caller sees to this:
-// `listener` is NULL or live, and no other call uses it.
-void linkspan_listener_release(struct linkspan_listener *listener);
-
-// Sends a message, waiting while the other side's queue is full. `sequence`, which may be NULL, gets its number. A
-// send that fails leaves the message as it was.
-//
-// The caller sees to this:
-// `channel` and `message` are live, `sequence` is NULL or may be written.
-linkspan_status linkspan_send(const struct linkspan_channel *channel,
-                              const struct linkspan_message *message,
-                              int64_t timeout,
-                              uint64_t *sequence);
-
-// Sends a message without waiting; `Full` where the other side's queue is full.
-//
-// The caller sees to this:
-// As for `linkspan_send`.
-linkspan_status linkspan_try_send(const struct linkspan_channel *channel,
-                                  const struct linkspan_message *message,
-                                  uint64_t *sequence);
-
-// Receives a message, which the caller releases.
-//
-// The caller sees to this:
-// `channel` is live, `message` may be written.
-linkspan_status linkspan_recv(const struct linkspan_channel *channel,
-                              int64_t timeout,
-                              struct linkspan_message **message);
-
-// Receives a message without waiting; `Empty` where none is there.
-//
-// The caller sees to this:
-// As for `linkspan_recv`.
-linkspan_status linkspan_try_recv(const struct linkspan_channel *channel, struct linkspan_message **message);
-
 // Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
 // `Disconnected` where the other side died meanwhile.
 //
@@ -598,20 +554,6 @@ linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
 // `channel` is live, `state` points to a `linkspan_channel_state` whose `size` is set.
 linkspan_status linkspan_channel_look(const struct linkspan_channel *channel,
                                       struct linkspan_channel_state *state);
-
-// Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The
-// channel still has to be released.
-//
-// The caller sees to this:
-// `channel` is live.
-linkspan_status linkspan_channel_close(const struct linkspan_channel *channel,
-                                       int64_t timeout);
-
-// Closes the channel and frees it. NULL is allowed.
-//
-// The caller sees to this:
-// `channel` is NULL or live, and no other call uses it.
-void linkspan_channel_release(struct linkspan_channel *channel);
 
 // The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
 const char *linkspan_encoding_name(linkspan_encoding encoding);
@@ -669,6 +611,63 @@ linkspan_status linkspan_last_error(struct linkspan_error *error);
 // The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
 const char *linkspan_last_error_text(void);
 
+// Sends a message through a channel, waiting while the other side's queue is full; or publishes it by a publisher, which
+// waits for nobody. `sequence`, which may be NULL, gets its number. A send that fails leaves the message as it was.
+//
+// The caller sees to this:
+// `object` and `message` are live, `sequence` is NULL or may be written.
+linkspan_status linkspan_send(const void *object,
+                              const struct linkspan_message *message,
+                              int64_t timeout,
+                              uint64_t *sequence);
+
+// Sends a message without waiting; `Full` where the other side's queue is full.
+//
+// The caller sees to this:
+// As for `linkspan_send`.
+linkspan_status linkspan_try_send(const void *object,
+                                  const struct linkspan_message *message,
+                                  uint64_t *sequence);
+
+// Receives a message from a channel or a subscriber, which the caller releases. `Lagged` once where a subscriber missed
+// messages; the next call goes on.
+//
+// The caller sees to this:
+// `object` is live, `message` may be written.
+linkspan_status linkspan_recv(const void *object,
+                              int64_t timeout,
+                              struct linkspan_message **message);
+
+// Receives a message without waiting; `Empty` where none is there.
+//
+// The caller sees to this:
+// As for `linkspan_recv`.
+linkspan_status linkspan_try_recv(const void *object, struct linkspan_message **message);
+
+// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, or a subscriber's
+// message; the caller releases it. `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the call
+// succeeds and `message` gets NULL.
+//
+// The caller sees to this:
+// As for `linkspan_recv`.
+linkspan_status linkspan_next(const void *object,
+                              int64_t timeout,
+                              struct linkspan_message **message);
+
+// Looks whether a channel or a subscriber has a message, without waiting and without taking it.
+//
+// The caller sees to this:
+// `object` is live, `there` may be written.
+linkspan_status linkspan_poll(const void *object, bool *there);
+
+// Says, with the option `ack` `"manual"`, that all which a channel or subscriber received has been consumed. What was
+// not acknowledged when this program ends is sent to its next incarnation. A server's requests are acknowledged by
+// their answer, or by `linkspan_request_ack`.
+//
+// The caller sees to this:
+// `object` is live.
+linkspan_status linkspan_ack(const void *object);
+
 // Makes an empty message, whose value is null until something is put into it. Release it with
 // `linkspan_message_release`.
 //
@@ -707,7 +706,7 @@ linkspan_status linkspan_message_look(const struct linkspan_message *message,
 // (accepting, taking the next) would not wait. It stays the object's: do not close it.
 //
 // The caller sees to this:
-// `object` is a live channel, listener, server, publisher or subscriber, `fd` may be written.
+// `object` is live, `fd` may be written.
 linkspan_status linkspan_fileno(const void *object,
                                 int *fd);
 
@@ -715,29 +714,33 @@ linkspan_status linkspan_fileno(const void *object,
 // (`connected`, `disconnected`, `lagged`, `back`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
-// `object` is a live channel, listener, server, publisher or subscriber, `events` may be written.
+// `object` is live, `events` may be written.
 linkspan_status linkspan_events(const void *object,
                                 struct linkspan_message **events);
 
-// Counters of a channel, server, publisher or subscriber as a map, which the caller releases.
+// Counters of a channel, server, publisher (with `subscribers`, how many there are now) or subscriber as a map, which
+// the caller releases.
 //
 // The caller sees to this:
-// `object` is a live channel, listener, server, publisher or subscriber, `stats` may be written.
-linkspan_status linkspan_stats(const void *object, struct linkspan_message **stats);
+// `object` is live, `stats` may be written.
+linkspan_status linkspan_stats(const void *object,
+                               struct linkspan_message **stats);
 
-// Looks whether a channel or a subscriber has a message, without waiting and without taking it.
+// Closes an object; waits of other threads end. It still has to be released.
+//
+// A channel closes once what was sent has been taken over, a server once its answers have, within the time-out; the
+// others close at once. Channels that a listener accepted stay. The newest value goes with its publisher.
 //
 // The caller sees to this:
-// `object` is a live channel, listener, server, publisher or subscriber, `there` may be written.
-linkspan_status linkspan_poll(const void *object, bool *there);
+// `object` is live.
+linkspan_status linkspan_close(const void *object,
+                               int64_t timeout);
 
-// Says, with the option `ack` `"manual"`, that all which a channel or subscriber received has been consumed. What was
-// not acknowledged when this program ends is sent to its next incarnation. A server's requests are acknowledged by
-// their answer, or by `linkspan_request_ack`.
+// Closes an object and frees it. NULL is allowed. Messages have a release of their own: `linkspan_message_release`.
 //
 // The caller sees to this:
-// `object` is a live channel, listener, server, publisher or subscriber.
-linkspan_status linkspan_ack(const void *object);
+// `object` is NULL or live, and no other call uses it.
+void linkspan_release(void *object);
 
 // Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 //
@@ -747,32 +750,6 @@ linkspan_status linkspan_publisher_new(const char *endpoint,
                                        const struct linkspan_options *options,
                                        struct linkspan_publisher **publisher);
 
-// Publishes a message. `sequence`, which may be NULL, gets its number.
-//
-// The caller sees to this:
-// `publisher` and `message` are live, `sequence` is NULL or may be written.
-linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publisher,
-                                        const struct linkspan_message *message,
-                                        uint64_t *sequence);
-
-// How many subscribers there are now.
-//
-// The caller sees to this:
-// `publisher` is live, `count` may be written.
-linkspan_status linkspan_publisher_subscribers(const struct linkspan_publisher *publisher, size_t *count);
-
-// Stops publishing: the newest value goes with it. The publisher still has to be released.
-//
-// The caller sees to this:
-// `publisher` is live.
-linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher);
-
-// Stops publishing and frees the publisher. NULL is allowed.
-//
-// The caller sees to this:
-// `publisher` is NULL or live, and no other call uses it.
-void linkspan_publisher_release(struct linkspan_publisher *publisher);
-
 // Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
 //
 // The caller sees to this:
@@ -780,43 +757,6 @@ void linkspan_publisher_release(struct linkspan_publisher *publisher);
 linkspan_status linkspan_subscribe(const char *endpoint,
                                    const struct linkspan_options *options,
                                    struct linkspan_subscriber **subscriber);
-
-// Receives the next message, which the caller releases. `Lagged` once where messages were missed; the next call
-// goes on.
-//
-// The caller sees to this:
-// `subscriber` is live, `message` may be written.
-linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subscriber,
-                                         int64_t timeout,
-                                         struct linkspan_message **message);
-
-// Receives a message without waiting; `Empty` where none is there.
-//
-// The caller sees to this:
-// As for `linkspan_subscriber_recv`.
-linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
-                                             struct linkspan_message **message);
-
-// Receives the next message in a loop: `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the
-// call succeeds and `message` gets NULL.
-//
-// The caller sees to this:
-// As for `linkspan_subscriber_recv`.
-linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subscriber,
-                                         int64_t timeout,
-                                         struct linkspan_message **message);
-
-// Ends the subscription: waits of other threads end. The subscriber still has to be released.
-//
-// The caller sees to this:
-// `subscriber` is live.
-linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
-
-// Ends the subscription and frees the subscriber. NULL is allowed.
-//
-// The caller sees to this:
-// `subscriber` is NULL or live, and no other call uses it.
-void linkspan_subscriber_release(struct linkspan_subscriber *subscriber);
 
 // The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
 // published yet, `NotFound` where nobody publishes.
@@ -1129,12 +1069,6 @@ linkspan_status linkspan_region_read(const struct linkspan_region *region,
                                      const char *counter,
                                      struct linkspan_message **value);
 
-// Lets go of the memory and frees the region. NULL is allowed.
-//
-// The caller sees to this:
-// `region` is NULL or live, and no other call uses it.
-void linkspan_region_release(struct linkspan_region *region);
-
 // Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 //
 // The caller sees to this:
@@ -1142,15 +1076,6 @@ void linkspan_region_release(struct linkspan_region *region);
 linkspan_status linkspan_serve(const char *endpoint,
                                const struct linkspan_options *options,
                                struct linkspan_server **server);
-
-// Takes the next request, to be answered with `linkspan_reply` or `linkspan_fail` and then released.
-// `LINKSPAN_DEFAULT` waits for ever here. At close and at a stop signal the call succeeds and `request` gets NULL.
-//
-// The caller sees to this:
-// `server` is live, `request` may be written.
-linkspan_status linkspan_next(const struct linkspan_server *server,
-                              int64_t timeout,
-                              struct linkspan_message **request);
 
 // Answers a request. A request is answered once; a second answer is `InvalidState`.
 //
@@ -1176,18 +1101,6 @@ linkspan_status linkspan_fail(const struct linkspan_message *request,
 // `request` is a live message.
 linkspan_status linkspan_request_ack(const struct linkspan_message *request);
 
-// Takes no more requests: `linkspan_next` of other threads ends. The server still has to be released.
-//
-// The caller sees to this:
-// `server` is live.
-linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
-
-// Closes the server and frees it. NULL is allowed.
-//
-// The caller sees to this:
-// `server` is NULL or live, and no other call uses it.
-void linkspan_server_release(struct linkspan_server *server);
-
 // The version of the library that is running: `"0.1.0"`. Lives as long as the program.
 const char *linkspan_version(void);
 
@@ -1211,12 +1124,6 @@ linkspan_status linkspan_walk_begin(struct linkspan_message *message,
 // The caller sees to this:
 // `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
-
-// Ends a walk. NULL is allowed.
-//
-// The caller sees to this:
-// `walk` is NULL or a live walk.
-void linkspan_walk_release(struct linkspan_walk *walk);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,23 +1,22 @@
-//! Channels: open, connect, listen and accept; send, receive and call.
+//! Channels: open, connect, listen and accept; call and reply.
 
 use std::ffi::c_char;
 use std::ptr;
 
-use linkspan::{Channel, Listener, Result, Role};
+use linkspan::{Channel, Listener, Role};
 
 use crate::argument::{ask, c_text, give_sized, handle, make, tell, wait};
-use crate::error::guard_release;
 use crate::message::{give_text, linkspan_message};
-use crate::object::Tagged;
+use crate::object::{Tagged, give};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_channel_release`.
+/// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
 ///
 /// One thread may send while another receives; a second one in the same direction gets `InvalidState`.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
-/// Waits for peers at an endpoint. Release it with `linkspan_listener_release`.
+/// Waits for peers at an endpoint. Release it with `linkspan_release`.
 pub struct linkspan_listener(pub(crate) Tagged<Listener>);
 
 /// Which end of a channel this is.
@@ -42,37 +41,6 @@ pub struct linkspan_channel_state {
     pub endpoint: *const c_char,
     /// How many bytes that is.
     pub endpoint_length: usize,
-}
-
-/// Hands an object out.
-pub(crate) fn give<T>(object: T) -> *mut T {
-    Box::into_raw(Box::new(object))
-}
-
-/// Takes an object back that [`give`] handed out; NULL is allowed.
-///
-/// # Safety
-/// `object` is NULL or came from [`give`] and is not used again.
-pub(crate) unsafe fn take_back<T>(object: *mut T) {
-    guard_release(|| {
-        if !object.is_null() {
-            // SAFETY: as the caller promises.
-            drop(unsafe { Box::from_raw(object) });
-        }
-    });
-}
-
-/// Hands the number of a message that was sent to whoever wants it.
-///
-/// # Safety
-/// `sequence` is NULL or may be written.
-pub(crate) unsafe fn numbered(sequence: *mut u64, sent: Result<u64>) -> Result<()> {
-    let number = sent?;
-    // SAFETY: NULL or writable, as the caller promises.
-    if let Some(to) = unsafe { sequence.as_mut() } {
-        *to = number;
-    }
-    Ok(())
 }
 
 /// Connects where somebody listens, and listens otherwise: of two programs that start at the same instant exactly
@@ -153,93 +121,6 @@ pub unsafe extern "C" fn linkspan_accept(
     }
 }
 
-/// Stops listening; channels that were accepted stay. The listener still has to be released.
-///
-/// # Safety
-/// `listener` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_listener) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        tell(listener, |listener| {
-            listener.0.close();
-            Ok(())
-        })
-    }
-}
-
-/// Stops listening and frees the listener. NULL is allowed.
-///
-/// # Safety
-/// `listener` is NULL or live, and no other call uses it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_listener_release(listener: *mut linkspan_listener) {
-    // SAFETY: as the caller promises.
-    unsafe { take_back(listener) }
-}
-
-/// Sends a message, waiting while the other side's queue is full. `sequence`, which may be NULL, gets its number. A
-/// send that fails leaves the message as it was.
-///
-/// # Safety
-/// `channel` and `message` are live, `sequence` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_send(
-    channel: *const linkspan_channel,
-    message: *const linkspan_message,
-    timeout: i64,
-    sequence: *mut u64,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        tell(channel, |channel| {
-            let payload = channel.0.encode(handle(message)?)?;
-            numbered(sequence, channel.0.send_payload(&payload, wait(timeout)?))
-        })
-    }
-}
-
-/// Sends a message without waiting; `Full` where the other side's queue is full.
-///
-/// # Safety
-/// As for `linkspan_send`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_try_send(
-    channel: *const linkspan_channel,
-    message: *const linkspan_message,
-    sequence: *mut u64,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { tell(channel, |channel| numbered(sequence, channel.0.try_send(handle(message)?))) }
-}
-
-/// Receives a message, which the caller releases.
-///
-/// # Safety
-/// `channel` is live, `message` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_recv(
-    channel: *const linkspan_channel,
-    timeout: i64,
-    message: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))) }
-}
-
-/// Receives a message without waiting; `Empty` where none is there.
-///
-/// # Safety
-/// As for `linkspan_recv`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_try_recv(
-    channel: *const linkspan_channel,
-    message: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
-}
-
 /// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
 /// `Disconnected` where the other side died meanwhile.
 ///
@@ -310,28 +191,4 @@ pub unsafe extern "C" fn linkspan_channel_look(
             Ok(())
         })
     }
-}
-
-/// Closes the channel once what was sent has been taken over, within the time-out. Waits of other threads end. The
-/// channel still has to be released.
-///
-/// # Safety
-/// `channel` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_close(
-    channel: *const linkspan_channel,
-    timeout: i64,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { tell(channel, |channel| channel.0.close(wait(timeout)?)) }
-}
-
-/// Closes the channel and frees it. NULL is allowed.
-///
-/// # Safety
-/// `channel` is NULL or live, and no other call uses it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_release(channel: *mut linkspan_channel) {
-    // SAFETY: as the caller promises.
-    unsafe { take_back(channel) }
 }

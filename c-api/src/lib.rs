@@ -10,7 +10,8 @@
 //! | the codecs alone | `codec` |
 //! | options | `options` |
 //! | channels, servers, publishers, subscribers | `channel`, `server`, `publish` |
-//! | what any of them can be asked | `object` |
+//! | what any of them is: asked, closed, released | `object` |
+//! | what goes through any of them | `exchange` |
 //! | other programs' shared memory | `region` |
 //!
 //! The functions are documented for C in `include/linkspan.h`, which is generated from here.
@@ -21,6 +22,7 @@ pub mod array;
 pub mod channel;
 pub mod codec;
 pub mod error;
+pub mod exchange;
 pub mod message;
 pub mod object;
 pub mod options;

@@ -1,18 +1,20 @@
-//! What every object can be asked, whatever it is: a descriptor, what happened, counters; and told: that is consumed.
+//! What every object is, whatever its kind: asked for a descriptor, counters and what happened; closed and released.
 
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
-use linkspan::{Channel, Error, ErrorKind, Listener, Publisher, Result, Server, Subscriber};
+use linkspan::{Channel, Error, ErrorKind, Listener, Publisher, Region, Result, Server, Subscriber};
 
-use crate::argument::{is_null, make};
+use crate::argument::{is_null, make, wait};
 use crate::channel::{linkspan_channel, linkspan_listener};
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::publish::{linkspan_publisher, linkspan_subscriber};
+use crate::region::linkspan_region;
 use crate::server::linkspan_server;
 use crate::status::linkspan_status;
+use crate::walk::{Walk, linkspan_walk};
 
 /// What a handle holds, behind a number that says what that is: so one function can take any of them.
 #[repr(C)]
@@ -35,6 +37,12 @@ impl<T> Deref for Tagged<T> {
     }
 }
 
+impl<T> DerefMut for Tagged<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.object
+    }
+}
+
 /// What can be handed in as any object.
 pub(crate) trait Kind {
     /// Eight letters, so that other memory does not have them by chance.
@@ -54,7 +62,8 @@ macro_rules! kinds {
         )*
 
         /// One of the objects.
-        enum Any<'a> {
+        #[allow(dead_code, reason = "what can only be released is never looked into")]
+        pub(crate) enum Any<'a> {
             $($object(&'a $object),)*
         }
 
@@ -62,7 +71,7 @@ macro_rules! kinds {
         ///
         /// # Safety
         /// `object` is NULL or a live handle of one of these kinds.
-        unsafe fn any<'a>(object: *const c_void) -> Result<Any<'a>> {
+        pub(crate) unsafe fn any<'a>(object: *const c_void) -> Result<Any<'a>> {
             if object.is_null() {
                 return Err(is_null("an object"));
             }
@@ -70,12 +79,24 @@ macro_rules! kinds {
             unsafe {
                 match object.cast::<u64>().read() {
                     $($object::KIND => Ok(Any::$object(&(*object.cast::<Tagged<$object>>()).object)),)*
-                    _ => Err(Error::new(
-                        ErrorKind::InvalidState,
-                        "this is no channel, listener, server, publisher or subscriber; hand in what one of their functions gave",
-                    )),
+                    _ => Err(is_none_of_ours()),
                 }
             }
+        }
+
+        /// Takes an object back that [`give`] handed out, and drops it.
+        ///
+        /// # Safety
+        /// `object` is a live handle of one of these kinds, and is not used again.
+        unsafe fn take_back(object: *mut c_void) -> Result<()> {
+            // SAFETY: as for `any`; each came from `give`.
+            unsafe {
+                match object.cast::<u64>().read() {
+                    $($object::KIND => drop(Box::from_raw(object.cast::<$handle>())),)*
+                    _ => return Err(is_none_of_ours()),
+                }
+            }
+            Ok(())
         }
     };
 }
@@ -85,9 +106,24 @@ kinds! {
     Server in linkspan_server: b"server..",
     Publisher in linkspan_publisher: b"publishr",
     Subscriber in linkspan_subscriber: b"subscrib",
+    Region in linkspan_region: b"region..",
+    Walk in linkspan_walk: b"walk....",
 }
 
-fn has_none(text: &str) -> Error {
+/// Hands an object out.
+pub(crate) fn give<T>(object: T) -> *mut T {
+    Box::into_raw(Box::new(object))
+}
+
+#[cold]
+fn is_none_of_ours() -> Error {
+    Error::new(
+        ErrorKind::InvalidState,
+        "this is no channel, listener, server, publisher, subscriber, region or walk; hand in what one of their functions gave",
+    )
+}
+
+pub(crate) fn has_none(text: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
@@ -95,7 +131,7 @@ fn has_none(text: &str) -> Error {
 /// (accepting, taking the next) would not wait. It stays the object's: do not close it.
 ///
 /// # Safety
-/// `object` is a live channel, listener, server, publisher or subscriber, `fd` may be written.
+/// `object` is live, `fd` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -105,7 +141,9 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
             Any::Listener(listener) => Ok(listener.fileno()),
             Any::Server(server) => server.fileno(),
             Any::Subscriber(subscriber) => subscriber.fileno(),
-            Any::Publisher(_) => Err(has_none("a publisher waits for nobody, so it has no descriptor")),
+            Any::Publisher(_) | Any::Region(_) | Any::Walk(_) => {
+                Err(has_none("a publisher, a region or a walk waits for nobody, so it has no descriptor"))
+            }
         })
     }
 }
@@ -114,7 +152,7 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
 /// (`connected`, `disconnected`, `lagged`, `back`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
-/// `object` is a live channel, listener, server, publisher or subscriber, `events` may be written.
+/// `object` is live, `events` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_events(
     object: *const c_void,
@@ -128,18 +166,20 @@ pub unsafe extern "C" fn linkspan_events(
                 Any::Server(server) => server.events(),
                 Any::Publisher(publisher) => publisher.events(),
                 Any::Subscriber(subscriber) => subscriber.events(),
-                Any::Listener(_) => {
-                    return Err(has_none("a listener has no events; its channels have"));
+                Any::Listener(_) => return Err(has_none("a listener has no events; its channels have")),
+                Any::Region(_) | Any::Walk(_) => {
+                    return Err(has_none("nothing happens to a region or a walk that could be told"));
                 }
             }))
         })
     }
 }
 
-/// Counters of a channel, server, publisher or subscriber as a map, which the caller releases.
+/// Counters of a channel, server, publisher (with `subscribers`, how many there are now) or subscriber as a map, which
+/// the caller releases.
 ///
 /// # Safety
-/// `object` is a live channel, listener, server, publisher or subscriber, `stats` may be written.
+/// `object` is live, `stats` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_stats(
     object: *const c_void,
@@ -153,47 +193,50 @@ pub unsafe extern "C" fn linkspan_stats(
                 Any::Server(server) => server.stats(),
                 Any::Publisher(publisher) => publisher.stats(),
                 Any::Subscriber(subscriber) => subscriber.stats(),
-                Any::Listener(_) => {
-                    return Err(has_none("a listener counts nothing; its channels do"));
-                }
+                Any::Listener(_) => return Err(has_none("a listener counts nothing; its channels do")),
+                Any::Region(_) | Any::Walk(_) => return Err(has_none("a region or a walk counts nothing")),
             }))
         })
     }
 }
 
-/// Looks whether a channel or a subscriber has a message, without waiting and without taking it.
+/// Closes an object; waits of other threads end. It still has to be released.
+///
+/// A channel closes once what was sent has been taken over, a server once its answers have, within the time-out; the
+/// others close at once. Channels that a listener accepted stay. The newest value goes with its publisher.
 ///
 /// # Safety
-/// `object` is a live channel, listener, server, publisher or subscriber, `there` may be written.
+/// `object` is live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_poll(object: *const c_void, there: *mut bool) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        make(there, || match any(object)? {
-            Any::Channel(channel) => channel.poll(),
-            Any::Subscriber(subscriber) => subscriber.poll(),
-            _ => Err(has_none("only a channel or a subscriber has messages to look for")),
-        })
-    }
+pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> linkspan_status {
+    guard(|| {
+        let wait = wait(timeout)?;
+        // SAFETY: as the caller promises.
+        match unsafe { any(object) }? {
+            Any::Channel(channel) => return channel.close(wait),
+            Any::Server(server) => return server.close(wait),
+            Any::Listener(listener) => listener.close(),
+            Any::Publisher(publisher) => publisher.close(),
+            Any::Subscriber(subscriber) => subscriber.close(),
+            Any::Region(_) | Any::Walk(_) => {
+                return Err(has_none("a region or a walk is not closed, only released: linkspan_release"));
+            }
+        }
+        Ok(())
+    })
 }
 
-/// Says, with the option `ack` `"manual"`, that all which a channel or subscriber received has been consumed. What was
-/// not acknowledged when this program ends is sent to its next incarnation. A server's requests are acknowledged by
-/// their answer, or by `linkspan_request_ack`.
+/// Closes an object and frees it. NULL is allowed. Messages have a release of their own: `linkspan_message_release`.
 ///
 /// # Safety
-/// `object` is a live channel, listener, server, publisher or subscriber.
+/// `object` is NULL or live, and no other call uses it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_ack(object: *const c_void) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    guard(|| match unsafe { any(object) }? {
-        Any::Channel(channel) => channel.ack(),
-        Any::Subscriber(subscriber) => subscriber.ack(),
-        Any::Server(_) => {
-            Err(has_none("a server's requests are acknowledged one by one: linkspan_request_ack"))
+pub unsafe extern "C" fn linkspan_release(object: *mut c_void) {
+    guard(|| {
+        if object.is_null() {
+            return Ok(());
         }
-        Any::Listener(_) | Any::Publisher(_) => {
-            Err(has_none("only a channel or a subscriber receives what could be acknowledged"))
-        }
-    })
+        // SAFETY: as the caller promises.
+        unsafe { take_back(object) }
+    });
 }

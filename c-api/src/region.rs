@@ -5,15 +5,15 @@ use std::ffi::{c_char, c_void};
 use linkspan::{Layout, Region};
 
 use crate::argument::{ask, block_to_fill, c_text, c_text_or_none, handle, make, out, tell};
-use crate::channel::{give, take_back};
 use crate::error::guard;
 use crate::message::linkspan_message;
+use crate::object::{Tagged, give};
 use crate::status::linkspan_status;
 
-/// Memory that another program shares and this one reads. Release it with `linkspan_region_release`.
+/// Memory that another program shares and this one reads. Release it with `linkspan_release`.
 ///
 /// Every call copies what is there at that moment. Any number of threads may read one region.
-pub struct linkspan_region(Region);
+pub struct linkspan_region(pub(crate) Tagged<Region>);
 
 /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
 /// path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
@@ -27,7 +27,9 @@ pub unsafe extern "C" fn linkspan_region_open(
     region: *mut *mut linkspan_region,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(region, || Ok(give(linkspan_region(Region::open(c_text(source, "a source")?)?)))) }
+    unsafe {
+        make(region, || Ok(give(linkspan_region(Tagged::new(Region::open(c_text(source, "a source")?)?)))))
+    }
 }
 
 /// How many bytes are there now: a file may have become longer or shorter.
@@ -117,14 +119,4 @@ pub unsafe extern "C" fn linkspan_region_read(
             }))
         })
     }
-}
-
-/// Lets go of the memory and frees the region. NULL is allowed.
-///
-/// # Safety
-/// `region` is NULL or live, and no other call uses it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_region_release(region: *mut linkspan_region) {
-    // SAFETY: as the caller promises.
-    unsafe { take_back(region) }
 }

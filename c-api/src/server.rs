@@ -1,18 +1,16 @@
 //! Servers: requests of many clients, each answered by a reply or a failure.
 
 use std::ffi::c_char;
-use std::ptr;
 
 use linkspan::{Encoding, RemoteFailure, Server, codec};
 
-use crate::argument::{ask, c_text, c_text_or_none, handle, make, tell, wait};
-use crate::channel::{give, take_back};
-use crate::message::{State, linkspan_message};
-use crate::object::Tagged;
+use crate::argument::{c_text, c_text_or_none, handle, make, tell};
+use crate::message::linkspan_message;
+use crate::object::{Tagged, give};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Answers the requests of any number of clients. Release it with `linkspan_server_release`.
+/// Answers the requests of any number of clients. Release it with `linkspan_release`.
 pub struct linkspan_server(pub(crate) Tagged<Server>);
 
 /// Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
@@ -30,26 +28,6 @@ pub unsafe extern "C" fn linkspan_serve(
         make(server, || {
             let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
             Ok(give(linkspan_server(Tagged::new(Server::serve(endpoint, &options)?))))
-        })
-    }
-}
-
-/// Takes the next request, to be answered with `linkspan_reply` or `linkspan_fail` and then released.
-/// `LINKSPAN_DEFAULT` waits for ever here. At close and at a stop signal the call succeeds and `request` gets NULL.
-///
-/// # Safety
-/// `server` is live, `request` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_next(
-    server: *const linkspan_server,
-    timeout: i64,
-    request: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        ask(server, request, |server| {
-            let next = server.0.next(wait(timeout)?)?;
-            Ok(next.map_or(ptr::null_mut(), |request| linkspan_message::give(State::Request(request))))
         })
     }
 }
@@ -118,27 +96,4 @@ pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) 
             })
         })
     }
-}
-
-/// Takes no more requests: `linkspan_next` of other threads ends. The server still has to be released.
-///
-/// # Safety
-/// `server` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_server_close(
-    server: *const linkspan_server,
-    timeout: i64,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe { tell(server, |server| server.0.close(wait(timeout)?)) }
-}
-
-/// Closes the server and frees it. NULL is allowed.
-///
-/// # Safety
-/// `server` is NULL or live, and no other call uses it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_server_release(server: *mut linkspan_server) {
-    // SAFETY: as the caller promises.
-    unsafe { take_back(server) }
 }

@@ -1,21 +1,25 @@
 //! Walking a message: each value in turn, with its depth and its key.
 
 use std::ffi::c_char;
+use std::ops::DerefMut;
 use std::ptr;
 use std::sync::Arc;
 
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::argument::{c_text, give_sized, handle, make};
+use crate::argument::{c_text, give_sized, handle, is_null, make};
 use crate::array::linkspan_array;
-use crate::channel::take_back;
 use crate::error::guard;
 use crate::message::{give_text, linkspan_message};
+use crate::object::{Tagged, give};
 use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
 use crate::status::linkspan_status;
 
-/// A walk through a message, to be released with `linkspan_walk_release`. It holds a reference to the message.
-pub struct linkspan_walk {
+/// A walk through a message. It holds a reference to the message. Release it with `linkspan_release`.
+pub struct linkspan_walk(pub(crate) Tagged<Walk>);
+
+/// What a walk is.
+pub(crate) struct Walk {
     message: Arc<linkspan_message>,
     /// Where it began, then the positions down to the value that comes next.
     path: String,
@@ -76,8 +80,8 @@ pub unsafe extern "C" fn linkspan_walk_begin(
             handle(message)?.look_at(path, |_| Ok(()))?;
             Arc::increment_strong_count(message);
             let message = Arc::from_raw(message);
-            let walk = linkspan_walk { message, path: path.to_owned(), next: Some(Vec::new()) };
-            Ok(Box::into_raw(Box::new(walk)))
+            let walk = Walk { message, path: path.to_owned(), next: Some(Vec::new()) };
+            Ok(give(linkspan_walk(Tagged::new(walk))))
         })
     }
 }
@@ -93,8 +97,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
 ) -> linkspan_status {
     guard(|| {
         // SAFETY: as the caller promises; a walk is used by one thread at a time.
-        let walk =
-            unsafe { walk.as_mut() }.ok_or_else(|| Error::new(ErrorKind::InvalidState, "walk is NULL"))?;
+        let walk = unsafe { walk.as_mut() }.ok_or_else(|| is_null("a walk"))?.0.deref_mut();
         let Some(positions) = walk.next.take() else {
             return Err(Error::new(ErrorKind::Empty, "the walk has come to its end"));
         };
@@ -134,16 +137,6 @@ pub unsafe extern "C" fn linkspan_walk_next(
         walk.next = next;
         Ok(())
     })
-}
-
-/// Ends a walk. NULL is allowed.
-///
-/// # Safety
-/// `walk` is NULL or a live walk.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_walk_release(walk: *mut linkspan_walk) {
-    // SAFETY: as the caller promises.
-    unsafe { take_back(walk) }
 }
 
 fn below(value: &Value, position: usize) -> Option<&Value> {

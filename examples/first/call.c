@@ -29,7 +29,7 @@ static void serve(void) {
         linkspan_message_release(request);
     }
     linkspan_message_release(reply);
-    linkspan_server_release(server);
+    linkspan_release(server);
 }
 
 static void call(void) {
@@ -49,7 +49,7 @@ static void call(void) {
     printf("the sum is %.1f, says %.*s\n", sum, (int)length, from);
     linkspan_message_release(reply);
     linkspan_message_release(request);
-    linkspan_channel_release(channel);
+    linkspan_release(channel);
 }
 
 int main(int argc, char **argv) {

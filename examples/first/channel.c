@@ -29,7 +29,7 @@ int main(void) {
 
     linkspan_message_release(message);
     linkspan_message_release(hello);
-    check(linkspan_channel_close(channel, LINKSPAN_DEFAULT));
-    linkspan_channel_release(channel);
+    check(linkspan_close(channel, LINKSPAN_DEFAULT));
+    linkspan_release(channel);
     return 0;
 }

@@ -74,8 +74,8 @@ static void serve(const char *endpoint, const char *encoding) {
     }
     linkspan_message_release(sent);
     linkspan_message_release(nothing);
-    need(linkspan_server_close(server, LINKSPAN_DEFAULT), "close");
-    linkspan_server_release(server);
+    need(linkspan_close(server, LINKSPAN_DEFAULT), "close");
+    linkspan_release(server);
 }
 
 static void same(const char *name, const uint8_t *got, size_t length, const uint8_t *expected, size_t expected_length) {
@@ -197,8 +197,8 @@ static void call(const char *endpoint, const char *encoding, const char *vectors
     linkspan_message_release(request);
     must_fail(channel, "fail", "peer.fail");
     must_fail(channel, "drop", "linkspan.unanswered");
-    need(linkspan_channel_close(channel, LINKSPAN_DEFAULT), "close");
-    linkspan_channel_release(channel);
+    need(linkspan_close(channel, LINKSPAN_DEFAULT), "close");
+    linkspan_release(channel);
     linkspan_message_release(cases);
     printf("%zu called, %zu sent, 2 failed\n", count, count);
 }
@@ -214,8 +214,8 @@ static void send_all(const char *endpoint, const char *encoding, const char *vec
         need(linkspan_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
         linkspan_message_release(value);
     }
-    need(linkspan_channel_close(channel, LINKSPAN_DEFAULT), "close");
-    linkspan_channel_release(channel);
+    need(linkspan_close(channel, LINKSPAN_DEFAULT), "close");
+    linkspan_release(channel);
     linkspan_message_release(cases);
 }
 
@@ -233,8 +233,8 @@ static void receive_all(const char *endpoint, const char *encoding, const char *
         same_value(cases, i, sent);
         linkspan_message_release(sent);
     }
-    need(linkspan_server_close(server, LINKSPAN_DEFAULT), "close");
-    linkspan_server_release(server);
+    need(linkspan_close(server, LINKSPAN_DEFAULT), "close");
+    linkspan_release(server);
     linkspan_message_release(cases);
     printf("%zu received\n", count);
 }
@@ -248,7 +248,7 @@ static void publish(const char *endpoint, const char *encoding, const char *vect
     for (size_t i = 0; i < count; i++) {
         char line[400] = "";
         linkspan_message *value = value_of(cases, i, encoding);
-        need(linkspan_publisher_send(publisher, value, NULL), "publish");
+        need(linkspan_send(publisher, value, LINKSPAN_DEFAULT, NULL), "publish");
         linkspan_message_release(value);
         if (i == 0) {
             puts("ready");
@@ -259,8 +259,8 @@ static void publish(const char *endpoint, const char *encoding, const char *vect
             exit(1);
         }
     }
-    need(linkspan_publisher_close(publisher), "close");
-    linkspan_publisher_release(publisher);
+    need(linkspan_close(publisher, LINKSPAN_DEFAULT), "close");
+    linkspan_release(publisher);
     linkspan_message_release(cases);
     printf("%zu published\n", count);
 }
@@ -272,14 +272,14 @@ static void subscribe(const char *endpoint, const char *encoding, const char *ve
     linkspan_subscriber *subscriber;
     need(linkspan_subscribe(endpoint, &options, &subscriber), "subscribe");
     for (size_t i = 0; i < count; i++) {
-        need(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &heard), "recv");
+        need(linkspan_recv(subscriber, LINKSPAN_DEFAULT, &heard), "recv");
         same_value(cases, i, heard);
         linkspan_message_release(heard);
         puts("heard");
         fflush(stdout);
     }
-    need(linkspan_subscriber_close(subscriber), "close");
-    linkspan_subscriber_release(subscriber);
+    need(linkspan_close(subscriber, LINKSPAN_DEFAULT), "close");
+    linkspan_release(subscriber);
     linkspan_message_release(cases);
 }
 

@@ -37,7 +37,7 @@ inline message_info info(const message &m) {
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
 /// A channel: two ends, messages both ways, requests and replies. One thread may send while another receives.
-class channel : public detail::handle<linkspan_channel, linkspan_channel_release> {
+class channel : public detail::handle<linkspan_channel> {
 public:
     /// Connects where somebody listens, and listens otherwise.
     static channel open(zstring endpoint, const options &o = {}, timeout_value t = {}) {
@@ -116,7 +116,7 @@ public:
         return fd;
     }
     /// Closes once what was sent has been taken over.
-    void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
+    void close(timeout_value t = {}) const { check(linkspan_close(c(), t.nanoseconds())); }
 
 private:
     friend class listener;
@@ -130,7 +130,7 @@ private:
 };
 
 /// Waits for peers at an endpoint. A callback of its options runs in its channels' waits too, so it outlives them.
-class listener : public detail::handle<linkspan_listener, linkspan_listener_release> {
+class listener : public detail::handle<linkspan_listener> {
 public:
     static listener listen(zstring endpoint, const options &o = {}) {
         return listener(detail::opened<linkspan_listener>(
@@ -147,7 +147,7 @@ public:
         check(linkspan_fileno(c(), &fd));
         return fd;
     }
-    void close() const { check(linkspan_listener_close(c())); }
+    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
 
 private:
     explicit listener(std::pair<linkspan_listener *, std::unique_ptr<detail::on_wait>> made) noexcept
@@ -186,7 +186,7 @@ private:
 } // namespace detail
 
 /// Answers the requests of any number of clients: `for (auto &request : server) server.reply(request, …);`
-class server : public detail::handle<linkspan_server, linkspan_server_release> {
+class server : public detail::handle<linkspan_server> {
 public:
     using iterator = detail::next_iterator<server>;
 
@@ -243,7 +243,7 @@ public:
         check(linkspan_fileno(c(), &fd));
         return fd;
     }
-    void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
+    void close(timeout_value t = {}) const { check(linkspan_close(c(), t.nanoseconds())); }
 
 private:
     explicit server(std::pair<linkspan_server *, std::unique_ptr<detail::on_wait>> made) noexcept

@@ -151,7 +151,7 @@ public:
     walk(walk &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
     walk(const walk &) = delete;
     walk &operator=(const walk &) = delete;
-    ~walk() { linkspan_walk_release(c_); }
+    ~walk() { linkspan_release(c_); }
     iterator begin() { return iterator(c_); }
     iterator end() { return {}; }
 

@@ -154,7 +154,7 @@ private:
 };
 
 /// An object that C handed out: moved, not copied; released at its end.
-template <class C, void (*Release)(C *)> class handle {
+template <class C> class handle {
 public:
     handle(handle &&other) noexcept
         : callback_(std::move(other.callback_)), c_(std::exchange(other.c_, nullptr)) {}
@@ -165,7 +165,7 @@ public:
     }
     handle(const handle &) = delete;
     handle &operator=(const handle &) = delete;
-    ~handle() { Release(c_); }
+    ~handle() { linkspan_release(c_); }
 
     /// What C calls it; it stays this object's.
     C *c() const noexcept { return c_; }

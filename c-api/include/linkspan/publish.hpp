@@ -7,7 +7,7 @@
 namespace linkspan {
 
 /// Sends to any number of subscribers, and never waits for a slow one.
-class publisher : public detail::handle<linkspan_publisher, linkspan_publisher_release> {
+class publisher : public detail::handle<linkspan_publisher> {
 public:
     explicit publisher(zstring endpoint, const options &o = {})
         : publisher(detail::opened<linkspan_publisher>(
@@ -16,15 +16,11 @@ public:
     /// Publishes, and gives the message's number.
     std::uint64_t send(const message &m) const {
         std::uint64_t sequence;
-        check(linkspan_publisher_send(c(), m.c(), &sequence));
+        check(linkspan_send(c(), m.c(), LINKSPAN_DEFAULT, &sequence));
         return sequence;
     }
     /// How many subscribers there are now.
-    std::size_t subscribers() const {
-        std::size_t count;
-        check(linkspan_publisher_subscribers(c(), &count));
-        return count;
-    }
+    std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
     message events() const {
         linkspan_message *m;
         check(linkspan_events(c(), &m));
@@ -35,7 +31,7 @@ public:
         check(linkspan_stats(c(), &m));
         return message(m);
     }
-    void close() const { check(linkspan_publisher_close(c())); }
+    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
 
 private:
     explicit publisher(std::pair<linkspan_publisher *, std::unique_ptr<detail::on_wait>> made) noexcept
@@ -43,7 +39,7 @@ private:
 };
 
 /// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`.
-class subscriber : public detail::handle<linkspan_subscriber, linkspan_subscriber_release> {
+class subscriber : public detail::handle<linkspan_subscriber> {
 public:
     using iterator = detail::next_iterator<subscriber>;
 
@@ -55,19 +51,19 @@ public:
     /// The next message; throws `lagged` once where messages were missed, and goes on.
     message recv(timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
+        check(linkspan_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
     /// Receives without waiting; throws `empty`.
     message try_recv() const {
         linkspan_message *m;
-        check(linkspan_subscriber_try_recv(c(), &m));
+        check(linkspan_try_recv(c(), &m));
         return message(m);
     }
     /// The next message, for ever unless told otherwise; nothing at close and at a stop signal.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_subscriber_next(c(), t.nanoseconds(), &m));
+        check(linkspan_next(c(), t.nanoseconds(), &m));
         return m == nullptr ? std::nullopt : std::optional<message>(message(m));
     }
     iterator begin() const { return iterator(this); }
@@ -96,7 +92,7 @@ public:
         check(linkspan_fileno(c(), &fd));
         return fd;
     }
-    void close() const { check(linkspan_subscriber_close(c())); }
+    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
 
 private:
     explicit subscriber(std::pair<linkspan_subscriber *, std::unique_ptr<detail::on_wait>> made) noexcept

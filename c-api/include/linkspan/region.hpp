@@ -8,7 +8,7 @@
 namespace linkspan {
 
 /// Memory that another program shares and this one reads. Every call copies what is there at that moment.
-class region : public detail::handle<linkspan_region, linkspan_region_release> {
+class region : public detail::handle<linkspan_region> {
 public:
     /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`) or a path. Throws
     /// `not_found` where there is no such memory.

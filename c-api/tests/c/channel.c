@@ -54,8 +54,8 @@ static int serve(const char *endpoint) {
         linkspan_message_release(request);
     }
     linkspan_message_release(reply);
-    OK(linkspan_server_close(server, 5000000000));
-    linkspan_server_release(server);
+    OK(linkspan_close(server, 5000000000));
+    linkspan_release(server);
     return 0;
 }
 
@@ -121,8 +121,8 @@ static void call(const char *endpoint) {
     linkspan_message_release(reply);
     OK(ask(channel, "quit", 1, &reply));
     linkspan_message_release(reply);
-    OK(linkspan_channel_close(channel, 5000000000));
-    linkspan_channel_release(channel);
+    OK(linkspan_close(channel, 5000000000));
+    linkspan_release(channel);
 }
 
 static void a_server_answers_and_fails(const char *endpoint) {
@@ -151,8 +151,8 @@ static void messages_go_both_ways(const char *endpoint) {
         linkspan_message_release(got);
         OK(linkspan_recv(there, 10000000000, &got));
         linkspan_message_release(got);
-        OK(linkspan_channel_close(there, 10000000000));
-        linkspan_channel_release(there);
+        OK(linkspan_close(there, 10000000000));
+        linkspan_release(there);
         _exit(0);
     }
     OK(linkspan_listen(endpoint, NULL, &listener));
@@ -184,11 +184,11 @@ static void messages_go_both_ways(const char *endpoint) {
     CHECK(linkspan_recv(here, -2, &got) == LINKSPAN_OUT_OF_RANGE);
     OK(linkspan_try_send(here, m, NULL));
     linkspan_message_release(m);
-    OK(linkspan_channel_close(here, 10000000000));
+    OK(linkspan_close(here, 10000000000));
     CHECK(linkspan_recv(here, 0, &got) == LINKSPAN_INVALID_STATE);
-    linkspan_channel_release(here);
-    OK(linkspan_listener_close(listener));
-    linkspan_listener_release(listener);
+    linkspan_release(here);
+    OK(linkspan_close(listener, LINKSPAN_DEFAULT));
+    linkspan_release(listener);
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }

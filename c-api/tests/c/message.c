@@ -139,14 +139,14 @@ static void walks_visit_everything_once(linkspan_message *m) {
     }
     CHECK(status == LINKSPAN_EMPTY);
     CHECK(linkspan_walk_next(walk, &item) == LINKSPAN_EMPTY);
-    linkspan_walk_release(walk);
+    linkspan_release(walk);
     CHECK(values == 18);
     CHECK(strcmp(seen, "0 1celsius 1count 1large 1ok 1none 1name 1raw 1at 1id 1price 1big 1rows 2 3x 3a/b 2 1wave ") == 0);
     OK(linkspan_walk_begin(m, "rows/1", &walk));
     OK(linkspan_walk_next(walk, &item));
     CHECK(item.depth == 0 && item.type == LINKSPAN_TYPE_INT && item.integer == 8);
     CHECK(linkspan_walk_next(walk, &item) == LINKSPAN_EMPTY);
-    linkspan_walk_release(walk);
+    linkspan_release(walk);
     CHECK(linkspan_walk_begin(m, "nowhere", &walk) == LINKSPAN_MISSING && walk == NULL);
 }
 

@@ -33,12 +33,12 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     bool there;
     int fd;
     OK(linkspan_subscribe(endpoint, NULL, &s));
-    OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
+    OK(linkspan_recv(s, 20 * SECONDS, &m));
     /* The newest value comes first, however late one is. */
     int64_t n = number_of(m);
     CHECK(n == 3);
     linkspan_message_release(m);
-    CHECK(linkspan_subscriber_try_recv(s, &m) == LINKSPAN_EMPTY && m == NULL);
+    CHECK(linkspan_try_recv(s, &m) == LINKSPAN_EMPTY && m == NULL);
     OK(linkspan_poll(s, &there));
     CHECK(!there);
     OK(linkspan_fileno(s, &fd));
@@ -46,7 +46,7 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     struct pollfd wait = {fd, POLLIN, 0};
     CHECK(poll(&wait, 1, 20000) == 1);
     while (n < last) {
-        OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
+        OK(linkspan_next(s, LINKSPAN_DEFAULT, &m));
         CHECK(m != NULL && number_of(m) == n + 1);
         ++n;
         linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
@@ -54,13 +54,13 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
         CHECK(info.missed == 0 && info.sequence == (uint64_t)n);
         linkspan_message_release(m);
     }
-    CHECK(linkspan_subscriber_next(s, 0, &m) == LINKSPAN_TIMEOUT);
+    CHECK(linkspan_next(s, 0, &m) == LINKSPAN_TIMEOUT);
     CHECK(write(ready, "2", 1) == 1);
     /* Ends with nothing when the program is asked to stop. */
-    OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
+    OK(linkspan_next(s, LINKSPAN_DEFAULT, &m));
     CHECK(m == NULL);
-    OK(linkspan_subscriber_close(s));
-    linkspan_subscriber_release(s);
+    OK(linkspan_close(s, LINKSPAN_DEFAULT));
+    linkspan_release(s);
     return 0;
 }
 
@@ -69,7 +69,7 @@ static void publish(linkspan_publisher *p, int64_t n) {
     uint64_t sequence;
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_i64(m, "n", n));
-    OK(linkspan_publisher_send(p, m, &sequence));
+    OK(linkspan_send(p, m, LINKSPAN_DEFAULT, &sequence));
     CHECK(sequence == (uint64_t)n);
     linkspan_message_release(m);
 }
@@ -100,9 +100,12 @@ int main(int count, char **arguments) {
     linkspan_message_release(m);
     CHECK(write(go[1], "1", 1) == 1);
     CHECK(read(ready[0], &byte, 1) == 1 && byte == '1');
-    size_t subscribers;
-    OK(linkspan_publisher_subscribers(p, &subscribers));
+    linkspan_message *stats;
+    uint64_t subscribers;
+    OK(linkspan_stats(p, &stats));
+    OK(linkspan_message_get_u64(stats, "subscribers", &subscribers));
     CHECK(subscribers == 1);
+    linkspan_message_release(stats);
     for (int64_t n = 4; n <= 10; ++n) publish(p, n);
     CHECK(read(ready[0], &byte, 1) == 1 && byte == '2');
     CHECK(kill(child, SIGTERM) == 0);
@@ -112,8 +115,8 @@ int main(int count, char **arguments) {
     OK(linkspan_message_count(m, "", &subscribers));
     CHECK(subscribers > 0);
     linkspan_message_release(m);
-    OK(linkspan_publisher_close(p));
-    linkspan_publisher_release(p);
+    OK(linkspan_close(p, LINKSPAN_DEFAULT));
+    linkspan_release(p);
     CHECK(linkspan_latest(endpoint, NULL, 0, &m) == LINKSPAN_NOT_FOUND);
     puts("ok");
     return 0;

@@ -27,7 +27,7 @@ static void *take_requests(void *server) {
 
 static void *take_messages(void *subscriber) {
     linkspan_message *message;
-    OK(linkspan_subscriber_next(subscriber, LINKSPAN_FOREVER, &message));
+    OK(linkspan_next(subscriber, LINKSPAN_FOREVER, &message));
     CHECK(message == NULL);
     return NULL;
 }
@@ -55,14 +55,14 @@ static void closing_ends_the_waits_of_others(const char *transport) {
     snprintf(endpoint, sizeof endpoint, "%s:test/threads", transport);
     OK(linkspan_serve(endpoint, NULL, &server));
     CHECK(pthread_create(&thread, NULL, take_requests, server) == 0);
-    OK(linkspan_server_close(server, 5 * SECONDS));
+    OK(linkspan_close(server, 5 * SECONDS));
     CHECK(pthread_join(thread, NULL) == 0);
-    linkspan_server_release(server);
+    linkspan_release(server);
     OK(linkspan_subscribe(endpoint, NULL, &subscriber));
     CHECK(pthread_create(&thread, NULL, take_messages, subscriber) == 0);
-    OK(linkspan_subscriber_close(subscriber));
+    OK(linkspan_close(subscriber, LINKSPAN_DEFAULT));
     CHECK(pthread_join(thread, NULL) == 0);
-    linkspan_subscriber_release(subscriber);
+    linkspan_release(subscriber);
 }
 
 static void *connect_to(void *endpoint) {
@@ -101,9 +101,9 @@ static void one_thread_a_direction(const char *transport) {
     linkspan_message_release(m);
     OK(linkspan_recv(there, 20 * SECONDS, &m));
     linkspan_message_release(m);
-    linkspan_channel_release(there);
-    linkspan_channel_release(here);
-    linkspan_listener_release(listener);
+    linkspan_release(there);
+    linkspan_release(here);
+    linkspan_release(listener);
 }
 
 static void *read_and_release(void *message) {

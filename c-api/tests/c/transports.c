@@ -200,9 +200,9 @@ static void receive(const char *endpoint) {
     check_table(m);
     linkspan_message_release(m);
     if (the.acknowledges) OK(linkspan_ack(channel));
-    OK(linkspan_channel_close(channel, SOON));
-    linkspan_channel_release(channel);
-    linkspan_listener_release(listener);
+    OK(linkspan_close(channel, SOON));
+    linkspan_release(channel);
+    linkspan_release(listener);
 }
 
 static void send_all(const char *endpoint) {
@@ -227,8 +227,8 @@ static void send_all(const char *endpoint) {
         refused(linkspan_call(channel, m, SOON, &reply), "call");
         linkspan_message_release(m);
     }
-    OK(linkspan_channel_close(channel, SOON));
-    linkspan_channel_release(channel);
+    OK(linkspan_close(channel, SOON));
+    linkspan_release(channel);
 }
 
 static void serve(const char *endpoint) {
@@ -237,7 +237,7 @@ static void serve(const char *endpoint) {
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     options.ack = "manual";
     OK(linkspan_serve(endpoint, &options, &server));
-    CHECK(linkspan_ack(server) == LINKSPAN_UNSUPPORTED);
+    CHECK(linkspan_ack(server) == LINKSPAN_UNSUPPORTED && linkspan_recv(server, 0, &request) == LINKSPAN_UNSUPPORTED);
     for (int n = 0; n <= MESSAGES; ++n) {
         OK(linkspan_next(server, SOON, &request));
         CHECK(request != NULL);
@@ -245,8 +245,8 @@ static void serve(const char *endpoint) {
         OK(linkspan_reply(request, request));
         linkspan_message_release(request);
     }
-    OK(linkspan_server_close(server, SOON));
-    linkspan_server_release(server);
+    OK(linkspan_close(server, SOON));
+    linkspan_release(server);
 }
 
 static void call(const char *endpoint) {
@@ -267,8 +267,8 @@ static void call(const char *endpoint) {
     linkspan_message_release(m);
     check_table(reply);
     linkspan_message_release(reply);
-    OK(linkspan_channel_close(channel, SOON));
-    linkspan_channel_release(channel);
+    OK(linkspan_close(channel, SOON));
+    linkspan_release(channel);
 }
 
 /* Starts once the publisher has published three numbers; then there comes a table. */
@@ -285,29 +285,29 @@ static void subscribe(const char *endpoint, int from, int to) {
     }
     OK(linkspan_subscribe(endpoint, &options, &subscriber));
     if (the.keeps_all) {
-        OK(linkspan_subscriber_recv(subscriber, SOON, &m));
+        OK(linkspan_recv(subscriber, SOON, &m));
         CHECK(n_of(m) == 2);
         OK(linkspan_ack(subscriber));
     }
-    OK(linkspan_subscriber_recv(subscriber, SOON, &m));
+    OK(linkspan_recv(subscriber, SOON, &m));
     CHECK(n_of(m) == 3);
     if (the.keeps_all) {
         /* Not acknowledged, so the name's next incarnation gets it again, wherever it says that it begins. */
-        linkspan_subscriber_release(subscriber);
+        linkspan_release(subscriber);
         options.from = "first";
         OK(linkspan_subscribe(endpoint, &options, &subscriber));
-        OK(linkspan_subscriber_recv(subscriber, SOON, &m));
+        OK(linkspan_recv(subscriber, SOON, &m));
         CHECK(n_of(m) == 3);
     }
     OK(linkspan_ack(subscriber));
     CHECK(write(to, "1", 1) == 1);
-    OK(linkspan_subscriber_recv(subscriber, SOON, &m));
+    OK(linkspan_recv(subscriber, SOON, &m));
     check_table(m);
     linkspan_message_release(m);
     OK(linkspan_events(subscriber, &m));
     linkspan_message_release(m);
-    OK(linkspan_subscriber_close(subscriber));
-    linkspan_subscriber_release(subscriber);
+    OK(linkspan_close(subscriber, LINKSPAN_DEFAULT));
+    linkspan_release(subscriber);
 }
 
 static void publish(const char *endpoint, int from, int to) {
@@ -325,7 +325,7 @@ static void publish(const char *endpoint, int from, int to) {
     CHECK(linkspan_ack(publisher) == LINKSPAN_UNSUPPORTED);
     for (int64_t n = 1; n <= 3; ++n) {
         m = numbered(n);
-        OK(linkspan_publisher_send(publisher, m, NULL));
+        OK(linkspan_send(publisher, m, LINKSPAN_DEFAULT, NULL));
         linkspan_message_release(m);
     }
     OK(linkspan_latest(endpoint, NULL, SOON, &m));
@@ -333,15 +333,15 @@ static void publish(const char *endpoint, int from, int to) {
     CHECK(write(to, "1", 1) == 1);
     CHECK(read(from, &byte, 1) == 1);
     m = table();
-    OK(linkspan_publisher_send(publisher, m, NULL));
+    OK(linkspan_send(publisher, m, LINKSPAN_DEFAULT, NULL));
     linkspan_message_release(m);
     OK(linkspan_latest(endpoint, NULL, SOON, &m));
     check_table(m);
     linkspan_message_release(m);
     /* The value must not go before it is read. */
     CHECK(read(from, &byte, 1) == 0);
-    OK(linkspan_publisher_close(publisher));
-    linkspan_publisher_release(publisher);
+    OK(linkspan_close(publisher, LINKSPAN_DEFAULT));
+    linkspan_release(publisher);
 }
 
 /* What this transport cannot do is refused before anything is made. */
@@ -372,12 +372,19 @@ static void refuse(const char *endpoint) {
         refused(linkspan_publisher_new(endpoint, &options, &publisher), "durable delivery");
     }
     /* What is no object is told from one. */
-    const uint64_t other[2] = {7, 7};
+    uint64_t other[2] = {7, 7};
     linkspan_message *stats;
+    linkspan_region *region;
     int fd;
     CHECK(linkspan_stats(other, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
     CHECK(linkspan_events(NULL, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
     CHECK(linkspan_fileno(NULL, &fd) == LINKSPAN_INVALID_STATE && linkspan_fileno(other, NULL) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_close(other, SOON) == LINKSPAN_INVALID_STATE && linkspan_close(NULL, SOON) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_next(other, 0, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
+    /* It is left alone, and the last error says why. */
+    CHECK(linkspan_region_open("nonsense:", &region) == LINKSPAN_INVALID_ENDPOINT);
+    linkspan_release(other);
+    CHECK(other[0] == 7 && linkspan_last_error(NULL) == LINKSPAN_INVALID_STATE);
     /* A program that was built before there were these options: its struct ends before them. */
     options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
     options.size = offsetof(linkspan_options, replay_count);
@@ -387,7 +394,7 @@ static void refuse(const char *endpoint) {
     if (the.channel) {
         const linkspan_status status = linkspan_connect(endpoint, &options, 0, &channel);
         CHECK(status == LINKSPAN_NOT_FOUND || status == LINKSPAN_OK || status == LINKSPAN_TIMEOUT);
-        if (status == LINKSPAN_OK) linkspan_channel_release(channel);
+        if (status == LINKSPAN_OK) linkspan_release(channel);
     }
     options.size = sizeof options;
     CHECK(linkspan_connect(endpoint, &options, 0, &channel) == LINKSPAN_UNSUPPORTED ||

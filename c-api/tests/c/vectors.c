@@ -96,7 +96,7 @@ static bool rebuild(linkspan_message *from, linkspan_message *to) {
             --depth;
         }
     }
-    linkspan_walk_release(walk);
+    linkspan_release(walk);
     return whole;
 }
 

@@ -1,0 +1,181 @@
+//! What goes through objects, whatever their kind: messages are sent, received, looked for, acknowledged.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use linkspan::Result;
+
+use crate::argument::{handle, make, wait};
+use crate::error::guard;
+use crate::message::{State, linkspan_message};
+use crate::object::{Any, any, has_none};
+use crate::status::linkspan_status;
+
+/// Hands the number of a message that was sent to whoever wants it.
+///
+/// # Safety
+/// `sequence` is NULL or may be written.
+unsafe fn numbered(sequence: *mut u64, sent: Result<u64>) -> Result<()> {
+    let number = sent?;
+    // SAFETY: NULL or writable, as the caller promises.
+    if let Some(to) = unsafe { sequence.as_mut() } {
+        *to = number;
+    }
+    Ok(())
+}
+
+/// Sends a message through a channel, waiting while the other side's queue is full; or publishes it by a publisher, which
+/// waits for nobody. `sequence`, which may be NULL, gets its number. A send that fails leaves the message as it was.
+///
+/// # Safety
+/// `object` and `message` are live, `sequence` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_send(
+    object: *const c_void,
+    message: *const linkspan_message,
+    timeout: i64,
+    sequence: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let wait = wait(timeout)?;
+        match any(object)? {
+            Any::Channel(channel) => {
+                let payload = channel.encode(handle(message)?)?;
+                numbered(sequence, channel.send_payload(&payload, wait))
+            }
+            Any::Publisher(publisher) => numbered(sequence, publisher.send(handle(message)?)),
+            Any::Server(_) => Err(has_none("a server sends answers alone: linkspan_reply")),
+            _ => Err(has_none("only a channel or a publisher sends")),
+        }
+    })
+}
+
+/// Sends a message without waiting; `Full` where the other side's queue is full.
+///
+/// # Safety
+/// As for `linkspan_send`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_try_send(
+    object: *const c_void,
+    message: *const linkspan_message,
+    sequence: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        match any(object)? {
+            Any::Channel(channel) => numbered(sequence, channel.try_send(handle(message)?)),
+            Any::Publisher(publisher) => numbered(sequence, publisher.send(handle(message)?)),
+            Any::Server(_) => Err(has_none("a server sends answers alone: linkspan_reply")),
+            _ => Err(has_none("only a channel or a publisher sends")),
+        }
+    })
+}
+
+/// Receives a message from a channel or a subscriber, which the caller releases. `Lagged` once where a subscriber missed
+/// messages; the next call goes on.
+///
+/// # Safety
+/// `object` is live, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_recv(
+    object: *const c_void,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let wait = wait(timeout)?;
+            Ok(linkspan_message::arrived(match any(object)? {
+                Any::Channel(channel) => channel.recv(wait)?,
+                Any::Subscriber(subscriber) => subscriber.recv(wait)?,
+                Any::Server(_) => return Err(has_none("a server gives its requests by linkspan_next")),
+                _ => return Err(has_none("only a channel or a subscriber receives")),
+            }))
+        })
+    }
+}
+
+/// Receives a message without waiting; `Empty` where none is there.
+///
+/// # Safety
+/// As for `linkspan_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_try_recv(
+    object: *const c_void,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            Ok(linkspan_message::arrived(match any(object)? {
+                Any::Channel(channel) => channel.try_recv()?,
+                Any::Subscriber(subscriber) => subscriber.try_recv()?,
+                Any::Server(_) => return Err(has_none("a server gives its requests by linkspan_next")),
+                _ => return Err(has_none("only a channel or a subscriber receives")),
+            }))
+        })
+    }
+}
+
+/// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, or a subscriber's
+/// message; the caller releases it. `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the call
+/// succeeds and `message` gets NULL.
+///
+/// # Safety
+/// As for `linkspan_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_next(
+    object: *const c_void,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let wait = wait(timeout)?;
+            let next = match any(object)? {
+                Any::Server(server) => server.next(wait)?.map(State::Request),
+                Any::Subscriber(subscriber) => subscriber.next(wait)?.map(State::Received),
+                _ => return Err(has_none("only a server or a subscriber is gone through by linkspan_next")),
+            };
+            Ok(next.map_or(ptr::null_mut(), linkspan_message::give))
+        })
+    }
+}
+
+/// Looks whether a channel or a subscriber has a message, without waiting and without taking it.
+///
+/// # Safety
+/// `object` is live, `there` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_poll(object: *const c_void, there: *mut bool) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(there, || match any(object)? {
+            Any::Channel(channel) => channel.poll(),
+            Any::Subscriber(subscriber) => subscriber.poll(),
+            _ => Err(has_none("only a channel or a subscriber has messages to look for")),
+        })
+    }
+}
+
+/// Says, with the option `ack` `"manual"`, that all which a channel or subscriber received has been consumed. What was
+/// not acknowledged when this program ends is sent to its next incarnation. A server's requests are acknowledged by
+/// their answer, or by `linkspan_request_ack`.
+///
+/// # Safety
+/// `object` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_ack(object: *const c_void) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| match unsafe { any(object) }? {
+        Any::Channel(channel) => channel.ack(),
+        Any::Subscriber(subscriber) => subscriber.ack(),
+        Any::Server(_) => {
+            Err(has_none("a server's requests are acknowledged one by one: linkspan_request_ack"))
+        }
+        _ => Err(has_none("only a channel or a subscriber receives what could be acknowledged")),
+    })
+}
