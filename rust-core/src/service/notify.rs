@@ -1,0 +1,297 @@
+//! What a supervisor such as systemd is told: READY, STATUS, STOPPING and WATCHDOG, by the protocol of `sd_notify(3)`.
+//!
+//! A supervisor that wants to be told gives the program a socket in `$NOTIFY_SOCKET`; where there is none, nothing is
+//! done. [`Notify`] is the socket and its words. [`Notifier`] is what a service says when, as pure state. [`Notices`] is
+//! both together for a service's thread: what goes wrong is an error for the log, told once, and never the end of
+//! anything.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use super::state::State;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a program that is started for its own sake must not inherit: it would speak for whoever started it.
+pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+/// A supervisor whose queue is full is told again after so long.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// The supervisor's socket, and the words for it. Never waits.
+#[derive(Debug)]
+pub struct Notify {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    name: String,
+    watchdog: Option<Duration>,
+    /// What the supervisor had no room for; it goes with the next words.
+    unsaid: String,
+}
+
+impl Notify {
+    /// The supervisor that the environment names; none where it names none.
+    ///
+    /// Errors: `OutOfRange` for a name that is no socket's, or a time that is no number.
+    pub fn from_env() -> Result<Option<Notify>> {
+        Notify::of(&|name| std::env::var_os(name), std::process::id())
+    }
+
+    fn of(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<Notify>> {
+        let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
+        let address = address(&name)?;
+        let name = name.to_string_lossy().into_owned();
+        let doing = || "making a socket for the supervisor";
+        let socket = UnixDatagram::unbound().map_err(|error| of_system(doing(), &error))?;
+        socket.set_nonblocking(true).map_err(|error| of_system(doing(), &error))?;
+        let watchdog = watchdog(variable, pid)?;
+        Ok(Some(Notify { socket, address, name, watchdog, unsaid: String::new() }))
+    }
+
+    /// It is set up; with one line for people.
+    pub fn ready(&mut self, status: &str) -> Result<()> {
+        self.say(&format!("READY=1\n{}", status_line(status)))
+    }
+
+    /// It has begun to end.
+    pub fn stopping(&mut self) -> Result<()> {
+        self.say("STOPPING=1\n")
+    }
+
+    /// One line for people: `systemctl status` shows it.
+    pub fn status(&mut self, text: &str) -> Result<()> {
+        self.say(&status_line(text))
+    }
+
+    /// It lives.
+    pub fn watchdog(&mut self) -> Result<()> {
+        self.say("WATCHDOG=1\n")
+    }
+
+    /// How often [`watchdog`](Notify::watchdog) is to be said: twice in the time that the supervisor gives. None where
+    /// it does not watch this process.
+    pub fn watchdog_period(&self) -> Option<Duration> {
+        self.watchdog.map(|time| time / 2)
+    }
+
+    /// After so much silence the supervisor acts; none where it does not watch this process.
+    pub fn watchdog_time(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    /// Whether the supervisor had no room for some words, which [`say`](Notify::say) tries again.
+    pub fn is_behind(&self) -> bool {
+        !self.unsaid.is_empty()
+    }
+
+    /// Says lines of `NAME=VALUE`, each ended by a newline, behind what has not been said yet.
+    ///
+    /// Errors: `Full` where the supervisor has no room now: the words are kept. For others they are gone.
+    pub fn say(&mut self, words: &str) -> Result<()> {
+        let mut all = std::mem::take(&mut self.unsaid);
+        all.push_str(words);
+        if all.is_empty() {
+            return Ok(());
+        }
+        match self.socket.send_to_addr(all.as_bytes(), &self.address) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Of words that wait the newest count: each name stands once, however long nobody listens.
+                self.unsaid = newest(&all);
+                let text = format!("the supervisor at {} has no room for more words now", self.name);
+                Err(Error::new(ErrorKind::Full, text))
+            }
+            Err(error) => Err(of_system(format!("telling the supervisor at {}", self.name), &error)),
+        }
+    }
+}
+
+fn of_system(doing: impl std::fmt::Display, error: &io::Error) -> Error {
+    Error::os(doing, error.raw_os_error().unwrap_or(0))
+}
+
+/// A path, or `@name` for a name that no directory holds.
+fn address(name: &OsStr) -> Result<SocketAddr> {
+    let bytes = name.as_bytes();
+    let made = match bytes.first() {
+        Some(b'/') => SocketAddr::from_pathname(name),
+        Some(b'@') => SocketAddr::from_abstract_name(&bytes[1..]),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+    };
+    made.map_err(|_| {
+        let text = format!(
+            "NOTIFY_SOCKET is {}: a path from / on, or @ and a name, of at most 107 bytes, is what can be told",
+            name.display()
+        );
+        Error::new(ErrorKind::OutOfRange, text)
+    })
+}
+
+fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<Duration>> {
+    let number = |name: &str| -> Result<Option<u64>> {
+        let Some(text) = variable(name) else { return Ok(None) };
+        let parsed = text.to_str().and_then(|text| text.parse().ok());
+        parsed.map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::OutOfRange, format!("{name} is {}, which is no number", text.display()))
+        })
+    };
+    // A watchdog for another process was inherited.
+    if number("WATCHDOG_PID")?.is_some_and(|watched| watched != u64::from(pid)) {
+        return Ok(None);
+    }
+    Ok(number("WATCHDOG_USEC")?.filter(|micros| *micros > 0).map(Duration::from_micros))
+}
+
+fn status_line(text: &str) -> String {
+    // A line's end would begin another word.
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    format!("STATUS={text}\n")
+}
+
+fn newest(words: &str) -> String {
+    let name = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
+    let lines: Vec<&str> = words.lines().collect();
+    let stays = |at: usize| lines[at + 1..].iter().all(|later| name(later) != name(lines[at]));
+    (0..lines.len()).filter(|at| stays(*at)).map(|at| format!("{}\n", lines[at])).collect()
+}
+
+/// What a service says when. Times are counted from the service's start.
+#[derive(Clone, Debug, Default)]
+pub struct Notifier {
+    /// After so much silence the supervisor acts.
+    watchdog: Option<Duration>,
+    ready: bool,
+    stopping: bool,
+    status: String,
+    /// When it last said that it lives.
+    last: Option<Duration>,
+}
+
+impl Notifier {
+    /// A supervisor that acts after so much silence, if it watches at all.
+    pub fn new(watchdog: Option<Duration>) -> Notifier {
+        Notifier { watchdog, ..Notifier::default() }
+    }
+
+    /// The words for a state and its reason; empty where nothing has changed for the supervisor.
+    ///
+    /// READY is said when the service comes to a state of its life for the first time, and never by one that fails or
+    /// ends before that.
+    pub fn state(&mut self, state: State, reason: &str) -> String {
+        let mut words = String::new();
+        let lives = !matches!(state, State::Starting | State::Stopping | State::Stopped | State::Failed);
+        if lives && !std::mem::replace(&mut self.ready, true) {
+            words.push_str("READY=1\n");
+        }
+        if matches!(state, State::Stopping | State::Stopped) && !std::mem::replace(&mut self.stopping, true) {
+            words.push_str("STOPPING=1\n");
+        }
+        let status = match reason {
+            "" => status_line(state.name()),
+            reason => status_line(&format!("{}: {reason}", state.name())),
+        };
+        if status != self.status {
+            words.push_str(&status);
+            self.status = status;
+        }
+        words
+    }
+
+    /// When it is next to say that it lives: now, or later. None where nobody watches, or where what the program does,
+    /// begun at `doing_since`, will have lasted longer than the supervisor's time by then. Silence lets the supervisor
+    /// act on a program that is stuck, although the library's thread is not. A program that waits, paused or for its
+    /// next step, is not stuck.
+    pub fn next_watchdog(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
+        let time = self.watchdog?;
+        let due = self.last.map_or(now, |last| last.saturating_add(time / 2).max(now));
+        match doing_since {
+            Some(begun) if due.saturating_sub(begun) >= time => None,
+            _ => Some(due),
+        }
+    }
+
+    /// The words now, as far as they are due.
+    pub fn watchdog(&mut self, doing_since: Option<Duration>, now: Duration) -> &'static str {
+        if self.next_watchdog(doing_since, now) != Some(now) {
+            return "";
+        }
+        self.last = Some(now);
+        "WATCHDOG=1\n"
+    }
+}
+
+/// The supervisor of a service, if it has one: for the service's thread.
+#[derive(Debug, Default)]
+pub struct Notices {
+    notify: Option<Notify>,
+    notifier: Notifier,
+    /// What went wrong last, so that it is told once.
+    trouble: Option<ErrorKind>,
+    /// When words that found no room are tried again.
+    again: Option<Duration>,
+}
+
+impl Notices {
+    /// For the supervisor that the environment names, and what is wrong with that name.
+    pub fn from_env() -> (Notices, Option<Error>) {
+        match Notify::from_env() {
+            Ok(notify) => (Notices::to(notify), None),
+            Err(error) => (Notices::default(), Some(error)),
+        }
+    }
+
+    fn to(notify: Option<Notify>) -> Notices {
+        let watchdog = notify.as_ref().and_then(Notify::watchdog_time);
+        Notices { notify, notifier: Notifier::new(watchdog), ..Notices::default() }
+    }
+
+    /// The service is in this state. Gives an error for the log.
+    #[must_use = "an error is for the service's log"]
+    pub fn state(&mut self, state: State, reason: &str, now: Duration) -> Option<Error> {
+        let words = self.notifier.state(state, reason);
+        self.say(&words, now)
+    }
+
+    /// When [`tick`](Notices::tick) is to be called, while what the program does was begun at `doing_since`, or it does
+    /// nothing. To be asked again whenever the program begins or ends something.
+    pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
+        self.notify.as_ref()?;
+        let watchdog = self.notifier.next_watchdog(doing_since, now);
+        [watchdog, self.again].into_iter().flatten().min()
+    }
+
+    /// Says what is due. Gives an error for the log.
+    #[must_use = "an error is for the service's log"]
+    pub fn tick(&mut self, doing_since: Option<Duration>, now: Duration) -> Option<Error> {
+        let words = self.notifier.watchdog(doing_since, now);
+        if words.is_empty() && self.again.is_none_or(|again| again > now) {
+            return None;
+        }
+        self.say(words, now)
+    }
+
+    fn say(&mut self, words: &str, now: Duration) -> Option<Error> {
+        let notify = self.notify.as_mut()?;
+        if words.is_empty() && !notify.is_behind() {
+            return None;
+        }
+        let said = notify.say(words);
+        self.again = notify.is_behind().then_some(now.saturating_add(AGAIN));
+        match said {
+            Ok(()) => {
+                self.trouble = None;
+                None
+            }
+            Err(error) => {
+                let before = self.trouble.replace(error.kind());
+                (before != Some(error.kind())).then_some(error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! What a supervisor hears: a real socket, by path and without one, and the words over time.
+
+use super::*;
+
+const WATCHED: Duration = Duration::from_secs(10);
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A supervisor at this address, and the environment that it gives.
+struct Supervisor {
+    socket: UnixDatagram,
+    variables: Vec<(&'static str, OsString)>,
+}
+
+impl Supervisor {
+    fn at(name: &str, more: &[(&'static str, &str)]) -> Supervisor {
+        let socket = UnixDatagram::bind_addr(&address(OsStr::new(name)).unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let more = more.iter().map(|(name, value)| (*name, OsString::from(value)));
+        Supervisor { socket, variables: [("NOTIFY_SOCKET", name.into())].into_iter().chain(more).collect() }
+    }
+
+    fn program(&self) -> Notify {
+        environment(&self.variables).unwrap().unwrap()
+    }
+
+    /// The next words; none where nothing was said. What a program has said is there when it goes on.
+    fn hears(&self) -> Option<String> {
+        let mut bytes = [0; 4096];
+        let n = self.socket.recv(&mut bytes).ok()?;
+        Some(String::from_utf8(bytes[..n].to_vec()).unwrap())
+    }
+}
+
+fn environment(variables: &[(&'static str, OsString)]) -> Result<Option<Notify>> {
+    let one = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    Notify::of(&one, 4711)
+}
+
+fn refused(variables: &[(&'static str, &str)]) -> Error {
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
+    environment(&variables).unwrap_err()
+}
+
+#[test]
+fn words_arrive_at_a_path_and_at_an_abstract_name() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("notify");
+    let hidden = format!("@linkspan-test-notify-{}", std::process::id());
+    for name in [path.to_str().unwrap(), &hidden] {
+        let supervisor = Supervisor::at(name, &[]);
+        let mut program = supervisor.program();
+        assert_eq!(program.watchdog_period(), None);
+        program.ready("listens at\nunix:controller").unwrap();
+        program.status("3 services").unwrap();
+        program.watchdog().unwrap();
+        program.stopping().unwrap();
+        for words in [
+            "READY=1\nSTATUS=listens at unix:controller\n",
+            "STATUS=3 services\n",
+            "WATCHDOG=1\n",
+            "STOPPING=1\n",
+        ] {
+            assert_eq!(supervisor.hears().as_deref(), Some(words), "{name}");
+        }
+        assert_eq!(supervisor.hears(), None);
+    }
+}
+
+#[test]
+fn nothing_named_is_nobody_told() {
+    assert!(environment(&[]).unwrap().is_none());
+    assert!(environment(&[("NOTIFY_SOCKET", "".into())]).unwrap().is_none());
+    for name in ["relative/path", "vsock:2:1234", &format!("/{}", "long".repeat(40))] {
+        let error = refused(&[("NOTIFY_SOCKET", name)]);
+        assert_eq!(error.kind(), ErrorKind::OutOfRange);
+        assert!(error.text().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_watchdog_is_for_the_process_that_it_names() {
+    let socket = ("NOTIFY_SOCKET", OsString::from("/nowhere"));
+    let watched = |more: &[(&'static str, &str)]| {
+        let more = more.iter().map(|(name, value)| (*name, OsString::from(value)));
+        let variables: Vec<_> = [socket.clone()].into_iter().chain(more).collect();
+        environment(&variables).unwrap().unwrap().watchdog_period()
+    };
+    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000")]), Some(Duration::from_millis(1500)));
+    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "4711")]), Some(s(3) / 2));
+    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "4712")]), None);
+    assert_eq!(watched(&[("WATCHDOG_USEC", "0")]), None);
+    let error = refused(&[("NOTIFY_SOCKET", "/nowhere"), ("WATCHDOG_USEC", "soon")]);
+    assert!(error.text().contains("WATCHDOG_USEC is soon"), "{error}");
+}
+
+#[test]
+fn a_supervisor_that_is_away_is_an_error_told_once() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("notify");
+    let supervisor = Supervisor::at(path.to_str().unwrap(), &[("WATCHDOG_USEC", "10000000")]);
+    let mut notices = Notices::to(Some(supervisor.program()));
+    assert!(notices.state(State::Running, "", s(0)).is_none());
+    std::fs::remove_file(&path).unwrap();
+    let error = notices.tick(None, s(0)).unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(error.text().contains("the supervisor at /"), "{error}");
+    assert!(notices.tick(None, s(5)).is_none());
+    let supervisor = Supervisor::at(path.to_str().unwrap(), &[]);
+    assert!(notices.tick(None, s(10)).is_none());
+    assert_eq!(supervisor.hears().as_deref(), Some("WATCHDOG=1\n"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(notices.tick(None, s(15)).is_some(), "it is told again once it has worked in between");
+}
+
+#[test]
+fn a_supervisor_without_room_hears_the_newest_words_later() {
+    let name = format!("@linkspan-test-full-{}", std::process::id());
+    let supervisor = Supervisor::at(&name, &[]);
+    let mut program = supervisor.program();
+    let mut said = 0;
+    while program.status("fills").is_ok() {
+        said += 1;
+        assert!(said < 100_000, "a queue without an end");
+    }
+    let mut notices = Notices::to(Some(program));
+    assert_eq!(notices.state(State::Ready, "", s(0)).unwrap().kind(), ErrorKind::Full);
+    assert!(notices.state(State::Running, "", s(0)).is_none(), "told once");
+    let again = notices.next_due(None, s(0)).unwrap();
+    assert!(again > s(0) && notices.tick(None, again).is_none());
+    for _ in 0..said {
+        assert_eq!(supervisor.hears().as_deref(), Some("STATUS=fills\n"));
+    }
+    assert_eq!(supervisor.hears(), None);
+    let again = notices.next_due(None, again).unwrap();
+    assert!(notices.tick(None, again).is_none());
+    assert_eq!(supervisor.hears().as_deref(), Some("READY=1\nSTATUS=RUNNING\n"));
+    assert_eq!(notices.next_due(None, again), None);
+}
+
+#[test]
+fn states_are_told_once() {
+    let mut notifier = Notifier::new(None);
+    for (state, reason, words) in [
+        (State::Starting, "", "STATUS=STARTING\n"),
+        (State::Ready, "", "READY=1\nSTATUS=READY\n"),
+        (State::Running, "", "STATUS=RUNNING\n"),
+        (State::Running, "", ""),
+        (State::Running, "the meter is mute", "STATUS=RUNNING: the meter is mute\n"),
+        (State::Paused, "", "STATUS=PAUSED\n"),
+        (State::Running, "", "STATUS=RUNNING\n"),
+        (State::Stopping, "", "STOPPING=1\nSTATUS=STOPPING\n"),
+        (State::Stopped, "", "STATUS=STOPPED\n"),
+    ] {
+        assert_eq!(notifier.state(state, reason), words, "{}", state.name());
+    }
+}
+
+#[test]
+fn what_fails_or_ends_at_once_is_never_ready() {
+    for state in [State::Failed, State::Stopping] {
+        let mut notifier = Notifier::new(None);
+        for state in [State::Starting, state, State::Stopped] {
+            assert!(!notifier.state(state, "no meter").contains("READY"), "{}", state.name());
+        }
+    }
+}
+
+#[test]
+fn a_program_that_waits_says_twice_in_the_time_that_it_lives() {
+    let mut notifier = Notifier::new(Some(WATCHED));
+    for now in [0, 5, 10, 17, 22] {
+        assert!(notifier.next_watchdog(None, s(now)).is_some_and(|due| due <= s(now)));
+        assert_eq!(notifier.watchdog(None, s(now)), "WATCHDOG=1\n");
+        assert_eq!(notifier.watchdog(None, s(now)), "");
+        assert_eq!(notifier.next_watchdog(None, s(now)), Some(s(now + 5)));
+    }
+    assert_eq!(Notifier::new(None).next_watchdog(None, s(3)), None);
+}
+
+#[test]
+fn a_step_that_lasts_longer_than_the_watchdog_is_not_vouched_for() {
+    let mut notifier = Notifier::new(Some(WATCHED));
+    let begun = Some(s(2));
+    assert_eq!(notifier.watchdog(None, s(0)), "WATCHDOG=1\n");
+    assert_eq!(notifier.watchdog(begun, s(5)), "WATCHDOG=1\n");
+    assert_eq!(notifier.next_watchdog(begun, s(5)), Some(s(10)));
+    assert_eq!(notifier.watchdog(begun, s(10)), "WATCHDOG=1\n");
+    // It would be due at 15, when the step is 13 s old: nothing is, and nobody wakes for it.
+    assert_eq!(notifier.next_watchdog(begun, s(10)), None);
+    assert_eq!(notifier.watchdog(begun, s(15)), "");
+    // It has come back: at once.
+    assert_eq!(notifier.next_watchdog(None, s(19)), Some(s(19)));
+    assert_eq!(notifier.watchdog(None, s(19)), "WATCHDOG=1\n");
+    // A thread that comes late for a step that has become too old does not come again and again.
+    let begun = Some(s(20));
+    assert_eq!(notifier.next_watchdog(begun, s(20)), Some(s(24)));
+    assert_eq!(notifier.watchdog(begun, s(31)), "");
+    assert_eq!(notifier.next_watchdog(begun, s(31)), None);
+}
+
+#[test]
+fn nobody_there_is_nothing_to_do() {
+    let mut notices = Notices::default();
+    assert!(notices.state(State::Running, "", s(0)).is_none());
+    assert!(notices.tick(None, s(9)).is_none());
+    assert_eq!(notices.next_due(None, s(9)), None);
+}
