@@ -40,3 +40,4 @@ pub use listener::Listener;
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt};
 pub use record::{Event, EventKind};
+pub(crate) use session::redial::{Pause, Redial};

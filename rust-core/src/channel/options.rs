@@ -139,6 +139,8 @@ pub struct Options {
     pub on_wait: Option<OnWait>,
     /// What a channel's or listener's name is used for: the floors above say it.
     pub(crate) pattern: Pattern,
+    /// Whether a channel that connects ends with its first link: the floor above makes the next one.
+    pub(crate) once: bool,
 }
 
 impl Default for Options {
@@ -170,6 +172,7 @@ impl Default for Options {
             locked: false,
             on_wait: None,
             pattern: Pattern::Channel,
+            once: false,
         }
     }
 }

@@ -184,7 +184,7 @@ impl Receiving {
                 Err(e) => {
                     self.lose(renewal, record, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;
-                    if lasting || !renew || matches!(renewal.origin, Origin::Accepted) {
+                    if lasting || !renew || !renewal.goes_on() {
                         return Err(e);
                     }
                 }

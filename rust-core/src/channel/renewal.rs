@@ -279,8 +279,16 @@ impl Renewal {
         self.changed.wait_timeout(fresh, step).unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Whether a link that has ended is followed by another one.
+    pub fn goes_on(&self) -> bool {
+        !(self.options.once || matches!(self.origin, Origin::Accepted))
+    }
+
     fn make(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
         let made = match &self.origin {
+            Origin::Dial(_) if self.options.once && self.is_newer(0) => {
+                Err(Error::new(ErrorKind::Disconnected, "the other side went away"))
+            }
             Origin::Dial(dialler) => self.dial(dialler, waiting),
             Origin::Door(door) => self.next_in_queue(door, waiting),
             Origin::Place => self.join_place(waiting),

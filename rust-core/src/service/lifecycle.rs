@@ -343,7 +343,7 @@ impl Lifecycle {
             Err(Error::new(ErrorKind::NotFound, text))
         };
         let one = Accepted { order: order.clone(), due: Duration::MAX, answered: false };
-        acts.extend(self.answer(&one, done.as_ref().map(Value::clone)));
+        acts.extend(self.answer(&one, done.as_ref().cloned()));
         acts
     }
 
@@ -459,7 +459,7 @@ impl Lifecycle {
             }
             _ => {}
         }
-        acts.extend(self.answer(&what, result.as_ref().map(Value::clone)));
+        acts.extend(self.answer(&what, result.as_ref().cloned()));
         if what.order.command == Command::Shutdown {
             acts.extend(self.close_the_book(result.map(drop)));
         }

@@ -8,15 +8,27 @@
 //! | the life of a service as pure state; its answers, kept | `lifecycle`, `answers` |
 //! | what the two say to each other | `words` |
 //! | what systemd is told | `notify` |
+//! | the service's side: its line to the controller, its log, the tasks that a program pulls | `line`, `log`, `pulling` |
+//! | the same with hooks | `run` |
 
 mod answers;
 mod command;
 mod lifecycle;
+mod line;
+mod log;
 mod notify;
+mod pulling;
+mod run;
 mod state;
 mod table;
 mod words;
 
 pub use command::{Answer, Command, Outcome};
+pub use line::OnCancel;
 pub use notify::NOTIFY_VARIABLES;
+pub use pulling::{ServiceLoop, ServiceOptions, Task};
+pub use run::{Service, run};
 pub use state::{State, View};
+
+#[cfg(test)]
+mod tests;

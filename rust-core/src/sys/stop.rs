@@ -30,7 +30,6 @@ pub fn watch() -> Result<()> {
 }
 
 /// The same, with two signals for the program, and the third to end it at once.
-#[allow(dead_code, reason = "for services")]
 pub fn watch_patiently() -> Result<()> {
     install(2)
 }
