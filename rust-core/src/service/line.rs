@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use super::command::{Answer, Command, Outcome};
 use super::lifecycle::{Act, Lifecycle, Setup};
 use super::log::Log;
+use super::notify::Notices;
+use super::state::State;
 use super::words::{HEARTBEAT, Introduction, MESSAGE_LIMIT, Order, Report, Said, Told};
 use crate::channel::greeting::{Pattern, random, title};
 use crate::channel::{Channel, Delivery, Options, Pause, Redial};
@@ -32,6 +34,8 @@ pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 const UNSAID: usize = 1024;
 /// After a line that lasted so long, the next one is tried for as if it were the first.
 const LASTING: Duration = Duration::from_secs(5);
+/// How often it is looked whether the program takes long over something, while it works and somebody wants to know.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a word may be on its way before the mouth looks after other things.
 const BREATH: Duration = Duration::from_millis(500);
 
@@ -57,6 +61,8 @@ pub struct Line {
     pub program: EventFd,
     /// Rung when the mouth may have something to say or to look after.
     mouth: EventFd,
+    /// Whether a supervisor wants to know when the program begins and ends something.
+    supervised: bool,
     /// Rung once: the ear lets go.
     ending: EventFd,
     ended: AtomicBool,
@@ -97,7 +103,9 @@ impl Line {
             stop::watch_patiently()?;
         }
         let now = Instant::now();
+        let (notices, trouble) = Notices::from_env();
         let line = Arc::new(Line {
+            supervised: notices.next_due(None, Duration::ZERO).is_some(),
             identity,
             began: now,
             began_at: Timestamp::now(),
@@ -118,7 +126,10 @@ impl Line {
             ended: AtomicBool::new(false),
         });
         let (ear, mouth) = (line.clone(), line.clone());
-        let speaking = Mouth::new(&line)?;
+        let speaking = Mouth::new(&line, notices)?;
+        if let Some(error) = trouble {
+            line.log("error", &error.to_string());
+        }
         thread::start("linkspan-ear", move || ear.hear(&options))?;
         thread::start("linkspan-mouth", move || speaking.speak(&mouth))?;
         Ok(line)
@@ -166,12 +177,13 @@ impl Line {
                 Act::Changed => {
                     let report = self.report(inner);
                     inner.say(Said::Report(report));
+                    self.mouth.ring();
                 }
                 Act::Wake => self.program.ring(),
                 Act::Cancel => cancels = true,
             }
         }
-        if !inner.unsaid.is_empty() || inner.life.next_due().is_some() {
+        if !inner.unsaid.is_empty() || inner.life.next_due().is_some() || self.supervised {
             self.mouth.ring();
         }
         cancels
@@ -243,11 +255,6 @@ impl Line {
     /// Whether a controller knows of the service now.
     pub fn is_connected(&self) -> bool {
         self.inner().introduced
-    }
-
-    /// Why there is no line, where that is known.
-    pub fn trouble(&self) -> Option<Error> {
-        self.inner().trouble.clone()
     }
 
     /// Counters and state, as a map.
@@ -356,7 +363,6 @@ impl Line {
                         self.mouth.ring();
                     }
                     Told::Refused(failure) => return Err(super::command::error_of(failure)),
-                    Told::Order(_) => {}
                 },
                 _ => return Err(unexpected(&message)),
             }
@@ -422,13 +428,16 @@ fn unexpected(message: &Message) -> Error {
 struct Mouth {
     epoll: Epoll,
     signals: u32,
+    notices: Notices,
+    /// Whether the controller was told that the program is at something for long.
+    told_busy: bool,
 }
 
 const BELL: u64 = 1;
 const STOP: u64 = 2;
 
 impl Mouth {
-    fn new(line: &Line) -> Result<Mouth> {
+    fn new(line: &Line, notices: Notices) -> Result<Mouth> {
         let epoll = Epoll::new()?;
         epoll.add(&line.mouth, BELL, Interest::IN)?;
         let mut signals = 0;
@@ -437,7 +446,7 @@ impl Mouth {
             // Each signal is an edge of its own; others sleep on the same bell.
             epoll.add(stop::bell(), STOP, Interest::IN | Interest::ET)?;
         }
-        Ok(Mouth { epoll, signals })
+        Ok(Mouth { epoll, signals, notices, told_busy: false })
     }
 
     fn speak(mut self, line: &Line) {
@@ -446,6 +455,7 @@ impl Mouth {
             line.mouth.drain();
             self.heed_signals(line);
             line.with(|life, now| ((), life.tick(now)));
+            let due = self.look_after(line);
             let said = line.say_next();
             if said && line.has_more_to_say() {
                 continue;
@@ -455,8 +465,29 @@ impl Mouth {
                 return;
             }
             // A kernel that cannot wait has nothing better to offer than to look again.
-            let _ = self.epoll.sleep(line.next_look(), &mut ready);
+            let left = [line.next_look(), due].into_iter().flatten().min();
+            let _ = self.epoll.sleep(left, &mut ready);
         }
+    }
+
+    /// The supervisor is told how the service is, and the controller what takes long. When to look again.
+    fn look_after(&mut self, line: &Line) -> Option<Duration> {
+        let (state, reason, begun) =
+            line.look(|life| (life.state(), life.reason().to_owned(), life.doing().map(|(_, begun)| begun)));
+        let now = line.now();
+        let told = [self.notices.state(state, &reason, now), self.notices.tick(begun, now)];
+        for error in told.into_iter().flatten() {
+            line.log("error", &error.to_string());
+        }
+        let busy = begun.is_some_and(|begun| now.saturating_sub(begun) >= LOOK);
+        if busy != self.told_busy {
+            self.told_busy = busy;
+            line.with(|_, _| ((), vec![Act::Changed]));
+        }
+        let works = state == State::Running || state.is_passing();
+        let look = (works && line.is_connected()).then_some(LOOK);
+        let due = self.notices.next_due(begun, now).map(|due| due.saturating_sub(now));
+        [look, due].into_iter().flatten().min()
     }
 
     fn heed_signals(&mut self, line: &Line) {

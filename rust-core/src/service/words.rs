@@ -149,15 +149,13 @@ pub enum Said {
     Bye(State),
 }
 
-/// What a controller says to a service.
+/// What a controller says to a service beside its commands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     /// Who the controller is in this life, and how often it wants to hear of the service: the first word on each connection.
     Welcome { controller: u64, heartbeat: Duration },
     /// It is not taken: another one has its name, for example. Followed by the end of the connection.
     Refused(RemoteFailure),
-    /// A command.
-    Order(Order),
 }
 
 impl Report {
@@ -297,7 +295,7 @@ impl Said {
 }
 
 impl Told {
-    /// As a map with `what` first; an order has none, it is of its own kind.
+    /// As a map with `what` first.
     pub fn to_value(&self) -> Value {
         Value::Map(match self {
             Told::Welcome { controller, heartbeat } => {
@@ -313,7 +311,6 @@ impl Told {
                 map.insert("text".into(), failure.text.as_str().into());
                 map
             }
-            Told::Order(order) => return order.to_value(),
         })
     }
 
