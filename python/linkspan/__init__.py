@@ -10,6 +10,10 @@ A program names an endpoint, picks a pattern, and sends values::
 
     with linkspan.connect("lab/spectrum") as ch:
         print(ch.call({"op": "fft", "window": 4096}, timeout=1.0)["power"])
+
+Or it is a service, a subclass of `linkspan.Service`, and a controller tells it what to do::
+
+    linkspan.run(Logger(), "power")
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ from ._native import (
     Publisher,
     Region,
     Request,
+    ServiceLoop,
     Subscriber,
+    Task,
     __version__,
     decode,
     encode,
@@ -31,24 +37,35 @@ from ._native import (
 )
 from .errors import *  # noqa: F403 - one class for each kind of error
 from .event import Event
-from .options import Options
+from .options import Options, ServiceOptions
 from .server import Server
+from .service import Service, run
+from .sqlite import sqlite_checkpoint
 from .timestamp import Timestamp
 from .verbs import connect, latest, listen, open, publisher, serve, subscribe
+from .words import Command, Outcome, State, View
 
 __all__ = [
     "Channel",
+    "Command",
     "Event",
     "Listener",
     "Message",
     "NdArray",
     "Options",
+    "Outcome",
     "Publisher",
     "Region",
     "Request",
     "Server",
+    "Service",
+    "ServiceLoop",
+    "ServiceOptions",
+    "State",
     "Subscriber",
+    "Task",
     "Timestamp",
+    "View",
     "__version__",
     "connect",
     "decode",
@@ -58,7 +75,9 @@ __all__ = [
     "listen",
     "open",
     "publisher",
+    "run",
     "serve",
+    "sqlite_checkpoint",
     "subscribe",
     "transcode",
     *errors.__all__,

@@ -64,3 +64,18 @@ class Options(TypedDict, total=False):
     spin: int
     #: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     on_wait: Callable[[], bool | None] | None
+
+
+class ServiceOptions(Options, total=False):
+    """What may be said when a service is made, beside the options of its link to the controller."""
+
+    #: Where its controller listens, on any stream transport: `unix:controller`, or `$LINKSPAN_CONTROLLER`.
+    controller: str
+    #: Seconds between the beginnings of two steps, 0 for one after the other; without it there are none.
+    every: float | None
+    #: Whether it waits in READY for RUN.
+    paused: bool
+    #: A line about it for people.
+    description: str
+    #: What it takes beyond the usual: `CONFIG`, `BACKUP`, commands of its own.
+    commands: Sequence[str]

@@ -2,9 +2,10 @@
 
 use linkspan::codec::decode_into;
 use linkspan::value::Limits;
-use linkspan::{Encoding, Error, ErrorKind};
+use linkspan::{Encoding, Error, ErrorKind, RemoteFailure};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
 
 use crate::builder::{Builder, build};
 
@@ -89,4 +90,42 @@ pub fn imported<'a, 'py>(
 ) -> PyResult<&'a Bound<'py, PyAny>> {
     let found = cell.get_or_try_init(py, || py.import(module)?.getattr(name).map(Bound::unbind))?;
     Ok(found.bind(py))
+}
+
+/// The same with a cell of its own.
+macro_rules! imported_once {
+    ($py:expr, $module:literal, $name:literal) => {{
+        static CELL: pyo3::sync::PyOnceLock<pyo3::Py<pyo3::PyAny>> = pyo3::sync::PyOnceLock::new();
+        crate::errors::imported($py, &CELL, $module, $name)
+    }};
+}
+pub(crate) use imported_once;
+
+/// What an exception, or a text, means for those on the other side: an error of the table stays one, and of any other
+/// exception its type and text are told.
+pub fn failure(error: &Bound<'_, PyAny>) -> PyResult<Error> {
+    let py = error.py();
+    let text = error.str()?.to_string();
+    if error.is_instance(imported_once!(py, "linkspan.errors", "Error")?)? {
+        let kind = ErrorKind::from_code(error.getattr("code")?.extract()?);
+        match kind {
+            Some(ErrorKind::Remote) if !error.getattr("remote_type")?.is_none() => {
+                return Ok(Error::remote(RemoteFailure {
+                    code: error.getattr("remote_code")?.extract()?,
+                    kind: error.getattr("remote_type")?.extract()?,
+                    text: error.getattr("remote_text")?.extract()?,
+                    data: Vec::new(),
+                }));
+            }
+            Some(kind) if kind != ErrorKind::Remote => return Ok(Error::new(kind, text)),
+            _ => {}
+        }
+    }
+    let kind = if error.is_instance_of::<PyString>() {
+        String::new()
+    } else {
+        error.get_type().qualname()?.to_string()
+    };
+    // The code of a handler that broke, in the terms of JSON-RPC.
+    Ok(Error::remote(RemoteFailure { code: -32603, kind, text, data: Vec::new() }))
 }

@@ -9,7 +9,7 @@
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
-//! | `channel`, `serve`, `publish`, `message`, `region` | the core's objects into Python's |
+//! | `channel`, `serve`, `publish`, `message`, `region`, `service` | the core's objects into Python's |
 
 mod array;
 mod builder;
@@ -21,6 +21,7 @@ mod message;
 mod publish;
 mod region;
 mod serve;
+mod service;
 mod timestamp;
 mod wait;
 mod walk;
@@ -48,6 +49,8 @@ mod _native {
     use super::region::Region;
     #[pymodule_export]
     use super::serve::{Request, Server};
+    #[pymodule_export]
+    use super::service::{ServiceLoop, Task, service_words};
     #[pymodule_export]
     use super::timestamp::{clock, format_time, parse_time};
 

@@ -116,7 +116,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 4] = [Outcome::Accepted, Outcome::Done, Outcome::Failed, Outcome::Rejected];
+    /// All of them.
+    pub const ALL: [Outcome; 4] = [Outcome::Accepted, Outcome::Done, Outcome::Failed, Outcome::Rejected];
 
     /// The word for it in every language and in messages.
     pub const fn name(self) -> &'static str {

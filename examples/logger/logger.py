@@ -1,0 +1,92 @@
+"""A data logger: reads this machine's sensors once a second into SQLite, and does what a controller tells it.
+
+    python logger.py --database power.db --name power
+    linkspan service get power             # how many readings there are, and the last one
+    linkspan service pause power --wait    # now power.db alone is whole: copy it
+    linkspan service run power
+"""
+
+import argparse
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import linkspan
+from sensors import sensors
+
+SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+
+
+class Logger(linkspan.Service):
+    """One reading a step, one transaction a reading: what `data` counts is on the disk."""
+
+    def __init__(self, database: str) -> None:
+        self.database = os.path.abspath(database)
+        self.rows = 0  # how many are committed
+        self.last: dict[str, float] = {}  # the last of them
+        self.read = sensors()
+
+    def on_start(self) -> None:
+        self.db = sqlite3.connect(self.database, isolation_level=None)
+        self.db.execute("pragma journal_mode = wal")
+        self.db.execute("pragma synchronous = full")  # a commit survives even a power cut
+        self.db.executescript(SCHEMA)
+        self.quantities = dict(self.db.execute("select name, id from quantity"))
+        (self.rows,) = self.db.execute("select coalesce(max(id), 0) from reading").fetchone()
+        self.log(f"{self.database} holds {self.rows} readings")
+
+    def step(self) -> None:
+        measured = self.read()
+        number = self.rows + 1
+        self.db.execute("begin immediate")
+        try:
+            self.db.execute("insert into reading values (?, ?)", (number, linkspan.Timestamp.now().nanoseconds))
+            rows = [(number, self.quantity(*quantity), value) for quantity, value in measured.items()]
+            self.db.executemany("insert into measurement values (?, ?, ?)", rows)
+            self.db.execute("commit")
+        except BaseException:
+            # Whatever came between, also the end of the program's patience: a reading is there whole or not at all.
+            self.db.rollback()
+            self.quantities = dict(self.db.execute("select name, id from quantity"))
+            raise
+        self.rows, self.last = number, {name: value for (name, _), value in measured.items()}
+
+    def quantity(self, name: str, unit: str) -> int:
+        """Its number in the database; a sensor that was never seen gets one."""
+        if name not in self.quantities:
+            cursor = self.db.execute("insert into quantity (name, unit) values (?, ?)", (name, unit))
+            self.quantities[name] = cursor.lastrowid
+        return self.quantities[name]
+
+    def on_checkpoint(self) -> None:
+        # Half of the time that the command has, so that the answer says in time who is in the way.
+        linkspan.sqlite_checkpoint(self.db, timeout=min(self.left / 2, 5.0))
+
+    def on_pause(self) -> None:
+        self.on_checkpoint()  # where this fails the database stays open, and the logger goes on
+        self.db.close()
+
+    def data(self) -> dict[str, float]:
+        return {"rows": self.rows, **self.last}
+
+    def on_backup(self, arguments: dict[str, str]) -> dict[str, object]:
+        """Writes a whole copy, also while it is paused; it gets its name when it is complete."""
+        path = os.path.abspath(arguments["path"])
+        with closing(sqlite3.connect(self.database)) as source, closing(sqlite3.connect(path + ".part")) as target:
+            source.backup(target)
+        os.replace(path + ".part", path)
+        return {"path": path, "bytes": os.path.getsize(path)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Logs this machine's sensors into SQLite.")
+    parser.add_argument("--database", default="sensors.db", help="the file (%(default)s)")
+    parser.add_argument("--name", default="logger", help="the service's name (%(default)s)")
+    parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between readings (%(default)s)")
+    parser.add_argument("--controller", help="its endpoint (unix:controller of this machine)")
+    given = parser.parse_args()
+    linkspan.run(
+        Logger(given.database), given.name, controller=given.controller, every=given.every,
+        description=f"this machine's sensors, into {given.database}",
+    )

@@ -1,0 +1,272 @@
+"""Services: headless programs that do their work step by step and can be asked for data, paused, run and shut down."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import Any, Unpack
+
+from ._native import ServiceLoop, Task
+from .errors import Cancelled, InvalidState
+from .options import Options, ServiceOptions
+from .words import Command, State
+
+
+class Service:
+    """What a service does, one method a thing; `linkspan.run` calls them, one at a time, on its own thread.
+
+    Methods named `do_NAME` are commands of the service's own: `do_calibrate(self, arguments)` is carried out for
+    `service.command("calibrate", {"gain": 2})`, and what it returns is the answer. What a method raises is told to whoever
+    asked, with type and text; raised in `on_start` or `step` it leaves the service FAILED and ends the program.
+    """
+
+    _loop: ServiceLoop | None = None
+    _task: Task | None = None
+
+    # What a service does -----------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Opens what the service needs: once, before anything else."""
+
+    def step(self) -> None:
+        """Does a piece of the work: once a second while it is RUNNING, or as often as `run` was told."""
+
+    def on_pause(self) -> None:
+        """Checkpoints and closes, so that the files alone are whole. Where it raises, the service goes on as before."""
+
+    def on_resume(self) -> None:
+        """Opens again what `on_pause` closed: does what `on_start` does, unless there is another way."""
+        self.on_start()
+
+    def on_checkpoint(self) -> None:
+        """Makes what is written whole, and goes on."""
+
+    def on_stop(self) -> None:
+        """Before the program ends: does what `on_pause` does. Not called where that was done already."""
+        self.on_pause()
+
+    def data(self) -> Any:
+        """The newest data, of values that can be sent. Numbers at its top level are plotted. Changes nothing."""
+        return None
+
+    def on_config(self, arguments: Any) -> Any:
+        """Changes the settings that are given, and says what they are; without this method CONFIG is REJECTED."""
+        raise NotImplementedError
+
+    def on_backup(self, arguments: Any) -> Any:
+        """Writes a copy of what it keeps to the path that is given; without this method BACKUP is REJECTED."""
+        raise NotImplementedError
+
+    # What it knows of itself -------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Its name, under which a controller knows it."""
+        return self._running.name
+
+    @property
+    def state(self) -> State:
+        """Its state."""
+        return self._running.state
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether what it does is to be given up: for long steps on a thread that no signal can end."""
+        return self._running.cancelled
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left for the command under way; infinite in a step."""
+        return float("inf") if self._task is None else self._task.left
+
+    @property
+    def connected(self) -> bool:
+        """Whether a controller hears it."""
+        return self._running.connected
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Says something for its log, which the controller shows. Levels: `debug`, `info`, `warning`, `error`."""
+        self._running.log(text, level)
+
+    def trouble(self, text: str) -> None:
+        """Says what is wrong although it goes on, shown beside its state; an empty text for nothing."""
+        self._running.set_reason(text)
+
+    def shutdown(self) -> None:
+        """Asks itself to end, as SHUTDOWN does, once this method is done."""
+        self._running.shutdown()
+
+    @property
+    def _running(self) -> ServiceLoop:
+        if self._loop is None:
+            raise InvalidState(f"{type(self).__qualname__} is not running: give it to linkspan.run")
+        return self._loop
+
+
+def run(
+    service: Service,
+    name: str,
+    *,
+    controller: str | None = None,
+    every: float | None = 1.0,
+    paused: bool = False,
+    description: str = "",
+    **options: Unpack[Options],
+) -> None:
+    """Runs a service under this name until it has STOPPED; the program that then ends exits with 0.
+
+    `controller`: the endpoint where one is looked for, again and again, in the background: that of this machine
+    (`unix:controller`, or `$LINKSPAN_CONTROLLER`) where nothing is said. There need not be one.
+    `every`: seconds between the beginnings of two steps; those that were missed are not made up for. 0 does one after the
+    other; with None there are none, and the service only does what it is told.
+    `paused`: whether it waits in READY for RUN, after `on_start`.
+    `options` are those of the connection to the controller.
+
+    What `on_start`, `step` or `on_stop` raises is raised here, once the controller has been told FAILED with its type and text.
+
+    On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: what is under way is finished, `on_stop` is called. The second
+    one gives up what is under way: `linkspan.Cancelled` is raised in it, also out of a system call such as `time.sleep`; so
+    does a second SHUTDOWN, or a CANCEL, from the controller. (It comes as SIGURG, which nothing else sends a program that
+    has no urgent data on sockets.) The third signal does what it would do without a service. The handlers that there were
+    are put back at the end.
+    On any other thread no signal is handled, and what is under way looks at `cancelled` by itself.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    given: ServiceOptions = {
+        "every": every, "paused": paused, "description": description, "commands": _commands(service), **options,
+    }
+    if controller is not None:
+        given["controller"] = controller
+    loop = ServiceLoop(name, interrupt=signal.SIGURG if main else None, **given)
+    run = _Run(service, loop)
+    service._loop = loop
+    try:
+        with run.signals() if main else nullcontext():
+            run.until_stopped()
+    finally:
+        service._loop = service._task = None
+
+
+def _commands(service: Service) -> list[str]:
+    """What the service takes beyond what every one takes."""
+    kind = type(service)
+    own = [method.removeprefix("do_") for method in dir(service) if method.startswith("do_")]
+    config = ["CONFIG"] if kind.on_config is not Service.on_config else []
+    backup = ["BACKUP"] if kind.on_backup is not Service.on_backup else []
+    return config + backup + own
+
+
+class _Run:
+    """A service between its first and its last method."""
+
+    def __init__(self, service: Service, loop: ServiceLoop) -> None:
+        self.service = service
+        self.loop = loop
+        self.signalled = 0
+        # Whether a method of the service is under way, which may be given up.
+        self.inside = False
+
+    def until_stopped(self) -> None:
+        try:
+            self.start()
+            for task in self.loop:
+                self.service._task = task
+                self.carry_out(task)
+        finally:
+            # Also where it failed: what it says last is to be heard.
+            self.loop.close()
+
+    def start(self) -> None:
+        try:
+            self.interruptible(self.service.on_start)
+        except BaseException as error:
+            self.inside = False
+            self.loop.fail(error)
+            raise
+
+    def carry_out(self, task: Task) -> None:
+        try:
+            task.done(self.interruptible(lambda: self.do(task)))
+        except BaseException as error:
+            self.inside = False
+            # A step that was given up is no failure; a shutdown that was is the end all the same.
+            last = task.command is Command.SHUTDOWN or (task.command is Command.STEP and not self.loop.cancelled)
+            task.failed(error)
+            if last or not isinstance(error, Exception):
+                raise
+
+    def do(self, task: Task) -> Any:
+        service = self.service
+        match task.command:
+            case Command.STEP:
+                service.step()
+            case Command.GET_DATA:
+                return service.data()
+            case Command.PAUSE:
+                service.on_pause()
+            case Command.RUN if task.before is State.READY:
+                pass  # all is open since the start
+            case Command.RUN:
+                service.on_resume()
+            case Command.CHECKPOINT:
+                service.on_checkpoint()
+            case Command.SHUTDOWN if task.before is State.PAUSED:
+                pass  # all is closed since the pause
+            case Command.SHUTDOWN:
+                service.on_stop()
+            case Command.CONFIG:
+                return service.on_config(task.arguments)
+            case Command.BACKUP:
+                return service.on_backup(task.arguments)
+            case own:
+                return getattr(service, f"do_{own}")(task.arguments)
+        return None
+
+    def interruptible(self, method: Callable[[], Any]) -> Any:
+        """Calls a method which a signal's handler may end."""
+        try:
+            self.inside = True
+            # The signal may have come just before.
+            if self.loop.cancelled:
+                self.give_up()
+            return method()
+        finally:
+            self.inside = False
+
+    def give_up(self) -> None:
+        """Ends the method under way, once."""
+        if self.inside:
+            self.inside = False
+            raise Cancelled(f"{self.service.name} was told to give up what is under way")
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Handles them meanwhile."""
+        handlers = {signal.SIGTERM: self.asked_to_end, signal.SIGINT: self.asked_to_end, signal.SIGURG: self.interrupted}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        self.urgent = before[signal.SIGURG]
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                # None is a handler that was not set by Python, which cannot put it back.
+                if handler is not None:
+                    signal.signal(number, handler)
+
+    def asked_to_end(self, number: int, frame: FrameType | None) -> None:
+        self.signalled += 1
+        if self.signalled > 2:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.loop.shutdown()
+        if self.signalled == 2:
+            self.give_up()
+
+    def interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self.loop.cancelled:
+            self.give_up()
+        elif callable(self.urgent):
+            self.urgent(number, frame)

@@ -1,0 +1,86 @@
+"""What a service that keeps its data in SQLite does before somebody copies the file."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from .errors import InvalidState, OutOfRange, Stalled
+
+if TYPE_CHECKING:
+    import sqlite3
+
+#: Seconds that SQLite waits at a stretch, so that signals are looked at in between.
+_STRETCH = 0.1
+
+
+def sqlite_checkpoint(db: sqlite3.Connection, timeout: float = 5.0) -> int:
+    """Moves what the write-ahead log holds into the database file, and empties the log: then the .db file is whole alone.
+
+    Gives how many frames (pages) the log held. A database that is not in WAL mode, one in memory too, has no log and is
+    whole as it is: 0, and nothing was done. Of several attached databases each is checkpointed.
+
+    `timeout`: seconds to wait for other connections that read from or write to the log. Where they hold it for longer:
+    `Stalled`, which says how many frames are left in the log; what was moved is safe, nothing is lost, and a later call
+    goes on. Less time than the deadline of the command that asks for it, so that the answer says so in time.
+
+    `InvalidState` inside a transaction of this connection, or while it has a query that was not read to its end: when to
+    commit is the program's to say. A checkpoint keeps what was committed, and only that.
+    """
+    if not timeout >= 0:
+        raise OutOfRange(f"a time-out of {timeout} s: give seconds from 0 upwards")
+    if db.in_transaction:
+        raise InvalidState("checkpoint of an SQLite database: its connection is in a transaction; commit it or roll it back first")
+    with closing(db.cursor()) as ask:
+        ask.row_factory = None
+        (patience,) = ask.execute("pragma busy_timeout").fetchone()
+        until = time.monotonic() + timeout
+        try:
+            schemas = [(name, file) for _, name, file in ask.execute("pragma database_list").fetchall() if name != "temp"]
+            return sum(_checkpoint(ask, name, file or name, until) for name, file in schemas)
+        finally:
+            ask.execute(f"pragma busy_timeout = {patience}")
+
+
+def _checkpoint(ask: sqlite3.Cursor, schema: str, file: str, until: float) -> int:
+    """One attached database, until this reading of the monotonic clock."""
+    schema = '"' + schema.replace('"', '""') + '"'
+    if ask.execute(f"pragma {schema}.journal_mode").fetchone() != ("wal",):
+        return 0
+    # Most of it is moved without being in anybody's way, and only this one says how much there was.
+    frames = max(_pragma(ask, schema, "passive", file)[1], 0)
+    while True:
+        left = min(max(until - time.monotonic(), 0.0), _STRETCH)
+        ask.execute(f"pragma busy_timeout = {round(left * 1000)}")
+        busy, logged, moved = _pragma(ask, schema, "truncate", file)
+        if not busy:
+            return frames
+        frames = max(frames, logged)
+        if time.monotonic() >= until:
+            raise Stalled(_held(file, logged, moved))
+
+
+def _pragma(ask: sqlite3.Cursor, schema: str, how: str, file: str) -> tuple[int, int, int]:
+    """(whether somebody was in the way, frames in the log, frames of them that are in the file too)."""
+    # Some builds of Python have none, and programs that use this one have it already.
+    import sqlite3
+
+    try:
+        return ask.execute(f"pragma {schema}.wal_checkpoint({how})").fetchone()
+    except sqlite3.OperationalError as error:
+        # The only lock that is not somebody else's, for whom SQLite would have waited.
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_LOCKED:
+            raise
+        text = f"checkpoint of {file}: this connection has a query that was not read to its end; fetch its rows or close it"
+        raise InvalidState(text) from error
+
+
+def _held(file: str, logged: int, moved: int) -> str:
+    if logged < 0:
+        state = "another connection is checkpointing it"
+    elif moved < logged:
+        state = f"{logged - moved} of {logged} frames are left in its log, because another connection reads or writes there"
+    else:
+        state = f"all {logged} frames are in the file, but the log cannot be emptied while another connection reads or writes there"
+    return f"checkpoint of {file}: {state}; end its transaction, or give more time"

@@ -1,0 +1,60 @@
+"""The words between services and their controller: states, views, commands, outcomes. Each equals its own text."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a service is in its life."""
+
+    STARTING = "STARTING"  #: opens what it needs
+    READY = "READY"  #: set up, waits for RUN
+    RUNNING = "RUNNING"  #: does its work, step by step
+    PAUSING = "PAUSING"  #: finishes its step, checkpoints, closes
+    PAUSED = "PAUSED"  #: checkpointed and closed, waits for RUN
+    CHECKPOINTING = "CHECKPOINTING"  #: stands still and checkpoints
+    STOPPING = "STOPPING"  #: finishes its step, checkpoints, closes, leaves
+    STOPPED = "STOPPED"  #: ended in good order
+    FAILED = "FAILED"  #: could not go on; the reason says why
+
+
+class View(StrEnum):
+    """How well a controller knows a service."""
+
+    CONNECTED = "CONNECTED"  #: connected, and heard of lately
+    STALE = "STALE"  #: connected, and silent for longer than three heartbeats
+    DISCONNECTED = "DISCONNECTED"  #: its connection has ended; it may come back
+    GONE = "GONE"  #: it said goodbye, or has been away for ten minutes
+
+
+class Command(StrEnum):
+    """What a service is told to do. A command of a service's own is a `str` that is none of these."""
+
+    STEP = "STEP"  #: do the next step: from the service's own clock, never from a controller
+    GET_DATA = "GET_DATA"  #: answer with the data; change nothing
+    PAUSE = "PAUSE"  #: finish the step, checkpoint, close, wait
+    RUN = "RUN"  #: open again and go on
+    CHECKPOINT = "CHECKPOINT"  #: stand still, checkpoint, go on
+    SHUTDOWN = "SHUTDOWN"  #: checkpoint, close, say goodbye, end
+    STATUS = "STATUS"  #: say the state; answered by the library
+    DESCRIBE = "DESCRIBE"  #: say what it is and which commands it takes; answered by the library
+    STATS = "STATS"  #: say the counters; answered by the library
+    CONFIG = "CONFIG"  #: say or change the settings
+    LOG = "LOG"  #: give the last lines of its log; answered by the library
+    BACKUP = "BACKUP"  #: write a copy of what it keeps
+    CANCEL = "CANCEL"  #: give up what is under way; answered by the library
+
+    @classmethod
+    def of(cls, name: str) -> Command | str:
+        """The member of this name; a service's own command as it is."""
+        return cls._value2member_map_.get(name, name)  # type: ignore[return-value]
+
+
+class Outcome(StrEnum):
+    """How far a command has come."""
+
+    ACCEPTED = "ACCEPTED"  #: the service will carry it out
+    DONE = "DONE"  #: it is done
+    FAILED = "FAILED"  #: it could not be done, or not in time
+    REJECTED = "REJECTED"  #: the state does not allow it, or the service does not know it; nothing was done
