@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 use super::command::{Answer, Command, Outcome};
 use super::lifecycle::{Act, Lifecycle, Setup};
 use super::log::Log;
+use super::mouth::Mouth;
 use super::notify::Notices;
-use super::state::State;
 use super::words::{HEARTBEAT, Introduction, MESSAGE_LIMIT, Order, Report, Said, Told};
 use crate::channel::greeting::{Pattern, random, title};
 use crate::channel::{Channel, Delivery, Options, Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
-use crate::message::{Message, Payload};
+use crate::message::Message;
 use crate::sys::eventfd::EventFd;
-use crate::sys::poll::{Epoll, Interest, wait_readable};
+use crate::sys::poll::wait_readable;
 use crate::sys::{stop, thread};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
@@ -34,10 +34,6 @@ pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 const UNSAID: usize = 1024;
 /// After a line that lasted so long, the next one is tried for as if it were the first.
 const LASTING: Duration = Duration::from_secs(5);
-/// How often it is looked whether the program takes long over something, while it works and somebody wants to know.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long a word may be on its way before the mouth looks after other things.
-const BREATH: Duration = Duration::from_millis(500);
 
 /// What a service is, beside its life.
 pub struct Identity {
@@ -60,7 +56,7 @@ pub struct Line {
     /// Rung when the program may have something to do.
     pub program: EventFd,
     /// Rung when the mouth may have something to say or to look after.
-    mouth: EventFd,
+    pub(super) mouth: EventFd,
     /// Whether a supervisor wants to know when the program begins and ends something.
     supervised: bool,
     /// Rung once: the ear lets go.
@@ -68,20 +64,21 @@ pub struct Line {
     ended: AtomicBool,
 }
 
-struct Inner {
-    life: Lifecycle,
-    log: Log,
+/// What is behind the lock.
+pub(super) struct Inner {
+    pub(super) life: Lifecycle,
+    pub(super) log: Log,
     /// Words for the controller, in order.
-    unsaid: VecDeque<Said>,
+    pub(super) unsaid: VecDeque<Said>,
     /// The line, from its welcome on.
-    channel: Option<Arc<Channel>>,
+    pub(super) channel: Option<Arc<Channel>>,
     /// The same before its welcome, so that it can be closed.
     dialled: Option<Arc<Channel>>,
     /// Whether the controller on this line knows who we are.
-    introduced: bool,
-    heartbeat: Duration,
+    pub(super) introduced: bool,
+    pub(super) heartbeat: Duration,
     /// When it was heard of last.
-    spoken: Instant,
+    pub(super) spoken: Instant,
     /// Why there is no line.
     trouble: Option<Error>,
 }
@@ -135,7 +132,7 @@ impl Line {
         Ok(line)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -189,7 +186,7 @@ impl Line {
         cancels
     }
 
-    fn report(&self, inner: &Inner) -> Report {
+    pub(super) fn report(&self, inner: &Inner) -> Report {
         let life = &inner.life;
         let doing = life.doing();
         let since = self.began_at.nanoseconds().saturating_add_unsigned(life.since().as_nanos() as u64);
@@ -303,12 +300,12 @@ impl Line {
     }
 
     /// Whether there is nobody to say more to, or nothing.
-    fn is_all_said(&self) -> bool {
+    pub(super) fn is_all_said(&self) -> bool {
         let inner = self.inner();
         !inner.introduced || inner.unsaid.is_empty() && !inner.log.has_unsaid()
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
@@ -422,159 +419,4 @@ fn unexpected(message: &Message) -> Error {
     let text =
         format!("a controller sends commands and events, and this one sent {:?}", message.header().kind);
     Error::new(ErrorKind::Malformed, text)
-}
-
-/// The thread that speaks.
-struct Mouth {
-    epoll: Epoll,
-    signals: u32,
-    notices: Notices,
-    /// Whether the controller was told that the program is at something for long.
-    told_busy: bool,
-}
-
-const BELL: u64 = 1;
-const STOP: u64 = 2;
-
-impl Mouth {
-    fn new(line: &Line, notices: Notices) -> Result<Mouth> {
-        let epoll = Epoll::new()?;
-        epoll.add(&line.mouth, BELL, Interest::IN)?;
-        let mut signals = 0;
-        if line.identity.handle_signals {
-            signals = stop::count();
-            // Each signal is an edge of its own; others sleep on the same bell.
-            epoll.add(stop::bell(), STOP, Interest::IN | Interest::ET)?;
-        }
-        Ok(Mouth { epoll, signals, notices, told_busy: false })
-    }
-
-    fn speak(mut self, line: &Line) {
-        let mut ready = Vec::new();
-        loop {
-            line.mouth.drain();
-            self.heed_signals(line);
-            line.with(|life, now| ((), life.tick(now)));
-            let due = self.look_after(line);
-            let said = line.say_next();
-            if said && line.has_more_to_say() {
-                continue;
-            }
-            if line.is_over() && line.is_all_said() {
-                line.program.ring();
-                return;
-            }
-            // A kernel that cannot wait has nothing better to offer than to look again.
-            let left = [line.next_look(), due].into_iter().flatten().min();
-            let _ = self.epoll.sleep(left, &mut ready);
-        }
-    }
-
-    /// The supervisor is told how the service is, and the controller what takes long. When to look again.
-    fn look_after(&mut self, line: &Line) -> Option<Duration> {
-        let (state, reason, begun) =
-            line.look(|life| (life.state(), life.reason().to_owned(), life.doing().map(|(_, begun)| begun)));
-        let now = line.now();
-        let told = [self.notices.state(state, &reason, now), self.notices.tick(begun, now)];
-        for error in told.into_iter().flatten() {
-            line.log("error", &error.to_string());
-        }
-        let busy = begun.is_some_and(|begun| now.saturating_sub(begun) >= LOOK);
-        if busy != self.told_busy {
-            self.told_busy = busy;
-            line.with(|_, _| ((), vec![Act::Changed]));
-        }
-        let works = state == State::Running || state.is_passing();
-        let look = (works && line.is_connected()).then_some(LOOK);
-        let due = self.notices.next_due(begun, now).map(|due| due.saturating_sub(now));
-        [look, due].into_iter().flatten().min()
-    }
-
-    fn heed_signals(&mut self, line: &Line) {
-        if !line.identity.handle_signals {
-            return;
-        }
-        while self.signals < stop::count() {
-            self.signals += 1;
-            line.with(|life, now| ((), life.terminate(now)));
-        }
-    }
-}
-
-impl Line {
-    fn has_more_to_say(&self) -> bool {
-        let inner = self.inner();
-        inner.introduced && (!inner.unsaid.is_empty() || inner.log.has_unsaid())
-    }
-
-    /// When the mouth has something to look after, if nobody rings.
-    fn next_look(&self) -> Option<Duration> {
-        let inner = self.inner();
-        let due = inner.life.next_due().map(|due| due.saturating_sub(self.now()));
-        let beat = inner.introduced.then(|| inner.heartbeat.saturating_sub(inner.spoken.elapsed()));
-        [due, beat].into_iter().flatten().min()
-    }
-
-    /// Says the next word; false where none was said.
-    fn say_next(&self) -> bool {
-        let (channel, said, lines) = {
-            let mut inner = self.inner();
-            let Some(channel) = inner.channel.clone().filter(|_| inner.introduced) else { return false };
-            if inner.unsaid.is_empty() && inner.spoken.elapsed() >= inner.heartbeat {
-                let report = self.report(&inner);
-                inner.unsaid.push_back(Said::Report(report));
-            }
-            // Lines of the log go before a goodbye, and after everything else.
-            match inner.unsaid.front() {
-                Some(Said::Bye(_)) | None if inner.log.has_unsaid() => {
-                    let (lines, until) = inner.log.unsaid();
-                    (channel, Said::Log(lines), Some(until))
-                }
-                Some(said) => (channel, said.clone(), None),
-                None => return false,
-            }
-        };
-        let limits = self.identity.options.limits();
-        let payload = Payload::new(&said.to_value(), crate::codec::Encoding::Cbor, &limits);
-        let sent = payload.and_then(|payload| channel.send_as(Kind::Event, &payload, BREATH));
-        let mut inner = self.inner();
-        match sent {
-            Ok(_) => {}
-            // It is said later; nothing was lost.
-            Err(e) if e.kind() == ErrorKind::Timeout => return true,
-            // This one can never be said: whoever waits for it is told so.
-            Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Unsupported) => {
-                if let Some(instead) = instead_of(&said, &e) {
-                    inner.unsaid.push_back(instead);
-                }
-                inner.log.add("error", &format!("a word to the controller could not be said: {e}"));
-            }
-            // The ear hears that, too, and makes a new line.
-            Err(_) => {
-                if inner.channel.as_ref().is_some_and(|now| Arc::ptr_eq(now, &channel)) {
-                    (inner.introduced, inner.channel) = (false, None);
-                    inner.unsaid.retain(|said| matches!(said, Said::Bye(_)));
-                    // Where the ear waits for words that will never come, it is let go of.
-                    drop(channel.close(Duration::ZERO));
-                }
-                return false;
-            }
-        }
-        inner.spoken = Instant::now();
-        match lines {
-            Some(until) => inner.log.said(until),
-            // Only the mouth takes words away, so the first is still the one that was said; unless the line is new.
-            None if inner.unsaid.front() == Some(&said) => drop(inner.unsaid.pop_front()),
-            None => {}
-        }
-        true
-    }
-}
-
-/// What is said instead of an answer that cannot be sent.
-fn instead_of(said: &Said, why: &Error) -> Option<Said> {
-    let Said::Answer(answer) = said else { return None };
-    let failure = super::command::failure_of(why);
-    let outcome = Outcome::Failed;
-    Some(Said::Answer(Answer { outcome, value: Value::Null, failure: Some(failure), ..answer.clone() }))
 }

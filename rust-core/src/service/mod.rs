@@ -8,7 +8,7 @@
 //! | the life of a service as pure state; its answers, kept | `lifecycle`, `answers` |
 //! | what the two say to each other | `words` |
 //! | what systemd is told | `notify` |
-//! | the service's side: its line to the controller, its log, the tasks that a program pulls | `line`, `log`, `pulling` |
+//! | the service's side: its line to the controller, the thread that speaks on it, its log, the tasks that a program pulls | `line`, `mouth`, `log`, `pulling` |
 //! | the same with hooks | `run` |
 
 mod answers;
@@ -16,6 +16,7 @@ mod command;
 mod lifecycle;
 mod line;
 mod log;
+mod mouth;
 mod notify;
 mod pulling;
 mod run;
