@@ -29,7 +29,8 @@ impl Answers {
         if self.known.contains_key(&answer.id) {
             return;
         }
-        let weight = weight(&answer.value);
+        let texts = answer.failure.as_ref().map_or(0, |failure| failure.kind.len() + failure.text.len());
+        let weight = answer.id.len() + texts + weight(&answer.value);
         self.known.insert(answer.id.clone(), (answer.clone(), weight));
         self.order.push_back(answer.id.clone());
         self.bytes += weight;

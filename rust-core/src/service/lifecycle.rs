@@ -2,6 +2,9 @@
 //!
 //! Times are counted from the service's start; there is no clock here, no thread and no socket.
 
+mod counts;
+mod deadlines;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -11,12 +14,12 @@ use super::state::State;
 use super::table::{Rule, refusal, rule};
 use super::words::Order;
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
-/// Commands that wait for the program, at most.
+pub use counts::Counts;
+
+/// Commands that wait for the program, at most; as many again where they are SHUTDOWN, which always gets through.
 const QUEUE: usize = 256;
-/// GET_DATA gets the newest known data this long before its time has passed, or after three quarters of a shorter one.
-const EARLY: Duration = Duration::from_secs(1);
 
 /// What is to be done outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +70,8 @@ struct Accepted {
 struct Doing {
     what: Accepted,
     begun: Duration,
+    /// The program said meanwhile that it cannot go on: what it arrives at afterwards counts no more.
+    failed: bool,
 }
 
 /// How a service begins.
@@ -80,21 +85,6 @@ pub struct Setup {
     pub paused: bool,
     /// CONFIG, BACKUP and commands of its own that it takes.
     pub commands: Vec<String>,
-}
-
-/// Counters of a service.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    pub steps: u64,
-    pub accepted: u64,
-    pub done: u64,
-    pub failed: u64,
-    pub rejected: u64,
-    /// Commands whose id had its answer already.
-    pub repeated: u64,
-    /// The time that steps took together, and the longest.
-    pub step_time: Duration,
-    pub longest_step: Duration,
 }
 
 /// A service's life.
@@ -112,6 +102,8 @@ pub struct Lifecycle {
     cancelled: bool,
     next_step: Duration,
     answers: Answers,
+    /// Those to GET_DATA, which may be many and large, and can be given again: they displace no others.
+    looks: Answers,
     data: Option<Value>,
     reason: String,
     counts: Counts,
@@ -133,6 +125,7 @@ impl Lifecycle {
             cancelled: false,
             next_step: Duration::ZERO,
             answers: Answers::default(),
+            looks: Answers::default(),
             data: None,
             reason: String::new(),
             counts: Counts::default(),
@@ -179,42 +172,36 @@ impl Lifecycle {
 
     /// A command has come.
     pub fn command(&mut self, order: Order, now: Duration) -> Vec<Act> {
+        // The same id is the same command, whatever else is said this time: it is answered as before.
+        if let Some(known) = self.known(&order.id, now) {
+            self.counts.repeated += 1;
+            return vec![Act::Answer(known)];
+        }
         if order.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
             let text = "the command is for another incarnation of the service, which has gone";
             return self.reject(&order, &Error::new(ErrorKind::InvalidState, text));
         }
-        if let Some(answer) = self.answers.get(&order.id) {
-            self.counts.repeated += 1;
-            return vec![Act::Answer(answer.clone())];
-        }
-        if self.is_under_way(&order.id) {
-            self.counts.repeated += 1;
-            return vec![self.accepted(&order)];
-        }
         let rule = rule(self.state, &order.command);
-        if self.ended && rule != Rule::Library {
-            return self.reject(&order, &refusal(State::Stopped, &order.command));
+        if rule == Rule::Library {
+            return match order.command {
+                Command::Cancel => self.cancel(&order, now),
+                _ => vec![Act::Ask(order)],
+            };
         }
         if let Err(why) = self.check(&order, rule) {
             return self.reject(&order, &why);
-        }
-        match rule {
-            Rule::Library if order.command == Command::Cancel => return self.cancel(&order, now),
-            Rule::Library => return vec![Act::Ask(order)],
-            Rule::Refused => return self.reject(&order, &refusal(self.state, &order.command)),
-            Rule::Keeps | Rule::Leads(..) | Rule::Returns(_) | Rule::Cancels => {}
         }
         self.counts.accepted += 1;
         let mut acts = vec![self.accepted(&order)];
         match rule {
             Rule::Leads(via, _) | Rule::Returns(via) => {
                 self.leading = Some(order.id.clone());
-                if order.command == Command::Shutdown {
-                    acts.extend(self.clear_the_way());
-                }
                 acts.extend(self.enter(via, now));
+                if order.command == Command::Shutdown {
+                    acts.extend(self.clear_the_way("SHUTDOWN came before it was begun"));
+                }
             }
-            Rule::Cancels => acts.extend(self.give_up()),
+            Rule::Cancels => acts.extend(self.give_up_all()),
             Rule::Keeps | Rule::Library | Rule::Refused => {}
         }
         let due = now.saturating_add(order.within);
@@ -226,21 +213,46 @@ impl Lifecycle {
 
     /// A signal asked the program to end; a second one gives up what is under way.
     pub fn terminate(&mut self, now: Duration) -> Vec<Act> {
-        if matches!(self.state, State::Stopping) {
-            return self.give_up();
+        if self.state == State::Stopping {
+            return self.give_up_all();
         }
         let mut acts = self.command(Order::own(Command::Shutdown), now);
-        acts.retain(|act| !matches!(act, Act::Answer(_)));
+        // Nobody waits for the answer to a signal; commands that it displaced have theirs.
+        acts.retain(|act| !matches!(act, Act::Answer(answer) if answer.id.is_empty()));
         acts
     }
 
-    fn is_under_way(&self, id: &str) -> bool {
-        let waits = self.queue.iter().chain(self.doing.as_ref().map(|doing| &doing.what));
-        !id.is_empty() && waits.into_iter().any(|one| *one.order.id == *id && !one.answered)
+    /// What was answered to this id, or that it is under way.
+    fn known(&mut self, id: &str, now: Duration) -> Option<Answer> {
+        if id.is_empty() {
+            return None;
+        }
+        if let Some(answer) = self.answers.get(id).or_else(|| self.looks.get(id)) {
+            return Some(answer.clone());
+        }
+        let doing = self.doing.as_ref().map(|doing| &doing.what);
+        let one = self.queue.iter().chain(doing).find(|one| *one.order.id == *id)?;
+        if !one.answered {
+            return Some(self.said(id, Outcome::Accepted));
+        }
+        // Its time passed so long ago that its answer is kept no more, and it still must not be begun twice.
+        let why = self.still_under_way(&one.order, now);
+        Some(Answer { failure: Some(failure_of(&why)), ..self.said(id, Outcome::Failed) })
     }
 
     fn check(&self, order: &Order, rule: Rule) -> Result<()> {
         let name = order.command.name();
+        if self.ended {
+            let text = format!(
+                "{name} is not possible: the service has ended and is {}; start it again",
+                self.state.name()
+            );
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        if order.command == Command::Step {
+            let text = "steps come from the service's own clock; RUN sets it going";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         if matches!(order.command, Command::Config | Command::Backup | Command::Own(_))
             && !self.setup.commands.iter().any(|known| known == name)
         {
@@ -248,6 +260,9 @@ impl Lifecycle {
             let known = if known.is_empty() { "none beyond the usual" } else { &known };
             let text = format!("the service does not know the command {name}; it knows {known}");
             return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        if rule == Rule::Refused {
+            return Err(refusal(self.state, &order.command));
         }
         let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
         if leads && order.command != Command::Shutdown && self.leading.is_some() {
@@ -260,34 +275,29 @@ impl Lifecycle {
             );
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        if self.queue.len() >= QUEUE && order.command != Command::Shutdown {
-            let text = format!("{QUEUE} commands wait for the program; try again later");
+        let room = if order.command == Command::Shutdown { 2 * QUEUE } else { QUEUE };
+        if self.queue.len() >= room {
+            let text = format!("{room} commands wait for the program; try again later, under another id");
             return Err(Error::new(ErrorKind::Full, text));
         }
         Ok(())
     }
 
+    fn said(&self, id: &str, outcome: Outcome) -> Answer {
+        Answer { id: id.into(), outcome, state: self.state, value: Value::Null, failure: None }
+    }
+
     fn accepted(&self, order: &Order) -> Act {
-        Act::Answer(Answer {
-            id: order.id.clone(),
-            outcome: Outcome::Accepted,
-            state: self.state,
-            value: Value::Null,
-            failure: None,
-        })
+        Act::Answer(self.said(&order.id, Outcome::Accepted))
     }
 
     fn reject(&mut self, order: &Order, why: &Error) -> Vec<Act> {
         self.counts.rejected += 1;
-        let answer = Answer {
-            id: order.id.clone(),
-            outcome: Outcome::Rejected,
-            state: self.state,
-            value: Value::Null,
-            failure: Some(failure_of(why)),
-        };
-        // Refused again, it would be carried out if the state had changed meanwhile: a repeated id means the same command.
-        self.answers.keep(&answer);
+        let answer = Answer { failure: Some(failure_of(why)), ..self.said(&order.id, Outcome::Rejected) };
+        // Heard again, it would be carried out if the state had changed meanwhile: a repeated id means the same command.
+        if !order.id.is_empty() {
+            self.answers.keep(&answer);
+        }
         vec![Act::Answer(answer)]
     }
 
@@ -300,50 +310,89 @@ impl Lifecycle {
         changed.then_some(Act::Changed)
     }
 
-    /// A shutdown comes: what would lead elsewhere and was not begun is given up.
-    fn clear_the_way(&mut self) -> Vec<Act> {
+    /// What would lead elsewhere and was not begun is given up, for this reason.
+    fn clear_the_way(&mut self, why: &str) -> Vec<Act> {
         let (leads, stays): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.queue).into_iter().partition(|one| {
                 matches!(one.order.command, Command::Pause | Command::Run | Command::Checkpoint)
             });
         self.queue = stays;
-        let text = "SHUTDOWN came before it was begun";
-        let why = Error::new(ErrorKind::Cancelled, text);
+        let why = Error::new(ErrorKind::Cancelled, why);
         leads.into_iter().filter_map(|one| self.answer(&one, Err(&why))).collect()
     }
 
+    /// What the program does is to be given up: a task, or its start.
     fn give_up(&mut self) -> Vec<Act> {
-        if self.doing.is_none() {
+        if self.doing.is_none() && self.settled != State::Starting {
             return Vec::new();
         }
         self.cancelled = true;
         vec![Act::Cancel, Act::Changed]
     }
 
+    /// SHUTDOWN is to wait for nothing any more: neither for what is under way, nor for what was to come before it.
+    fn give_up_all(&mut self) -> Vec<Act> {
+        let (stays, goes): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
+            .into_iter()
+            .partition(|one| one.order.command == Command::Shutdown);
+        self.queue = stays;
+        let why = Error::new(ErrorKind::Cancelled, "SHUTDOWN came again before it was begun");
+        let mut acts: Vec<Act> = goes
+            .into_iter()
+            .filter_map(|one| match self.known_data(&one) {
+                Some(data) => self.answer(&one, Ok(data)),
+                None => self.answer(&one, Err(&why)),
+            })
+            .collect();
+        acts.extend(self.give_up());
+        acts
+    }
+
+    /// The newest data that are known, for one that asks for data.
+    fn known_data(&self, one: &Accepted) -> Option<Value> {
+        self.data.clone().filter(|_| one.order.command == Command::GetData)
+    }
+
     fn cancel(&mut self, order: &Order, now: Duration) -> Vec<Act> {
-        let wanted = match &order.arguments {
-            Value::Text(id) => Some(id.as_str()),
-            other => other.at("id").ok().and_then(|id| id.as_text().ok()),
+        let wanted = match cancelled_id(&order.arguments) {
+            Ok(wanted) => wanted,
+            Err(why) => return self.reject(order, &why),
         };
-        let waits = |one: &Accepted| wanted == Some(&*one.order.id) && one.order.command != Command::Shutdown;
+        let is_it = |one: &Accepted| wanted == Some(&*one.order.id);
         let mut acts = Vec::new();
-        let done = if let Some(at) = self.queue.iter().position(waits) {
-            let one = self.queue.remove(at);
-            let why = Error::new(ErrorKind::Cancelled, "it was cancelled before it was begun");
-            if let Some(one) = one {
-                acts.extend(self.withdraw(&one, &why, now));
+        let done = if let Some(at) = self.queue.iter().position(is_it) {
+            if self.queue[at].order.command == Command::Shutdown {
+                let text = "SHUTDOWN cannot be taken back; without an id, CANCEL gives up what it waits for";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            } else {
+                let why = Error::new(ErrorKind::Cancelled, "it was cancelled before it was begun");
+                if let Some(one) = self.queue.remove(at) {
+                    acts.extend(self.withdraw(&one, &why, now));
+                }
+                Ok(Value::map([("cancelled", "withdrawn")]))
             }
-            Ok(Value::map([("cancelled", "withdrawn")]))
-        } else if self.doing.as_ref().is_some_and(|doing| wanted.is_none_or(|id| *doing.what.order.id == *id))
-        {
+        } else if match (&self.doing, wanted) {
+            (Some(doing), Some(_)) => is_it(&doing.what),
+            (Some(_), None) => true,
+            (None, wanted) => wanted.is_none() && self.settled == State::Starting && !self.ended,
+        } {
             acts.extend(self.give_up());
             Ok(Value::map([("cancelled", "asked")]))
         } else {
             let text = "nothing of that is under way or waits: it has its answer, or never came";
             Err(Error::new(ErrorKind::NotFound, text))
         };
-        let one = Accepted { order: order.clone(), due: Duration::MAX, answered: false };
-        acts.extend(self.answer(&one, done.as_ref().cloned()));
+        // It is no command for the program, and not counted as one.
+        let (value, failure) = match done {
+            Ok(value) => (value, None),
+            Err(why) => (Value::Null, Some(failure_of(&why))),
+        };
+        let outcome = if failure.is_none() { Outcome::Done } else { Outcome::Failed };
+        let answer = Answer { value, failure, ..self.said(&order.id, outcome) };
+        if !order.id.is_empty() {
+            self.answers.keep(&answer);
+        }
+        acts.push(Act::Answer(answer));
         acts
     }
 
@@ -361,8 +410,9 @@ impl Lifecycle {
         if one.order.id.is_empty() {
             return None;
         }
-        let answer = Answer { id: one.order.id.clone(), outcome, state: self.state, value, failure };
-        self.answers.keep(&answer);
+        let answer = Answer { value, failure, ..self.said(&one.order.id, outcome) };
+        let kept = if one.order.command == Command::GetData { &mut self.looks } else { &mut self.answers };
+        kept.keep(&answer);
         Some(Act::Answer(answer))
     }
 
@@ -381,9 +431,9 @@ impl Lifecycle {
 
     /// The program comes and asks what to do; it has done what it was given before.
     pub fn come(&mut self, now: Duration) -> (Next, Vec<Act>) {
-        let mut acts = Vec::new();
+        let mut acts = self.let_go(now);
         if self.settled == State::Starting {
-            self.settled = State::Ready;
+            (self.settled, self.cancelled) = (State::Ready, false);
             if self.state == State::Starting {
                 acts.extend(self.enter(State::Ready, now));
                 if !self.setup.paused {
@@ -397,8 +447,7 @@ impl Lifecycle {
         }
         if let Some(what) = self.queue.pop_front() {
             let work = Work { order: what.order.clone(), before: self.settled, due: what.due };
-            self.doing = Some(Doing { what, begun: now });
-            self.cancelled = false;
+            self.begin(what, now);
             return (Next::Work(work), acts);
         }
         if self.state != State::Running {
@@ -416,14 +465,31 @@ impl Lifecycle {
         let order = Order::own(Command::Step);
         let work = Work { order: order.clone(), before: self.settled, due: Duration::MAX };
         let what = Accepted { order, due: Duration::MAX, answered: true };
-        self.doing = Some(Doing { what, begun: now });
-        self.cancelled = false;
+        self.begin(what, now);
         (Next::Work(work), acts)
+    }
+
+    fn begin(&mut self, what: Accepted, now: Duration) {
+        self.doing = Some(Doing { what, begun: now, failed: false });
+        self.cancelled = false;
+    }
+
+    /// What the program left without a word: a step counts as done, a command as failed.
+    fn let_go(&mut self, now: Duration) -> Vec<Act> {
+        let Some(doing) = &self.doing else { return Vec::new() };
+        let result = match &doing.what.order.command {
+            Command::Step => Ok(Value::Null),
+            other => {
+                let text = format!("the program left {} unanswered", other.name());
+                Err(Error::new(ErrorKind::Internal, text))
+            }
+        };
+        self.finish(result, now)
     }
 
     /// The program has done what it was given, or could not.
     pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Act> {
-        let Some(Doing { what, begun }) = self.doing.take() else { return Vec::new() };
+        let Some(Doing { what, begun, failed }) = self.doing.take() else { return Vec::new() };
         let given_up = std::mem::take(&mut self.cancelled);
         let took = now.saturating_sub(begun);
         let mut acts = Vec::new();
@@ -442,6 +508,7 @@ impl Lifecycle {
                     acts.extend(self.fail(why, now));
                 }
             }
+            Command::Pause | Command::Run | Command::Checkpoint if failed => {}
             Command::Pause if done => acts.extend(self.settle(State::Paused, now)),
             Command::Run if done => acts.extend(self.set_going(now)),
             Command::Pause | Command::Checkpoint => acts.extend(self.settle(self.settled, now)),
@@ -484,12 +551,16 @@ impl Lifecycle {
 
     /// Nothing is carried out any more: what waits is answered.
     fn close_the_book(&mut self, ended: Result<()>) -> Vec<Act> {
-        let why = Error::new(ErrorKind::Cancelled, "the service has ended");
+        let why = Error::new(ErrorKind::Cancelled, "the service has ended before it was begun");
         self.ended = true;
         let rest = std::mem::take(&mut self.queue);
         let one = |one: Accepted| match (&ended, &one.order.command) {
             (Ok(()), Command::Shutdown) => self.answer(&one, Ok(Value::Null)),
-            _ => self.answer(&one, Err(&why)),
+            (Err(why), Command::Shutdown) => self.answer(&one, Err(why)),
+            _ => match self.known_data(&one) {
+                Some(data) => self.answer(&one, Ok(data)),
+                None => self.answer(&one, Err(&why)),
+            },
         };
         rest.into_iter().filter_map(one).collect()
     }
@@ -497,120 +568,54 @@ impl Lifecycle {
     /// The program cannot go on.
     pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Act> {
         self.reason = reason_of(why);
+        // What has ended stays as it ended.
+        if self.ended {
+            return vec![Act::Changed];
+        }
+        if let Some(doing) = &mut self.doing {
+            doing.failed = true;
+        }
         // A shutdown that is under way goes on.
-        if matches!(self.state, State::Stopping | State::Stopped) {
+        if self.state == State::Stopping {
             self.settled = State::Failed;
             return vec![Act::Changed];
         }
-        let mut acts = self.clear_the_way();
         self.leading = None;
-        acts.extend(self.enter(State::Failed, now));
+        self.enter(State::Failed, now);
+        let mut acts = vec![Act::Changed];
+        acts.extend(self.clear_the_way("the service failed before it was begun"));
         acts
     }
 
-    /// When something is due without anybody's coming.
-    pub fn next_due(&self) -> Option<Duration> {
-        let all = self.queue.iter().chain(self.doing.as_ref().map(|doing| &doing.what));
-        all.filter(|one| !one.answered).map(|one| self.due_of(one)).min().filter(|due| *due < Duration::MAX)
-    }
-
-    fn due_of(&self, one: &Accepted) -> Duration {
-        if one.order.command == Command::GetData && self.data.is_some() {
-            return one.due.saturating_sub(EARLY.min(one.order.within / 4));
+    /// The program goes, and does not come any more: all that is open or waits is answered. FAILED stays what it is; a
+    /// program that goes of its own will is STOPPED.
+    pub fn leave(&mut self, now: Duration) -> Vec<Act> {
+        let mut acts = self.let_go(now);
+        if self.ended {
+            return acts;
         }
-        one.due
-    }
-
-    /// Time has passed: commands whose time is up get their answers.
-    pub fn tick(&mut self, now: Duration) -> Vec<Act> {
-        let mut acts = Vec::new();
-        for mut one in std::mem::take(&mut self.queue) {
-            if one.answered || self.due_of(&one) > now {
-                self.queue.push_back(one);
-            } else if one.order.command == Command::Shutdown {
-                let late = self.too_late(&one.order, "it ends once it can");
-                acts.extend(self.answer(&one, Err(&late)));
-                one.answered = true;
-                self.queue.push_back(one);
-            } else {
-                acts.extend(self.tell_late(&one, now));
-            }
-        }
-        if let Some(mut doing) = self.doing.take() {
-            if !doing.what.answered && self.due_of(&doing.what) <= now {
-                acts.extend(self.tell_late_under_way(&doing, now));
-                doing.what.answered = true;
-            }
-            self.doing = Some(doing);
-        }
-        acts
-    }
-
-    /// One that was not begun: GET_DATA gets what is known, others are withdrawn.
-    fn tell_late(&mut self, one: &Accepted, now: Duration) -> Vec<Act> {
-        match (&one.order.command, &self.data) {
-            (Command::GetData, Some(data)) => {
-                let data = data.clone();
-                self.answer(one, Ok(data)).into_iter().collect()
-            }
-            _ => {
-                let asked = one.order.command == Command::GetData;
-                let after = if asked { "nothing is known yet" } else { "it was not begun" };
-                let late = self.too_late(&one.order, after);
-                self.withdraw(one, &late, now)
-            }
-        }
-    }
-
-    fn tell_late_under_way(&mut self, doing: &Doing, now: Duration) -> Option<Act> {
-        if let (Command::GetData, Some(data)) = (&doing.what.order.command, &self.data) {
-            let data = data.clone();
-            return self.answer(&doing.what, Ok(data));
-        }
-        let text = format!(
-            "{} has been under way for {:.1} s and is not done; it goes on, and the state will tell",
-            doing.what.order.command.name(),
-            now.saturating_sub(doing.begun).as_secs_f64()
-        );
-        self.answer(&doing.what, Err(&Error::new(ErrorKind::Timeout, text)))
-    }
-
-    fn too_late(&self, order: &Order, after: &str) -> Error {
-        let doing = match &self.doing {
-            Some(doing) => format!("the program is at {}", doing.what.order.command.name()),
-            None => "the program did not come for it".to_owned(),
+        self.leading = None;
+        let ended = if self.settled == State::Failed {
+            acts.extend(self.enter(State::Failed, now));
+            Err(Error::new(ErrorKind::Remote, self.reason.clone()))
+        } else {
+            acts.extend(self.enter(State::Stopped, now));
+            Ok(())
         };
-        let text = format!(
-            "{} had {} s, and {doing}: {after}; the service is {}",
-            order.command.name(),
-            order.within.as_secs_f64(),
-            if self.leading.as_ref() == Some(&order.id) && order.command != Command::Shutdown {
-                self.settled.name()
-            } else {
-                self.state.name()
-            },
-        );
-        Error::new(ErrorKind::Timeout, text)
+        acts.extend(self.close_the_book(ended));
+        acts
     }
+}
 
-    /// Counters as a map; times in seconds.
-    pub fn stats(&self) -> Map {
-        let Counts { steps, accepted, done, failed, rejected, repeated, step_time, longest_step } =
-            self.counts;
-        let counts = [
-            ("steps", steps),
-            ("accepted", accepted),
-            ("done", done),
-            ("failed", failed),
-            ("rejected", rejected),
-            ("repeated", repeated),
-            ("waiting", self.queue.len() as u64),
-        ];
-        let times = [("step_seconds", step_time), ("longest_step", longest_step)];
-        let counts = counts.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count)));
-        let times = times.into_iter().map(|(name, time)| (name.to_owned(), Value::from(time.as_secs_f64())));
-        counts.chain(times).collect()
-    }
+/// The id that CANCEL names; none for what is under way.
+fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
+    let named = match arguments {
+        Value::Null => return Ok(None),
+        Value::Map(map) if map.is_empty() => return Ok(None),
+        Value::Map(_) => arguments.at("id")?,
+        other => other,
+    };
+    super::words::id(named.as_text()?).map(Some)
 }
 
 /// An error in a line for people.

@@ -273,6 +273,9 @@ impl Line {
             let mut inner = self.inner();
             let first = !self.ended.swap(true, Ordering::AcqRel);
             if first {
+                // Whoever waits for a command hears of it before the goodbye.
+                let acts = inner.life.leave(self.now());
+                self.carry_out(&mut inner, acts);
                 let state = inner.life.state();
                 inner.unsaid.push_back(Said::Bye(state));
             }

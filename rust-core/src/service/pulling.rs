@@ -263,8 +263,8 @@ impl ServiceLoop {
         self.line.stats()
     }
 
-    /// Says goodbye in the state in which it is, and lets go of the controller; at the end of a program that was not told
-    /// to SHUTDOWN.
+    /// Says goodbye and lets go of the controller, at the end of a program that was not told to SHUTDOWN: it is STOPPED, or
+    /// FAILED if it was that. Commands that are open or wait are answered first.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.born).is_err() {
             return Ok(());
