@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes linkspan.f90 from linkspan.f90.in and the C header; with --check only says whether it is up to date.
+"""Writes linkspan.f90 from linkspan.f90.in, services.f90.in and the C header; with --check only says whether it is up to date.
 
 What repeats is made here: the interfaces to C, the constants, `put` and `get` for each kind and rank, and what all
 handles have in common.
@@ -25,7 +25,7 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 8)
-HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region"]
+HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service"]
 # Fortran does not tell a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
 TAIL = """      integer, intent(out), optional :: stat
@@ -60,10 +60,12 @@ def argument(text: str) -> tuple[str, str]:
     const = words[0] == "const"
     by_value = {"int64_t": "integer(c_int64_t)", "uint64_t": "integer(c_int64_t)", "size_t": "integer(c_size_t)",
                 "bool": "logical(c_bool)", "double": "real(c_double)", "int": "integer(c_int)"}
-    for alias in ["status", "encoding", "type", "dtype", "order", "role"]:
+    for alias in ["status", "encoding", "type", "dtype", "order", "role", "verb", "state"]:
         by_value[f"linkspan_{alias}"] = "integer(c_int32_t)"
     structs = {"linkspan_array": "c_array", "linkspan_options": "c_options", "linkspan_error": "c_error",
-               "linkspan_channel_state": "c_channel_state", "linkspan_message_info": "c_message_info"}
+               "linkspan_channel_state": "c_channel_state", "linkspan_message_info": "c_message_info",
+               "linkspan_service_options": "c_service_options", "linkspan_command": "c_command",
+               "linkspan_service_state": "c_service_state"}
     if what in by_value:
         return name, f"{by_value[what]}, value :: {name}"
     if what == "char *" and const:
@@ -73,7 +75,7 @@ def argument(text: str) -> tuple[str, str]:
         return name, f"{by_value[base]}, intent(out), optional :: {name}"
     if base in structs:
         return name, f"type({structs[base]}), intent({'in' if const else 'inout'}) :: {name}"
-    if what.endswith("* *"):
+    if what.endswith("* *") and words.count("const") < 2:
         return name, f"type(c_ptr), intent(out) :: {name}"
     return name, f"type(c_ptr), value :: {name}"
 
@@ -353,7 +355,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 
 
 def handle_procedures(name: str) -> str:
-    timed = name in ("channel", "server")
+    timed = name in ("channel", "server", "service")
     closing = "" if name == "region" else f"""
       if (c_associated(self%handle)) status = c_close(self%handle, {'nanoseconds(timeout)' if timed else 'linkspan_default'})"""
     out = f"""
@@ -401,7 +403,7 @@ def handle_procedures(name: str) -> str:
    end function
 """
     for what in ["stats", "events"]:
-        if name in ("listener", "region"):
+        if name in ("listener", "region") or (what == "events" and name in ("service", "controller")):
             continue
         doc = ("Counters as a map." if what == "stats" else
                "What has happened since the last call: an array of maps with kind, at, missed and text.")
@@ -462,7 +464,7 @@ def handle_procedures(name: str) -> str:
       there = found
    end function
 """
-    what = {"server": "request", "subscriber": "message"}.get(name)
+    what = {"server": "request", "subscriber": "message", "controller": "push"}.get(name)
     if what:
         out += f"""
    ! The next {what}, for ever unless told otherwise; false at close and at a stop signal. What `{what}` held is
@@ -502,13 +504,14 @@ def generated() -> str:
         "@public-constants": ["public :: " + ", ".join(names)],
         "@private-bindings": [f"procedure, private :: {n}" for n in specifics],
         "@procedures": [procedures()],
+        "@services": [(HERE / "services.f90.in").read_text().strip("\n")],
         "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
     }
     lines = []
     for line in (HERE / "linkspan.f90.in").read_text().splitlines():
         mark = line.strip()
         if mark in blocks:
-            indent = "" if mark in ("@procedures", "@handles") else line[: len(line) - len(line.lstrip())]
+            indent = "" if mark in ("@procedures", "@handles", "@services") else line[: len(line) - len(line.lstrip())]
             for text in blocks[mark]:
                 lines += split_long(indent + text) if "\n" not in text else [text]
             continue

@@ -79,6 +79,25 @@ module linkspan_c_interface
    integer(c_int32_t), parameter :: linkspan_lagged = 125
    integer(c_int32_t), parameter :: linkspan_corrupt = 126
    integer(c_int32_t), parameter :: linkspan_internal = 127
+   integer(c_int32_t), parameter :: linkspan_end = 0
+   integer(c_int32_t), parameter :: linkspan_step = 1
+   integer(c_int32_t), parameter :: linkspan_get_data = 2
+   integer(c_int32_t), parameter :: linkspan_pause = 3
+   integer(c_int32_t), parameter :: linkspan_run = 4
+   integer(c_int32_t), parameter :: linkspan_checkpoint = 5
+   integer(c_int32_t), parameter :: linkspan_shutdown = 6
+   integer(c_int32_t), parameter :: linkspan_config = 7
+   integer(c_int32_t), parameter :: linkspan_backup = 8
+   integer(c_int32_t), parameter :: linkspan_own = 9
+   integer(c_int32_t), parameter :: linkspan_state_starting = 1
+   integer(c_int32_t), parameter :: linkspan_state_ready = 2
+   integer(c_int32_t), parameter :: linkspan_state_running = 3
+   integer(c_int32_t), parameter :: linkspan_state_pausing = 4
+   integer(c_int32_t), parameter :: linkspan_state_paused = 5
+   integer(c_int32_t), parameter :: linkspan_state_checkpointing = 6
+   integer(c_int32_t), parameter :: linkspan_state_stopping = 7
+   integer(c_int32_t), parameter :: linkspan_state_stopped = 8
+   integer(c_int32_t), parameter :: linkspan_state_failed = 9
 
    type, bind(C) :: c_array
       integer(c_int32_t) :: dtype = 0
@@ -129,6 +148,39 @@ module linkspan_c_interface
       logical(c_bool) :: writable = .false._c_bool
       type(c_ptr) :: endpoint = c_null_ptr
       integer(c_size_t) :: endpoint_length = 0
+   end type
+
+   type, bind(C) :: c_service_options
+      integer(c_size_t) :: size = 0
+      type(c_ptr) :: controller = c_null_ptr
+      integer(c_int64_t) :: every = 0
+      logical(c_bool) :: paused = .false._c_bool
+      logical(c_bool) :: leave_signals = .false._c_bool
+      type(c_ptr) :: description = c_null_ptr
+      type(c_ptr) :: commands = c_null_ptr
+      integer(c_size_t) :: commands_count = 0
+      type(c_ptr) :: channel = c_null_ptr
+      type(c_funptr) :: on_cancel = c_null_funptr
+      type(c_ptr) :: on_cancel_context = c_null_ptr
+   end type
+
+   type, bind(C) :: c_command
+      integer(c_size_t) :: size = 0
+      integer(c_int32_t) :: verb = 0
+      integer(c_int32_t) :: before = 0
+      integer(c_int64_t) :: number = 0
+      type(c_ptr) :: name = c_null_ptr
+      type(c_ptr) :: id = c_null_ptr
+      integer(c_int64_t) :: left = 0
+      type(c_ptr) :: arguments = c_null_ptr
+   end type
+
+   type, bind(C) :: c_service_state
+      integer(c_size_t) :: size = 0
+      integer(c_int32_t) :: state = 0
+      logical(c_bool) :: is_cancelled = .false._c_bool
+      logical(c_bool) :: is_connected = .false._c_bool
+      integer(c_int64_t) :: epoch = 0
    end type
 
    type, bind(C) :: c_message_info
@@ -695,6 +747,67 @@ module linkspan_c_interface
          type(c_ptr), value :: request
          integer(c_int32_t) :: outcome
       end function
+      function c_service_start(name, options, service) bind(C, name="linkspan_service_start") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: name(*)
+         type(c_service_options), intent(in) :: options
+         type(c_ptr), intent(out) :: service
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_next(service, timeout, command) bind(C, name="linkspan_service_next") result(outcome)
+         import
+         type(c_ptr), value :: service
+         integer(c_int64_t), value :: timeout
+         type(c_command), intent(inout) :: command
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_done(service, command, value) bind(C, name="linkspan_service_done") result(outcome)
+         import
+         type(c_ptr), value :: service
+         type(c_command), intent(in) :: command
+         type(c_ptr), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_failed(service, command, status, text) bind(C, &
+         name="linkspan_service_failed") result(outcome)
+         import
+         type(c_ptr), value :: service
+         type(c_command), intent(in) :: command
+         integer(c_int32_t), value :: status
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_fail(service, status, text) bind(C, name="linkspan_service_fail") result(outcome)
+         import
+         type(c_ptr), value :: service
+         integer(c_int32_t), value :: status
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_reason(service, text) bind(C, name="linkspan_service_reason") result(outcome)
+         import
+         type(c_ptr), value :: service
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_log(service, level, text) bind(C, name="linkspan_service_log") result(outcome)
+         import
+         type(c_ptr), value :: service
+         character(kind=c_char), intent(in), optional :: level(*)
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_shutdown(service) bind(C, name="linkspan_service_shutdown") result(outcome)
+         import
+         type(c_ptr), value :: service
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_look(service, state) bind(C, name="linkspan_service_look") result(outcome)
+         import
+         type(c_ptr), value :: service
+         type(c_service_state), intent(inout) :: state
+         integer(c_int32_t) :: outcome
+      end function
       function c_version() bind(C, name="linkspan_version") result(outcome)
          import
          type(c_ptr) :: outcome
@@ -707,6 +820,11 @@ module linkspan_c_interface
       function c_timestamp_now() bind(C, name="linkspan_timestamp_now") result(outcome)
          import
          integer(c_int64_t) :: outcome
+      end function
+      function c_state_name(state) bind(C, name="linkspan_state_name") result(outcome)
+         import
+         integer(c_int32_t), value :: state
+         type(c_ptr) :: outcome
       end function
    end interface
 
@@ -730,16 +848,22 @@ module linkspan
       linkspan_wrong_type, linkspan_timeout, linkspan_full, linkspan_empty, linkspan_permission_denied, &
       linkspan_too_large, linkspan_malformed, linkspan_unsupported, linkspan_schema_mismatch, &
       linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, linkspan_stalled, linkspan_remote, &
-      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal
+      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal, linkspan_end, &
+      linkspan_step, linkspan_get_data, linkspan_pause, linkspan_run, linkspan_checkpoint, linkspan_shutdown, &
+      linkspan_config, linkspan_backup, linkspan_own, linkspan_state_starting, linkspan_state_ready, &
+      linkspan_state_running, linkspan_state_pausing, linkspan_state_paused, linkspan_state_checkpointing, &
+      linkspan_state_stopping, linkspan_state_stopped, linkspan_state_failed
 
    ! A time-out: for ever, which has to be written out.
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
 
    public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
    public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options
+   public :: linkspan_service, linkspan_service_options, linkspan_command
    public :: linkspan_timestamp, linkspan_error
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
+   public :: linkspan_state_name
    public :: linkspan_latest, linkspan_last_error, linkspan_now
    public :: int8, int16, int32, int64, real32, real64, c_bool
 
@@ -1144,10 +1268,84 @@ module linkspan
       final :: region_final
    end type
 
+   ! How a service is set up; what is not named has its default.
+   type :: linkspan_service_options
+      ! Where its controller listens: any stream transport; $LINKSPAN_CONTROLLER or else unix:controller.
+      character(:), allocatable :: controller
+      ! The period of its steps in seconds, zero for one after the other; below zero it has no steps of its own.
+      real(real64) :: every = -1
+      ! Whether it waits in READY until it is told to RUN.
+      logical :: paused = .false.
+      ! A line about it for people.
+      character(:), allocatable :: description
+      ! What it takes beyond the usual: "CONFIG", "BACKUP", names of its own; trailing blanks do not count.
+      character(:), allocatable :: commands(:)
+      ! The options of its link to the controller.
+      type(linkspan_options) :: channel
+      ! Whether SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way, and a third one kills.
+      logical :: handle_signals = .true.
+      ! c_funloc of `subroutine f(context) bind(C)` with `type(c_ptr), value :: context`: runs in a thread of the
+      ! library when what the program does is to be given up.
+      type(c_funptr) :: on_cancel = c_null_funptr
+      type(c_ptr) :: on_cancel_context = c_null_ptr
+   end type
+
+   ! What a service is told to do. It is answered once, by done or failed of its service.
+   type :: linkspan_command
+      ! linkspan_step, linkspan_get_data, linkspan_pause, linkspan_run, linkspan_checkpoint, linkspan_shutdown,
+      ! linkspan_config, linkspan_backup, or linkspan_own for one that its name names.
+      integer :: verb = linkspan_end
+      ! The state that the service comes from: for a shutdown, linkspan_state_paused means that all is closed already.
+      integer :: before = 0
+      character(:), allocatable :: name
+      ! The id that its sender chose; "" for a step, and for what a signal asked.
+      character(:), allocatable :: id
+      ! How many seconds were left for it when it was given, or linkspan_forever.
+      real(real64) :: left = 0
+      type(c_command), private :: c
+   contains
+      ! With what it is to be done, as long as it is not answered; null for nothing.
+      procedure :: arguments => command_arguments
+   end type
+
+   ! A program that a controller can ask and tell: it comes for its commands, and says how each went.
+   type :: linkspan_service
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: start => service_start
+      procedure :: next => service_next
+      procedure :: done => service_done
+      procedure :: failed => service_failed
+      procedure :: fail => service_fail
+      procedure :: reason => service_reason
+      procedure :: log => service_log
+      procedure :: shutdown => service_shutdown
+      procedure :: state => service_state
+      procedure :: is_cancelled => service_is_cancelled
+      procedure :: is_connected => service_is_connected
+      procedure :: epoch => service_epoch
+      procedure :: stats => service_stats
+      procedure :: fileno => service_fileno
+      procedure :: close => service_close
+      procedure, private :: service_assign
+      generic :: assignment(=) => service_assign
+      final :: service_final
+   end type
+
    ! The options as C reads them, with the texts that they point to.
    type :: lent_options
       type(c_options) :: c
       character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema, from
+   end type
+
+   ! Options of a service as C reads them, with the texts that they point to.
+   type :: lent_service_options
+      type(c_service_options) :: c
+      type(lent_options) :: channel
+      character(:), allocatable :: controller, description
+      character(kind=c_char), allocatable :: letters(:)
+      type(c_ptr), allocatable :: names(:)
    end type
 
 contains
@@ -1335,6 +1533,13 @@ contains
       error%remote_text = text_of(c%remote_text)
       error%remote_data = bytes_of(c%remote_data, c%remote_data_length)
    end subroutine
+
+   ! The name of a state of a service: "RUNNING".
+   function linkspan_state_name(state) result(name)
+      integer, intent(in) :: state
+      character(:), allocatable :: name
+      name = text_of(c_state_name(int(state, c_int32_t)))
+   end function
 
    ! The system clock's time.
    function linkspan_now() result(now)
@@ -5504,6 +5709,67 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
+   ! ---------------------------------------------------------------------------------------------------- services
+
+   subroutine service_release(self)
+      class(linkspan_service), intent(inout) :: self
+      call c_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine service_final(self)
+      type(linkspan_service), intent(inout) :: self
+      call service_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine service_assign(left, right)
+      class(linkspan_service), intent(inout) :: left
+      type(linkspan_service), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a service is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine service_close(self, timeout, stat, errmsg)
+      class(linkspan_service), intent(inout) :: self
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_close(self%handle, nanoseconds(timeout))
+      call service_release(self)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! A descriptor for event loops: readable while the object has something to give.
+   function service_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_service), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_fileno(self%handle, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+      fd = number
+   end function
+
+   ! Counters as a map.
+   subroutine service_stats(self, stats, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      type(linkspan_message), intent(inout) :: stats
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_stats(self%handle, handle)
+      if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    subroutine channel_open(self, endpoint, options, timeout, stat, errmsg)
       class(linkspan_channel), intent(inout) :: self
       character(*), intent(in) :: endpoint
@@ -5853,6 +6119,212 @@ contains
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
+
+   ! Starts a service of this name. It calls its controller in the background, and waits for none.
+   subroutine service_start(self, name, options, stat, errmsg)
+      class(linkspan_service), intent(inout) :: self
+      character(*), intent(in) :: name
+      type(linkspan_service_options), intent(in), optional :: options
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_service_options) :: lent
+      call service_release(self)
+      call lend_service(options, lent)
+      call finish(c_service_start(name//c_null_char, lent%c, self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The options as C reads them. `lent` keeps the texts and has to outlive the call that they are for.
+   subroutine lend_service(options, lent)
+      type(linkspan_service_options), intent(in), optional, target :: options
+      type(lent_service_options), intent(inout), target :: lent
+      lent%c%size = c_sizeof(lent%c)
+      if (.not. present(options)) return
+      call lend_text(options%controller, lent%controller, lent%c%controller)
+      call lend_text(options%description, lent%description, lent%c%description)
+      ! For C zero is no period at all, and one nanosecond none between two steps.
+      if (options%every >= 0) lent%c%every = max(nanoseconds(options%every), 1_c_int64_t)
+      lent%c%paused = logical(options%paused, c_bool)
+      lent%c%leave_signals = logical(.not. options%handle_signals, c_bool)
+      lent%c%on_cancel = options%on_cancel
+      lent%c%on_cancel_context = options%on_cancel_context
+      call lend(options%channel, lent%channel)
+      lent%c%channel = c_loc(lent%channel%c)
+      if (allocated(options%commands)) then
+         call lend_texts(options%commands, lent%letters, lent%names)
+         lent%c%commands_count = size(lent%names, kind=c_size_t)
+         if (size(lent%names) > 0) lent%c%commands = c_loc(lent%names)
+      end if
+   end subroutine
+
+   ! Texts as an array of pointers to letters, each with its NUL.
+   subroutine lend_texts(given, letters, names)
+      character(*), intent(in) :: given(:)
+      character(kind=c_char), allocatable, target, intent(inout) :: letters(:)
+      type(c_ptr), allocatable, intent(inout) :: names(:)
+      integer :: i, j, at
+      allocate (letters(size(given)*(len(given) + 1)), names(size(given)))
+      letters = c_null_char
+      do i = 1, size(given)
+         at = (i - 1)*(len(given) + 1)
+         do j = 1, len_trim(given(i))
+            letters(at + j) = given(i) (j:j)
+         end do
+         names(i) = c_loc(letters(at + 1))
+      end do
+   end subroutine
+
+   ! What is to be done next, for ever unless told otherwise; false once the service is STOPPED. With the first call
+   ! it is READY, and RUNNING unless it was to be paused. When it fails, the command stays as it was.
+   function service_next(self, command, timeout, stat, errmsg) result(more)
+      class(linkspan_service), intent(in) :: self
+      type(linkspan_command), intent(inout) :: command
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical :: more
+      integer(c_int32_t) :: status
+      type(c_command) :: c
+      c%size = c_sizeof(c)
+      status = c_service_next(self%handle, nanoseconds(timeout), c)
+      if (status == linkspan_ok) then
+         command%c = c
+         command%verb = c%verb
+         command%before = c%before
+         command%name = text_of(c%name)
+         command%id = text_of(c%id)
+         command%left = merge(linkspan_forever, real(c%left, real64)*1e-9_real64, c%left == huge(c%left))
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+      more = status == linkspan_ok .and. c%verb /= linkspan_end
+   end function
+
+   ! With what a command is to be done, as long as it is not answered.
+   subroutine command_arguments(self, arguments, stat, errmsg)
+      class(linkspan_command), intent(in) :: self
+      type(linkspan_message), intent(inout) :: arguments
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = c_message_retain(self%c%arguments)
+      if (status == linkspan_ok) call take(arguments, self%c%arguments)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! It is done; whoever asked is given the value.
+   subroutine service_done(self, command, value, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      type(linkspan_command), intent(in) :: command
+      type(linkspan_message), intent(in), optional :: value
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: given
+      given = c_null_ptr
+      if (present(value)) given = value%handle
+      call finish(c_service_done(self%handle, command%c, given), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! It could not be done: a status, and a text for a person; linkspan_remote for what is no error of Linkspan's.
+   subroutine service_failed(self, command, status, text, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      type(linkspan_command), intent(in) :: command
+      integer, intent(in) :: status
+      character(*), intent(in) :: text
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_service_failed(self%handle, command%c, int(status, c_int32_t), text//c_null_char), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The service cannot go on: FAILED, with this as the reason.
+   subroutine service_fail(self, status, text, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      integer, intent(in) :: status
+      character(*), intent(in) :: text
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_service_fail(self%handle, int(status, c_int32_t), text//c_null_char), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! What is wrong although it goes on; "" for nothing any more.
+   subroutine service_reason(self, text, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      character(*), intent(in) :: text
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_service_reason(self%handle, text//c_null_char), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Adds a line to its log, of the level "debug", "info", "warning" or "error".
+   subroutine service_log(self, text, level, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      character(*), intent(in) :: text
+      character(*), intent(in), optional :: level
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: how
+      how = "info"
+      if (present(level)) how = level
+      call finish(c_service_log(self%handle, how//c_null_char, text//c_null_char), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! As a signal to stop would; the second time, what is under way is given up.
+   subroutine service_shutdown(self, stat, errmsg)
+      class(linkspan_service), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_service_shutdown(self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   function service_look(self) result(state)
+      class(linkspan_service), intent(in) :: self
+      type(c_service_state) :: state
+      state%size = c_sizeof(state)
+      call finish(c_service_look(self%handle, state))
+   end function
+
+   ! linkspan_state_running and so on; linkspan_state_name names it.
+   function service_state(self) result(state)
+      class(linkspan_service), intent(in) :: self
+      integer :: state
+      type(c_service_state) :: c
+      c = service_look(self)
+      state = c%state
+   end function
+
+   ! Whether what the program does now is to be given up.
+   function service_is_cancelled(self) result(is)
+      class(linkspan_service), intent(in) :: self
+      logical :: is
+      type(c_service_state) :: c
+      c = service_look(self)
+      is = c%is_cancelled
+   end function
+
+   ! Whether a controller knows of it now.
+   function service_is_connected(self) result(is)
+      class(linkspan_service), intent(in) :: self
+      logical :: is
+      type(c_service_state) :: c
+      c = service_look(self)
+      is = c%is_connected
+   end function
+
+   ! The number that was drawn for this incarnation.
+   function service_epoch(self) result(epoch)
+      class(linkspan_service), intent(in) :: self
+      integer(int64) :: epoch
+      type(c_service_state) :: c
+      c = service_look(self)
+      epoch = c%epoch
+   end function
 
    ! The newest value that a publisher sent, without subscribing.
    subroutine linkspan_latest(endpoint, message, options, timeout, stat, errmsg)

@@ -26,6 +26,10 @@
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
      NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0.0, false, false, false}
+#define LINKSPAN_SERVICE_OPTIONS_INIT \
+    {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
+#define LINKSPAN_COMMAND_INIT {sizeof(linkspan_command), 0, 0, 0, NULL, NULL, 0, NULL}
+#define LINKSPAN_SERVICE_STATE_INIT {sizeof(linkspan_service_state), 0, false, false, 0}
 #define LINKSPAN_CHANNEL_STATE_INIT {sizeof(linkspan_channel_state), 0, false, false, NULL, 0}
 #define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
@@ -68,6 +72,10 @@ typedef struct linkspan_region linkspan_region;
 
 // Answers the requests of any number of clients. Release it with `linkspan_release`.
 typedef struct linkspan_server linkspan_server;
+
+// A program that a controller can ask and tell. Two threads of the library answer the controller whatever the program does;
+// the program pulls what is for it with `linkspan_service_next`. Release it with `linkspan_release`.
+typedef struct linkspan_service linkspan_service;
 
 // Receives what a publisher sends. Release it with `linkspan_release`.
 typedef struct linkspan_subscriber linkspan_subscriber;
@@ -249,6 +257,78 @@ typedef struct linkspan_message_info {
 
 // The kind of a value.
 typedef int32_t linkspan_type;
+
+// How a service is set up. Zero and NULL mean the default, so all that is not named stays as it is.
+//
+// Begin with `linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;`.
+typedef struct linkspan_service_options {
+    // `sizeof(linkspan_service_options)`.
+    size_t size;
+    // Where its controller listens: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
+    const char *controller;
+    // The period of its steps in nanoseconds, 1 for one after the other; 0 where it has no steps of its own.
+    int64_t every;
+    // Whether it waits in READY until it is told to RUN.
+    bool paused;
+    // Whether signals are left alone. Otherwise SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way,
+    // and a third one kills.
+    bool leave_signals;
+    // A line about it for people.
+    const char *description;
+    // What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own; `commands_count` of them.
+    const char *const *commands;
+    // How many there are.
+    size_t commands_count;
+    // The options of its link to the controller, or NULL.
+    const struct linkspan_options *channel;
+    // Runs in a thread of the library when what the program does is to be given up; NULL for a program that looks at
+    // `linkspan_service_look`, or has nothing that takes long.
+    void (*on_cancel)(void *context);
+    // Handed to `on_cancel`.
+    void *on_cancel_context;
+} linkspan_service_options;
+
+// What a service is told to do.
+typedef int32_t linkspan_verb;
+
+// Where a service is in its life.
+typedef int32_t linkspan_state;
+
+// Something for the program to do. Begin with `linkspan_command command = LINKSPAN_COMMAND_INIT;`.
+//
+// Its texts and its arguments are views, which live until the command is answered.
+typedef struct linkspan_command {
+    // `sizeof(linkspan_command)`.
+    size_t size;
+    // What.
+    linkspan_verb verb;
+    // The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
+    linkspan_state before;
+    // What `linkspan_service_done` and `linkspan_service_failed` know it by.
+    uint64_t number;
+    // Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
+    const char *name;
+    // The id that its sender chose; `""` for a step, and for what a signal asked.
+    const char *id;
+    // How many nanoseconds were left for it when it was given, or `LINKSPAN_FOREVER`.
+    int64_t left;
+    // With what: a message whose value is null where there is nothing. NULL at the end.
+    const struct linkspan_message *arguments;
+} linkspan_command;
+
+// How a service is now. Begin with `linkspan_service_state state = LINKSPAN_SERVICE_STATE_INIT;`.
+typedef struct linkspan_service_state {
+    // `sizeof(linkspan_service_state)`.
+    size_t size;
+    // Its state.
+    linkspan_state state;
+    // Whether what the program does now is to be given up.
+    bool is_cancelled;
+    // Whether a controller knows of it now.
+    bool is_connected;
+    // The number that was drawn for this incarnation.
+    uint64_t epoch;
+} linkspan_service_state;
 
 // One value of a walk. What its `type` does not call for is zero or NULL; texts, bytes and arrays are views.
 //
@@ -478,6 +558,63 @@ typedef struct linkspan_item {
 // A defect in Linkspan; carries a backtrace when asked for.
 #define LINKSPAN_INTERNAL 127
 
+// Nothing any more: the service is STOPPED, and the program ends.
+#define LINKSPAN_END 0
+
+// Do the next step: comes from the service's own clock.
+#define LINKSPAN_STEP 1
+
+// Answer with the data; change nothing.
+#define LINKSPAN_GET_DATA 2
+
+// Checkpoint, close databases and files.
+#define LINKSPAN_PAUSE 3
+
+// Open again what PAUSE closed; steps follow.
+#define LINKSPAN_RUN 4
+
+// Checkpoint; steps follow.
+#define LINKSPAN_CHECKPOINT 5
+
+// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
+#define LINKSPAN_SHUTDOWN 6
+
+// Say or change the settings.
+#define LINKSPAN_CONFIG 7
+
+// Write a copy of what is kept.
+#define LINKSPAN_BACKUP 8
+
+// A command of the service's own, which `name` names.
+#define LINKSPAN_OWN 9
+
+// It opens what it needs.
+#define LINKSPAN_STATE_STARTING 1
+
+// It is set up and waits for RUN.
+#define LINKSPAN_STATE_READY 2
+
+// It does its work, step by step.
+#define LINKSPAN_STATE_RUNNING 3
+
+// It finishes its step, checkpoints and closes.
+#define LINKSPAN_STATE_PAUSING 4
+
+// What it writes is checkpointed and closed; it waits for RUN.
+#define LINKSPAN_STATE_PAUSED 5
+
+// It stands still and checkpoints.
+#define LINKSPAN_STATE_CHECKPOINTING 6
+
+// It finishes its step, checkpoints, closes and leaves.
+#define LINKSPAN_STATE_STOPPING 7
+
+// It has ended in good order.
+#define LINKSPAN_STATE_STOPPED 8
+
+// It could not go on.
+#define LINKSPAN_STATE_FAILED 9
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -702,7 +839,7 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_look(const struct linkspan_message *message,
                                       struct linkspan_message_info *info);
 
-// A descriptor for event loops, of a channel, listener, server or subscriber: readable while receiving from it
+// A descriptor for event loops, of a channel, listener, server, subscriber or service: readable while receiving from it
 // (accepting, taking the next) would not wait. It stays the object's: do not close it.
 //
 // The caller sees to this:
@@ -718,8 +855,8 @@ linkspan_status linkspan_fileno(const void *object,
 linkspan_status linkspan_events(const void *object,
                                 struct linkspan_message **events);
 
-// Counters of a channel, server, publisher (with `subscribers`, how many there are now) or subscriber as a map, which
-// the caller releases.
+// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service as a map,
+// which the caller releases.
 //
 // The caller sees to this:
 // `object` is live, `stats` may be written.
@@ -728,8 +865,9 @@ linkspan_status linkspan_stats(const void *object,
 
 // Closes an object; waits of other threads end. It still has to be released.
 //
-// A channel closes once what was sent has been taken over, a server once its answers have, within the time-out; the
-// others close at once. Channels that a listener accepted stay. The newest value goes with its publisher.
+// A channel closes once what was sent has been taken over, a server once its answers have, a service once its controller has
+// heard its goodbye, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
+// value goes with its publisher.
 //
 // The caller sees to this:
 // `object` is live.
@@ -1101,6 +1239,81 @@ linkspan_status linkspan_fail(const struct linkspan_message *request,
 // `request` is a live message.
 linkspan_status linkspan_request_ack(const struct linkspan_message *request);
 
+// Starts a service of this name: STARTING. It calls its controller in the background, again and again; nothing here waits for
+// one. `options` may be NULL.
+//
+// The caller sees to this:
+// `name` is NUL-terminated, `options` NULL or good, `service` may be written.
+linkspan_status linkspan_service_start(const char *name,
+                                       const struct linkspan_service_options *options,
+                                       struct linkspan_service **service);
+
+// Gives the program what it is to do next, to be answered with `linkspan_service_done` or `linkspan_service_failed` before the
+// next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
+// paused. At the end the call succeeds with the verb `LINKSPAN_END`, and the controller has been told. When it fails, `command`
+// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a command is open.
+//
+// The caller sees to this:
+// `service` is live, `command` points to a `linkspan_command` whose `size` is set.
+linkspan_status linkspan_service_next(const struct linkspan_service *service,
+                                      int64_t timeout,
+                                      struct linkspan_command *command);
+
+// Says that a command is done; whoever gave it is told `value`, which may be NULL. `InvalidState` for a command that has been
+// answered.
+//
+// The caller sees to this:
+// `service` is live, `command` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
+linkspan_status linkspan_service_done(const struct linkspan_service *service,
+                                      const struct linkspan_command *command,
+                                      const struct linkspan_message *value);
+
+// Says that a command could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
+// error. `LINKSPAN_REMOTE` is for what is no error of Linkspan's. The state is then as it was before the command.
+//
+// The caller sees to this:
+// As for `linkspan_service_done`; `text` is NULL or NUL-terminated.
+linkspan_status linkspan_service_failed(const struct linkspan_service *service,
+                                        const struct linkspan_command *command,
+                                        linkspan_status status,
+                                        const char *text);
+
+// Says that the service cannot go on: FAILED, with this as the reason, until RUN tries again or SHUTDOWN ends it. A status and
+// a text as for `linkspan_service_failed`; a command that is open is still to be answered.
+//
+// The caller sees to this:
+// `service` is live, `text` is NULL or NUL-terminated.
+linkspan_status linkspan_service_fail(const struct linkspan_service *service,
+                                      linkspan_status status,
+                                      const char *text);
+
+// Says what is wrong although the service goes on; NULL or `""` for nothing any more.
+//
+// The caller sees to this:
+// `service` is live, `text` is NULL or NUL-terminated.
+linkspan_status linkspan_service_reason(const struct linkspan_service *service, const char *text);
+
+// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`.
+//
+// The caller sees to this:
+// `service` is live, `level` and `text` are NUL-terminated.
+linkspan_status linkspan_service_log(const struct linkspan_service *service,
+                                     const char *level,
+                                     const char *text);
+
+// As a signal to stop would: SHUTDOWN, and the second time, what is under way is given up. Any thread may call it.
+//
+// The caller sees to this:
+// `service` is live.
+linkspan_status linkspan_service_shutdown(const struct linkspan_service *service);
+
+// How the service is now. Any thread may call it.
+//
+// The caller sees to this:
+// `service` is live, `state` points to a `linkspan_service_state` whose `size` is set.
+linkspan_status linkspan_service_look(const struct linkspan_service *service,
+                                      struct linkspan_service_state *state);
+
 // The version of the library that is running: `"0.1.0"`. Lives as long as the program.
 const char *linkspan_version(void);
 
@@ -1110,6 +1323,10 @@ const char *linkspan_status_name(linkspan_status status);
 
 // The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
 int64_t linkspan_timestamp_now(void);
+
+// The name of a state as every language writes it: `"RUNNING"`; `"UNKNOWN"` for a number that is no state. Lives as long
+// as the program.
+const char *linkspan_state_name(linkspan_state state);
 
 // Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
 //

@@ -12,5 +12,6 @@
 #include <linkspan/options.hpp>
 #include <linkspan/publish.hpp>
 #include <linkspan/region.hpp>
+#include <linkspan/service.hpp>
 
 #endif

@@ -127,6 +127,28 @@ pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> R
     utf8(bytes, what).map(Some)
 }
 
+/// Texts, each NUL-terminated.
+///
+/// # Safety
+/// `pointers` points to `count` strings as for [`c_text`], or `count` is zero.
+pub(crate) unsafe fn c_texts(
+    pointers: *const *const c_char,
+    count: usize,
+    what: &str,
+) -> Result<Vec<String>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        block(pointers.cast(), count.saturating_mul(size_of::<*const c_char>()), what)?;
+        slice::from_raw_parts(pointers, count)
+            .iter()
+            .map(|text| c_text(*text, what).map(str::to_owned))
+            .collect()
+    }
+}
+
 /// Text, checked to be UTF-8.
 pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|e| {

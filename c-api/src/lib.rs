@@ -12,6 +12,7 @@
 //! | channels, servers, publishers, subscribers | `channel`, `server`, `publish` |
 //! | what any of them is: asked, closed, released | `object` |
 //! | what goes through any of them | `exchange` |
+//! | services, their controller, and their words | `service`, `controller`, `verb` |
 //! | other programs' shared memory | `region` |
 //!
 //! The functions are documented for C in `include/linkspan.h`, which is generated from here.
@@ -31,5 +32,7 @@ pub mod put;
 pub mod read;
 pub mod region;
 pub mod server;
+pub mod service;
 pub mod status;
+pub mod verb;
 pub mod walk;

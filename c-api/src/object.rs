@@ -13,6 +13,7 @@ use crate::message::linkspan_message;
 use crate::publish::{linkspan_publisher, linkspan_subscriber};
 use crate::region::linkspan_region;
 use crate::server::linkspan_server;
+use crate::service::{Serving, linkspan_service};
 use crate::status::linkspan_status;
 use crate::walk::{Walk, linkspan_walk};
 
@@ -106,6 +107,7 @@ kinds! {
     Server in linkspan_server: b"server..",
     Publisher in linkspan_publisher: b"publishr",
     Subscriber in linkspan_subscriber: b"subscrib",
+    Serving in linkspan_service: b"service.",
     Region in linkspan_region: b"region..",
     Walk in linkspan_walk: b"walk....",
 }
@@ -119,7 +121,7 @@ pub(crate) fn give<T>(object: T) -> *mut T {
 fn is_none_of_ours() -> Error {
     Error::new(
         ErrorKind::InvalidState,
-        "this is no channel, listener, server, publisher, subscriber, region or walk; hand in what one of their functions gave",
+        "this is no channel, listener, server, publisher, subscriber, service, region or walk; hand in what one of their functions gave",
     )
 }
 
@@ -127,7 +129,7 @@ pub(crate) fn has_none(text: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// A descriptor for event loops, of a channel, listener, server or subscriber: readable while receiving from it
+/// A descriptor for event loops, of a channel, listener, server, subscriber or service: readable while receiving from it
 /// (accepting, taking the next) would not wait. It stays the object's: do not close it.
 ///
 /// # Safety
@@ -141,6 +143,7 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
             Any::Listener(listener) => Ok(listener.fileno()),
             Any::Server(server) => server.fileno(),
             Any::Subscriber(subscriber) => subscriber.fileno(),
+            Any::Serving(serving) => Ok(serving.service.fileno()),
             Any::Publisher(_) | Any::Region(_) | Any::Walk(_) => {
                 Err(has_none("a publisher, a region or a walk waits for nobody, so it has no descriptor"))
             }
@@ -167,6 +170,9 @@ pub unsafe extern "C" fn linkspan_events(
                 Any::Publisher(publisher) => publisher.events(),
                 Any::Subscriber(subscriber) => subscriber.events(),
                 Any::Listener(_) => return Err(has_none("a listener has no events; its channels have")),
+                Any::Serving(_) => {
+                    return Err(has_none("what happens to a service is in its log: linkspan_controller_log"));
+                }
                 Any::Region(_) | Any::Walk(_) => {
                     return Err(has_none("nothing happens to a region or a walk that could be told"));
                 }
@@ -175,8 +181,8 @@ pub unsafe extern "C" fn linkspan_events(
     }
 }
 
-/// Counters of a channel, server, publisher (with `subscribers`, how many there are now) or subscriber as a map, which
-/// the caller releases.
+/// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service as a map,
+/// which the caller releases.
 ///
 /// # Safety
 /// `object` is live, `stats` may be written.
@@ -193,6 +199,7 @@ pub unsafe extern "C" fn linkspan_stats(
                 Any::Server(server) => server.stats(),
                 Any::Publisher(publisher) => publisher.stats(),
                 Any::Subscriber(subscriber) => subscriber.stats(),
+                Any::Serving(serving) => serving.service.stats(),
                 Any::Listener(_) => return Err(has_none("a listener counts nothing; its channels do")),
                 Any::Region(_) | Any::Walk(_) => return Err(has_none("a region or a walk counts nothing")),
             }))
@@ -202,8 +209,9 @@ pub unsafe extern "C" fn linkspan_stats(
 
 /// Closes an object; waits of other threads end. It still has to be released.
 ///
-/// A channel closes once what was sent has been taken over, a server once its answers have, within the time-out; the
-/// others close at once. Channels that a listener accepted stay. The newest value goes with its publisher.
+/// A channel closes once what was sent has been taken over, a server once its answers have, a service once its controller has
+/// heard its goodbye, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
+/// value goes with its publisher.
 ///
 /// # Safety
 /// `object` is live.
@@ -215,6 +223,7 @@ pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> 
         match unsafe { any(object) }? {
             Any::Channel(channel) => return channel.close(wait),
             Any::Server(server) => return server.close(wait),
+            Any::Serving(serving) => return serving.service.close(wait),
             Any::Listener(listener) => listener.close(),
             Any::Publisher(publisher) => publisher.close(),
             Any::Subscriber(subscriber) => subscriber.close(),

@@ -21,7 +21,7 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "vectors", "channel", "publish", "transports")
+    for program in ("message", "vectors", "channel", "publish", "transports", "service")
     if (language, program) != ("fortran", "publish")  # its channel program does both
 ] + [("c", "threads"), ("c", "region")]
 
@@ -189,6 +189,7 @@ def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_pa
     compiler, version, language = standard
     source = tmp_path / "alone"
     kinds = ["options", "error", "item", "array", "channel_state", "message_info"]
+    kinds += ["service_options", "service_state", "command"]
     uses = "".join(
         f"    linkspan_{k} {k} = LINKSPAN_{k.upper()}_INIT;\n    use(&{k});\n" for k in kinds
     )

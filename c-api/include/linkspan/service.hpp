@@ -1,0 +1,342 @@
+// Services: headless programs that do their work step by step, and what their controller tells them between the steps.
+#ifndef LINKSPAN_SERVICE_HPP
+#define LINKSPAN_SERVICE_HPP
+
+#include <linkspan/channel.hpp>
+
+namespace linkspan {
+
+/// Where a service is in its life.
+enum class state : linkspan_state {
+    starting = LINKSPAN_STATE_STARTING,
+    ready = LINKSPAN_STATE_READY,
+    running = LINKSPAN_STATE_RUNNING,
+    pausing = LINKSPAN_STATE_PAUSING,
+    paused = LINKSPAN_STATE_PAUSED,
+    checkpointing = LINKSPAN_STATE_CHECKPOINTING,
+    stopping = LINKSPAN_STATE_STOPPING,
+    stopped = LINKSPAN_STATE_STOPPED,
+    failed = LINKSPAN_STATE_FAILED
+};
+/// The name of a state: `"RUNNING"`.
+inline const char *name(state s) noexcept { return linkspan_state_name(static_cast<linkspan_state>(s)); }
+
+/// What a service is told to do.
+enum class verb : linkspan_verb {
+    step = LINKSPAN_STEP,
+    get_data = LINKSPAN_GET_DATA,
+    pause = LINKSPAN_PAUSE,
+    run = LINKSPAN_RUN,
+    checkpoint = LINKSPAN_CHECKPOINT,
+    shutdown = LINKSPAN_SHUTDOWN,
+    config = LINKSPAN_CONFIG,
+    backup = LINKSPAN_BACKUP,
+    own = LINKSPAN_OWN
+};
+
+/// How a service is set up; what is not named has its default.
+struct service_options {
+    /// Where its controller listens: any stream transport. `""` for `$LINKSPAN_CONTROLLER`, else `unix:controller`.
+    std::string controller;
+    /// The period of its steps, zero for one after the other; nothing for a service that has no steps of its own.
+    std::optional<std::chrono::nanoseconds> every;
+    /// Whether it waits in READY until it is told to RUN.
+    bool paused = false;
+    /// A line about it for people.
+    std::string description;
+    /// What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
+    std::vector<std::string> commands;
+    /// The options of its link to the controller.
+    options channel;
+    /// Runs in a thread of the library when what the program does is to be given up. It must not throw.
+    std::function<void()> on_cancel;
+    /// Whether SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way, and a third one kills.
+    bool handle_signals = true;
+};
+
+/// Something for the program to do. It is answered once; dropped without a word, a step counts as done and a command as failed.
+class task {
+public:
+    task(task &&other) noexcept : service_(std::exchange(other.service_, nullptr)), c_(other.c_) {}
+    task &operator=(task &&other) noexcept {
+        std::swap(service_, other.service_);
+        std::swap(c_, other.c_);
+        return *this;
+    }
+    task(const task &) = delete;
+    task &operator=(const task &) = delete;
+    ~task() {
+        if (service_ == nullptr) return;
+        // There is nobody to tell of a failure: the service is gone then.
+        if (c_.verb == LINKSPAN_STEP) {
+            static_cast<void>(linkspan_service_done(service_, &c_, nullptr));
+        } else {
+            static_cast<void>(linkspan_service_failed(service_, &c_, LINKSPAN_INTERNAL, "the program left it unanswered"));
+        }
+    }
+
+    /// What is to be done.
+    linkspan::verb verb() const noexcept { return static_cast<linkspan::verb>(c_.verb); }
+    /// Its name: `"PAUSE"`, or one of the service's own. A view that lives until the answer, as `id` is.
+    std::string_view name() const noexcept { return c_.name; }
+    /// The id that its sender chose; `""` for a step, and for what a signal asked.
+    std::string_view id() const noexcept { return c_.id; }
+    /// The state that the service comes from: for SHUTDOWN, `paused` means that everything is closed already.
+    state before() const noexcept { return static_cast<state>(c_.before); }
+    /// How much time was left for it when it was given; the maximum for no end.
+    std::chrono::nanoseconds left() const noexcept { return std::chrono::nanoseconds(c_.left); }
+    /// With what; null for nothing.
+    message arguments() const {
+        auto *arguments = const_cast<linkspan_message *>(c_.arguments);
+        check(linkspan_message_retain(arguments));
+        return message(arguments);
+    }
+
+    /// It is done.
+    void done() { answer(linkspan_service_done(service_, &c_, nullptr)); }
+    /// It is done, and whoever asked is given this.
+    void done(const message &value) { answer(linkspan_service_done(service_, &c_, value.c())); }
+    /// It could not be done: a status and a text for a person; `LINKSPAN_REMOTE` for what is no error of Linkspan's.
+    void failed(linkspan_status status, zstring text) {
+        answer(linkspan_service_failed(service_, &c_, status, text.c_str()));
+    }
+    void failed(const error &why) { failed(why.code(), why.what()); }
+    void failed(const std::exception &why) { failed(LINKSPAN_REMOTE, why.what()); }
+
+    /// What C calls it; it stays this task's.
+    const linkspan_command &c() const noexcept { return c_; }
+
+private:
+    friend class service;
+    task(linkspan_service *service, const linkspan_command &c) noexcept : service_(service), c_(c) {}
+    void answer(linkspan_status status) {
+        check(status);
+        service_ = nullptr;
+    }
+
+    linkspan_service *service_;
+    linkspan_command c_;
+};
+
+namespace detail {
+
+/// A callback that outlives the service which calls it: a base class before that which releases the service.
+class on_cancel {
+protected:
+    explicit on_cancel(std::unique_ptr<std::function<void()>> function) noexcept : function_(std::move(function)) {}
+    on_cancel(on_cancel &&) noexcept = default;
+    on_cancel &operator=(on_cancel &&other) noexcept {
+        std::swap(function_, other.function_);
+        return *this;
+    }
+    ~on_cancel() = default;
+
+private:
+    std::unique_ptr<std::function<void()>> function_;
+};
+
+} // namespace detail
+
+/// A service whose program comes for its tasks: `while (auto task = service.next()) …`. It outlives its tasks.
+class service : private detail::on_cancel, public detail::handle<linkspan_service> {
+public:
+    /// In STARTING: it calls its controller in the background, again and again, and waits for none.
+    explicit service(zstring name, const service_options &o = {}) : service(started(name, o)) {}
+
+    /// The next task, for ever unless told otherwise; nothing once the service is STOPPED. With the first call it is READY,
+    /// and RUNNING unless it was to be paused.
+    std::optional<task> next(timeout_value t = {}) const {
+        linkspan_command command = LINKSPAN_COMMAND_INIT;
+        check(linkspan_service_next(c(), t.nanoseconds(), &command));
+        return command.verb == LINKSPAN_END ? std::nullopt : std::optional<task>(task(c(), command));
+    }
+    /// It cannot go on: FAILED, with this as the reason.
+    void fail(linkspan_status status, zstring text) const { check(linkspan_service_fail(c(), status, text.c_str())); }
+    void fail(const error &why) const { fail(why.code(), why.what()); }
+    void fail(const std::exception &why) const { fail(LINKSPAN_REMOTE, why.what()); }
+    /// What is wrong although it goes on; `""` for nothing any more.
+    void reason(zstring text) const { check(linkspan_service_reason(c(), text.c_str())); }
+    /// Adds a line to its log, of the level `debug`, `info`, `warning` or `error`.
+    void log(zstring text, zstring level = "info") const {
+        check(linkspan_service_log(c(), level.c_str(), text.c_str()));
+    }
+    /// As a signal to stop would; the second time, what is under way is given up.
+    void shutdown() const { check(linkspan_service_shutdown(c())); }
+    linkspan::state state() const { return static_cast<linkspan::state>(look().state); }
+    /// Whether what the program does now is to be given up.
+    bool is_cancelled() const { return look().is_cancelled; }
+    /// Whether a controller knows of it now.
+    bool is_connected() const { return look().is_connected; }
+    /// The number that was drawn for this incarnation.
+    std::uint64_t epoch() const { return look().epoch; }
+    message stats() const {
+        linkspan_message *m;
+        check(linkspan_stats(c(), &m));
+        return message(m);
+    }
+    /// A descriptor that is readable while `next` may have something. It stays the service's.
+    int fileno() const {
+        int fd;
+        check(linkspan_fileno(c(), &fd));
+        return fd;
+    }
+    /// Says goodbye in the state in which it is.
+    void close(timeout_value t = {}) const { check(linkspan_close(c(), t.nanoseconds())); }
+
+private:
+    struct made {
+        linkspan_service *c = nullptr;
+        std::unique_ptr<detail::on_wait> on_wait;
+        std::unique_ptr<std::function<void()>> on_cancel;
+    };
+    explicit service(made &&m) noexcept : on_cancel(std::move(m.on_cancel)), handle(m.c, std::move(m.on_wait)) {}
+
+    static made started(zstring name, const service_options &o) {
+        detail::c_options channel(o.channel);
+        std::vector<const char *> commands;
+        for (const std::string &command : o.commands) commands.push_back(command.c_str());
+        linkspan_service_options given = LINKSPAN_SERVICE_OPTIONS_INIT;
+        given.controller = o.controller.empty() ? nullptr : o.controller.c_str();
+        // For C zero is no period at all, and one nanosecond none between two steps.
+        if (o.every) given.every = o.every->count() == 0 ? 1 : o.every->count();
+        given.paused = o.paused;
+        given.leave_signals = !o.handle_signals;
+        given.description = o.description.c_str();
+        given.commands = commands.data();
+        given.commands_count = commands.size();
+        given.channel = channel.c();
+        made m;
+        if (o.on_cancel) {
+            m.on_cancel = std::make_unique<std::function<void()>>(o.on_cancel);
+            given.on_cancel = [](void *context) noexcept { (*static_cast<std::function<void()> *>(context))(); };
+            given.on_cancel_context = m.on_cancel.get();
+        }
+        detail::on_wait::check(linkspan_service_start(name.c_str(), &given, &m.c), channel.callback);
+        m.on_wait = std::move(channel.callback);
+        return m;
+    }
+    linkspan_service_state look() const {
+        linkspan_service_state s = LINKSPAN_SERVICE_STATE_INIT;
+        check(linkspan_service_look(c(), &s));
+        return s;
+    }
+};
+
+/// What a service does, and what it does when it is told to: derive from this, and `run` it. All of it happens in the thread
+/// that calls `run`. What a hook throws is told to whoever gave the command, and the state stays; a start, a step or a stop
+/// that throws makes the service FAILED and ends `run`.
+class service_hooks {
+public:
+    virtual ~service_hooks() = default;
+
+    /// Opens what it needs.
+    virtual void on_start() {}
+    /// Does one step of its work.
+    virtual void step() = 0;
+    /// Checkpoints and closes what it writes, so that it can be copied.
+    virtual void on_pause() {}
+    /// Opens again what was closed.
+    virtual void on_resume() { on_start(); }
+    /// Brings what it writes to rest on the disk, and goes on.
+    virtual void on_checkpoint() {}
+    /// Ends; what it writes was not closed by a pause before.
+    virtual void on_stop() { on_pause(); }
+    /// Its data for whoever asks; changes nothing.
+    virtual message data() { return message(); }
+    /// Takes settings, and gives those in force: for `"CONFIG"` among the commands of the options.
+    virtual message on_config(const message &settings) { return command("CONFIG", settings); }
+    /// Writes a copy of what it keeps: for `"BACKUP"` among them.
+    virtual message on_backup(const message &arguments) { return command("BACKUP", arguments); }
+    /// A command of its own, one of those among them.
+    virtual message command(std::string_view name, const message &) {
+        const std::string text = "the service names " + std::string(name) + " among its commands and does not carry it out";
+        linkspan_error e = LINKSPAN_ERROR_INIT;
+        e.status = LINKSPAN_UNSUPPORTED;
+        e.text = text.c_str();
+        throw unsupported(e);
+    }
+
+protected:
+    /// The service that runs, to log and to look at; only within hooks.
+    const linkspan::service &running() const { return *service_; }
+    /// How much time is left for the command that a hook carries out.
+    std::chrono::nanoseconds left() const {
+        if (deadline_ == clock::time_point::max()) return std::chrono::nanoseconds::max();
+        return std::max<std::chrono::nanoseconds>(deadline_ - clock::now(), std::chrono::nanoseconds(0));
+    }
+
+private:
+    using clock = std::chrono::steady_clock;
+    friend void run(service_hooks &hooks, zstring name, service_options options);
+
+    message carry_out(const task &t) {
+        deadline_ = t.left() == std::chrono::nanoseconds::max() ? clock::time_point::max() : clock::now() + t.left();
+        switch (t.verb()) {
+        case verb::step: step(); break;
+        case verb::get_data: return data();
+        case verb::pause: on_pause(); break;
+        case verb::run:
+            if (t.before() == state::failed) on_start();
+            if (t.before() == state::paused) on_resume();
+            break;
+        case verb::checkpoint: on_checkpoint(); break;
+        case verb::shutdown:
+            if (t.before() != state::paused) on_stop();
+            break;
+        case verb::config: return on_config(t.arguments());
+        case verb::backup: return on_backup(t.arguments());
+        case verb::own: return command(t.name(), t.arguments());
+        }
+        return message();
+    }
+
+    const linkspan::service *service_ = nullptr;
+    clock::time_point deadline_ = clock::time_point::max();
+};
+
+namespace detail {
+
+/// Tells `to` what is thrown at this moment: `to.failed(…)`, `to.fail(…)`.
+template <class F> void tell_thrown(F &&tell) {
+    try {
+        throw;
+    } catch (const error &e) {
+        tell(e.code(), e.what());
+    } catch (const std::exception &e) {
+        tell(LINKSPAN_REMOTE, e.what());
+    } catch (...) {
+        tell(LINKSPAN_REMOTE, "something that is no std::exception was thrown");
+    }
+}
+
+} // namespace detail
+
+/// Runs a service until it is shut down, by its controller or by a signal; a step each second where the options say nothing.
+/// What a start, a step or a stop threw comes out, after the controller has been told of it.
+inline void run(service_hooks &hooks, zstring name, service_options options = {}) {
+    if (!options.every) options.every = std::chrono::seconds(1);
+    const service running(name, options);
+    hooks.service_ = &running;
+    try {
+        hooks.on_start();
+        while (auto t = running.next()) {
+            try {
+                t->done(hooks.carry_out(*t));
+            } catch (...) {
+                const bool ends = t->verb() == verb::step || t->verb() == verb::shutdown;
+                const bool fatal = ends && !running.is_cancelled();
+                detail::tell_thrown([&](linkspan_status status, const char *text) { t->failed(status, text); });
+                if (fatal) throw;
+            }
+        }
+    } catch (...) {
+        if (running.state() != state::failed) {
+            detail::tell_thrown([&](linkspan_status status, const char *text) { running.fail(status, text); });
+        }
+        throw;
+    }
+}
+
+} // namespace linkspan
+
+#endif
