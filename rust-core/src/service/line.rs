@@ -77,8 +77,10 @@ pub(super) struct Inner {
     /// Whether the controller on this line knows who we are.
     pub(super) introduced: bool,
     pub(super) heartbeat: Duration,
-    /// When it was heard of last.
+    /// When it was spoken to last.
     pub(super) spoken: Instant,
+    /// When it was heard last; none before it has shown that it says when it is there.
+    pub(super) heard: Option<Instant>,
     /// Why there is no line.
     trouble: Option<Error>,
 }
@@ -115,6 +117,7 @@ impl Line {
                 introduced: false,
                 heartbeat: HEARTBEAT,
                 spoken: now,
+                heard: None,
                 trouble: None,
             }),
             program: EventFd::new()?,
@@ -320,6 +323,7 @@ impl Line {
             let heard = self.hear_line(options);
             let mut inner = self.inner();
             (inner.channel, inner.dialled, inner.introduced) = (None, None, false);
+            inner.heard = None;
             // The controller asks again for what it has no answer to, and the introduction says the state.
             inner.unsaid.retain(|said| matches!(said, Said::Bye(_)));
             if let Err(error) = heard {
@@ -348,6 +352,9 @@ impl Line {
         loop {
             let message = channel.recv(None)?;
             let value = message.value()?;
+            if let Some(heard) = &mut self.inner().heard {
+                *heard = Instant::now();
+            }
             match message.header().kind {
                 Kind::Command => self.take_order(value),
                 Kind::Event => match Told::from_value(value)? {
@@ -362,6 +369,7 @@ impl Line {
                         drop(inner);
                         self.mouth.ring();
                     }
+                    Told::Beat => self.inner().heard = Some(Instant::now()),
                     Told::Refused(failure) => return Err(super::command::error_of(failure)),
                 },
                 _ => return Err(unexpected(&message)),

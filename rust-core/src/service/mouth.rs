@@ -19,6 +19,8 @@ use crate::value::Value;
 
 /// How often it is looked whether the program takes long over something, while it works and somebody wants to know.
 const LOOK: Duration = Duration::from_secs(1);
+/// After so many heartbeats without a word the controller is not there any more.
+const SILENCE: u32 = 3;
 /// How long a word may be on its way before the mouth looks after other things.
 const BREATH: Duration = Duration::from_millis(500);
 
@@ -54,6 +56,7 @@ impl Mouth {
             self.heed_signals(line);
             line.with(|life, now| ((), life.tick(now)));
             let due = self.look_after(line);
+            line.hang_up_on_silence();
             let said = line.say_next();
             if said && line.has_more_to_say() {
                 continue;
@@ -110,7 +113,22 @@ impl Line {
         let inner = self.inner();
         let due = inner.life.next_due().map(|due| due.saturating_sub(self.now()));
         let beat = inner.introduced.then(|| inner.heartbeat.saturating_sub(inner.spoken.elapsed()));
-        [due, beat].into_iter().flatten().min()
+        let silence = inner.heard.map(|heard| (SILENCE * inner.heartbeat).saturating_sub(heard.elapsed()));
+        [due, beat, silence].into_iter().flatten().min()
+    }
+
+    /// A controller that says when it is there, and is not heard: the network between us has gone, and nobody told the kernel.
+    fn hang_up_on_silence(&self) {
+        let mut inner = self.inner();
+        if !inner.heard.is_some_and(|heard| heard.elapsed() >= SILENCE * inner.heartbeat) {
+            return;
+        }
+        inner.heard = None;
+        let channel = inner.channel.take();
+        inner.introduced = false;
+        drop(inner);
+        // The ear sees that, and makes a new line.
+        drop(channel.map(|channel| channel.close(Duration::ZERO)));
     }
 
     /// Says the next word; false where none was said.

@@ -30,13 +30,20 @@ fn payload(value: &Value) -> Payload {
 
 impl Desk {
     fn welcome(listener: &Listener) -> (Desk, Introduction) {
+        Desk::with_heartbeat(listener, HEARTBEAT)
+    }
+
+    fn with_heartbeat(listener: &Listener, heartbeat: Duration) -> (Desk, Introduction) {
         let desk = Desk(listener.accept(LONG).unwrap());
-        let welcome = Told::Welcome { controller: 1, heartbeat: HEARTBEAT };
-        desk.0.send_as(Kind::Event, &payload(&welcome.to_value()), LONG).unwrap();
+        desk.tell(&Told::Welcome { controller: 1, heartbeat });
         match desk.hear() {
             Said::Introduction(introduction) => (desk, introduction),
             other => panic!("{other:?}"),
         }
+    }
+
+    fn tell(&self, told: &Told) {
+        self.0.send_as(Kind::Event, &payload(&told.to_value()), LONG).unwrap();
     }
 
     fn order(&self, id: &str, command: Command) {
@@ -122,4 +129,20 @@ fn what_can_never_be_is_said_at_once() {
     assert_eq!(bad("unix:power", "unix:controller"), InvalidEndpoint);
     assert_eq!(bad("power", "tcp://nowhere"), InvalidEndpoint);
     assert_eq!(bad("power", "spool:controller"), Unsupported);
+}
+
+#[test]
+fn a_controller_that_falls_silent_is_called_anew() {
+    let (_folder, endpoint) = endpoint();
+    let options =
+        ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
+    let listener = listener(&endpoint);
+    let tasks = ServiceLoop::start("power", &options).unwrap();
+    let (silent, first) = Desk::with_heartbeat(&listener, Duration::from_millis(100));
+    silent.tell(&Told::Beat);
+    // It takes what is said to it, and says nothing more.
+    let (_heard, again) = Desk::welcome(&listener);
+    assert_eq!(again.epoch, first.epoch);
+    assert_eq!(again.epoch, tasks.epoch());
+    drop(silent);
 }

@@ -156,6 +156,8 @@ pub enum Told {
     Welcome { controller: u64, heartbeat: Duration },
     /// It is not taken: another one has its name, for example. Followed by the end of the connection.
     Refused(RemoteFailure),
+    /// It is there: said after each report. A service that hears nothing for three heartbeats makes its line anew.
+    Beat,
 }
 
 impl Report {
@@ -304,6 +306,7 @@ impl Told {
                 map.insert("heartbeat".into(), heartbeat.as_secs_f64().into());
                 map
             }
+            Told::Beat => words("beat"),
             Told::Refused(failure) => {
                 let mut map = words("refused");
                 map.insert("code".into(), failure.code.into());
@@ -321,6 +324,7 @@ impl Told {
                 controller: value.at("controller")?.as_u64()?,
                 heartbeat: seconds(value.at("heartbeat")?)?,
             },
+            "beat" => Told::Beat,
             "refused" => Told::Refused(RemoteFailure {
                 code: value.at("code")?.as_i64()?,
                 kind: value.at("type")?.as_text()?.to_owned(),
@@ -378,6 +382,7 @@ mod tests {
     fn what_is_told_is_what_is_heard() {
         let welcome = Told::Welcome { controller: 9, heartbeat: HEARTBEAT };
         assert_eq!(Told::from_value(&welcome.to_value()).unwrap(), welcome);
+        assert_eq!(Told::from_value(&Told::Beat.to_value()).unwrap(), Told::Beat);
         let order = Order {
             id: "a".into(),
             command: Command::Pause,
