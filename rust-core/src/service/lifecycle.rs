@@ -552,7 +552,7 @@ impl Lifecycle {
     /// Nothing is carried out any more: what waits is answered.
     fn close_the_book(&mut self, ended: Result<()>) -> Vec<Act> {
         let why = Error::new(ErrorKind::Cancelled, "the service has ended before it was begun");
-        self.ended = true;
+        (self.ended, self.cancelled) = (true, false);
         let rest = std::mem::take(&mut self.queue);
         let one = |one: Accepted| match (&ended, &one.order.command) {
             (Ok(()), Command::Shutdown) => self.answer(&one, Ok(Value::Null)),
@@ -626,5 +626,7 @@ fn reason_of(why: &Error) -> String {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,8 @@ impl Lifecycle {
     }
 
     fn due_of(&self, one: &Accepted) -> Duration {
-        if one.order.command == Command::GetData && self.data.is_some() {
+        // One that has all the time there is never has to be content with what is known.
+        if one.order.command == Command::GetData && self.data.is_some() && one.due < Duration::MAX {
             return one.due.saturating_sub(EARLY.min(one.order.within / 4));
         }
         one.due

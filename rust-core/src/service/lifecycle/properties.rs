@@ -1,0 +1,229 @@
+//! Random histories of a service, each step held against a model that says the rules in another way.
+//!
+//! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
+
+mod model;
+
+use std::time::Duration;
+
+use super::*;
+use model::{Model, did};
+
+const HISTORIES: u64 = 10_000;
+
+/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Random {
+        // Seeds that follow each other are to begin far apart.
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+}
+
+fn millis(ms: usize) -> Duration {
+    Duration::from_millis(ms as u64)
+}
+
+struct World {
+    random: Random,
+    life: Lifecycle,
+    model: Model,
+    now: Duration,
+    sent: Vec<Order>,
+    aloud: bool,
+}
+
+impl World {
+    fn new(seed: u64, aloud: bool) -> World {
+        let mut random = Random::new(seed);
+        let known = ["CONFIG", "BACKUP", "calibrate"];
+        let setup = Setup {
+            epoch: 7,
+            every: [None, Some(Duration::ZERO), Some(millis(100)), Some(millis(250))][random.below(4)],
+            paused: random.one_in(3),
+            commands: known.into_iter().filter(|_| !random.one_in(4)).map(str::to_owned).collect(),
+        };
+        let (life, model) = (Lifecycle::new(setup.clone()), Model::new(setup));
+        World { random, life, model, now: Duration::ZERO, sent: Vec::new(), aloud }
+    }
+
+    fn say(&self, what: std::fmt::Arguments<'_>) {
+        if self.aloud {
+            println!("{:8.3} {:13} {what}", self.now.as_secs_f64(), self.life.state().name());
+        }
+    }
+
+    fn an_order(&mut self) -> Order {
+        let id = format!("i{}", self.sent.len());
+        let command = match self.random.below(16) {
+            0..3 => Command::GetData,
+            3..5 => Command::Pause,
+            5..8 => Command::Run,
+            8 => Command::Checkpoint,
+            9 if self.random.one_in(3) => Command::Shutdown,
+            10 => Command::Cancel,
+            11 => Command::Status,
+            12 => Command::Config,
+            13 => Command::Own("calibrate".into()),
+            14 => Command::Own("unheard-of".into()),
+            _ => Command::Backup,
+        };
+        let arguments = match (&command, self.random.below(6)) {
+            (Command::Cancel, 0) => Value::Null,
+            (Command::Cancel, 1) => Value::from(3u64),
+            (Command::Cancel, 2) => Value::from("nothing"),
+            (Command::Cancel, _) if !self.sent.is_empty() => {
+                // Mostly one of the last, which may still be under way.
+                let back = self.random.below(4).min(self.sent.len() - 1);
+                let id = &self.sent[self.sent.len() - 1 - back].id;
+                Value::map([("id", Value::from(&**id))])
+            }
+            _ => Value::Null,
+        };
+        let within = match self.random.below(6) {
+            0 => Duration::ZERO,
+            1 => Duration::MAX,
+            2 => millis(self.random.below(20_000)),
+            _ => millis(self.random.below(600)),
+        };
+        let epoch = [None, None, Some(7), Some(7), Some(7), Some(8)][self.random.below(6)];
+        Order { id: id.into(), command, arguments, within, epoch }
+    }
+
+    fn command(&mut self, order: Order) {
+        let acts = self.life.command(order.clone(), self.now);
+        self.say(format_args!("{} {:?} within {:?}: {acts:?}", order.id, order.command, order.within));
+        self.model.command(&order, self.now, &acts);
+    }
+
+    /// What the program does next: it finishes, comes, or fails.
+    fn program(&mut self) {
+        if self.random.one_in(60) {
+            let why = Error::new(ErrorKind::NoSpace, "broken");
+            let acts = self.life.fail(&why, self.now);
+            self.say(format_args!("fail: {acts:?}"));
+            self.model.fail(self.now, &acts);
+        } else if self.life.doing().is_some() && !self.random.one_in(40) {
+            let result = match self.random.below(5) {
+                0 => {
+                    Err(Error::new(*self.random.pick(&[ErrorKind::NoSpace, ErrorKind::Cancelled]), "broken"))
+                }
+                n => Ok(Value::from((self.sent.len() * 10 + n) as u64)),
+            };
+            let acts = self.life.finish(result.clone(), self.now);
+            self.say(format_args!("finish {result:?}: {acts:?}"));
+            self.model.finish(&result, self.now, &acts);
+        } else {
+            let (next, acts) = self.life.come(self.now);
+            self.say(format_args!("come: {next:?}, {acts:?}"));
+            self.model.come(&next, self.now, &acts);
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(20) {
+            0..6 => {
+                let order = self.an_order();
+                self.sent.push(order.clone());
+                self.command(order);
+            }
+            6 if !self.sent.is_empty() => {
+                did("repeated");
+                let mut order = self.random.pick(&self.sent).clone();
+                order.epoch = *self.random.pick(&[None, Some(7), Some(8)]);
+                self.command(order);
+            }
+            7 if self.random.one_in(12) => {
+                let acts = self.life.terminate(self.now);
+                self.say(format_args!("terminate: {acts:?}"));
+                self.model.terminate(self.now, &acts);
+            }
+            8 if self.random.one_in(1000) => {
+                did("flood");
+                let command = self.random.pick(&[Command::GetData, Command::Shutdown]).clone();
+                for i in 0..600 {
+                    let command = command.clone();
+                    let id = format!("f{}-{i}", self.sent.len());
+                    self.command(Order { within: millis(5_000), id: id.into(), ..Order::own(command) });
+                }
+            }
+            8 if self.random.one_in(80) => {
+                let acts = self.life.leave(self.now);
+                self.say(format_args!("leave: {acts:?}"));
+                self.model.leave(self.now, &acts);
+            }
+            9..15 => self.program(),
+            15..18 => self.now += millis(self.random.below(120)),
+            _ => self.wait(),
+        }
+        self.model.agrees(&self.life);
+    }
+
+    /// The library sleeps until something is due, and looks.
+    fn wait(&mut self) {
+        let Some(due) = self.life.next_due() else {
+            assert!(self.life.tick(self.now).is_empty(), "nothing is due, and a look answers something");
+            return;
+        };
+        if due > self.now && !self.random.one_in(3) {
+            self.now += millis(1).min(due - self.now - Duration::from_nanos(1));
+        } else {
+            self.now = self.now.max(due);
+        }
+        let acts = self.life.tick(self.now);
+        self.say(format_args!("tick, due at {due:?}: {acts:?}"));
+        assert_eq!(acts.is_empty(), due > self.now, "what is due is answered, and nothing else");
+        assert!(self.life.next_due().is_none_or(|due| due > self.now), "looking again would not end");
+        self.model.tick(self.now, &acts);
+    }
+}
+
+/// Prints how a failed history is run again.
+struct Report(u64);
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("LINKSPAN_SEED={} runs this history again", self.0);
+        }
+    }
+}
+
+#[test]
+fn every_history_keeps_the_rules() {
+    let only: Option<u64> =
+        std::env::var("LINKSPAN_SEED").ok().map(|text| text.parse().expect("LINKSPAN_SEED is a number"));
+    let first = only.unwrap_or(1);
+    println!("LINKSPAN_SEED={first}");
+    for seed in first..first + HISTORIES {
+        let _report = Report(seed);
+        let mut world = World::new(seed, only == Some(seed));
+        for _ in 0..20 + world.random.below(80) {
+            world.step();
+        }
+        // The program ends in one of two ways, and then everybody has been answered.
+        world.say(format_args!("the end"));
+        let acts = world.life.leave(world.now);
+        world.model.leave(world.now, &acts);
+        world.model.agrees(&world.life);
+        world.model.nobody_waits();
+        assert_eq!(world.life.come(world.now).0, Next::End);
+    }
+    model::saw_everything();
+}
