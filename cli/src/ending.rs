@@ -15,6 +15,8 @@ pub enum Ending {
     Stream(String),
     /// A diagnosis that was printed whole, and found something wrong.
     Found,
+    /// Everything was told already, and this is the exit code.
+    Told(u8),
 }
 
 impl From<Error> for Ending {
@@ -37,6 +39,7 @@ impl Ending {
         match self {
             Ending::ReaderGone => ExitCode::SUCCESS,
             Ending::Found => ExitCode::FAILURE,
+            Ending::Told(code) => ExitCode::from(code),
             Ending::Stream(text) => {
                 line(&text);
                 ExitCode::FAILURE
@@ -66,6 +69,11 @@ fn code(kind: ErrorKind) -> u8 {
 /// One line about an error: its name, its number, its text.
 pub fn tell(error: &Error) {
     line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+}
+
+/// One line that is no error.
+pub fn note(text: &str) {
+    line(text);
 }
 
 fn line(text: &str) {

@@ -8,6 +8,7 @@
 //! | values from arguments and from standard input | `input` |
 //! | values and messages on standard output | `output`, `display` |
 //! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
+//! | any program as a service: service run -- PROGRAM | `adopt` |
 //! | machines that trust each other: keys | `keys` |
 //! | encodings alone: transcode | `transcode` |
 //! | somebody else's memory: region | `region` |
@@ -16,6 +17,7 @@
 // Standard output is this program's product.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod adopt;
 mod arguments;
 mod display;
 mod ending;
@@ -38,13 +40,24 @@ use stop::Stop;
 
 fn main() -> ExitCode {
     // A malformed command line ends here, with 2.
-    let arguments = Arguments::parse();
+    let adopted = adopt::from_command_line(std::env::args_os());
+    let command = adopted.map_or_else(|| Wanted::Command(Arguments::parse().command), Wanted::Adopt);
     let stop = match Stop::watch() {
         Ok(stop) => stop,
         Err(error) => return Ending::from(error).tell(None),
     };
-    let ended = run(arguments.command, &stop);
+    let ended = match command {
+        Wanted::Adopt(asked) => adopt::run(&asked, &stop),
+        Wanted::Command(command) => run(command, &stop),
+    };
     ended.map_or_else(|ending| ending.tell(stop.signal()), |()| ExitCode::SUCCESS)
+}
+
+/// What the command line asks for.
+enum Wanted {
+    Command(Command),
+    /// Everything behind `service run` that has a program behind two dashes.
+    Adopt(adopt::Adopt),
 }
 
 fn run(command: Command, stop: &Stop) -> Result<(), Ending> {

@@ -24,6 +24,7 @@ mod state;
 mod table;
 mod words;
 
+pub use crate::sys::child::end_with_us;
 pub use command::{Answer, Command, Outcome};
 pub use line::OnCancel;
 pub use notify::NOTIFY_VARIABLES;

@@ -1,6 +1,6 @@
 //! The service's side for programs that pull: each comes for its next task, and says how it went.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -271,6 +271,12 @@ impl ServiceLoop {
         }
         let mut waiting = wait.into().start(self.line.identity.options.timeout);
         self.line.end(&mut waiting).map_err(|e| e.on(&self.line.identity.name))
+    }
+}
+
+impl AsFd for ServiceLoop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 

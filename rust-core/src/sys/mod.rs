@@ -16,8 +16,10 @@
 //! | System V memory of another program | `sysv` |
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
+//! | programs that are started, and do not outlive us | `child` |
 //! | names of users and groups; giving a file to a group | `user`, `group` |
 
+pub(crate) mod child;
 pub(crate) mod datagram;
 pub(crate) mod directory;
 pub(crate) mod eventfd;

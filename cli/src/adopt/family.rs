@@ -1,0 +1,152 @@
+//! The program and all that it started, also what left its process group: what to signal, and what it costs.
+//!
+//! We are the subreaper of our descendants: an orphan among them becomes our child, so that the tree below us is whole,
+//! and the end of the last of them rings our bell.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal};
+
+/// One line of /proc/PID/stat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Process {
+    pid: i32,
+    state: char,
+    parent: i32,
+    group: i32,
+    /// In ticks: its own, and those of children that it has waited for.
+    ticks: u64,
+    /// In pages.
+    resident: u64,
+}
+
+/// What a family uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    pub processes: u64,
+    pub cpu_seconds: f64,
+    pub resident_bytes: u64,
+}
+
+/// The living descendants of this process, except the ones named and theirs.
+#[derive(Debug, Default)]
+pub struct Family(Vec<Process>);
+
+impl Family {
+    pub fn now(except: &[Pid]) -> Family {
+        let except: Vec<_> = except.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+        Family(below(std::process::id().cast_signed(), &except, &processes()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// To this process group, and to each of those that have left it; one that has ended meanwhile needs none.
+    pub fn signal(&self, group: Pid, signal: Signal) {
+        signal_group(group, signal);
+        let left = self.0.iter().filter(|one| one.group != group.as_raw_nonzero().get());
+        for pid in left.filter_map(|one| Pid::from_raw(one.pid)) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    pub fn usage(&self) -> Usage {
+        let ticks: u64 = self.0.iter().map(|one| one.ticks).sum();
+        let pages: u64 = self.0.iter().map(|one| one.resident).sum();
+        Usage {
+            processes: self.0.len() as u64,
+            cpu_seconds: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+            resident_bytes: pages * rustix::param::page_size() as u64,
+        }
+    }
+}
+
+/// A signal to a whole process group; one that has gone needs none.
+pub fn signal_group(leader: Pid, signal: Signal) {
+    let _ = rustix::process::kill_process_group(leader, signal);
+}
+
+/// Whether a signal has stopped this process.
+pub fn is_stopped(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.ok().and_then(|stat| read(&stat)).is_some_and(|process| process.state == 'T')
+}
+
+fn processes() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let pids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    // One that ends while we look is not there.
+    pids.filter_map(|pid| read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)).collect()
+}
+
+/// The fields of `proc_pid_stat(5)`; the name, in brackets, may hold anything.
+fn read(stat: &str) -> Option<Process> {
+    let (pid, rest) = stat.split_once(" (")?;
+    let (_, rest) = rest.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // Counted from the state, the third in the manual.
+    let number = |at: usize| fields.get(at - 3)?.parse::<i64>().ok();
+    Some(Process {
+        pid: pid.parse().ok()?,
+        state: fields.first()?.chars().next()?,
+        parent: i32::try_from(number(4)?).ok()?,
+        group: i32::try_from(number(5)?).ok()?,
+        ticks: (14..=17).map(|at| number(at).unwrap_or(0).unsigned_abs()).sum(),
+        resident: number(24)?.unsigned_abs(),
+    })
+}
+
+fn below(root: i32, except: &[i32], all: &[Process]) -> Vec<Process> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        for child in all.iter().filter(|one| one.parent == parent && !except.contains(&one.pid)) {
+            parents.push(child.pid);
+            // A zombie has ended; it only waits for its parent.
+            if !matches!(child.state, 'Z' | 'X') {
+                found.push(*child);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_line_is_read_whatever_a_program_calls_itself() {
+        let line = "17 (a) b (c) S 3 17 17 0 -1 4194560 1 0 0 0 5 6 7 8 20 0 1 0 100 1000 42 18446744073709551615 1 1";
+        let process = Process { pid: 17, state: 'S', parent: 3, group: 17, ticks: 26, resident: 42 };
+        assert_eq!(read(line), Some(process));
+        assert_eq!(read("17 (cut"), None);
+        let us = std::process::id().cast_signed();
+        let mine = processes().into_iter().find(|one| one.pid == us).unwrap();
+        assert!(mine.resident > 0);
+    }
+
+    #[test]
+    fn a_family_is_all_that_lives_below() {
+        let one = |pid, parent, state| Process { pid, parent, group: 1, state, ticks: 1, resident: 1 };
+        let all = [
+            one(2, 1, 'S'),
+            one(3, 2, 'R'),
+            one(4, 2, 'Z'),
+            one(5, 4, 'T'),
+            one(6, 1, 'S'),
+            one(7, 6, 'S'),
+            one(8, 9, 'S'),
+        ];
+        let pids = |root, except: &[i32]| {
+            let mut pids: Vec<_> = below(root, except, &all).iter().map(|one| one.pid).collect();
+            pids.sort_unstable();
+            pids
+        };
+        assert_eq!(pids(1, &[]), [2, 3, 5, 6, 7]);
+        assert_eq!(pids(1, &[6]), [2, 3, 5]);
+        assert_eq!(pids(7, &[]), [0i32; 0]);
+    }
+}
