@@ -78,7 +78,10 @@ pub use message::{Message, Payload};
 pub use publish::{Publisher, Subscriber, latest, latest_persistent};
 pub use region::{Layout, Region};
 pub use request::{Request, Server};
-pub use service::{Answer, Command, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, run};
+pub use service::{
+    Answer, Command, Controller, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, View,
+    WatchOptions, run,
+};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};
 pub use verbs::{connect, listen, open, publisher, serve, subscribe};
 

@@ -39,6 +39,8 @@ pub struct Peer {
     pub pattern: Pattern,
     /// The longest message that both sides take.
     pub limit: u64,
+    /// The number of its incarnation, as it said; 0 where it said no hello.
+    pub session: u64,
 }
 
 impl Peer {
@@ -47,6 +49,7 @@ impl Peer {
             source: greeting.source().into(),
             pattern: greeting.pattern,
             limit: greeting.limit.min(options.limit),
+            session: greeting.session,
         }
     }
 }
@@ -62,7 +65,7 @@ impl Peer {
 
     /// Whoever is at the other end of a link that leads to many: each frame says who sent it.
     pub fn anybody(pattern: Pattern, options: &Options) -> Peer {
-        Peer { source: "".into(), pattern, limit: options.limit }
+        Peer { source: "".into(), pattern, limit: options.limit, session: 0 }
     }
 }
 

@@ -3,6 +3,7 @@
 mod calling;
 mod leaving;
 mod room;
+mod tending;
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::value::{Source, Value};
 
 pub use calling::Asked;
 pub use leaving::PARTING;
+pub use tending::Question;
 
 /// Which side of a channel this is; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

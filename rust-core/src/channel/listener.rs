@@ -1,6 +1,6 @@
 //! Listeners: take one peer after the other, each a channel of its own.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::door::{Door, Peer};
 use super::ends::{Channel, Role};
@@ -64,6 +64,11 @@ impl Listener {
     /// A descriptor that is readable while somebody waits to be accepted.
     pub fn fileno(&self) -> RawFd {
         self.door.queue.bell().as_fd().as_raw_fd()
+    }
+
+    /// The same, for a loop of the library's own.
+    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
+        self.door.queue.bell().as_fd()
     }
 
     /// Listens no more: the name is free, and a thread that waits in [`Listener::accept`] gets `InvalidState`. Channels that

@@ -35,7 +35,7 @@ pub(crate) mod session;
 
 pub(crate) use direction::only_one;
 pub use ends::{Asked, Channel, Role};
-pub(crate) use ends::{PARTING, instead, is_not_now};
+pub(crate) use ends::{PARTING, Question, instead, is_not_now};
 pub use listener::Listener;
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt};

@@ -45,7 +45,7 @@ pub fn link(
     let seat = Arc::new(Seat::new(stream.clone()));
     let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit, dialled);
     // Whether it answers is not known before it does.
-    let peer = Peer { source: source.into(), pattern: Pattern::Channel, limit: options.limit };
+    let peer = Peer { source: source.into(), pattern: Pattern::Channel, limit: options.limit, session: 0 };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })
 }
 

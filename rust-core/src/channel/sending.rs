@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use std::os::fd::OwnedFd;
+
 use crate::deadline::Waiting;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::Payload;
+use crate::sys::poll::Interest;
 use crate::transport::Sent;
 use crate::value::Timestamp;
 
@@ -161,6 +164,19 @@ impl Sending {
     /// Whether a small message can be sent at once, as far as is known.
     pub fn is_writable(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
+    }
+
+    /// Brings away what the link has taken over. Where that does not go at once, or with `blocked` in any case: what becomes
+    /// ready once there is room, and for what; none where there is room after all.
+    pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
+        let Some(part) = &mut self.part else { return Ok(None) };
+        if part.tx.flush()? && !blocked || part.tx.park_room()? {
+            return Ok(None);
+        }
+        let (fd, what) = part.tx.room_descriptor();
+        // Its own, because the link's may be watched already.
+        let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
+        Ok(Some((own, what)))
     }
 
     /// Brings away what the link has taken over, until the deadline.

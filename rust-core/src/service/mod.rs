@@ -10,9 +10,12 @@
 //! | what systemd is told | `notify` |
 //! | the service's side: its line to the controller, the thread that speaks on it, its log, the tasks that a program pulls | `line`, `mouth`, `log`, `pulling` |
 //! | the same with hooks | `run` |
+//! | the controller's side; its clients | `hub`, `controller` |
 
 mod answers;
 mod command;
+mod controller;
+mod hub;
 mod lifecycle;
 mod line;
 mod log;
@@ -26,11 +29,14 @@ mod words;
 
 pub use crate::sys::child::end_with_us;
 pub use command::{Answer, Command, Outcome};
+pub use controller::{Controller, WatchOptions};
+pub use hub::{Hub, HubOptions, Stop};
 pub use line::OnCancel;
 pub use notify::NOTIFY_VARIABLES;
 pub use pulling::{ServiceLoop, ServiceOptions, Task};
 pub use run::{Service, run};
 pub use state::{State, View};
+pub use words::Order;
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
 //! | programs that are started, and do not outlive us | `child` |
+//! | what this process uses, and may use; who listens at a port | `usage`, `ports` |
 //! | names of users and groups; giving a file to a group | `user`, `group` |
 
 pub(crate) mod child;
@@ -33,6 +34,7 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;
+pub(crate) mod ports;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod socket;
@@ -40,4 +42,5 @@ pub(crate) mod stop;
 pub(crate) mod sysv;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod usage;
 pub(crate) mod user;

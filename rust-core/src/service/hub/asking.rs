@@ -1,0 +1,152 @@
+//! Questions of clients, and their answers.
+
+use super::question::{Asked, Wanted};
+use super::roster::{Action, Moment, Roster};
+use super::schedule::{Due, Name};
+use crate::channel::Question;
+use crate::error::{Error, ErrorKind};
+use crate::service::state::View;
+use crate::value::{Map, Value};
+
+/// Bytes of one answer that lists things, about: longer lists are asked for piece by piece.
+const PAGE: usize = 400 << 10;
+/// Names that an error lists, at most.
+const NAMED: usize = 20;
+
+impl Roster {
+    /// A client asks this, in a message of so many bytes.
+    pub fn asked(&mut self, to: Question, asked: Asked, bytes: usize, now: Moment) {
+        let value = match asked {
+            Asked::Services { after } => Ok(self.page(&after, now)),
+            Asked::Status { service } => match self.services.get(&*service) {
+                Some(known) => Ok(known.to_value(now.since)),
+                None => Err(self.unknown(&service)),
+            },
+            Asked::Command(wanted) => return self.command(to, wanted, bytes, now),
+            Asked::Answer { service, id } => return self.outcome(to, &service, &id),
+            Asked::Log { service: None, lines } => Ok(self.log.last(lines, PAGE)),
+            Asked::Log { service: Some(service), lines } => match self.services.get(&*service) {
+                Some(known) => Ok(known.log.last(lines, PAGE)),
+                None => Err(self.unknown(&service)),
+            },
+            Asked::Forget { service } => self.forget(&service, now),
+            Asked::Stats => Ok(Value::Map(self.figures())),
+        };
+        match value {
+            Ok(value) => self.actions.push_back(Action::Answer { to, value }),
+            Err(error) => self.refuse(to, error),
+        }
+    }
+
+    /// Answers with an error.
+    pub fn refuse(&mut self, to: Question, error: Error) {
+        self.actions.push_back(Action::Refuse { to, error });
+    }
+
+    fn page(&self, after: &str, now: Moment) -> Value {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let mut room = PAGE;
+        let mut more = false;
+        let mut services = Vec::new();
+        let behind = (if after.is_empty() { Unbounded } else { Excluded(after) }, Unbounded);
+        for (_, known) in self.services.range::<str, _>(behind) {
+            if known.size() > room {
+                more = true;
+                break;
+            }
+            room -= known.size();
+            services.push(known.to_value(now.since));
+        }
+        Value::map([("services", Value::Array(services)), ("more", more.into())])
+    }
+
+    /// The error for a name that nobody has, with those that somebody has.
+    pub(super) fn unknown(&self, service: &str) -> Error {
+        let mut names: Vec<&str> = self.services.keys().take(NAMED).map(|name| &**name).collect();
+        if self.services.len() > NAMED {
+            names.push("…");
+        }
+        let known = match names.is_empty() {
+            true => "no service has come yet: services come by themselves, within some seconds".to_owned(),
+            false => format!("known are {}", names.join(", ")),
+        };
+        let service = super::events::cut(service, 200);
+        Error::new(ErrorKind::NotFound, format!("no service is called {service:?}; {known}"))
+    }
+
+    fn forget(&mut self, service: &str, now: Moment) -> Result<Value, Error> {
+        let Some((name, known)) = self.services.get_key_value(service) else {
+            return Err(self.unknown(service));
+        };
+        let name = name.clone();
+        if known.is_here() {
+            let text = format!("{name} is {}; shut it down first", known.view.name());
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        self.erase(&name, now);
+        self.note(None, "info", &format!("{name} was forgotten"), now);
+        Ok(Value::Null)
+    }
+
+    /// The figures of the controller, as far as they are known here.
+    pub fn figures(&self) -> Map {
+        let of = |view: View| self.services.values().filter(|known| known.view == view).count() as u64;
+        let open: usize = self.services.values().map(|known| known.open.len()).sum();
+        let views = Value::map(View::ALL.map(|view| (view.name(), of(view))));
+        Map::from_iter([
+            ("controller".to_owned(), self.controller.into()),
+            ("services".to_owned(), (self.services.len() as u64).into()),
+            ("views".to_owned(), views),
+            ("watchers".to_owned(), (self.watchers.len() as u64).into()),
+            ("open".to_owned(), (open as u64).into()),
+            ("commands".to_owned(), self.outcomes.to_value()),
+        ])
+    }
+
+    /// A command for a service that is not known, of a client that knew an earlier controller: it may still come.
+    pub(super) fn expect(&mut self, to: Question, wanted: Wanted, bytes: usize, now: Moment) {
+        let waiting: usize = self.expected.values().map(Vec::len).sum();
+        if waiting >= self.limits.expected || self.open_bytes + bytes > self.limits.open_bytes {
+            let text = "this controller has just started, and too many commands wait for services that have not come; try again";
+            return self.refuse(to, Error::new(ErrorKind::Full, text));
+        }
+        let name: Name = wanted.service.as_str().into();
+        let until = now.since + wanted.within;
+        let due = until.min(self.limits.settling);
+        self.open_bytes += bytes;
+        self.expected.entry(name.clone()).or_default().push((to, wanted, bytes, until));
+        self.plan_expected(&name, due);
+    }
+
+    fn plan_expected(&mut self, name: &Name, due: std::time::Duration) {
+        let due = self.expected.get(name).into_iter().flatten().fold(due, |due, waiting| due.min(waiting.3));
+        self.schedule.set(Due::Expected(name.clone()), due);
+    }
+
+    /// A service that an earlier controller knew has not come in time.
+    pub(super) fn not_come(&mut self, name: &Name, now: Moment) {
+        let over = now.since >= self.limits.settling;
+        let waiting = self.expected.remove(name).unwrap_or_default();
+        let (ended, waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(.., until)| over || *until <= now.since);
+        for (to, _, bytes, _) in ended {
+            self.open_bytes -= bytes;
+            let error = self.unknown(name);
+            self.refuse(to, error);
+        }
+        if !waiting.is_empty() {
+            self.expected.insert(name.clone(), waiting);
+            self.plan_expected(name, self.limits.settling);
+        }
+    }
+
+    /// What is under way, for tests.
+    #[cfg(test)]
+    pub fn open_keys(&self) -> Vec<super::orders::Key> {
+        let of = |known: &super::known::Known| {
+            let name = known.name.clone();
+            known.open.keys().map(move |id| (name.clone(), id.clone())).collect::<Vec<_>>()
+        };
+        self.services.values().flat_map(of).collect()
+    }
+}

@@ -1,0 +1,235 @@
+//! What a controller knows of one service, and how it tells it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::conduct::Limits;
+use super::events::{Log, cut};
+use super::orders::Open;
+use super::schedule::Name;
+use crate::error::{Error, ErrorKind, Result};
+use crate::service::command::{Command, Outcome};
+use crate::service::state::View;
+use crate::service::table;
+use crate::service::words::{Introduction, Report};
+use crate::value::{Map, Timestamp, Value};
+
+/// How many commands of clients a service has answered, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    pub accepted: u64,
+    pub done: u64,
+    pub failed: u64,
+    pub rejected: u64,
+}
+
+impl Answered {
+    pub fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Done => self.done += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Rejected => self.rejected += 1,
+        }
+    }
+
+    pub fn to_value(self) -> Value {
+        Value::map([
+            ("accepted", self.accepted),
+            ("done", self.done),
+            ("failed", self.failed),
+            ("rejected", self.rejected),
+        ])
+    }
+}
+
+/// Looking for a service's data on behalf of its watchers.
+#[derive(Debug, Default)]
+pub struct Sampling {
+    /// When it was asked last.
+    pub asked: Option<Duration>,
+    /// Whether that has no answer yet.
+    pub out: bool,
+    /// What stood in the last answer that the watchers were given, in short.
+    pub last: Option<u64>,
+}
+
+/// A service that has been here.
+#[derive(Debug)]
+pub struct Known {
+    pub name: Name,
+    /// What it said of itself last.
+    pub introduction: Introduction,
+    pub view: View,
+    /// The link to it, while there is one.
+    pub link: Option<u64>,
+    pub source: Arc<str>,
+    /// When it was heard of last, since the start and by the clock.
+    pub heard: Duration,
+    pub last_seen: Timestamp,
+    pub first_seen: Timestamp,
+    pub connections: u64,
+    pub answered: Answered,
+    /// What is wrong with it; empty for nothing.
+    pub trouble: String,
+    /// Commands that have no final answer, in the order in which they came.
+    pub open: IndexMap<Arc<str>, Open>,
+    pub log: Log,
+    pub sampling: Sampling,
+    /// When its watchers were told of it last.
+    pub pushed: Option<Duration>,
+    /// When it went, where it has gone.
+    pub left: Duration,
+}
+
+impl Known {
+    pub fn new(name: Name, introduction: Introduction, now: Duration, at: Timestamp) -> Known {
+        Known {
+            name,
+            introduction,
+            view: View::Disconnected,
+            link: None,
+            source: "".into(),
+            heard: now,
+            last_seen: at,
+            first_seen: at,
+            connections: 0,
+            answered: Answered::default(),
+            trouble: String::new(),
+            open: IndexMap::new(),
+            log: Log::default(),
+            sampling: Sampling::default(),
+            pushed: None,
+            left: now,
+        }
+    }
+
+    pub fn report(&self) -> &Report {
+        &self.introduction.report
+    }
+
+    /// Whether there is a link to it.
+    pub fn is_here(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// The commands that it may be given now: what its state permits, while it is here.
+    pub fn allowed(&self) -> Vec<Value> {
+        if !self.is_here() {
+            return Vec::new();
+        }
+        let takes = |command: &Command| {
+            !matches!(command, Command::Config | Command::Backup)
+                || self.introduction.commands.iter().any(|name| name == command.name())
+        };
+        let own = self.introduction.commands.iter().filter_map(|name| Command::from_name(name).ok());
+        let own = own.filter(|command| matches!(command, Command::Own(_)));
+        let all = Command::ALL.into_iter().filter(takes).chain(own);
+        let state = self.report().state;
+        all.filter(|command| table::allows(state, command)).map(|command| command.name().into()).collect()
+    }
+
+    /// Its record, as clients get it.
+    pub fn to_value(&self, now: Duration) -> Value {
+        let (it, report) = (&self.introduction, self.report());
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Value| {
+            map.insert(key.to_owned(), value);
+        };
+        put("name", (&*self.name).into());
+        put("view", self.view.name().into());
+        put("state", report.state.name().into());
+        put("since", report.since.into());
+        if let Some(busy) = report.busy.filter(|_| self.is_here()) {
+            put("busy", (busy + now.saturating_sub(self.heard)).as_secs_f64().into());
+        }
+        if let Some(doing) = report.doing.as_deref().filter(|_| self.is_here()) {
+            put("doing", doing.into());
+        }
+        put("steps", report.steps.into());
+        put("reason", report.reason.as_str().into());
+        put("trouble", self.trouble.as_str().into());
+        put("epoch", it.epoch.into());
+        put("pid", it.pid.into());
+        put("program", it.program.as_str().into());
+        put("description", it.description.as_str().into());
+        put("commands", it.commands.clone().into());
+        if let Some(every) = it.every {
+            put("every", every.as_secs_f64().into());
+        }
+        put("source", (&*self.source).into());
+        put("first_seen", self.first_seen.into());
+        put("last_seen", self.last_seen.into());
+        put("connections", self.connections.into());
+        put("answered", self.answered.to_value());
+        put("open", (self.open.values().filter(|open| !open.is_own).count() as u64).into());
+        put("allowed", Value::Array(self.allowed()));
+        Value::Map(map)
+    }
+
+    /// About how many bytes its record has.
+    pub fn size(&self) -> usize {
+        let it = &self.introduction;
+        let texts = [&it.program, &it.description, &it.report.reason, &self.trouble];
+        1_000 + texts.iter().map(|text| text.len()).sum::<usize>() + it.commands.len() * 150
+    }
+}
+
+/// Commands of a service's own, at most.
+const COMMANDS: usize = 100;
+
+/// Checks what a service says of itself, and cuts what is too long.
+pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
+    check_name(&it.name)?;
+    if it.commands.len() > COMMANDS {
+        let text = format!("it has {} commands of its own, {COMMANDS} are possible", it.commands.len());
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    for name in &it.commands {
+        Command::from_name(name)?;
+    }
+    it.program = cut(&it.program, 200);
+    it.description = cut(&it.description, limits.line);
+    it.report = trim(it.report, limits);
+    Ok(it)
+}
+
+/// Cuts what is too long.
+pub fn trim(mut report: Report, limits: &Limits) -> Report {
+    report.reason = cut(&report.reason, limits.line);
+    report.doing = report.doing.map(|doing| cut(&doing, 64));
+    report
+}
+
+/// Refuses what is no name of a service: segments as in an endpoint.
+pub fn check_name(name: &str) -> Result<()> {
+    // A name that begins with a slash would be a path, one with a colon an endpoint.
+    let plain = !name.contains(':') && !name.starts_with('/');
+    match format!("shm:{name}").parse::<crate::transport::endpoint::Endpoint>() {
+        Ok(_) if plain => Ok(()),
+        _ => {
+            let text = format!(
+                "{:?} is no name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
+                cut(name, 100)
+            );
+            Err(Error::new(ErrorKind::InvalidEndpoint, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_endpoints() {
+        for good in ["power", "lab/power-2", "a.b_c"] {
+            check_name(good).unwrap();
+        }
+        for bad in ["", "a b", "../x", "/tmp/x", "a//b", "unix:x", "ü", &"x".repeat(65)] {
+            assert_eq!(check_name(bad).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{bad:?}");
+        }
+    }
+}

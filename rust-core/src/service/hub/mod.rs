@@ -1,0 +1,31 @@
+//! The controller's side: one loop that listens, hears services, answers clients, and waits for none of them.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the loop over all peers; the public [`Hub`] | `rounds` |
+//! | one peer and what it has not taken yet | `peer` |
+//! | the state, without clock and socket: who is there | `roster` |
+//! | commands under way, and their final answers | `orders` |
+//! | what one service is known to be | `known` |
+//! | watchers, and looks at data for them | `watching` |
+//! | questions of clients, as they are said, and as they are answered | `question`, `asking` |
+//! | what is due when | `schedule` |
+//! | logs of bounded length; limits, and who keeps to them | `events`, `conduct` |
+
+mod asking;
+mod conduct;
+mod events;
+mod known;
+mod orders;
+mod peer;
+pub(super) mod question;
+mod roster;
+mod rounds;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod watching;
+
+pub(super) use known::check_name as name_of_service;
+pub(super) use orders::margin;
+pub use rounds::{Hub, HubOptions, Stop};

@@ -1,0 +1,420 @@
+//! Commands on their way: given once to each incarnation, answered once to each client.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::question::Wanted;
+use super::roster::{Action, Moment, Roster};
+use super::schedule::{Due, Name};
+use crate::channel::Question;
+use crate::error::{Error, ErrorKind, RemoteFailure};
+use crate::service::command::{Answer, Command, Outcome, failure_of};
+use crate::service::state::State;
+use crate::service::words::Order;
+use crate::value::Value;
+
+/// A command that has no final answer.
+#[derive(Debug)]
+pub struct Open {
+    pub command: Command,
+    pub arguments: Value,
+    /// When its time is over, since the start.
+    pub deadline: Duration,
+    /// The incarnation that its sender meant; none for any.
+    pub pinned: Option<u64>,
+    /// The incarnation that was given it last.
+    pub given: Option<u64>,
+    /// What the service said when it took it on.
+    pub accepted: Option<State>,
+    pub waiting: Vec<Waiting>,
+    /// Whether the controller sent it itself, for watchers.
+    pub is_own: bool,
+    pub bytes: usize,
+}
+
+/// A client that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    pub to: Question,
+    /// Whether it is content with ACCEPTED.
+    pub acceptance: bool,
+}
+
+/// A command by its service and its id.
+pub type Key = (Name, Arc<str>);
+
+/// A final answer, kept for those who ask later.
+#[derive(Debug)]
+struct Finished {
+    command: Command,
+    answer: Answer,
+    /// Whether the service had no part in it.
+    by_us: bool,
+    bytes: usize,
+}
+
+/// The final answers of a while.
+#[derive(Debug, Default)]
+pub struct Archive {
+    answers: HashMap<Key, Finished>,
+    order: VecDeque<(Duration, Key)>,
+    bytes: usize,
+}
+
+impl Archive {
+    fn get(&self, key: &Key) -> Option<&Finished> {
+        self.answers.get(key)
+    }
+
+    fn put(&mut self, key: Key, finished: Finished, now: Duration) {
+        self.bytes += finished.bytes;
+        match self.answers.insert(key.clone(), finished) {
+            Some(old) => self.bytes -= old.bytes,
+            None => self.order.push_back((now, key)),
+        }
+    }
+
+    /// Lets the oldest go; gives when the next one is to go.
+    fn trim(&mut self, count: usize, bytes: usize, before: Option<Duration>) -> Option<Duration> {
+        while let Some((at, _)) = self.order.front() {
+            let old = before.is_some_and(|before| *at <= before);
+            if !(old || self.answers.len() > count || self.bytes > bytes) {
+                return Some(*at);
+            }
+            if let Some((_, key)) = self.order.pop_front()
+                && let Some(gone) = self.answers.remove(&key)
+            {
+                self.bytes -= gone.bytes;
+            }
+        }
+        None
+    }
+
+    /// How many there are, and how many bytes they have.
+    #[cfg(test)]
+    pub fn extent(&self) -> (usize, usize) {
+        assert_eq!(self.answers.len(), self.order.len());
+        (self.answers.len(), self.bytes)
+    }
+}
+
+/// Whether doing it twice is as good as once: asking changes nothing.
+fn is_question(command: &Command) -> bool {
+    matches!(command, Command::GetData | Command::Status | Command::Describe | Command::Stats | Command::Log)
+}
+
+/// How much less time than is left the receiver of a command is told: so its own word about a time that is over comes
+/// before ours.
+pub fn margin(left: Duration) -> Duration {
+    (left / 10).min(Duration::from_millis(250))
+}
+
+impl Roster {
+    /// A client wants this done. `bytes` is how much its message had.
+    pub(super) fn command(&mut self, to: Question, wanted: Wanted, bytes: usize, now: Moment) {
+        let Some((name, _)) = self.services.get_key_value(&*wanted.service) else {
+            let foreign = wanted.controller.is_some_and(|controller| controller != self.controller);
+            if foreign && now.since < self.limits.settling {
+                return self.expect(to, wanted, bytes, now);
+            }
+            let error = self.unknown(&wanted.service);
+            return self.refuse(to, error);
+        };
+        let key: Key = (name.clone(), wanted.id.as_str().into());
+        if let Some(finished) = self.archive.get(&key) {
+            if finished.command != wanted.command {
+                let error = another(&wanted, &finished.command);
+                return self.refuse(to, error);
+            }
+            let value = finished.answer.to_value();
+            return self.actions.push_back(Action::Answer { to, value });
+        }
+        let asked = self.asked.get(&to.session).map_or(0, |open| open.len());
+        let waiting = Waiting { to, acceptance: wanted.acceptance };
+        let limits = self.limits.clone();
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let room = asked < limits.asked;
+        if let Some(open) = service.open.get_mut(&key.1) {
+            if open.command != wanted.command {
+                let error = another(&wanted, &open.command);
+                return self.refuse(to, error);
+            }
+            match open.accepted {
+                Some(state) if waiting.acceptance => {
+                    let value = accepted(&key.1, state).to_value();
+                    self.actions.push_back(Action::Answer { to, value });
+                }
+                _ if !room || open.waiting.len() >= limits.asked => {
+                    let error = full(&format!("{} clients wait for {}", open.waiting.len(), wanted.id));
+                    self.refuse(to, error);
+                }
+                _ => {
+                    open.waiting.push(waiting);
+                    self.asked.entry(to.session).or_default().insert(key);
+                }
+            }
+            return;
+        }
+        let epoch = service.introduction.epoch;
+        if service.open.len() >= limits.open || self.open_bytes + bytes > limits.open_bytes || !room {
+            let text = format!("{} commands wait for {}", service.open.len(), key.0);
+            return self.refuse(to, full(&text));
+        }
+        let pinned = wanted.epoch;
+        self.asked.entry(to.session).or_default().insert(key.clone());
+        let open = Open {
+            command: wanted.command,
+            arguments: wanted.arguments,
+            deadline: now.since + wanted.within,
+            pinned,
+            given: None,
+            accepted: None,
+            waiting: vec![waiting],
+            is_own: false,
+            bytes,
+        };
+        self.open(&key, open);
+        if pinned.is_some_and(|pinned| pinned != epoch) {
+            let text = format!(
+                "{} is another incarnation now (epoch {epoch}) than the one that this was for; look at its status, and ask again",
+                key.0
+            );
+            let error = Error::new(ErrorKind::InvalidState, text);
+            return self.conclude(&key, Outcome::Rejected, &error, now);
+        }
+        self.give(&key, now);
+    }
+
+    /// Takes a command on.
+    pub(super) fn open(&mut self, key: &Key, open: Open) {
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        self.open_bytes += open.bytes;
+        self.schedule.set(Due::Command(key.0.clone(), key.1.clone()), open.deadline);
+        service.open.insert(key.1.clone(), open);
+    }
+
+    /// Sends a command to its service, if that is here.
+    pub(super) fn give(&mut self, key: &Key, now: Moment) {
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let (Some(link), Some(open)) = (service.link, service.open.get_mut(&key.1)) else { return };
+        let epoch = service.introduction.epoch;
+        open.given = Some(epoch);
+        let left = open.deadline.saturating_sub(now.since);
+        let order = Order {
+            id: (&*key.1).into(),
+            command: open.command.clone(),
+            arguments: open.arguments.clone(),
+            within: left - margin(left),
+            // Never to be carried out by another incarnation than the one that it is given to.
+            epoch: Some(epoch),
+        };
+        self.actions.push_back(Action::Give { link, order });
+    }
+
+    /// A service has said what has become of a command. `bytes` is how much its message had.
+    pub(super) fn answered(&mut self, name: &Name, mut answer: Answer, bytes: usize, now: Moment) {
+        let key: Key = (name.clone(), (&*answer.id).into());
+        if let Some(failure) = &mut answer.failure {
+            failure.text = super::events::cut(&failure.text, 4 * self.limits.line);
+        }
+        let Some(service) = self.services.get_mut(name) else { return };
+        let Some(open) = service.open.get_mut(&key.1) else {
+            return self.answered_late(key, answer, bytes, now);
+        };
+        if answer.outcome.is_final() {
+            return self.finish(&key, answer, false, bytes, now);
+        }
+        if open.accepted.replace(answer.state).is_some() {
+            return;
+        }
+        let content: Vec<Question> =
+            open.waiting.extract_if(.., |waiting| waiting.acceptance).map(|waiting| waiting.to).collect();
+        if !open.is_own {
+            service.answered.accepted += 1;
+            self.outcomes.accepted += 1;
+        }
+        let value = answer.to_value();
+        for to in content {
+            self.settle(to, &key);
+            self.actions.push_back(Action::Answer { to, value: value.clone() });
+        }
+    }
+
+    /// An answer to what is not open: a repeated one, or the truth about a command that was given up here.
+    fn answered_late(&mut self, key: Key, answer: Answer, bytes: usize, now: Moment) {
+        let Some(finished) = self.archive.get(&key) else { return };
+        if !finished.by_us || !answer.outcome.is_final() {
+            return;
+        }
+        let command = finished.command.clone();
+        let text = format!("{} was {} after its time was over", command.name(), answer.outcome.name());
+        self.note(Some(&key.0), "warning", &text, now);
+        self.archive.put(key, Finished { command, answer, by_us: false, bytes }, now.since);
+        self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
+    }
+
+    /// Answers a command in the service's place.
+    pub(super) fn conclude(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
+        let state = self.services.get(&key.0).map_or(State::Starting, |service| service.report().state);
+        let failure = Some(failure_of(error));
+        let answer = Answer { id: (&*key.1).into(), outcome, state, value: Value::Null, failure };
+        self.finish(key, answer, true, 256, now);
+    }
+
+    /// A command has its final answer: everybody who waits for it is told.
+    fn finish(&mut self, key: &Key, answer: Answer, by_us: bool, bytes: usize, now: Moment) {
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let Some(open) = service.open.shift_remove(&key.1) else { return };
+        self.open_bytes -= open.bytes;
+        self.schedule.cancel(&Due::Command(key.0.clone(), key.1.clone()));
+        if open.is_own {
+            return self.sampled(&key.0, &answer, now);
+        }
+        service.answered.count(answer.outcome);
+        self.outcomes.count(answer.outcome);
+        let value = answer.to_value();
+        for waiting in &open.waiting {
+            self.settle(waiting.to, key);
+            self.actions.push_back(Action::Answer { to: waiting.to, value: value.clone() });
+        }
+        let name = open.command.name();
+        match &answer.failure {
+            Some(RemoteFailure { text, .. }) => {
+                let text = format!("{name} {}: {text}", answer.outcome.name());
+                self.note(Some(&key.0), "warning", &text, now);
+            }
+            None if is_question(&open.command) => {}
+            None => self.note(Some(&key.0), "info", &format!("{name} {}", answer.outcome.name()), now),
+        }
+        let finished = Finished { command: open.command, answer, by_us, bytes };
+        self.archive.put(key.clone(), finished, now.since);
+        self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
+        self.schedule.set_once(Due::Forget, now.since + self.limits.finished_for);
+        self.touch(&key.0, now);
+    }
+
+    /// Old answers go.
+    pub(super) fn forget_answers(&mut self, now: Moment) {
+        let (limits, before) = (&self.limits, now.since.checked_sub(self.limits.finished_for));
+        if let Some(oldest) = self.archive.trim(limits.finished, limits.finished_bytes, before) {
+            self.schedule.set(Due::Forget, oldest + limits.finished_for);
+        }
+    }
+
+    /// A client does not wait for this any longer.
+    fn settle(&mut self, to: Question, key: &Key) {
+        if let Some(open) = self.asked.get_mut(&to.session) {
+            open.remove(key);
+            if open.is_empty() {
+                self.asked.remove(&to.session);
+            }
+        }
+    }
+
+    /// Its time is over.
+    pub(super) fn overdue(&mut self, key: &Key, now: Moment) {
+        let Some(service) = self.services.get(&key.0) else { return };
+        let Some(open) = service.open.get(&key.1) else { return };
+        let (command, name) = (open.command.name().to_owned(), &key.0);
+        if !service.is_here() {
+            let text = format!(
+                "{name} is {}, and did not come back within the time that {command} had; see why it ended",
+                service.view.name()
+            );
+            return self.conclude(key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+        }
+        let text = match open.accepted {
+            Some(_) => format!("{name} has accepted {command} and was not done with it in time"),
+            None => format!("{name} did not answer {command} in time"),
+        };
+        let name = name.clone();
+        self.trouble(&name, &text, now);
+        self.conclude(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
+    }
+
+    /// A service is here, as another incarnation than before or as the same: it is given what is open for it.
+    pub(super) fn give_again(&mut self, name: &Name, now: Moment) {
+        let Some(service) = self.services.get(name) else { return };
+        let epoch = service.introduction.epoch;
+        let ids: Vec<Arc<str>> = service.open.keys().cloned().collect();
+        for id in ids {
+            let Some(open) = self.services.get(name).and_then(|service| service.open.get(&id)) else {
+                continue;
+            };
+            let key = (name.clone(), id);
+            let elsewhere = |given: u64| given != epoch;
+            if open.pinned.is_some_and(elsewhere)
+                || open.given.is_some_and(elsewhere) && !is_question(&open.command)
+            {
+                let text = format!(
+                    "{name} went away and has started anew; whether {} was carried out before that is unknown",
+                    open.command.name()
+                );
+                self.conclude(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+            } else {
+                self.give(&key, now);
+            }
+        }
+    }
+
+    /// A service has said goodbye, or is forgotten: what it was given is not answered any more.
+    pub(super) fn give_up(&mut self, name: &Name, all: bool, now: Moment) {
+        let Some(service) = self.services.get(name) else { return };
+        let given = service.open.iter().filter(|(_, open)| all || open.given.is_some());
+        let keys: Vec<Key> = given.map(|(id, _)| (name.clone(), id.clone())).collect();
+        for key in keys {
+            let text = format!("{name} ended before it had answered; start it again, and ask it again");
+            self.conclude(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+        }
+    }
+
+    /// What has become of a command.
+    pub(super) fn outcome(&mut self, to: Question, service: &str, id: &str) {
+        let Some((name, known)) = self.services.get_key_value(service) else {
+            let error = self.unknown(service);
+            return self.refuse(to, error);
+        };
+        let key: Key = (name.clone(), id.into());
+        let answer = match (known.open.get(id), self.archive.get(&key)) {
+            (Some(open), _) => accepted(id, open.accepted.unwrap_or(known.report().state)).to_value(),
+            (None, Some(finished)) => finished.answer.to_value(),
+            (None, None) => {
+                let text = format!(
+                    "no command {id:?} of {service} is known: final answers are kept for {} s",
+                    self.limits.finished_for.as_secs()
+                );
+                return self.refuse(to, Error::new(ErrorKind::NotFound, text));
+            }
+        };
+        self.actions.push_back(Action::Answer { to, value: answer });
+    }
+
+    /// A client has gone. What it asked for is carried out all the same.
+    pub fn client_left(&mut self, session: u64) {
+        for (name, id) in self.asked.remove(&session).unwrap_or_default() {
+            if let Some(open) = self.services.get_mut(&name).and_then(|known| known.open.get_mut(&id)) {
+                open.waiting.retain(|waiting| waiting.to.session != session);
+            }
+        }
+        self.watchers.remove(&session);
+    }
+}
+
+fn accepted(id: &str, state: State) -> Answer {
+    Answer { id: id.into(), outcome: Outcome::Accepted, state, value: Value::Null, failure: None }
+}
+
+fn another(wanted: &Wanted, known: &Command) -> Error {
+    let text = format!(
+        "the id {:?} is that of a command {} to {}; give each command an id of its own",
+        wanted.id,
+        known.name(),
+        wanted.service
+    );
+    Error::new(ErrorKind::InvalidState, text)
+}
+
+fn full(what: &str) -> Error {
+    Error::new(ErrorKind::Full, format!("{what}, as many as may; try again when some are answered"))
+}

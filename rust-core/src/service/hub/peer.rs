@@ -1,0 +1,162 @@
+//! One peer of a controller: its channel, and what it has not taken yet.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use crate::channel::greeting::Pattern;
+use crate::channel::{Channel, Question};
+use crate::deadline::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::{Payload, failure};
+use crate::service::command::failure_of;
+use crate::sys::poll::{Epoll, Interest};
+
+/// Something on its way to a peer.
+pub struct Outgoing {
+    kind: Kind,
+    /// For answers.
+    to: Option<Question>,
+    payload: Payload,
+}
+
+impl Outgoing {
+    /// A command or an event.
+    pub fn word(kind: Kind, payload: Payload) -> Outgoing {
+        Outgoing { kind, to: None, payload }
+    }
+
+    /// The answer to a question.
+    pub fn answer(to: Question, payload: Payload) -> Outgoing {
+        Outgoing { kind: Kind::Reply, to: Some(to), payload }
+    }
+
+    /// An error as the answer to a question.
+    pub fn refusal(to: Question, error: &Error) -> Result<Outgoing> {
+        let payload = failure::to_payload(&failure_of(error))?;
+        Ok(Outgoing { kind: Kind::Error, to: Some(to), payload })
+    }
+}
+
+/// What has become of something that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is on its way, or waits for its turn.
+    Taken,
+    /// So much waits that this was left out.
+    Missed,
+    /// So much waits, and none of it may be left out: the peer is to be let go of.
+    Overflow,
+    /// The link has ended.
+    Over,
+}
+
+/// Bytes and messages that wait for a peer to take them: beyond these events are left out.
+const QUEUE: (usize, usize) = (4 << 20, 4_096);
+/// Beyond these a peer that does not take its answers or commands is let go of.
+const FLOOD: (usize, usize) = (16 << 20, 16_384);
+
+/// Set in the token of a peer's "there is room".
+pub const ROOM: u64 = 1 << 63;
+
+/// A peer.
+pub struct Peer {
+    pub channel: Channel,
+    pub pattern: Pattern,
+    /// The number of its incarnation.
+    pub session: u64,
+    waits: VecDeque<Outgoing>,
+    bytes: usize,
+    /// While something waits: becomes ready when there is room.
+    room: Option<OwnedFd>,
+    /// Events that were left out and that it has not been told of.
+    pub missed: u64,
+}
+
+impl Peer {
+    pub fn new(channel: Channel, pattern: Pattern, session: u64) -> Peer {
+        Peer { channel, pattern, session, waits: VecDeque::new(), bytes: 0, room: None, missed: 0 }
+    }
+
+    /// Sends something, or keeps it until there is room. With `may_be_missed` it is left out where much waits already.
+    pub fn put(&mut self, out: Outgoing, may_be_missed: bool, epoll: &Epoll, token: u64) -> Put {
+        let over = |(bytes, count): (usize, usize)| self.bytes > bytes || self.waits.len() > count;
+        // What was missed is told before anything that follows.
+        if may_be_missed && (self.missed > 0 || over(QUEUE)) {
+            self.missed += 1;
+            return Put::Missed;
+        }
+        if over(FLOOD) {
+            return Put::Overflow;
+        }
+        self.bytes += out.payload.body().len();
+        self.waits.push_back(out);
+        if self.room.is_some() { Put::Taken } else { self.bring(epoll, token) }
+    }
+
+    /// There may be room: brings away what waits.
+    pub fn has_room(&mut self, epoll: &Epoll, token: u64) -> Put {
+        if let Some(room) = self.room.take() {
+            epoll.remove(room);
+        }
+        self.bring(epoll, token)
+    }
+
+    /// Whether nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.waits.is_empty() && self.room.is_none()
+    }
+
+    fn bring(&mut self, epoll: &Epoll, token: u64) -> Put {
+        loop {
+            let mut blocked = false;
+            while let Some(out) = self.waits.front() {
+                match self.try_send(out) {
+                    Ok(()) => {}
+                    Err(e) if matches!(e.kind(), ErrorKind::Full | ErrorKind::Timeout) => {
+                        blocked = true;
+                        break;
+                    }
+                    Err(_) => return Put::Over,
+                }
+                if let Some(out) = self.waits.pop_front() {
+                    self.bytes -= out.payload.body().len();
+                }
+            }
+            match self.channel.room(blocked) {
+                Ok(Some((fd, what))) => {
+                    if epoll.add(&fd, token | ROOM, what | Interest::ONESHOT).is_err() {
+                        return Put::Over;
+                    }
+                    self.room = Some(fd);
+                    return Put::Taken;
+                }
+                Ok(None) if blocked => {}
+                Ok(None) => return Put::Taken,
+                Err(_) => return Put::Over,
+            }
+        }
+    }
+
+    /// Sends one thing. What is too large for the peer is said to it in its place.
+    fn try_send(&self, out: &Outgoing) -> Result<()> {
+        let send = |out: &Outgoing| match out.to {
+            Some(to) => self.channel.respond(to, out.kind, &out.payload),
+            None => self.channel.send_as(out.kind, &out.payload, Wait::none()).map(drop),
+        };
+        match (send(out), out.to) {
+            (Err(e), Some(to)) if e.kind() == ErrorKind::TooLarge => send(&Outgoing::refusal(to, &e)?),
+            // Its watchers see it in the service's record, its sender in the time that passes.
+            (Err(e), None) if e.kind() == ErrorKind::TooLarge => Ok(()),
+            (sent, _) => sent,
+        }
+    }
+
+    /// Ends it at once.
+    pub fn abandon(&self, epoll: &Epoll) {
+        if let Some(room) = &self.room {
+            epoll.remove(room);
+        }
+        self.channel.abandon();
+    }
+}

@@ -1,0 +1,212 @@
+//! What clients ask a controller for, as they say it.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::service::command::Command;
+use crate::service::words::{self, WITHIN};
+use crate::value::Value;
+
+/// A command that a client wants a service to carry out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    pub service: String,
+    pub id: String,
+    pub command: Command,
+    pub arguments: Value,
+    pub within: Duration,
+    /// The incarnation that it is for; none for any.
+    pub epoch: Option<u64>,
+    /// Whether the client wants to hear no more than that it was accepted.
+    pub acceptance: bool,
+    /// The incarnation of the controller that the client knew when it asked.
+    pub controller: Option<u64>,
+}
+
+/// A question of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// The records of all services behind this name in the alphabet.
+    Services {
+        after: String,
+    },
+    Status {
+        service: String,
+    },
+    Command(Wanted),
+    /// What has become of a command.
+    Answer {
+        service: String,
+        id: String,
+    },
+    Log {
+        service: Option<String>,
+        lines: usize,
+    },
+    Forget {
+        service: String,
+    },
+    Stats,
+}
+
+/// What a client wants to hear of without asking again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Watch {
+    /// None for all.
+    pub services: Vec<String>,
+    /// None for no data.
+    pub data_every: Option<Duration>,
+}
+
+/// The longest time that a command may be given: deadlines stay computable.
+pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+impl Asked {
+    /// Reads a question; the error says what is wrong with it.
+    pub fn from_value(value: &Value) -> Result<Asked> {
+        let text = |key: &str| value.at(key).and_then(Value::as_text).map(str::to_owned);
+        Ok(match value.at("what")?.as_text()? {
+            "services" => Asked::Services { after: text("after").unwrap_or_default() },
+            "status" => Asked::Status { service: text("service")? },
+            "command" => Asked::Command(Wanted::from_value(value)?),
+            "answer" => Asked::Answer { service: text("service")?, id: text("id")? },
+            "log" => Asked::Log {
+                service: value.at("service").ok().map(Value::as_text).transpose()?.map(str::to_owned),
+                lines: usize::try_from(value.at("lines")?.as_u64()?).unwrap_or(usize::MAX),
+            },
+            "forget" => Asked::Forget { service: text("service")? },
+            "stats" => Asked::Stats,
+            other => {
+                let text = format!(
+                    "a controller is not asked for {other:?}: there are services, status, command, answer, log, forget and stats"
+                );
+                return Err(Error::new(ErrorKind::Unsupported, text));
+            }
+        })
+    }
+}
+
+impl Wanted {
+    fn from_value(value: &Value) -> Result<Wanted> {
+        let seconds = |value: &Value| match value {
+            Value::Int(_) => value.as_i64().map(|n| n as f64),
+            _ => value.as_f64(),
+        };
+        let within = match value.at("within") {
+            Err(_) => WITHIN,
+            Ok(given) => {
+                let seconds = seconds(given).map_err(|e| e.under_key("within"))?;
+                if seconds.is_nan() || seconds < 0.0 {
+                    let text = format!("{seconds} s is no time that a command can have");
+                    return Err(Error::new(ErrorKind::OutOfRange, text).under_key("within"));
+                }
+                Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
+            }
+        };
+        let command = Command::from_name(value.at("command")?.as_text()?)?;
+        let acceptance = match value.at("wait").and_then(Value::as_text) {
+            Err(_) | Ok("done") => false,
+            Ok("accepted") => true,
+            Ok(other) => {
+                let text = format!("{other:?} is nothing to wait for: write \"done\" or \"accepted\"");
+                return Err(Error::new(ErrorKind::OutOfRange, text).under_key("wait"));
+            }
+        };
+        let number = |key: &str| value.at(key).ok().map(Value::as_u64).transpose();
+        Ok(Wanted {
+            service: value.at("service")?.as_text()?.to_owned(),
+            id: words::id(value.at("id")?.as_text()?)?.to_owned(),
+            command,
+            arguments: value.at("arguments").cloned().unwrap_or(Value::Null),
+            within,
+            epoch: number("epoch")?,
+            acceptance,
+            controller: number("controller")?,
+        })
+    }
+}
+
+impl Watch {
+    /// Reads what is to be watched.
+    pub fn from_value(value: &Value) -> Result<Watch> {
+        let services = match value.at("services") {
+            Err(_) => Vec::new(),
+            Ok(names) => names
+                .as_array()?
+                .iter()
+                .map(|name| name.as_text().map(str::to_owned))
+                .collect::<Result<_>>()?,
+        };
+        let data_every = match value.at("data_every") {
+            Err(_) | Ok(Value::Null) => None,
+            Ok(seconds) => {
+                let seconds = seconds.as_f64()?;
+                let every = Duration::try_from_secs_f64(seconds)
+                    .ok()
+                    .filter(|every| *every >= LEAST)
+                    .ok_or_else(|| {
+                        let text = format!(
+                            "data every {seconds} s: from {} s upwards is possible",
+                            LEAST.as_secs_f64()
+                        );
+                        Error::new(ErrorKind::OutOfRange, text)
+                    })?;
+                Some(every.min(LONGEST))
+            }
+        };
+        Ok(Watch { services, data_every })
+    }
+}
+
+/// The shortest time between two looks at a service's data.
+pub const LEAST: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(key: &str, with: Value) -> Value {
+        let mut map = crate::Map::from_iter([
+            ("what".to_owned(), "command".into()),
+            ("service".to_owned(), "power".into()),
+            ("id".to_owned(), "a".into()),
+            ("command".to_owned(), "PAUSE".into()),
+        ]);
+        map.insert(key.into(), with);
+        Value::Map(map)
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_told() {
+        let good = Asked::from_value(&command("within", 2.5.into())).unwrap();
+        let Asked::Command(wanted) = good else { panic!("{good:?}") };
+        assert_eq!((wanted.within, wanted.acceptance), (Duration::from_millis(2500), false));
+        for (key, with, kind) in [
+            ("within", Value::from(-1.0), ErrorKind::OutOfRange),
+            ("within", Value::from(f64::NAN), ErrorKind::OutOfRange),
+            ("within", Value::from("soon"), ErrorKind::WrongType),
+            ("wait", Value::from("never"), ErrorKind::OutOfRange),
+            ("command", Value::from("DANCE"), ErrorKind::OutOfRange),
+            ("id", Value::from(""), ErrorKind::OutOfRange),
+            ("id", Value::from("x".repeat(65)), ErrorKind::OutOfRange),
+            ("what", Value::from("dance"), ErrorKind::Unsupported),
+            ("epoch", Value::from("x"), ErrorKind::WrongType),
+        ] {
+            let error = Asked::from_value(&command(key, with.clone())).unwrap_err();
+            assert_eq!(error.kind(), kind, "{key} {with:?}: {error}");
+        }
+        let for_ever = Asked::from_value(&command("within", f64::INFINITY.into())).unwrap();
+        let Asked::Command(wanted) = for_ever else { panic!("{for_ever:?}") };
+        assert_eq!(wanted.within, LONGEST);
+        assert_eq!(Asked::from_value(&Value::Null).unwrap_err().kind(), ErrorKind::WrongType);
+    }
+
+    #[test]
+    fn what_cannot_be_watched_is_told() {
+        let watch = |every: f64| Watch::from_value(&Value::map([("data_every", every)]));
+        assert_eq!(watch(0.5).unwrap().data_every, Some(Duration::from_millis(500)));
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(watch(bad).unwrap_err().kind(), ErrorKind::OutOfRange, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! The loop of a controller: it listens, takes what each peer says in turn, and says what its state decides.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::conduct::Limits;
+use super::peer::{Outgoing, Peer, Put, ROOM};
+use super::question::{Asked, Watch};
+use super::roster::{Action, Moment, Roster};
+use crate::channel::greeting::{self, Pattern};
+use crate::channel::{Delivery, Listener, Options, Question};
+use crate::codec::Encoding;
+use crate::deadline::{Timeout, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::{Message, Payload};
+use crate::service::words::{HEARTBEAT, MESSAGE_LIMIT, Said, Told};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::{ports, stop, usage};
+use crate::transport::endpoint::Endpoint;
+use crate::value::{Timestamp, Value};
+
+/// How a controller listens.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HubOptions {
+    /// The options of its links: mode, group, allow_uids and so on. Delivery and limit are its own.
+    pub channel: Options,
+    /// Whether it listens at the TCP endpoint of [`Hub::ENDPOINTS`], where no endpoints are given: yes.
+    pub tcp: bool,
+    /// Whether SIGINT and SIGTERM end [`Hub::run`], where the program has not decided about them itself: yes.
+    pub handle_signals: bool,
+    /// How often it wants to hear of each service: 5 s. One that is silent for three of these is STALE.
+    pub heartbeat: Duration,
+    /// Peers at the same time: 12,000. Later ones are turned away.
+    pub peers: usize,
+}
+
+impl Default for HubOptions {
+    fn default() -> HubOptions {
+        HubOptions {
+            channel: Options::default(),
+            tcp: true,
+            handle_signals: true,
+            heartbeat: HEARTBEAT,
+            peers: 12_000,
+        }
+    }
+}
+
+/// A controller: services come to it, clients ask it.
+///
+/// It does nothing by itself: [`Hub::run`] is its loop, in one thread. While nothing happens it sleeps.
+pub struct Hub {
+    doors: Vec<Listener>,
+    options: HubOptions,
+    epoll: Epoll,
+    peers: HashMap<u64, Peer>,
+    /// The newest link of each client's incarnation.
+    clients: HashMap<u64, u64>,
+    /// Peers that were let go of and may still read what they were told.
+    leaving: VecDeque<(Duration, u64, Peer)>,
+    roster: Roster,
+    controller: u64,
+    stop: Stop,
+    born: Instant,
+    last_token: u64,
+    received: u64,
+    sent: u64,
+    watches_signals: bool,
+    ready: Vec<Ready>,
+}
+
+/// Ends [`Hub::run`] from another thread.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    bell: Arc<EventFd>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// The loop ends after what it does now; a later one ends at once.
+    pub fn stop(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+}
+
+const WAKE: u64 = 0;
+const SIGNAL: u64 = 1;
+const DOORS: u64 = 2;
+const FIRST: u64 = 64;
+/// Messages of one peer, and newcomers of one door, that are taken in a row.
+const TURN: usize = 32;
+/// How long a peer that was let go of has to read why.
+const PARTING: Duration = Duration::from_secs(1);
+
+impl Hub {
+    /// Where controllers listen: for this user, and for this machine's programs and containers that reach it by TCP.
+    pub const ENDPOINTS: [&str; 2] = ["unix:controller", "tcp://127.0.0.1:17170"];
+
+    /// Listens at these endpoints; at those of [`Hub::ENDPOINTS`] where none are given. `AddressInUse` where somebody else
+    /// listens at one of them, with that process where it can be known.
+    pub fn listen(endpoints: &[String], options: &HubOptions) -> Result<Hub> {
+        usage::raise_descriptors();
+        let mut channel = options.channel.clone();
+        channel.pattern = Pattern::Controller;
+        channel.delivery = Some(Delivery::BestEffort);
+        channel.limit = MESSAGE_LIMIT;
+        let standard = Hub::ENDPOINTS.map(str::to_owned);
+        let standard = if options.tcp { &standard[..] } else { &standard[..1] };
+        let endpoints = if endpoints.is_empty() { standard } else { endpoints };
+        let doors: Vec<Listener> =
+            endpoints.iter().map(|endpoint| open(endpoint, &channel)).collect::<Result<_>>()?;
+        let epoll = Epoll::new()?;
+        let stop = Stop { bell: Arc::new(EventFd::new()?), asked: Arc::default() };
+        epoll.add(&*stop.bell, WAKE, Interest::IN)?;
+        for (token, door) in (DOORS..).zip(&doors) {
+            epoll.add(door.bell(), token, Interest::IN)?;
+        }
+        let controller = greeting::random()?;
+        let limits = Limits { heartbeat: options.heartbeat, ..Limits::default() };
+        Ok(Hub {
+            doors,
+            options: options.clone(),
+            epoll,
+            peers: HashMap::new(),
+            clients: HashMap::new(),
+            leaving: VecDeque::new(),
+            roster: Roster::new(controller, limits),
+            controller,
+            stop,
+            born: Instant::now(),
+            last_token: FIRST,
+            received: 0,
+            sent: 0,
+            watches_signals: false,
+            ready: Vec::new(),
+        })
+    }
+
+    /// Where it listens, with the ports that it got.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.doors.iter().map(Listener::endpoint).collect()
+    }
+
+    /// Ends [`Hub::run`] from another thread.
+    pub fn stopper(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Serves until it is stopped, by [`Stop::stop`] or a signal; `Timeout` once the time given has passed, after which it
+    /// may be called again. By default it serves for ever.
+    pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.channel.on_wait);
+        if self.options.handle_signals && !self.watches_signals {
+            stop::watch()?;
+            self.epoll.add(stop::bell(), SIGNAL, Interest::IN)?;
+            self.watches_signals = true;
+        }
+        // Here a program under systemd would say that it is READY, and between the rounds WATCHDOG.
+        loop {
+            if self.stop.asked.load(Ordering::Acquire) || self.watches_signals && stop::was_asked() {
+                return Ok(());
+            }
+            self.round(&mut waiting)?;
+        }
+    }
+
+    /// Sleeps until something happens, and deals with it.
+    fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let now = self.born.elapsed();
+        let due = [self.roster.next(), self.leaving.front().map(|(until, ..)| *until)];
+        let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
+        // One who does not want to wait gets a round all the same.
+        let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
+        let sleep = match (due, most) {
+            (Some(due), Some(most)) => Some(due.min(most)),
+            (due, most) => due.or(most),
+        };
+        let mut ready = std::mem::take(&mut self.ready);
+        let interrupted = self.epoll.sleep(sleep, &mut ready)?;
+        for Ready { token, .. } in ready.drain(..) {
+            match token {
+                WAKE | SIGNAL => {}
+                door if door < FIRST => self.welcome((door - DOORS) as usize)?,
+                room if room & ROOM != 0 => self.bring(room & !ROOM),
+                peer => self.listen_to(peer),
+            }
+            self.act();
+        }
+        self.ready = ready;
+        let now = self.now();
+        self.roster.pass(now);
+        self.act();
+        while self.leaving.front().is_some_and(|(until, ..)| *until <= now.since) {
+            if let Some((_, _, peer)) = self.leaving.pop_front() {
+                peer.abandon(&self.epoll);
+            }
+        }
+        if waiting.is_none() { Err(waiting.timed_out()) } else { waiting.woke(interrupted) }
+    }
+
+    fn now(&self) -> Moment {
+        Moment { since: self.born.elapsed(), at: Timestamp::now() }
+    }
+
+    /// Takes in who waits at a door.
+    fn welcome(&mut self, door: usize) -> Result<()> {
+        for _ in 0..TURN {
+            let Some(listener) = self.doors.get(door) else { return Ok(()) };
+            let (channel, who) = match listener.accept_with_peer(Wait::none()) {
+                Ok(newcomer) => newcomer,
+                Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::OutOfMemory) => return Ok(()),
+                // The newcomer's own fault: it has gone, or lied in its hello.
+                Err(e) if e.kind() != ErrorKind::InvalidState => continue,
+                Err(e) => return Err(e),
+            };
+            self.last_token += 1;
+            let token = self.last_token;
+            let watched =
+                channel.with_descriptor(|descriptor| self.epoll.add(descriptor, token, Interest::IN));
+            if watched.is_err() || self.peers.len() >= self.options.peers {
+                channel.abandon();
+                continue;
+            }
+            self.peers.insert(token, Peer::new(channel, who.pattern, who.session));
+            let now = self.now();
+            if who.pattern == Pattern::Service {
+                self.roster.arrived(token, &who.source, now);
+            } else {
+                // Another link of the same client ends: it has gone already, and we have not heard of it.
+                if let Some(old) = self.clients.insert(who.session, token) {
+                    self.drop_peer(old);
+                }
+                let hello =
+                    Value::map([("what", Value::from("hello")), ("controller", self.controller.into())]);
+                self.say(token, Kind::Event, &hello, false);
+            }
+            self.act();
+        }
+        Ok(())
+    }
+
+    /// Takes what a peer says, so much in a row.
+    fn listen_to(&mut self, token: u64) {
+        for _ in 0..TURN {
+            let Some(peer) = self.peers.get(&token) else { return };
+            let (pattern, session) = (peer.pattern, peer.session);
+            let got = peer.channel.try_recv();
+            match got {
+                Ok(message) => {
+                    self.received += 1;
+                    if pattern == Pattern::Service {
+                        self.hear(token, &message);
+                    } else {
+                        self.answer(session, &message);
+                    }
+                    self.act();
+                }
+                Err(e) if e.kind() == ErrorKind::Empty => return,
+                // One message was skipped.
+                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                    let now = self.now();
+                    self.roster.babbled(token, &e, now);
+                    self.act();
+                }
+                Err(e) => {
+                    let fault = e.kind() != ErrorKind::Disconnected;
+                    let why = if fault { e.to_string() } else { "its connection has ended".to_owned() };
+                    return self.lose(token, &why, fault);
+                }
+            }
+        }
+    }
+
+    /// A service says something.
+    fn hear(&mut self, token: u64, message: &Message) {
+        let now = self.now();
+        let said = match message.header().kind {
+            Kind::Event => message.value().and_then(Said::from_value),
+            _ => Err(Error::new(ErrorKind::Malformed, "a service says events, and nothing else")),
+        };
+        match said {
+            Ok(said) => self.roster.said(token, said, message.body().len(), now),
+            Err(e) => self.roster.babbled(token, &e, now),
+        }
+    }
+
+    /// A client asks something.
+    fn answer(&mut self, session: u64, message: &Message) {
+        let now = self.now();
+        match message.header().kind {
+            Kind::Request => {
+                let to = Question::of(message);
+                match message.value().and_then(Asked::from_value) {
+                    Ok(Asked::Stats) => {
+                        let mut figures = self.roster.figures();
+                        figures.insert("memory".into(), usage::memory().into());
+                        figures.insert("processor".into(), usage::processor().into());
+                        figures.insert("uptime".into(), now.since.as_secs_f64().into());
+                        figures.insert("links".into(), (self.peers.len() as u64).into());
+                        figures.insert("clients".into(), (self.clients.len() as u64).into());
+                        let messages = [("received", self.received), ("sent", self.sent)];
+                        figures.insert("messages".into(), Value::map(messages));
+                        let endpoints: Vec<Value> = self.endpoints().into_iter().map(Value::from).collect();
+                        figures.insert("endpoints".into(), endpoints.into());
+                        self.respond(to, &Value::Map(figures));
+                    }
+                    Ok(asked) => self.roster.asked(to, asked, message.body().len(), now),
+                    Err(e) => self.roster.refuse(to, e),
+                }
+            }
+            // It is told when it is not understood, like any other event.
+            Kind::Event => match message.value().and_then(Watch::from_value) {
+                Ok(watch) => self.roster.watch(session, watch, now),
+                Err(e) => {
+                    let refused = Told::Refused(crate::service::command::failure_of(&e)).to_value();
+                    if let Some(token) = self.clients.get(&session).copied() {
+                        self.say(token, Kind::Event, &refused, false);
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// Does what the state has decided.
+    fn act(&mut self) {
+        while let Some(action) = self.roster.act() {
+            match action {
+                Action::Tell { link, told } => {
+                    self.say(link, Kind::Event, &told.to_value(), false);
+                }
+                Action::Give { link, order } => self.say(link, Kind::Command, &order.to_value(), false),
+                Action::Release { link } => self.release(link),
+                Action::Answer { to, value } => self.respond(to, &value),
+                Action::Refuse { to, error } => self.object(to, &error),
+                Action::Push { to, value } => {
+                    let Ok(payload) = encode(&value) else { continue };
+                    for client in to {
+                        if let Some(token) = self.clients.get(&client).copied() {
+                            self.put(token, Outgoing::word(Kind::Event, payload.clone()), true);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, token: u64, kind: Kind, value: &Value, may_be_missed: bool) {
+        // What is too large to be said is told to its sender when its time is over.
+        if let Ok(payload) = encode(value) {
+            self.put(token, Outgoing::word(kind, payload), may_be_missed);
+        }
+    }
+
+    fn respond(&mut self, to: Question, value: &Value) {
+        let Some(token) = self.clients.get(&to.session).copied() else { return };
+        match encode(value) {
+            Ok(payload) => self.put(token, Outgoing::answer(to, payload), false),
+            Err(e) => self.object(to, &e),
+        }
+    }
+
+    fn object(&mut self, to: Question, error: &Error) {
+        let Some(token) = self.clients.get(&to.session).copied() else { return };
+        if let Ok(refusal) = Outgoing::refusal(to, error) {
+            self.put(token, refusal, false);
+        }
+    }
+
+    fn put(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
+        let Some(peer) = self.peers.get_mut(&token) else { return };
+        let put = peer.put(out, may_be_missed, &self.epoll, token);
+        self.sent += u64::from(put == Put::Taken);
+        self.settle(token, put);
+    }
+
+    /// There is room again at a peer.
+    fn bring(&mut self, token: u64) {
+        if let Some(peer) = self.peers.get_mut(&token) {
+            let put = peer.has_room(&self.epoll, token);
+            if put == Put::Taken && peer.is_idle() && peer.missed > 0 {
+                let missed = std::mem::take(&mut peer.missed);
+                let session = peer.session;
+                let told = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
+                self.say(token, Kind::Event, &told, false);
+                let now = self.now();
+                self.roster.refresh(session, now);
+            }
+            self.settle(token, put);
+        } else if let Some((_, _, peer)) = self.leaving.iter_mut().find(|(_, left, _)| *left == token) {
+            peer.has_room(&self.epoll, token);
+        }
+    }
+
+    fn settle(&mut self, token: u64, put: Put) {
+        match put {
+            Put::Taken | Put::Missed => {}
+            Put::Overflow => self.lose(token, "it does not take what it is told", true),
+            Put::Over => self.lose(token, "its connection has ended", false),
+        }
+    }
+
+    /// A peer has gone, or is given up.
+    fn lose(&mut self, token: u64, why: &str, fault: bool) {
+        let Some(pattern) = self.drop_peer(token) else { return };
+        if pattern == Pattern::Service {
+            let now = self.now();
+            self.roster.left(token, why, fault, now);
+        }
+    }
+
+    fn drop_peer(&mut self, token: u64) -> Option<Pattern> {
+        let peer = self.peers.remove(&token)?;
+        peer.abandon(&self.epoll);
+        if peer.pattern != Pattern::Service && self.clients.get(&peer.session) == Some(&token) {
+            self.clients.remove(&peer.session);
+            self.roster.client_left(peer.session);
+        }
+        Some(peer.pattern)
+    }
+
+    /// Lets go of a peer, which may still read what it was told.
+    fn release(&mut self, token: u64) {
+        let Some(peer) = self.peers.remove(&token) else { return };
+        // It is not listened to any longer.
+        if peer
+            .channel
+            .with_descriptor(|descriptor| {
+                self.epoll.remove(descriptor);
+                Ok(())
+            })
+            .is_err()
+        {
+            return peer.abandon(&self.epoll);
+        }
+        self.leaving.push_back((self.born.elapsed() + PARTING, token, peer));
+    }
+
+    /// Listens no more, and lets go of everybody. What goes without this ends in the same way.
+    pub fn close(&mut self) {
+        self.stop.asked.store(true, Ordering::Release);
+        for door in self.doors.drain(..) {
+            door.close();
+        }
+        for (_, peer) in self.peers.drain() {
+            peer.abandon(&self.epoll);
+        }
+        for (.., peer) in self.leaving.drain(..) {
+            peer.abandon(&self.epoll);
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn encode(value: &Value) -> Result<Payload> {
+    Payload::new(value, Encoding::Cbor, &crate::value::Limits::for_message(MESSAGE_LIMIT))
+}
+
+fn open(endpoint: &str, options: &Options) -> Result<Listener> {
+    Listener::listen(endpoint, options).map_err(|e| {
+        let port = endpoint.parse().ok().and_then(|endpoint: Endpoint| Some(endpoint.host_and_port()?.1));
+        match port.and_then(ports::listener).filter(|_| e.kind() == ErrorKind::AddressInUse) {
+            Some((pid, program)) => {
+                let text =
+                    format!("{program} with process {pid} listens there; end it first, or take another port");
+                Error::new(ErrorKind::AddressInUse, text).on(endpoint)
+            }
+            None => e,
+        }
+    })
+}

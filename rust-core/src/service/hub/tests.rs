@@ -1,0 +1,505 @@
+//! The real loop, with services that are played by hand, and with clients.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Hub, HubOptions, Stop};
+use crate::channel::greeting::Pattern;
+use crate::channel::{Channel, Delivery, Options};
+use crate::deadline::Timeout;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::service::command::{Answer, Command, Outcome, failure_of};
+use crate::service::controller::{Controller, WatchOptions};
+use crate::service::state::State;
+use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
+use crate::value::{Timestamp, Value};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A controller in a thread of its own, at a socket in a directory that goes with the test.
+struct Running {
+    stop: Stop,
+    thread: Option<JoinHandle<Result<()>>>,
+    endpoint: String,
+    _directory: Arc<TempDir>,
+}
+
+impl Running {
+    fn start() -> Running {
+        Running::at(Arc::new(tempfile::tempdir().unwrap()), Duration::from_secs(5))
+    }
+
+    fn at(directory: Arc<TempDir>, heartbeat: Duration) -> Running {
+        let endpoint = format!("unix:{}/c", directory.path().display());
+        let options = HubOptions { handle_signals: false, heartbeat, ..HubOptions::default() };
+        let mut hub = Hub::listen(std::slice::from_ref(&endpoint), &options).unwrap();
+        let stop = hub.stopper();
+        let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
+        Running { stop, thread: Some(thread), endpoint, _directory: directory }
+    }
+
+    fn client(&self) -> Controller {
+        Controller::connect(&self.endpoint, &Options::default(), PATIENCE).unwrap()
+    }
+
+    fn end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stop.stop();
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A service that is played by hand.
+struct Played {
+    channel: Channel,
+    name: String,
+    epoch: u64,
+}
+
+fn link(endpoint: &str) -> Channel {
+    let mut options = Options { delivery: Some(Delivery::BestEffort), ..Options::default() };
+    options.pattern = Pattern::Service;
+    Channel::connect(endpoint, &options, PATIENCE).unwrap()
+}
+
+fn report(state: State) -> Report {
+    Report { state, since: Timestamp::now(), busy: None, doing: None, steps: 0, reason: String::new() }
+}
+
+impl Played {
+    /// Comes to a controller and is welcome there.
+    fn come(endpoint: &str, name: &str, epoch: u64) -> Played {
+        let played = Played { channel: link(endpoint), name: name.into(), epoch };
+        assert!(matches!(played.told(), Told::Welcome { .. }));
+        played.introduce();
+        played
+    }
+
+    fn introduce(&self) {
+        self.say(&Said::Introduction(Introduction {
+            name: self.name.clone(),
+            epoch: self.epoch,
+            pid: std::process::id(),
+            program: "played".into(),
+            description: String::new(),
+            commands: vec!["calibrate".into()],
+            every: None,
+            report: report(State::Running),
+        }));
+    }
+
+    fn say(&self, said: &Said) {
+        self.event(&said.to_value());
+    }
+
+    fn event(&self, value: &Value) {
+        self.channel.send_as(Kind::Event, &self.channel.encode(value).unwrap(), PATIENCE).unwrap();
+    }
+
+    fn told(&self) -> Told {
+        let message = self.channel.recv(PATIENCE).unwrap();
+        assert_eq!(message.header().kind, Kind::Event);
+        Told::from_value(message.value().unwrap()).unwrap()
+    }
+
+    fn order(&self) -> Order {
+        self.order_within(PATIENCE).unwrap()
+    }
+
+    fn order_within(&self, time: Duration) -> Result<Order> {
+        loop {
+            let message = self.channel.recv(time)?;
+            if message.header().kind == Kind::Command {
+                return Order::from_value(message.value()?);
+            }
+            assert_eq!(Told::from_value(message.value()?)?, Told::Beat);
+        }
+    }
+
+    fn answer(&self, id: &str, outcome: Outcome, state: State, value: Value, error: Option<Error>) {
+        let failure = error.map(|error| failure_of(&error));
+        self.say(&Said::Answer(Answer { id: id.into(), outcome, state, value, failure }));
+    }
+
+    fn done(&self, order: &Order, value: Value) {
+        self.answer(&order.id, Outcome::Accepted, State::Running, Value::Null, None);
+        self.answer(&order.id, Outcome::Done, State::Running, value, None);
+    }
+}
+
+/// Waits until a record is as it is wanted: its changes are told.
+fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    if let Ok(record) = client.status(service, PATIENCE)
+        && wanted(&record)
+    {
+        return record;
+    }
+    client.watch(&WatchOptions { services: vec![service.into()], data_every: None }).unwrap();
+    loop {
+        let told = client.next(PATIENCE).unwrap();
+        if let Ok(record) = told.at("service")
+            && told.at("what").unwrap().as_text().ok() == Some("service")
+            && wanted(record)
+        {
+            return record.clone();
+        }
+    }
+}
+
+fn is(key: &'static str, word: &'static str) -> impl Fn(&Value) -> bool {
+    move |record| record.at(key).unwrap().as_text().unwrap() == word
+}
+
+fn kind(result: Result<Value>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+#[test]
+fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
+    let hub = Running::start();
+    let power = Played::come(&hub.endpoint, "lab/power", 7);
+    let client = hub.client();
+    let record = until(&client, "lab/power", is("view", "CONNECTED"));
+    assert_eq!(record.at("state").unwrap().as_text().unwrap(), "RUNNING");
+    let allowed = record.at("allowed").unwrap().as_array().unwrap();
+    assert!(allowed.contains(&"PAUSE".into()) && allowed.contains(&"calibrate".into()));
+    assert!(!allowed.contains(&"RUN".into()) && !allowed.contains(&"BACKUP".into()), "{allowed:?}");
+    let service = std::thread::spawn(move || {
+        let order = power.order();
+        assert_eq!((&order.command, order.epoch), (&Command::GetData, Some(7)));
+        assert!(order.within < PATIENCE && order.within > PATIENCE / 2);
+        power.done(&order, Value::map([("rows", 3)]));
+        let order = power.order();
+        let error = Error::new(ErrorKind::NoSpace, "the disk is full");
+        power.answer(&order.id, Outcome::Failed, State::Running, Value::Null, Some(error));
+        let order = power.order();
+        assert_eq!(order.arguments, Value::from("hard"));
+        let error = Error::new(ErrorKind::InvalidState, "it runs already");
+        power.answer(&order.id, Outcome::Rejected, State::Running, Value::Null, Some(error));
+        let order = power.order();
+        power.answer(&order.id, Outcome::Accepted, State::Pausing, Value::Null, None);
+        (power, order)
+    });
+    let command =
+        |command: &Command, arguments: Value| client.command("lab/power", command, &arguments, PATIENCE);
+    assert_eq!(command(&Command::GetData, Value::Null).unwrap(), Value::map([("rows", 3)]));
+    assert_eq!(kind(command(&Command::Checkpoint, Value::Null)), ErrorKind::NoSpace);
+    assert_eq!(kind(command(&Command::Own("calibrate".into()), "hard".into())), ErrorKind::InvalidState);
+    let begun = client.begin("lab/power", &Command::Pause, &Value::Null, PATIENCE, PATIENCE).unwrap();
+    assert_eq!((begun.outcome, begun.state), (Outcome::Accepted, State::Pausing));
+    let (power, order) = service.join().unwrap();
+    assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Accepted);
+    power.answer(&order.id, Outcome::Done, State::Paused, Value::Null, None);
+    power.say(&Said::Report(report(State::Paused)));
+    until(&client, "lab/power", is("state", "PAUSED"));
+    assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Done);
+    assert_eq!(client.answer("lab/power", "never", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
+    let answered = client.status("lab/power", PATIENCE).unwrap().at("answered").unwrap().clone();
+    assert_eq!(answered, Value::map([("accepted", 2), ("done", 2), ("failed", 1), ("rejected", 1)]));
+    let log = client.log(Some("lab/power"), 100, PATIENCE).unwrap();
+    let texts: Vec<&str> =
+        log.as_array().unwrap().iter().map(|e| e.at("text").unwrap().as_text().unwrap()).collect();
+    assert!(texts.contains(&"CHECKPOINT FAILED: the disk is full"), "{texts:?}");
+    assert_eq!(client.stats(PATIENCE).unwrap().at("commands/failed").unwrap().as_u64().unwrap(), 1);
+    assert!(client.stats(PATIENCE).unwrap().at("memory").unwrap().as_u64().unwrap() > 0);
+}
+
+#[test]
+fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
+    let hub = Running::start();
+    let client = hub.client();
+    let error = client.command("power", &Command::Pause, &Value::Null, PATIENCE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let power = Played::come(&hub.endpoint, "power", 1);
+    until(&client, "power", is("view", "CONNECTED"));
+    let error = client.status("pwoer", PATIENCE).unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && error.text().contains("known are power"), "{error}");
+    assert_eq!(client.forget("power", PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
+    drop(power);
+    until(&client, "power", is("view", "DISCONNECTED"));
+    let asker = hub.client();
+    let asked = std::thread::spawn(move || {
+        asker.command("power", &Command::GetData, &Value::Null, Duration::from_millis(300))
+    });
+    assert_eq!(kind(asked.join().unwrap()), ErrorKind::Disconnected);
+    let asker = hub.client();
+    let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
+    until(&client, "power", |record| record.at("open").unwrap().as_u64().ok() == Some(1));
+    let power = Played::come(&hub.endpoint, "power", 2);
+    let order = power.order();
+    assert_eq!(order.epoch, Some(2));
+    power.done(&order, 5.into());
+    assert_eq!(asked.join().unwrap().unwrap(), Value::Int(5));
+    power.say(&Said::Bye(State::Stopped));
+    until(&client, "power", is("view", "GONE"));
+    client.forget("power", PATIENCE).unwrap();
+    assert_eq!(client.status("power", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(client.services(PATIENCE).unwrap(), Value::Array(Vec::new()));
+}
+
+#[test]
+fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
+    let hub = Running::start();
+    let _mute = Played::come(&hub.endpoint, "mute", 1);
+    let client = hub.client();
+    until(&client, "mute", is("view", "CONNECTED"));
+    let error =
+        client.command("mute", &Command::Pause, &Value::Null, Duration::from_millis(400)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.text().contains("did not answer PAUSE"), "{error}");
+    until(&client, "mute", is("trouble", "mute did not answer PAUSE in time"));
+}
+
+#[test]
+fn a_second_one_of_the_same_name_is_turned_away_while_the_first_lives() {
+    let hub = Running::start();
+    let first = Played::come(&hub.endpoint, "power", 1);
+    let client = hub.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let second = Played::come(&hub.endpoint, "power", 2);
+    let Told::Refused(failure) = second.told() else { panic!("it was taken") };
+    assert_eq!(failure.code, i64::from(ErrorKind::AddressInUse.code()));
+    let record =
+        until(&client, "power", |record| !record.at("trouble").unwrap().as_text().unwrap().is_empty());
+    assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 1);
+    assert!(record.at("trouble").unwrap().as_text().unwrap().contains("calls itself power too"));
+    // The same incarnation over another link takes the place of its old one.
+    let again = Played::come(&hub.endpoint, "power", 1);
+    let asker = hub.client();
+    let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
+    let order = again.order();
+    again.done(&order, 1.into());
+    asked.join().unwrap().unwrap();
+    drop((first, again, second));
+    until(&client, "power", is("view", "DISCONNECTED"));
+    let _third = Played::come(&hub.endpoint, "power", 3);
+    let record = until(&client, "power", is("view", "CONNECTED"));
+    assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 3);
+}
+
+#[test]
+fn a_controller_that_starts_anew_finds_its_services_and_answers_what_was_under_way() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let mut hub = Running::at(directory.clone(), Duration::from_secs(5));
+    let power = Played::come(&hub.endpoint, "power", 1);
+    let client = hub.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let asker = hub.client();
+    let asked = std::thread::spawn(move || asker.command("power", &Command::Pause, &Value::Null, PATIENCE));
+    let first = power.order();
+    client.watch(&WatchOptions::default()).unwrap();
+    client.next(PATIENCE).unwrap();
+    hub.end();
+    let hub = Running::at(directory, Duration::from_secs(5));
+    // The service dials again: its channel does so by itself.
+    assert!(matches!(power.told(), Told::Welcome { .. }));
+    power.introduce();
+    let again = power.order();
+    assert_eq!((&again.id, &again.command), (&first.id, &Command::Pause));
+    power.done(&again, "paused".into());
+    assert_eq!(asked.join().unwrap().unwrap(), Value::from("paused"));
+    // The watcher is told of the service by the new one.
+    let told = loop {
+        let told = client.next(PATIENCE).unwrap();
+        if told.at("service/answered/done").and_then(Value::as_u64).ok() == Some(1) {
+            break told;
+        }
+    };
+    assert_eq!(told.at("service/name").unwrap().as_text().unwrap(), "power");
+    drop(hub);
+}
+
+#[test]
+fn nonsense_floods_and_huge_data_harm_nobody_else() {
+    let hub = Running::start();
+    let good = Played::come(&hub.endpoint, "good", 1);
+    let client = hub.client();
+    until(&client, "good", is("view", "CONNECTED"));
+    let answers = std::thread::spawn(move || {
+        loop {
+            let order = good.order();
+            good.done(&order, 1.into());
+            if order.command == Command::Shutdown {
+                return;
+            }
+        }
+    });
+    let works = || client.command("good", &Command::GetData, &Value::Null, PATIENCE).unwrap();
+    let wrong = |name: &str, text: &str| {
+        until(&client, name, |record| record.at("trouble").unwrap().as_text().unwrap().contains(text))
+    };
+
+    let bad = Played::come(&hub.endpoint, "nonsense", 1);
+    bad.event(&Value::map([("what", "report"), ("state", "DANCING")]));
+    wrong("nonsense", "makes no sense");
+    works();
+    for _ in 0..20 {
+        bad.event(&Value::from("what?"));
+    }
+    wrong("nonsense", "again and again");
+    until(&client, "nonsense", is("view", "DISCONNECTED"));
+    works();
+
+    let huge = Played::come(&hub.endpoint, "huge", 1);
+    until(&client, "huge", is("view", "CONNECTED"));
+    let asker = hub.client();
+    let asked = std::thread::spawn(move || {
+        asker.command("huge", &Command::GetData, &Value::Null, Duration::from_secs(1))
+    });
+    let order = huge.order();
+    let answer = Said::Answer(Answer {
+        id: order.id,
+        outcome: Outcome::Done,
+        state: State::Running,
+        value: Value::Text("x".repeat(2 << 20)),
+        failure: None,
+    });
+    // The channel knows the controller's limit, and sends nothing beyond it.
+    let payload = huge.channel.encode(&answer.to_value()).unwrap();
+    let error = huge.channel.send_as(Kind::Event, &payload, PATIENCE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(kind(asked.join().unwrap()), ErrorKind::Timeout);
+    works();
+
+    let flood = Played::come(&hub.endpoint, "flood", 1);
+    let line = Line { at: Timestamp::now(), level: "info".into(), text: "y".repeat(5_000) };
+    let payload = flood.channel.encode(&Said::Log(vec![line; 10]).to_value()).unwrap();
+    // It is let go of some time, and told why.
+    let refused = (0..12_000).find_map(|_| {
+        flood.channel.send_as(Kind::Event, &payload, PATIENCE).unwrap();
+        flood.channel.try_recv().ok()
+    });
+    let refused = Told::from_value(refused.unwrap().value().unwrap()).unwrap();
+    let Told::Refused(failure) = refused else { panic!("{refused:?}") };
+    assert!(failure.text.contains("floods its controller"), "{}", failure.text);
+    wrong("flood", "floods its controller");
+    let log = client.log(Some("flood"), 10_000, PATIENCE).unwrap();
+    assert!(log.as_array().unwrap().len() <= 1_000);
+    works();
+    client.command("good", &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+    answers.join().unwrap();
+}
+
+#[test]
+fn clients_that_ask_nonsense_are_told_what_is_wrong() {
+    let hub = Running::start();
+    let options = Options { pattern: Pattern::Controller, ..Options::default() };
+    let channel = Channel::connect(&hub.endpoint, &options, PATIENCE).unwrap();
+    for (question, text) in [
+        (Value::from("hello?"), "nothing can lie below text"),
+        (Value::map([("what", "dance")]), "not asked for \"dance\""),
+        (
+            Value::map([("what", "command"), ("service", "x"), ("id", "1"), ("command", "DANCE")]),
+            "is no command",
+        ),
+    ] {
+        let error = channel.call(&question, PATIENCE).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Remote);
+        assert!(error.text().contains(text), "{error}");
+    }
+    channel.send(&Value::from("data is nothing that a controller takes"), PATIENCE).unwrap();
+    let stats = channel.call(&Value::map([("what", "stats")]), PATIENCE).unwrap();
+    assert_eq!(stats.get("services").unwrap().as_u64().unwrap(), 0);
+}
+
+#[test]
+fn data_are_looked_for_once_for_all_watchers_and_told_when_they_change() {
+    let hub = Running::start();
+    let power = Played::come(&hub.endpoint, "power", 1);
+    let quiet = Played::come(&hub.endpoint, "quiet", 1);
+    let watchers = [hub.client(), hub.client()];
+    until(&watchers[0], "power", is("view", "CONNECTED"));
+    let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
+    for watcher in &watchers {
+        watcher.watch(&what).unwrap();
+        // The first thing that each is told shows that it is known.
+        watcher.next(PATIENCE).unwrap();
+    }
+    let stop = hub.stop.clone();
+    let service = std::thread::spawn(move || {
+        for value in [1, 1, 1, 2, 2, 3] {
+            let order = power.order();
+            assert_eq!(order.command, Command::GetData);
+            // Nothing else is asked while this is out.
+            assert_eq!(power.order_within(Duration::from_millis(60)).unwrap_err().kind(), ErrorKind::Timeout);
+            power.done(&order, value.into());
+        }
+        power
+    });
+    for watcher in &watchers {
+        let mut told = Vec::new();
+        while told.last() != Some(&3) {
+            let push = watcher.next(PATIENCE).unwrap();
+            if push.at("what").unwrap().as_text().ok() == Some("data") {
+                assert_eq!(push.at("name").unwrap().as_text().unwrap(), "power");
+                told.push(push.at("value").unwrap().as_i64().unwrap());
+            }
+        }
+        assert!(told.ends_with(&[1, 2, 3]) && told.len() <= 4, "{told:?}");
+    }
+    let power = service.join().unwrap();
+    drop(watchers);
+    // The one that nobody watched was never asked.
+    assert_eq!(quiet.channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    stop.stop();
+    drop(power);
+}
+
+#[test]
+fn a_silent_service_is_stale_until_it_is_heard_of() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let hub = Running::at(directory, Duration::from_millis(30));
+    let power = Played::come(&hub.endpoint, "power", 1);
+    let client = hub.client();
+    until(&client, "power", is("view", "STALE"));
+    power.say(&Said::Report(report(State::Running)));
+    until(&client, "power", is("view", "CONNECTED"));
+    until(&client, "power", is("view", "STALE"));
+    // Another incarnation may take the place of one that is silent.
+    let other = Played::come(&hub.endpoint, "power", 2);
+    let record = until(&client, "power", |record| record.at("epoch").unwrap().as_u64().ok() == Some(2));
+    assert_eq!(record.at("name").unwrap().as_text().unwrap(), "power");
+    drop(other);
+}
+
+#[test]
+fn two_hundred_that_come_at_once_all_get_in() {
+    let hub = Running::start();
+    let client = hub.client();
+    let services: Vec<_> = (0..200)
+        .map(|i| {
+            let endpoint = hub.endpoint.clone();
+            std::thread::spawn(move || Played::come(&endpoint, &format!("s{i:03}"), 1))
+        })
+        .collect();
+    let services: Vec<Played> = services.into_iter().map(|thread| thread.join().unwrap()).collect();
+    until(&client, "s199", is("view", "CONNECTED"));
+    for played in &services {
+        until(&client, &played.name, is("view", "CONNECTED"));
+    }
+    assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 200);
+    assert_eq!(client.stats(PATIENCE).unwrap().at("views/CONNECTED").unwrap().as_u64().unwrap(), 200);
+}
+
+#[test]
+fn where_nobody_listens_the_error_says_what_to_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = format!("unix:{}/c", directory.path().display());
+    let error = match Controller::connect(&endpoint, &Options::default(), Duration::from_millis(50)) {
+        Ok(_) => panic!("somebody listens"),
+        Err(e) => e,
+    };
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.text().contains("start `linkspan controller`"), "{error}");
+}

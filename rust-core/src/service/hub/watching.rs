@@ -1,0 +1,189 @@
+//! Watchers: who is told of what without asking, and the looks at services' data on their behalf.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::events::Entry;
+use super::orders::{Key, Open};
+use super::question::Watch;
+use super::roster::{Action, Moment, Roster};
+use super::schedule::{Due, Name};
+use crate::codec::{self, Encoding};
+use crate::service::command::{Answer, Command, Outcome};
+use crate::service::table;
+use crate::value::{Map, Value};
+
+/// The least and the most time that a look at data has.
+const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+impl Watch {
+    fn wants(&self, name: &str) -> bool {
+        self.services.is_empty() || self.services.iter().any(|wanted| wanted == name)
+    }
+}
+
+impl Roster {
+    /// From now on this client is told of these services; what they are now is told at once.
+    pub fn watch(&mut self, client: u64, watch: Watch, now: Moment) {
+        self.watchers.insert(client, watch);
+        self.refresh(client, now);
+    }
+
+    /// Tells a watcher everything anew: it is new, or has missed something.
+    pub fn refresh(&mut self, client: u64, now: Moment) {
+        let Some(watch) = self.watchers.get(&client) else { return };
+        let wanted: Vec<Name> = self.services.keys().filter(|name| watch.wants(name)).cloned().collect();
+        let data = watch.data_every.is_some();
+        for name in wanted {
+            self.tell(&[client], &name, now);
+            if data && let Some(service) = self.services.get_mut(&name) {
+                // Whatever is found next is told.
+                service.sampling.last = None;
+                self.plan_look(&name, now);
+            }
+        }
+    }
+
+    /// The clients that watch a service.
+    pub(super) fn watching(&self, name: &str) -> Vec<u64> {
+        let watchers = self.watchers.iter().filter(|(_, watch)| watch.wants(name));
+        watchers.map(|(client, _)| *client).collect()
+    }
+
+    /// Something about a service has changed: its watchers are told, not too often.
+    pub(super) fn touch(&mut self, name: &Name, now: Moment) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        let Some(service) = self.services.get(name) else { return };
+        match service.pushed.map(|pushed| pushed + self.limits.push) {
+            Some(next) if next > now.since => self.schedule.set_once(Due::Push(name.clone()), next),
+            _ => self.push(name, now),
+        }
+    }
+
+    /// Tells the watchers of a service how it is.
+    pub(super) fn push(&mut self, name: &Name, now: Moment) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.pushed = Some(now.since);
+        let to = self.watching(name);
+        self.tell(&to, name, now);
+    }
+
+    fn tell(&mut self, to: &[u64], name: &Name, now: Moment) {
+        let Some(service) = self.services.get(name).filter(|_| !to.is_empty()) else { return };
+        let value = Value::map([("what", "service".into()), ("service", service.to_value(now.since))]);
+        self.actions.push_back(Action::Push { to: to.to_vec(), value });
+    }
+
+    /// Tells the watchers of a line of a log.
+    pub(super) fn tell_of(&mut self, entry: &Entry) {
+        let watchers = self.watchers.iter();
+        let wants = |watch: &Watch| match &entry.service {
+            Some(name) => watch.wants(name),
+            None => watch.services.is_empty(),
+        };
+        let to: Vec<u64> = watchers.filter(|(_, watch)| wants(watch)).map(|(client, _)| *client).collect();
+        if !to.is_empty() {
+            let value = Value::map([("what", "log".into()), ("entry", entry.to_value())]);
+            self.actions.push_back(Action::Push { to, value });
+        }
+    }
+
+    /// The watchers that want the data of a service, and how often it is looked for.
+    fn data_watchers(&self, name: &str) -> Option<(Vec<u64>, Duration)> {
+        let mut to = Vec::new();
+        let mut every = None::<Duration>;
+        for (client, watch) in &self.watchers {
+            if let Some(wanted) = watch.data_every.filter(|_| watch.wants(name)) {
+                to.push(*client);
+                every = Some(every.map_or(wanted, |every| every.min(wanted)));
+            }
+        }
+        every.map(|every| (to, every))
+    }
+
+    /// Decides when a service is asked for its data next.
+    pub(super) fn plan_look(&mut self, name: &Name, now: Moment) {
+        let Some((_, every)) = self.data_watchers(name) else { return };
+        let Some(service) = self.services.get(name).filter(|service| !service.sampling.out) else { return };
+        let at = service.sampling.asked.map_or(now.since, |asked| (asked + every).max(now.since));
+        self.schedule.set(Due::Sample(name.clone()), at);
+    }
+
+    /// Asks a service for its data, for all who watch it together.
+    pub(super) fn sample(&mut self, name: &Name, now: Moment) {
+        let Some((_, every)) = self.data_watchers(name) else { return };
+        let Some(service) = self.services.get_mut(name) else { return };
+        if !service.is_here() || service.sampling.out {
+            return;
+        }
+        service.sampling.asked = Some(now.since);
+        if !table::allows(service.report().state, &Command::GetData) {
+            return self.plan_look(name, now);
+        }
+        service.sampling.out = true;
+        self.looks += 1;
+        let id: Arc<str> = format!("look-{:x}-{}", self.controller, self.looks).into();
+        let key: Key = (name.clone(), id);
+        let open = Open {
+            command: Command::GetData,
+            arguments: Value::Null,
+            deadline: now.since + every.clamp(LOOK.0, LOOK.1),
+            pinned: None,
+            given: None,
+            accepted: None,
+            waiting: Vec::new(),
+            is_own: true,
+            bytes: 0,
+        };
+        self.open(&key, open);
+        self.give(&key, now);
+    }
+
+    /// A service has gone: what its watchers were to have of it is asked for anew when it is back.
+    pub(super) fn drop_look(&mut self, name: &Name) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.sampling.out = false;
+        let own = service.open.iter().find(|(_, open)| open.is_own).map(|(id, _)| id.clone());
+        if let Some(id) = own {
+            service.open.shift_remove(&id);
+            self.schedule.cancel(&Due::Command(name.clone(), id));
+        }
+        self.schedule.cancel(&Due::Sample(name.clone()));
+    }
+
+    /// A look at data has its answer: the watchers get it if it is another than before.
+    pub(super) fn sampled(&mut self, name: &Name, answer: &Answer, now: Moment) {
+        let Some((to, _)) = self.data_watchers(name) else {
+            if let Some(service) = self.services.get_mut(name) {
+                service.sampling.out = false;
+            }
+            return;
+        };
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.sampling.out = false;
+        let found = fingerprint(&answer.value);
+        if answer.outcome == Outcome::Done
+            && (service.sampling.last.is_none() || service.sampling.last != found)
+        {
+            service.sampling.last = found;
+            let mut map = Map::new();
+            map.insert("what".into(), "data".into());
+            map.insert("name".into(), (&**name).into());
+            map.insert("at".into(), now.at.into());
+            map.insert("value".into(), answer.value.clone());
+            self.actions.push_back(Action::Push { to, value: Value::Map(map) });
+        }
+        self.plan_look(name, now);
+    }
+}
+
+/// A number that is another one for other data, so that the data need not be kept.
+fn fingerprint(value: &Value) -> Option<u64> {
+    let bytes = codec::encode(value, Encoding::Cbor).ok()?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&bytes);
+    Some(hasher.finish())
+}

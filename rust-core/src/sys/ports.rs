@@ -1,0 +1,50 @@
+//! Who listens at a TCP port of this machine, as far as we may know.
+
+use std::fs;
+
+/// The process that listens at a port, and its program; none where nobody does, or where it is another user's.
+pub fn listener(port: u16) -> Option<(u32, String)> {
+    let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .flat_map(|table| table.lines().skip(1).filter_map(|line| listening(line, port)).collect::<Vec<_>>())
+        .collect();
+    if sockets.is_empty() {
+        return None;
+    }
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        // Those of other users may not be looked at.
+        let holds = fs::read_dir(entry.path().join("fd")).ok()?.flatten().any(|fd| {
+            let link = fs::read_link(fd.path()).unwrap_or_default();
+            let inode = link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']'));
+            inode.and_then(|inode| inode.parse().ok()).is_some_and(|inode: u64| sockets.contains(&inode))
+        });
+        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        holds.then(|| (pid, name.trim().to_owned()))
+    })
+}
+
+/// The inode of a socket that listens at this port, from its line in the kernel's table.
+fn listening(line: &str, port: u16) -> Option<u64> {
+    const LISTEN: &str = "0A";
+    let mut fields = line.split_whitespace().skip(1);
+    let (_, at) = fields.next()?.rsplit_once(':')?;
+    let state = fields.nth(1)?;
+    (u16::from_str_radix(at, 16) == Ok(port) && state == LISTEN).then_some(())?;
+    fields.nth(5)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_find_ourselves() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert_eq!(listener(port).unwrap().0, std::process::id());
+        drop(socket);
+        assert_eq!(listener(port), None);
+    }
+}
