@@ -143,7 +143,7 @@ pub fn difference(a: &[u8], b: &[u8], check: std::ops::Range<usize>) -> std::ops
 
 #[test]
 fn no_document_has_a_block_that_nothing_checks() {
-    for document in [WIRE, TRANSPORTS] {
+    for document in [WIRE, TRANSPORTS, LIFECYCLE] {
         let text = std::fs::read_to_string(path(document)).unwrap();
         let named: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("<!-- checked: ")).collect();
         let known: Vec<String> = BLOCKS
@@ -158,7 +158,7 @@ fn no_document_has_a_block_that_nothing_checks() {
 
 #[test]
 fn links_lead_somewhere() {
-    for document in [WIRE, TRANSPORTS] {
+    for document in [WIRE, TRANSPORTS, LIFECYCLE] {
         let text = std::fs::read_to_string(path(document)).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             assert!(
