@@ -99,7 +99,8 @@ fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
             Command::Step => service.step().map(|()| Value::Null),
             _ => carry_out(service, &task),
         };
-        let fatal = matches!(command, Command::Step | Command::Shutdown) && !task.is_cancelled();
+        // A step that was given up is no failure; an end that was not reached is one, whoever gave it up.
+        let fatal = command == Command::Shutdown || command == Command::Step && !task.is_cancelled();
         match failed {
             Ok(value) => task.done(&value)?,
             Err(error) => {
