@@ -57,8 +57,9 @@ pub struct Line {
     pub program: EventFd,
     /// Rung when the mouth may have something to say or to look after.
     pub(super) mouth: EventFd,
-    /// Whether a supervisor wants to know when the program begins and ends something.
-    supervised: bool,
+    /// Whether the mouth is silent to a supervisor because the program is at something for too long: it wants to know when
+    /// that has ended.
+    pub(super) silent: AtomicBool,
     /// Rung once: the ear lets go.
     ending: EventFd,
     ended: AtomicBool,
@@ -104,7 +105,7 @@ impl Line {
         let now = Instant::now();
         let (notices, trouble) = Notices::from_env();
         let line = Arc::new(Line {
-            supervised: notices.next_due(None, Duration::ZERO).is_some(),
+            silent: AtomicBool::new(false),
             identity,
             began: now,
             began_at: Timestamp::now(),
@@ -183,7 +184,10 @@ impl Line {
                 Act::Cancel => cancels = true,
             }
         }
-        if !inner.unsaid.is_empty() || inner.life.next_due().is_some() || self.supervised {
+        if !inner.unsaid.is_empty()
+            || inner.life.next_due().is_some()
+            || self.silent.swap(false, Ordering::AcqRel)
+        {
             self.mouth.ring();
         }
         cancels

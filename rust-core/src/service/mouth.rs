@@ -1,6 +1,7 @@
 //! The thread that speaks for a service: to its controller and its supervisor; it looks after deadlines and signals.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::command::{Answer, Outcome, failure_of};
@@ -53,6 +54,8 @@ impl Mouth {
         let mut ready = Vec::new();
         loop {
             line.mouth.drain();
+            // What this thread does itself is no news to it.
+            line.silent.store(false, Ordering::Release);
             self.heed_signals(line);
             line.with(|life, now| ((), life.tick(now)));
             let due = self.look_after(line);
@@ -73,6 +76,8 @@ impl Mouth {
 
     /// The supervisor is told how the service is, and the controller what takes long. When to look again.
     fn look_after(&mut self, line: &Line) -> Option<Duration> {
+        // Before the look: who ends something after it rings.
+        line.silent.store(self.notices.is_watched(), Ordering::Release);
         let (state, reason, begun) =
             line.look(|life| (life.state(), life.reason().to_owned(), life.doing().map(|(_, begun)| begun)));
         let now = line.now();
@@ -87,7 +92,11 @@ impl Mouth {
         }
         let works = state == State::Running || state.is_passing();
         let look = (works && line.is_connected()).then_some(LOOK);
-        let due = self.notices.next_due(begun, now).map(|due| due.saturating_sub(now));
+        let due = self.notices.next_due(begun, now);
+        if due.is_some() {
+            line.silent.store(false, Ordering::Release);
+        }
+        let due = due.map(|due| due.saturating_sub(now));
         [look, due].into_iter().flatten().min()
     }
 

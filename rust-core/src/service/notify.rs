@@ -248,6 +248,11 @@ impl Notices {
         Notices { notify, notifier: Notifier::new(watchdog), ..Notices::default() }
     }
 
+    /// Whether a supervisor acts on silence: then it is to be told when the program ends something that took too long.
+    pub fn is_watched(&self) -> bool {
+        self.notifier.watchdog.is_some()
+    }
+
     /// The service is in this state. Gives an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn state(&mut self, state: State, reason: &str, now: Duration) -> Option<Error> {
@@ -256,7 +261,7 @@ impl Notices {
     }
 
     /// When [`tick`](Notices::tick) is to be called, while what the program does was begun at `doing_since`, or it does
-    /// nothing. To be asked again whenever the program begins or ends something.
+    /// nothing. None while that lasts too long: to be asked again when it ends.
     pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         self.notify.as_ref()?;
         let watchdog = self.notifier.next_watchdog(doing_since, now);
