@@ -11,6 +11,7 @@ packages=(
     libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
     chromium fonts-dejavu-core                       # the page in a real browser
     valgrind strace                                  # memory errors, faults at every system call
+    tmux                                             # the live view in a terminal
     curl procps                                      # the tests look at pages and processes
 )
 # Any Python from 3.11 on will do; Debian's makes virtual environments only with this package.

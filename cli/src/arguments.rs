@@ -153,6 +153,43 @@ Examples:
     )]
     Clean,
 
+    /// Ask services and tell them: data, pause, run, checkpoint, shut down
+    ///
+    /// A service is a program that works step by step and answers its controller meanwhile; `linkspan controller` starts
+    /// the one that they meet at.
+    #[command(after_help = "Examples:
+  linkspan service ls
+  linkspan service get power
+  linkspan service pause power --wait && cp power.db /backup/ && linkspan service run power")]
+    Service {
+        /// What to do.
+        #[command(subcommand)]
+        what: crate::service::What,
+    },
+
+    /// Be the controller that services dial and that `service`, `top` and programs ask
+    #[command(
+        after_help = "Services connect to it by themselves, whoever starts first, and again after it has been restarted. It ends with SIGTERM or Ctrl-C; the services go on. Other machines reach it with `linkspan keys` alone.
+
+Examples:
+  linkspan controller
+  linkspan controller --no-tcp
+  linkspan controller --listen unix:controller --listen tcp://0.0.0.0:17170"
+    )]
+    Controller(crate::controller::Asked),
+
+    /// Watch endpoints and services live: rates, lags, states
+    #[command(
+        after_help = "Keys: q quit, arrows and PgUp PgDn scroll, Tab the other table, s order, r turn it, / filter, p hold, ? help.
+
+Examples:
+  linkspan top
+  linkspan top --every 0.5
+  linkspan top --once
+  linkspan top --json | jq '.services[] | select(.state == \"FAILED\")'"
+    )]
+    Top(crate::top::Top),
+
     /// Read somebody else's shared memory, by a layout that is told in a few words
     #[command(
         after_help = "Memory: posix:/name as shm_open calls it, sysv:0x1234 for a key of shmget, or the path of a file.
@@ -249,7 +286,7 @@ fn encodings() -> impl TypedValueParser<Value = Encoding> {
 }
 
 /// Seconds, or the words "for ever" written out.
-fn timeout(text: &str) -> Result<Timeout> {
+pub fn timeout(text: &str) -> Result<Timeout> {
     if text == "forever" {
         return Ok(Timeout::Forever);
     }
@@ -379,4 +416,30 @@ pub struct Transcode {
     /// The encoding that is written
     #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
     pub to: Encoding,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn orders_need_somebody_to_be_for() {
+        let parsed = |words: &str| Arguments::try_parse_from(words.split(' ')).is_ok();
+        for verb in ["pause", "run", "checkpoint", "shutdown"] {
+            assert!(
+                parsed(&format!("linkspan service {verb} power lab/heat --wait --timeout 2 --json")),
+                "{verb}"
+            );
+            assert!(parsed(&format!("linkspan service {verb} --all")), "{verb}");
+            assert!(!parsed(&format!("linkspan service {verb}")), "{verb}");
+            assert!(!parsed(&format!("linkspan service {verb} --all power")), "{verb}");
+        }
+    }
 }

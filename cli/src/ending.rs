@@ -58,7 +58,7 @@ impl Ending {
 }
 
 /// The exit code of an error that ends the program.
-fn code(kind: ErrorKind) -> u8 {
+pub fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Timeout => 3,
         ErrorKind::NotFound | ErrorKind::Disconnected => 4,

@@ -6,9 +6,8 @@ use linkspan::doctor::{self, Finding, Severity};
 use linkspan::registry::{self, Listed};
 use linkspan::{Encoding, Value, codec};
 
-use crate::display;
 use crate::ending::Ending;
-use crate::output;
+use crate::{display, output, table};
 
 /// Lists the names that are open.
 pub fn list(json: bool) -> Result<(), Ending> {
@@ -19,7 +18,7 @@ pub fn list(json: bool) -> Result<(), Ending> {
     let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     rows.extend(listed.iter().map(row));
-    let mut text = table(&rows);
+    let mut text = table::text(&rows);
     for Listed { endpoint, trouble, .. } in &listed {
         if let Some(trouble) = trouble {
             text +=
@@ -45,26 +44,6 @@ fn row(listed: &Listed) -> Vec<String> {
         shown(listed.behind),
         shown(listed.encoding.as_ref()),
     ]
-}
-
-/// Columns as wide as their widest cell; numbers to the right.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let is_number =
-        |column: usize| rows[1..].iter().all(|row| row[column].parse::<u64>().is_ok() || row[column] == "-");
-    let numbers: Vec<bool> = (0..columns).map(|column| rows.len() > 1 && is_number(column)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).zip(&numbers).map(|((cell, width), number)| match number {
-            true => format!("{cell:>width$}"),
-            false => format!("{cell:<width$}"),
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
 }
 
 /// Removes what dead processes left.

@@ -6,12 +6,14 @@
 //! | messages and calls: send, recv, call | `messages` |
 //! | publishing: pub, sub, latest | `publishing` |
 //! | values from arguments and from standard input | `input` |
-//! | values and messages on standard output | `output`, `display` |
+//! | values, messages and tables on standard output | `output`, `display`, `table` |
 //! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
+//! | services: the controller, what it is asked, the live view | `controller`, `service`, `top` |
 //! | any program as a service: service run -- PROGRAM | `adopt` |
 //! | machines that trust each other: keys | `keys` |
 //! | encodings alone: transcode | `transcode` |
 //! | somebody else's memory: region | `region` |
+//! | what is left of a time-out | `budget` |
 //! | Ctrl-C; how it ends: exit codes, the line on standard error | `stop`, `ending` |
 
 // Standard output is this program's product.
@@ -19,6 +21,8 @@
 
 mod adopt;
 mod arguments;
+mod budget;
+mod controller;
 mod display;
 mod ending;
 mod input;
@@ -28,7 +32,10 @@ mod messages;
 mod output;
 mod publishing;
 mod region;
+mod service;
 mod stop;
+mod table;
+mod top;
 mod transcode;
 
 use std::process::ExitCode;
@@ -73,12 +80,29 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Setup { group, root } => listing::setup(&group, &root),
         Command::Clean => listing::clean(),
         Command::Keys { what } => keys::keys(&what),
+        Command::Service { what } => service::service(&what, stop),
+        Command::Controller(asked) => controller::controller(&asked, stop),
+        Command::Top(asked) => top::top(&asked, stop),
         Command::Region(asked) => region::region(&asked),
         Command::Transcode(asked) => transcode::transcode(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "linkspan", &mut script);
+            clap_complete::generate(shell, &mut completed(), "linkspan", &mut script);
             output::write(&script)
         }
     }
+}
+
+/// The commands as they are completed: `service run` also with what it takes in front of a program.
+fn completed() -> clap::Command {
+    let adopted = adopt::Adopt::command();
+    Arguments::command().mut_subcommand("service", |service| {
+        service.mut_subcommand("run", |run| {
+            let known: Vec<_> = run.get_arguments().map(|argument| argument.get_id().clone()).collect();
+            // What follows the two dashes is the program's own.
+            let is_new =
+                |argument: &&clap::Arg| !known.contains(argument.get_id()) && !argument.is_last_set();
+            run.args(adopted.get_arguments().filter(is_new))
+        })
+    })
 }

@@ -1,33 +1,15 @@
 //! `linkspan send`, `recv` and `call`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linkspan::{Channel, Error, ErrorKind, Server, Timeout, Wait};
 
 use crate::arguments::{Call, Recv, Send};
+use crate::budget::Budget;
 use crate::ending::Ending;
 use crate::input::{self, Lines};
 use crate::output;
 use crate::stop::Stop;
-
-/// What is left of a time-out that several calls share.
-struct Budget {
-    until: Option<Instant>,
-}
-
-impl Budget {
-    fn new(timeout: Timeout) -> Budget {
-        let until = match timeout {
-            Timeout::After(duration) => Instant::now().checked_add(duration),
-            _ => None,
-        };
-        Budget { until }
-    }
-
-    fn left(&self) -> Option<Duration> {
-        self.until.map(|at| at.saturating_duration_since(Instant::now()))
-    }
-}
 
 /// Connects, sends, and leaves once everything has been taken.
 pub fn send(asked: &Send, stop: &Stop) -> Result<(), Ending> {

@@ -129,23 +129,29 @@ fn wait_for_handler(pid: u32) {
 #[test]
 fn every_command_shows_examples() {
     let place = Place::new();
-    let help = place.run(&["--help"]);
-    assert_eq!(help.code, Some(0));
-    let listed = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
-    // A long description goes on in lines that are further in.
-    let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
-    let commands: Vec<_> =
-        named.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help").collect();
-    assert!(commands.len() >= 8, "{commands:?}");
-    for command in commands {
-        let help = place.run(&[command, "--help"]);
-        assert_eq!(help.code, Some(0), "{command}");
+    let mut asked = vec![Vec::new()];
+    let mut seen = 0;
+    while let Some(words) = asked.pop() {
+        let help = place.run(
+            &[&words[..], &["--help".to_owned()]].concat().iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        assert_eq!(help.code, Some(0), "{words:?}");
+        seen += 1;
+        let with_example = |examples: &str| examples.contains("linkspan ");
         assert!(
-            help.out.split_once("Examples:\n").is_some_and(|(_, examples)| examples.contains("linkspan ")),
+            words.is_empty()
+                || help.out.split_once("Examples:\n").is_some_and(|(_, examples)| with_example(examples)),
             "{}",
             help.out
         );
+        let listed = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+        // A long description goes on in lines that are further in.
+        let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
+        for command in named.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
+            asked.push([&words[..], &[command.to_owned()]].concat());
+        }
     }
+    assert!(seen >= 30, "{seen}");
 }
 
 #[test]

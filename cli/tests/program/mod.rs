@@ -3,8 +3,10 @@
 // Each test file uses a part of this.
 #![allow(dead_code)]
 
+pub mod pty;
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ pub struct Running {
     child: Child,
     pub stdin: Option<ChildStdin>,
     lines: Option<BufReader<ChildStdout>>,
+    errors: Option<BufReader<ChildStderr>>,
 }
 
 impl Place {
@@ -50,7 +53,8 @@ impl Place {
         let mut child = self.command(arguments).spawn().unwrap();
         let stdin = child.stdin.take();
         let lines = child.stdout.take().map(BufReader::new);
-        Running { child, stdin, lines }
+        let errors = child.stderr.take().map(BufReader::new);
+        Running { child, stdin, lines, errors }
     }
 
     /// Runs to the end, with this on standard input.
@@ -90,14 +94,12 @@ impl Running {
 
     /// The next line that it prints.
     pub fn line(&mut self) -> String {
-        let mut lines = self.lines.take().unwrap();
-        let (line, lines) = within(move || {
-            let mut line = String::new();
-            lines.read_line(&mut line).unwrap();
-            (line, lines)
-        });
-        self.lines = Some(lines);
-        line.trim_end().to_owned()
+        read_line(&mut self.lines)
+    }
+
+    /// The next line that it says on standard error.
+    pub fn error_line(&mut self) -> String {
+        read_line(&mut self.errors)
     }
 
     pub fn write(&mut self, text: &str) {
@@ -124,7 +126,7 @@ impl Running {
     pub fn wait(mut self) -> Said {
         let stdin = self.stdin.take();
         let mut lines = self.lines.take();
-        let mut errors = self.child.stderr.take().unwrap();
+        let mut errors = self.errors.take().unwrap();
         let mut child = self.child;
         let pid = child.id();
         let said = within_or(
@@ -147,6 +149,17 @@ impl Running {
         drop(stdin);
         said
     }
+}
+
+fn read_line<R: BufRead + Send + 'static>(from: &mut Option<R>) -> String {
+    let mut lines = from.take().unwrap();
+    let (line, lines) = within(move || {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        (line, lines)
+    });
+    *from = Some(lines);
+    line.trim_end().to_owned()
 }
 
 fn within<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {

@@ -1,0 +1,262 @@
+//! The command line of `linkspan service`: every command with its help and its examples.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::at::Asking;
+
+/// What is to be asked, or told.
+#[derive(Subcommand, Debug)]
+pub enum What {
+    /// List the services: their states, what they do, what is wrong with them
+    #[command(
+        after_help = "VIEW is how well the controller knows the service: CONNECTED, STALE (silent for too long), DISCONNECTED, GONE. BUSY is how long it has been at what it does now.
+
+Examples:
+  linkspan service ls
+  linkspan service ls --json | jq -r 'select(.state == \"FAILED\") | .name'"
+    )]
+    Ls(Asking),
+
+    /// Print all that the controller knows of a service
+    #[command(after_help = "Examples:
+  linkspan service status power
+  linkspan service status power --json | jq .busy")]
+    Status(One),
+
+    /// Print the data of a service; changes nothing
+    #[command(
+        after_help = "While a step takes long, the newest data that is known is printed when the time is nearly over.
+
+Examples:
+  linkspan service get power
+  linkspan service get power --json --timeout 2 | jq .watts"
+    )]
+    Get(One),
+
+    /// Have services finish their step, checkpoint, close their databases and files, and wait
+    #[command(
+        after_help = "Ends when each has accepted; with --wait when each is PAUSED. Ends with the highest of 1 where one refused or failed, 3 where its time passed, 4 where it is not there.
+
+Examples:
+  linkspan service pause power --wait && cp power.db /backup/
+  linkspan service pause --all --wait --timeout 60"
+    )]
+    Pause(Order),
+
+    /// Have services open again and go on; with -- PROGRAM: run any program as a service
+    #[command(
+        after_help = "A program that knows nothing of Linkspan is run with `--` in front of it and --name; the controller then pauses, runs and ends it by signals.
+
+Examples:
+  linkspan service run power --wait
+  linkspan service run --all
+  linkspan service run --name camera -- ./grab-frames --rate 10"
+    )]
+    Run(Run),
+
+    /// Have services stand still, checkpoint, and go on
+    #[command(after_help = "Examples:
+  linkspan service checkpoint power --wait
+  linkspan service checkpoint --all --wait --json")]
+    Checkpoint(Order),
+
+    /// Have services checkpoint, close, and end; a second time gives up what is under way
+    #[command(after_help = "Examples:
+  linkspan service shutdown power --wait
+  linkspan service shutdown --all --wait --timeout 60")]
+    Shutdown(Order),
+
+    /// Print the log of one service, or of the controller and all of them
+    #[command(after_help = "Examples:
+  linkspan service logs
+  linkspan service logs power --lines 20
+  linkspan service logs power --follow --json | jq -r .text")]
+    Logs(Logs),
+
+    /// Print what changes: states, what goes wrong, who comes and goes; with --data the data as well
+    #[command(after_help = "Examples:
+  linkspan service watch
+  linkspan service watch power --data 5 --json | jq 'select(.what == \"data\") | .value'")]
+    Watch(Watch),
+
+    /// Have a service write a copy of what it keeps, and print what it answers
+    #[command(
+        after_help = "What it takes is the service's own affair: `linkspan service describe` says more.
+
+Examples:
+  linkspan service backup power '\"/backup/power.db\"'"
+    )]
+    Backup(Arguments),
+
+    /// Print the settings of a service, or change them
+    #[command(after_help = "Examples:
+  linkspan service config power
+  linkspan service config power '{\"every\": 0.5}'")]
+    Config(Arguments),
+
+    /// Give up a command that is under way, or with no ID whatever a service does now
+    #[command(after_help = "A command's ID is printed by --json.
+
+Examples:
+  linkspan service cancel power
+  linkspan service cancel power 5f0c9a31")]
+    Cancel(Cancel),
+
+    /// Send a service a command of its own, and print what it answers
+    #[command(after_help = "`linkspan service describe NAME` says which commands it takes.
+
+Examples:
+  linkspan service call power calibrate '{\"volts\": 230.0}'
+  linkspan service call power STATUS --json")]
+    Call(Call),
+
+    /// Print what a service is and which commands it takes
+    #[command(after_help = "Examples:
+  linkspan service describe power")]
+    Describe(One),
+
+    /// Print the counters of a service, or of the controller
+    #[command(after_help = "Examples:
+  linkspan service stats power
+  linkspan service stats --json")]
+    Stats(Stats),
+
+    /// Have the controller forget services that are not connected
+    #[command(after_help = "Examples:
+  linkspan service forget old-camera")]
+    Forget(Forget),
+}
+
+/// A question to one service.
+#[derive(Args, Debug)]
+pub struct One {
+    /// The service
+    pub name: String,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// A question with something to go by.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The service
+    pub name: String,
+    /// What it is to be done with, as JSON; - reads it from standard input
+    pub value: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// `linkspan service call`
+#[derive(Args, Debug)]
+pub struct Call {
+    /// The service
+    pub name: String,
+    /// The command
+    pub verb: String,
+    /// What it is to be done with, as JSON; - reads it from standard input
+    pub value: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// An order to one or many.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("who").args(["names", "all"]).required(true)))]
+pub struct Order {
+    /// Which, and how.
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// Whom an order is for.
+#[derive(Args, Debug)]
+pub struct Told {
+    /// The services
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// All whose state allows it; the others are named on standard error
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+    /// Wait until it is done
+    #[arg(long)]
+    pub wait: bool,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// `linkspan service run`
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("who").args(["names", "all"]).required(true)))]
+pub struct Run {
+    /// Which services are to go on.
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// `linkspan service cancel`
+#[derive(Args, Debug)]
+pub struct Cancel {
+    /// The service
+    pub name: String,
+    /// The command that is to be given up
+    pub id: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// `linkspan service stats`
+#[derive(Args, Debug)]
+pub struct Stats {
+    /// The service; left out, the controller itself
+    pub name: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// `linkspan service forget`
+#[derive(Args, Debug)]
+pub struct Forget {
+    /// The services
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// `linkspan service logs`
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// The service; left out, all
+    pub name: Option<String>,
+    /// Print the last so many lines
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub lines: usize,
+    /// Stay, and print what is logged from now on
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// `linkspan service watch`
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// The services; left out, all
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Ask for the data so often, and print it too
+    #[arg(long, value_name = "SECONDS", value_parser = crate::top::every)]
+    pub data: Option<std::time::Duration>,
+    /// How.
+    #[command(flatten)]
+    pub asking: Asking,
+}

@@ -1,0 +1,106 @@
+//! What goes on: the log, and every change.
+
+use linkspan::service::{Controller, WatchOptions};
+use linkspan::{ErrorKind, Value, Wait};
+
+use super::arguments::{Logs, Watch};
+use super::asking::word;
+use crate::ending::{self, Ending};
+use crate::stop::Stop;
+use crate::{display, output};
+
+/// Prints the log, and with `--follow` what comes after it.
+pub fn logs(asked: &Logs, stop: &Stop) -> Result<(), Ending> {
+    let (controller, budget) = asked.asking.connect(stop)?;
+    let mut check = || stop.check();
+    if asked.follow {
+        // Before the log is read, so that nothing falls in between.
+        let services = asked.name.iter().cloned().collect();
+        controller.watch(&WatchOptions { services, ..WatchOptions::default() })?;
+    }
+    let name = asked.name.as_deref();
+    let entries = match controller.log(name, asked.lines, Wait::new(budget.left()).tick(&mut check)) {
+        // It may come: that is told, and waited for.
+        Err(error) if asked.follow && error.kind() == ErrorKind::NotFound => {
+            ending::note(error.text());
+            Value::Array(Vec::new())
+        }
+        entries => entries?,
+    };
+    let entries = entries.as_array()?;
+    for entry in entries {
+        print_entry(entry, asked.asking.json)?;
+    }
+    if !asked.follow {
+        return Ok(());
+    }
+    follow(&controller, stop, |push| match push.at("entry") {
+        // What was pushed while the log was read is in both.
+        Ok(entry) if !entries.contains(entry) => print_entry(entry, asked.asking.json),
+        _ => Ok(()),
+    })
+}
+
+fn print_entry(entry: &Value, json: bool) -> Result<(), Ending> {
+    if json {
+        return output::json(entry);
+    }
+    let at = entry.at("at").map(display::lines).unwrap_or_default();
+    let of = match word(entry, "service") {
+        none if none.is_empty() => "controller".to_owned(),
+        name => name,
+    };
+    output::write(format!("{at} {of} {}: {}\n", word(entry, "level"), word(entry, "text")).as_bytes())
+}
+
+/// Prints what changes.
+pub fn watch(asked: &Watch, stop: &Stop) -> Result<(), Ending> {
+    let (controller, _) = asked.asking.connect(stop)?;
+    controller.watch(&WatchOptions { data_every: asked.data, services: asked.names.clone() })?;
+    follow(&controller, stop, |push| {
+        if asked.asking.json {
+            return output::json(push);
+        }
+        match line(push) {
+            Some(line) => output::write(line.as_bytes()),
+            None => Ok(()),
+        }
+    })
+}
+
+/// A push for a person.
+fn line(push: &Value) -> Option<String> {
+    let name = word(push, "name");
+    Some(match push.at("what").and_then(Value::as_text).ok()? {
+        "service" => {
+            let record = push.at("service").ok()?;
+            let wrong = [word(record, "trouble"), word(record, "reason")];
+            let wrong = wrong
+                .iter()
+                .filter(|text| !text.is_empty())
+                .fold(String::new(), |all, text| all + ": " + text);
+            format!("{} {} {}{wrong}\n", word(record, "name"), word(record, "state"), word(record, "view"))
+        }
+        "gone" => format!("{name} is known no longer\n"),
+        "data" => {
+            let value = display::lines(push.at("value").ok()?);
+            let gap = if value.contains('\n') { '\n' } else { ' ' };
+            format!("{name} data:{gap}{value}\n")
+        }
+        "missed" => format!("{} changes were too many to be told\n", display::lines(push.at("count").ok()?)),
+        // The log has a command of its own.
+        _ => return None,
+    })
+}
+
+/// Hears what is pushed until a signal, or until nobody reads it.
+fn follow(
+    controller: &Controller,
+    stop: &Stop,
+    mut print: impl FnMut(&Value) -> Result<(), Ending>,
+) -> Result<(), Ending> {
+    let mut check = || stop.check_reader();
+    loop {
+        print(&controller.next(Wait::new(None).tick(&mut check))?)?;
+    }
+}

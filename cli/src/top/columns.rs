@@ -1,0 +1,239 @@
+//! The columns of the two tables: what stands in each, how wide it is, which of them fit.
+
+use std::cmp::Ordering;
+
+use linkspan::Value;
+
+use crate::display;
+
+/// The two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What is open here.
+    Endpoints,
+    /// The services of the controller.
+    Services,
+}
+
+/// How a column gets its cells from a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// A text.
+    Text,
+    /// What is wrong with it.
+    Wrong,
+    /// A whole number.
+    Count,
+    /// How fast what the table counts grows.
+    Rate,
+    /// Seconds that it has taken.
+    Seconds,
+}
+
+/// One column of a table.
+pub struct Column {
+    /// Its heading.
+    pub title: &'static str,
+    key: &'static str,
+    from: From,
+    /// How wide it is; the first column of a table takes what is left.
+    pub width: u16,
+    /// Where there is no room, the columns with the highest rank go first.
+    pub rank: u8,
+}
+
+const fn column(title: &'static str, key: &'static str, from: From, width: u16, rank: u8) -> Column {
+    Column { title, key, from, width, rank }
+}
+
+const ENDPOINTS: &[Column] = &[
+    column("ENDPOINT", "endpoint", From::Text, 16, 0),
+    column("PATTERN", "pattern", From::Text, 10, 5),
+    column("PROGRAM", "program", From::Text, 14, 4),
+    column("PID", "pid", From::Count, 7, 6),
+    column("MESSAGES", "messages", From::Count, 10, 3),
+    column("MSG/S", "messages", From::Rate, 9, 1),
+    column("PEERS", "peers", From::Count, 5, 3),
+    column("BEHIND", "behind", From::Count, 6, 2),
+];
+
+const SERVICES: &[Column] = &[
+    column("NAME", "name", From::Text, 14, 0),
+    column("STATE", "state", From::Text, 13, 0),
+    column("VIEW", "view", From::Text, 12, 2),
+    column("BUSY", "busy", From::Seconds, 8, 3),
+    column("STEPS", "steps", From::Count, 9, 4),
+    column("STEPS/S", "steps", From::Rate, 9, 1),
+    column("PID", "pid", From::Count, 7, 6),
+    column("TROUBLE", "trouble", From::Wrong, 21, 5),
+];
+
+impl Kind {
+    /// Its columns, from left to right.
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Kind::Endpoints => ENDPOINTS,
+            Kind::Services => SERVICES,
+        }
+    }
+
+    /// The other one.
+    pub fn other(self) -> Kind {
+        match self {
+            Kind::Endpoints => Kind::Services,
+            Kind::Services => Kind::Endpoints,
+        }
+    }
+
+    /// What it is called, for one and for many.
+    pub fn noun(self, count: usize) -> &'static str {
+        match (self, count) {
+            (Kind::Endpoints, 1) => "endpoint",
+            (Kind::Endpoints, _) => "endpoints",
+            (Kind::Services, 1) => "service",
+            (Kind::Services, _) => "services",
+        }
+    }
+}
+
+/// The text there, or none.
+pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
+    record.at(key).and_then(Value::as_text).unwrap_or_default()
+}
+
+/// What is wrong with it: what was found from outside, else what it tells itself.
+pub fn wrong(record: &Value) -> &str {
+    match text(record, "trouble") {
+        "" => text(record, "reason"),
+        trouble => trouble,
+    }
+}
+
+/// What stands in one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Nothing was told.
+    Missing,
+    /// A text, without control characters.
+    Text(String),
+    /// A whole number.
+    Count(u64),
+    /// So many in a second.
+    Rate(f64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
+    let value = record.at(column.key);
+    let found = match column.from {
+        From::Rate => rate.map(Cell::Rate),
+        From::Seconds => value.and_then(Value::as_f64).ok().map(Cell::Seconds),
+        From::Count => value.and_then(Value::as_u64).ok().map(Cell::Count),
+        From::Text | From::Wrong => {
+            let said = if column.from == From::Wrong { wrong(record) } else { text(record, column.key) };
+            // What came from another process may hold anything.
+            (!said.is_empty()).then(|| Cell::Text(display::escaped(said, false)))
+        }
+    };
+    found.unwrap_or(Cell::Missing)
+}
+
+impl Cell {
+    /// As it is shown.
+    pub fn shown(&self) -> String {
+        match self {
+            Cell::Missing => "-".into(),
+            Cell::Text(text) => text.clone(),
+            Cell::Count(count) => count.to_string(),
+            Cell::Rate(rate) if *rate >= 1000.0 => format!("{rate:.0}"),
+            Cell::Rate(rate) => format!("{rate:.1}"),
+            Cell::Seconds(seconds) if *seconds >= 100.0 => format!("{seconds:.0} s"),
+            Cell::Seconds(seconds) => format!("{seconds:.1} s"),
+        }
+    }
+
+    /// Text from A to Z, numbers from the greatest down; what was not told comes last.
+    pub fn order(&self, other: &Cell) -> Ordering {
+        match (self.number(), other.number()) {
+            (Some(a), Some(b)) => b.total_cmp(&a),
+            _ => match (self, other) {
+                (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
+                (Cell::Missing, Cell::Missing) => Ordering::Equal,
+                (Cell::Missing, _) => Ordering::Greater,
+                (_, Cell::Missing) => Ordering::Less,
+                (a, b) => a.shown().cmp(&b.shown()),
+            },
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Cell::Count(count) => Some(*count as f64),
+            Cell::Rate(number) | Cell::Seconds(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+/// The columns that fit into so many cells, by their positions, and how wide each is. The first one is always there and
+/// takes what is left; so does the last where it is a text.
+pub fn fitting(kind: Kind, width: u16) -> Vec<(usize, u16)> {
+    let columns = kind.columns();
+    let needed = |chosen: &[usize]| -> u16 {
+        chosen.iter().map(|i| columns[*i].width).sum::<u16>() + chosen.len() as u16 - 1
+    };
+    let mut chosen: Vec<usize> = (0..columns.len()).collect();
+    while chosen.len() > 1 && needed(&chosen) > width {
+        // Of two that matter equally little the one on the right goes.
+        let last = chosen.iter().enumerate().max_by_key(|(at, i)| (columns[**i].rank, *at));
+        let Some((at, _)) = last else { break };
+        chosen.remove(at);
+    }
+    let left = width.saturating_sub(needed(&chosen));
+    let last_is_text = chosen.len() > 1 && chosen.last().is_some_and(|i| columns[*i].from == From::Wrong);
+    let (first, last) = if last_is_text { (left / 3, left - left / 3) } else { (left, 0) };
+    let count = chosen.len();
+    let wide = |(at, i): (usize, usize)| {
+        let more = if at == 0 { first } else { 0 } + if at + 1 == count { last } else { 0 };
+        // Alone and without room for itself, it has what there is.
+        (i, (columns[i].width + more).min(width))
+    };
+    chosen.into_iter().enumerate().map(wide).collect()
+}
+
+impl Column {
+    /// Whether it stands at the right.
+    pub fn is_number(&self) -> bool {
+        !matches!(self.from, From::Text | From::Wrong)
+    }
+
+    /// Whether it is how fast something grows.
+    #[cfg(test)]
+    pub fn is_rate(&self) -> bool {
+        self.from == From::Rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_go_where_there_is_no_room() {
+        let titles = |kind: Kind, width: u16| -> Vec<&str> {
+            fitting(kind, width).iter().map(|(i, _)| kind.columns()[*i].title).collect()
+        };
+        assert_eq!(titles(Kind::Endpoints, 100).len(), Kind::Endpoints.columns().len());
+        assert_eq!(titles(Kind::Endpoints, 40), ["ENDPOINT", "MSG/S", "BEHIND"]);
+        assert_eq!(titles(Kind::Services, 40), ["NAME", "STATE", "STEPS/S"]);
+        assert_eq!(titles(Kind::Endpoints, 5), ["ENDPOINT"]);
+        for kind in [Kind::Endpoints, Kind::Services] {
+            for width in 1..200 {
+                let fit = fitting(kind, width);
+                let used = fit.iter().map(|(_, wide)| wide).sum::<u16>() + fit.len() as u16 - 1;
+                assert_eq!(used, width, "{kind:?} in {width}");
+            }
+        }
+    }
+}
