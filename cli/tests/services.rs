@@ -175,6 +175,14 @@ fn services_are_listed_asked_and_described() {
     let stats = lab.done("stats --json");
     assert!(stats.contains("\"services\":2"), "{stats}");
 
+    // The live view, without a terminal.
+    let look = lab.place.run(&["top", "--once", "--every", "0.2"]);
+    assert_eq!((look.code, look.err.as_str()), (Some(0), ""));
+    let row = look.out.lines().find(|line| line.starts_with("lab/power")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..3], ["RUNNING", "CONNECTED"], "{}", look.out);
+    let json = lab.place.run(&["top", "--once", "--json", "--every", "0.2"]).out;
+    assert!(json.contains("\"steps_per_second\":") && json.ends_with("\"trouble\":null}\n"), "{json}");
+
     assert_eq!(lab.done("call heat calibrate {\"volts\":230} --json"), "{\"given\":{\"volts\":230}}\n");
     assert_eq!(lab.done("config heat {\"every\":2} --json"), "{\"every\":2}\n");
     assert_eq!(lab.done("backup heat \"here\""), "here\n");

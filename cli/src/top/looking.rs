@@ -54,7 +54,9 @@ pub fn told(error: &Error) -> String {
 }
 
 /// How long an answer of a controller that is there may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it takes at most to find that there is none.
+pub const COMING: Duration = Duration::from_millis(500);
 
 /// The endpoints that are open here, as maps.
 pub fn open_endpoints() -> Result<Vec<Value>, Error> {
@@ -89,7 +91,7 @@ pub fn services(at: &At, every: Duration, tell: impl Fn(News) -> bool) {
 /// What its absence is called, which is nothing wrong.
 pub fn absent(at: &At, error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Disconnected | ErrorKind::Timeout => {
+        ErrorKind::NotFound | ErrorKind::Disconnected => {
             let text = format!("no controller at {}: `linkspan controller` is one", at.endpoint());
             Error::new(error.kind(), text)
         }
@@ -99,11 +101,11 @@ pub fn absent(at: &At, error: Error) -> Error {
 
 /// Until the controller is lost, which is an error, or nobody wants to be told.
 fn follow(at: &At, every: Duration, begun: Instant, tell: &impl Fn(News) -> bool) -> Result<(), Error> {
-    let controller = at.connect(Wait::new(every))?;
+    let controller = at.connect(COMING)?;
     controller.watch(&WatchOptions::default())?;
     loop {
         let looked = Instant::now();
-        let records = records(&controller)?;
+        let records = records(&controller, PATIENCE)?;
         if !tell(News::Services(Ok(records), begun.elapsed().as_secs_f64())) {
             return Ok(());
         }
@@ -122,8 +124,8 @@ fn follow(at: &At, every: Duration, begun: Instant, tell: &impl Fn(News) -> bool
 }
 
 /// All services that a controller knows.
-pub fn records(controller: &Controller) -> Result<Vec<Value>, Error> {
-    Ok(controller.services(PATIENCE)?.as_array()?.to_vec())
+pub fn records<'a>(controller: &Controller, wait: impl Into<Wait<'a>>) -> Result<Vec<Value>, Error> {
+    Ok(controller.services(wait)?.as_array()?.to_vec())
 }
 
 fn news_of(push: Value) -> Option<News> {

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use linkspan::{Error, Timestamp, Value, Wait};
+use linkspan::{Controller, Error, Timestamp, Value, Wait};
 
 use super::Top;
 use super::columns::{Cell, Kind};
-use super::looking::{self, told};
+use super::looking::{self, COMING, PATIENCE, told};
 use super::model::{Looks, arranged};
 use crate::ending::Ending;
 use crate::stop::Stop;
@@ -17,10 +17,12 @@ pub fn print(asked: &Top, stop: &Stop) -> Result<(), Ending> {
     let begun = Instant::now();
     let mut endpoints = Looks::default();
     let mut services = Looks::default();
+    let mut controller = None;
     for number in 0u64.. {
         let looked = Instant::now();
         endpoints.take(Kind::Endpoints, looking::open_endpoints()?, begun.elapsed().as_secs_f64());
-        let known = look_for_services(asked, stop);
+        let known =
+            look_for_services(asked, &mut controller, stop).map_err(|e| looking::absent(&asked.at, e));
         stop.check()?;
         let (records, trouble) = match known {
             Ok(records) => (records, None),
@@ -42,11 +44,20 @@ pub fn print(asked: &Top, stop: &Stop) -> Result<(), Ending> {
     Ok(())
 }
 
-fn look_for_services(asked: &Top, stop: &Stop) -> Result<Vec<Value>, Error> {
+/// The services of the controller, which stays connected from look to look.
+fn look_for_services(
+    asked: &Top,
+    connected: &mut Option<Controller>,
+    stop: &Stop,
+) -> Result<Vec<Value>, Error> {
     let mut check = || stop.check();
-    let wait = Wait::new(std::time::Duration::ZERO).tick(&mut check);
-    let controller = asked.at.connect(wait).map_err(|error| looking::absent(&asked.at, error))?;
-    looking::records(&controller)
+    let controller = match connected.take() {
+        Some(controller) => controller,
+        None => asked.at.connect(Wait::new(COMING).tick(&mut check))?,
+    };
+    let records = looking::records(&controller, Wait::new(PATIENCE).tick(&mut check))?;
+    *connected = Some(controller);
+    Ok(records)
 }
 
 fn line(endpoints: &Looks, services: &Looks, trouble: Option<&Error>) -> Value {
