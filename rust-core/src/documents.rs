@@ -12,7 +12,7 @@ const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 
 /// Each block and the document that it stands in.
-const BLOCKS: [(&str, &str); 27] = [
+const BLOCKS: [(&str, &str); 30] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),
@@ -26,6 +26,9 @@ const BLOCKS: [(&str, &str); 27] = [
     ("refusal", WIRE),
     ("data", WIRE),
     ("acknowledgement", WIRE),
+    ("service words", WIRE),
+    ("order", WIRE),
+    ("client words", WIRE),
     ("errors", WIRE),
     ("capabilities", TRANSPORTS),
     ("options", TRANSPORTS),

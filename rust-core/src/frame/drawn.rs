@@ -28,7 +28,7 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
         ),
         (
             "correlation",
-            "reply, error: the request's sequence; ack, data, request: all up to here has been consumed",
+            "reply, error: the request's sequence; others: all up to here has been consumed",
             with(|h| h.correlation = u64::MAX),
         ),
         ("sent", "nanoseconds since 1970 UTC, with sign", with(|h| h.sent = -1)),
@@ -90,8 +90,8 @@ fn the_documents_list_kinds_and_flags() {
             Kind::Ack => "what was consumed up to here",
             Kind::Hello => "who is there",
             Kind::Bye => "the sender leaves and sends nothing more; it waits to hear what was consumed",
-            Kind::Command => "not sent by this version",
-            Kind::Event => "not sent by this version",
+            Kind::Command => "what a controller has a service do",
+            Kind::Event => "what services, controllers and their clients tell each other without asking",
         };
         [(kind as u8).to_string(), format!("{kind:?}").to_lowercase(), says.to_owned()]
     });

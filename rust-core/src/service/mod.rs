@@ -39,4 +39,6 @@ pub use state::{State, View};
 pub use words::Order;
 
 #[cfg(test)]
+mod drawn;
+#[cfg(test)]
 mod tests;

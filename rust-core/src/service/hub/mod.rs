@@ -14,6 +14,8 @@
 
 mod asking;
 mod conduct;
+#[cfg(test)]
+mod drawn;
 mod events;
 mod known;
 mod orders;

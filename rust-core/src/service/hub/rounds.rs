@@ -236,9 +236,7 @@ impl Hub {
                 if let Some(old) = self.clients.insert(who.session, token) {
                     self.drop_peer(old);
                 }
-                let hello =
-                    Value::map([("what", Value::from("hello")), ("controller", self.controller.into())]);
-                self.say(token, Kind::Event, &hello, false);
+                self.say(token, Kind::Event, &hello(self.controller), false);
             }
             self.act();
         }
@@ -461,6 +459,11 @@ impl Drop for Hub {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The first word to a client: which incarnation of the controller this is.
+pub(super) fn hello(controller: u64) -> Value {
+    Value::map([("what", Value::from("hello")), ("controller", controller.into())])
 }
 
 fn encode(value: &Value) -> Result<Payload> {

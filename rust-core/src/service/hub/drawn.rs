@@ -1,0 +1,112 @@
+//! The words between a controller and its clients, as the documents show them.
+
+use std::time::Duration;
+
+use super::conduct::Limits;
+use super::question::{Asked, Watch};
+use super::roster::{Action, Moment, Roster};
+use super::rounds::hello;
+use crate::channel::Question;
+use crate::codec;
+use crate::documents::{check, fenced};
+use crate::message::failure;
+use crate::service::command::{Answer, Command, Outcome, failure_of};
+use crate::service::drawn::{introduction, json};
+use crate::service::state::State;
+use crate::service::words::Said;
+use crate::value::{Timestamp, Value};
+
+const CLIENT: u64 = 77;
+const LINK: u64 = 1;
+
+fn moment(seconds: u64) -> Moment {
+    let at = Timestamp((1_767_225_600 + seconds as i64) * 1_000_000_000);
+    Moment { since: Duration::from_secs(seconds), at }
+}
+
+struct Talk {
+    roster: Roster,
+    text: String,
+    asked: u64,
+    /// The id of the command that the service was given last.
+    given: Box<str>,
+}
+
+impl Talk {
+    fn line(&mut self, who: &str, kind: &str, value: &Value) {
+        self.text += &format!("{who:<11}{kind:<8} {}\n", json(value));
+    }
+
+    /// What the controller says to its client now.
+    fn told(&mut self) {
+        while let Some(action) = self.roster.act() {
+            match action {
+                Action::Answer { value, .. } => self.line("controller", "reply", &value),
+                Action::Refuse { error, .. } => {
+                    let body = failure::to_payload(&failure_of(&error)).unwrap();
+                    let value = codec::decode(body.body(), body.encoding()).unwrap();
+                    self.line("controller", "error", &value);
+                }
+                Action::Push { to, value } => {
+                    assert_eq!(to, [CLIENT]);
+                    self.line("controller", "event", &value);
+                }
+                Action::Give { order, .. } => self.given = order.id,
+                Action::Tell { .. } | Action::Release { .. } => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, question: Value, seconds: u64) {
+        self.line("client", "request", &question);
+        self.asked += 1;
+        let to = Question { session: CLIENT, number: self.asked, idempotent: true };
+        let asked = Asked::from_value(&question).unwrap();
+        self.roster.asked(to, asked, 100, moment(seconds));
+        self.told();
+    }
+
+    fn service_answers(&mut self, outcome: Outcome, state: State, value: Value, seconds: u64) {
+        let answer = Answer { id: self.given.clone(), outcome, state, value, failure: None };
+        self.roster.said(LINK, Said::Answer(answer), 100, moment(seconds));
+        self.told();
+    }
+}
+
+#[test]
+fn the_documents_show_a_client() {
+    let mut talk =
+        Talk { roster: Roster::new(9, Limits::default()), text: String::new(), asked: 0, given: "".into() };
+    talk.roster.arrived(LINK, "logger-4711", moment(0));
+    talk.roster.said(LINK, Said::Introduction(introduction()), 100, moment(1));
+    while talk.roster.act().is_some() {}
+    let of_power = |what: &str| Value::map([("what", what), ("service", "lab/power")]);
+    talk.line("controller", "event", &hello(9));
+    talk.ask(Value::map([("what", "services"), ("after", "")]), 2);
+    talk.ask(of_power("status"), 2);
+    let command = Value::map([
+        ("what", Value::from("command")),
+        ("service", "lab/power".into()),
+        ("id", "a1".into()),
+        ("command", Command::Pause.name().into()),
+        ("within", 2.5.into()),
+        ("wait", "done".into()),
+        ("controller", 9u64.into()),
+    ]);
+    talk.ask(command, 2);
+    talk.service_answers(Outcome::Accepted, State::Running, Value::Null, 3);
+    talk.service_answers(Outcome::Done, State::Paused, Value::Null, 4);
+    talk.ask(Value::map([("what", "answer"), ("service", "lab/power"), ("id", "a1")]), 5);
+    let log = [("what", Value::from("log")), ("service", "lab/power".into()), ("lines", 10u64.into())];
+    talk.ask(Value::map(log), 5);
+    talk.ask(of_power("forget"), 5);
+    talk.ask(Value::map([("what", "status"), ("service", "pump")]), 5);
+    let watch = [("what", Value::from("watch")), ("services", Value::Array(vec!["lab/power".into()]))];
+    let watch = Value::map(watch.into_iter().chain([("data_every", 1.0.into())]));
+    talk.line("client", "event", &watch);
+    talk.roster.watch(CLIENT, Watch::from_value(&watch).unwrap(), moment(6));
+    talk.roster.pass(moment(6));
+    talk.told();
+    talk.service_answers(Outcome::Done, State::Paused, Value::map([("rows", 41)]), 7);
+    check("client words", &fenced(&talk.text));
+}
