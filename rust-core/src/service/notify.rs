@@ -51,32 +51,6 @@ impl Notify {
         Ok(Some(Notify { socket, address, name, watchdog, unsaid: String::new() }))
     }
 
-    /// It is set up; with one line for people.
-    pub fn ready(&mut self, status: &str) -> Result<()> {
-        self.say(&format!("READY=1\n{}", status_line(status)))
-    }
-
-    /// It has begun to end.
-    pub fn stopping(&mut self) -> Result<()> {
-        self.say("STOPPING=1\n")
-    }
-
-    /// One line for people: `systemctl status` shows it.
-    pub fn status(&mut self, text: &str) -> Result<()> {
-        self.say(&status_line(text))
-    }
-
-    /// It lives.
-    pub fn watchdog(&mut self) -> Result<()> {
-        self.say("WATCHDOG=1\n")
-    }
-
-    /// How often [`watchdog`](Notify::watchdog) is to be said: twice in the time that the supervisor gives. None where
-    /// it does not watch this process.
-    pub fn watchdog_period(&self) -> Option<Duration> {
-        self.watchdog.map(|time| time / 2)
-    }
-
     /// After so much silence the supervisor acts; none where it does not watch this process.
     pub fn watchdog_time(&self) -> Option<Duration> {
         self.watchdog
@@ -181,18 +155,24 @@ impl Notifier {
     /// READY is said when the service comes to a state of its life for the first time, and never by one that fails or
     /// ends before that.
     pub fn state(&mut self, state: State, reason: &str) -> String {
-        let mut words = String::new();
         let lives = !matches!(state, State::Starting | State::Stopping | State::Stopped | State::Failed);
+        let ends = matches!(state, State::Stopping | State::Stopped);
+        match reason {
+            "" => self.words(lives, ends, state.name()),
+            reason => self.words(lives, ends, &format!("{}: {reason}", state.name())),
+        }
+    }
+
+    /// The same for whoever has no states: whether it is set up, whether it has begun to end, a line for people.
+    pub fn words(&mut self, lives: bool, ends: bool, status: &str) -> String {
+        let mut words = String::new();
         if lives && !std::mem::replace(&mut self.ready, true) {
             words.push_str("READY=1\n");
         }
-        if matches!(state, State::Stopping | State::Stopped) && !std::mem::replace(&mut self.stopping, true) {
+        if ends && !std::mem::replace(&mut self.stopping, true) {
             words.push_str("STOPPING=1\n");
         }
-        let status = match reason {
-            "" => status_line(state.name()),
-            reason => status_line(&format!("{}: {reason}", state.name())),
-        };
+        let status = status_line(status);
         if status != self.status {
             words.push_str(&status);
             self.status = status;
@@ -248,6 +228,11 @@ impl Notices {
         Notices { notify, notifier: Notifier::new(watchdog), ..Notices::default() }
     }
 
+    /// Whether there is a supervisor at all.
+    pub fn is_there(&self) -> bool {
+        self.notify.is_some()
+    }
+
     /// Whether a supervisor acts on silence: then it is to be told when the program ends something that took too long.
     pub fn is_watched(&self) -> bool {
         self.notifier.watchdog.is_some()
@@ -257,6 +242,13 @@ impl Notices {
     #[must_use = "an error is for the service's log"]
     pub fn state(&mut self, state: State, reason: &str, now: Duration) -> Option<Error> {
         let words = self.notifier.state(state, reason);
+        self.say(&words, now)
+    }
+
+    /// A controller, which has no states: it is set up, or has begun to end. Gives an error for the log.
+    #[must_use = "an error is for the log"]
+    pub fn controls(&mut self, ends: bool, status: &str, now: Duration) -> Option<Error> {
+        let words = self.notifier.words(!ends, ends, status);
         self.say(&words, now)
     }
 

@@ -16,6 +16,7 @@ use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::service::notify::Notices;
 use crate::service::words::{HEARTBEAT, MESSAGE_LIMIT, Said, Told};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
@@ -71,6 +72,8 @@ pub struct Hub {
     received: u64,
     sent: u64,
     watches_signals: bool,
+    /// What systemd is told.
+    notices: Notices,
     ready: Vec<Ready>,
 }
 
@@ -123,6 +126,12 @@ impl Hub {
         }
         let controller = greeting::random()?;
         let limits = Limits { heartbeat: options.heartbeat, ..Limits::default() };
+        let (notices, trouble) = Notices::from_env();
+        let mut roster = Roster::new(controller, limits);
+        if let Some(error) = trouble {
+            let now = Moment { since: Duration::ZERO, at: Timestamp::now() };
+            roster.note(None, "error", &error.to_string(), now);
+        }
         Ok(Hub {
             doors,
             options: options.clone(),
@@ -130,7 +139,7 @@ impl Hub {
             peers: HashMap::new(),
             clients: HashMap::new(),
             leaving: VecDeque::new(),
-            roster: Roster::new(controller, limits),
+            roster,
             controller,
             stop,
             born: Instant::now(),
@@ -138,6 +147,7 @@ impl Hub {
             received: 0,
             sent: 0,
             watches_signals: false,
+            notices,
             ready: Vec::new(),
         })
     }
@@ -161,19 +171,39 @@ impl Hub {
             self.epoll.add(stop::bell(), SIGNAL, Interest::IN)?;
             self.watches_signals = true;
         }
-        // Here a program under systemd would say that it is READY, and between the rounds WATCHDOG.
         loop {
-            if self.stop.asked.load(Ordering::Acquire) || self.watches_signals && stop::was_asked() {
+            let ends = self.stop.asked.load(Ordering::Acquire) || self.watches_signals && stop::was_asked();
+            self.notify(ends);
+            if ends {
                 return Ok(());
             }
             self.round(&mut waiting)?;
         }
     }
 
+    /// Tells systemd how it is: from the first round on it is READY.
+    fn notify(&mut self, ends: bool) {
+        if !self.notices.is_there() {
+            return;
+        }
+        let now = self.now();
+        let status = match ends {
+            false => {
+                format!("{} services; listens at {}", self.roster.services.len(), self.endpoints().join(", "))
+            }
+            true => "ends".to_owned(),
+        };
+        let told = [self.notices.controls(ends, &status, now.since), self.notices.tick(None, now.since)];
+        for error in told.into_iter().flatten() {
+            self.roster.note(None, "error", &error.to_string(), now);
+        }
+    }
+
     /// Sleeps until something happens, and deals with it.
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let now = self.born.elapsed();
-        let due = [self.roster.next(), self.leaving.front().map(|(until, ..)| *until)];
+        let told = self.notices.next_due(None, now);
+        let due = [self.roster.next(), self.leaving.front().map(|(until, ..)| *until), told];
         let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
         // One who does not want to wait gets a round all the same.
         let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };

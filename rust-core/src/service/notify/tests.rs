@@ -52,11 +52,11 @@ fn words_arrive_at_a_path_and_at_an_abstract_name() {
     for name in [path.to_str().unwrap(), &hidden] {
         let supervisor = Supervisor::at(name, &[]);
         let mut program = supervisor.program();
-        assert_eq!(program.watchdog_period(), None);
-        program.ready("listens at\nunix:controller").unwrap();
-        program.status("3 services").unwrap();
-        program.watchdog().unwrap();
-        program.stopping().unwrap();
+        assert_eq!(program.watchdog_time(), None);
+        let ready = Notifier::default().words(true, false, "listens at\nunix:controller");
+        for words in [&ready, "STATUS=3 services\n", "WATCHDOG=1\n", "STOPPING=1\n"] {
+            program.say(words).unwrap();
+        }
         for words in [
             "READY=1\nSTATUS=listens at unix:controller\n",
             "STATUS=3 services\n",
@@ -86,10 +86,10 @@ fn a_watchdog_is_for_the_process_that_it_names() {
     let watched = |more: &[(&'static str, &str)]| {
         let more = more.iter().map(|(name, value)| (*name, OsString::from(value)));
         let variables: Vec<_> = [socket.clone()].into_iter().chain(more).collect();
-        environment(&variables).unwrap().unwrap().watchdog_period()
+        environment(&variables).unwrap().unwrap().watchdog_time()
     };
-    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000")]), Some(Duration::from_millis(1500)));
-    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "4711")]), Some(s(3) / 2));
+    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000")]), Some(s(3)));
+    assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "4711")]), Some(s(3)));
     assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "4712")]), None);
     assert_eq!(watched(&[("WATCHDOG_USEC", "0")]), None);
     let error = refused(&[("NOTIFY_SOCKET", "/nowhere"), ("WATCHDOG_USEC", "soon")]);
@@ -121,7 +121,7 @@ fn a_supervisor_without_room_hears_the_newest_words_later() {
     let supervisor = Supervisor::at(&name, &[]);
     let mut program = supervisor.program();
     let mut said = 0;
-    while program.status("fills").is_ok() {
+    while program.say("STATUS=fills\n").is_ok() {
         said += 1;
         assert!(said < 100_000, "a queue without an end");
     }
