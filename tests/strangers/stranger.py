@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-DATA, REQUEST, REPLY, ERROR, ACK, HELLO, BYE = range(7)
-RAW, CBOR = 0, 2
+DATA, REQUEST, REPLY, ERROR, ACK, HELLO, BYE, COMMAND, EVENT = range(9)
+RAW, JSON, CBOR = 0, 1, 2
 BODY_CHECKED, RETAINED = 1, 16
 #: Only guards against a hang.
 SOON = 30
@@ -42,7 +42,7 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-# CBOR, as far as bodies of null, booleans, integers, floats, text, bytes, lists and maps go.
+# CBOR, as far as bodies of null, booleans, integers, floats, text, bytes, lists and maps go; timestamps are read.
 
 
 def _head(major: int, n: int) -> bytes:
@@ -102,6 +102,9 @@ def _decode(data: bytes, at: int) -> tuple[Any, int]:
                 key, at = _decode(data, at)
                 mapping[key], at = _decode(data, at)
             return mapping, at
+        case 6 if n == 1001:
+            parts, at = _decode(data, at)
+            return parts[1] * 10**9 + parts.get(-9, 0), at
         case 7 if size == 0:
             return {20: False, 21: True, 22: None}[n], at
         case 7:
@@ -229,15 +232,17 @@ class Link:
         self.stream, self.theirs, self.sequence, self.taken = stream, theirs, 0, 0
 
     def send(self, kind: int, value: Any, correlation: int = 0) -> int:
+        return self.send_body(kind, CBOR, encode(value), correlation)
+
+    def send_body(self, kind: int, encoding: int, body: bytes, correlation: int = 0) -> int:
         self.sequence += 1
-        body = encode(value)
-        self.stream.put(Frame(kind, CBOR, 0, self.sequence, correlation, time.time_ns(), b"", body))
+        self.stream.put(Frame(kind, encoding, 0, self.sequence, correlation, time.time_ns(), b"", body))
         return self.sequence
 
     def receive(self) -> Frame:
         """The next message; what is no message is told apart by its kind."""
         frame = self.stream.get()
-        if frame.kind in (DATA, REQUEST, REPLY, ERROR):
+        if frame.kind in (DATA, REQUEST, REPLY, ERROR, COMMAND, EVENT):
             assert frame.sequence > self.taken, "the numbers on a link rise"
             self.taken = frame.sequence
         return frame

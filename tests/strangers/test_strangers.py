@@ -1,13 +1,11 @@
 """A stranger, who knows Linkspan from its documents alone, and the program `linkspan` at the other end."""
 
 import json
-import os
 import re
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +15,8 @@ import shared_memory
 import stranger
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 Start = Callable[..., subprocess.Popen[str]]
 SOON = stranger.SOON
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """The runtime directory."""
-    directory = tmp_path / "run"
-    directory.mkdir(mode=0o700)
-    return directory
-
-
-@pytest.fixture
-def linkspan(run: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts the program; what is left at the end is ended."""
-    environment = {**os.environ, "LINKSPAN_DIR": str(run), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*words: str, pipes_in: bool = False) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        ins = pipe if pipes_in else subprocess.DEVNULL
-        child = subprocess.Popen([PROGRAM, *words], text=True, stdin=ins, stdout=pipe, stderr=pipe, env=environment)
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        if child.poll() is None:
-            child.send_signal(signal.SIGKILL)
-        child.communicate()
 
 
 def said(child: subprocess.Popen[str]) -> list[object]:

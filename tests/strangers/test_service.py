@@ -1,0 +1,197 @@
+"""A service and a client that know Linkspan from its documents alone, and the program `linkspan` at the other end."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Start
+from service import Client, Service
+from stranger import SOON
+
+Map = dict[str, Any]
+
+
+def calibrate(arguments: Map) -> Map:
+    if not arguments["gain"]:
+        raise ValueError("gain is 0")
+    return {"gain": arguments["gain"] * 2}
+
+
+class Program(threading.Thread):
+    """Carries out what its service is told, until it is shut down."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(daemon=True)
+        self.service = service
+        self.start()
+
+    def run(self) -> None:
+        while self.service.state != "STOPPED":
+            order = self.service.task()
+            try:
+                self.service.finish(order, self.do(order))
+            except ValueError as error:
+                self.service.finish(order, error=error)
+
+    def do(self, order: Map) -> Any:
+        match order["command"]:
+            case "GET_DATA":
+                return {"begun": len(self.service.begun)}
+            case "calibrate":
+                return calibrate(order["arguments"])
+
+
+@pytest.fixture
+def controller(run: Path, linkspan: Start) -> Callable[[], subprocess.Popen[str]]:
+    def start() -> subprocess.Popen[str]:
+        child = linkspan("controller", "--no-tcp")
+        return child
+
+    return start
+
+
+@pytest.fixture
+def service(run: Path) -> Iterator[Service]:
+    service = Service(run, "lab/stranger", ("calibrate",))
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def shell(linkspan: Start) -> Callable[..., Any]:
+    """`linkspan service …`: gives its last line of JSON; or, with a code that is not 0, what it says on standard error."""
+
+    def call(*words: str, code: int = 0) -> Any:
+        child = linkspan("service", *words, "--json")
+        out, errors = child.communicate(timeout=SOON)
+        assert child.returncode == code, (words, out, errors)
+        return json.loads(out.splitlines()[-1]) if code == 0 and out else errors
+
+    return call
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + SOON
+    while not what():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_it_is_driven_through_its_commands(service: Service, controller: Any, shell: Any) -> None:
+    program = Program(service)  # It is there before its controller.
+    controller()
+    until(lambda: service.connections == 1)
+    name = "lab/stranger"
+    status = shell("status", name)
+    told = {key: status[key] for key in ("view", "state", "epoch", "program", "commands")}
+    assert told == {
+        "view": "CONNECTED", "state": "READY", "epoch": service.epoch, "program": "stranger", "commands": ["calibrate"],
+    }  # fmt: skip
+    assert shell("describe", name)["description"] == "written from the documents"
+    assert shell("call", name, "STATUS")["state"] == "READY"
+    for command, state in [
+        ("run", "RUNNING"), ("checkpoint", "RUNNING"), ("pause", "PAUSED"), ("run", "RUNNING"), ("pause", "PAUSED"),
+    ]:  # fmt: skip
+        shell(command, name, "--wait")
+        assert shell("status", name)["state"] == state
+    refused = shell("pause", name, "--wait", code=1)
+    assert "InvalidState" in refused and "PAUSE in PAUSED" in refused, refused
+    assert shell("get", name) == {"begun": 6}
+    assert shell("call", name, "calibrate", '{"gain": 21}') == {"gain": 42}
+    failed = shell("call", name, "calibrate", '{"gain": 0}', code=1)
+    assert "ValueError" in failed and "gain is 0" in failed, failed
+    unknown = shell("call", name, "dance", code=1)
+    assert "Unsupported" in unknown, unknown
+    shell("shutdown", name, "--wait")
+    program.join(SOON)
+    assert not program.is_alive()
+    status = shell("status", name)
+    assert (status["view"], status["state"]) == ("GONE", "STOPPED")
+
+
+def test_it_comes_back_to_the_next_controller(service: Service, controller: Any, shell: Any) -> None:
+    Program(service)
+    first = controller()
+    until(lambda: service.connections == 1)
+    shell("run", "lab/stranger", "--wait")
+    first.kill()
+    first.wait()
+    controller()
+    until(lambda: service.connections == 2)
+    status = shell("status", "lab/stranger")
+    assert (status["state"], status["epoch"]) == ("RUNNING", service.epoch)
+    shell("pause", "lab/stranger", "--wait")
+    assert service.state == "PAUSED"
+
+
+def test_control_is_answered_in_a_long_step(run: Path, service: Service, controller: Any, shell: Any) -> None:
+    controller()
+    until(lambda: service.connections == 1)
+    client = Client(run)
+    service.busy("STEP")
+    # The program takes nothing meanwhile, and yet there are answers.
+    assert shell("call", "lab/stranger", "STATUS")["doing"] == "STEP"
+    command = {"service": "lab/stranger", "id": "mine", "command": "RUN", "within": float(SOON)}
+    assert client.ask("command", wait="accepted", **command)["outcome"] == "ACCEPTED"
+    assert client.ask("command", wait="accepted", **command)["outcome"] == "ACCEPTED"
+    assert client.ask("answer", service="lab/stranger", id="mine")["outcome"] == "ACCEPTED"
+    refused = client.ask("command", **{**command, "id": "other", "command": "PAUSE"})
+    assert (refused["outcome"], refused["error"]["code"]) == ("REJECTED", 106)
+    service.busy(None)
+    service.finish(service.task())
+    # The same id is the same command: it is done, and was done once.
+    done = {"id": "mine", "outcome": "DONE", "state": "RUNNING", "value": None}
+    assert client.ask("command", **command) == done
+    assert Client(run).ask("command", **command) == done
+    assert service.begun == ["mine"]
+
+
+def test_what_was_sent_before_the_line_broke_is_carried_out_once(run: Path, service: Service, controller: Any) -> None:
+    controller()
+    until(lambda: service.connections == 1)
+    client = Client(run)
+    command = {"service": "lab/stranger", "id": "once", "command": "RUN", "within": float(SOON)}
+    client.ask("command", wait="accepted", **command)
+    order = service.task()
+    # The line breaks while the program is at it; the controller gives the command again, and gets the one answer.
+    assert service.link is not None
+    service.link.stream.keeps.shutdown(2)
+    until(lambda: service.connections == 2)
+    service.finish(order)
+    assert client.ask("command", **command)["outcome"] == "DONE"
+    assert service.begun == ["once"] and service.tasks.empty()
+
+
+def test_a_second_one_of_its_name_is_refused(run: Path, service: Service, controller: Any, shell: Any) -> None:
+    controller()
+    until(lambda: service.connections == 1)
+    second = Service(run, "lab/stranger")
+    try:
+        until(lambda: second.refused is not None)
+        assert second.refused is not None and second.refused[0] == 105
+        status = shell("status", "lab/stranger")
+        assert status["epoch"] == service.epoch and "another program" in status["trouble"], status
+    finally:
+        second.close()
+
+
+def test_a_client_watches_data(run: Path, service: Service, controller: Any) -> None:
+    Program(service)
+    controller()
+    until(lambda: service.connections == 1)
+    client = Client(run)
+    (record,) = client.ask("services", after="")["services"]
+    assert record["name"] == "lab/stranger" and "PAUSE" in record["allowed"]
+    client.watch("lab/stranger", data_every=0.05)
+    assert client.told("service")["service"]["name"] == "lab/stranger"
+    first, second = client.told("data"), client.told("data")
+    assert first["value"]["begun"] < second["value"]["begun"] and first["at"] < second["at"]
+    with pytest.raises(RuntimeError) as unknown:
+        Client(run).ask("status", service="pump")
+    assert unknown.value.args[0] == 103 and "lab/stranger" in unknown.value.args[1]
