@@ -262,6 +262,34 @@ fn a_command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
 }
 
 #[test]
+fn every_wait_ends_with_a_signal() {
+    let lab = Laboratory::new();
+    let held = lab.play("held");
+    let _free = lab.play("free");
+    lab.wait_for("held", "RUNNING");
+    lab.wait_for("free", "RUNNING");
+    let hold = lab.place.start(&["service", "call", "held", "hold", "--timeout", "forever"]);
+    let mut watch = lab.place.start(&["service", "watch", "held", "--json"]);
+    let busy = std::iter::repeat_with(|| watch.line())
+        .find(|line| line.is_empty() || line.contains("\"doing\":\"hold\""));
+    assert_ne!(busy.unwrap(), "");
+    let mut pause = lab.place.start(&["service", "pause", "held", "free", "--wait", "--timeout", "forever"]);
+    // One is held, and keeps the other one not.
+    assert_eq!(pause.line(), "free DONE PAUSED");
+    let missing = ["service", "ls", "--controller", "unix:nobody", "--timeout", "forever"];
+    let missing = lab.place.start(&missing);
+    missing.wait_for_handlers();
+    for (running, signal, code) in
+        [(pause, "INT", 130), (hold, "TERM", 143), (watch, "INT", 130), (missing, "INT", 130)]
+    {
+        running.signal(signal);
+        let said = running.wait();
+        assert_eq!((said.code, said.err.as_str()), (Some(code), ""));
+    }
+    held.release.send(()).unwrap();
+}
+
+#[test]
 fn what_goes_on_is_told() {
     let lab = Laboratory::new();
     let mut watch = lab.place.start(&["service", "watch", "power", "--data", "0.1", "--json"]);
@@ -291,6 +319,18 @@ fn what_goes_on_is_told() {
         running.signal("INT");
         assert_eq!(running.wait().code, Some(130));
     }
+    // For people: one line for each change, and no second one that says the same.
+    let mut watch = lab.place.start(&["service", "watch", "power"]);
+    assert!(watch.line().ends_with("Z power RUNNING CONNECTED"));
+    power.end.set_reason("the meter is silent");
+    assert!(watch.line().ends_with("Z power RUNNING CONNECTED the meter is silent"));
+    lab.done("pause power --wait");
+    let paused = std::iter::repeat_with(|| watch.line()).find(|line| !line.contains("PAUSING")).unwrap();
+    assert!(paused.ends_with("Z power PAUSED CONNECTED the meter is silent"), "{paused}");
+    let listed = lab.done("ls");
+    assert!(listed.ends_with("power: it says the meter is silent\n"), "{listed}");
+    watch.signal("TERM");
+    assert_eq!(watch.wait().code, Some(143));
     let log = lab.done("logs power");
     let line = log.lines().find(|line| line.contains("the meter is silent")).unwrap();
     assert!(line.contains(" power warning: "), "{line}");

@@ -103,27 +103,13 @@ fn ctrl_c_ends_every_wait() {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             let running = place.start(arguments);
             // Signals are watched before anything else: once the handler is there, any moment will do.
-            wait_for_handler(running.pid());
+            running.wait_for_handlers();
             running.signal(signal);
             let said = running.wait();
             assert_eq!((said.code, said.err.as_str()), (Some(code), ""), "{arguments:?} {signal}");
         }
     }
     assert_eq!(place.leftovers(), [""; 0]);
-}
-
-fn wait_for_handler(pid: u32) {
-    let begun = std::time::Instant::now();
-    loop {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
-        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
-        if caught & (1 << 1) != 0 && caught & (1 << 14) != 0 {
-            return;
-        }
-        assert!(begun.elapsed().as_secs() < 60, "no handler in process {pid}");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
 }
 
 #[test]

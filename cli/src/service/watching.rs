@@ -1,7 +1,9 @@
 //! What goes on: the log, and every change.
 
+use std::collections::HashMap;
+
 use linkspan::service::{Controller, WatchOptions};
-use linkspan::{ErrorKind, Value, Wait};
+use linkspan::{ErrorKind, Timestamp, Value, Wait};
 
 use super::arguments::{Logs, Watch};
 use super::asking::word;
@@ -57,40 +59,48 @@ fn print_entry(entry: &Value, json: bool) -> Result<(), Ending> {
 pub fn watch(asked: &Watch, stop: &Stop) -> Result<(), Ending> {
     let (controller, _) = asked.asking.connect(stop)?;
     controller.watch(&WatchOptions { data_every: asked.data, services: asked.names.clone() })?;
+    // A service that is heard of without having changed is news to programs alone.
+    let mut shown = HashMap::new();
     follow(&controller, stop, |push| {
         if asked.asking.json {
             return output::json(push);
         }
-        match line(push) {
-            Some(line) => output::write(line.as_bytes()),
-            None => Ok(()),
+        let Some((name, line)) = line(push) else { return Ok(()) };
+        if shown.get(&name) == Some(&line) {
+            return Ok(());
         }
+        let told = output::write(format!("{} {line}\n", Timestamp::now()).as_bytes());
+        shown.insert(name, line);
+        told
     })
 }
 
-/// A push for a person.
-fn line(push: &Value) -> Option<String> {
+/// A push for a person: what it is about, and the words.
+fn line(push: &Value) -> Option<(String, String)> {
     let name = word(push, "name");
-    Some(match push.at("what").and_then(Value::as_text).ok()? {
+    let line = match push.at("what").and_then(Value::as_text).ok()? {
         "service" => {
             let record = push.at("service").ok()?;
-            let wrong = [word(record, "trouble"), word(record, "reason")];
-            let wrong = wrong
-                .iter()
-                .filter(|text| !text.is_empty())
-                .fold(String::new(), |all, text| all + ": " + text);
-            format!("{} {} {}{wrong}\n", word(record, "name"), word(record, "state"), word(record, "view"))
+            let mut words = vec![word(record, "name"), word(record, "state"), word(record, "view")];
+            words.extend(
+                ["trouble", "reason"]
+                    .map(|key| word(record, key))
+                    .into_iter()
+                    .filter(|text| !text.is_empty()),
+            );
+            return Some((words[0].clone(), words.join(" ")));
         }
-        "gone" => format!("{name} is known no longer\n"),
+        "gone" => return Some((name.clone(), format!("{name} is known no longer"))),
         "data" => {
             let value = display::lines(push.at("value").ok()?);
             let gap = if value.contains('\n') { '\n' } else { ' ' };
-            format!("{name} data:{gap}{value}\n")
+            format!("{name} data:{gap}{value}")
         }
-        "missed" => format!("{} changes were too many to be told\n", display::lines(push.at("count").ok()?)),
+        "missed" => format!("{} changes were too many to be told", display::lines(push.at("count").ok()?)),
         // The log has a command of its own.
         _ => return None,
-    })
+    };
+    Some((format!("the data of {name}"), line))
 }
 
 /// Hears what is pushed until a signal, or until nobody reads it.

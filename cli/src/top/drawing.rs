@@ -147,6 +147,7 @@ fn row_line(kind: Kind, row: &Row, columns: &[(usize, u16)]) -> Line<'static> {
         let text = fill(&row.cells[*at].shown(), *width, column);
         let style = match column.title {
             "STATE" => of_state(&row.state),
+            "VIEW" => of_view(&row.cells[*at].shown()),
             "TROUBLE" => Style::new().fg(Color::Red),
             "ENDPOINT" | "NAME" if !row.trouble.is_empty() => Style::new().fg(Color::Red),
             _ => Style::new(),
@@ -179,6 +180,16 @@ fn of_state(state: &str) -> Style {
         _ => Color::Magenta,
     };
     Style::new().fg(colour)
+}
+
+/// The same for how well a service is known.
+fn of_view(view: &str) -> Style {
+    match view {
+        "STALE" => Style::new().fg(Color::Yellow),
+        "DISCONNECTED" => Style::new().fg(Color::Red),
+        "GONE" => dim(),
+        _ => Style::new(),
+    }
 }
 
 /// The text in so many cells of the screen: cut, or filled up.

@@ -111,6 +111,22 @@ impl Running {
         self.lines = None;
     }
 
+    /// Waits until it hears SIGINT and SIGTERM.
+    pub fn wait_for_handlers(&self) {
+        let pid = self.pid();
+        let begun = std::time::Instant::now();
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
+            let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+            if caught & (1 << 1) != 0 && caught & (1 << 14) != 0 {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no handler in process {pid}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
