@@ -28,7 +28,7 @@ ln -sf "liblinkspan.so.$version" "$root/lib/liblinkspan.so.0"
 ln -sf liblinkspan.so.0 "$root/lib/liblinkspan.so"
 install -m 644 "$target/liblinkspan_c.a" "$root/lib/liblinkspan.a"
 install -m 644 "$here/include/linkspan.h" "$here/include/linkspan.hpp" "$root/include/"
-install -m 644 "$here"/include/linkspan/*.hpp "$root/include/linkspan/"
+install -m 644 "$here"/include/linkspan/*.h* "$root/include/linkspan/"
 install -m 644 "$here/fortran/linkspan.f90" "$here/fortran/fpm.toml" "$root/share/linkspan/fortran/"
 for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \

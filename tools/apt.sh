@@ -9,6 +9,7 @@ packages=(
     clang-14 libclang1-14                            # bindgen reads PHP's headers with libclang
     php-cli php-dev php-fpm nginx                    # the extension, and the page behind a real web server
     libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
+    libsqlite3-dev                                   # the data logger in C++
     chromium fonts-dejavu-core                       # the page in a real browser
     valgrind strace                                  # memory errors, faults at every system call
     tmux                                             # the live view in a terminal

@@ -125,10 +125,11 @@ class corrupt : public error { using error::error; };
 /// A defect in Linkspan; carries a backtrace when asked for.
 class internal : public error { using error::error; };
 
-/// Throws the last error of this thread as the class of its kind.
-[[noreturn]] inline void throw_last_error() {
-    linkspan_error detail = LINKSPAN_ERROR_INIT;
-    switch (linkspan_last_error(&detail)) {
+namespace detail {
+
+/// Throws an error as the class of its kind.
+[[noreturn]] inline void throw_as_kind(const linkspan_error &detail) {
+    switch (detail.status) {
     case LINKSPAN_TRANSPORT_UNAVAILABLE: throw transport_unavailable(detail);
     case LINKSPAN_DISCONNECTED: throw disconnected(detail);
     case LINKSPAN_NOT_FOUND: throw not_found(detail);
@@ -158,6 +159,15 @@ class internal : public error { using error::error; };
     case LINKSPAN_INTERNAL: throw internal(detail);
     default: throw error(detail);
     }
+}
+
+} // namespace detail
+
+/// Throws the last error of this thread as the class of its kind.
+[[noreturn]] inline void throw_last_error() {
+    linkspan_error last = LINKSPAN_ERROR_INIT;
+    linkspan_last_error(&last);
+    detail::throw_as_kind(last);
 }
 
 /// Throws unless the status is LINKSPAN_OK.
