@@ -25,7 +25,7 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 8)
-HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service"]
+HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller"]
 # Fortran does not tell a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
 TAIL = """      integer, intent(out), optional :: stat
@@ -464,7 +464,7 @@ def handle_procedures(name: str) -> str:
       there = found
    end function
 """
-    what = {"server": "request", "subscriber": "message", "controller": "push"}.get(name)
+    what = {"server": "request", "subscriber": "message"}.get(name)
     if what:
         out += f"""
    ! The next {what}, for ever unless told otherwise; false at close and at a stop signal. What `{what}` held is

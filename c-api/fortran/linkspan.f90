@@ -316,6 +316,92 @@ module linkspan_c_interface
          type(c_ptr), value :: bytes
          integer(c_size_t), value :: length
       end subroutine
+      function c_controller_open(endpoint, options, timeout, controller) bind(C, &
+         name="linkspan_controller_open") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: controller
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_services(controller, timeout, services) bind(C, &
+         name="linkspan_controller_services") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: services
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_status(controller, service, timeout, record) bind(C, &
+         name="linkspan_controller_status") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         character(kind=c_char), intent(in), optional :: service(*)
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: record
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_command(controller, service, command, arguments, timeout, value) bind(C, &
+         name="linkspan_controller_command") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         character(kind=c_char), intent(in), optional :: service(*)
+         character(kind=c_char), intent(in), optional :: command(*)
+         type(c_ptr), value :: arguments
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_begin(controller, service, command, arguments, within, timeout, answer) bind(C, &
+         name="linkspan_controller_begin") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         character(kind=c_char), intent(in), optional :: service(*)
+         character(kind=c_char), intent(in), optional :: command(*)
+         type(c_ptr), value :: arguments
+         integer(c_int64_t), value :: within
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: answer
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_answer(controller, service, id, timeout, answer) bind(C, &
+         name="linkspan_controller_answer") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         character(kind=c_char), intent(in), optional :: service(*)
+         character(kind=c_char), intent(in), optional :: id(*)
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: answer
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_log(controller, service, lines, timeout, log) bind(C, &
+         name="linkspan_controller_log") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         character(kind=c_char), intent(in), optional :: service(*)
+         integer(c_size_t), value :: lines
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: log
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_watch(controller, data_every, services, services_count) bind(C, &
+         name="linkspan_controller_watch") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         integer(c_int64_t), value :: data_every
+         type(c_ptr), value :: services
+         integer(c_size_t), value :: services_count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_controller_forget(controller, service, timeout) bind(C, &
+         name="linkspan_controller_forget") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         character(kind=c_char), intent(in), optional :: service(*)
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
       function c_last_error(error) bind(C, name="linkspan_last_error") result(outcome)
          import
          type(c_error), intent(inout) :: error
@@ -859,7 +945,7 @@ module linkspan
 
    public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
    public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options
-   public :: linkspan_service, linkspan_service_options, linkspan_command
+   public :: linkspan_service, linkspan_service_options, linkspan_command, linkspan_controller
    public :: linkspan_timestamp, linkspan_error
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
@@ -1331,6 +1417,30 @@ module linkspan
       procedure, private :: service_assign
       generic :: assignment(=) => service_assign
       final :: service_final
+   end type
+
+   ! A line to the controller of this machine, or of another one. Records of services and answers are maps, as
+   ! linkspan_controller in linkspan.h says.
+   type :: linkspan_controller
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: open => controller_open
+      procedure :: services => controller_services
+      procedure :: status => controller_status
+      procedure :: command => controller_command
+      procedure :: begin => controller_begin
+      procedure :: answer => controller_answer
+      procedure :: log => controller_log
+      procedure :: watch => controller_watch
+      procedure :: next => controller_next
+      procedure :: forget => controller_forget
+      procedure :: stats => controller_stats
+      procedure :: fileno => controller_fileno
+      procedure :: close => controller_close
+      procedure, private :: controller_assign
+      generic :: assignment(=) => controller_assign
+      final :: controller_final
    end type
 
    ! The options as C reads them, with the texts that they point to.
@@ -5770,6 +5880,66 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
+   ! ---------------------------------------------------------------------------------------------------- controllers
+
+   subroutine controller_release(self)
+      class(linkspan_controller), intent(inout) :: self
+      call c_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   subroutine controller_final(self)
+      type(linkspan_controller), intent(inout) :: self
+      call controller_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine controller_assign(left, right)
+      class(linkspan_controller), intent(inout) :: left
+      type(linkspan_controller), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a controller is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine controller_close(self, stat, errmsg)
+      class(linkspan_controller), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
+      call controller_release(self)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! A descriptor for event loops: readable while the object has something to give.
+   function controller_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_controller), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_fileno(self%handle, number), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+      fd = number
+   end function
+
+   ! Counters as a map.
+   subroutine controller_stats(self, stats, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      type(linkspan_message), intent(inout) :: stats
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_stats(self%handle, handle)
+      if (status == linkspan_ok) call take(stats, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    subroutine channel_open(self, endpoint, options, timeout, stat, errmsg)
       class(linkspan_channel), intent(inout) :: self
       character(*), intent(in) :: endpoint
@@ -6325,6 +6495,197 @@ contains
       c = service_look(self)
       epoch = c%epoch
    end function
+
+   ! Connects to a controller: $LINKSPAN_CONTROLLER or else unix:controller where no endpoint is given.
+   subroutine controller_open(self, endpoint, options, timeout, stat, errmsg)
+      class(linkspan_controller), intent(inout) :: self
+      character(*), intent(in), optional :: endpoint
+      type(linkspan_options), intent(in), optional :: options
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(lent_options) :: lent
+      integer(c_int32_t) :: status
+      call controller_release(self)
+      call lend(options, lent)
+      if (present(endpoint)) then
+         status = c_controller_open(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle)
+      else
+         status = c_controller_open(options=lent%c, timeout=nanoseconds(timeout), controller=self%handle)
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The records of all services that the controller knows: an array of maps.
+   subroutine controller_services(self, services, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      type(linkspan_message), intent(inout) :: services
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_controller_services(self%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(services, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The record of one service; linkspan_not_found where none has that name.
+   subroutine controller_status(self, service, record, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      character(*), intent(in) :: service
+      type(linkspan_message), intent(inout) :: record
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_controller_status(self%handle, service//c_null_char, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(record, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Gives a service a command, "PAUSE" or one of its own, and waits until it is done.
+   subroutine controller_command(self, service, command, value, arguments, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      character(*), intent(in) :: service, command
+      type(linkspan_message), intent(inout), optional :: value
+      type(linkspan_message), intent(in), optional :: arguments
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: given, handle
+      integer(c_int32_t) :: status
+      given = c_null_ptr
+      if (present(arguments)) given = arguments%handle
+      status = c_controller_command(self%handle, service//c_null_char, command//c_null_char, given, &
+                                    nanoseconds(timeout), handle)
+      if (status == linkspan_ok) then
+         if (present(value)) then
+            call take(value, handle)
+         else
+            call c_message_release(handle)
+         end if
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Gives a service a command that it has so many seconds for, and waits only until it has been accepted or refused.
+   ! The answer has the id that controller%answer asks for.
+   subroutine controller_begin(self, service, command, answer, arguments, within, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      character(*), intent(in) :: service, command
+      type(linkspan_message), intent(inout) :: answer
+      type(linkspan_message), intent(in), optional :: arguments
+      real(real64), intent(in), optional :: within, timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: given, handle
+      integer(c_int32_t) :: status
+      given = c_null_ptr
+      if (present(arguments)) given = arguments%handle
+      status = c_controller_begin(self%handle, service//c_null_char, command//c_null_char, given, &
+                                  nanoseconds(within), nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(answer, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! What has become of a command that was begun.
+   subroutine controller_answer(self, service, id, answer, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      character(*), intent(in) :: service, id
+      type(linkspan_message), intent(inout) :: answer
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_controller_answer(self%handle, service//c_null_char, id//c_null_char, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(answer, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The newest lines of a service's log, or of the controller's event log: an array of maps.
+   subroutine controller_log(self, log, service, lines, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      type(linkspan_message), intent(inout) :: log
+      character(*), intent(in), optional :: service
+      integer, intent(in), optional :: lines
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_size_t) :: number
+      integer(c_int32_t) :: status
+      number = 100
+      if (present(lines)) number = int(lines, c_size_t)
+      if (present(service)) then
+         status = c_controller_log(self%handle, service//c_null_char, number, nanoseconds(timeout), handle)
+      else
+         status = c_controller_log(self%handle, lines=number, timeout=nanoseconds(timeout), log=handle)
+      end if
+      if (status == linkspan_ok) call take(log, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Asks to be told of these services or of all, by controller%next: first how each is, then what changes; of their
+   ! data, looked at every so many seconds.
+   subroutine controller_watch(self, data_every, services, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      real(real64), intent(in), optional :: data_every
+      character(*), intent(in), optional :: services(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(kind=c_char), allocatable, target :: letters(:)
+      type(c_ptr), allocatable, target :: names(:)
+      integer(c_int64_t) :: period
+      integer(c_int32_t) :: status
+      period = 0
+      if (present(data_every)) period = nanoseconds(data_every)
+      status = linkspan_ok
+      if (present(services)) then
+         call lend_texts(services, letters, names)
+         status = c_controller_watch(self%handle, period, c_loc(names), size(names, kind=c_size_t))
+      else
+         status = c_controller_watch(self%handle, period, c_null_ptr, 0_c_size_t)
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Makes the controller forget a service that has gone.
+   subroutine controller_forget(self, service, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      character(*), intent(in) :: service
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_controller_forget(self%handle, service//c_null_char, nanoseconds(timeout)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! What has happened next to what is watched, for ever unless told otherwise: a map whose `what` is service, gone,
+   ! data, log or missed. What `push` held stays there when it fails.
+   subroutine controller_next(self, push, timeout, stat, errmsg)
+      class(linkspan_controller), intent(in) :: self
+      type(linkspan_message), intent(inout) :: push
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_next(self%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(push, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
 
    ! The newest value that a publisher sent, without subscribing.
    subroutine linkspan_latest(endpoint, message, options, timeout, stat, errmsg)

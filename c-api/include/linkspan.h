@@ -51,6 +51,13 @@
 // One thread may send while another receives; a second one in the same direction gets `InvalidState`.
 typedef struct linkspan_channel linkspan_channel;
 
+// A line to the controller of this machine, or of another one. Release it with `linkspan_release`.
+//
+// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `trouble`,
+// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`; an answer
+// has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
+typedef struct linkspan_controller linkspan_controller;
+
 // Waits for peers at an endpoint. Release it with `linkspan_release`.
 typedef struct linkspan_listener linkspan_listener;
 
@@ -737,6 +744,102 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
 // `bytes` and `length` are as they were given, and were not freed before.
 void linkspan_free(void *bytes, size_t length);
 
+// Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
+// else `unix:controller` for NULL. `options` may be NULL. One thread at a time asks, another one may wait in `linkspan_next`.
+//
+// The caller sees to this:
+// `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
+linkspan_status linkspan_controller_open(const char *endpoint,
+                                         const struct linkspan_options *options,
+                                         int64_t timeout,
+                                         struct linkspan_controller **controller);
+
+// The records of all services that the controller knows, as an array, which the caller releases.
+//
+// The caller sees to this:
+// `controller` is live, `services` may be written.
+linkspan_status linkspan_controller_services(const struct linkspan_controller *controller,
+                                             int64_t timeout,
+                                             struct linkspan_message **services);
+
+// The record of one service, which the caller releases; `NotFound` where none has that name.
+//
+// The caller sees to this:
+// `controller` is live, `service` is NUL-terminated, `record` may be written.
+linkspan_status linkspan_controller_status(const struct linkspan_controller *controller,
+                                           const char *service,
+                                           int64_t timeout,
+                                           struct linkspan_message **record);
+
+// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done. `value` gets what it gave, which the
+// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that nobody knows, `Remote` or the
+// service's own kind where it failed, `Timeout` where the time-out, which the service is told, passed first.
+//
+// The caller sees to this:
+// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
+linkspan_status linkspan_controller_command(const struct linkspan_controller *controller,
+                                            const char *service,
+                                            const char *command,
+                                            const struct linkspan_message *arguments,
+                                            int64_t timeout,
+                                            struct linkspan_message **value);
+
+// Gives a service a command that it has so many nanoseconds for (`LINKSPAN_DEFAULT`: 30 s), and waits only until the service has
+// accepted it or refused it. `answer`, which the caller releases, has the `id` that `linkspan_controller_answer` asks for.
+//
+// The caller sees to this:
+// As for `linkspan_controller_command`; `answer` may be written.
+linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
+                                          const char *service,
+                                          const char *command,
+                                          const struct linkspan_message *arguments,
+                                          int64_t within,
+                                          int64_t timeout,
+                                          struct linkspan_message **answer);
+
+// What has become of a command that was begun: its answer, as it is now, which the caller releases.
+//
+// The caller sees to this:
+// `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
+linkspan_status linkspan_controller_answer(const struct linkspan_controller *controller,
+                                           const char *service,
+                                           const char *id,
+                                           int64_t timeout,
+                                           struct linkspan_message **answer);
+
+// The newest lines of a service's log, or of the controller's event log for NULL: an array of maps with `at`, `service`,
+// `level` and `text`, which the caller releases.
+//
+// The caller sees to this:
+// `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
+linkspan_status linkspan_controller_log(const struct linkspan_controller *controller,
+                                        const char *service,
+                                        size_t lines,
+                                        int64_t timeout,
+                                        struct linkspan_message **log);
+
+// Asks to be told, by `linkspan_next` with this controller: first how each service is, then what changes. What is told are maps
+// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
+// `missed` (`count`).
+//
+// `data_every` is how often the data of the services is looked at, in nanoseconds, 0 for never. `services` names those that
+// matter, `services_count` of them; none for all. Called again, it watches the new ones instead.
+//
+// The caller sees to this:
+// `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
+linkspan_status linkspan_controller_watch(const struct linkspan_controller *controller,
+                                          int64_t data_every,
+                                          const char *const *services,
+                                          size_t services_count);
+
+// Makes the controller forget a service that is away; `InvalidState` while it is connected.
+//
+// The caller sees to this:
+// `controller` is live, `service` is NUL-terminated.
+linkspan_status linkspan_controller_forget(const struct linkspan_controller *controller,
+                                           const char *service,
+                                           int64_t timeout);
+
 // Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
 //
 // Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
@@ -781,9 +884,9 @@ linkspan_status linkspan_recv(const void *object,
 // As for `linkspan_recv`.
 linkspan_status linkspan_try_recv(const void *object, struct linkspan_message **message);
 
-// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, or a subscriber's
-// message; the caller releases it. `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the call
-// succeeds and `message` gets NULL.
+// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
+// or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
+// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL.
 //
 // The caller sees to this:
 // As for `linkspan_recv`.
@@ -839,7 +942,7 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_look(const struct linkspan_message *message,
                                       struct linkspan_message_info *info);
 
-// A descriptor for event loops, of a channel, listener, server, subscriber or service: readable while receiving from it
+// A descriptor for event loops, of a channel, listener, server, subscriber, service or watching controller: readable while receiving from it
 // (accepting, taking the next) would not wait. It stays the object's: do not close it.
 //
 // The caller sees to this:
@@ -855,8 +958,8 @@ linkspan_status linkspan_fileno(const void *object,
 linkspan_status linkspan_events(const void *object,
                                 struct linkspan_message **events);
 
-// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service as a map,
-// which the caller releases.
+// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service, or
+// those of a controller itself, as a map, which the caller releases.
 //
 // The caller sees to this:
 // `object` is live, `stats` may be written.

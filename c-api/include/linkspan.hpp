@@ -7,6 +7,7 @@
 #include <linkspan/array.hpp>
 #include <linkspan/channel.hpp>
 #include <linkspan/codec.hpp>
+#include <linkspan/controller.hpp>
 #include <linkspan/error.hpp>
 #include <linkspan/message.hpp>
 #include <linkspan/options.hpp>

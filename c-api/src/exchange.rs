@@ -9,6 +9,7 @@ use crate::argument::{handle, make, wait};
 use crate::error::guard;
 use crate::message::{State, linkspan_message};
 use crate::object::{Any, any, has_none};
+use crate::put::Tree;
 use crate::status::linkspan_status;
 
 /// Hands the number of a message that was sent to whoever wants it.
@@ -119,9 +120,9 @@ pub unsafe extern "C" fn linkspan_try_recv(
     }
 }
 
-/// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, or a subscriber's
-/// message; the caller releases it. `LINKSPAN_DEFAULT` waits for ever here, and at close and at a stop signal the call
-/// succeeds and `message` gets NULL.
+/// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
+/// or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
+/// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL.
 ///
 /// # Safety
 /// As for `linkspan_recv`.
@@ -138,7 +139,11 @@ pub unsafe extern "C" fn linkspan_next(
             let next = match any(object)? {
                 Any::Server(server) => server.next(wait)?.map(State::Request),
                 Any::Subscriber(subscriber) => subscriber.next(wait)?.map(State::Received),
-                _ => return Err(has_none("only a server or a subscriber is gone through by linkspan_next")),
+                Any::Controller(controller) => Some(State::Tree(Tree::of(controller.next(wait)?))),
+                Any::Serving(_) => {
+                    return Err(has_none("a service gives its commands by linkspan_service_next"));
+                }
+                _ => return Err(has_none("only a server, a subscriber or a controller has a next one")),
             };
             Ok(next.map_or(ptr::null_mut(), linkspan_message::give))
         })

@@ -22,6 +22,7 @@ pub mod argument;
 pub mod array;
 pub mod channel;
 pub mod codec;
+pub mod controller;
 pub mod error;
 pub mod exchange;
 pub mod message;

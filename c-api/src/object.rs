@@ -4,10 +4,12 @@ use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 use std::ops::{Deref, DerefMut};
 
-use linkspan::{Channel, Error, ErrorKind, Listener, Publisher, Region, Result, Server, Subscriber};
+use linkspan::service::Controller;
+use linkspan::{Channel, Error, ErrorKind, Listener, Publisher, Region, Result, Server, Subscriber, Timeout};
 
 use crate::argument::{is_null, make, wait};
 use crate::channel::{linkspan_channel, linkspan_listener};
+use crate::controller::linkspan_controller;
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::publish::{linkspan_publisher, linkspan_subscriber};
@@ -108,6 +110,7 @@ kinds! {
     Publisher in linkspan_publisher: b"publishr",
     Subscriber in linkspan_subscriber: b"subscrib",
     Serving in linkspan_service: b"service.",
+    Controller in linkspan_controller: b"controll",
     Region in linkspan_region: b"region..",
     Walk in linkspan_walk: b"walk....",
 }
@@ -121,7 +124,7 @@ pub(crate) fn give<T>(object: T) -> *mut T {
 fn is_none_of_ours() -> Error {
     Error::new(
         ErrorKind::InvalidState,
-        "this is no channel, listener, server, publisher, subscriber, service, region or walk; hand in what one of their functions gave",
+        "this is no channel, listener, server, publisher, subscriber, service, controller, region or walk; hand in what one of their functions gave",
     )
 }
 
@@ -129,7 +132,7 @@ pub(crate) fn has_none(text: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// A descriptor for event loops, of a channel, listener, server, subscriber or service: readable while receiving from it
+/// A descriptor for event loops, of a channel, listener, server, subscriber, service or watching controller: readable while receiving from it
 /// (accepting, taking the next) would not wait. It stays the object's: do not close it.
 ///
 /// # Safety
@@ -144,6 +147,7 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
             Any::Server(server) => server.fileno(),
             Any::Subscriber(subscriber) => subscriber.fileno(),
             Any::Serving(serving) => Ok(serving.service.fileno()),
+            Any::Controller(controller) => controller.fileno(),
             Any::Publisher(_) | Any::Region(_) | Any::Walk(_) => {
                 Err(has_none("a publisher, a region or a walk waits for nobody, so it has no descriptor"))
             }
@@ -170,8 +174,10 @@ pub unsafe extern "C" fn linkspan_events(
                 Any::Publisher(publisher) => publisher.events(),
                 Any::Subscriber(subscriber) => subscriber.events(),
                 Any::Listener(_) => return Err(has_none("a listener has no events; its channels have")),
-                Any::Serving(_) => {
-                    return Err(has_none("what happens to a service is in its log: linkspan_controller_log"));
+                Any::Serving(_) | Any::Controller(_) => {
+                    return Err(has_none(
+                        "what happens to services is in their logs: linkspan_controller_log",
+                    ));
                 }
                 Any::Region(_) | Any::Walk(_) => {
                     return Err(has_none("nothing happens to a region or a walk that could be told"));
@@ -181,8 +187,8 @@ pub unsafe extern "C" fn linkspan_events(
     }
 }
 
-/// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service as a map,
-/// which the caller releases.
+/// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service, or
+/// those of a controller itself, as a map, which the caller releases.
 ///
 /// # Safety
 /// `object` is live, `stats` may be written.
@@ -200,6 +206,7 @@ pub unsafe extern "C" fn linkspan_stats(
                 Any::Publisher(publisher) => publisher.stats(),
                 Any::Subscriber(subscriber) => subscriber.stats(),
                 Any::Serving(serving) => serving.service.stats(),
+                Any::Controller(controller) => controller.stats(Timeout::Default)?,
                 Any::Listener(_) => return Err(has_none("a listener counts nothing; its channels do")),
                 Any::Region(_) | Any::Walk(_) => return Err(has_none("a region or a walk counts nothing")),
             }))
@@ -225,6 +232,7 @@ pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> 
             Any::Server(server) => return server.close(wait),
             Any::Serving(serving) => return serving.service.close(wait),
             Any::Listener(listener) => listener.close(),
+            Any::Controller(controller) => controller.close(),
             Any::Publisher(publisher) => publisher.close(),
             Any::Subscriber(subscriber) => subscriber.close(),
             Any::Region(_) | Any::Walk(_) => {

@@ -150,11 +150,248 @@ static void a_service_waits_and_fails(void) {
     linkspan_release(service);
 }
 
-int main(void) {
-    what_cannot_be_is_refused();
-    steps_come_until_a_signal_stops_them();
-    what_is_under_way_is_given_up();
-    a_service_waits_and_fails();
+/* Counts steps; doubles, holds until it is given up, breaks, and is odd. */
+static void serve(const char *name) {
+    linkspan_service *service;
+    linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
+    linkspan_command command = LINKSPAN_COMMAND_INIT;
+    const char *const commands[] = {"double", "hold", "break", "odd", "CONFIG"};
+    uint64_t steps = 0, checkpoints = 0;
+    bool open = true;
+    sem_t told;
+    CHECK(sem_init(&told, 0, 0) == 0);
+    options.every = 10000000;
+    options.description = "counts";
+    options.commands = commands;
+    options.commands_count = 5;
+    options.on_cancel = given_up;
+    options.on_cancel_context = &told;
+    OK(linkspan_service_start(name, &options, &service));
+    OK(linkspan_service_log(service, "info", "it counts"));
+    while (linkspan_service_next(service, LINKSPAN_DEFAULT, &command) == LINKSPAN_OK && command.verb != LINKSPAN_END) {
+        linkspan_message *value = NULL;
+        linkspan_status status = LINKSPAN_OK;
+        const char *why = NULL;
+        int64_t n;
+        switch (command.verb) {
+        case LINKSPAN_STEP: ++steps; break;
+        case LINKSPAN_PAUSE: open = false; break;
+        case LINKSPAN_RUN: open = open || command.before == LINKSPAN_STATE_PAUSED; break;
+        case LINKSPAN_CHECKPOINT: ++checkpoints; break;
+        case LINKSPAN_SHUTDOWN: break;
+        case LINKSPAN_GET_DATA:
+            OK(linkspan_message_new(&value));
+            OK(linkspan_message_put_u64(value, "steps", steps));
+            OK(linkspan_message_put_u64(value, "checkpoints", checkpoints));
+            OK(linkspan_message_put_bool(value, "open", open));
+            break;
+        case LINKSPAN_CONFIG: OK(linkspan_message_get_message(command.arguments, "", &value)); break;
+        default:
+            CHECK(command.verb == LINKSPAN_OWN && command.id[0] != '\0' && command.left > 0);
+            if (strcmp(command.name, "double") == 0) {
+                status = linkspan_message_get_i64(command.arguments, "n", &n);
+                if (status == LINKSPAN_OK) {
+                    OK(linkspan_message_new(&value));
+                    OK(linkspan_message_put_i64(value, "twice", 2 * n));
+                }
+            } else if (strcmp(command.name, "hold") == 0) {
+                CHECK(sem_wait(&told) == 0);
+                status = LINKSPAN_CANCELLED;
+                why = "it was held, and given up";
+            } else if (strcmp(command.name, "break") == 0) {
+                status = LINKSPAN_NO_SPACE;
+                why = "the disk is full";
+            } else {
+                status = LINKSPAN_REMOTE;
+                why = "the sensor is odd";
+            }
+        }
+        if (status == LINKSPAN_OK) OK(linkspan_service_done(service, &command, value));
+        else OK(linkspan_service_failed(service, &command, status, why));
+        linkspan_message_release(value);
+    }
+    CHECK(command.verb == LINKSPAN_END);
+    linkspan_release(service);
+    CHECK(sem_destroy(&told) == 0);
+}
+
+static linkspan_controller *controller;
+static const char *name;
+
+static linkspan_status command(const char *what, linkspan_message **value) {
+    return linkspan_controller_command(controller, name, what, NULL, SOON, value);
+}
+
+static void done(const char *what) {
+    linkspan_message *value;
+    OK(command(what, &value));
+    linkspan_message_release(value);
+}
+
+/* It fails so, for a reason that has these words. */
+static void fails(const char *what, linkspan_status status, const char *words) {
+    linkspan_message *value;
+    linkspan_error e = LINKSPAN_ERROR_INIT;
+    CHECK(command(what, &value) == status && value == NULL);
+    linkspan_last_error(&e);
+    CHECK(strstr(e.text, words) != NULL);
+}
+
+static bool is(const linkspan_message *m, const char *path, const char *word) {
+    const char *text;
+    size_t length;
+    return linkspan_message_get_text(m, path, &text, &length) == LINKSPAN_OK && length == strlen(word) &&
+           memcmp(text, word, length) == 0;
+}
+
+static void is_in_state(const char *state) {
+    linkspan_message *record;
+    OK(linkspan_controller_status(controller, name, SOON, &record));
+    CHECK(is(record, "state", state) && is(record, "view", "CONNECTED") && is(record, "description", "counts"));
+    linkspan_message_release(record);
+}
+
+/* Waits until it is told that the service is so. */
+static void becomes(const char *path, const char *word) {
+    bool so = false;
+    while (!so) {
+        linkspan_message *push;
+        OK(linkspan_next(controller, SOON, &push));
+        so = is(push, "what", "service") && is(push, "service/name", name) && is(push, path, word);
+        linkspan_message_release(push);
+    }
+}
+
+static void states_change(void) {
+    linkspan_message *m;
+    uint64_t number;
+    bool open;
+    fails("RUN", LINKSPAN_INVALID_STATE, "RUNNING");
+    done("PAUSE");
+    is_in_state("PAUSED");
+    fails("PAUSE", LINKSPAN_INVALID_STATE, "PAUSED");
+    fails("CHECKPOINT", LINKSPAN_INVALID_STATE, "PAUSED");
+    OK(command("GET_DATA", &m));
+    OK(linkspan_message_get_bool(m, "open", &open));
+    CHECK(!open);
+    linkspan_message_release(m);
+    done("RUN");
+    done("CHECKPOINT");
+    is_in_state("RUNNING");
+    OK(command("GET_DATA", &m));
+    OK(linkspan_message_get_bool(m, "open", &open));
+    OK(linkspan_message_get_u64(m, "checkpoints", &number));
+    CHECK(open && number == 1);
+    linkspan_message_release(m);
+}
+
+static void commands_are_done_or_fail(void) {
+    linkspan_message *m, *value;
+    int64_t twice;
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_i64(m, "n", 21));
+    OK(linkspan_controller_command(controller, name, "double", m, SOON, &value));
+    OK(linkspan_message_get_i64(value, "twice", &twice));
+    CHECK(twice == 42);
+    linkspan_message_release(value);
+    OK(linkspan_controller_command(controller, name, "CONFIG", m, SOON, &value));
+    OK(linkspan_message_get_i64(value, "n", &twice));
+    CHECK(twice == 21);
+    linkspan_message_release(value);
+    fails("double", LINKSPAN_WRONG_TYPE, "n"); /* nothing was given, so there is no map to look into */
+    fails("break", LINKSPAN_NO_SPACE, "the disk is full");
+    fails("odd", LINKSPAN_REMOTE, "the sensor is odd");
+    fails("dance", LINKSPAN_UNSUPPORTED, "dance");
+    fails("BACKUP", LINKSPAN_UNSUPPORTED, "BACKUP");
+    fails("RESTART", LINKSPAN_OUT_OF_RANGE, "RESTART");
+    CHECK(linkspan_controller_command(controller, "lab/nobody", "PAUSE", NULL, SOON, &value) == LINKSPAN_NOT_FOUND);
+    CHECK(linkspan_controller_status(controller, "lab/nobody", SOON, &value) == LINKSPAN_NOT_FOUND && value == NULL);
+
+    /* One that is begun, and asked for later. */
+    OK(linkspan_controller_begin(controller, name, "double", m, LINKSPAN_DEFAULT, SOON, &value));
+    char id[80];
+    const char *text;
+    size_t length;
+    OK(linkspan_message_get_text(value, "id", &text, &length));
+    snprintf(id, sizeof id, "%.*s", (int)length, text);
+    linkspan_message_release(value);
+    done("GET_DATA"); /* which waits behind it */
+    OK(linkspan_controller_answer(controller, name, id, SOON, &value));
+    CHECK(is(value, "outcome", "DONE") && is(value, "id", id));
+    linkspan_message_release(value);
+    CHECK(linkspan_controller_answer(controller, name, "nothing", SOON, &value) == LINKSPAN_NOT_FOUND);
+    linkspan_message_release(m);
+}
+
+static void time_passes_and_control_is_answered(void) {
+    linkspan_message *m;
+    CHECK(linkspan_controller_command(controller, name, "hold", NULL, 300000000, &m) == LINKSPAN_TIMEOUT && m == NULL);
+    OK(command("STATUS", &m)); /* which the library answers while the program is held */
+    CHECK(is(m, "doing", "hold") && is(m, "state", "RUNNING"));
+    linkspan_message_release(m);
+    done("CANCEL");
+    done("GET_DATA");
+}
+
+static void control(void) {
+    linkspan_message *m;
+    size_t count;
+    const char *const services[] = {name};
+    OK(linkspan_controller_open(NULL, NULL, SOON, &controller));
+    CHECK(linkspan_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
+    OK(linkspan_controller_watch(controller, 20000000, services, 1));
+    becomes("service/state", "RUNNING");
+    bool counts = false;
+    while (!counts) {
+        uint64_t steps;
+        OK(linkspan_next(controller, SOON, &m));
+        counts = is(m, "what", "data") && is(m, "name", name) &&
+                 linkspan_message_get_u64(m, "value/steps", &steps) == LINKSPAN_OK && steps > 0;
+        linkspan_message_release(m);
+    }
+    OK(linkspan_controller_services(controller, SOON, &m));
+    OK(linkspan_message_count(m, "", &count));
+    CHECK(count == 1 && is(m, "0/name", name));
+    linkspan_message_release(m);
+    states_change();
+    commands_are_done_or_fail();
+    time_passes_and_control_is_answered();
+
+    OK(linkspan_controller_log(controller, name, 100, SOON, &m));
+    OK(linkspan_message_count(m, "", &count));
+    bool logged = false;
+    for (size_t i = 0; i < count; ++i) {
+        char path[32];
+        snprintf(path, sizeof path, "%zu/text", i);
+        logged = logged || is(m, path, "it counts");
+    }
+    CHECK(logged);
+    linkspan_message_release(m);
+    OK(linkspan_stats(controller, &m));
+    OK(linkspan_message_get_u64(m, "services", &count));
+    CHECK(count == 1);
+    linkspan_message_release(m);
+    CHECK(linkspan_controller_forget(controller, name, SOON) == LINKSPAN_INVALID_STATE);
+    done("SHUTDOWN");
+    becomes("service/view", "GONE");
+    OK(linkspan_controller_forget(controller, name, SOON));
+    OK(linkspan_close(controller, SOON));
+    CHECK(linkspan_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
+    linkspan_release(controller);
+}
+
+int main(int count, char **arguments) {
+    name = count > 2 ? arguments[2] : NULL;
+    if (name != NULL && strcmp(arguments[1], "serve") == 0) {
+        serve(name);
+    } else if (name != NULL) {
+        control();
+    } else {
+        what_cannot_be_is_refused();
+        steps_come_until_a_signal_stops_them();
+        what_is_under_way_is_given_up();
+        a_service_waits_and_fails();
+    }
     puts("ok");
     return 0;
 }

@@ -106,11 +106,131 @@ void hooks_are_called_until_a_signal_or_a_failure() {
     CHECK(failing.steps == 2 && failing.pauses == 0);
 }
 
+/// Counts steps; doubles, holds until it is given up, breaks, and is odd.
+class counter : public linkspan::service_hooks {
+public:
+    void on_start() override { running().log("it counts"); }
+    void step() override { ++steps_; }
+    void on_pause() override { open_ = false; }
+    void on_resume() override { open_ = true; }
+    void on_checkpoint() override { ++checkpoints_; }
+    linkspan::message data() override {
+        return linkspan::message().put("steps", steps_).put("checkpoints", checkpoints_).put("open", open_);
+    }
+    linkspan::message on_config(const linkspan::message &settings) override { return settings.share(); }
+    linkspan::message command(std::string_view name, const linkspan::message &arguments) override {
+        CHECK(left() > 0s && left() < 1h);
+        if (name == "double") return linkspan::message().put("twice", 2 * arguments.get<int>("n"));
+        if (name == "hold") {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [&] { return given_up_; });
+            throw std::runtime_error("it was held, and given up");
+        }
+        if (name == "break") linkspan::detail::refuse<linkspan::no_space>(LINKSPAN_NO_SPACE, "the disk is full", "disk");
+        if (name == "odd") throw std::runtime_error("the sensor is odd");
+        return service_hooks::command(name, arguments);
+    }
+    void give_up() {
+        const std::lock_guard lock(mutex_);
+        given_up_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    std::uint64_t steps_ = 0, checkpoints_ = 0;
+    bool open_ = true, given_up_ = false;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+};
+
+void serve(const char *name) {
+    counter service;
+    linkspan::service_options options;
+    options.every = 10ms;
+    options.description = "counts";
+    options.commands = {"double", "hold", "break", "odd", "forgotten", "CONFIG"};
+    options.on_cancel = [&] { service.give_up(); };
+    linkspan::run(service, name, options);
+}
+
+/// Waits until it is told that the service is so.
+void becomes(const linkspan::controller &controller, const std::string &name, const char *what, const char *word) {
+    for (;;) {
+        const auto push = controller.next(20s);
+        if (push.get<std::string_view>("what") == "service" && push.get<std::string>("service/name") == name &&
+            push.get<std::string_view>("service/" + std::string(what)) == word) {
+            return;
+        }
+    }
+}
+
+/// It fails so, for a reason that has these words.
+template <class E, class F> void fails(const char *words, F &&call) {
+    const std::string text = thrown<E>(call);
+    CHECK(text.find(words) != std::string::npos);
+}
+
+void control(const std::string &name) {
+    const linkspan::controller controller({}, 20s);
+    const auto tell = [&](const char *command) { return controller.command(name, command, 20s); };
+    const auto state = [&] { return controller.status(name).get<std::string>("state"); };
+    thrown<linkspan::invalid_state>([&] { controller.next(0s); });
+    controller.watch(20ms, {name});
+    becomes(controller, name, "state", "RUNNING");
+    for (bool counts = false; !counts;) {
+        const auto push = controller.next(20s);
+        counts = push.get<std::string_view>("what") == "data" && push.get<int>("value/steps") > 0;
+    }
+    CHECK(controller.services().count() == 1 && controller.services().get<std::string>("0/name") == name);
+    CHECK(controller.fileno() >= 0 && controller.stats().get<int>("services") == 1);
+
+    fails<linkspan::invalid_state>("RUNNING", [&] { tell("RUN"); });
+    tell("PAUSE");
+    CHECK(state() == "PAUSED" && !tell("GET_DATA").get<bool>("open"));
+    fails<linkspan::invalid_state>("PAUSED", [&] { tell("CHECKPOINT"); });
+    tell("RUN");
+    tell("CHECKPOINT");
+    CHECK(state() == "RUNNING" && tell("GET_DATA").get<bool>("open") && tell("GET_DATA").get<int>("checkpoints") == 1);
+
+    const auto n = linkspan::message().put("n", 21);
+    CHECK(controller.command(name, "double", n, 20s).get<int>("twice") == 42);
+    CHECK(controller.command(name, "CONFIG", n).get<int>("n") == 21);
+    fails<linkspan::no_space>("the disk is full", [&] { tell("break"); });
+    fails<linkspan::remote>("the sensor is odd", [&] { tell("odd"); });
+    fails<linkspan::unsupported>("forgotten", [&] { tell("forgotten"); });
+    fails<linkspan::unsupported>("BACKUP", [&] { tell("BACKUP"); });
+    fails<linkspan::not_found>(name.c_str(), [&] { controller.command("lab/nobody", "PAUSE"); });
+    const auto begun = controller.begin(name, "double", n);
+    tell("GET_DATA"); // which waits behind it
+    const auto answer = controller.answer(name, begun.get<std::string>("id"));
+    CHECK(answer.get<std::string_view>("outcome") == "DONE" && answer.get<int>("value/twice") == 42);
+
+    thrown<linkspan::timeout>([&] { controller.command(name, "hold", 300ms); });
+    CHECK(tell("STATUS").get<std::string_view>("doing") == "hold"); // which the library answers
+    tell("CANCEL");
+    tell("GET_DATA");
+    const auto log = controller.log(name);
+    bool logged = false;
+    for (std::size_t i = 0; i < log.count(); ++i) logged |= log.get<std::string>(std::to_string(i) + "/text") == "it counts";
+    CHECK(logged && controller.log(10).count() > 0);
+    thrown<linkspan::invalid_state>([&] { controller.forget(name); });
+    tell("SHUTDOWN");
+    becomes(controller, name, "view", "GONE");
+    controller.forget(name);
+    controller.close();
+}
+
 } // namespace
 
-int main() {
-    what_cannot_be_is_refused();
-    tasks_are_pulled();
-    hooks_are_called_until_a_signal_or_a_failure();
+int main(int count, char **arguments) {
+    if (count > 2 && std::string_view(arguments[1]) == "serve") {
+        serve(arguments[2]);
+    } else if (count > 2) {
+        control(arguments[2]);
+    } else {
+        what_cannot_be_is_refused();
+        tasks_are_pulled();
+        hooks_are_called_until_a_signal_or_a_failure();
+    }
     std::puts("ok");
 }

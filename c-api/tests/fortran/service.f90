@@ -17,8 +17,18 @@ program service_test
    use linkspan
    use patience
    implicit none
-   call works_alone()
-   call waits_and_fails()
+   character(256) :: role, name
+   call get_command_argument(1, role)
+   call get_command_argument(2, name)
+   select case (role)
+   case ("serve")
+      call serve(trim(name))
+   case ("control")
+      call control(trim(name))
+   case default
+      call works_alone()
+      call waits_and_fails()
+   end select
    print '(a)', "ok"
 
 contains
@@ -103,4 +113,187 @@ contains
       call check(service%state() == linkspan_state_failed, "still failed")
       call service%close()
    end subroutine
+
+   ! Counts steps; doubles, holds until it is given up, breaks, and is odd.
+   subroutine serve(name)
+      character(*), intent(in) :: name
+      type(linkspan_service) :: service
+      type(linkspan_service_options) :: options
+      type(linkspan_command) :: command
+      type(linkspan_message) :: value, arguments
+      integer :: steps, checkpoints, n, stat
+      logical :: is_open
+      character(:), allocatable :: why
+      steps = 0
+      checkpoints = 0
+      is_open = .true.
+      options%every = 0.01_real64
+      options%description = "counts"
+      options%commands = [character(9) :: "double", "hold", "break", "odd", "CONFIG"]
+      call service%start(name, options)
+      call service%log("it counts")
+      do while (service%next(command))
+         stat = linkspan_ok
+         call value%clear()
+         select case (command%verb)
+         case (linkspan_step)
+            steps = steps + 1
+         case (linkspan_pause)
+            is_open = .false.
+         case (linkspan_run)
+            if (command%before == linkspan_state_paused) is_open = .true.
+         case (linkspan_checkpoint)
+            checkpoints = checkpoints + 1
+         case (linkspan_get_data)
+            call value%put("steps", steps)
+            call value%put("checkpoints", checkpoints)
+            call value%put("open", is_open)
+         case (linkspan_config)
+            call command%arguments(value)
+         case (linkspan_own)
+            call check(command%left > 0 .and. len(command%id) > 0, "it has a deadline and an id")
+            select case (command%name)
+            case ("double")
+               call command%arguments(arguments)
+               call arguments%get("n", n, stat=stat, errmsg=why)
+               if (stat == linkspan_ok) call value%put("twice", 2*n)
+            case ("hold")
+               do while (.not. service%is_cancelled())
+               end do
+               stat = linkspan_cancelled
+               why = "it was held, and given up"
+            case ("break")
+               stat = linkspan_no_space
+               why = "the disk is full"
+            case default
+               stat = linkspan_remote
+               why = "the sensor is odd"
+            end select
+         end select
+         if (stat == linkspan_ok) then
+            call service%done(command, value)
+         else
+            call service%failed(command, stat, why)
+         end if
+      end do
+      call service%close()
+   end subroutine
+
+   ! Waits until it is told that the service is so.
+   subroutine becomes(controller, name, what, word)
+      type(linkspan_controller), intent(in) :: controller
+      character(*), intent(in) :: name, what, word
+      type(linkspan_message) :: push
+      character(:), allocatable :: kind, who, how
+      do
+         call controller%next(push, timeout=20.0_real64)
+         call push%get("what", kind)
+         if (kind /= "service") cycle
+         call push%get("service/name", who)
+         call push%get("service/"//what, how)
+         if (who == name .and. how == word) exit
+      end do
+   end subroutine
+
+   ! It fails so, for a reason that has these words.
+   subroutine fails(controller, name, command, status, words)
+      type(linkspan_controller), intent(in) :: controller
+      character(*), intent(in) :: name, command, words
+      integer, intent(in) :: status
+      integer :: stat
+      character(:), allocatable :: why
+      call controller%command(name, command, timeout=20.0_real64, stat=stat, errmsg=why)
+      call check(stat == status, command//" fails as it should")
+      call check(index(why, words) > 0, why)
+   end subroutine
+
+   subroutine control(name)
+      character(*), intent(in) :: name
+      type(linkspan_controller) :: controller
+      type(linkspan_message) :: message, arguments
+      character(:), allocatable :: text, id, why
+      integer :: number, stat, i
+      logical :: is_so
+      call controller%open(timeout=20.0_real64)
+      call controller%next(message, timeout=0.0_real64, stat=stat)
+      call check(stat == linkspan_invalid_state, "nothing is watched")
+      call controller%watch(data_every=0.02_real64, services=[name])
+      call becomes(controller, name, "state", "RUNNING")
+      do
+         call controller%next(message, timeout=20.0_real64)
+         call message%get("what", text)
+         if (text /= "data") cycle
+         call message%get("value/steps", number)
+         if (number > 0) exit
+      end do
+      call controller%services(message)
+      call message%get("0/name", text)
+      call check(message%count("") == 1 .and. text == name, "one service")
+
+      call fails(controller, name, "RUN", linkspan_invalid_state, "RUNNING")
+      call controller%command(name, "PAUSE")
+      call controller%status(name, message)
+      call message%get("state", text)
+      call check(text == "PAUSED", "paused")
+      call fails(controller, name, "CHECKPOINT", linkspan_invalid_state, "PAUSED")
+      call controller%command(name, "RUN")
+      call controller%command(name, "CHECKPOINT")
+      call controller%command(name, "GET_DATA", message)
+      call message%get("open", is_so)
+      call message%get("checkpoints", number)
+      call check(is_so .and. number == 1, "one checkpoint")
+
+      call arguments%put("n", 21)
+      call controller%command(name, "double", message, arguments, timeout=20.0_real64)
+      call message%get("twice", number)
+      call check(number == 42, "twice")
+      call controller%command(name, "CONFIG", message, arguments)
+      call message%get("n", number)
+      call check(number == 21, "settings")
+      call fails(controller, name, "break", linkspan_no_space, "the disk is full")
+      call fails(controller, name, "odd", linkspan_remote, "the sensor is odd")
+      call fails(controller, name, "BACKUP", linkspan_unsupported, "BACKUP")
+      call fails(controller, "lab/nobody", "PAUSE", linkspan_not_found, name)
+      call controller%begin(name, "double", message, arguments, within=20.0_real64)
+      call message%get("id", id)
+      call controller%command(name, "GET_DATA") ! which waits behind it
+      call controller%answer(name, id, message)
+      call message%get("outcome", text)
+      call message%get("value/twice", number)
+      call check(text == "DONE" .and. number == 42, "begun and done")
+
+      call controller%command(name, "hold", timeout=0.3_real64, stat=stat, errmsg=why)
+      call check(stat == linkspan_timeout, "held for too long")
+      call controller%command(name, "STATUS", message)
+      call message%get("doing", text)
+      call check(text == "hold", "the library answers")
+      call controller%command(name, "CANCEL")
+      call controller%command(name, "GET_DATA")
+      call controller%log(message, name)
+      is_so = .false.
+      do i = 0, message%count("") - 1
+         call message%get(position(i)//"/text", text)
+         is_so = is_so .or. text == "it counts"
+      end do
+      call check(is_so, "its log")
+      call controller%log(message, lines=10)
+      call check(message%count("") > 0, "the event log")
+      call controller%stats(message)
+      call message%get("services", number)
+      call check(number == 1 .and. controller%fileno() >= 0, "its figures")
+      call controller%forget(name, stat=stat)
+      call check(stat == linkspan_invalid_state, "it is there")
+      call controller%command(name, "SHUTDOWN")
+      call becomes(controller, name, "view", "GONE")
+      call controller%forget(name)
+      call controller%close()
+   end subroutine
+
+   function position(i)
+      integer, intent(in) :: i
+      character(:), allocatable :: position
+      character(12) :: number
+      write (number, '(i0)') i
+      position = trim(number)
+   end function
 end program

@@ -1,0 +1,113 @@
+// Controllers: what a program asks and tells services through `linkspan controller`.
+#ifndef LINKSPAN_CONTROLLER_HPP
+#define LINKSPAN_CONTROLLER_HPP
+
+#include <linkspan/service.hpp>
+
+namespace linkspan {
+
+/// A line to the controller of this machine, or of another one: `controller().command("power", "PAUSE")`. Records and answers
+/// are maps, as `linkspan_controller` in linkspan.h says.
+class controller : public detail::handle<linkspan_controller> {
+public:
+    /// Connects: to `$LINKSPAN_CONTROLLER` or else `unix:controller`.
+    explicit controller(const options &o = {}, timeout_value t = {}) : controller(nullptr, o, t) {}
+    explicit controller(zstring endpoint, const options &o = {}, timeout_value t = {})
+        : controller(endpoint.c_str(), o, t) {}
+
+    /// The records of all services that the controller knows.
+    message services(timeout_value t = {}) const {
+        return given([&](auto **to) { return linkspan_controller_services(c(), t.nanoseconds(), to); });
+    }
+    /// The record of one; throws `not_found` where none has that name.
+    message status(zstring service, timeout_value t = {}) const {
+        return given([&](auto **to) { return linkspan_controller_status(c(), service.c_str(), t.nanoseconds(), to); });
+    }
+    /// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done: what it gave.
+    message command(zstring service, zstring command, timeout_value t = {}) const {
+        return carried_out(service, command, nullptr, t);
+    }
+    message command(zstring service, zstring command, const message &arguments, timeout_value t = {}) const {
+        return carried_out(service, command, arguments.c(), t);
+    }
+    /// Gives a service a command that it has so much time for, and waits only until it has been accepted or refused. The
+    /// answer has the `id` that `answer` asks for.
+    message begin(zstring service, zstring command, timeout_value within = {}, timeout_value t = {}) const {
+        return begun(service, command, nullptr, within, t);
+    }
+    message begin(zstring service, zstring command, const message &arguments, timeout_value within = {},
+                  timeout_value t = {}) const {
+        return begun(service, command, arguments.c(), within, t);
+    }
+    /// What has become of a command that was begun.
+    message answer(zstring service, zstring id, timeout_value t = {}) const {
+        return given([&](auto **to) {
+            return linkspan_controller_answer(c(), service.c_str(), id.c_str(), t.nanoseconds(), to);
+        });
+    }
+    /// The newest lines of the controller's event log.
+    message log(std::size_t lines = 100, timeout_value t = {}) const { return logged(nullptr, lines, t); }
+    /// The newest lines of a service's log.
+    message log(zstring service, std::size_t lines = 100, timeout_value t = {}) const {
+        return logged(service.c_str(), lines, t);
+    }
+    /// Asks to be told of these services, or of all, by `next`: first how each is, then what changes; of their data, looked at
+    /// that often, zero for never.
+    void watch(std::chrono::nanoseconds data_every = {}, const std::vector<std::string> &services = {}) const {
+        std::vector<const char *> names;
+        for (const std::string &name : services) names.push_back(name.c_str());
+        check(linkspan_controller_watch(c(), data_every.count(), names.data(), names.size()));
+    }
+    /// What has happened next, for ever unless told otherwise: a map whose `what` is `service`, `gone`, `data`, `log` or
+    /// `missed`.
+    message next(timeout_value t = {}) const {
+        return given([&](auto **to) { return linkspan_next(c(), t.nanoseconds(), to); });
+    }
+    /// Makes the controller forget a service that is away.
+    void forget(zstring service, timeout_value t = {}) const {
+        check(linkspan_controller_forget(c(), service.c_str(), t.nanoseconds()));
+    }
+    /// The controller's counters.
+    message stats() const {
+        return given([&](auto **to) { return linkspan_stats(c(), to); });
+    }
+    /// A descriptor that is readable while `next` would not wait. It stays the controller's.
+    int fileno() const {
+        int fd;
+        check(linkspan_fileno(c(), &fd));
+        return fd;
+    }
+    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
+
+private:
+    controller(const char *endpoint, const options &o, timeout_value t)
+        : controller(detail::opened<linkspan_controller>(
+              o, [&](auto *c, auto **to) { return linkspan_controller_open(endpoint, c, t.nanoseconds(), to); })) {}
+    explicit controller(std::pair<linkspan_controller *, std::unique_ptr<detail::on_wait>> made) noexcept
+        : handle(made.first, std::move(made.second)) {}
+
+    template <class F> message given(F &&call) const {
+        linkspan_message *m;
+        check(call(&m));
+        return message(m);
+    }
+    message carried_out(zstring service, zstring command, const linkspan_message *arguments, timeout_value t) const {
+        return given([&](auto **to) {
+            return linkspan_controller_command(c(), service.c_str(), command.c_str(), arguments, t.nanoseconds(), to);
+        });
+    }
+    message begun(zstring service, zstring command, const linkspan_message *arguments, timeout_value within,
+                  timeout_value t) const {
+        return given([&](auto **to) {
+            return linkspan_controller_begin(c(), service.c_str(), command.c_str(), arguments, within.nanoseconds(),
+                                             t.nanoseconds(), to);
+        });
+    }
+    message logged(const char *service, std::size_t lines, timeout_value t) const {
+        return given([&](auto **to) { return linkspan_controller_log(c(), service, lines, t.nanoseconds(), to); });
+    }
+};
+
+} // namespace linkspan
+
+#endif

@@ -1,0 +1,238 @@
+//! Controllers: what a program asks and tells services through `linkspan controller`.
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use linkspan::service::{Command, Controller, WatchOptions};
+use linkspan::{Result, Timeout, Value};
+
+use crate::argument::{ask, c_text, c_text_or_none, c_texts, make, tell, timeout, wait};
+use crate::message::linkspan_message;
+use crate::object::{Tagged, give};
+use crate::options::{linkspan_options, options};
+use crate::status::linkspan_status;
+
+/// A line to the controller of this machine, or of another one. Release it with `linkspan_release`.
+///
+/// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `trouble`,
+/// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`; an answer
+/// has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
+pub struct linkspan_controller(pub(crate) Tagged<Controller>);
+
+/// Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
+/// else `unix:controller` for NULL. `options` may be NULL. One thread at a time asks, another one may wait in `linkspan_next`.
+///
+/// # Safety
+/// `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_open(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    timeout: i64,
+    controller: *mut *mut linkspan_controller,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(controller, || {
+            let (options, wait) = (self::options(options)?, wait(timeout)?);
+            let endpoint = match c_text_or_none(endpoint, "an endpoint")? {
+                Some(endpoint) => endpoint.to_owned(),
+                None => Controller::default_endpoint(),
+            };
+            Ok(give(linkspan_controller(Tagged::new(Controller::connect(&endpoint, &options, wait)?))))
+        })
+    }
+}
+
+/// The records of all services that the controller knows, as an array, which the caller releases.
+///
+/// # Safety
+/// `controller` is live, `services` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_services(
+    controller: *const linkspan_controller,
+    timeout: i64,
+    services: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(controller, services, |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?))) }
+}
+
+/// The record of one service, which the caller releases; `NotFound` where none has that name.
+///
+/// # Safety
+/// `controller` is live, `service` is NUL-terminated, `record` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_status(
+    controller: *const linkspan_controller,
+    service: *const c_char,
+    timeout: i64,
+    record: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(controller, record, |c| {
+            Ok(linkspan_message::of(c.0.status(c_text(service, "a service")?, wait(timeout)?)?))
+        })
+    }
+}
+
+/// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done. `value` gets what it gave, which the
+/// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that nobody knows, `Remote` or the
+/// service's own kind where it failed, `Timeout` where the time-out, which the service is told, passed first.
+///
+/// # Safety
+/// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_command(
+    controller: *const linkspan_controller,
+    service: *const c_char,
+    command: *const c_char,
+    arguments: *const linkspan_message,
+    timeout: i64,
+    value: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(controller, value, |c| {
+            let (service, command, arguments) = given(service, command, arguments)?;
+            Ok(linkspan_message::of(c.0.command(service, &command, &arguments, wait(timeout)?)?))
+        })
+    }
+}
+
+/// Gives a service a command that it has so many nanoseconds for (`LINKSPAN_DEFAULT`: 30 s), and waits only until the service has
+/// accepted it or refused it. `answer`, which the caller releases, has the `id` that `linkspan_controller_answer` asks for.
+///
+/// # Safety
+/// As for `linkspan_controller_command`; `answer` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_begin(
+    controller: *const linkspan_controller,
+    service: *const c_char,
+    command: *const c_char,
+    arguments: *const linkspan_message,
+    within: i64,
+    timeout: i64,
+    answer: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(controller, answer, |c| {
+            let (service, command, arguments) = given(service, command, arguments)?;
+            let answer = c.0.begin(service, &command, &arguments, duration(within)?, wait(timeout)?)?;
+            Ok(linkspan_message::of(answer.to_value()))
+        })
+    }
+}
+
+/// What has become of a command that was begun: its answer, as it is now, which the caller releases.
+///
+/// # Safety
+/// `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_answer(
+    controller: *const linkspan_controller,
+    service: *const c_char,
+    id: *const c_char,
+    timeout: i64,
+    answer: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(controller, answer, |c| {
+            let (service, id) = (c_text(service, "a service")?, c_text(id, "an id")?);
+            Ok(linkspan_message::of(c.0.answer(service, id, wait(timeout)?)?.to_value()))
+        })
+    }
+}
+
+/// The newest lines of a service's log, or of the controller's event log for NULL: an array of maps with `at`, `service`,
+/// `level` and `text`, which the caller releases.
+///
+/// # Safety
+/// `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_log(
+    controller: *const linkspan_controller,
+    service: *const c_char,
+    lines: usize,
+    timeout: i64,
+    log: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(controller, log, |c| {
+            let service = c_text_or_none(service, "a service")?;
+            Ok(linkspan_message::of(c.0.log(service, lines, wait(timeout)?)?))
+        })
+    }
+}
+
+/// Asks to be told, by `linkspan_next` with this controller: first how each service is, then what changes. What is told are maps
+/// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
+/// `missed` (`count`).
+///
+/// `data_every` is how often the data of the services is looked at, in nanoseconds, 0 for never. `services` names those that
+/// matter, `services_count` of them; none for all. Called again, it watches the new ones instead.
+///
+/// # Safety
+/// `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_watch(
+    controller: *const linkspan_controller,
+    data_every: i64,
+    services: *const *const c_char,
+    services_count: usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(controller, |c| {
+            let data_every = if data_every == 0 { None } else { Some(duration(data_every)?) };
+            let services = c_texts(services, services_count, "a service")?;
+            c.0.watch(&WatchOptions { data_every, services })
+        })
+    }
+}
+
+/// Makes the controller forget a service that is away; `InvalidState` while it is connected.
+///
+/// # Safety
+/// `controller` is live, `service` is NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_forget(
+    controller: *const linkspan_controller,
+    service: *const c_char,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(controller, |c| c.0.forget(c_text(service, "a service")?, wait(timeout)?)) }
+}
+
+/// A service, a command and its arguments.
+///
+/// # Safety
+/// As for `linkspan_controller_command`.
+unsafe fn given<'a>(
+    service: *const c_char,
+    command: *const c_char,
+    arguments: *const linkspan_message,
+) -> Result<(&'a str, Command, Value)> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let arguments = arguments.as_ref().map_or(Ok(Value::Null), linkspan_message::copy)?;
+        Ok((c_text(service, "a service")?, Command::from_name(c_text(command, "a command")?)?, arguments))
+    }
+}
+
+/// How long a command has where its sender says nothing.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A length of time; that of a command for `LINKSPAN_DEFAULT`.
+fn duration(ns: i64) -> Result<Duration> {
+    match timeout(ns)? {
+        Timeout::After(duration) => Ok(duration),
+        Timeout::Default => Ok(WITHIN),
+        Timeout::Forever => Ok(Duration::MAX),
+    }
+}
