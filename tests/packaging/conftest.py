@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = 
 @pytest.fixture(scope="session")
 def libraries() -> Path:
     """The folder with the libraries as cargo builds them."""
-    run("cargo", "build", "--quiet", "--manifest-path", ROOT / "Cargo.toml", "-p", "linkspan-c")
+    run("cargo", "build", "--quiet", "--manifest-path", ROOT / "Cargo.toml", "-p", "linkspan-c", "-p", "linkspan-cli")
     return TARGET
 
 
@@ -70,3 +72,19 @@ def environment(tmp_path: Path, prefix: Path) -> dict[str, str]:
         "LD_LIBRARY_PATH": str(prefix / "lib"),
         "RUST_BACKTRACE": "0",
     }
+
+
+@contextmanager
+def controller(environment: dict[str, str]) -> Iterator[None]:
+    """`linkspan controller` in the test's runtime directory, alone; ended like any program, and then it must have been well."""
+    # Not on its usual port: another test, or the user, may have a controller there.
+    listen = [TARGET / "linkspan", "controller", "--listen", "unix:controller"]
+    process = subprocess.Popen(listen, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield
+        process.terminate()
+        output, _ = process.communicate(timeout=DEADLINE)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, output

@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import pytest
-from conftest import C_API, DEADLINE, PAIRS, ROOT, TRANSPORTS, VECTORS, endpoint, run
+from conftest import C_API, DEADLINE, PAIRS, ROOT, TRANSPORTS, VECTORS, controller, endpoint, run
 
 STRICT = {
     "c": ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
@@ -72,6 +74,9 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "transports":
         for transport in TRANSPORTS:
             assert run(binary, transport, env=environment).endswith("ok\n")
+    elif program == "service":
+        assert run(binary, env=environment).endswith("ok\n")
+        controlled(binary, binary, environment)
     elif program in ("channel", "publish", "threads"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
@@ -90,6 +95,12 @@ def two_programs(first: list, second: list, environment: dict[str, str]) -> None
     assert server.returncode == 0, output
 
 
+def controlled(service: Path, client: Path, environment: dict[str, str], under: Sequence[object] = ()) -> None:
+    """A service, its controller, and a program that asks and tells it."""
+    with controller(environment):
+        two_programs([*under, service, "serve", "lab/power"], [*under, client, "control", "lab/power"], environment)
+
+
 @pytest.mark.parametrize(("language", "program"), ALL)
 def test_shared_with_pkg_config(language, program, tmp_path, environment):
     binary = compile_program(language, program, tmp_path, environment, pkg_config(environment, "--libs"))
@@ -98,6 +109,24 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     # Nothing of it is left in the runtime directory but the lock that all share.
     left = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != ".lock")
     assert left == LEFT.get(program, [])
+
+
+def test_services_in_each_language_are_told_by_each_other(tmp_path, environment):
+    binaries = []
+    for language in STRICT:
+        (tmp_path / language).mkdir()
+        libraries = pkg_config(environment, "--libs")
+        binaries.append(compile_program(language, "service", tmp_path / language, environment, libraries))
+    for service, client in permutations(binaries, 2):
+        controlled(service, client, environment)
+
+
+def test_checkpoints_of_sqlite(tmp_path, environment):
+    flags = pkg_config(environment, "--cflags", "--libs")
+    source = outside("c", "sqlite", tmp_path)
+    checked = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    run(*STRICT["c"], *checked, source, "-o", tmp_path / "program", *flags, "-lsqlite3")
+    assert run(tmp_path / "program", tmp_path / "some.db", env=environment).endswith("ok\n")
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])

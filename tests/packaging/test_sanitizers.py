@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import C_API, PAIRS, TRANSPORTS, VECTORS, endpoint, run
-from test_c_consumers import ALL, SUFFIX, two_programs
+from test_c_consumers import ALL, SUFFIX, controlled, two_programs
 
 SANITIZE = ["-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 COMPILER = {"c": ["gcc", "-std=c11"], "cpp": ["g++", "-std=c++17"], "fortran": ["gfortran", "-std=f2018"]}
@@ -53,6 +53,8 @@ def try_all(language: str, program: str, binary: Path, environment: dict[str, st
             two_programs([*under, *group[0]], [*under, *group[1]], environment)
         else:
             run(*under, *group[0], env=environment)
+    if program == "service":
+        controlled(binary, binary, environment, under)
 
 
 @pytest.mark.parametrize(("language", "program"), ALL)
