@@ -262,6 +262,22 @@ fn a_command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
 }
 
 #[test]
+fn many_are_told_at_once() {
+    let lab = Laboratory::new();
+    let many: Vec<_> = (0..80).map(|n| lab.play(&format!("rack/{n:02}"))).collect();
+    for n in 0..many.len() {
+        lab.wait_for(&format!("rack/{n:02}"), "RUNNING");
+    }
+    let paused = lab.done("pause --all --wait");
+    let mut lines: Vec<_> = paused.lines().collect();
+    lines.sort_unstable();
+    let expected: Vec<_> = (0..many.len()).map(|n| format!("rack/{n:02} DONE PAUSED")).collect();
+    assert_eq!(lines, expected);
+    let (code, out, err) = lab.service("pause --all --wait");
+    assert_eq!((code, out.as_str(), err.lines().count()), (0, "", many.len()));
+}
+
+#[test]
 fn every_wait_ends_with_a_signal() {
     let lab = Laboratory::new();
     let held = lab.play("held");
