@@ -6,7 +6,6 @@
 
 mod channel;
 mod codec;
-mod controller;
 mod edge;
 mod exception;
 mod from_wire;
@@ -18,11 +17,9 @@ mod publish;
 mod region;
 mod scalars;
 mod server;
-mod service;
 mod signals;
 mod tape;
 mod to_wire;
-mod watch;
 mod zend;
 
 use ext_php_rs::flags::IniEntryPermission;
@@ -67,10 +64,8 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .info_function(info)
         .constant(("Linkspan\\DEFAULT_TIMEOUT", options::DEFAULT_TIMEOUT, &[]))
         .enumeration::<codec::Encoding>()
-        .enumeration::<service::State>()
-        .enumeration::<service::View>()
-        .enumeration::<service::Command>()
-        .enumeration::<service::Outcome>()
+        .enumeration::<codec::State>()
+        .enumeration::<codec::Command>()
         .class::<scalars::Bytes>()
         .class::<scalars::Timestamp>()
         .class::<scalars::BigInt>()
@@ -87,8 +82,4 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<region::Region>()
         .class::<publish::Publisher>()
         .class::<publish::Subscriber>()
-        .class::<service::Answer>()
-        .class::<controller::Controller>()
-        .class::<controller::ServiceHandle>()
-        .class::<watch::Watch>()
 }

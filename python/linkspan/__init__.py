@@ -14,12 +14,14 @@ A program names an endpoint, picks a pattern, and sends values::
 Or it is a service, a subclass of `linkspan.Service`, and a controller tells it what to do::
 
     linkspan.run(Logger(), "power")
+    linkspan.Controller().service("power").pause()
 """
 
 from __future__ import annotations
 
 from . import errors
 from ._native import (
+    Answer,
     Channel,
     Listener,
     Message,
@@ -35,6 +37,7 @@ from ._native import (
     encode,
     transcode,
 )
+from .controller import Controller, ServiceHandle
 from .errors import *  # noqa: F403 - one class for each kind of error
 from .event import Event
 from .options import Options, ServiceOptions
@@ -46,8 +49,10 @@ from .verbs import connect, latest, listen, open, publisher, serve, subscribe
 from .words import Command, Outcome, State, View
 
 __all__ = [
+    "Answer",
     "Channel",
     "Command",
+    "Controller",
     "Event",
     "Listener",
     "Message",
@@ -59,6 +64,7 @@ __all__ = [
     "Request",
     "Server",
     "Service",
+    "ServiceHandle",
     "ServiceLoop",
     "ServiceOptions",
     "State",

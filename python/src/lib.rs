@@ -9,12 +9,13 @@
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
-//! | `channel`, `serve`, `publish`, `message`, `region`, `service` | the core's objects into Python's |
+//! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
 mod array;
 mod builder;
 mod channel;
 mod codec;
+mod controller;
 mod errors;
 mod foreign;
 mod message;
@@ -39,6 +40,8 @@ mod _native {
     use super::channel::{Asked, Channel, Listener};
     #[pymodule_export]
     use super::codec::{decode, encode, transcode};
+    #[pymodule_export]
+    use super::controller::{Answer, Controller};
     #[pymodule_export]
     use super::errors::error_table;
     #[pymodule_export]

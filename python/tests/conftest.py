@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import pathlib
 import queue
 import signal
 import socket
@@ -91,3 +92,43 @@ def peer():
         if one.process.poll() is None:
             one.signal(signal.SIGKILL)
         one.process.communicate()
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+
+
+class Hub:
+    """The program `linkspan controller`, in this test's runtime directory."""
+
+    def __init__(self):
+        self.process = None
+
+    def start(self):
+        assert PROGRAM.exists(), f"{PROGRAM} is not built: cargo build -p linkspan-cli"
+        command = [str(PROGRAM), "controller", "--no-tcp"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self):
+        """At once, so that it can say nothing more."""
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def hub():
+    """A controller that was not started yet."""
+    hub = Hub()
+    yield hub
+    if hub.process is not None:
+        hub.kill()
+
+
+@pytest.fixture
+def controller(hub):
+    """A client of one that was."""
+    import linkspan
+
+    hub.start()
+    with linkspan.Controller() as controller:
+        yield controller

@@ -1,0 +1,291 @@
+//! The controller's side: questions about services, commands for them, and what it tells of them.
+
+use std::time::Duration;
+
+use linkspan::service::{Order, WatchOptions};
+use linkspan::{Answer as Answered, Command, Controller as Asker, Result, Timeout, Value, Wait};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::builder::Builder;
+use crate::errors::{Failure, Outcome, imported_once};
+use crate::message::object;
+use crate::wait::{OnWait, Patience, options, tree, waiting};
+
+/// How long a command has where nothing is said, in seconds.
+const WITHIN: f64 = 30.0;
+
+/// Asks a controller about its services, and has them told what to do.
+#[pyclass(frozen, subclass, module = "linkspan._native")]
+pub struct Controller {
+    asker: Asker,
+    on_wait: OnWait,
+}
+
+fn made<'py>(py: Python<'py>, value: &Value) -> Outcome<Bound<'py, PyAny>> {
+    object(value, Builder::copying(py))
+}
+
+fn given(arguments: Option<&Bound<'_, PyAny>>) -> Outcome<Value> {
+    arguments.map_or(Ok(Value::Null), tree)
+}
+
+/// The time that a command has: `None` for as long as it takes.
+fn within(seconds: Option<f64>) -> Result<Duration> {
+    match seconds.map_or(Ok(Timeout::Forever), Timeout::from_seconds)? {
+        Timeout::After(duration) => Ok(duration),
+        Timeout::Forever | Timeout::Default => Ok(Duration::MAX),
+    }
+}
+
+impl Controller {
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Patience,
+        on_wait: OnWait,
+        call: impl FnOnce(Wait<'_>) -> Result<T> + Send,
+    ) -> Outcome<T> {
+        waiting(py, timeout, on_wait.as_ref().or(self.on_wait.as_ref()), call)
+    }
+}
+
+#[pymethods]
+impl Controller {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        visit.call(&self.on_wait)
+    }
+
+    /// Waits until a controller listens there: `unix:controller`, or `$LINKSPAN_CONTROLLER`, where no endpoint is given.
+    #[new]
+    #[pyo3(signature = (endpoint=None, **given))]
+    fn new(
+        py: Python<'_>,
+        endpoint: Option<String>,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> Outcome<Controller> {
+        let (options, on_wait) = options(given)?;
+        let endpoint = endpoint.unwrap_or_else(Asker::default_endpoint);
+        let asker = waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| {
+            Asker::connect(&endpoint, &options, wait)
+        })?;
+        Ok(Controller { asker, on_wait })
+    }
+
+    /// The endpoint, with its transport.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        self.asker.endpoint()
+    }
+
+    /// The records of all services, in the order of their names.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn services<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.services(wait))?)
+    }
+
+    /// The record of one service, without asking that; `NotFound` for a name that nobody has.
+    #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn status<'py>(
+        &self,
+        py: Python<'py>,
+        service: &str,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.status(service, wait))?)
+    }
+
+    /// Has a service carry out a command, and gives its value. The time-out is the command's own deadline, too.
+    #[pyo3(signature = (service, command, arguments=None, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn command<'py>(
+        &self,
+        py: Python<'py>,
+        service: &str,
+        command: &str,
+        arguments: Option<&Bound<'py, PyAny>>,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let (command, arguments) = (Command::from_name(command)?, given(arguments)?);
+        let done = |wait: Wait<'_>| self.asker.command(service, &command, &arguments, wait);
+        made(py, &self.ask(py, timeout, on_wait, done)?)
+    }
+
+    /// Has a service begin with a command, which has so many seconds (None for as long as it takes): gives its answer once it is
+    /// accepted.
+    #[pyo3(signature = (service, command, arguments=None, *, within=Some(WITHIN), timeout=Patience::DEFAULT, on_wait=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn begin(
+        &self,
+        py: Python<'_>,
+        service: &str,
+        command: &str,
+        arguments: Option<&Bound<'_, PyAny>>,
+        within: Option<f64>,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Answer> {
+        let (command, arguments) = (Command::from_name(command)?, given(arguments)?);
+        let within = self::within(within)?;
+        let begun = |wait: Wait<'_>| self.asker.begin(service, &command, &arguments, within, wait);
+        self.ask(py, timeout, on_wait, begun).map(Answer)
+    }
+
+    /// The full form: with the command's id, which makes it the same command however often it is said, and the incarnation that
+    /// it is for. Gives the final answer, whatever it is.
+    #[pyo3(signature = (
+        service, command, arguments=None, *, id, epoch=None, within=Some(WITHIN), timeout=Patience::DEFAULT, on_wait=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn order(
+        &self,
+        py: Python<'_>,
+        service: &str,
+        command: &str,
+        arguments: Option<&Bound<'_, PyAny>>,
+        id: &str,
+        epoch: Option<u64>,
+        within: Option<f64>,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Answer> {
+        let order = Order {
+            id: id.into(),
+            command: Command::from_name(command)?,
+            arguments: given(arguments)?,
+            within: self::within(within)?,
+            epoch,
+        };
+        self.ask(py, timeout, on_wait, |wait| self.asker.order(service, &order, wait)).map(Answer)
+    }
+
+    /// What has become of the command of this id; `NotFound` for one that nobody has used lately.
+    #[pyo3(signature = (service, id, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn answer(
+        &self,
+        py: Python<'_>,
+        service: &str,
+        id: &str,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Answer> {
+        self.ask(py, timeout, on_wait, |wait| self.asker.answer(service, id, wait)).map(Answer)
+    }
+
+    /// The last lines of the controller's log, of what happened to all; or of one service, with what that says itself. Maps with
+    /// `at`, `service`, `level`, `text`, the oldest first.
+    #[pyo3(signature = (service=None, lines=100, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn log<'py>(
+        &self,
+        py: Python<'py>,
+        service: Option<&str>,
+        lines: usize,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service, lines, wait))?)
+    }
+
+    /// From now on `next` tells of these services, of all where none is named: how each is, then what changes, and their data as
+    /// often as is said, in seconds.
+    #[pyo3(signature = (*, data_every=None, services=Vec::new()))]
+    fn watch(&self, py: Python<'_>, data_every: Option<f64>, services: Vec<String>) -> Outcome<()> {
+        let data_every = data_every.map(|every| within(Some(every))).transpose()?;
+        Ok(py.detach(|| self.asker.watch(&WatchOptions { data_every, services }))?)
+    }
+
+    /// The next thing that has happened to what is watched; waits for ever where no time-out is given.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn next<'py>(&self, py: Python<'py>, timeout: Patience, on_wait: OnWait) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.next(wait))?)
+    }
+
+    /// A file descriptor that is readable while `next` would not wait.
+    fn fileno(&self) -> Outcome<i32> {
+        Ok(self.asker.fileno()?)
+    }
+
+    /// Forgets a service that is away; `InvalidState` while it is connected.
+    #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn forget(&self, py: Python<'_>, service: &str, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
+        self.ask(py, timeout, on_wait, |wait| self.asker.forget(service, wait))
+    }
+
+    /// The controller's own figures.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn stats<'py>(&self, py: Python<'py>, timeout: Patience, on_wait: OnWait) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.stats(wait))?)
+    }
+
+    /// Asks no more; what is under way is carried out.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.asker.close());
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Controller {}>", self.asker.endpoint())
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
+        self.close(py);
+    }
+}
+
+/// What a service answered to a command.
+#[pyclass(frozen, module = "linkspan")]
+pub struct Answer(Answered);
+
+#[pymethods]
+impl Answer {
+    /// The command's id.
+    #[getter]
+    fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// How far it has come.
+    #[getter]
+    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        imported_once!(py, "linkspan.words", "Outcome")?.call1((self.0.outcome.name(),))
+    }
+
+    /// The state of the service when it answered; for REJECTED the one that refused.
+    #[getter]
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        imported_once!(py, "linkspan.words", "State")?.call1((self.0.state.name(),))
+    }
+
+    /// What DONE gives; `None` where there is nothing to say.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.0.value)
+    }
+
+    /// Why it was FAILED or REJECTED: what `result` raises. `None` for the others.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let error = self.0.clone().into_result().err()?;
+        Some(PyErr::from(Failure::Core(error)).into_value(py).into_bound(py).into_any())
+    }
+
+    /// The value; raises what FAILED or REJECTED means.
+    fn result<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        made(py, &self.0.clone().into_result()?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.Answer {} in {} to {}>", self.0.outcome.name(), self.0.state.name(), self.0.id)
+    }
+}

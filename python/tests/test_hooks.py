@@ -1,0 +1,404 @@
+"""Services with hooks, told what to do by a controller: each hook, each state, and what becomes of what goes wrong."""
+
+import signal
+import threading
+
+import linkspan
+import pytest
+from services import known, start, until
+
+SAYING = {
+    hook: f"say({hook!r}, self.state, arguments)"
+    for hook in ("on_start", "on_pause", "on_resume", "on_checkpoint", "on_stop", "on_config", "on_backup", "do_calibrate")
+}
+OWN = ["CONFIG", "BACKUP", "calibrate"]
+
+
+def test_each_command_calls_its_hook(peer, controller):
+    child = start(peer, **SAYING, step='say("step")', data='result = {"watts": 1.5}')
+    power = known(controller, "RUNNING")
+    assert [child.line(), child.line()] == ["on_start STARTING None", "step"]
+    assert power.get_data() == {"watts": 1.5}
+    assert power.checkpoint() is None
+    assert child.line() == "on_checkpoint CHECKPOINTING None"
+    assert power.pause() is None
+    assert child.line() == "on_pause PAUSING None"
+    assert power.get_data() == {"watts": 1.5}
+    assert power.status()["state"] == linkspan.State.PAUSED
+    assert power.run() is None
+    assert [child.line(), child.line()] == ["on_resume PAUSED None", "step"]
+    power.config({"every": 2})
+    assert child.line() == "on_config RUNNING {'every': 2}"
+    power.backup("/some/where.db")
+    assert child.line() == "on_backup RUNNING {'path': '/some/where.db'}"
+    power.command("calibrate", {"gain": 2})
+    assert child.line() == "do_calibrate RUNNING {'gain': 2}"
+    assert power.shutdown() is None
+    assert child.end() == (0, "on_stop STOPPING None\nover\n", "")
+    record = power.status()
+    assert (record["state"], record["view"]) == ("STOPPED", "GONE")
+
+
+def test_answers_are_what_hooks_return(peer, controller):
+    start(peer, on_config="result = arguments", on_backup="result = [arguments]", do_calibrate="result = {'was': arguments}")
+    power = known(controller, "RUNNING")
+    assert power.config() is None
+    assert power.config({"a": [1, None]}) == {"a": [1, None]}
+    assert power.backup("x") == [{"path": "x"}]
+    assert power.command("calibrate", 7) == {"was": 7}
+
+
+def test_what_is_open_already_is_not_opened_again(peer, controller):
+    child = start(peer, {"paused": True}, **SAYING, step='say("step")')
+    power = known(controller, "READY")
+    assert child.line() == "on_start STARTING None"
+    power.run()
+    assert child.line() == "step"
+    power.pause()
+    power.shutdown()
+    # It was closed by the pause.
+    assert child.end()[:2] == (0, "on_pause PAUSING None\nover\n")
+
+
+def test_a_shutdown_while_it_starts_waits_for_that(peer, controller):
+    child = start(peer, **{**SAYING, "on_start": 'say("waits"); sys.stdin.readline()'})
+    power = known(controller, "STARTING")
+    assert child.line() == "waits"
+    answer = power.shutdown(wait=False)
+    assert answer.outcome is linkspan.Outcome.ACCEPTED
+    known(controller, "STOPPING")
+    out, _ = child.process.communicate("go on\n", timeout=60)
+    assert (child.process.returncode, out) == (0, "on_stop STOPPING None\nover\n")
+    assert power.answer(answer.id).outcome is linkspan.Outcome.DONE
+
+
+WAIT = 'say("waits"); sys.stdin.readline()'
+STATES = {
+    "STARTING": ({}, {"on_start": WAIT}, None),
+    "READY": ({"paused": True}, {}, None),
+    "RUNNING": ({}, {}, None),
+    "PAUSING": ({}, {"on_pause": WAIT}, "PAUSE"),
+    "PAUSED": ({}, {}, "PAUSE"),
+    "CHECKPOINTING": ({}, {"on_checkpoint": WAIT}, "CHECKPOINT"),
+    "STOPPING": ({}, {"on_stop": WAIT}, "SHUTDOWN"),
+}
+COMMANDS = ["GET_DATA", "PAUSE", "RUN", "CHECKPOINT", "SHUTDOWN", *OWN]
+ALLOWED = {
+    "STARTING": {"SHUTDOWN"},
+    "READY": set(COMMANDS),
+    "RUNNING": set(COMMANDS) - {"RUN"},
+    "PAUSING": {"GET_DATA", "SHUTDOWN"},
+    "PAUSED": set(COMMANDS) - {"PAUSE", "CHECKPOINT"},
+    "CHECKPOINTING": {"GET_DATA", "SHUTDOWN"},
+    "STOPPING": {"GET_DATA", "SHUTDOWN"},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_a_state_forbids_is_rejected_and_says_so(peer, controller, state):
+    options, scripts, command = STATES[state]
+    start(peer, options, **scripts)
+    power = known(controller, {"STARTING": "STARTING", "READY": "READY"}.get(state, "RUNNING"))
+    if command:
+        power.command(command, wait=False)
+        power = known(controller, state)
+    assert set(power.status()["allowed"]) & set(COMMANDS) == ALLOWED[state]
+    for name in set(COMMANDS) - ALLOWED[state]:
+        answer = power.order(name, id=f"a-{name}")
+        assert (answer.outcome, answer.state, type(answer.error)) == ("REJECTED", state, linkspan.InvalidState), name
+        assert state in str(answer.error) and name in str(answer.error)
+        with pytest.raises(linkspan.InvalidState, match=state):
+            answer.result()
+        with pytest.raises(linkspan.InvalidState, match=state):
+            power.command(name)
+    # The library answers in every state.
+    assert power.describe()["commands"] == [*OWN, "script"]
+    assert power.stats()["rejected"] == 2 * (len(COMMANDS) - len(ALLOWED[state]))
+    assert power.status()["state"] == state
+
+
+# What goes wrong -----------------------------------------------------------------------------------------------------
+
+BROKEN = "raise LookupError('no meter')"
+
+
+@pytest.mark.parametrize(
+    ("hook", "command", "before"),
+    [
+        ("on_pause", "PAUSE", "RUNNING"),
+        ("on_resume", "RUN", "PAUSED"),
+        ("on_checkpoint", "CHECKPOINT", "RUNNING"),
+        ("data", "GET_DATA", "RUNNING"),
+        ("on_config", "CONFIG", "RUNNING"),
+        ("on_backup", "BACKUP", "RUNNING"),
+        ("do_calibrate", "calibrate", "PAUSED"),
+    ],
+)
+def test_what_a_hook_raises_is_told_and_the_state_is_as_before(peer, controller, hook, command, before):
+    child = start(peer)
+    power = known(controller, "RUNNING")
+    if before == "PAUSED":
+        power.pause()
+    power.command("script", {hook: BROKEN})
+    answer = power.order(command, id="broken")
+    assert (answer.outcome, answer.state) == ("FAILED", before)
+    assert isinstance(answer.error, linkspan.Remote)
+    assert (answer.error.remote_type, answer.error.remote_text) == ("LookupError", "no meter")
+    with pytest.raises(linkspan.Remote, match="LookupError: no meter"):
+        power.command(command)
+    assert power.status()["state"] == before
+    # An error of the table is told as itself.
+    power.command("script", {hook: "raise linkspan.Stalled('a reader holds it')"})
+    with pytest.raises(linkspan.Stalled, match="a reader holds it"):
+        power.command(command)
+    # And the program lives.
+    power.command("script", {hook: ""})
+    power.command(command)
+    power.shutdown()
+    assert child.end()[0] == 0
+
+
+@pytest.mark.parametrize("hook", ["on_start", "step", "on_stop"])
+def test_what_ends_the_program_is_told_before(peer, controller, hook):
+    child = start(peer, {"every": 0.05}, **({hook: BROKEN} if hook != "step" else {}))
+    if hook == "on_stop":
+        power = known(controller, "RUNNING")
+        with pytest.raises(linkspan.Remote, match="LookupError: no meter"):
+            power.shutdown()
+    elif hook == "step":
+        known(controller, "RUNNING").command("script", {"step": BROKEN})
+    code, out, err = child.end()
+    assert (code, out) == (1, "")
+    assert err.rstrip().endswith("LookupError: no meter")
+    if hook == "on_start":
+        return  # it was over before it could be heard of
+    record = controller.service("power").status()
+    assert (record["state"], record["reason"]) == ("FAILED", "LookupError: no meter")
+
+
+def test_data_that_cannot_be_sent(peer, controller):
+    start(peer, data="result = {'rows': [1, object()]}")
+    power = known(controller, "RUNNING")
+    with pytest.raises(linkspan.Unsupported, match="rows/1"):
+        power.get_data()
+    power.command("script", {"data": "result = 'x' * (2 << 20)"})
+    with pytest.raises(linkspan.TooLarge):
+        power.get_data()
+    power.command("script", {"data": "result = 1"})
+    assert power.get_data() == 1
+
+
+def test_trouble_and_log_are_shown(peer, controller):
+    start(peer, do_calibrate="self.log('calibrated', 'warning'); self.trouble('drifts')")
+    power = known(controller, "RUNNING")
+    power.command("calibrate")
+    until(lambda: power.status()["reason"] == "drifts")
+    assert power.status()["state"] == "RUNNING"
+    said = until(lambda: [(line["level"], line["text"]) for line in power.log() if line["text"] == "calibrated"])
+    assert said == [("warning", "calibrated")]
+
+
+# Long steps, deadlines, cancelling -----------------------------------------------------------------------------------
+
+
+def test_control_is_answered_in_the_middle_of_a_long_step(peer, controller):
+    start(peer, {"every": 0.05}, data="result = {'watts': 1.5}")
+    power = known(controller, "RUNNING")
+    power.get_data()
+    power.command("script", {"step": "sys.stdin.readline()"})
+    record = until(lambda: power.status() if power.status().get("doing") == "STEP" else None)
+    assert (record["state"], record["doing"]) == ("RUNNING", "STEP")
+    busy = record["busy"]
+    until(lambda: power.status()["busy"] > busy)
+    assert power.describe()["name"] == "power"
+    assert power.stats()["steps"] >= 0
+    # The newest data that are known, once its deadline nears.
+    assert power.get_data(timeout=1.0) == {"watts": 1.5}
+    # Withdrawn: it was not begun.
+    with pytest.raises(linkspan.Timeout, match="STEP"):
+        power.pause(timeout=0.5)
+    assert power.status()["state"] == "RUNNING"
+
+
+def test_no_data_are_known_in_the_first_step(peer, controller):
+    start(peer, {"every": 0.05}, step="sys.stdin.readline()")
+    power = known(controller, "RUNNING", doing="STEP")
+    with pytest.raises(linkspan.Timeout, match="nothing is known"):
+        power.get_data(timeout=0.5)
+
+
+def test_a_command_that_takes_longer_than_it_has(peer, controller):
+    child = start(peer, on_pause='say(self.left < 1); sys.stdin.readline()')
+    power = known(controller, "RUNNING")
+    with pytest.raises(linkspan.Timeout, match="under way"):
+        power.pause(timeout=0.5)
+    assert child.line() == "True"
+    assert power.status()["state"] == "PAUSING"
+    child.process.stdin.write("go on\n")
+    child.process.stdin.flush()
+    known(controller, "PAUSED")
+
+
+def test_a_service_that_sleeps_is_told_at_once(peer, controller):
+    child = start(peer, {"every": 100000.0})
+    power = known(controller, "RUNNING")
+    until(lambda: power.stats()["steps"] == 1)
+    for _ in range(20):
+        power.pause()
+        power.run()
+    power.shutdown()
+    assert child.end()[0] == 0
+
+
+# The interpreter's own jump at a loop's end is outside of a `try` around the loop, so the loop stands in a function.
+ENDLESS = {"sleep": "time.sleep(1000)", "loop": "(lambda: [None for _ in iter(int, 1)])()"}
+
+
+@pytest.mark.parametrize("wait", ENDLESS)
+def test_the_second_shutdown_gives_the_step_up(peer, controller, wait):
+    child = start(peer, {"every": 0.01}, on_stop='say("on_stop")')
+    power = known(controller, "RUNNING")
+    power.command("script", {"step": f"say('waits')\n{ENDLESS[wait]}"})
+    assert child.line() == "waits"
+    first = power.shutdown(wait=False)
+    assert first.outcome == "ACCEPTED"
+    known(controller, "STOPPING")
+    assert power.shutdown() is None
+    assert child.end() == (0, "on_stop\nover\n", "")
+    assert power.answer(first.id).outcome == "DONE"
+    assert power.status()["state"] == "STOPPED"
+
+
+def test_the_second_shutdown_gives_the_end_up(peer, controller):
+    child = start(peer, on_stop='say("waits"); time.sleep(1000)')
+    power = known(controller, "RUNNING")
+    first = power.shutdown(wait=False)
+    assert child.line() == "waits"
+    with pytest.raises(linkspan.Error):
+        power.shutdown()
+    assert isinstance(power.answer(first.id).error, linkspan.Cancelled)
+    code, out, err = child.end()
+    assert (code, out) == (1, "")
+    assert "linkspan.errors.Cancelled" in err
+    assert power.status()["state"] == "FAILED"
+
+
+@pytest.mark.parametrize("wait", ENDLESS)
+def test_a_step_is_cancelled_and_the_next_one_comes(peer, controller, wait):
+    child = start(peer, {"every": 0.01})
+    power = known(controller, "RUNNING")
+    power.command("script", {"step": f"try:\n    say('waits'); {ENDLESS[wait]}\nfinally: say('left', self.cancelled)"})
+    for _ in range(3):
+        assert child.line() == "waits"
+        assert power.cancel() == {"cancelled": "asked"}
+        assert child.line() == "left True"
+    assert power.status()["state"] == "RUNNING"
+
+
+def test_a_command_is_cancelled(peer, controller):
+    child = start(peer, on_backup="say('waits'); time.sleep(1000)")
+    power = known(controller, "RUNNING")
+    answer = power.command("BACKUP", wait=False)
+    assert child.line() == "waits"
+    waits = power.command("calibrate", wait=False)
+    power.cancel(waits.id)
+    assert isinstance(power.answer(waits.id).error, linkspan.Cancelled)
+    power.cancel(answer.id)
+    assert isinstance(until(lambda: power.answer(answer.id).error), linkspan.Cancelled)
+    with pytest.raises(linkspan.NotFound):
+        power.cancel("nothing")
+    power.shutdown()
+    assert child.end()[0] == 0
+
+
+def test_off_the_main_thread_a_step_looks_whether_it_is_to_end(controller):
+    class Power(linkspan.Service):
+        def step(self):
+            begun.set()
+            while not self.cancelled:
+                pass
+            raise linkspan.Cancelled("given up")
+
+    begun = threading.Event()
+    thread = threading.Thread(target=linkspan.run, args=(Power(), "power"))
+    thread.start()
+    assert begun.wait(60)
+    power = known(controller, "RUNNING")
+    power.shutdown(wait=False)
+    power.shutdown()
+    thread.join()
+    assert power.status()["state"] == "STOPPED"
+
+
+# Ids, epochs, controllers that come and go ---------------------------------------------------------------------------
+
+
+def test_a_repeated_id_is_the_same_command(peer, controller):
+    child = start(peer, do_calibrate="say('calibrate'); result = arguments")
+    power = known(controller, "RUNNING")
+    first = power.order("calibrate", 1, id="once")
+    again = power.order("calibrate", 1, id="once")
+    assert (first.outcome, first.value, again.value) == ("DONE", 1, 1)
+    other = power.order("calibrate", 2, id="twice")
+    assert other.value == 2
+    power.shutdown()
+    assert child.end()[1].count("calibrate") == 2
+
+
+def test_another_incarnation_refuses(peer, controller):
+    start(peer, do_calibrate="result = arguments")
+    power = known(controller, "RUNNING")
+    epoch = power.status()["epoch"]
+    assert power.order("calibrate", 1, id="right", epoch=epoch).value == 1
+    answer = power.order("calibrate", 1, id="wrong", epoch=epoch ^ 1)
+    assert (answer.outcome, type(answer.error)) == ("REJECTED", linkspan.InvalidState)
+
+
+def test_the_controller_may_start_last(peer, hub):
+    child = start(peer, data="result = 7", step="say('step')")
+    assert child.line() == "step"
+    hub.start()
+    with linkspan.Controller() as controller:
+        power = known(controller, "RUNNING")
+        assert power.get_data() == 7
+        power.shutdown()
+    assert child.end()[0] == 0
+
+
+def test_the_controller_may_be_killed_and_restarted(peer, controller, hub):
+    child = start(peer, data="result = 7", do_calibrate="say('calibrate'); sys.stdin.readline(); result = arguments")
+    power = known(controller, "RUNNING")
+    assert power.get_data() == 7
+    epoch = power.status()["epoch"]
+    for turn in range(2):
+        # One command is under way meanwhile, and is carried out once.
+        begun = threading.Thread(target=lambda: answers.append(power.order("calibrate", turn, id=f"turn-{turn}")))
+        answers = []
+        begun.start()
+        assert child.line() == "calibrate"
+        hub.kill()
+        hub.start()
+        with linkspan.Controller() as other:
+            known(other, "RUNNING", doing="calibrate")
+            child.process.stdin.write("go on\n")
+            child.process.stdin.flush()
+            begun.join()
+            assert [(answer.outcome, answer.value) for answer in answers] == [("DONE", turn)]
+            assert other.service("power").status()["epoch"] == epoch
+    assert power.get_data() == 7
+    power.shutdown()
+    assert child.end()[:2] == (0, "over\n")
+
+
+def test_a_killed_service_comes_back_as_another_incarnation(peer, controller):
+    child = start(peer, data="result = 7")
+    power = known(controller, "RUNNING")
+    epoch = power.status()["epoch"]
+    child.signal(signal.SIGKILL)
+    child.end()
+    until(lambda: power.status()["view"] == "DISCONNECTED")
+    assert power.status()["allowed"] == []
+    start(peer, data="result = 8")
+    power = known(controller, "RUNNING")
+    assert power.get_data() == 8
+    assert power.status()["epoch"] != epoch
