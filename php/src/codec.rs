@@ -1,4 +1,4 @@
-//! The codecs alone: `Linkspan\encode`, `decode`, `transcode`, and the enums that name things.
+//! The codecs alone: `Linkspan\encode`, `decode`, `transcode`, and the enum that names them.
 
 use ext_php_rs::convert::StubLiteral;
 use ext_php_rs::exception::PhpResult;
@@ -59,46 +59,6 @@ impl StubLiteral for Encoding {
         use ext_php_rs::enum_::RegisteredEnum;
         format!("\\Linkspan\\Encoding::{}", self.to_name())
     }
-}
-
-/// `Linkspan\State`: what a service is doing.
-#[php_enum]
-#[php(name = "Linkspan\\State")]
-pub enum State {
-    #[php(value = "STARTING")]
-    Starting,
-    #[php(value = "READY")]
-    Ready,
-    #[php(value = "RUNNING")]
-    Running,
-    #[php(value = "PAUSING")]
-    Pausing,
-    #[php(value = "PAUSED")]
-    Paused,
-    #[php(value = "CHECKPOINTING")]
-    Checkpointing,
-    #[php(value = "STOPPING")]
-    Stopping,
-    #[php(value = "STOPPED")]
-    Stopped,
-    #[php(value = "FAILED")]
-    Failed,
-}
-
-/// `Linkspan\Command`: what a controller tells a service.
-#[php_enum]
-#[php(name = "Linkspan\\Command")]
-pub enum Command {
-    #[php(value = "GET_DATA")]
-    GetData,
-    #[php(value = "PAUSE")]
-    Pause,
-    #[php(value = "RUN")]
-    Run,
-    #[php(value = "CHECKPOINT")]
-    Checkpoint,
-    #[php(value = "SHUTDOWN")]
-    Shutdown,
 }
 
 /// `Linkspan\encode`: a value as bytes.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::args::ArgInfoTables;
+use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::{ClassBuilder, ClassProperty, FunctionBuilder};
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::exception::PhpException;
@@ -147,13 +148,9 @@ fn class_of(kind: ErrorKind) -> &'static ClassEntry {
     class.and_then(|class| unsafe { class.as_ref() }).unwrap_or_else(|| base_class())
 }
 
-/// The exception of this error, ready to be thrown. Where one is pending already (an `on_wait` that threw), that one
-/// stays.
-pub fn from_error(error: Error) -> PhpException {
+/// The exception of this error as an object.
+pub fn object_of(error: Error) -> ZBox<ZendObject> {
     let class = class_of(error.kind());
-    if ExecutorGlobals::has_exception() {
-        return PhpException::new(String::new(), 0, class);
-    }
     // PHP allocates from here on, so the error must not be lost to a fatal error in there.
     let error = BailoutGuard::new(error);
     let mut object = ZendObject::new(class);
@@ -189,7 +186,17 @@ pub fn from_error(error: Error) -> PhpException {
             set("data", Ok(zval));
         }
     }
-    let zval = object.into_zval(false);
+    object
+}
+
+/// The exception of this error, ready to be thrown. Where one is pending already (an `on_wait` that threw), that one
+/// stays.
+pub fn from_error(error: Error) -> PhpException {
+    let class = class_of(error.kind());
+    if ExecutorGlobals::has_exception() {
+        return PhpException::new(String::new(), 0, class);
+    }
+    let zval = object_of(error).into_zval(false);
     let exception = PhpException::new(String::new(), 0, class);
     match zval {
         Ok(zval) => exception.with_object(zval),

@@ -37,20 +37,41 @@ pub fn zval(tape: Tape) -> Result<Zval> {
 
 /// A value of the core's as PHP has it.
 pub fn zval_of(value: &Value) -> Result<Zval> {
-    let mut tape = Tape::default();
-    value.walk(&mut tape)?;
+    zval(tape_of(value)?)
+}
+
+/// A value that nobody needs any more, as PHP has it.
+pub fn zval_from(value: Value) -> Result<Zval> {
+    let tape = tape_of(&value)?;
+    drop(value);
     zval(tape)
 }
 
 /// A map of the core's as an array.
 pub fn table(value: &Value) -> Result<ZBox<ZendHashTable>> {
+    array_of(tape_of(value)?)
+}
+
+/// A map or an array of the core's, which nobody needs any more, as an array.
+pub fn table_from(value: Value) -> Result<ZBox<ZendHashTable>> {
+    let tape = tape_of(&value)?;
+    drop(value);
+    array_of(tape)
+}
+
+fn tape_of(value: &Value) -> Result<Tape> {
     let mut tape = Tape::default();
     value.walk(&mut tape)?;
+    Ok(tape)
+}
+
+fn array_of(tape: Tape) -> Result<ZBox<ZendHashTable>> {
     let tape = BailoutGuard::new(tape);
     let mut reader = Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 };
     match reader.nodes.next() {
         Some(Node::Map { len, .. }) => Ok(reader.array(*len)),
-        _ => Err(Error::new(ErrorKind::Internal, "counters are a map")),
+        Some(Node::Array(len)) => Ok(reader.list(*len)),
+        _ => Err(Error::new(ErrorKind::Malformed, "what came is neither a map nor an array")),
     }
 }
 
@@ -85,14 +106,7 @@ impl<'a> Reader<'a> {
             Some(Node::Text(end)) | Some(Node::Key(end)) => {
                 zval.set_zend_string(ZendStr::new(self.text_to(*end), false));
             }
-            Some(Node::Array(len)) => {
-                let mut table = table_for(*len);
-                for _ in 0..*len {
-                    // Only a full table (2^63 entries) refuses, which memory ends long before.
-                    let _ = table.push(self.zval());
-                }
-                zval.set_hashtable(table);
-            }
+            Some(Node::Array(len)) => zval.set_hashtable(self.list(*len)),
             Some(Node::Map { len, like_a_list: true }) => {
                 // A stdClass takes any property but one that begins with NUL, and these are digits.
                 let _ = self.object(*len).set_zval(&mut zval, false);
@@ -101,6 +115,15 @@ impl<'a> Reader<'a> {
             Some(Node::Other(value)) => return of_a_class(value),
         }
         zval
+    }
+
+    fn list(&mut self, len: usize) -> ZBox<ZendHashTable> {
+        let mut table = table_for(len);
+        for _ in 0..len {
+            // Only a full table (2^63 entries) refuses, which memory ends long before.
+            let _ = table.push(self.zval());
+        }
+        table
     }
 
     fn array(&mut self, len: usize) -> ZBox<ZendHashTable> {

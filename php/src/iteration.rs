@@ -1,4 +1,4 @@
-//! `Linkspan\Iteration`: what `foreach` runs over a server or a subscriber.
+//! `Linkspan\Iteration`: what `foreach` runs over a server, a subscriber or a watch.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use crate::edge::edge;
 use crate::options::FOREVER;
 use crate::publish::Hearing;
 use crate::server::Serving;
+use crate::watch::Watching;
 use crate::zend::{self, into_zval};
 
 /// Where an iteration takes its items from.
@@ -21,6 +22,8 @@ pub enum Feed {
     Requests(Rc<Serving>),
     /// The messages of a subscriber.
     Messages(Rc<Hearing>),
+    /// What a watch is told.
+    Events(Rc<Watching>),
 }
 
 impl Feed {
@@ -28,11 +31,13 @@ impl Feed {
         match self {
             Feed::Requests(server) => Ok(server.next(FOREVER)?.map(into_zval)),
             Feed::Messages(subscriber) => Ok(subscriber.next(FOREVER)?.map(into_zval)),
+            Feed::Events(watch) => watch.next(),
         }
     }
 }
 
-/// `Linkspan\Iteration`: waits for each item for ever, ends at `close` or a signal to stop.
+/// `Linkspan\Iteration`: waits for each item for ever, where a watch was not told otherwise; ends at `close`, over a server or a
+/// subscriber at a signal to stop too.
 #[php_class]
 #[php(name = "Linkspan\\Iteration", flags = zend::FINAL)]
 #[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
@@ -62,7 +67,7 @@ impl Iteration {
 impl Iteration {
     #[php(vis = "private")]
     pub fn __construct() -> PhpResult<Self> {
-        edge(|| Err(Error::new(ErrorKind::InvalidState, "iterate over a server or a subscriber")))
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "iterate over a server, a subscriber or a watch")))
     }
     pub fn rewind(&self) -> PhpResult<()> {
         self.advance()

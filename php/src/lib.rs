@@ -6,6 +6,7 @@
 
 mod channel;
 mod codec;
+mod controller;
 mod edge;
 mod exception;
 mod from_wire;
@@ -17,9 +18,11 @@ mod publish;
 mod region;
 mod scalars;
 mod server;
+mod service;
 mod signals;
 mod tape;
 mod to_wire;
+mod watch;
 mod zend;
 
 use ext_php_rs::flags::IniEntryPermission;
@@ -64,8 +67,10 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .info_function(info)
         .constant(("Linkspan\\DEFAULT_TIMEOUT", options::DEFAULT_TIMEOUT, &[]))
         .enumeration::<codec::Encoding>()
-        .enumeration::<codec::State>()
-        .enumeration::<codec::Command>()
+        .enumeration::<service::State>()
+        .enumeration::<service::View>()
+        .enumeration::<service::Command>()
+        .enumeration::<service::Outcome>()
         .class::<scalars::Bytes>()
         .class::<scalars::Timestamp>()
         .class::<scalars::BigInt>()
@@ -82,4 +87,8 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<region::Region>()
         .class::<publish::Publisher>()
         .class::<publish::Subscriber>()
+        .class::<service::Answer>()
+        .class::<controller::Controller>()
+        .class::<controller::ServiceHandle>()
+        .class::<watch::Watch>()
 }

@@ -31,6 +31,11 @@ impl Seconds {
             Some(seconds) => Timeout::from_seconds(seconds),
         }
     }
+
+    /// As the core has it; where it was left out, what the object's options say.
+    pub fn or(self, options: Timeout) -> Result<Timeout> {
+        self.timeout().map(|given| if given == Timeout::Default { options } else { given })
+    }
 }
 
 impl<'a> FromZval<'a> for Seconds {

@@ -54,28 +54,82 @@ enum Encoding: string
     case Smile = 'smile';
 }
 
-/** What a service is doing. */
+/** Where a service is in its life. */
 enum State: string
 {
+    /** It opens what it needs. */
     case Starting = 'STARTING';
+    /** It is set up and waits for RUN. */
     case Ready = 'READY';
+    /** It does its work, step by step. */
     case Running = 'RUNNING';
+    /** It finishes its step, checkpoints and closes. */
     case Pausing = 'PAUSING';
+    /** What it writes is checkpointed and closed; it waits for RUN. */
     case Paused = 'PAUSED';
+    /** It stands still and checkpoints. */
     case Checkpointing = 'CHECKPOINTING';
+    /** It finishes its step, checkpoints, closes and leaves. */
     case Stopping = 'STOPPING';
+    /** It has ended in good order. */
     case Stopped = 'STOPPED';
+    /** It could not go on; its reason says why. */
     case Failed = 'FAILED';
+}
+
+/** How well the controller knows a service. */
+enum View: string
+{
+    /** It is connected and was heard of lately. */
+    case Connected = 'CONNECTED';
+    /** It is connected and has said nothing for longer than it promised. */
+    case Stale = 'STALE';
+    /** Its connection has ended; it may come back. */
+    case Disconnected = 'DISCONNECTED';
+    /** It said goodbye, or has been away for too long. */
+    case Gone = 'GONE';
 }
 
 /** What a controller tells a service. */
 enum Command: string
 {
+    /** Answer with the data; change nothing. */
     case GetData = 'GET_DATA';
+    /** Finish the step, checkpoint, close, wait. */
     case Pause = 'PAUSE';
+    /** Open again and go on. */
     case Run = 'RUN';
+    /** Stand still, checkpoint, go on. */
     case Checkpoint = 'CHECKPOINT';
+    /** Checkpoint, close, say goodbye, end. */
     case Shutdown = 'SHUTDOWN';
+    /** Say the state, whatever the program does just now. */
+    case Status = 'STATUS';
+    /** Say what it is and which commands it takes. */
+    case Describe = 'DESCRIBE';
+    /** Say the counters. */
+    case Stats = 'STATS';
+    /** Say or change the settings. */
+    case Config = 'CONFIG';
+    /** Give the last lines of its log. */
+    case Log = 'LOG';
+    /** Write a copy of what it keeps. */
+    case Backup = 'BACKUP';
+    /** Give up a command, or what is under way. */
+    case Cancel = 'CANCEL';
+}
+
+/** How far a command has come. */
+enum Outcome: string
+{
+    /** The service will carry it out. */
+    case Accepted = 'ACCEPTED';
+    /** It is done. */
+    case Done = 'DONE';
+    /** It could not be done, or not in time. */
+    case Failed = 'FAILED';
+    /** The state does not allow it, or the service does not know it; nothing was done. */
+    case Rejected = 'REJECTED';
 }
 
 /** Bytes that are not text. JSON shows them in base64. */
@@ -278,7 +332,10 @@ final class Listener
     public function close(): void {}
 }
 
-/** What foreach runs over a server or a subscriber: waits for each item for ever, ends at close or a signal to stop. */
+/**
+ * What foreach runs over a server, a subscriber or a watch: waits for each item for ever (a watch as long as it was told),
+ * ends at close, and over a server or a subscriber at a signal to stop.
+ */
 final class Iteration implements \Iterator
 {
     private function __construct() {}
@@ -373,6 +430,142 @@ final class Subscriber implements \IteratorAggregate
     public function endpoint(): string {}
     public function fileno(): int {}
     public function stats(): array {}
+    public function close(): void {}
+}
+
+/**
+ * Tells services what to do and asks them for data, through the program `linkspan controller` that they dial:
+ * `(new Linkspan\Controller)->service('power')->pause()`. Each object has a connection of its own, which outlives the request
+ * and serves the next one of this FPM worker; when the program was started again, the next call dials it again.
+ */
+final class Controller
+{
+    /**
+     * Waits until the controller is there. The endpoint is by default what the environment's LINKSPAN_CONTROLLER says, else
+     * `unix:controller`.
+     * @throws NotFoundException|TimeoutException|PermissionDeniedException
+     */
+    public function __construct(?string $endpoint = null, mixed ...$options) {}
+    /**
+     * What the controller knows of each service: name, view (a View's value), state (a State's value), since, busy (seconds, where it
+     * does something), doing, steps, reason (its own trouble), trouble (what the controller finds wrong with it), epoch, pid, program, description,
+     * commands, every, source, first_seen, last_seen, connections, answered (accepted, done, failed, rejected), open (commands under way), and allowed: the
+     * commands that its state and view permit, for a page's buttons.
+     * @return list<array<string, mixed>>
+     */
+    public function services(?float $timeout = DEFAULT_TIMEOUT): array {}
+    /** A service by its name, which is looked up by the calls. */
+    public function service(string $name): ServiceHandle {}
+    /**
+     * The last lines of the controller's event log.
+     * @return list<array{at: Timestamp, service: string, level: string, text: string}>
+     */
+    public function log(int $lines = 100, ?float $timeout = DEFAULT_TIMEOUT): array {}
+    /**
+     * Tells what happens to all services, or to those that are named, over a connection of its own; data_every (seconds) has their data
+     * read so often as well. timeout is how long an iteration waits for the next event, null for ever.
+     * @param ?list<string> $services
+     */
+    public function watch(?array $services = null, ?float $data_every = null, ?float $timeout = null): Watch {}
+    /** Has the controller forget a service that is not there any more. @throws InvalidStateException where it is connected */
+    public function forget(string $service, ?float $timeout = DEFAULT_TIMEOUT): void {}
+    /** @return array<string, mixed> the controller's counters */
+    public function stats(?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function endpoint(): string {}
+    /** Leaves; commands that are under way are carried out. */
+    public function close(): void {}
+}
+
+/**
+ * One service, as a controller names it. A command waits until the service has done it, and gives what it gave. With
+ * wait: false it waits only until it is accepted, and gives an Answer, whose id answer() takes. timeout is the command's own
+ * deadline: what was not begun by then is withdrawn.
+ *
+ * @throws NotFoundException where the controller knows no service of this name
+ * @throws InvalidStateException where the service's state forbids the command; nothing was done
+ * @throws TimeoutException where it was not done in time; the text says whether it is still under way
+ * @throws DisconnectedException where the service is away, and was until the deadline
+ * @throws RemoteException where the service failed to do it, with its own words
+ */
+final class ServiceHandle
+{
+    public readonly string $name;
+    private function __construct() {}
+    /** What the controller knows of it: see Controller::services. @return array<string, mixed> */
+    public function status(?float $timeout = DEFAULT_TIMEOUT): array {}
+    /** Its data as it is now. */
+    public function getData(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Has it finish its step, checkpoint, close what it has open, and wait. */
+    public function pause(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Has it open again and go on. */
+    public function run(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Has it stand still, checkpoint, and go on. */
+    public function checkpoint(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Has it checkpoint, close and end. A second one gives up what is still under way. */
+    public function shutdown(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Its settings; with an argument it is told to change them. */
+    public function config(mixed $settings = null, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Has it write a copy of what it keeps to this path on its machine. */
+    public function backup(string $path, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Withdraws the command with this id, or has it given up; without one, what is under way, a step too. */
+    public function cancel(?string $id = null, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** What it is and which commands it takes. */
+    public function describe(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /** Its counters. */
+    public function stats(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /**
+     * The last lines that the controller has of its log.
+     * @return list<array{at: Timestamp, service: string, level: string, text: string}>
+     */
+    public function log(int $lines = 100, ?float $timeout = DEFAULT_TIMEOUT): array {}
+    /**
+     * Any command: one of the enum, or the name of the service's own.
+     * @param Command|string $command
+     */
+    public function command(mixed $command, mixed $arguments = null, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    /**
+     * The full form: with an id of your own, 1 to 64 bytes. The same id is the same command, which is carried out once however often it
+     * is said, and has the same answer for ten minutes: a form's token, say. epoch is the incarnation of the service that it is
+     * for, as status() says; another one refuses it. Waits, and gives the final answer, whatever it is.
+     * @param Command|string $command
+     * @param int|BigInt|null $epoch
+     */
+    public function order(string $id, mixed $command, mixed $arguments = null, mixed $epoch = null, ?float $timeout = DEFAULT_TIMEOUT): Answer {}
+    /** Has the controller forget it once it has gone. */
+    public function forget(?float $timeout = DEFAULT_TIMEOUT): void {}
+    /** What has become of the command with this id: its final answer, or Accepted while it is under way. */
+    public function answer(string $id, ?float $timeout = DEFAULT_TIMEOUT): Answer {}
+}
+
+/** What has become of a command. */
+final class Answer implements \JsonSerializable
+{
+    public readonly string $id;
+    public readonly Outcome $outcome;
+    /** The state of the service when it answered. */
+    public readonly State $state;
+    /** What the command gave, once it is Done. */
+    public readonly mixed $value;
+    /** Why it Failed or was Rejected. */
+    public readonly ?LinkspanException $error;
+    private function __construct() {}
+    public function jsonSerialize(): mixed {}
+}
+
+/**
+ * What happens to services, as it happens: arrays with `what`: 'service' (service: its record as in Controller::services), 'gone' (name),
+ * 'data' (name, at, value), 'log' (entry), 'missed' (count: how many of these were dropped because nobody took them).
+ */
+final class Watch implements \IteratorAggregate
+{
+    private function __construct() {}
+    /**
+     * @return array<string, mixed>
+     * @throws TimeoutException where nothing happens meanwhile
+     */
+    public function next(?float $timeout = DEFAULT_TIMEOUT): array {}
+    /** @return Iteration<int, array<string, mixed>> */
+    public function getIterator(): Iteration {}
     public function close(): void {}
 }
 

@@ -1,5 +1,5 @@
 --TEST--
-A page run by www-data in php-fpm behind nginx reads what a driver of another user publishes, and calls its server
+A page run by www-data in php-fpm behind nginx reads what a driver of another user publishes, calls its server, and controls its service
 --EXTENSIONS--
 linkspan
 posix
@@ -21,6 +21,10 @@ chmod("$folder/run", 02770);
 copy(getenv('LINKSPAN_EXTENSION'), "$folder/linkspan.so");
 foreach (['page.php', 'driver.php'] as $script) copy(getenv('LINKSPAN_TESTS') . "/fpm/$script", "$folder/$script");
 foreach (['linkspan.so', 'page.php', 'driver.php'] as $file) chmod("$folder/$file", 0644);
+foreach (['linkspan' => 'LINKSPAN_PROGRAM', 'service' => 'LINKSPAN_SERVICE'] as $program => $from) {
+    copy(getenv($from), "$folder/$program");
+    chmod("$folder/$program", 0755);
+}
 file_put_contents("$folder/fpm.conf", <<<CONF
     [global]
     error_log = $folder/fpm.log
@@ -61,16 +65,21 @@ file_put_contents("$folder/nginx.conf", <<<CONF
     }
     CONF);
 
-function start(array $command, string $log, array $environment = [])
+function start(array $command, string $log, array $environment = [], array $output = ['file', '/dev/null', 'w'])
 {
-    return proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], ['file', $log, 'a']], $GLOBALS['pipes'], '/', $environment);
+    return proc_open($command, [['file', '/dev/null', 'r'], $output, ['file', $log, 'a']], $GLOBALS['pipes'], '/', $environment);
+}
+
+/** Starts a program as the driver's user, who is in the group of the pages. */
+function as_nobody(string $folder, array $command, array $output = ['file', '/dev/null', 'w'])
+{
+    $as = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--groups=www-data', '--inh-caps=-all'];
+    return start([...$as, ...$command], "$folder/nobody.log", ['LINKSPAN_DIR' => "$folder/run", 'PATH' => getenv('PATH')], $output);
 }
 
 function driver(string $folder)
 {
-    $command = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--groups=www-data', '--inh-caps=-all',
-        PHP_BINARY, '-n', '-d', "extension=$folder/linkspan.so", "$folder/driver.php"];
-    $driver = start($command, "$folder/driver.log", ['LINKSPAN_DIR' => "$folder/run", 'PATH' => getenv('PATH')]);
+    $driver = as_nobody($folder, [PHP_BINARY, '-n', '-d', "extension=$folder/linkspan.so", "$folder/driver.php"], ['pipe', 'w']);
     if (trim((string) fgets($GLOBALS['pipes'][1])) !== 'ready') throw new RuntimeException('the driver did not start');
     return $driver;
 }
@@ -134,6 +143,25 @@ try {
     }
     echo 'with it again: ', $answer['celsius'], ' ', $answer['reply']['user'], "\n";
 
+    // A controller, and a service of it: each worker keeps one connection to it for all its pages, also when it starts again.
+    $hub = ["$folder/linkspan", 'controller', '--no-tcp', '--quiet'];
+    $running['hub'] = as_nobody($folder, $hub);
+    $running['service'] = as_nobody($folder, ["$folder/service", 'power']);
+    get($folder, 'op=await');
+    foreach (['first', 'second'] as $life) {
+        $workers = [];
+        for ($i = 0; $i < 30; $i++) {
+            $answer = get($folder, 'op=control');
+            $workers[$answer['worker']] = true;
+            if (array_diff_key($answer, ['worker' => 1, 'clients' => 1, 'user' => 1]) !== ['paused' => 'PAUSED', 'running' => 'RUNNING']) echo json_encode($answer), "\n";
+        }
+        echo "the controller's $life life: ", $answer['clients'] === count($workers) ? "one connection a worker\n" : json_encode($answer) . "\n";
+        if ($life === 'second') break;
+        proc_terminate($running['hub'], 9);
+        proc_close($running['hub']);
+        $running['hub'] = as_nobody($folder, $hub);
+    }
+
     // A socket that the driver made is the group's, and nobody else's.
     $socket = stat("$folder/run/lab@spectrum.shm");
     printf("%o %s %s\n", $socket['mode'] & 0777, posix_getpwuid($socket['uid'])['name'], posix_getgrgid($socket['gid'])['name']);
@@ -161,5 +189,7 @@ before the driver: {"user":"www-data","error":"NotFound","retry":true}
 one connection a worker
 without the driver: NotFound, to be tried again
 with it again: 21 nobody
+the controller's first life: one connection a worker
+the controller's second life: one connection a worker
 660 nobody www-data
 nothing is left behind

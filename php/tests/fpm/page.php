@@ -1,8 +1,24 @@
 <?php
-// The page of the test: the driver's newest value, and a call to its server over a connection that this worker keeps.
+// The page of the test: the driver's newest value, and a call to its server over a connection that this worker keeps; or what a
+// controller knows.
 
 header('Content-Type: application/json');
 $answer = ['user' => user(), 'worker' => getmypid()];
+if (($_GET['op'] ?? '') === 'await') {
+    foreach ((new Linkspan\Controller(timeout: 20))->watch(timeout: 20) as $event) {
+        if (($event['service']['state'] ?? '') === 'RUNNING') break;
+    }
+    exit(json_encode($answer));
+}
+if (($_GET['op'] ?? '') === 'control') {
+    $controller = new Linkspan\Controller(timeout: 20);
+    $power = $controller->service('power');
+    $power->pause();
+    $answer += ['paused' => $power->status()['state']];
+    $power->run();
+    $answer += ['running' => $power->status()['state'], 'clients' => $controller->stats()['clients']];
+    exit(json_encode($answer));
+}
 try {
     $now = Linkspan\latest('lab/temperature');
     $answer += ['celsius' => $now['celsius'], 'wave' => $now['wave']];

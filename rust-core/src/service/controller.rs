@@ -10,6 +10,7 @@ use super::hub::question::{LEAST, LONGEST};
 use super::hub::{margin, name_of_service};
 use super::words::Order;
 use crate::channel::greeting::{self, Pattern};
+use crate::channel::persistent::Kept;
 use crate::channel::{Channel, Delivery, Options, PARTING};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
@@ -52,6 +53,9 @@ pub struct Controller {
     watching: Mutex<Option<Arc<Watching>>>,
 }
 
+/// Those that outlive the call that made them.
+static CONTROLLERS: Kept<Controller> = Kept::new();
+
 /// A link of its own for what comes without being asked for.
 struct Watching {
     channel: Channel,
@@ -82,6 +86,16 @@ impl Controller {
         };
         controller.meet(&mut waiting).map_err(|e| controller.explain(e))?;
         Ok(controller)
+    }
+
+    /// Like [`Controller::connect`], or gives the one that an earlier call with the same endpoint and options made in this thread.
+    pub fn persistent<'a>(
+        endpoint: &str,
+        options: &Options,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Arc<Controller>> {
+        let is_usable = |kept: &Controller| !kept.channel.is_closed();
+        CONTROLLERS.get(endpoint, options, is_usable, || Controller::connect(endpoint, options, wait))
     }
 
     /// Connects to `$LINKSPAN_CONTROLLER`, else to [`Controller::ENDPOINT`], with the options as they are.

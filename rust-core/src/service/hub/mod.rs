@@ -3,7 +3,8 @@
 //! | what | lives in |
 //! |---|---|
 //! | the loop over all peers; the public [`Hub`] | `rounds` |
-//! | one peer and what it has not taken yet | `peer` |
+//! | how it listens | `options` |
+//! | one peer and what it has not taken yet; clients that are cut off | `peer`, `absence` |
 //! | the state, without clock and socket: who is there | `roster` |
 //! | commands under way, and their final answers | `orders` |
 //! | what one service is known to be | `known` |
@@ -12,12 +13,14 @@
 //! | what is due when | `schedule` |
 //! | logs of bounded length; limits, and who keeps to them | `events`, `conduct` |
 
+mod absence;
 mod asking;
 mod conduct;
 #[cfg(test)]
 mod drawn;
 mod events;
 mod known;
+mod options;
 mod orders;
 mod peer;
 pub(super) mod question;
@@ -25,9 +28,12 @@ mod roster;
 mod rounds;
 mod schedule;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod watching;
 
 pub(super) use known::check_name as name_of_service;
+pub use options::{HubOptions, Stop};
 pub(super) use orders::margin;
-pub use rounds::{Hub, HubOptions, Stop};
+pub use rounds::Hub;

@@ -91,6 +91,12 @@ impl Archive {
         None
     }
 
+    /// Whether there is one.
+    #[cfg(test)]
+    pub fn knows(&self, key: &Key) -> bool {
+        self.answers.contains_key(key)
+    }
+
     /// How many there are, and how many bytes they have.
     #[cfg(test)]
     pub fn extent(&self) -> (usize, usize) {
@@ -184,6 +190,7 @@ impl Roster {
             return self.conclude(&key, Outcome::Rejected, &error, now);
         }
         self.give(&key, now);
+        self.touch(&key.0, now);
     }
 
     /// Takes a command on.
@@ -397,7 +404,12 @@ impl Roster {
                 open.waiting.retain(|waiting| waiting.to.session != session);
             }
         }
-        self.watchers.remove(&session);
+        self.unwatch(session);
+    }
+
+    /// Whether a client waits for answers.
+    pub fn is_asked_by(&self, session: u64) -> bool {
+        self.asked.contains_key(&session)
     }
 }
 

@@ -36,10 +36,15 @@ impl Outgoing {
         let payload = failure::to_payload(&failure_of(error))?;
         Ok(Outgoing { kind: Kind::Error, to: Some(to), payload })
     }
+
+    /// Its bytes.
+    pub fn size(&self) -> usize {
+        self.payload.body().len()
+    }
 }
 
 /// What has become of something that was to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Put {
     /// It is on its way, or waits for its turn.
     Taken,
@@ -47,8 +52,8 @@ pub enum Put {
     Missed,
     /// So much waits, and none of it may be left out: the peer is to be let go of.
     Overflow,
-    /// The link has ended.
-    Over,
+    /// The link does what it may not: the peer is to be let go of.
+    Over(Error),
 }
 
 /// Bytes and messages that wait for a peer to take them: beyond these events are left out.
@@ -69,17 +74,35 @@ pub struct Peer {
     bytes: usize,
     /// While something waits: becomes ready when there is room.
     room: Option<OwnedFd>,
+    /// Whether it has closed its end: it takes nothing more, and what it said last is still to be heard.
+    deaf: bool,
     /// Events that were left out and that it has not been told of.
     pub missed: u64,
 }
 
 impl Peer {
     pub fn new(channel: Channel, pattern: Pattern, session: u64) -> Peer {
-        Peer { channel, pattern, session, waits: VecDeque::new(), bytes: 0, room: None, missed: 0 }
+        Peer {
+            channel,
+            pattern,
+            session,
+            waits: VecDeque::new(),
+            bytes: 0,
+            room: None,
+            deaf: false,
+            missed: 0,
+        }
     }
 
     /// Sends something, or keeps it until there is room. With `may_be_missed` it is left out where much waits already.
     pub fn put(&mut self, out: Outgoing, may_be_missed: bool, epoll: &Epoll, token: u64) -> Put {
+        if self.deaf {
+            // Answers are for the client, not for its link.
+            if out.to.is_some() && self.waits.len() < QUEUE.1 {
+                self.waits.push_back(out);
+            }
+            return Put::Missed;
+        }
         let over = |(bytes, count): (usize, usize)| self.bytes > bytes || self.waits.len() > count;
         // What was missed is told before anything that follows.
         if may_be_missed && (self.missed > 0 || over(QUEUE)) {
@@ -89,7 +112,7 @@ impl Peer {
         if over(FLOOD) {
             return Put::Overflow;
         }
-        self.bytes += out.payload.body().len();
+        self.bytes += out.size();
         self.waits.push_back(out);
         if self.room.is_some() { Put::Taken } else { self.bring(epoll, token) }
     }
@@ -117,25 +140,34 @@ impl Peer {
                         blocked = true;
                         break;
                     }
-                    Err(_) => return Put::Over,
+                    Err(e) => return self.turn_deaf(e),
                 }
                 if let Some(out) = self.waits.pop_front() {
-                    self.bytes -= out.payload.body().len();
+                    self.bytes -= out.size();
                 }
             }
             match self.channel.room(blocked) {
                 Ok(Some((fd, what))) => {
-                    if epoll.add(&fd, token | ROOM, what | Interest::ONESHOT).is_err() {
-                        return Put::Over;
+                    if let Err(e) = epoll.add(&fd, token | ROOM, what | Interest::ONESHOT) {
+                        return Put::Over(e);
                     }
                     self.room = Some(fd);
                     return Put::Taken;
                 }
                 Ok(None) if blocked => {}
                 Ok(None) => return Put::Taken,
-                Err(_) => return Put::Over,
+                Err(e) => return self.turn_deaf(e),
             }
         }
+    }
+
+    /// Nothing can be sent. One who has gone may have said something before, which is heard first.
+    fn turn_deaf(&mut self, error: Error) -> Put {
+        if error.kind() != ErrorKind::Disconnected {
+            return Put::Over(error);
+        }
+        self.deaf = true;
+        Put::Missed
     }
 
     /// Sends one thing. What is too large for the peer is said to it in its place.
@@ -150,6 +182,11 @@ impl Peer {
             (Err(e), None) if e.kind() == ErrorKind::TooLarge => Ok(()),
             (sent, _) => sent,
         }
+    }
+
+    /// The answers that it has not been given.
+    pub fn take_answers(&mut self) -> impl Iterator<Item = Outgoing> {
+        std::mem::take(&mut self.waits).into_iter().filter(|out| out.to.is_some())
     }
 
     /// Ends it at once.

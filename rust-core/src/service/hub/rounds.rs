@@ -1,56 +1,26 @@
 //! The loop of a controller: it listens, takes what each peer says in turn, and says what its state decides.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::absence::Absence;
 use super::conduct::Limits;
+use super::options::{HubOptions, Stop, open};
 use super::peer::{Outgoing, Peer, Put, ROOM};
 use super::question::{Asked, Watch};
 use super::roster::{Action, Moment, Roster};
 use crate::channel::greeting::{self, Pattern};
-use crate::channel::{Delivery, Listener, Options, Question};
+use crate::channel::{Listener, Question};
 use crate::codec::Encoding;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::service::notify::Notices;
-use crate::service::words::{HEARTBEAT, MESSAGE_LIMIT, Said, Told};
-use crate::sys::eventfd::EventFd;
+use crate::service::words::{MESSAGE_LIMIT, Said, Told};
 use crate::sys::poll::{Epoll, Interest, Ready};
-use crate::sys::{ports, stop, usage};
-use crate::transport::endpoint::Endpoint;
+use crate::sys::{stop, usage};
 use crate::value::{Timestamp, Value};
-
-/// How a controller listens.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct HubOptions {
-    /// The options of its links: mode, group, allow_uids and so on. Delivery and limit are its own.
-    pub channel: Options,
-    /// Whether it listens at the TCP endpoint of [`Hub::ENDPOINTS`], where no endpoints are given: yes.
-    pub tcp: bool,
-    /// Whether SIGINT and SIGTERM end [`Hub::run`], where the program has not decided about them itself: yes.
-    pub handle_signals: bool,
-    /// How often it wants to hear of each service: 5 s. One that is silent for three of these is STALE.
-    pub heartbeat: Duration,
-    /// Peers at the same time: 12,000. Later ones are turned away.
-    pub peers: usize,
-}
-
-impl Default for HubOptions {
-    fn default() -> HubOptions {
-        HubOptions {
-            channel: Options::default(),
-            tcp: true,
-            handle_signals: true,
-            heartbeat: HEARTBEAT,
-            peers: 12_000,
-        }
-    }
-}
 
 /// A controller: services come to it, clients ask it.
 ///
@@ -62,6 +32,7 @@ pub struct Hub {
     peers: HashMap<u64, Peer>,
     /// The newest link of each client's incarnation.
     clients: HashMap<u64, u64>,
+    absence: Absence,
     /// Peers that were let go of and may still read what they were told.
     leaving: VecDeque<(Duration, u64, Peer)>,
     roster: Roster,
@@ -75,21 +46,6 @@ pub struct Hub {
     /// What systemd is told.
     notices: Notices,
     ready: Vec<Ready>,
-}
-
-/// Ends [`Hub::run`] from another thread.
-#[derive(Clone, Debug)]
-pub struct Stop {
-    bell: Arc<EventFd>,
-    asked: Arc<AtomicBool>,
-}
-
-impl Stop {
-    /// The loop ends after what it does now; a later one ends at once.
-    pub fn stop(&self) {
-        self.asked.store(true, Ordering::Release);
-        self.bell.ring();
-    }
 }
 
 const WAKE: u64 = 0;
@@ -109,17 +65,14 @@ impl Hub {
     /// listens at one of them, with that process where it can be known.
     pub fn listen(endpoints: &[String], options: &HubOptions) -> Result<Hub> {
         usage::raise_descriptors();
-        let mut channel = options.channel.clone();
-        channel.pattern = Pattern::Controller;
-        channel.delivery = Some(Delivery::BestEffort);
-        channel.limit = MESSAGE_LIMIT;
+        let links = options.links();
         let standard = Hub::ENDPOINTS.map(str::to_owned);
         let standard = if options.tcp { &standard[..] } else { &standard[..1] };
         let endpoints = if endpoints.is_empty() { standard } else { endpoints };
         let doors: Vec<Listener> =
-            endpoints.iter().map(|endpoint| open(endpoint, &channel)).collect::<Result<_>>()?;
+            endpoints.iter().map(|endpoint| open(endpoint, &links)).collect::<Result<_>>()?;
         let epoll = Epoll::new()?;
-        let stop = Stop { bell: Arc::new(EventFd::new()?), asked: Arc::default() };
+        let stop = Stop::new()?;
         epoll.add(&*stop.bell, WAKE, Interest::IN)?;
         for (token, door) in (DOORS..).zip(&doors) {
             epoll.add(door.bell(), token, Interest::IN)?;
@@ -138,6 +91,7 @@ impl Hub {
             epoll,
             peers: HashMap::new(),
             clients: HashMap::new(),
+            absence: Absence::default(),
             leaving: VecDeque::new(),
             roster,
             controller,
@@ -172,7 +126,7 @@ impl Hub {
             self.watches_signals = true;
         }
         loop {
-            let ends = self.stop.asked.load(Ordering::Acquire) || self.watches_signals && stop::was_asked();
+            let ends = self.stop.was_asked() || self.watches_signals && stop::was_asked();
             self.notify(ends);
             if ends {
                 return Ok(());
@@ -203,7 +157,8 @@ impl Hub {
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let now = self.born.elapsed();
         let told = self.notices.next_due(None, now);
-        let due = [self.roster.next(), self.leaving.front().map(|(until, ..)| *until), told];
+        let left = self.leaving.front().map(|(until, ..)| *until);
+        let due = [self.roster.next(), self.absence.next(), left, told];
         let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
         // One who does not want to wait gets a round all the same.
         let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
@@ -224,6 +179,9 @@ impl Hub {
         }
         self.ready = ready;
         let now = self.now();
+        while let Some(session) = self.absence.over(now.since) {
+            self.roster.client_left(session);
+        }
         self.roster.pass(now);
         self.act();
         while self.leaving.front().is_some_and(|(until, ..)| *until <= now.since) {
@@ -262,11 +220,15 @@ impl Hub {
             if who.pattern == Pattern::Service {
                 self.roster.arrived(token, &who.source, now);
             } else {
-                // Another link of the same client ends: it has gone already, and we have not heard of it.
-                if let Some(old) = self.clients.insert(who.session, token) {
+                let old = self.clients.insert(who.session, token);
+                self.say(token, Kind::Event, &hello(self.controller), false);
+                // Another link of the same client has ended, and we have not heard of it.
+                if let Some(old) = old {
                     self.drop_peer(old);
                 }
-                self.say(token, Kind::Event, &hello(self.controller), false);
+                for answer in self.absence.end(who.session) {
+                    self.put(token, answer, false);
+                }
             }
             self.act();
         }
@@ -387,24 +349,29 @@ impl Hub {
     }
 
     fn respond(&mut self, to: Question, value: &Value) {
-        let Some(token) = self.clients.get(&to.session).copied() else { return };
         match encode(value) {
-            Ok(payload) => self.put(token, Outgoing::answer(to, payload), false),
+            Ok(payload) => self.put_answer(to, Outgoing::answer(to, payload)),
             Err(e) => self.object(to, &e),
         }
     }
 
     fn object(&mut self, to: Question, error: &Error) {
-        let Some(token) = self.clients.get(&to.session).copied() else { return };
         if let Ok(refusal) = Outgoing::refusal(to, error) {
-            self.put(token, refusal, false);
+            self.put_answer(to, refusal);
+        }
+    }
+
+    fn put_answer(&mut self, to: Question, answer: Outgoing) {
+        match self.clients.get(&to.session).copied() {
+            Some(token) => self.put(token, answer, false),
+            None => self.absence.keep(to.session, answer),
         }
     }
 
     fn put(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
         let Some(peer) = self.peers.get_mut(&token) else { return };
         let put = peer.put(out, may_be_missed, &self.epoll, token);
-        self.sent += u64::from(put == Put::Taken);
+        self.sent += u64::from(matches!(put, Put::Taken));
         self.settle(token, put);
     }
 
@@ -412,7 +379,7 @@ impl Hub {
     fn bring(&mut self, token: u64) {
         if let Some(peer) = self.peers.get_mut(&token) {
             let put = peer.has_room(&self.epoll, token);
-            if put == Put::Taken && peer.is_idle() && peer.missed > 0 {
+            if matches!(put, Put::Taken) && peer.is_idle() && peer.missed > 0 {
                 let missed = std::mem::take(&mut peer.missed);
                 let session = peer.session;
                 let told = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
@@ -430,7 +397,7 @@ impl Hub {
         match put {
             Put::Taken | Put::Missed => {}
             Put::Overflow => self.lose(token, "it does not take what it is told", true),
-            Put::Over => self.lose(token, "its connection has ended", false),
+            Put::Over(e) => self.lose(token, &e.to_string(), true),
         }
     }
 
@@ -444,11 +411,26 @@ impl Hub {
     }
 
     fn drop_peer(&mut self, token: u64) -> Option<Pattern> {
-        let peer = self.peers.remove(&token)?;
+        let mut peer = self.peers.remove(&token)?;
         peer.abandon(&self.epoll);
-        if peer.pattern != Pattern::Service && self.clients.get(&peer.session) == Some(&token) {
-            self.clients.remove(&peer.session);
-            self.roster.client_left(peer.session);
+        let session = peer.session;
+        if peer.pattern == Pattern::Service {
+            return Some(peer.pattern);
+        }
+        let answers: Vec<Outgoing> = peer.take_answers().collect();
+        match self.clients.get(&session).copied() {
+            Some(newest) if newest == token => {
+                self.clients.remove(&session);
+                self.roster.unwatch(session);
+                let waits = !answers.is_empty() || self.roster.is_asked_by(session);
+                if !(waits && self.absence.begin(session, self.born.elapsed())) {
+                    self.roster.client_left(session);
+                }
+                answers.into_iter().for_each(|answer| self.absence.keep(session, answer));
+            }
+            // It has come back before its old link was known to have ended.
+            Some(newest) => answers.into_iter().for_each(|answer| self.put(newest, answer, false)),
+            None => {}
         }
         Some(peer.pattern)
     }
@@ -472,7 +454,7 @@ impl Hub {
 
     /// Listens no more, and lets go of everybody. What goes without this ends in the same way.
     pub fn close(&mut self) {
-        self.stop.asked.store(true, Ordering::Release);
+        self.stop.stop();
         for door in self.doors.drain(..) {
             door.close();
         }
@@ -498,18 +480,4 @@ pub(super) fn hello(controller: u64) -> Value {
 
 fn encode(value: &Value) -> Result<Payload> {
     Payload::new(value, Encoding::Cbor, &crate::value::Limits::for_message(MESSAGE_LIMIT))
-}
-
-fn open(endpoint: &str, options: &Options) -> Result<Listener> {
-    Listener::listen(endpoint, options).map_err(|e| {
-        let port = endpoint.parse().ok().and_then(|endpoint: Endpoint| Some(endpoint.host_and_port()?.1));
-        match port.and_then(ports::listener).filter(|_| e.kind() == ErrorKind::AddressInUse) {
-            Some((pid, program)) => {
-                let text =
-                    format!("{program} with process {pid} listens there; end it first, or take another port");
-                Error::new(ErrorKind::AddressInUse, text).on(endpoint)
-            }
-            None => e,
-        }
-    })
 }

@@ -1,6 +1,8 @@
 //! The real loop, with services that are played by hand, and with clients.
 
-use std::sync::Arc;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -502,4 +504,69 @@ fn where_nobody_listens_the_error_says_what_to_start() {
     };
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.text().contains("start `linkspan controller`"), "{error}");
+}
+
+/// Hands on what two sides say, until the connection is cut; then it takes the next one.
+struct Between {
+    path: std::path::PathBuf,
+    streams: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl Between {
+    fn start(directory: &TempDir) -> Between {
+        let (path, hub) = (directory.path().join("between"), directory.path().join("c"));
+        let listener = UnixListener::bind(&path).unwrap();
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let open = streams.clone();
+        std::thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                let Ok(far) = UnixStream::connect(&hub) else { return };
+                open.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)]
+                {
+                    std::thread::spawn(move || {
+                        // Ends when it is cut.
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        Between { path, streams }
+    }
+
+    fn cut(&self) {
+        for stream in self.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn a_client_whose_link_is_cut_finds_its_answer_when_it_is_back() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let hub = Running::at(directory.clone(), Duration::from_secs(5));
+    let power = Played::come(&hub.endpoint, "power", 1);
+    let client = hub.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let between = Between::start(&directory);
+    let endpoint = format!("unix:{}", between.path.display());
+    let asker = Controller::connect(&endpoint, &Options::default(), PATIENCE).unwrap();
+    for i in 0..20 {
+        let asked = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
+            let order = power.order();
+            between.cut();
+            // Before or after the client is back.
+            if i % 2 == 0 {
+                power.done(&order, i.into());
+            }
+            client.stats(PATIENCE).unwrap();
+            if i % 2 == 1 {
+                power.done(&order, i.into());
+            }
+            asked.join().unwrap()
+        });
+        assert_eq!(asked.unwrap(), Value::Int(i));
+    }
 }

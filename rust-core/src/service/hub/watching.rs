@@ -30,6 +30,11 @@ impl Roster {
         self.refresh(client, now);
     }
 
+    /// This client is told nothing more.
+    pub fn unwatch(&mut self, client: u64) {
+        self.watchers.remove(&client);
+    }
+
     /// Tells a watcher everything anew: it is new, or has missed something.
     pub fn refresh(&mut self, client: u64, now: Moment) {
         let Some(watch) = self.watchers.get(&client) else { return };

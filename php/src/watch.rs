@@ -1,0 +1,76 @@
+//! `Linkspan\Watch`: what happens to services, as it happens.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::exception::PhpResult;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::ce;
+use linkspan::service;
+use linkspan::{Error, ErrorKind, Result, Value};
+
+use crate::edge::edge;
+use crate::from_wire::{table_from, zval_from};
+use crate::iteration::{Feed, Iteration};
+use crate::options::{Seconds, Waiter};
+use crate::zend::{self, Made, made};
+
+/// What a watch and an iteration over it share.
+pub struct Watching {
+    /// A connection of its own, which nothing else asks for anything.
+    inner: service::Controller,
+    waiter: Waiter,
+    timeout: Seconds,
+    closed: Cell<bool>,
+}
+
+impl Watching {
+    fn take(&self, timeout: Seconds) -> Result<Value> {
+        self.waiter.wait(timeout, |wait| self.inner.next(wait))
+    }
+
+    /// The next thing that happens; none once the watch is closed.
+    pub fn next(&self) -> Result<Option<Zval>> {
+        if self.closed.get() {
+            return Ok(None);
+        }
+        zval_from(self.take(self.timeout)?).map(Some)
+    }
+}
+
+/// `Linkspan\Watch`.
+#[php_class]
+#[php(name = "Linkspan\\Watch", flags = zend::FINAL)]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
+pub struct Watch(Rc<Watching>);
+
+impl Watch {
+    /// What this connection, which has been told what to watch, is told.
+    pub fn new(inner: service::Controller, waiter: Waiter, timeout: Seconds) -> Watch {
+        Watch(Rc::new(Watching { inner, waiter, timeout, closed: Cell::new(false) }))
+    }
+}
+
+#[php_impl]
+impl Watch {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "use Controller::watch")))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn next(&self, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| table_from(self.0.take(timeout)?))
+    }
+
+    pub fn get_iterator(&self) -> Made<Iteration> {
+        made(|| Iteration::over(Feed::Events(self.0.clone())))
+    }
+
+    pub fn close(&self) {
+        self.0.closed.set(true);
+        self.0.inner.close();
+    }
+}

@@ -1,0 +1,82 @@
+--TEST--
+The controller's program is killed and started again: objects go on, services come back; without one a call ends in time
+--EXTENSIONS--
+linkspan
+posix
+--FILE--
+<?php
+use Linkspan\{Controller, Outcome, State};
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+require getenv('LINKSPAN_TESTS') . '/services.inc';
+
+runtime_directory();
+// Nobody there yet: the constructor waits as long as it is told.
+fails(fn () => new Controller(timeout: 0.2));
+fails(fn () => new Controller('unix:elsewhere', timeout: 0));
+fails(fn () => new Controller('unix:a b'));
+
+$service = service('power', 'paused');
+$program = controller();
+$controller = new Controller(timeout: 30);
+await_state($controller, 'power', State::Ready);
+$power = $controller->service('power');
+$power->run();
+$power->pause();
+echo str_starts_with($service->line(), "closed with") ? "closed\n" : "not closed\n";
+$epoch = (string) $power->status()['epoch'];
+$watch = $controller->watch(timeout: 30);
+
+for ($i = 0; $i < 3; $i++) {
+    $program->kill();
+    fails(fn () => $power->getData(timeout: 0.2));
+    $program = controller();
+    // The new controller knows nobody at first; what was asked waits for the service.
+    echo is_int($power->getData()['rows']) ? 'data' : 'no data', ' ', $power->status()['state'], "\n";
+}
+echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
+
+// A watch that was there before sees what happens after.
+$power->run();
+foreach ($watch as $event) {
+    if ($event['what'] === 'service' && $event['service']['state'] === 'RUNNING') break;
+}
+echo "seen\n";
+
+// The service is killed: what is asked waits for it until the deadline, and longer for another one of its name.
+$service->kill();
+fails(fn () => $power->getData(timeout: 0.5));
+$service = service('power');
+echo is_int($power->getData()['rows']) ? 'data' : 'no data', "\n";
+echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
+
+// What is closed says so; a new object has a connection of its own.
+$controller->close();
+fails(fn () => $power->status());
+echo (new Controller(timeout: 30))->service('power')->status()['state'], "\n";
+posix_kill($service->pid(), 15);
+echo $service->finish();
+posix_kill($program->pid(), 15);
+echo $program->finish();
+?>
+--EXPECTF--
+NotFound
+NotFound
+InvalidEndpoint
+closed
+Disconnected
+data PAUSED
+Disconnected
+data PAUSED
+Disconnected
+data PAUSED
+the same incarnation
+seen
+Disconnected
+data
+another incarnation
+InvalidState
+RUNNING
+closed with %d rows
+stopped
+exit 0
+exit 0

@@ -1,0 +1,86 @@
+--TEST--
+A watch tells what happens to services: records, data, log, who is gone; it ends at close and times out
+--EXTENSIONS--
+linkspan
+posix
+--FILE--
+<?php
+use Linkspan\{Controller, State, Timestamp, Watch};
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+require getenv('LINKSPAN_TESTS') . '/services.inc';
+
+/** Takes events until one is of this kind and passes; keeps what was logged meanwhile. */
+function event(Watch $watch, string $what, callable $is): array
+{
+    do {
+        $event = $watch->next(timeout: 20);
+        if ($event['what'] === 'log') $GLOBALS['logged'][] = $event['entry']['text'];
+    } while ($event['what'] !== $what || !$is($event));
+    return $event;
+}
+
+runtime_directory();
+$program = controller();
+$controller = new Controller(timeout: 20);
+$all = $controller->watch();
+$data = $controller->watch(services: ['power'], data_every: 0.05, timeout: 20);
+fails(fn () => $controller->watch(services: ['power', 7]));
+fails(fn () => $controller->watch(data_every: -1.0));
+fails(fn () => $controller->watch(['nobody'])->next(timeout: 0.1));
+
+$power = service('power');
+$other = service('other', 'paused');
+echo event($all, 'service', fn ($e) => $e['service']['name'] === 'power' && $e['service']['state'] === 'RUNNING')['service']['description'], "\n";
+echo event($all, 'service', fn ($e) => $e['service']['name'] === 'other' && $e['service']['state'] === 'READY')['service']['view'], "\n";
+
+// Data as it changes, of the one that is watched alone.
+$last = -1;
+$seen = 0;
+foreach ($data as $number => $event) {
+    if ($event['what'] === 'service' && $event['service']['name'] !== 'power') echo "not asked for\n";
+    if ($event['what'] !== 'data') continue;
+    if ($event['name'] !== 'power' || !$event['at'] instanceof Timestamp || $event['value']['rows'] <= $last) echo json_encode($event), "\n";
+    $last = $event['value']['rows'];
+    if (++$seen === 3) break;
+}
+echo "$seen times data\n";
+
+// Commands go over a connection of their own meanwhile, and are seen.
+$controller->service('power')->pause();
+echo event($all, 'service', fn ($e) => $e['service']['name'] === 'power' && $e['service']['state'] === 'PAUSED')['service']['state'], "\n";
+$controller->service('other')->shutdown();
+event($all, 'service', fn ($e) => $e['service']['name'] === 'other' && $e['service']['view'] === 'GONE');
+$controller->forget('other');
+echo event($all, 'gone', fn ($e) => $e['name'] === 'other')['name'], " is forgotten\n";
+echo implode(', ', array_intersect(['is PAUSED', 'PAUSE DONE', 'said goodbye, STOPPED'], $logged)), "\n";
+
+// An iteration ends when the watch is closed in it.
+foreach ($data as $event) $data->close();
+echo "ended\n";
+fails(fn () => $data->next(timeout: 1));
+
+echo $other->finish();
+posix_kill($power->pid(), 15);
+echo $power->finish();
+posix_kill($program->pid(), 15);
+echo $program->finish();
+?>
+--EXPECTF--
+WrongType at services/1
+OutOfRange at data_every
+Timeout
+counts rows
+CONNECTED
+3 times data
+PAUSED
+other is forgotten
+is PAUSED, PAUSE DONE, said goodbye, STOPPED
+ended
+InvalidState
+closed with %d rows
+stopped
+exit 0
+closed with %d rows
+stopped
+exit 0
+exit 0

@@ -1,0 +1,577 @@
+//! Random histories of a controller's state: services that come, go, start anew, say too little, too much and nonsense;
+//! clients that ask and go; and time.
+//!
+//! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::conduct::Limits;
+use super::question::{Asked, Wanted, Watch};
+use super::roster::{Action, Moment, Roster};
+use crate::channel::Question;
+use crate::error::{Error, ErrorKind};
+use crate::service::command::{Answer, Command, Outcome};
+use crate::service::state::State;
+use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
+use crate::value::{Timestamp, Value};
+
+const HISTORIES: u64 = 1_000;
+const STEPS: usize = 250;
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// A service as it is.
+struct Service {
+    name: &'static str,
+    epoch: u64,
+    link: u64,
+    inbox: VecDeque<Order>,
+    /// What it has answered already: a repeated id gets the same.
+    answers: HashMap<Box<str>, Answer>,
+}
+
+/// What a client has asked.
+struct Open {
+    deadline: Duration,
+    wanted: (&'static str, String),
+    acceptance: bool,
+}
+
+/// How often what is worth testing happened, over all histories.
+#[derive(Debug, Default)]
+struct Coverage {
+    done: u64,
+    accepted: u64,
+    rejected: u64,
+    failed: u64,
+    refused: u64,
+    given_again: u64,
+    turned_away: u64,
+    restarted: u64,
+    told: u64,
+    data: u64,
+    let_go: u64,
+    without_client: u64,
+}
+
+struct World<'a> {
+    random: Random,
+    roster: Roster,
+    now: Duration,
+    services: Vec<Service>,
+    /// The epochs of incarnations that have gone for good.
+    links: u64,
+    epochs: u64,
+    asked: BTreeMap<Question, Open>,
+    questions: u64,
+    gone: BTreeSet<u64>,
+    /// The incarnations that each command was given to.
+    given: HashMap<(String, String), BTreeSet<u64>>,
+    /// What was carried out, how often by each incarnation.
+    carried_out: HashMap<(String, String, u64), u64>,
+    /// Commands that were given over each link since it came up.
+    on_link: HashMap<u64, BTreeSet<String>>,
+    seen: &'a mut Coverage,
+    aloud: bool,
+}
+
+fn limits() -> Limits {
+    Limits {
+        services: 3,
+        gone: 1,
+        open: 6,
+        asked: 8,
+        finished: 12,
+        events: 20,
+        lines: 8,
+        heartbeat: Duration::from_secs(1),
+        away: Duration::from_secs(8),
+        settling: Duration::from_secs(4),
+        finished_for: Duration::from_secs(20),
+        rate: 10.0,
+        burst: 40.0,
+        mistakes: 3.0,
+        ..Limits::default()
+    }
+}
+
+impl World<'_> {
+    fn moment(&self) -> Moment {
+        Moment { since: self.now, at: Timestamp(self.now.as_nanos() as i64) }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(20) {
+            0..=4 => self.ask(),
+            5..=7 => self.work(),
+            8..=9 => self.come(),
+            10 => self.go(),
+            11 => self.say_something(),
+            12 => self.client_goes(),
+            13 => self.watch(),
+            14 => self.other_questions(),
+            _ => self.time_passes(),
+        }
+        self.settle();
+    }
+
+    fn ask(&mut self) {
+        let session = 1 + self.random.below(3) as u64;
+        if self.gone.contains(&session) {
+            return;
+        }
+        self.questions += 1;
+        let to = Question { session, number: self.questions, idempotent: true };
+        let name = NAMES[self.random.below(NAMES.len())];
+        // Few ids, so that they meet again.
+        let id = format!("i{}", self.random.below(60));
+        // An id of which nothing is known any longer is a new command.
+        let key = (name.into(), id.as_str().into());
+        if !self.roster.archive.knows(&key) && !self.roster.open_keys().contains(&key) {
+            self.given.remove(&(name.to_owned(), id.clone()));
+        }
+        let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
+        // The same id is the same command, mostly.
+        let pick =
+            if self.random.one_in(20) { self.random.below(4) } else { id.len() + id.as_bytes()[1] as usize };
+        let command = commands[pick % 4].clone();
+        let within = Duration::from_millis(self.random.below(5000) as u64);
+        let epoch = match self.random.below(6) {
+            0 => Some(1 + self.random.below(self.epochs as usize + 1) as u64),
+            _ => None,
+        };
+        let acceptance = self.random.one_in(4);
+        let controller = self.random.one_in(2).then_some(if self.random.one_in(2) { 99 } else { 1 });
+        let wanted = Wanted {
+            service: name.into(),
+            id: id.clone(),
+            command,
+            arguments: Value::Null,
+            within,
+            epoch,
+            acceptance,
+            controller,
+        };
+        self.asked.insert(to, Open { deadline: self.now + within, wanted: (name, id), acceptance });
+        let now = self.moment();
+        self.roster.asked(to, Asked::Command(wanted), 10, now);
+    }
+
+    /// A service deals with a command that it was given.
+    fn work(&mut self) {
+        if self.services.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.services.len());
+        let accepted_only = self.random.one_in(4);
+        let outcome =
+            [Outcome::Done, Outcome::Done, Outcome::Failed, Outcome::Rejected][self.random.below(4)];
+        let service = &mut self.services[at];
+        let Some(order) = service.inbox.pop_front() else { return };
+        let answer = |outcome: Outcome| Answer {
+            id: order.id.clone(),
+            outcome,
+            state: State::Running,
+            value: Value::from(service.epoch),
+            failure: matches!(outcome, Outcome::Failed | Outcome::Rejected)
+                .then(|| crate::service::command::failure_of(&Error::new(ErrorKind::Internal, "no"))),
+        };
+        let mut said = Vec::new();
+        match service.answers.get(&order.id) {
+            Some(known) => said.push(known.clone()),
+            None => {
+                if outcome != Outcome::Rejected {
+                    said.push(answer(Outcome::Accepted));
+                }
+                if outcome == Outcome::Done {
+                    let key = (service.name.to_owned(), order.id.to_string(), service.epoch);
+                    *self.carried_out.entry(key).or_default() += 1;
+                }
+                let last = answer(outcome);
+                service.answers.insert(order.id.clone(), last.clone());
+                if !accepted_only {
+                    said.push(last);
+                }
+            }
+        }
+        let link = service.link;
+        let now = self.moment();
+        for answer in said {
+            self.roster.said(link, Said::Answer(answer), 50, now);
+        }
+    }
+
+    fn introduction(&self, name: &str, epoch: u64) -> Said {
+        Said::Introduction(Introduction {
+            name: name.into(),
+            epoch,
+            pid: 1,
+            program: "p".into(),
+            description: String::new(),
+            commands: Vec::new(),
+            every: None,
+            report: self.report(),
+        })
+    }
+
+    fn report(&self) -> Report {
+        let since = self.moment().at;
+        Report { state: State::Running, since, busy: None, doing: None, steps: 0, reason: String::new() }
+    }
+
+    /// A service connects: one that is new, or one whose link has not been noticed to be over.
+    fn come(&mut self) {
+        let name = NAMES[self.random.below(NAMES.len())];
+        self.links += 1;
+        let link = self.links;
+        let now = self.moment();
+        self.roster.arrived(link, "test", now);
+        if self.random.one_in(10) {
+            // Says nothing, and is let go of.
+            return;
+        }
+        let old = self.services.iter().position(|service| service.name == name);
+        let again = self.random.one_in(2);
+        match old {
+            Some(old) if again => {
+                // The same incarnation over a new link: what was on the way over the old one is lost.
+                let service = &mut self.services[old];
+                service.link = link;
+                service.inbox.clear();
+                let (epoch, open) = (service.epoch, self.open_of(name));
+                let said = self.introduction(name, epoch);
+                self.roster.said(link, said, 50, now);
+                self.settle();
+                self.check_given(link, name, open);
+            }
+            _ => {
+                self.epochs += 1;
+                let epoch = self.epochs;
+                self.seen.restarted += 1;
+                let service = Service { name, epoch, link, inbox: VecDeque::new(), answers: HashMap::new() };
+                self.services.push(service);
+                let said = self.introduction(name, epoch);
+                self.roster.said(link, said, 50, now);
+                self.settle();
+                if self.services.iter().any(|service| service.link == link) {
+                    let open = self.open_of(name);
+                    self.check_given(link, name, open);
+                }
+            }
+        }
+    }
+
+    fn open_of(&self, name: &str) -> BTreeSet<String> {
+        let keys = self.roster.open_keys().into_iter().filter(|(of, _)| **of == *name);
+        keys.map(|(_, id)| id.to_string()).filter(|id| !id.starts_with("look-")).collect()
+    }
+
+    /// What was open when a service came, and still is, has been given to it.
+    fn check_given(&mut self, link: u64, name: &str, open: BTreeSet<String>) {
+        let still = self.open_of(name);
+        let given = self.on_link.get(&link).cloned().unwrap_or_default();
+        if !self.services.iter().any(|service| service.link == link) {
+            return;
+        }
+        for id in open.intersection(&still) {
+            assert!(given.contains(id), "{id} was open for {name} and was not given over link {link}");
+            self.seen.given_again += 1;
+        }
+    }
+
+    fn go(&mut self) {
+        if self.services.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.services.len());
+        let now = self.moment();
+        let service = &mut self.services[at];
+        let link = service.link;
+        match self.random.below(3) {
+            0 => {
+                self.services.remove(at);
+                self.roster.said(link, Said::Bye(State::Stopped), 20, now);
+            }
+            1 => {
+                self.services.remove(at);
+                self.roster.left(link, "its connection has ended", false, now);
+            }
+            // It lives, and comes again.
+            _ => {
+                service.inbox.clear();
+                self.roster.left(link, "its connection has ended", self.random.one_in(3), now);
+            }
+        }
+    }
+
+    fn say_something(&mut self) {
+        if self.services.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.services.len());
+        let link = self.services[at].link;
+        let now = self.moment();
+        match self.random.below(5) {
+            0 => self.roster.babbled(link, &Error::new(ErrorKind::Malformed, "x".repeat(5000)), now),
+            1 => {
+                let line = Line { at: now.at, level: "info".into(), text: "y".repeat(5000) };
+                self.roster.said(link, Said::Log(vec![line; 3]), 15_000, now);
+            }
+            2 => {
+                let name = NAMES[self.random.below(4)];
+                let said = self.introduction(name, 1);
+                self.roster.said(link, said, 50, now);
+            }
+            _ => {
+                let said = Said::Report(self.report());
+                self.roster.said(link, said, 50, now);
+            }
+        }
+    }
+
+    fn client_goes(&mut self) {
+        let session = 1 + self.random.below(3) as u64;
+        if self.random.one_in(3) && self.gone.len() < 2 {
+            self.gone.insert(session);
+            self.roster.client_left(session);
+            let waited = self.asked.len();
+            self.asked.retain(|to, _| to.session != session);
+            self.seen.without_client += (waited - self.asked.len()) as u64;
+        }
+    }
+
+    fn watch(&mut self) {
+        let now = self.moment();
+        let data_every = self.random.one_in(2).then_some(Duration::from_millis(300));
+        let session = 1 + self.random.below(3) as u64;
+        if !self.gone.contains(&session) {
+            self.roster.watch(session, Watch { services: Vec::new(), data_every }, now);
+        }
+    }
+
+    fn other_questions(&mut self) {
+        self.questions += 1;
+        let to = Question { session: 77, number: self.questions, idempotent: false };
+        let service = NAMES[self.random.below(4)].to_owned();
+        let asked = match self.random.below(6) {
+            0 => Asked::Services { after: String::new() },
+            1 => Asked::Status { service },
+            2 => Asked::Answer { service, id: format!("i{}", self.random.below(60)) },
+            3 => Asked::Log { service: Some(service), lines: 100 },
+            4 => Asked::Forget { service },
+            _ => Asked::Stats,
+        };
+        let (deadline, wanted) = (self.now, ("", String::new()));
+        self.asked.insert(to, Open { deadline, wanted, acceptance: true });
+        let now = self.moment();
+        self.roster.asked(to, asked, 10, now);
+        self.settle();
+        assert!(!self.asked.contains_key(&to), "a question that needs nobody else was not answered at once");
+    }
+
+    fn time_passes(&mut self) {
+        let step = Duration::from_millis(1 + self.random.below(900) as u64);
+        self.now = match self.roster.next() {
+            // Exactly then, or whenever its loop comes to it.
+            Some(next) if self.random.one_in(2) => self.now.max(next.min(self.now + step)),
+            _ => self.now + step,
+        };
+        let now = self.moment();
+        self.roster.pass(now);
+        self.settle();
+        // Who asks for a command that is under way already waits for that, and its deadline is the first one's.
+        let joined = |(name, id): &(&str, String)| {
+            let known = self.roster.services.get(*name);
+            known.and_then(|known| known.open.get(&**id)).is_some_and(|open| open.deadline > self.now)
+        };
+        let late = self.asked.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
+        let late: Vec<_> = late.collect();
+        assert!(late.is_empty(), "{:?} has no answer at its deadline", late[0].0);
+        assert!(self.roster.next().is_none_or(|next| next > self.now), "something is due and was not done");
+    }
+
+    /// Does what is to be done, and looks whether it may be.
+    fn settle(&mut self) {
+        while let Some(action) = self.roster.act() {
+            if self.aloud {
+                eprintln!("{:?} {action:?}", self.now);
+            }
+            match action {
+                Action::Give { link, order } => self.give(link, order),
+                Action::Tell { told: Told::Refused(_), .. } => self.seen.turned_away += 1,
+                Action::Tell { .. } => {}
+                Action::Release { link } => {
+                    self.seen.let_go += 1;
+                    self.services.retain(|service| service.link != link);
+                }
+                Action::Answer { to, value } => self.answer(to, Ok(value)),
+                Action::Refuse { to, error } => self.answer(to, Err(error)),
+                Action::Push { to, value } => {
+                    assert!(to.iter().all(|session| !self.gone.contains(session)));
+                    self.seen.told += 1;
+                    self.seen.data += u64::from(value.at("what").unwrap().as_text().unwrap() == "data");
+                }
+            }
+        }
+        self.check_bounds();
+    }
+
+    fn give(&mut self, link: u64, order: Order) {
+        let service = self.services.iter_mut().find(|service| service.link == link);
+        // One that was replaced by its next link in this same step.
+        let Some(service) = service else { return };
+        assert_eq!(order.epoch, Some(service.epoch), "an order for another incarnation");
+        let id = order.id.to_string();
+        if !id.starts_with("look-") {
+            let to = self.given.entry((service.name.into(), id.clone())).or_default();
+            to.insert(service.epoch);
+            if order.command != Command::GetData {
+                assert_eq!(to.len(), 1, "{id} of {} was given to two incarnations", service.name);
+            }
+            self.on_link.entry(link).or_default().insert(id);
+        }
+        service.inbox.push_back(order);
+    }
+
+    fn answer(&mut self, to: Question, answer: Result<Value, Error>) {
+        let Some(open) = self.asked.remove(&to) else {
+            assert!(self.gone.contains(&to.session), "{to:?} was answered twice, or never asked");
+            return;
+        };
+        let Ok(value) = answer else {
+            self.seen.refused += 1;
+            return;
+        };
+        if to.session == 77 {
+            return;
+        }
+        let answer = Answer::from_value(&value).unwrap();
+        assert_eq!(*answer.id, *open.wanted.1, "the answer to another command");
+        match answer.outcome {
+            Outcome::Accepted => {
+                assert!(open.acceptance, "ACCEPTED is no final answer");
+                self.seen.accepted += 1;
+            }
+            Outcome::Done => {
+                self.seen.done += 1;
+                let key = (open.wanted.0.to_owned(), open.wanted.1, answer.value.as_u64().unwrap());
+                assert_eq!(self.carried_out.get(&key), Some(&1), "{key:?} is DONE");
+            }
+            Outcome::Failed => self.seen.failed += 1,
+            Outcome::Rejected => self.seen.rejected += 1,
+        }
+    }
+
+    fn check_bounds(&self) {
+        let limits = limits();
+        assert!(self.roster.services.len() <= limits.services);
+        assert!(self.roster.archive.extent().0 <= limits.finished);
+        assert!(self.roster.log.len() <= limits.events);
+        for known in self.roster.services.values() {
+            assert!(known.log.len() <= limits.lines);
+            let own = known.open.values().filter(|open| open.is_own).count();
+            assert!(own <= 1, "{own} looks at once");
+            assert!(known.open.len() <= limits.open + own);
+        }
+        let bytes: usize = self.roster.services.values().flat_map(|k| k.open.values()).map(|o| o.bytes).sum();
+        let expected: usize = self.roster.expected.values().flatten().map(|waiting| waiting.2).sum();
+        assert_eq!(self.roster.open_bytes, bytes + expected);
+        // Each link, each open command and a few for each service.
+        let most =
+            self.roster.links.len() + self.roster.open_keys().len() + self.roster.services.len() * 6 + 10;
+        assert!(self.roster.schedule.len() <= most, "{} things are due", self.roster.schedule.len());
+    }
+}
+
+fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
+    let mut world = World {
+        random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+        roster: Roster::new(1, limits()),
+        now: Duration::ZERO,
+        services: Vec::new(),
+        links: 0,
+        epochs: 0,
+        asked: BTreeMap::new(),
+        questions: 0,
+        gone: BTreeSet::new(),
+        given: HashMap::new(),
+        carried_out: HashMap::new(),
+        on_link: HashMap::new(),
+        seen,
+        aloud,
+    };
+    for _ in 0..STEPS {
+        world.step();
+    }
+    // What ends now is kept for a while, too.
+    for _ in 0..2 {
+        world.now += Duration::from_secs(3600);
+        let now = world.moment();
+        world.roster.pass(now);
+        world.settle();
+    }
+    assert!(world.asked.is_empty(), "never answered: {:?}", world.asked.keys().next());
+    assert!(
+        world.roster.asked.is_empty() && world.roster.open_bytes == 0 && world.roster.expected.is_empty()
+    );
+    assert!(world.roster.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
+    assert_eq!(world.roster.archive.extent(), (0, 0), "old answers are kept");
+    let twice = world.carried_out.iter().find(|(_, count)| **count > 1);
+    assert!(twice.is_none(), "carried out twice: {twice:?}");
+}
+
+#[test]
+fn every_question_has_one_answer_whatever_happens() {
+    let only = std::env::var("LINKSPAN_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
+    let first = only.unwrap_or(1);
+    let mut seen = Coverage::default();
+    for seed in first..first + HISTORIES {
+        let report = Named(seed);
+        history(seed, only == Some(seed), &mut seen);
+        drop(report);
+    }
+    let Coverage { done, accepted, rejected, failed, refused, given_again, turned_away, .. } = seen;
+    for (what, count) in [
+        ("done", done),
+        ("accepted", accepted),
+        ("rejected", rejected),
+        ("failed", failed),
+        ("refused", refused),
+        ("given again", given_again),
+        ("turned away", turned_away),
+        ("restarted", seen.restarted),
+        ("told", seen.told),
+        ("data", seen.data),
+        ("let go", seen.let_go),
+        ("asked by clients that went", seen.without_client),
+    ] {
+        assert!(only.is_some() || count > 100, "{what} came only {count} times: {seen:?}");
+    }
+}
+
+/// Names the seed of the history that failed.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("LINKSPAN_SEED={}", self.0);
+        }
+    }
+}
