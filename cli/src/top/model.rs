@@ -129,8 +129,9 @@ impl Looks {
     }
 
     fn rate(&self, kind: Kind, record: &Value) -> Option<f64> {
-        // One that does not work now has no rate, whatever it had when it last told its count.
-        if kind == Kind::Services && text(record, "state") != "RUNNING" {
+        // One that does not work now has no rate, whatever it had when it last told its count; nor has one that is silent.
+        let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
+        if kind == Kind::Services && !works {
             return None;
         }
         self.known.get(&kind.identity(record)).and_then(|counted| counted.rate)
@@ -261,6 +262,10 @@ mod tests {
         assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(0.0));
         looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 35, 125)], 25.0);
         assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(2.0));
+        let Value::Map(mut away) = service("power", "RUNNING", 1, 35, 125) else { panic!() };
+        away.insert("view".into(), "DISCONNECTED".into());
+        looks.refresh(Kind::Services, Value::Map(away));
+        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Missing);
         looks.refresh(Kind::Services, service("power", "PAUSED", 1, 21, 106));
         assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Missing);
         assert_eq!(looks.rows(Kind::Services)[0].state, "PAUSED");

@@ -91,7 +91,7 @@ fn a_small_terminal_shows_what_matters_most() {
 
 #[test]
 fn every_size_can_be_drawn() {
-    for width in [1, 2, 7, 20, 40, 79, 200] {
+    for width in [1, 7, 40, 79, 200] {
         for height in [1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 24] {
             for (endpoints, services) in [(0, 0), (1, 0), (40, 3), (3, 40)] {
                 let mut screen = screen(endpoints, services);
