@@ -65,7 +65,7 @@ def argument(text: str) -> tuple[str, str]:
     structs = {"linkspan_array": "c_array", "linkspan_options": "c_options", "linkspan_error": "c_error",
                "linkspan_channel_state": "c_channel_state", "linkspan_message_info": "c_message_info",
                "linkspan_service_options": "c_service_options", "linkspan_command": "c_command",
-               "linkspan_service_state": "c_service_state"}
+               "linkspan_service_state": "c_service_state", "linkspan_instruction": "c_instruction"}
     if what in by_value:
         return name, f"{by_value[what]}, value :: {name}"
     if what == "char *" and const:

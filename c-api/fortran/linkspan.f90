@@ -175,6 +175,17 @@ module linkspan_c_interface
       type(c_ptr) :: arguments = c_null_ptr
    end type
 
+   type, bind(C) :: c_instruction
+      integer(c_size_t) :: size = 0
+      type(c_ptr) :: service = c_null_ptr
+      type(c_ptr) :: command = c_null_ptr
+      type(c_ptr) :: arguments = c_null_ptr
+      integer(c_int64_t) :: within = -1
+      type(c_ptr) :: id = c_null_ptr
+      integer(c_int64_t) :: epoch = 0
+      logical(c_bool) :: until_done = .false._c_bool
+   end type
+
    type, bind(C) :: c_service_state
       integer(c_size_t) :: size = 0
       integer(c_int32_t) :: state = 0
@@ -353,14 +364,11 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: value
          integer(c_int32_t) :: outcome
       end function
-      function c_controller_begin(controller, service, command, arguments, within, timeout, answer) bind(C, &
+      function c_controller_begin(controller, instruction, timeout, answer) bind(C, &
          name="linkspan_controller_begin") result(outcome)
          import
          type(c_ptr), value :: controller
-         character(kind=c_char), intent(in), optional :: service(*)
-         character(kind=c_char), intent(in), optional :: command(*)
-         type(c_ptr), value :: arguments
-         integer(c_int64_t), value :: within
+         type(c_instruction), intent(in) :: instruction
          integer(c_int64_t), value :: timeout
          type(c_ptr), intent(out) :: answer
          integer(c_int32_t) :: outcome
@@ -6574,22 +6582,41 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Gives a service a command that it has so many seconds for, and waits only until it has been accepted or refused.
-   ! The answer has the id that controller%answer asks for.
-   subroutine controller_begin(self, service, command, answer, arguments, within, timeout, stat, errmsg)
+   ! Gives a service a command that it has so many seconds for, and waits until it is accepted or refused, or done
+   ! where `until_done` says so. How far it has come is in the answer, also that it failed; its id is what
+   ! controller%answer asks for. The same id again is the same command; an epoch, from a service's record, is that of
+   ! one incarnation.
+   subroutine controller_begin(self, service, command, answer, arguments, within, id, epoch, until_done, timeout, &
+                               stat, errmsg)
       class(linkspan_controller), intent(in) :: self
       character(*), intent(in) :: service, command
       type(linkspan_message), intent(inout) :: answer
       type(linkspan_message), intent(in), optional :: arguments
-      real(real64), intent(in), optional :: within, timeout
+      real(real64), intent(in), optional :: within
+      character(*), intent(in), optional :: id
+      integer(int64), intent(in), optional :: epoch
+      logical, intent(in), optional :: until_done
+      real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      type(c_ptr) :: given, handle
+      type(c_instruction) :: order
+      type(c_ptr) :: handle
+      character(:), allocatable, target :: who, what, which
       integer(c_int32_t) :: status
-      given = c_null_ptr
-      if (present(arguments)) given = arguments%handle
-      status = c_controller_begin(self%handle, service//c_null_char, command//c_null_char, given, &
-                                  nanoseconds(within), nanoseconds(timeout), handle)
+      order%size = c_sizeof(order)
+      who = service//c_null_char
+      what = command//c_null_char
+      order%service = c_loc(who)
+      order%command = c_loc(what)
+      if (present(id)) then
+         which = id//c_null_char
+         order%id = c_loc(which)
+      end if
+      if (present(arguments)) order%arguments = arguments%handle
+      order%within = nanoseconds(within)
+      if (present(epoch)) order%epoch = epoch
+      if (present(until_done)) order%until_done = logical(until_done, c_bool)
+      status = c_controller_begin(self%handle, order, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(answer, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)

@@ -30,6 +30,7 @@
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
 #define LINKSPAN_COMMAND_INIT {sizeof(linkspan_command), 0, 0, 0, NULL, NULL, 0, NULL}
 #define LINKSPAN_SERVICE_STATE_INIT {sizeof(linkspan_service_state), 0, false, false, 0}
+#define LINKSPAN_INSTRUCTION_INIT {sizeof(linkspan_instruction), NULL, NULL, NULL, LINKSPAN_DEFAULT, NULL, 0, false}
 #define LINKSPAN_CHANNEL_STATE_INIT {sizeof(linkspan_channel_state), 0, false, false, NULL, 0}
 #define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
@@ -203,6 +204,27 @@ typedef struct linkspan_channel_state {
 
 // How a message's body is written.
 typedef int32_t linkspan_encoding;
+
+// A command in full. Begin with `linkspan_instruction instruction = LINKSPAN_INSTRUCTION_INIT;`.
+typedef struct linkspan_instruction {
+    // `sizeof(linkspan_instruction)`.
+    size_t size;
+    // For which service.
+    const char *service;
+    // Its name: `"PAUSE"`, or one of the service's own.
+    const char *command;
+    // With what, or NULL.
+    const struct linkspan_message *arguments;
+    // How many nanoseconds the service has for it; `LINKSPAN_DEFAULT` for 30 s.
+    int64_t within;
+    // 1 to 64 bytes; NULL for one drawn by chance. The same id again is the same command: it is carried out once, and has the
+    // same answer for ten minutes.
+    const char *id;
+    // The incarnation of the service that it is for, from its record; 0 for any.
+    uint64_t epoch;
+    // Whether to wait until it is done, and not only until it is accepted or refused.
+    bool until_done;
+} linkspan_instruction;
 
 // What is known about a call that failed. Texts live until the next call of this thread fails.
 //
@@ -784,16 +806,15 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
                                             int64_t timeout,
                                             struct linkspan_message **value);
 
-// Gives a service a command that it has so many nanoseconds for (`LINKSPAN_DEFAULT`: 30 s), and waits only until the service has
-// accepted it or refused it. `answer`, which the caller releases, has the `id` that `linkspan_controller_answer` asks for.
+// Gives a service a command, and waits until it is accepted or refused, or until it is done where it says so. `answer`,
+// which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks for. That
+// the command failed or was refused is in the answer; the call itself succeeds then.
 //
 // The caller sees to this:
-// As for `linkspan_controller_command`; `answer` may be written.
+// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or good, `answer` may
+// be written.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
-                                          const char *service,
-                                          const char *command,
-                                          const struct linkspan_message *arguments,
-                                          int64_t within,
+                                          const struct linkspan_instruction *instruction,
                                           int64_t timeout,
                                           struct linkspan_message **answer);
 

@@ -1,12 +1,15 @@
 //! Controllers: what a program asks and tells services through `linkspan controller`.
 
 use std::ffi::c_char;
+use std::ptr;
 use std::time::Duration;
 
-use linkspan::service::{Command, Controller, WatchOptions};
+use linkspan::service::{Command, Controller, Order, WatchOptions};
 use linkspan::{Result, Timeout, Value};
 
-use crate::argument::{ask, c_text, c_text_or_none, c_texts, make, tell, timeout, wait};
+use crate::argument::{
+    LINKSPAN_DEFAULT, ask, c_text, c_text_or_none, c_texts, make, read_sized, tell, timeout, wait,
+};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, give};
 use crate::options::{linkspan_options, options};
@@ -101,26 +104,69 @@ pub unsafe extern "C" fn linkspan_controller_command(
     }
 }
 
-/// Gives a service a command that it has so many nanoseconds for (`LINKSPAN_DEFAULT`: 30 s), and waits only until the service has
-/// accepted it or refused it. `answer`, which the caller releases, has the `id` that `linkspan_controller_answer` asks for.
+/// A command in full. Begin with `linkspan_instruction instruction = LINKSPAN_INSTRUCTION_INIT;`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct linkspan_instruction {
+    /// `sizeof(linkspan_instruction)`.
+    pub size: usize,
+    /// For which service.
+    pub service: *const c_char,
+    /// Its name: `"PAUSE"`, or one of the service's own.
+    pub command: *const c_char,
+    /// With what, or NULL.
+    pub arguments: *const linkspan_message,
+    /// How many nanoseconds the service has for it; `LINKSPAN_DEFAULT` for 30 s.
+    pub within: i64,
+    /// 1 to 64 bytes; NULL for one drawn by chance. The same id again is the same command: it is carried out once, and has the
+    /// same answer for ten minutes.
+    pub id: *const c_char,
+    /// The incarnation of the service that it is for, from its record; 0 for any.
+    pub epoch: u64,
+    /// Whether to wait until it is done, and not only until it is accepted or refused.
+    pub until_done: bool,
+}
+
+const INSTRUCTION: linkspan_instruction = linkspan_instruction {
+    size: size_of::<linkspan_instruction>(),
+    service: ptr::null(),
+    command: ptr::null(),
+    arguments: ptr::null(),
+    within: LINKSPAN_DEFAULT,
+    id: ptr::null(),
+    epoch: 0,
+    until_done: false,
+};
+
+/// Gives a service a command, and waits until it is accepted or refused, or until it is done where it says so. `answer`,
+/// which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks for. That
+/// the command failed or was refused is in the answer; the call itself succeeds then.
 ///
 /// # Safety
-/// As for `linkspan_controller_command`; `answer` may be written.
+/// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or good, `answer` may
+/// be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_begin(
     controller: *const linkspan_controller,
-    service: *const c_char,
-    command: *const c_char,
-    arguments: *const linkspan_message,
-    within: i64,
+    instruction: *const linkspan_instruction,
     timeout: i64,
     answer: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         ask(controller, answer, |c| {
-            let (service, command, arguments) = given(service, command, arguments)?;
-            let answer = c.0.begin(service, &command, &arguments, duration(within)?, wait(timeout)?)?;
+            let (asked, wait) = (read_sized(instruction, INSTRUCTION)?, wait(timeout)?);
+            let (service, command, arguments) = given(asked.service, asked.command, asked.arguments)?;
+            let id = match c_text_or_none(asked.id, "an id")? {
+                Some(id) => id.into(),
+                None => Controller::draw_id()?,
+            };
+            let epoch = (asked.epoch != 0).then_some(asked.epoch);
+            let order = Order { id, command, arguments, within: duration(asked.within)?, epoch };
+            let answer = match asked.until_done {
+                true => c.0.order(service, &order, wait)?,
+                false => c.0.begin_order(service, &order, wait)?,
+            };
             Ok(linkspan_message::of(answer.to_value()))
         })
     }

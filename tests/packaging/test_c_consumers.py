@@ -218,7 +218,7 @@ def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_pa
     compiler, version, language = standard
     source = tmp_path / "alone"
     kinds = ["options", "error", "item", "array", "channel_state", "message_info"]
-    kinds += ["service_options", "service_state", "command"]
+    kinds += ["service_options", "service_state", "command", "instruction"]
     uses = "".join(
         f"    linkspan_{k} {k} = LINKSPAN_{k.upper()}_INIT;\n    use(&{k});\n" for k in kinds
     )

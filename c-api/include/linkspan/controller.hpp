@@ -6,6 +6,24 @@
 
 namespace linkspan {
 
+/// A command in full.
+struct instruction {
+    /// For which service.
+    std::string service;
+    /// Its name: `"PAUSE"`, or one of the service's own.
+    std::string command;
+    /// With what, or null. It stays the caller's.
+    const message *arguments = nullptr;
+    /// How long the service has for it; 30 s where nothing is said.
+    timeout_value within;
+    /// The same id again is the same command: it is carried out once, and has the same answer. `""` for one drawn by chance.
+    std::string id;
+    /// The incarnation of the service that it is for, from its record; 0 for any.
+    std::uint64_t epoch = 0;
+    /// Whether to wait until it is done, and not only until it is accepted or refused.
+    bool until_done = false;
+};
+
 /// A line to the controller of this machine, or of another one: `controller().command("power", "PAUSE")`. Records and answers
 /// are maps, as `linkspan_controller` in linkspan.h says.
 class controller : public detail::handle<linkspan_controller> {
@@ -30,14 +48,25 @@ public:
     message command(zstring service, zstring command, const message &arguments, timeout_value t = {}) const {
         return carried_out(service, command, arguments.c(), t);
     }
-    /// Gives a service a command that it has so much time for, and waits only until it has been accepted or refused. The
-    /// answer has the `id` that `answer` asks for.
-    message begin(zstring service, zstring command, timeout_value within = {}, timeout_value t = {}) const {
-        return begun(service, command, nullptr, within, t);
+    /// Gives a service a command, and waits until it is accepted or refused, or done where it says so. How far it has
+    /// come is in the answer, also that it failed; its `id` is what `answer` asks for.
+    message begin(const instruction &o, timeout_value t = {}) const {
+        linkspan_instruction given_c = LINKSPAN_INSTRUCTION_INIT;
+        given_c.service = o.service.c_str();
+        given_c.command = o.command.c_str();
+        given_c.arguments = o.arguments == nullptr ? nullptr : o.arguments->c();
+        given_c.within = o.within.nanoseconds();
+        given_c.id = o.id.empty() ? nullptr : o.id.c_str();
+        given_c.epoch = o.epoch;
+        given_c.until_done = o.until_done;
+        return given([&](auto **to) { return linkspan_controller_begin(c(), &given_c, t.nanoseconds(), to); });
     }
-    message begin(zstring service, zstring command, const message &arguments, timeout_value within = {},
-                  timeout_value t = {}) const {
-        return begun(service, command, arguments.c(), within, t);
+    /// Begins with a command, and does not wait for its end.
+    message begin(zstring service, zstring command, timeout_value t = {}) const {
+        instruction o;
+        o.service = service.c_str();
+        o.command = command.c_str();
+        return begin(o, t);
     }
     /// What has become of a command that was begun.
     message answer(zstring service, zstring id, timeout_value t = {}) const {
@@ -94,13 +123,6 @@ private:
     message carried_out(zstring service, zstring command, const linkspan_message *arguments, timeout_value t) const {
         return given([&](auto **to) {
             return linkspan_controller_command(c(), service.c_str(), command.c_str(), arguments, t.nanoseconds(), to);
-        });
-    }
-    message begun(zstring service, zstring command, const linkspan_message *arguments, timeout_value within,
-                  timeout_value t) const {
-        return given([&](auto **to) {
-            return linkspan_controller_begin(c(), service.c_str(), command.c_str(), arguments, within.nanoseconds(),
-                                             t.nanoseconds(), to);
         });
     }
     message logged(const char *service, std::size_t lines, timeout_value t) const {

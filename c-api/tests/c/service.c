@@ -308,7 +308,11 @@ static void commands_are_done_or_fail(void) {
     CHECK(linkspan_controller_status(controller, "lab/nobody", SOON, &value) == LINKSPAN_NOT_FOUND && value == NULL);
 
     /* One that is begun, and asked for later. */
-    OK(linkspan_controller_begin(controller, name, "double", m, LINKSPAN_DEFAULT, SOON, &value));
+    linkspan_instruction order = LINKSPAN_INSTRUCTION_INIT;
+    order.service = name;
+    order.command = "double";
+    order.arguments = m;
+    OK(linkspan_controller_begin(controller, &order, SOON, &value));
     char id[80];
     const char *text;
     size_t length;
@@ -319,6 +323,24 @@ static void commands_are_done_or_fail(void) {
     OK(linkspan_controller_answer(controller, name, id, SOON, &value));
     CHECK(is(value, "outcome", "DONE") && is(value, "id", id));
     linkspan_message_release(value);
+    /* The same id is the same command: it is not carried out again, and has the same answer. */
+    order.id = id;
+    order.until_done = true;
+    OK(linkspan_controller_begin(controller, &order, SOON, &value));
+    CHECK(is(value, "outcome", "DONE") && is(value, "id", id));
+    linkspan_message_release(value);
+    order.command = "break";
+    CHECK(linkspan_controller_begin(controller, &order, SOON, &value) != LINKSPAN_OK && value == NULL);
+    order.id = NULL;
+    OK(linkspan_controller_begin(controller, &order, SOON, &value));
+    CHECK(is(value, "outcome", "FAILED") && is(value, "error/type", "NoSpace"));
+    linkspan_message_release(value);
+    order.epoch = 1;
+    OK(linkspan_controller_begin(controller, &order, SOON, &value));
+    CHECK(is(value, "outcome", "REJECTED"));
+    linkspan_message_release(value);
+    order.service = NULL;
+    CHECK(linkspan_controller_begin(controller, &order, SOON, &value) == LINKSPAN_INVALID_STATE && value == NULL);
     CHECK(linkspan_controller_answer(controller, name, "nothing", SOON, &value) == LINKSPAN_NOT_FOUND);
     linkspan_message_release(m);
 }

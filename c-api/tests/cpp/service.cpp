@@ -200,10 +200,22 @@ void control(const std::string &name) {
     fails<linkspan::unsupported>("forgotten", [&] { tell("forgotten"); });
     fails<linkspan::unsupported>("BACKUP", [&] { tell("BACKUP"); });
     fails<linkspan::not_found>(name.c_str(), [&] { controller.command("lab/nobody", "PAUSE"); });
-    const auto begun = controller.begin(name, "double", n);
-    tell("GET_DATA"); // which waits behind it
-    const auto answer = controller.answer(name, begun.get<std::string>("id"));
-    CHECK(answer.get<std::string_view>("outcome") == "DONE" && answer.get<int>("value/twice") == 42);
+    const auto begun = controller.begin(name, "GET_DATA");
+    linkspan::instruction order;
+    order.service = name;
+    order.command = "double";
+    order.arguments = &n;
+    order.id = "mine";
+    controller.begin(order);
+    tell("GET_DATA"); // which waits behind them
+    CHECK(controller.answer(name, begun.get<std::string>("id")).get<std::string_view>("outcome") == "DONE");
+    CHECK(controller.answer(name, "mine").get<int>("value/twice") == 42);
+    order.until_done = true;
+    CHECK(controller.begin(order).get<std::string_view>("id") == "mine"); // it is not carried out again
+    order.id = "";
+    CHECK(controller.begin(order).get<int>("value/twice") == 42);
+    order.epoch = controller.status(name).get<std::uint64_t>("epoch") ^ 1;
+    CHECK(controller.begin(order).get<std::string_view>("outcome") == "REJECTED");
 
     thrown<linkspan::timeout>([&] { controller.command(name, "hold", 300ms); });
     CHECK(tell("STATUS").get<std::string_view>("doing") == "hold"); // which the library answers

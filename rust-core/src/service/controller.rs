@@ -217,6 +217,16 @@ impl Controller {
         self.put(service, order, "done", &mut self.start(wait))
     }
 
+    /// An id for an order, drawn by chance.
+    pub fn draw_id() -> Result<Box<str>> {
+        id()
+    }
+
+    /// As [`Controller::order`], and waits no longer than until it is accepted.
+    pub fn begin_order<'a>(&self, service: &str, order: &Order, wait: impl Into<Wait<'a>>) -> Result<Answer> {
+        self.put(service, order, "accepted", &mut self.start(wait))
+    }
+
     fn put(&self, service: &str, order: &Order, until: &str, waiting: &mut Waiting<'_>) -> Result<Answer> {
         let Value::Map(mut map) = question("command", [("service", service.into())]) else {
             return Err(Error::new(ErrorKind::Internal, "a question is a map"));
