@@ -38,7 +38,7 @@ impl Passing {
     pub fn pass(&mut self, bytes: Vec<u8>) -> Option<u64> {
         let length = bytes.len() as u64;
         match self.pieces.try_send(bytes) {
-            Ok(()) => Some(std::mem::take(&mut self.lost)).filter(|lost| *lost > 0),
+            Ok(()) => self.take_lost(),
             Err(TrySendError::Full(_)) => {
                 self.lost += length;
                 None
@@ -47,12 +47,16 @@ impl Passing {
         }
     }
 
-    /// Waits until all is written, so long at most. Gives the bytes that were lost.
-    pub fn finish(self, within: Duration) -> u64 {
+    /// The bytes that were lost and not told of, if any were.
+    pub fn take_lost(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.lost)).filter(|lost| *lost > 0)
+    }
+
+    /// Waits until all is written, so long at most.
+    pub fn finish(self, within: Duration) {
         drop(self.pieces);
         // Who does not read by then is not waited for.
         let _ = self.written.recv_timeout(within);
-        self.lost
     }
 }
 
@@ -75,8 +79,8 @@ mod tests {
             read.read_to_end(&mut all).unwrap();
             all.len() as u64
         });
-        let lost = passing.finish(Duration::from_secs(60));
-        assert!(lost > 0);
+        let lost = passing.take_lost().unwrap();
+        passing.finish(Duration::from_secs(60));
         assert_eq!(reader.join().unwrap() + lost + told, 10_000_000);
     }
 

@@ -72,6 +72,15 @@ impl Stream {
         true
     }
 
+    fn tell_lost(&self, service: &ServiceLoop, lost: Option<u64>) {
+        if let Some(lost) = lost {
+            service.log(
+                "warning",
+                &format!("{lost} bytes of {} were not passed through: nobody reads", self.level),
+            );
+        }
+    }
+
     /// When there is something to be told of a flood.
     pub fn due(&self) -> Option<Duration> {
         self.flood.due()
@@ -93,16 +102,12 @@ impl Stream {
             service.log(self.level, &line);
         }
         self.tell(service, now, true);
+        let lost = self.passing.take_lost();
+        self.tell_lost(service, lost);
     }
 
     /// Passes the last of it.
-    pub fn finish(self, service: &ServiceLoop) {
-        let lost = self.passing.finish(PARTING);
-        if lost > 0 {
-            service.log(
-                "warning",
-                &format!("{lost} bytes of {} were not passed through: nobody reads", self.level),
-            );
-        }
+    pub fn finish(self) {
+        self.passing.finish(PARTING);
     }
 }

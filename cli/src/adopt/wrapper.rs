@@ -315,7 +315,7 @@ impl<'a> Wrapper<'a> {
         if self.life.group().is_some() {
             self.kill("its service has ended");
         }
-        self.out.finish(&self.service);
-        self.err.finish(&self.service);
+        self.out.finish();
+        self.err.finish();
     }
 }
