@@ -806,13 +806,13 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
                                             int64_t timeout,
                                             struct linkspan_message **value);
 
-// Gives a service a command, and waits until it is accepted or refused, or until it is done where it says so. `answer`,
-// which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks for. That
-// the command failed or was refused is in the answer; the call itself succeeds then.
+// Gives a service a command, and waits until it is accepted or refused, or until it is done where the instruction says so.
+// `answer`, which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks
+// for. That the command failed or was refused is in the answer; the call itself succeeds then.
 //
 // The caller sees to this:
-// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or good, `answer` may
-// be written.
+// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or
+// good, `answer` may be written.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
                                           const struct linkspan_instruction *instruction,
                                           int64_t timeout,

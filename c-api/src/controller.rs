@@ -138,13 +138,13 @@ const INSTRUCTION: linkspan_instruction = linkspan_instruction {
     until_done: false,
 };
 
-/// Gives a service a command, and waits until it is accepted or refused, or until it is done where it says so. `answer`,
-/// which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks for. That
-/// the command failed or was refused is in the answer; the call itself succeeds then.
+/// Gives a service a command, and waits until it is accepted or refused, or until it is done where the instruction says so.
+/// `answer`, which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks
+/// for. That the command failed or was refused is in the answer; the call itself succeeds then.
 ///
 /// # Safety
-/// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or good, `answer` may
-/// be written.
+/// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or
+/// good, `answer` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_begin(
     controller: *const linkspan_controller,

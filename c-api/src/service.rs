@@ -28,8 +28,9 @@ const INTERNAL_ERROR: i64 = -32603;
 
 /// A service with the command that its program carries out.
 pub(crate) struct Serving {
-    pub(crate) service: ServiceLoop,
+    // Dropped before the service: what was left unanswered is told before the goodbye.
     open: Mutex<Open>,
+    pub(crate) service: ServiceLoop,
 }
 
 /// What the program was given last.

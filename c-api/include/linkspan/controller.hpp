@@ -29,9 +29,9 @@ struct instruction {
 class controller : public detail::handle<linkspan_controller> {
 public:
     /// Connects: to `$LINKSPAN_CONTROLLER` or else `unix:controller`.
-    explicit controller(const options &o = {}, timeout_value t = {}) : controller(nullptr, o, t) {}
+    explicit controller(const options &o = {}, timeout_value t = {}) : controller(opened(nullptr, o, t)) {}
     explicit controller(zstring endpoint, const options &o = {}, timeout_value t = {})
-        : controller(endpoint.c_str(), o, t) {}
+        : controller(opened(endpoint.c_str(), o, t)) {}
 
     /// The records of all services that the controller knows.
     message services(timeout_value t = {}) const {
@@ -48,18 +48,18 @@ public:
     message command(zstring service, zstring command, const message &arguments, timeout_value t = {}) const {
         return carried_out(service, command, arguments.c(), t);
     }
-    /// Gives a service a command, and waits until it is accepted or refused, or done where it says so. How far it has
+    /// Gives a service a command, and waits until it is accepted or refused, or done where the instruction says so. How far it has
     /// come is in the answer, also that it failed; its `id` is what `answer` asks for.
     message begin(const instruction &o, timeout_value t = {}) const {
-        linkspan_instruction given_c = LINKSPAN_INSTRUCTION_INIT;
-        given_c.service = o.service.c_str();
-        given_c.command = o.command.c_str();
-        given_c.arguments = o.arguments == nullptr ? nullptr : o.arguments->c();
-        given_c.within = o.within.nanoseconds();
-        given_c.id = o.id.empty() ? nullptr : o.id.c_str();
-        given_c.epoch = o.epoch;
-        given_c.until_done = o.until_done;
-        return given([&](auto **to) { return linkspan_controller_begin(c(), &given_c, t.nanoseconds(), to); });
+        linkspan_instruction whole = LINKSPAN_INSTRUCTION_INIT;
+        whole.service = o.service.c_str();
+        whole.command = o.command.c_str();
+        whole.arguments = o.arguments == nullptr ? nullptr : o.arguments->c();
+        whole.within = o.within.nanoseconds();
+        whole.id = o.id.empty() ? nullptr : o.id.c_str();
+        whole.epoch = o.epoch;
+        whole.until_done = o.until_done;
+        return given([&](auto **to) { return linkspan_controller_begin(c(), &whole, t.nanoseconds(), to); });
     }
     /// Begins with a command, and does not wait for its end.
     message begin(zstring service, zstring command, timeout_value t = {}) const {
@@ -109,11 +109,12 @@ public:
     void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
 
 private:
-    controller(const char *endpoint, const options &o, timeout_value t)
-        : controller(detail::opened<linkspan_controller>(
-              o, [&](auto *c, auto **to) { return linkspan_controller_open(endpoint, c, t.nanoseconds(), to); })) {}
-    explicit controller(std::pair<linkspan_controller *, std::unique_ptr<detail::on_wait>> made) noexcept
-        : handle(made.first, std::move(made.second)) {}
+    using made = std::pair<linkspan_controller *, std::unique_ptr<detail::on_wait>>;
+    explicit controller(made m) noexcept : handle(m.first, std::move(m.second)) {}
+    static made opened(const char *endpoint, const options &o, timeout_value t) {
+        return detail::opened<linkspan_controller>(
+            o, [&](auto *c, auto **to) { return linkspan_controller_open(endpoint, c, t.nanoseconds(), to); });
+    }
 
     template <class F> message given(F &&call) const {
         linkspan_message *m;

@@ -230,6 +230,7 @@ void control(const std::string &name) {
     becomes(controller, name, "view", "GONE");
     controller.forget(name);
     controller.close();
+    CHECK(linkspan::controller("unix:controller", {}, 20s).services().count() == 0);
 }
 
 } // namespace
