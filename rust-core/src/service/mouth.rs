@@ -129,7 +129,7 @@ impl Line {
     /// A controller that says when it is there, and is not heard: the network between us has gone, and nobody told the kernel.
     fn hang_up_on_silence(&self) {
         let mut inner = self.inner();
-        if !inner.heard.is_some_and(|heard| heard.elapsed() >= SILENCE * inner.heartbeat) {
+        if inner.heard.is_none_or(|heard| heard.elapsed() < SILENCE * inner.heartbeat) {
             return;
         }
         inner.heard = None;

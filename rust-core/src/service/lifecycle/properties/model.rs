@@ -563,8 +563,7 @@ impl Model {
         did("step");
         assert_eq!((&work.order.command, self.state(), self.ended), (&Command::Step, State::Running, None));
         let every = self.setup.every.expect("steps have a period").as_nanos();
-        if every > 0 {
-            let period = (now - self.going).as_nanos() / every;
+        if let Some(period) = (now - self.going).as_nanos().checked_div(every) {
             assert!(self.stepped.insert(period), "two steps in one period");
             assert!(self.stepped.last() == Some(&period));
         }
