@@ -174,7 +174,8 @@ Examples:
 Examples:
   linkspan controller
   linkspan controller --no-tcp
-  linkspan controller --listen unix:controller --listen tcp://0.0.0.0:17170"
+  linkspan controller --listen unix:controller --listen tcp://0.0.0.0:17170
+  linkspan controller --http 127.0.0.1:8017"
     )]
     Controller(crate::controller::Asked),
 

@@ -1,5 +1,6 @@
 //! `linkspan controller`: what services dial, and what is asked about them.
 
+use std::io::{IsTerminal, stdout};
 use std::thread;
 
 use clap::Args;
@@ -10,6 +11,8 @@ use rustix::io::Errno;
 
 use crate::display;
 use crate::ending::{self, Ending};
+use crate::http;
+use crate::output;
 use crate::stop::Stop;
 
 /// `linkspan controller`
@@ -21,6 +24,13 @@ pub struct Asked {
     /// Listen at unix:controller alone
     #[arg(long, conflicts_with = "listen")]
     pub no_tcp: bool,
+    /// Serve a page for browsers at this address of loopback and port, such as 127.0.0.1:8017; it opens with a token that is
+    /// made anew each time
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<String>,
+    /// Let --http be another address than loopback: whoever is on the way then reads all of it, the token too
+    #[arg(long, requires = "http")]
+    pub http_allow_remote: bool,
     /// Do not say where it listens
     #[arg(long, short)]
     pub quiet: bool,
@@ -38,6 +48,7 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
             ending::note(&format!("the controller listens at {endpoint}"));
         }
     }
+    let page = asked.http.as_deref().map(|address| page(address, asked, &hub)).transpose()?;
     let bell =
         stop.bell().try_clone_to_owned().map_err(|e| Ending::Stream(format!("watching for signals: {e}")))?;
     let stopper = hub.stopper();
@@ -47,11 +58,38 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
         stopper.stop();
     });
     hub.run(Timeout::Forever)?;
+    drop(page);
     hub.close();
     match stop.signal() {
         Some(signal) if i32::from(signal) == signal_hook::consts::SIGINT => Ok(stop.check()?),
         _ => Ok(()),
     }
+}
+
+/// Serves the page, and says where it is. Its address is a key: it is shown to whoever sits there, and to no log.
+fn page(address: &str, asked: &Asked, hub: &Hub) -> Result<http::Running, Ending> {
+    let endpoints = hub.endpoints();
+    // Over a local socket there is no token to be read first, and no name to be looked up.
+    let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());
+    let Some(controller) = local else {
+        let text = "the page asks the controller at one of its own endpoints, and it has none";
+        return Err(Error::new(ErrorKind::InvalidState, text).into());
+    };
+    let page = http::start(&http::Settings {
+        address: address.to_owned(),
+        allow_remote: asked.http_allow_remote,
+        controller: controller.clone(),
+    })?;
+    if stdout().is_terminal() {
+        output::write(format!("the page is at {}\n", page.address()).as_bytes())?;
+    } else if !asked.quiet {
+        ending::note(&format!(
+            "the page is at {}; its whole address is in {}",
+            page.host(),
+            page.file().display()
+        ));
+    }
+    Ok(page)
 }
 
 /// An error because of somebody else at a name says who that is, where it can be known.

@@ -9,6 +9,7 @@
 //! | values, messages and tables on standard output | `output`, `display`, `table` |
 //! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
 //! | services: the controller, what it is asked, the live view | `controller`, `service`, `top` |
+//! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `adopt` |
 //! | machines that trust each other: keys | `keys` |
 //! | encodings alone: transcode | `transcode` |
@@ -25,6 +26,7 @@ mod budget;
 mod controller;
 mod display;
 mod ending;
+mod http;
 mod input;
 mod keys;
 mod listing;

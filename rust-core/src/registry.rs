@@ -73,6 +73,11 @@ impl Listed {
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// The runtime directory of this process, made if need be: for files that belong to its user's programs beside the names.
+pub fn directory() -> Result<std::path::PathBuf> {
+    Ok(Directory::runtime()?.path().to_owned())
+}
+
 /// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
 /// `spool:` that is served in the state directory, in the order of the names. What dead processes left is removed on the
 /// way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.

@@ -79,6 +79,13 @@ Examples:
   linkspan service watch power --data 5 --json | jq 'select(.what == \"data\") | .value'")]
     Watch(Watch),
 
+    /// Print the address of the page that `linkspan controller --http` serves here, with its token
+    #[command(after_help = "Whoever knows the address may see and command the services, and nobody else can.
+
+Examples:
+  xdg-open \"$(linkspan service page)\"")]
+    Page,
+
     /// Have a service write a copy of what it keeps, and print what it answers
     #[command(
         after_help = "What it takes is the service's own affair: `linkspan service describe` says more.

@@ -19,6 +19,8 @@ pub use at::At;
 use linkspan::Command;
 
 use crate::ending::Ending;
+use crate::http;
+use crate::output;
 use crate::stop::Stop;
 
 /// Does it.
@@ -40,5 +42,6 @@ pub fn service(what: &What, stop: &Stop) -> Result<(), Ending> {
         What::Forget(asked) => telling::forget(asked, stop),
         What::Logs(asked) => watching::logs(asked, stop),
         What::Watch(asked) => watching::watch(asked, stop),
+        What::Page => output::write(format!("{}\n", http::address()?).as_bytes()),
     }
 }

@@ -78,7 +78,7 @@ pub(super) struct Inner {
     /// Whether the controller on this line knows who we are.
     pub(super) introduced: bool,
     pub(super) heartbeat: Duration,
-    /// When it was spoken to last.
+    /// When it was told last how the service is.
     pub(super) spoken: Instant,
     /// When it was heard last; none before it has shown that it says when it is there.
     pub(super) heard: Option<Instant>,

@@ -185,7 +185,11 @@ impl Line {
                 return false;
             }
         }
-        inner.spoken = Instant::now();
+        // Other words are no sign of life of the program: while somebody looks at its data they never cease, and how it is would
+        // never be told.
+        if matches!(said, Said::Report(_)) {
+            inner.spoken = Instant::now();
+        }
         match lines {
             Some(until) => inner.log.said(until),
             // Only the mouth takes words away, so the first is still the one that was said; unless the line is new.

@@ -1,0 +1,231 @@
+// The page's life: what happens comes in and is shown; what is pressed goes out, and its answer is said.
+import { composed, confirmed, say, told, value } from './dialogs.js';
+import { Service } from './service.js';
+import { Problem, command, forget, listen, token } from './stream.js';
+import { clock, time } from './values.js';
+
+const LINES = 400, WITHIN = 30, TICK = 1000;
+const byId = id => document.getElementById(id);
+const services = new Map(), seen = new Set();
+const order = new Intl.Collator('en', { numeric: true });
+let only = '', away = '';
+
+// ---- the list
+
+const watcher = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries) {
+    const service = services.get(target.dataset.name);
+    if (!service) continue;
+    service.visible = isIntersecting;
+    if (isIntersecting) service.draw(Date.now());
+  }
+}, { rootMargin: '200px' });
+
+function take(record) {
+  let service = services.get(record.name);
+  if (!service) {
+    service = new Service(record.name, act);
+    services.set(record.name, service);
+    const next = [...byId('list').children].find(row => order.compare(row.dataset.name, record.name) > 0);
+    byId('list').insertBefore(service.element, next ?? null);
+    watcher.observe(service.element);
+  }
+  service.take(record);
+}
+function drop(name) {
+  const service = services.get(name);
+  if (!service) return;
+  watcher.unobserve(service.element);
+  service.element.remove();
+  services.delete(name);
+}
+
+// Shows what the filter leaves, and how many there are of each kind.
+let sifting = false;
+function sift() {
+  if (sifting) return;
+  sifting = true;
+  requestAnimationFrame(() => { sifting = false; sifted(); });
+}
+function sifted() {
+  const words = byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean), counts = new Map();
+  let attention = 0, left = 0;
+  for (const service of services.values()) {
+    counts.set(service.record.state, (counts.get(service.record.state) ?? 0) + 1);
+    attention += service.troubled;
+    const matches = service.matches(words, only);
+    service.element.hidden = !matches;
+    left += matches;
+  }
+  const kinds = [...counts].sort(([a], [b]) => order.compare(a, b));
+  chips([['', 'All', services.size], ...attention || only === 'attention' ? [['attention', 'Need attention', attention]] : [], ...kinds.map(([state, n]) => [state, state, n])]);
+  if (only && only !== 'attention' && !counts.has(only)) { only = ''; sift(); }
+  byId('none').hidden = left > 0;
+  byId('none').textContent = services.size ? 'No service fits the filter.' : away ? '' : 'No service has come yet. Start one; it finds this controller by itself.';
+  for (const line of byId('lines').children) line.hidden = hides(line, words);
+}
+function chips(wanted) {
+  const where = byId('states');
+  wanted.forEach(([key, text, count], i) => {
+    let chip = where.children[i];
+    if (!chip) {
+      chip = Object.assign(document.createElement('button'), { type: 'button' });
+      chip.addEventListener('click', () => { only = only === chip.dataset.only ? '' : chip.dataset.only; sifted(); });
+      where.append(chip);
+    }
+    chip.dataset.only = key;
+    chip.setAttribute('aria-pressed', String(only === key));
+    const said = `${text} ${count}`;
+    if (chip.textContent !== said) chip.textContent = said;
+  });
+  while (where.children.length > wanted.length) where.lastElementChild.remove();
+}
+
+// ---- the log
+
+const hides = (line, words) => !words.every(word => line.dataset.text.includes(word))
+  || (byId('serious').checked && !['warning', 'error', 'stderr'].includes(line.dataset.level));
+function note(entry) {
+  const { at, service = '', level = 'info', text = '' } = entry, key = JSON.stringify([at, service, text]);
+  if (seen.has(key)) return;
+  seen.add(key);
+  const line = document.createElement('li'), when = document.createElement('time'), date = time(at);
+  when.textContent = clock(date);
+  if (!Number.isNaN(date.getTime())) when.dateTime = date.toISOString();
+  line.dataset.level = level;
+  line.dataset.key = key;
+  line.dataset.text = `${service} ${level} ${text}`.toLowerCase();
+  line.append(when, Object.assign(document.createElement('b'), { textContent: service || 'controller' }));
+  if (!['info', 'debug'].includes(level)) line.append(Object.assign(document.createElement('em'), { textContent: level }));
+  line.append(Object.assign(document.createElement('span'), { textContent: text }));
+  line.hidden = hides(line, byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean));
+  byId('lines').prepend(line);
+  while (byId('lines').children.length > LINES) {
+    seen.delete(byId('lines').lastElementChild.dataset.key);
+    byId('lines').lastElementChild.remove();
+  }
+}
+
+// ---- what happens
+
+function hear(what, event) {
+  if (what === 'snapshot') {
+    const names = new Set(event.services.map(record => record.name));
+    for (const name of [...services.keys()]) if (!names.has(name)) drop(name);
+    event.services.forEach(take);
+    event.data.forEach(one => services.get(one.name)?.data(one));
+    event.log.forEach(note);
+    if (event.controller) controller(event.controller);
+  } else if (what === 'service') take(event.service);
+  else if (what === 'gone') drop(event.name);
+  else if (what === 'data') services.get(event.name)?.data(event);
+  else if (what === 'log') note(event.entry);
+  else if (what === 'controller') controller(event);
+  else if (what === 'missed') note({ at: new Date().toISOString(), level: 'warning', text: `${event.count} events came too fast for this page and are left out` });
+  sift();
+}
+const controller = ({ connected, reason }) => linked({ controller: connected, reason });
+
+// Whether what is shown is how it is; from when on it is not. The page's server may be away, or the controller behind it. What
+// comes in one go is told once: a stream that begins may say at once that the controller is not there.
+const links = { server: undefined, controller: true, reason: '', told: 'waiting', since: null, due: false };
+function linked(news) {
+  Object.assign(links, news);
+  if (!links.due) {
+    links.due = true;
+    setTimeout(() => { links.due = false; tell(); });
+  }
+}
+function tell() {
+  if (links.server === undefined || document.body.dataset.link === 'locked') return;
+  const state = links.server && links.controller ? 'live' : 'away', who = links.server ? 'The controller' : 'The page’s server';
+  if (state !== links.told) links.since = clock(new Date());
+  links.told = byId('link').dataset.state = document.body.dataset.link = state;
+  away = state === 'away' ? `${who} has not answered since ${links.since}; trying again` : '';
+  const where = byId('link').querySelector('span'), said = away || 'Live';
+  if (where.textContent !== said) where.textContent = said;
+  byId('link').title = state === 'away' ? links.reason : '';
+  sift();
+}
+const heard = (state, reason = '') => state === 'locked' ? lock(reason) : linked({ server: state === 'live', reason });
+
+// ---- what is pressed
+
+async function act(service, word) {
+  const { name, record } = service;
+  let wish = { command: word, within: WITHIN };
+  if (word === 'SHUTDOWN' && !await confirmed(name, record.state)) return;
+  if (word === '') wish = await composed(record, service.words);
+  if (!wish) return;
+  service.wait(word, true);
+  service.answer.dataset.outcome = '';
+  service.answer.textContent = `${wish.command} …`;
+  const [outcome, text] = await sent(service, wish);
+  service.wait(word, false);
+  service.answer.dataset.outcome = outcome;
+  service.answer.textContent = told(wish.command, outcome, text);
+  say(name, wish.command, outcome, text);
+}
+async function sent(service, wish) {
+  try {
+    const answer = await command(service.name, wish);
+    if (wish.command === 'GET_DATA' && answer.outcome === 'DONE') {
+      service.data({ at: new Date().toISOString(), value: answer.value });
+      service.open(true);
+    }
+    return [answer.outcome, value(answer)];
+  } catch (error) {
+    if (error.status === 401) lock(error.message);
+    if (error instanceof Problem) return [error.answer?.outcome ?? error.kind, error.message];
+    return ['NO ANSWER', 'The page’s server does not answer. Whether the command arrived is not known: look at the state.'];
+  }
+}
+
+// ---- the door
+
+function lock(why) {
+  forget();
+  byId('why').textContent = why;
+  byId('locked').hidden = false;
+  document.body.dataset.link = 'locked';
+  byId('key').focus();
+}
+function unlock() {
+  byId('locked').hidden = true;
+  document.body.dataset.link = byId('link').dataset.state = links.told = 'waiting';
+  listen(hear, heard);
+}
+byId('unlock').addEventListener('submit', event => {
+  event.preventDefault();
+  const found = /[0-9a-f]{64}/i.exec(byId('key').value);
+  byId('key').value = '';
+  if (found && token(found[0])) unlock();
+  else byId('why').textContent = 'That is no token: it has 64 digits and letters from a to f.';
+});
+addEventListener('hashchange', () => { if (location.hash.includes('token=') && token() && !byId('locked').hidden) unlock(); });
+
+// ---- the keyboard
+
+byId('sieve').addEventListener('submit', event => event.preventDefault());
+byId('filter').addEventListener('input', sift);
+byId('serious').addEventListener('change', sift);
+document.addEventListener('keydown', event => {
+  const typing = event.target.matches('input, textarea, select') || document.querySelector('dialog[open]');
+  if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    byId('filter').focus();
+  } else if (event.key === 'Escape' && event.target === byId('filter')) {
+    byId('filter').value = '';
+    sift();
+  } else if (['ArrowDown', 'ArrowUp'].includes(event.key) && event.target.matches('.name')) {
+    const names = [...document.querySelectorAll('.service:not([hidden]) .name')];
+    const next = names[names.indexOf(event.target) + (event.key === 'ArrowDown' ? 1 : -1)];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  }
+});
+
+setInterval(() => { const now = Date.now(); for (const service of services.values()) service.draw(now); }, TICK);
+if (token()) unlock();
+else lock('Whoever knows its token may see and command the services; this page was opened without one.');

@@ -1,0 +1,179 @@
+// One service: its line in the list, its buttons, and what is behind its name.
+import { clock, duration, leaves, number, time } from './values.js';
+import { History, Plot } from './plot.js';
+
+const BUTTONS = [['GET_DATA', 'Get data'], ['PAUSE', 'Pause'], ['RUN', 'Run'], ['CHECKPOINT', 'Checkpoint'], ['SHUTDOWN', 'Shut down']];
+const ANSWERED = ['STATUS', 'DESCRIBE', 'STATS', 'LOG', 'CANCEL'];
+const GLYPHS = {
+  STARTING: '◌', READY: '○', RUNNING: '▶', PAUSING: '◌', PAUSED: '❚❚', CHECKPOINTING: '◌', STOPPING: '◌', STOPPED: '■', FAILED: '✕',
+};
+const PLOTS = 12;
+const element = (name, marks = {}) => Object.assign(document.createElement(name), marks);
+// Writes only what is new: a list of hundreds is told every second.
+const write = (where, text) => { if (where.textContent !== text) where.textContent = text; };
+
+export class Service {
+  // `act(service, word)` sends a command, or asks what it is to be where there is no word.
+  constructor(name, act) {
+    this.name = name;
+    this.histories = new Map();
+    this.plots = new Map();
+    this.pending = new Set();
+    this.visible = false;
+    this.element = document.getElementById('row').content.firstElementChild.cloneNode(true);
+    const find = selector => this.element.querySelector(selector);
+    [this.badge, this.title, this.view, this.now, this.spark] = ['.state', '.name', '.view', '.now', '.spark path'].map(find);
+    [this.about, this.wrong, this.facts, this.commands, this.answer, this.more] = ['.about', '.wrong', '.facts', '.commands', '.answer', '.more'].map(find);
+    this.element.dataset.name = name;
+    this.title.textContent = name;
+    this.commands.setAttribute('aria-label', `Commands for ${name}`);
+    const button = (word, text) => {
+      const made = element('button', { type: 'button', textContent: text });
+      if (word) made.dataset.command = word;
+      made.addEventListener('click', () => { if (!this.pending.has(word)) act(this, word); });
+      this.commands.append(made);
+      return made;
+    };
+    this.buttons = BUTTONS.map(([word, text]) => button(word, text));
+    this.other = button('', 'More…');
+    this.other.setAttribute('aria-haspopup', 'dialog');
+    this.title.addEventListener('click', () => this.open(this.more.hidden));
+  }
+
+  // The commands that have no button.
+  get words() { return [...new Set([...this.record.commands ?? [], ...ANSWERED])]; }
+
+  get troubled() {
+    const { state, view, trouble, reason } = this.record;
+    return Boolean(trouble || reason) || state === 'FAILED' || view === 'STALE' || view === 'DISCONNECTED';
+  }
+
+  matches(words, only) {
+    const { name, state, view, description, program, reason, trouble } = this.record;
+    const all = [name, state, view, description, program, reason, trouble].join(' ').toLowerCase();
+    return words.every(word => all.includes(word)) && (!only || (only === 'attention' ? this.troubled : state === only));
+  }
+
+  take(record) {
+    this.record = record;
+    this.heard = Date.now();
+    const { state, view, reason, trouble } = record;
+    this.element.dataset.state = this.badge.dataset.state = state;
+    this.element.dataset.view = view;
+    write(this.badge.firstElementChild, GLYPHS[state] ?? '');
+    write(this.badge.lastElementChild, state);
+    write(this.view, view === 'CONNECTED' ? '' : view);
+    write(this.wrong, [trouble, reason].filter(Boolean).join(' · '));
+    this.permit();
+    this.tell();
+    if (!this.more.hidden) this.detail();
+  }
+
+  // Disables what the state forbids; the focus does not fall out of the row with a button that was just used.
+  permit() {
+    const { allowed = [], state, view } = this.record, held = this.commands.contains(document.activeElement) ? document.activeElement : null;
+    for (const button of this.buttons) {
+      const word = button.dataset.command;
+      button.disabled = !allowed.includes(word);
+      button.title = button.disabled ? `not while it is ${view === 'CONNECTED' ? state : view}` : '';
+      button.setAttribute('aria-disabled', String(this.pending.has(word)));
+    }
+    this.other.disabled = !this.words.some(word => allowed.includes(word));
+    if (held?.disabled) (this.buttons.find(button => !button.disabled) ?? this.title).focus();
+  }
+
+  wait(word, waits) {
+    this.pending[waits ? 'add' : 'delete'](word);
+    this.permit();
+  }
+
+  // The line under the name; it is told again every second, because time passes.
+  tell() {
+    const { description, steps, busy, doing, since, view, answered } = this.record;
+    write(this.about, description ?? '');
+    const past = (Date.now() - this.heard) / 1000, facts = [];
+    facts.push(`since ${clock(time(since))}`, `${number(steps ?? 0)} steps`);
+    if (busy !== undefined && busy !== null && view === 'CONNECTED') facts.push(`in ${doing ?? 'something'} for ${duration(busy + past)}`);
+    if (answered?.failed || answered?.rejected) facts.push(`${answered.failed} failed, ${answered.rejected} rejected`);
+    write(this.facts, facts.join(' · '));
+    this.element.toggleAttribute('data-busy', (busy ?? 0) + past > 5 && doing !== undefined);
+  }
+
+  data({ at, value, too_large: size }) {
+    this.at = time(at).getTime();
+    this.leaves = size === undefined ? leaves(value) : [['value', `${number(size)} bytes, too many to show`]];
+    for (const [path, what] of this.leaves) {
+      if (typeof what !== 'number') continue;
+      if (!this.histories.has(path)) this.histories.set(path, new History());
+      this.histories.get(path).add(this.at, what);
+    }
+    this.stale = true;
+  }
+
+  // The number that is told in the list: the first that is no mere counter.
+  get first() {
+    const numbers = (this.leaves ?? []).filter(([, what]) => typeof what === 'number');
+    return numbers.find(([path]) => this.histories.get(path).wanders) ?? numbers[0];
+  }
+
+  draw(now) {
+    if (!this.visible) return;
+    this.tell();
+    const first = this.first;
+    if (first) {
+      write(this.now.firstElementChild, first[0]);
+      write(this.now.lastElementChild, number(first[1]));
+      this.spark.setAttribute('d', this.histories.get(first[0]).line(now, 200, 32, 2).path);
+    }
+    if (this.more.hidden) return;
+    if (this.stale) this.detail();
+    for (const plot of this.plots.values()) plot.draw(now);
+  }
+
+  open(open) {
+    this.more.hidden = !open;
+    this.title.setAttribute('aria-expanded', String(open));
+    if (!open) return;
+    this.visible = true;
+    this.detail();
+    this.draw(Date.now());
+  }
+
+  detail() {
+    this.stale = false;
+    if (!this.parts) {
+      const [plots, words, record] = ['plots', 'words', 'record'].map(name => element(name === 'plots' ? 'div' : 'dl', { className: name }));
+      this.parts = { plots, words, record, none: element('p', { className: 'none' }) };
+      this.more.append(this.parts.none, plots, words, record);
+    }
+    for (const [path, what] of this.leaves ?? []) {
+      if (typeof what !== 'number' || this.plots.has(path) || this.plots.size >= PLOTS) continue;
+      this.plots.set(path, new Plot(path, this.histories.get(path)));
+      this.parts.plots.append(this.plots.get(path).element);
+    }
+    const words = (this.leaves ?? []).filter(([path]) => !this.plots.has(path));
+    write(this.parts.none, this.leaves ? '' : 'It has told no data yet.');
+    list(this.parts.words, words.map(([path, what]) => [path, typeof what === 'number' ? number(what) : String(what)]));
+    const r = this.record, answered = Object.entries(r.answered ?? {}).map(([what, count]) => `${count} ${what}`).join(', ');
+    list(this.parts.record, [
+      ['program', r.program], ['process', r.pid], ['steps', r.every ? `every ${duration(r.every)}` : 'without a period'],
+      ['comes from', r.source], ['connections', r.connections], ['first seen', clock(time(r.first_seen))],
+      ...r.view === 'CONNECTED' ? [] : [['last seen', clock(time(r.last_seen))]],
+      ['commands', answered || 'none yet'], ['takes beside', (r.commands ?? []).join(' ') || 'nothing'],
+    ].filter(([, what]) => what !== undefined && what !== null).map(([name, what]) => [name, String(what)]));
+  }
+}
+
+// A list of terms; what is there already stays, so that a text can be selected.
+function list(where, pairs) {
+  const keys = pairs.map(([name]) => name).join('\n');
+  if (where.dataset.keys !== keys) {
+    where.dataset.keys = keys;
+    where.replaceChildren(...pairs.map(([name]) => {
+      const pair = document.createElement('div');
+      pair.append(element('dt', { textContent: name }), document.createElement('dd'));
+      return pair;
+    }));
+  }
+  pairs.forEach(([, what], i) => write(where.children[i].lastElementChild, what));
+}

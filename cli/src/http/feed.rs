@@ -1,0 +1,340 @@
+//! What happens at the hub, watched once for all pages that look, and only while one does.
+//!
+//! One thread watches. What it hears is numbered and kept for a while, so that a page whose connection broke goes on where it
+//! was; one that has missed more, or is new, is told how everything stands.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use linkspan::service::WatchOptions;
+use linkspan::{Encoding, Error, ErrorKind, Result, Value, Wait, codec};
+use tokio::sync::watch;
+
+use super::pool::connect;
+
+/// How often a service is asked for its data while somebody looks.
+const DATA_EVERY: Duration = Duration::from_secs(1);
+/// How long watching goes on when nobody looks any more: pages are opened again.
+const LINGER: Duration = Duration::from_secs(30);
+/// Events that are kept, and their bytes at most.
+const KEPT: usize = 2000;
+const KEPT_BYTES: usize = 4 << 20;
+/// Lines of the log that a new page is given.
+const LINES: usize = 300;
+/// Data larger than this is not shown: a page is no place for it.
+const SHOWN: usize = 64 << 10;
+/// How long the hub may take for a question.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long until the hub is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Something that happened.
+#[derive(Clone)]
+pub struct Happened {
+    /// Counts from 1.
+    pub number: u64,
+    /// `snapshot`, `service`, `gone`, `data`, `log`, `missed` or `controller`.
+    pub what: &'static str,
+    /// All of it.
+    pub json: Arc<str>,
+}
+
+/// How everything stands, and what happened lately.
+#[derive(Default)]
+struct Known {
+    services: BTreeMap<String, Arc<str>>,
+    readings: BTreeMap<String, Arc<str>>,
+    log: VecDeque<Arc<str>>,
+    /// Whether the hub has been asked yet, and why it could not be.
+    controller: Option<Arc<str>>,
+    happened: VecDeque<Happened>,
+    bytes: usize,
+    number: u64,
+    viewers: usize,
+    unseen_since: Option<Instant>,
+    stop: bool,
+}
+
+/// The watcher and what it knows.
+pub struct Feed {
+    endpoint: String,
+    /// Tells this start's numbers from those of another.
+    life: String,
+    known: Mutex<Known>,
+    looked_at: Condvar,
+    changed: watch::Sender<u64>,
+}
+
+/// A page that looks, until it is dropped.
+pub struct Looking(Arc<Feed>);
+
+impl Looking {
+    /// What it looks at.
+    pub fn feed(&self) -> &Feed {
+        &self.0
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        let mut known = self.0.known();
+        known.viewers -= 1;
+        if known.viewers == 0 {
+            known.unseen_since = Some(Instant::now());
+        }
+    }
+}
+
+impl Feed {
+    /// Its thread sleeps until somebody looks.
+    pub fn start(endpoint: &str) -> Arc<Feed> {
+        let feed = Arc::new(Feed {
+            endpoint: endpoint.to_owned(),
+            life: super::token::id().unwrap_or_default(),
+            known: Mutex::default(),
+            looked_at: Condvar::new(),
+            changed: watch::Sender::new(0),
+        });
+        let watcher = feed.clone();
+        let spawned = std::thread::Builder::new().name("linkspan-watch".into()).spawn(move || watcher.run());
+        if let Err(error) = spawned {
+            let error =
+                Error::os("starting the thread that watches the services", error.raw_os_error().unwrap_or(0));
+            feed.controller_is(Some(&error));
+        }
+        feed
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        self.known().stop = true;
+        self.looked_at.notify_all();
+    }
+
+    /// One more page looks, if there are not so many already.
+    pub fn look(self: &Arc<Feed>, at_most: usize) -> Option<Looking> {
+        let mut known = self.known();
+        if known.viewers >= at_most {
+            return None;
+        }
+        known.viewers += 1;
+        known.unseen_since = None;
+        self.looked_at.notify_all();
+        drop(known);
+        Some(Looking(self.clone()))
+    }
+
+    /// Changes whenever something has happened.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The id of an event in a stream.
+    pub fn id(&self, number: u64) -> String {
+        format!("{}-{number}", self.life)
+    }
+
+    /// The number in such an id; none for one of another start.
+    pub fn position_of(&self, id: &str) -> Option<u64> {
+        let (life, number) = id.rsplit_once('-')?;
+        number.parse().ok().filter(|_| life == self.life)
+    }
+
+    /// What happened after `position`, which is moved; where that is not known any more, how everything stands.
+    pub fn since(&self, position: &mut Option<u64>) -> Vec<Happened> {
+        let known = self.known();
+        let oldest = known.happened.front().map_or(known.number + 1, |first| first.number);
+        let after = match *position {
+            Some(after) if after + 1 >= oldest && after <= known.number => after,
+            // Before the hub has been asked there is nothing to tell.
+            _ if known.controller.is_none() => return Vec::new(),
+            _ => {
+                *position = Some(known.number);
+                return vec![Happened { number: known.number, what: "snapshot", json: known.snapshot() }];
+            }
+        };
+        *position = Some(known.number);
+        known.happened.iter().filter(|one| one.number > after).cloned().collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, note: impl FnOnce(&mut Known) -> Option<(&'static str, Arc<str>)>) {
+        let mut known = self.known();
+        if let Some((what, json)) = note(&mut known) {
+            known.number += 1;
+            known.bytes += json.len();
+            let number = known.number;
+            known.happened.push_back(Happened { number, what, json });
+            while known.happened.len() > KEPT || known.bytes > KEPT_BYTES {
+                let Some(oldest) = known.happened.pop_front() else { break };
+                known.bytes -= oldest.json.len();
+            }
+        }
+        self.changed.send_replace(known.number);
+    }
+
+    fn controller_is(&self, error: Option<&Error>) {
+        let said = Value::map([
+            ("connected", Value::from(error.is_none())),
+            ("reason", error.map_or("", |e| e.text()).into()),
+        ]);
+        let said = text(&said);
+        self.tell(|known| {
+            let news = known.controller.as_ref() != Some(&said);
+            known.controller = Some(said.clone());
+            news.then_some(("controller", said))
+        });
+    }
+
+    fn run(&self) {
+        loop {
+            let mut known = self.known();
+            while known.viewers == 0 && !known.stop {
+                known = self.looked_at.wait(known).unwrap_or_else(PoisonError::into_inner);
+            }
+            if known.stop {
+                return;
+            }
+            drop(known);
+            if let Err(error) = self.watch() {
+                self.controller_is(Some(&error));
+                let known = self.known();
+                if !known.stop {
+                    // A page that comes now wakes it early, which does no harm.
+                    drop(self.looked_at.wait_timeout(known, AGAIN).unwrap_or_else(PoisonError::into_inner));
+                }
+            } else {
+                // What is known grows old from now on: who looks next waits until the hub has been asked anew.
+                self.known().controller = None;
+            }
+        }
+    }
+
+    /// `Cancelled` when nobody has looked for a while, or at the end.
+    fn wanted(&self) -> Result<()> {
+        let known = self.known();
+        let unseen = known.unseen_since.is_some_and(|since| since.elapsed() > LINGER);
+        match known.stop || unseen {
+            true => Err(Error::new(ErrorKind::Cancelled, "nobody looks any more")),
+            false => Ok(()),
+        }
+    }
+
+    fn watch(&self) -> Result<()> {
+        let controller = connect(&self.endpoint)?;
+        controller.watch(&WatchOptions { data_every: Some(DATA_EVERY), services: Vec::new() })?;
+        let services = controller.services(PATIENCE)?;
+        let log = controller.log(None, LINES, PATIENCE)?;
+        self.begin(&services, &log)?;
+        loop {
+            let mut tick = || self.wanted();
+            match controller.next(Wait::new(None).tick(&mut tick)) {
+                Ok(pushed) => self.hear(&pushed)?,
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// How everything stands when watching begins. What happened before is not known, so every page is told anew.
+    fn begin(&self, services: &Value, log: &Value) -> Result<()> {
+        let mut records = BTreeMap::new();
+        for record in services.as_array()? {
+            records.insert(record.at("name")?.as_text()?.to_owned(), text(record));
+        }
+        let log = log.as_array()?.iter().map(text).collect();
+        let mut known = self.known();
+        known.readings.retain(|name, _| records.contains_key(name));
+        known.services = records;
+        known.log = log;
+        known.happened.clear();
+        known.bytes = 0;
+        // A step that nobody has seen: whoever is behind it finds a gap, and is told how everything stands.
+        known.number += 2;
+        known.controller = None;
+        drop(known);
+        self.controller_is(None);
+        Ok(())
+    }
+
+    fn hear(&self, pushed: &Value) -> Result<()> {
+        let what = pushed.at("what")?.as_text()?;
+        let json = text(pushed);
+        match what {
+            "service" => {
+                let record = pushed.at("service")?;
+                let (name, record) = (record.at("name")?.as_text()?.to_owned(), text(record));
+                self.tell(|known| {
+                    known.services.insert(name, record);
+                    Some(("service", json))
+                });
+            }
+            "gone" => {
+                let name = pushed.at("name")?.as_text()?;
+                self.tell(|known| {
+                    known.services.remove(name);
+                    known.readings.remove(name);
+                    Some(("gone", json))
+                });
+            }
+            "data" => {
+                let name = pushed.at("name")?.as_text()?.to_owned();
+                let json = if json.len() > SHOWN { too_large(pushed, json.len())? } else { json };
+                self.tell(|known| {
+                    known.readings.insert(name, json.clone());
+                    Some(("data", json))
+                });
+            }
+            "log" => {
+                let entry = text(pushed.at("entry")?);
+                self.tell(|known| {
+                    known.log.push_back(entry);
+                    if known.log.len() > LINES {
+                        known.log.pop_front();
+                    }
+                    Some(("log", json))
+                });
+            }
+            "missed" => self.tell(|_| Some(("missed", json))),
+            // A later hub says more; what this page does not know it does not show.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// In place of data that nobody wants to see whole.
+fn too_large(pushed: &Value, size: usize) -> Result<Arc<str>> {
+    Ok(text(&Value::map([
+        ("what", Value::from("data")),
+        ("name", pushed.at("name")?.clone()),
+        ("at", pushed.at("at")?.clone()),
+        ("too_large", (size as u64).into()),
+    ])))
+}
+
+fn text(value: &Value) -> Arc<str> {
+    let written = codec::encode(value, Encoding::Json).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    // Every value has a form in JSON; one that grew over the limit of a message is none that a page could show.
+    written.unwrap_or_else(|| "null".into()).into()
+}
+
+impl Known {
+    fn snapshot(&self) -> Arc<str> {
+        let list = |items: &mut dyn Iterator<Item = &Arc<str>>| {
+            items.map(|item| &**item).filter(|item| *item != "null").collect::<Vec<_>>().join(",")
+        };
+        format!(
+            r#"{{"controller":{},"services":[{}],"data":[{}],"log":[{}]}}"#,
+            self.controller.as_deref().unwrap_or("null"),
+            list(&mut self.services.values()),
+            list(&mut self.readings.values()),
+            list(&mut self.log.iter()),
+        )
+        .into()
+    }
+}

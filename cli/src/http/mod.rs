@@ -1,0 +1,27 @@
+//! The controller's page over HTTP: one more client of the hub, behind a door that lets in its owner alone.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the address, the thread that listens, limits on connections | `server` |
+//! | a connection that nobody reads from ends | `stream` |
+//! | who is let in: Host, Origin, token; what every answer says of itself | `guard` |
+//! | the token, and the file that its owner finds the address in | `token` |
+//! | what is asked for and answered | `api` |
+//! | errors as RFC 9457 tells them | `problem` |
+//! | the page's files | `assets` |
+//! | connections to the hub | `pool` |
+//! | what happens, once for all who look; as server-sent events | `feed`, `events` |
+
+mod api;
+mod assets;
+mod events;
+mod feed;
+mod guard;
+mod pool;
+mod problem;
+mod server;
+mod stream;
+mod token;
+
+pub use server::{Running, Settings, start};
+pub use token::address;

@@ -1,0 +1,68 @@
+//! Connections to the hub: a request borrows one, on a thread that may wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use linkspan::service::Controller;
+use linkspan::{Error, ErrorKind, Options};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::problem::Problem;
+
+/// How long the hub, which is on this machine, may take to let us in.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connects to the hub.
+pub fn connect(endpoint: &str) -> linkspan::Result<Controller> {
+    Controller::connect(endpoint, &Options::default(), PATIENCE)
+}
+
+/// As many connections as may be at work at once.
+pub struct Pool {
+    endpoint: String,
+    places: Arc<Semaphore>,
+    idle: Mutex<Vec<Controller>>,
+}
+
+impl Pool {
+    /// Nothing is connected until it is needed.
+    pub fn new(endpoint: &str, places: usize) -> Arc<Pool> {
+        Arc::new(Pool {
+            endpoint: endpoint.to_owned(),
+            places: Arc::new(Semaphore::new(places)),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Asks the hub. Where all connections are at work the caller is told so at once.
+    pub async fn ask<T: Send + 'static>(
+        self: &Arc<Pool>,
+        question: impl FnOnce(&Controller) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let text = "as many requests are under way as the page's server takes at once; try again when one is done";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Full, text));
+        };
+        let pool = self.clone();
+        let asked = spawn_blocking(move || {
+            let _place = place;
+            let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let controller = match idle {
+                Some(controller) => controller,
+                None => connect(&pool.endpoint).map_err(|e| Problem::hub_is_away(&e))?,
+            };
+            let answer = question(&controller);
+            // One that may be broken is not used again.
+            if !matches!(&answer, Err(e) if e.kind() == ErrorKind::Disconnected) {
+                pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(controller);
+            }
+            answer.map_err(Problem::from)
+        });
+        asked.await.unwrap_or_else(|error| {
+            let text = format!("a request to the hub ended in a defect: {error}");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Internal, text))
+        })
+    }
+}

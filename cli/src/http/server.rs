@@ -1,0 +1,223 @@
+//! The thread that listens: one for all connections, with a bound on each thing that a stranger could make us wait for.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use linkspan::{Error, ErrorKind, Result};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
+use tokio::sync::{Semaphore, watch};
+
+use super::api;
+use super::feed::Feed;
+use super::guard::Door;
+use super::stream::Patient;
+use super::token::{AddressFile, Token};
+
+/// Connections at once; a browser uses up to six.
+const CONNECTIONS: usize = 128;
+/// How long the head of a request may take, and how long a connection may be idle.
+const HEAD: Duration = Duration::from_secs(10);
+/// The most bytes and lines of a request's head.
+const HEAD_LIMIT: usize = 16 << 10;
+const HEAD_LINES: usize = 64;
+/// How long whoever asked may take nothing of the answer.
+const UNREAD: Duration = Duration::from_secs(20);
+/// Threads that wait for the hub.
+const WAITING: usize = 24;
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
+Connection: close\r\nContent-Length: 125\r\n\r\n{\"type\":\"urn:linkspan:error:Full\",\"title\":\"too many connections\",\
+\"status\":503,\"detail\":\"close some\",\"code\":111,\"kind\":\"Full\"}";
+
+/// Where the page is to be, and of whom it speaks.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address and port to listen at, as `127.0.0.1:8017`; port 0 takes any.
+    pub address: String,
+    /// Another address than loopback is meant.
+    pub allow_remote: bool,
+    /// The hub's endpoint.
+    pub controller: String,
+}
+
+/// The page, being served; it ends with this.
+pub struct Running {
+    address: String,
+    host: String,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    file: AddressFile,
+}
+
+impl Running {
+    /// Where it is, without the token.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The file that holds the address with the token.
+    pub fn file(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// What to open in a browser, with the token: for the operator's eyes.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // It has told of its panic itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves the page until what is given back is dropped. `InvalidEndpoint` for what is no address; `PermissionDenied` for one
+/// beyond this machine that is not said to be meant; `AddressInUse` where somebody else listens.
+pub fn start(settings: &Settings) -> Result<Running> {
+    let asked = parse(&settings.address)?;
+    if !asked.ip().is_loopback() && !settings.allow_remote {
+        let text = format!(
+            "{asked} is reached from other machines, over HTTP that everybody on the way can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or say --http-allow-remote",
+            asked.port()
+        );
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
+    let doing = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let text = format!("somebody else listens at {asked}; take another port, or 0 for any");
+            Error::new(ErrorKind::AddressInUse, text)
+        }
+        _ => Error::os(format!("listening at {asked} for the page"), e.raw_os_error().unwrap_or(0)),
+    };
+    let listener = std::net::TcpListener::bind(asked).map_err(doing)?;
+    listener.set_nonblocking(true).map_err(doing)?;
+    let address = listener.local_addr().map_err(doing)?;
+    let token = Token::draw()?;
+    let shown = match address.ip().is_unspecified() {
+        true => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
+        false => address,
+    };
+    let page = token.address(&shown.to_string());
+    let file = AddressFile::write(&linkspan::registry::directory()?, &page)?;
+    let door = Arc::new(Door { port: address.port(), remote: settings.allow_remote, token });
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(WAITING)
+        .build()
+        .map_err(doing)?;
+    let (stop, stopped) = watch::channel(false);
+    let controller = settings.controller.clone();
+    let serve = move || {
+        runtime.block_on(async {
+            let feed = Feed::start(&controller);
+            let router = api::router(&controller, feed.clone(), door, stopped.clone());
+            // What was bound before cannot fail to be watched but for want of descriptors, and then nothing is served.
+            if let Ok(listener) = TcpListener::from_std(listener) {
+                accept(listener, router, stopped).await;
+            }
+            feed.stop();
+        });
+        // Who waits for a service's answer is not waited for: its browser is told by the end of the connection.
+        runtime.shutdown_background();
+    };
+    let thread = std::thread::Builder::new().name("linkspan-http".into()).spawn(serve).map_err(doing)?;
+    Ok(Running { address: page, host: format!("http://{shown}/"), stop, thread: Some(thread), file })
+}
+
+fn parse(text: &str) -> Result<SocketAddr> {
+    let number = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    number.as_deref().unwrap_or(text).parse().map_err(|_| {
+        let text = format!("{text:?} is no address and port, such as 127.0.0.1:8017 or [::1]:8017");
+        Error::new(ErrorKind::InvalidEndpoint, text)
+    })
+}
+
+async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                // No descriptors are left, or the caller is gone already: others will be served when that has passed.
+                Err(_) => { tokio::time::sleep(Duration::from_millis(50)).await; continue }
+            },
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        match places.clone().try_acquire_owned() {
+            Ok(place) => {
+                let (router, stopped) = (router.clone(), stopped.clone());
+                tokio::spawn(async move {
+                    serve(stream, router, stopped).await;
+                    drop(place);
+                });
+            }
+            Err(_) => {
+                tokio::spawn(refuse(stream));
+            }
+        }
+    }
+}
+
+/// One word to whoever is one too many; nothing of theirs is read.
+async fn refuse(mut stream: TcpStream) {
+    // It fits into the kernel's buffer or the caller does not want it.
+    let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(BUSY)).await;
+}
+
+async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_LIMIT)
+        .max_headers(HEAD_LINES)
+        .half_close(false);
+    let stream = TokioIo::new(Patient::new(stream, UNREAD));
+    let connection = protocol.serve_connection(stream, TowerToHyperService::new(router));
+    // What a stranger's connection ended with is of no interest here.
+    tokio::select! {
+        _ = connection => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_one_too_many_gets_a_whole_answer() {
+        let text = std::str::from_utf8(BUSY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{} bytes: {head}", body.len());
+        linkspan::codec::decode(body.as_bytes(), linkspan::Encoding::Json).unwrap();
+    }
+
+    #[test]
+    fn beyond_this_machine_only_when_it_is_said() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8017"] {
+            let settings =
+                Settings { address: address.into(), allow_remote: false, controller: "unix:none".into() };
+            let error = start(&settings).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+            assert!(error.text().contains("--http-allow-remote"), "{error}");
+        }
+        for wrong in ["8017", "here:8017", "127.0.0.1", ""] {
+            assert_eq!(parse(wrong).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{wrong}");
+        }
+        assert!(parse("localhost:8017").unwrap().ip().is_loopback());
+    }
+}

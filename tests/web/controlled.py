@@ -1,0 +1,127 @@
+"""A controller with its page, by the program and by PHP, and services for it to control."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conftest import PATIENCE, ROOT
+
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PROGRAM = TARGET / "debug/linkspan"
+EXTENSION = TARGET / "debug/liblinkspan_php.so"
+METER = Path(__file__).with_name("meter.py")
+KINDS = ("program", "php")
+ADDRESS = r"(http://[^/\s]+)/#token=([0-9a-f]{64})"
+
+
+def started(command, folder, pattern, **env):
+    """Starts a program and waits for the line that says that it is ready: it says little, so nobody reads on."""
+    log = open(folder / f"{Path(command[0]).name}.log", "ab")  # noqa: SIM115: the program has it
+    words = subprocess.STDOUT if command[0] == PROGRAM else log
+    process = subprocess.Popen(
+        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words,
+        env={**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), **env},
+    )
+    log.close()
+    for line in process.stdout:
+        if found := re.search(pattern, line.decode()):
+            return process, found
+    raise AssertionError(f"{command} ended with {process.wait()}: {Path(log.name).read_text()}")
+
+
+def ended(process, how=signal.SIGTERM):
+    """Ends it; gives its exit code."""
+    if process.poll() is None:
+        process.send_signal(how)
+    process.stdout.close()
+    return process.wait(timeout=PATIENCE)
+
+
+@dataclass
+class Desk:
+    """A controller whose page is served."""
+
+    kind: str
+    folder: Path
+    address: str
+    token: str
+    controller: subprocess.Popen
+    php: subprocess.Popen | None = None
+    services: dict = field(default_factory=dict)
+
+    @property
+    def host(self):
+        return urllib.parse.urlsplit(self.address).hostname
+
+    @property
+    def port(self):
+        return urllib.parse.urlsplit(self.address).port
+
+    @property
+    def page(self):
+        return f"{self.address}/#token={self.token}"
+
+    def start(self, name, *options):
+        process, _ = started([sys.executable, METER, name, *options], self.folder, r"\d+")
+        self.services[name] = process
+        return process
+
+    def ask(self, method, path, body=None, **headers):
+        """One request with the token; gives the status, the headers and what the body says."""
+        headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if body is not None else {}), **headers}
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        try:
+            sent = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
+            connection.request(method, path, body if isinstance(body, bytes | None) else json.dumps(body), sent)
+            answer = connection.getresponse()
+            text = answer.read()
+            is_json = "json" in (answer.headers.get("Content-Type") or "")
+            return answer.status, answer.headers, json.loads(text) if is_json else text
+        finally:
+            connection.close()
+
+    def command(self, service, word, **more):
+        path = f"/api/services/{urllib.parse.quote(service, safe='')}/commands"
+        return self.ask("POST", path, {"command": word, **more})
+
+    def shell(self, *arguments):
+        """What the program says of the same controller."""
+        env = {**os.environ, "LINKSPAN_DIR": str(self.folder / "run")}
+        return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
+
+    def close(self):
+        for process in self.services.values():
+            ended(process)
+        if self.php is not None:
+            assert ended(self.php) == 0
+        assert ended(self.controller) == 0
+
+
+def free_port():
+    """A port that nobody listens at; PHP's server does not say which one it took."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def open_desk(kind, folder):
+    (folder / "run").mkdir(mode=0o700, exist_ok=True)
+    serves = [PROGRAM, "controller", "--no-tcp", "--http", "127.0.0.1:0"]
+    process, found = started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (\S+)")
+    if kind == "program":
+        address = re.fullmatch(ADDRESS, Path(found[2]).read_text().strip())
+        assert address[1] == found[1]
+        return Desk(kind, folder, address[1], address[2], process)
+    assert EXTENSION.exists(), f"{EXTENSION} is missing; build it with: cargo build -p linkspan-php"
+    serve = ROOT / "examples/controller-page/serve"
+    php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
+    return Desk(kind, folder, found[1], found[2], process, php)

@@ -1,0 +1,401 @@
+"""The controller's page as strangers find it: other pages in the same browser, other users of the machine, garbage, floods."""
+
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import PATIENCE
+from controlled import KINDS, open_desk
+
+POST = "/api/services/bench%2Fpower/commands"
+PAUSE = {"command": "PAUSE"}
+PROGRAM_ALONE = pytest.mark.parametrize("desk", ["program"], indirect=True)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def desk(request, tmp_path_factory):
+    opened = open_desk(request.param, tmp_path_factory.mktemp(request.param))
+    opened.start("bench/power")
+    opened.start("bench/ready", "--paused")
+    wait_for_state(opened, "bench/power", "RUNNING")
+    wait_for_state(opened, "bench/ready", "READY")
+    yield opened
+    opened.close()
+
+
+def state(desk, name):
+    status, _, record = desk.ask("GET", f"/api/services/{name.replace('/', '%2F')}")
+    return record["state"] if status == 200 else record["kind"]
+
+
+def wait_for_state(desk, name, wanted):
+    until = time.monotonic() + PATIENCE
+    while (found := state(desk, name)) != wanted:
+        assert time.monotonic() < until, f"{name} is {found} and not {wanted}"
+        time.sleep(0.05)
+
+
+def problem(answer, status, kind=None):
+    """What an error has to be: RFC 9457 with our number, name and text, and nothing of it kept by the browser."""
+    found, headers, body = answer
+    assert found == status, body
+    assert headers["Content-Type"] == "application/problem+json"
+    assert headers["Cache-Control"] == "no-store"
+    assert body["status"] == status
+    assert body["title"] and body["detail"] and body["type"].startswith("urn:linkspan:error:")
+    assert isinstance(body["code"], int)
+    if kind is not None:
+        assert body["kind"] == kind
+    return body
+
+
+def raw(desk, text, patience=PATIENCE):
+    """What comes back for these bytes, until the other side closes."""
+    with socket.create_connection((desk.host, desk.port), timeout=patience) as stream:
+        stream.sendall(text if isinstance(text, bytes) else text.encode())
+        got = b""
+        while chunk := stream.recv(65536):
+            got += chunk
+        return got.decode()
+
+
+def head(desk, method="POST", path=POST, host=None, more=""):
+    host = host or f"{desk.host}:{desk.port}"
+    return (f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {desk.token}\r\n"
+            f"Content-Type: application/json\r\nConnection: close\r\n{more}")
+
+
+# ---- the door
+
+
+def test_the_page_and_its_parts_are_served_with_marks(desk):
+    status, headers, page = desk.ask("GET", "/", Authorization=None)
+    assert status == 200 and headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in headers["Content-Security-Policy"] and "unsafe" not in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Access-Control-Allow-Origin" not in headers
+    assert desk.token not in page.decode()
+    for path in re.findall(r'(?:src|href)="([^"#]+)"', page.decode()):
+        status, headers, part = desk.ask("GET", f"/{path}", Authorization=None)
+        assert status == 200 and part, path
+        status, _, nothing = desk.ask("GET", f"/{path}", If_None_Match=headers["ETag"])
+        assert status == 304 and nothing == b"", path
+
+
+@pytest.mark.parametrize("path", ["/api/services", "/api/services/bench%2Fpower", "/api/log", "/api/events", "/api/nothing"])
+@pytest.mark.parametrize("said", [None, "Bearer", "Bearer ", "Bearer " + "0" * 64, "Basic dXNlcjpwYXNz", "bearer token"])
+def test_nothing_is_told_without_the_token(desk, path, said):
+    answer = desk.ask("GET", path, Authorization=said)
+    assert "#token=" in problem(answer, 401, "PermissionDenied")["detail"] or said not in (None, "Bearer")
+    assert answer[1]["WWW-Authenticate"].startswith("Bearer")
+    assert "bench/power" not in json.dumps(answer[2])
+
+
+def test_no_command_without_the_token(desk):
+    for said in (None, f"Bearer {desk.token[:-1]}", f"Bearer {desk.token}0", f"Bearer {desk.token.upper()}x"):
+        problem(desk.ask("POST", POST, PAUSE, Authorization=said), 401)
+    problem(desk.ask("POST", f"{POST}?token={desk.token}", PAUSE, Authorization=None), 401)
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1", "http://localhost.evil.example"])
+def test_another_page_commands_nothing(desk, origin):
+    problem(desk.ask("POST", POST, PAUSE, Origin=origin), 403, "PermissionDenied")
+    problem(desk.ask("GET", "/api/services", Origin=origin), 403)
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_what_the_browser_calls_foreign_is_refused(desk, site):
+    problem(desk.ask("POST", POST, PAUSE, Sec_Fetch_Site=site), 403)
+    problem(desk.ask("GET", "/page.js", Sec_Fetch_Site=site, Sec_Fetch_Dest="script", Sec_Fetch_Mode="no-cors"), 403)
+    # A link may lead here; a frame may not.
+    opened = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": "navigate"}
+    assert desk.ask("GET", "/", Sec_Fetch_Dest="document", **opened)[0] == 200
+    problem(desk.ask("GET", "/", Sec_Fetch_Dest="iframe", **opened), 403)
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+def test_a_preflight_allows_nothing(desk):
+    asked = {"Origin": "http://evil.example", "Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+    status, headers, _ = desk.ask("OPTIONS", POST, Authorization=None, **asked)
+    assert status == 403 and not [name for name in headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}",
+                                  "192.168.1.7:{port}", "127.0.0.1.nip.io:{port}", "[::ffff:7f00:1]:{port}", "x@127.0.0.1:{port}"])
+def test_a_name_that_was_made_to_lead_here_is_refused(desk, host):
+    """DNS rebinding: the browser believes to talk to its own page's server, so neither Origin nor Sec-Fetch-Site tell."""
+    host = host.format(port=desk.port)
+    for path in ("/", "/api/services"):
+        problem(desk.ask("GET", path, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin"), 421, "PermissionDenied")
+    problem(desk.ask("POST", POST, PAUSE, Host=host), 421)
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+def test_every_name_of_loopback_will_do(desk):
+    for host in (f"localhost:{desk.port}", f"127.0.0.1:{desk.port}", f"[::1]:{desk.port}"):
+        assert desk.ask("GET", "/api/services", Host=host, Origin=f"http://{host}")[0] == 200, host
+
+
+def test_requests_whose_host_is_not_clear_are_refused(desk):
+    assert "400" in raw(desk, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").splitlines()[0]
+    ours = f"{desk.host}:{desk.port}"
+    if desk.kind == "program":  # PHP's own server joins them, and what comes out of that is no name of ours
+        assert "400" in raw(desk, f"GET / HTTP/1.1\r\nHost: {ours}\r\nHost: evil.example\r\nConnection: close\r\n\r\n").splitlines()[0]
+    line = raw(desk, f"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").splitlines()[0]
+    assert "421" in line or "400" in line or "404" in line
+
+
+def test_another_user_of_this_machine_gets_nothing(desk):
+    """A second user reaches loopback, but neither the file with the token nor anything behind the door."""
+    assert os.getuid() == 0, "this test plays a second user, which needs root"
+    script = """
+import encodings.idna, json, os, sys, urllib.error, urllib.request  # all that is needed: soon the interpreter is not ours to read
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+found = {}
+for path in ("/", "/api/services", "/api/log", "/api/events"):
+    try:
+        found[path] = urllib.request.urlopen(sys.argv[1] + path, timeout=60).status
+    except urllib.error.HTTPError as error:
+        found[path] = error.code
+request = urllib.request.Request(sys.argv[1] + sys.argv[2], b'{"command": "PAUSE"}', {"Content-Type": "application/json"})
+try:
+    found["post"] = urllib.request.urlopen(request, timeout=60).status
+except urllib.error.HTTPError as error:
+    found["post"] = error.code
+for file in sys.argv[3:]:
+    try:
+        found[file] = open(file).read()
+    except OSError as error:
+        found[file] = error.errno
+print(json.dumps(found))
+"""
+    files = [str(desk.folder / "run/.http-token"), f"/proc/{(desk.php or desk.controller).pid}/environ"]
+    done = subprocess.run([sys.executable, "-c", script, desk.address, POST, *files], capture_output=True, text=True, timeout=PATIENCE)
+    found = json.loads(done.stdout)
+    assert [found.pop(file) for file in files] == [13, 13], done
+    assert found == {"/": 200, "/api/services": 401, "/api/log": 401, "/api/events": 401, "post": 401}
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+def test_the_token_lies_in_a_file_of_its_owner_and_is_no_argument(desk):
+    file = desk.folder / "run/.http-token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[0-9a-f]{64}\n", file.read_text())
+    told = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert desk.token not in told
+
+
+# ---- what is asked for
+
+
+def test_services_are_told_with_all_that_is_known(desk):
+    status, headers, services = desk.ask("GET", "/api/services")
+    assert status == 200 and headers["Content-Type"] == "application/json"
+    by_name = {record["name"]: record for record in services}
+    assert set(by_name) == {"bench/power", "bench/ready"}
+    running, ready = by_name["bench/power"], by_name["bench/ready"]
+    assert (running["state"], running["view"], ready["state"]) == ("RUNNING", "CONNECTED", "READY")
+    assert "PAUSE" in running["allowed"] and "RUN" not in running["allowed"] and "RUN" in ready["allowed"]
+    assert {"CONFIG", "calibrate"} <= set(running["commands"])
+
+
+def test_a_command_is_done_and_its_answer_told(desk):
+    status, _, answer = desk.command("bench/ready", "calibrate", arguments={"volts": 5})
+    assert status == 200
+    assert (answer["outcome"], answer["state"]) == ("DONE", "READY")
+    assert answer["value"] == {"volts": 5, "error": 0.25}
+
+
+def test_a_command_that_is_only_begun_is_accepted_and_asked_for_later(desk):
+    status, _, answer = desk.command("bench/ready", "stand_still", arguments=0.5, wait=False, within=20)
+    assert status == 202 and answer["outcome"] == "ACCEPTED"
+    until = time.monotonic() + PATIENCE
+    while (asked := desk.ask("GET", f"/api/services/bench%2Fready/commands/{answer['id']}"))[0] == 202:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert asked[0] == 200 and asked[2]["outcome"] == "DONE", asked
+
+
+def test_a_repeated_id_is_the_same_command(desk):
+    if desk.kind == "php":
+        problem(desk.command("bench/ready", "GET_DATA", id="mine"), 422, "Unsupported")
+        return
+    first = desk.command("bench/ready", "CONFIG", arguments={"offset": 3}, id="mine")
+    again = desk.command("bench/ready", "CONFIG", arguments={"offset": 4}, id="mine")
+    assert first[2]["value"] == again[2]["value"] == {"offset": 3.0}
+    assert desk.command("bench/ready", "CONFIG")[2]["value"] == {"offset": 3.0}
+
+
+def test_what_the_state_forbids_is_409_with_the_reason(desk):
+    said = problem(desk.command("bench/power", "RUN"), 409, "InvalidState")
+    assert "RUNNING" in said["detail"] and said["code"] == 106
+    assert (said["answer"]["outcome"], said["answer"]["state"]) == ("REJECTED", "RUNNING")
+
+
+def test_what_a_service_could_not_do_is_told_in_its_own_words(desk):
+    said = problem(desk.command("bench/ready", "calibrate"), 502)
+    assert "calibrate needs volts" in said["detail"] and said["answer"]["outcome"] == "FAILED"
+
+
+def test_a_command_that_takes_too_long_is_a_timeout(desk):
+    problem(desk.command("bench/ready", "stand_still", arguments=1.5, within=0.3), 504, "Timeout")
+    wait_for_state(desk, "bench/ready", "READY")
+    assert desk.command("bench/ready", "GET_DATA", within=20)[0] == 200
+
+
+def test_what_nobody_is_called_is_404(desk):
+    for path in ("/api/services/nobody", "/api/services/a%2Fb"):
+        assert "bench/power" in problem(desk.ask("GET", path), 404, "NotFound")["detail"]
+    problem(desk.command("nobody", "PAUSE"), 404, "NotFound")
+    for path in ("/nothing", "/api", "/api/services/x/y/z/w", "/page.html/..", "/api/services/bench/power", "/../../etc/passwd"):
+        problem(desk.ask("GET", path), 404, "NotFound")
+
+
+def test_methods_are_checked(desk):
+    for method, path, allowed in [("POST", "/api/services", "GET"), ("GET", POST, "POST"), ("DELETE", "/api/services/bench%2Fpower", "GET"),
+                                  ("PUT", POST, "POST"), ("POST", "/", "GET"), ("POST", "/api/events", "GET")]:
+        answer = desk.ask(method, path, b"" if method != "GET" else None)
+        problem(answer, 405, "Unsupported")
+        assert answer[1]["Allow"] == allowed
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""])
+def test_what_another_pages_form_could_send_is_no_command(desk, kind):
+    problem(desk.ask("POST", POST, PAUSE, Content_Type=kind), 415, "Unsupported")
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"command": 7}', b'{"command": "EXPLODE"}', b'{"command": "STEP"}',
+                                  b'{"command": "PAUSE", "within": -1}', b'{"command": "PAUSE", "within": 1e99}', b'{"command": "PAUSE", "surprise": 1}',
+                                  b'{"command": "PAUSE"} {"command": "PAUSE"}'])
+def test_garbage_is_400(desk, body):
+    problem(desk.ask("POST", POST, body), 400)
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+def test_a_body_that_is_too_long_or_too_deep_is_413(desk):
+    problem(desk.ask("POST", POST, b"[" * 60000), 413, "TooLarge")
+    problem(desk.ask("POST", POST, b'{"command": "PAUSE", "arguments": "' + b"x" * 65536 + b'"}'), 413, "TooLarge")
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+def test_the_log_is_told_by_lines_and_service(desk):
+    status, _, log = desk.ask("GET", "/api/log?lines=3")
+    assert status == 200 and 0 < len(log) <= 3
+    assert {"at", "service", "level", "text"} <= set(log[0])
+    status, _, log = desk.ask("GET", "/api/log?service=bench%2Fpower&lines=50")
+    assert status == 200 and log and {entry["service"] for entry in log} == {"bench/power"}
+    for wrong in ("0", "-1", "many", "1000000"):
+        problem(desk.ask("GET", f"/api/log?lines={wrong}"), 400, "OutOfRange")
+
+
+# ---- what happens
+
+
+def events(desk, wanted, last=None):
+    """Reads the stream until `wanted` is satisfied by the events so far; gives them."""
+    more = f"Last-Event-ID: {last}\r\n" if last else ""
+    found, buffer = [], b""
+    with socket.create_connection((desk.host, desk.port), timeout=PATIENCE) as stream:
+        stream.sendall(head(desk, "GET", "/api/events", more=more + "\r\n").encode())
+        while not wanted(found):
+            chunk = stream.recv(65536)
+            assert chunk, "the stream ended"
+            buffer += chunk
+            # Chunks of the protocol lie between; an event's own lines are whole.
+            found = [dict(re.findall(r"^(id|event|data): (.*?)\r?$", block, re.M)) for block in re.split(r"\n\n", buffer.decode(errors="replace"))[:-1]]
+            found = [event for event in found if "event" in event and "data" in event]
+    return found
+
+
+def test_events_begin_with_how_everything_stands_and_go_on(desk):
+    def told(all, what, name):
+        return any(event["event"] == what and name in event["data"] for event in all)
+
+    found = events(desk, lambda all: told(all, "data", '"bench/power"') and told(all, "service", '"bench/power"'))
+    assert found[0]["event"] == "snapshot"
+    first = json.loads(found[0]["data"])
+    assert first["controller"]["connected"] is True
+    assert {"bench/power", "bench/ready"} <= {record["name"] for record in first["services"]}
+    reading = next(json.loads(event["data"]) for event in found if event["event"] == "data" and '"bench/power"' in event["data"])
+    assert reading["value"]["rows"] > 0 and "$time" in reading["at"]
+
+
+def test_a_stream_that_broke_goes_on_where_it_was(desk):
+    found = events(desk, lambda all: len(all) > 3)
+    again = events(desk, lambda all: len(all) > 1, found[-1]["id"])
+    if desk.kind == "php":  # nothing is kept between its streams: it tells how everything stands
+        assert again[0]["event"] == "snapshot" and int(again[0]["id"]) == int(found[-1]["id"]) + 1
+        return
+    assert again[0]["event"] != "snapshot"
+    life, number = found[-1]["id"].split("-")
+    assert again[0]["id"] == f"{life}-{int(number) + 1}"
+    for strange in ("0-1", "garbage", f"{life}-99999999999", "x" * 1000):
+        assert events(desk, lambda all: len(all) > 0, strange)[0]["event"] == "snapshot"
+
+
+@PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
+def test_who_knocks_too_often_is_told_so_and_harms_nobody(desk):
+    crowd = []
+    try:
+        for _ in range(140):
+            crowd.append(socket.create_connection((desk.host, desk.port), timeout=PATIENCE))
+        refused = [stream.recv(4096).decode() for stream in select.select(crowd, [], [], PATIENCE)[0]]
+        assert refused and all(text.startswith("HTTP/1.1 503 ") and "problem+json" in text for text in refused)
+    finally:
+        for stream in crowd:
+            stream.close()
+    until = time.monotonic() + PATIENCE
+    while True:  # the places are given back as the ends are noticed
+        try:
+            if desk.ask("GET", "/api/services")[0] == 200:
+                break
+        except (ConnectionError, OSError):
+            pass
+        assert time.monotonic() < until
+
+
+@PROGRAM_ALONE  # the time that a request's head may take is for PHP's own server and nginx to say
+def test_who_dawdles_with_a_request_is_left(desk):
+    slow = [socket.create_connection((desk.host, desk.port), timeout=PATIENCE) for _ in range(20)]
+    slow[0].sendall(head(desk).encode())  # the head is never whole
+    slow[1].sendall((head(desk) + "Content-Length: 100\r\n\r\n{").encode())  # the body is never whole
+    for stream in slow[2:]:
+        stream.sendall(b"G")
+    assert desk.ask("GET", "/api/services")[0] == 200
+    for i, stream in enumerate(slow):
+        told = b""
+        while chunk := stream.recv(4096):
+            told += chunk
+        stream.close()
+        if i == 1:
+            assert b" 408 " in told and b"problem+json" in told
+    assert state(desk, "bench/power") == "RUNNING"
+
+
+@PROGRAM_ALONE  # the limits of a request's head are for PHP's own server and nginx to say
+def test_heads_without_end_are_refused(desk):
+    line = raw(desk, head(desk, "GET", "/", more="X-Long: " + "x" * 20000 + "\r\n\r\n")).split("\r\n")[0]
+    assert " 431 " in line, line
+    line = raw(desk, head(desk, "GET", "/", more="".join(f"X-{i}: y\r\n" for i in range(100)) + "\r\n")).split("\r\n")[0]
+    assert " 431 " in line, line
+    assert " 400 " in raw(desk, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n").split("\r\n")[0]
+
+
+def test_a_page_that_reads_nothing_holds_up_nobody(desk):
+    with socket.create_connection((desk.host, desk.port), timeout=PATIENCE) as stream:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stream.sendall(head(desk, "GET", "/api/events", more="\r\n").encode())
+        for _ in range(20):
+            assert desk.command("bench/power", "GET_DATA")[0] == 200
+        assert events(desk, lambda all: len(all) > 3)

@@ -1,0 +1,390 @@
+"""The controller's page in a real browser, by the program and by PHP: what it shows is so, and its buttons do what they say."""
+
+import json
+import os
+import re
+import signal
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import PATIENCE, View, children
+from controlled import KINDS, ended, open_desk
+
+ROW = '.service[data-name="{}"]'
+IS = "([row, state]) => document.querySelector(row)?.dataset.state === state"
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def desk(request, tmp_path_factory):
+    opened = open_desk(request.param, tmp_path_factory.mktemp(request.param))
+    opened.start("bench/power", "--description", "logs the meter at bench 3")
+    opened.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
+    opened.start("roof/weather", "--every", "1", "--description", "wind, rain, pressure")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def look(desk, browser):
+    """Opens the page at a width and in a colour scheme; a script's error or a refusal by the policy fails the test."""
+    seen = []
+
+    def open_page(width=1280, scheme="light", address=None, height=860):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = context.new_page()
+        view = View(page, [], [])
+        page.on("request", lambda request: view.requests.append(request.url))
+        page.on("pageerror", lambda error: view.errors.append(str(error)))
+        page.on("console", lambda line: view.errors.append(line.text) if "Content Security Policy" in line.text else None)
+        seen.append((context, view))
+        page.goto(address or desk.page)
+        return view
+
+    yield open_page
+    for context, view in seen:
+        context.close()
+        assert view.errors == []
+
+
+@pytest.fixture
+def page(look):
+    """The page, once the services are on it."""
+    view = look()
+    for name, state in (("bench/power", "RUNNING"), ("bench/spare", "READY"), ("roof/weather", "RUNNING")):
+        view.wait(IS, [ROW.format(name), state])
+    return view
+
+
+def button(view, name, word):
+    return view.page.locator(f'{ROW.format(name)} [data-command="{word}"]')
+
+
+def press(view, name, word):
+    button(view, name, word).click()
+
+
+def wait_answer(view, name, outcome):
+    view.wait("([row, outcome]) => document.querySelector(`${row} .answer`).dataset.outcome === outcome", [ROW.format(name), outcome])
+    return view.text(f"{ROW.format(name)} .answer")
+
+
+def enabled(view, name):
+    return view.page.eval_on_selector_all(f"{ROW.format(name)} [data-command]:not(:disabled)", "all => all.map(one => one.dataset.command)")
+
+
+def picture(desk, view, name):
+    """A screenshot of all of it, which is as high as it has to be: what is far below is not drawn otherwise."""
+    width = view.page.viewport_size["width"]
+    view.page.set_viewport_size({"width": width, "height": min(view.page.evaluate("document.documentElement.scrollHeight"), 4000)})
+    view.page.wait_for_timeout(100)
+    view.picture(f"controller-{desk.kind}-{name}")
+
+
+# ---- what is shown
+
+
+def test_services_stand_there_with_state_in_colour_and_words(page):
+    for name, state in (("bench/power", "RUNNING"), ("bench/spare", "READY")):
+        badge = page.page.locator(f"{ROW.format(name)} .state")
+        assert badge.inner_text().split()[-1] == state
+    colours = {name: page.page.eval_on_selector(f"{ROW.format(name)} .state", "e => getComputedStyle(e).color") for name in ("bench/power", "bench/spare")}
+    assert colours["bench/power"] != colours["bench/spare"]
+    assert "logs the meter at bench 3" in page.text(ROW.format("bench/power"))
+
+
+def test_data_changes_and_numbers_are_plotted(page):
+    row = ROW.format("bench/power")
+    page.wait("row => /\\d/.test(document.querySelector(`${row} .now b`).textContent)", row)
+    page.page.click(f"{row} .name")
+    page.wait("row => document.querySelectorAll(`${row} .plot`).length === 4", row)
+    assert page.page.get_attribute(f"{row} .name", "aria-expanded") == "true"
+    assert [text.strip() for text in page.page.locator(f"{row} .plot .label").all_inner_texts()] == ["rows", "watts", "volts", "meter/celsius"]
+    assert "A-17" in page.text(f"{row} .words")
+    points = "row => document.querySelector(`${row} .plot .line`).getAttribute('d')?.split('L').length ?? 0"
+    for _ in range(2):
+        before = page.page.evaluate(points, row)
+        page.wait(f"([row, before]) => ({points})(row) > before", [row, before])
+    assert re.search(r"\d… | … ", page.text(f"{row} .plot .range"))
+
+
+def test_events_are_listed_and_the_list_can_be_filtered(page):
+    page.wait("() => [...document.querySelectorAll('#lines b')].some(b => b.textContent === 'bench/power')")
+    page.page.fill("#filter", "weather")
+    page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
+    assert page.page.locator(".service:not([hidden]) .name").inner_text().startswith("roof/weather")
+    page.page.fill("#filter", "nothing like it")
+    page.wait("() => !document.querySelector('#none').hidden")
+    page.page.press("#filter", "Escape")
+    page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 3")
+    page.page.click("#states [data-only=READY]")
+    page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
+    page.page.click("#states [data-only='']")
+
+
+def test_nothing_comes_from_elsewhere(page, desk):
+    asked = {urlsplit(url).netloc for url in page.requests if not url.startswith("data:")}
+    assert asked == {urlsplit(desk.address).netloc}
+    assert not any(desk.token in url.split("#")[0] for url in page.requests)
+
+
+# ---- what is pressed
+
+
+def test_buttons_are_there_for_what_the_state_allows(page):
+    assert enabled(page, "bench/power") == ["GET_DATA", "PAUSE", "CHECKPOINT", "SHUTDOWN"]
+    assert enabled(page, "bench/spare") == ["GET_DATA", "PAUSE", "RUN", "CHECKPOINT", "SHUTDOWN"]
+    assert "RUNNING" in button(page, "bench/power", "RUN").get_attribute("title")
+
+
+def test_pause_and_run_lead_from_state_to_state(page, desk):
+    press(page, "bench/power", "PAUSE")
+    page.wait(IS, [ROW.format("bench/power"), "PAUSED"])
+    assert "PAUSE DONE" in wait_answer(page, "bench/power", "DONE")
+    page.wait("row => document.querySelector(`${row} [data-command=RUN]`).disabled === false", ROW.format("bench/power"))
+    assert enabled(page, "bench/power") == ["GET_DATA", "RUN", "SHUTDOWN"]
+    assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "PAUSED"
+    picture(desk, page, "paused")
+    press(page, "bench/power", "RUN")
+    page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
+    assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
+
+
+def test_data_and_checkpoints_leave_the_state_as_it_is(page):
+    press(page, "bench/power", "GET_DATA")
+    assert "watts" in wait_answer(page, "bench/power", "DONE")
+    page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/power"))
+    press(page, "bench/power", "CHECKPOINT")
+    page.wait("row => document.querySelector(`${row} .answer`).textContent.includes('CHECKPOINT DONE')", ROW.format("bench/power"))
+    page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
+    assert "CHECKPOINT" in page.text("#said")
+
+
+def order(page, name, word, arguments=""):
+    page.page.locator(f"{ROW.format(name)} .commands button", has_text="More").click()
+    page.page.select_option("#order-command", word)
+    page.page.fill("#order-arguments", arguments)
+    page.page.click("#order [value=yes]")
+
+
+def test_commands_of_its_own_have_arguments_and_answers(page):
+    order(page, "bench/spare", "calibrate", '{"volts": 5}')
+    assert "error 0.25" in wait_answer(page, "bench/spare", "DONE")
+    order(page, "bench/spare", "calibrate")
+    assert "calibrate needs volts" in wait_answer(page, "bench/spare", "FAILED")
+    assert "calibrate needs volts" in page.page.locator("#said [role=alert]").last.inner_text()
+
+
+def test_what_is_no_json_stays_in_its_dialog(page):
+    order(page, "bench/spare", "CONFIG", "{offset: 1}")
+    page.wait("() => document.querySelector('#order-error').textContent.includes('no JSON')")
+    assert page.page.evaluate("document.querySelector('#order').open")
+    page.page.keyboard.press("Escape")
+    page.wait("() => !document.querySelector('#order').open")
+    assert page.page.evaluate("document.activeElement.textContent") == "More…"
+
+
+def test_what_the_state_forbids_meanwhile_is_said_with_the_reason(page, desk):
+    """The page is a moment behind: what it still offers may be forbidden by then."""
+    page.page.evaluate("row => { const b = document.querySelector(`${row} [data-command=RUN]`); b.disabled = false; b.click(); }", ROW.format("bench/power"))
+    assert "RUNNING" in wait_answer(page, "bench/power", "REJECTED")
+    note = page.page.locator("#said [role=alert]").last
+    assert "REJECTED" in note.inner_text() and "bench/power" in note.inner_text()
+    note.locator("button").click()
+    page.wait("() => document.querySelectorAll('#said [role=alert]').length === 0")
+
+
+def test_shutdown_is_asked_about_first(page, desk):
+    process = desk.start("bench/last")
+    page.wait(IS, [ROW.format("bench/last"), "RUNNING"])
+    press(page, "bench/last", "SHUTDOWN")
+    page.wait("() => document.querySelector('#confirm').open")
+    assert "bench/last" in page.text("#confirm-title")
+    picture(desk, page, "shutdown")
+    page.page.keyboard.press("Escape")
+    page.wait("() => !document.querySelector('#confirm').open")
+    press(page, "bench/last", "SHUTDOWN")
+    page.page.click("#confirm [value=no]")
+    assert desk.ask("GET", "/api/services/bench%2Flast")[2]["state"] == "RUNNING"
+    press(page, "bench/last", "SHUTDOWN")
+    page.page.click("#confirm [value=yes]")
+    page.wait(IS, [ROW.format("bench/last"), "STOPPED"])
+    assert process.wait(timeout=PATIENCE) == 0
+    page.wait("row => document.querySelectorAll(`${row} [data-command]:not(:disabled)`).length === 0", ROW.format("bench/last"))
+    assert "GONE" in page.text(ROW.format("bench/last"))
+
+
+def test_a_failure_is_said_with_its_reason(page, desk):
+    process = desk.start("bench/broken")
+    page.wait(IS, [ROW.format("bench/broken"), "RUNNING"])
+    order(page, "bench/broken", "break")
+    page.wait(IS, [ROW.format("bench/broken"), "FAILED"])
+    page.wait("row => document.querySelector(`${row} .wrong`).textContent.includes('/dev/ttyUSB0')", ROW.format("bench/broken"))
+    page.page.click("#states [data-only=attention]")
+    page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
+    picture(desk, page, "failed")
+    page.page.click("#states [data-only='']")
+    assert process.wait(timeout=PATIENCE) == 1
+
+
+# ---- keyboard, width, colours
+
+
+def test_all_of_it_is_done_with_the_keyboard(page, desk):
+    keyboard, focus = page.page.keyboard, "document.activeElement.dataset.command ?? document.activeElement.id"
+    keyboard.press("/")
+    assert page.page.evaluate(focus) == "filter"
+    keyboard.type("bench/spare")
+    page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
+    for _ in range(20):
+        keyboard.press("Tab")
+        if page.page.evaluate(focus) == "RUN":
+            break
+    shown = page.page.evaluate("(({outlineStyle, outlineWidth}) => [outlineStyle, parseFloat(outlineWidth)])(getComputedStyle(document.activeElement))")
+    assert shown[0] == "solid" and shown[1] >= 2
+    keyboard.press("Enter")
+    page.wait(IS, [ROW.format("bench/spare"), "RUNNING"])
+    # The button that was used is forbidden now; the focus has not fallen out of the row.
+    page.wait("row => document.querySelector(row).contains(document.activeElement)", ROW.format("bench/spare"))
+    for _ in range(6):
+        if page.page.evaluate(focus) == "PAUSE":
+            break
+        keyboard.press("Tab")
+    keyboard.press("Space")
+    page.wait(IS, [ROW.format("bench/spare"), "PAUSED"])
+    page.page.locator(f"{ROW.format('bench/spare')} .name").focus()
+    keyboard.press("Enter")
+    page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/spare"))
+    page.page.fill("#filter", "")
+    page.wait("() => document.querySelectorAll('.service:not([hidden])').length >= 3")
+    keyboard.press("Tab")
+    page.page.locator(f"{ROW.format('bench/power')} .name").focus()
+    keyboard.press("ArrowDown")
+    assert page.page.evaluate("document.activeElement.textContent") != "bench/power"
+    # As it was, for the others.
+    page.page.locator(ROW.format("bench/spare")).locator("[data-command=SHUTDOWN]").click()
+    page.page.click("#confirm [value=yes]")
+    page.wait(IS, [ROW.format("bench/spare"), "STOPPED"])
+    desk.services.pop("bench/spare").wait(timeout=PATIENCE)
+    desk.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
+    page.wait(IS, [ROW.format("bench/spare"), "READY"])
+
+
+CONTRAST = """() => {
+    const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const parse = text => text.match(/[\\d.]+/g).map(Number);
+    const behind = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] !== 0) return c; } return [255, 255, 255]; };
+    const poor = [];
+    for (const e of document.querySelectorAll('body *')) {
+        const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+        if (!own || e.disabled || !e.checkVisibility({checkOpacity: true})) continue;
+        const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) poor.push(`${e.tagName}.${e.className} ${e.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);
+    }
+    return poor;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_its_width_and_scheme(look, desk, width, scheme):
+    view = look(width, scheme)
+    view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
+    view.page.click(f"{ROW.format('bench/power')} .name")
+    view.wait("row => (document.querySelector(`${row} .plot .line`)?.getAttribute('d') ?? '').split('L').length > 5", ROW.format("bench/power"))
+    assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+    ground = view.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(ground) < 200) == (scheme == "dark")
+    assert view.page.evaluate(CONTRAST) == []
+    if width == 390:
+        for box in [one.bounding_box() for one in view.page.locator(f"{ROW.format('bench/power')} .commands button").all()]:
+            assert box["height"] >= 44 and box["x"] >= 0 and box["x"] + box["width"] <= width
+    picture(desk, view, f"{width}-{scheme}")
+
+
+# ---- the door, and those who come and go
+
+
+def test_without_the_token_the_page_says_how_to_get_it(look, desk):
+    view = look(390, address=f"{desk.address}/")
+    view.wait("() => !document.querySelector('#locked').hidden")
+    assert "bench/power" not in view.text("body") and ".http-token" in view.text("#locked")
+    picture(desk, view, "locked")
+    view.page.fill("#key", "not a token")
+    view.page.press("#key", "Enter")
+    view.wait("() => document.querySelector('#why').textContent.includes('no token')")
+    view.page.fill("#key", "0" * 64)
+    view.page.press("#key", "Enter")
+    view.wait("() => !document.querySelector('#locked').hidden && document.querySelector('#why').textContent.includes('not the one')")
+    view.page.fill("#key", desk.page)
+    view.page.press("#key", "Enter")
+    view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
+
+
+def test_the_token_leaves_the_address_and_stays_for_the_tab_alone(page, desk):
+    assert page.page.url == f"{desk.address}/"
+    assert page.page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+    page.page.reload()
+    page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
+
+
+def test_services_that_come_and_go_are_seen(page, desk):
+    process = desk.start("bench/brief")
+    page.wait(IS, [ROW.format("bench/brief"), "RUNNING"])
+    process.kill()
+    process.wait()
+    page.wait("row => ['DISCONNECTED', 'STALE'].includes(document.querySelector(row).dataset.view)", ROW.format("bench/brief"))
+    page.wait("row => document.querySelector(`${row} .view`).textContent === 'DISCONNECTED'", ROW.format("bench/brief"))
+
+
+def test_what_a_service_says_of_itself_is_shown_and_never_run(page, desk):
+    desk.start("bench/odd", "--description", '<img src=x onerror="document.title=1"><script>document.title=2</script>')
+    page.wait(IS, [ROW.format("bench/odd"), "RUNNING"])
+    assert "<script>" in page.text(ROW.format("bench/odd"))
+    assert page.page.title() == "Services"
+    ended(desk.services.pop("bench/odd"))
+
+
+def test_when_it_is_away_the_page_says_so_and_comes_back(page, desk):
+    """Stopped and gone on again: what the page sees of a controller that hangs, or a machine that sleeps."""
+    away = desk.controller if desk.kind == "program" else desk.php
+    pids = [away.pid] if desk.kind == "program" else group(away)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        page.wait("() => document.querySelector('#link').dataset.state === 'away'")
+        assert "not answered since" in page.text("#link")
+        picture(desk, page, "away")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    page.wait("() => document.querySelector('#link').dataset.state === 'live'")
+    press(page, "bench/power", "GET_DATA")
+    wait_answer(page, "bench/power", "DONE")
+
+
+def group(process):
+    """The server that `serve` runs, and its workers."""
+    first = list(children(process.pid))
+    return first + [pid for one in first for pid in children(one)]
+
+
+def test_hundreds_of_services_stay_usable(look, desk):
+    """A stream that tells of 400 services, as the controller would: the filter finds one, a click opens it."""
+    one = desk.ask("GET", "/api/services/bench%2Fpower")[2]
+    many = [{**one, "name": f"rack/{i:03}"} for i in range(400)]
+    readings = [{"name": record["name"], "at": one["since"], "value": {"watts": i}} for i, record in enumerate(many)]
+    told = {"controller": {"connected": True, "reason": ""}, "services": many, "data": readings, "log": []}
+    stream = f"event: snapshot\nid: 1\ndata: {json.dumps(told)}\n\n"
+    view = look(address="about:blank")
+    view.page.route("**/api/events", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    view.page.goto(desk.page)
+    view.wait("() => document.querySelectorAll('.service').length === 400")
+    view.page.fill("#filter", "rack/377")
+    view.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
+    view.page.click(f"{ROW.format('rack/377')} .name")
+    view.wait("row => document.querySelector(`${row} .plot .value`)?.textContent === '377'", ROW.format("rack/377"))
+    view.page.fill("#filter", "")
+    view.wait("() => document.querySelectorAll('.service:not([hidden])').length === 400")
+    assert view.page.evaluate("document.documentElement.scrollWidth") <= 1280
