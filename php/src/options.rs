@@ -32,6 +32,11 @@ impl Seconds {
         }
     }
 
+    /// This one; where it was left out, another.
+    pub fn or_else(self, other: Seconds) -> Seconds {
+        if self.0 == Some(DEFAULT_TIMEOUT) { other } else { self }
+    }
+
     /// As the core has it; where it was left out, what the object's options say.
     pub fn or(self, options: Timeout) -> Result<Timeout> {
         self.timeout().map(|given| if given == Timeout::Default { options } else { given })

@@ -22,13 +22,14 @@ pub struct Watching {
     /// A connection of its own, which nothing else asks for anything.
     inner: service::Controller,
     waiter: Waiter,
+    /// How long it is waited for the next event, where a call says nothing.
     timeout: Seconds,
     closed: Cell<bool>,
 }
 
 impl Watching {
     fn take(&self, timeout: Seconds) -> Result<Value> {
-        self.waiter.wait(timeout, |wait| self.inner.next(wait))
+        self.waiter.wait(timeout.or_else(self.timeout), |wait| self.inner.next(wait))
     }
 
     /// The next thing that happens; none once the watch is closed.
@@ -36,7 +37,7 @@ impl Watching {
         if self.closed.get() {
             return Ok(None);
         }
-        zval_from(self.take(self.timeout)?).map(Some)
+        zval_from(self.take(Seconds::DEFAULT)?).map(Some)
     }
 }
 

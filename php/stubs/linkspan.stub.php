@@ -463,7 +463,7 @@ final class Controller
     public function log(int $lines = 100, ?float $timeout = DEFAULT_TIMEOUT): array {}
     /**
      * Tells what happens to all services, or to those that are named, over a connection of its own; data_every (seconds) has their data
-     * read so often as well. timeout is how long an iteration waits for the next event, null for ever.
+     * read so often as well. timeout is how long the next event is waited for, null for ever.
      * @param ?list<string> $services
      */
     public function watch(?array $services = null, ?float $data_every = null, ?float $timeout = null): Watch {}
@@ -560,6 +560,7 @@ final class Watch implements \IteratorAggregate
 {
     private function __construct() {}
     /**
+     * The next one; waits as long as watch() was told, where nothing is said here.
      * @return array<string, mixed>
      * @throws TimeoutException where nothing happens meanwhile
      */

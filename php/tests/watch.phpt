@@ -30,8 +30,13 @@ fails(fn () => $controller->watch(['nobody'])->next(timeout: 0.1));
 
 $power = service('power');
 $other = service('other', 'paused');
-echo event($all, 'service', fn ($e) => $e['service']['name'] === 'power' && $e['service']['state'] === 'RUNNING')['service']['description'], "\n";
-echo event($all, 'service', fn ($e) => $e['service']['name'] === 'other' && $e['service']['state'] === 'READY')['service']['view'], "\n";
+$states = [];
+event($all, 'service', function ($e) use (&$states) {
+    $states[$e['service']['name']] = $e['service']['state'];
+    return ($states['power'] ?? '') === 'RUNNING' && ($states['other'] ?? '') === 'READY';
+});
+ksort($states);
+echo json_encode($states), "\n";
 
 // Data as it changes, of the one that is watched alone.
 $last = -1;
@@ -69,8 +74,7 @@ echo $program->finish();
 WrongType at services/1
 OutOfRange at data_every
 Timeout
-counts rows
-CONNECTED
+{"other":"READY","power":"RUNNING"}
 3 times data
 PAUSED
 other is forgotten
