@@ -217,6 +217,11 @@ impl<'a> Waiting<'a> {
         deadline
     }
 
+    /// Whether something is to run while it waits.
+    pub fn is_ticking(&self) -> bool {
+        self.tick.is_some() || self.on_wait.is_some()
+    }
+
     /// Whether the caller said not to wait.
     pub fn is_none(&self) -> bool {
         self.duration == Some(Duration::ZERO)

@@ -26,7 +26,7 @@ use crate::value::Value;
 pub struct Listed {
     /// The endpoint, with its transport.
     pub endpoint: String,
-    /// What the name is for: `channel`, `request` or `publish`.
+    /// What the name is for: `channel`, `request`, `publish` or `controller`.
     pub pattern: Option<&'static str>,
     /// Its process.
     pub pid: Option<u32>,

@@ -7,7 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
+use linkspan::service::{Hub, HubOptions};
+use linkspan::{
+    Channel, Controller, Listener, Options, Publisher, Server, ServiceLoop, ServiceOptions, Subscriber,
+    Value, Wait, WatchOptions,
+};
 
 const TRANSPORTS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
 /// Those that have subscribers.
@@ -68,6 +72,11 @@ fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
+    // Of services it wants to hear long after this test.
+    let mut controller = HubOptions::default();
+    (controller.heartbeat, controller.handle_signals) = (HANG * 60, false);
+    let mut hub = Hub::listen(&["unix:controller".to_owned()], &controller).unwrap();
+    threads("controller", move || drop(hub.run(None)));
     let journal = Publisher::new("journal:published", &options).unwrap();
     journal.send(&Value::Int(1)).unwrap();
     kept.push(journal);
@@ -114,6 +123,14 @@ fn guest() {
     for reader in [reader, early] {
         threads("reader", move || drop(reader.next(None)));
     }
+    let mut resting = ServiceOptions::default();
+    (resting.paused, resting.handle_signals) = (true, false);
+    let service = ServiceLoop::start("resting", &resting).unwrap();
+    threads("service", move || drop(service.next(None)));
+    let client = Controller::connect_default(HANG).unwrap();
+    client.watch(&WatchOptions::default()).unwrap();
+    while !client.next(HANG).unwrap().at("service/state").is_ok_and(|state| *state == "READY".into()) {}
+    threads("watcher", move || drop(client.next(None)));
     for transport in PUBLISHING {
         let subscriber = Subscriber::new(&at(transport, "published"), &options).unwrap();
         assert_eq!(subscriber.recv(HANG).unwrap().value().unwrap(), &Value::Int(1));
@@ -145,6 +162,7 @@ fn start(role: &str, directory: &std::path::Path) -> Child {
         .env(ROLE, role)
         .env(NUMBER, std::process::id().to_string())
         .env("LINKSPAN_DIR", directory)
+        .env_remove("LINKSPAN_CONTROLLER")
         .env("LINKSPAN_STATE_DIR", directory.join("state"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -211,9 +229,17 @@ fn watch() {
     }
     assert_eq!(quiet(&after), quiet(&before), "somebody was woken");
     let names: Vec<String> = after.iter().flat_map(BTreeMap::keys).map(|(_, name)| name.clone()).collect();
-    for (name, count) in
-        [("server", 4), ("acceptor", 8), ("channel", 8), ("subscriber", 3), ("caller", 4), ("receiver", 4)]
-    {
+    for (name, count) in [
+        ("controller", 1),
+        ("service", 1),
+        ("watcher", 1),
+        ("server", 4),
+        ("acceptor", 8),
+        ("channel", 8),
+        ("subscriber", 3),
+        ("caller", 4),
+        ("receiver", 4),
+    ] {
         assert_eq!(
             names.iter().filter(|n| *n == name).count(),
             count,

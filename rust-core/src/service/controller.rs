@@ -372,6 +372,9 @@ impl Watching {
 /// One step of a call that has several: it has the time that is left.
 fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
     let left = waiting.deadline().left();
+    if !waiting.is_ticking() {
+        return call(Wait::new(left));
+    }
     let mut tick = || waiting.woke(true);
     call(Wait::new(left).tick(&mut tick))
 }

@@ -30,6 +30,8 @@ mod schedule;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod tests;
 mod watching;
 

@@ -1,5 +1,6 @@
 //! What clients ask a controller for, as they say it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +54,7 @@ pub enum Asked {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Watch {
     /// None for all.
-    pub services: Vec<String>,
+    pub services: BTreeSet<String>,
     /// None for no data.
     pub data_every: Option<Duration>,
 }
@@ -130,7 +131,7 @@ impl Watch {
     /// Reads what is to be watched.
     pub fn from_value(value: &Value) -> Result<Watch> {
         let services = match value.at("services") {
-            Err(_) => Vec::new(),
+            Err(_) => BTreeSet::new(),
             Ok(names) => names
                 .as_array()?
                 .iter()

@@ -74,6 +74,8 @@ pub struct Roster {
     pub(super) outcomes: Answered,
     /// Counts the looks at data.
     pub(super) looks: u64,
+    /// When it was last noted that there is no room.
+    crowded: Option<Duration>,
 }
 
 impl Roster {
@@ -94,6 +96,7 @@ impl Roster {
             open_bytes: 0,
             outcomes: Answered::default(),
             looks: 0,
+            crowded: None,
         }
     }
 
@@ -105,6 +108,15 @@ impl Roster {
     /// When time alone will bring something about.
     pub fn next(&self) -> Option<Duration> {
         self.schedule.next()
+    }
+
+    /// So many are connected that another one was not let in.
+    pub fn crowded(&mut self, peers: usize, now: Moment) {
+        if self.crowded.is_none_or(|last| last + self.limits.trouble <= now.since) {
+            self.crowded = Some(now.since);
+            let text = format!("{peers} peers are connected, as many as may; others are turned away");
+            self.note(None, "error", &text, now);
+        }
     }
 
     /// A service has connected.
@@ -444,9 +456,12 @@ impl Roster {
 
     /// Whoever is at this link is not taken.
     fn turn_away(&mut self, link: u64, error: &Error, now: Moment) {
-        let source = self.links.get(&link).map_or("", |line| &line.source);
-        let text = format!("somebody ({source}) was turned away: {}", cut(error.text(), 300));
-        self.note(None, "warning", &text, now);
+        // Of a second one of the same name the first one's record tells.
+        if error.kind() != ErrorKind::AddressInUse {
+            let source = self.links.get(&link).map_or("", |line| &line.source);
+            let text = format!("somebody ({source}) was turned away: {}", cut(error.text(), 300));
+            self.note(None, "warning", &text, now);
+        }
         self.actions.push_back(Action::Tell { link, told: Told::Refused(failure_of(error)) });
         self.let_go(link);
     }

@@ -211,7 +211,12 @@ impl Hub {
             let token = self.last_token;
             let watched =
                 channel.with_descriptor(|descriptor| self.epoll.add(descriptor, token, Interest::IN));
-            if watched.is_err() || self.peers.len() >= self.options.peers {
+            let crowded = self.peers.len() >= self.options.peers;
+            if crowded {
+                let now = self.now();
+                self.roster.crowded(self.peers.len(), now);
+            }
+            if watched.is_err() || crowded {
                 channel.abandon();
                 continue;
             }

@@ -16,7 +16,7 @@ use crate::service::state::State;
 use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
 use crate::value::{Timestamp, Value};
 
-const HISTORIES: u64 = 1_000;
+const HISTORIES: u64 = 600;
 const STEPS: usize = 250;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -361,7 +361,7 @@ impl World<'_> {
         let data_every = self.random.one_in(2).then_some(Duration::from_millis(300));
         let session = 1 + self.random.below(3) as u64;
         if !self.gone.contains(&session) {
-            self.roster.watch(session, Watch { services: Vec::new(), data_every }, now);
+            self.roster.watch(session, Watch { services: BTreeSet::new(), data_every }, now);
         }
     }
 
@@ -561,7 +561,7 @@ fn every_question_has_one_answer_whatever_happens() {
         ("let go", seen.let_go),
         ("asked by clients that went", seen.without_client),
     ] {
-        assert!(only.is_some() || count > 100, "{what} came only {count} times: {seen:?}");
+        assert!(only.is_some() || count > 50, "{what} came only {count} times: {seen:?}");
     }
 }
 

@@ -20,18 +20,18 @@ use crate::service::state::State;
 use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
 use crate::value::{Timestamp, Value};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A controller in a thread of its own, at a socket in a directory that goes with the test.
-struct Running {
+pub struct Running {
     stop: Stop,
     thread: Option<JoinHandle<Result<()>>>,
-    endpoint: String,
+    pub endpoint: String,
     _directory: Arc<TempDir>,
 }
 
 impl Running {
-    fn start() -> Running {
+    pub fn start() -> Running {
         Running::at(Arc::new(tempfile::tempdir().unwrap()), Duration::from_secs(5))
     }
 
@@ -44,7 +44,7 @@ impl Running {
         Running { stop, thread: Some(thread), endpoint, _directory: directory }
     }
 
-    fn client(&self) -> Controller {
+    pub fn client(&self) -> Controller {
         Controller::connect(&self.endpoint, &Options::default(), PATIENCE).unwrap()
     }
 
@@ -63,7 +63,7 @@ impl Drop for Running {
 }
 
 /// A service that is played by hand.
-struct Played {
+pub struct Played {
     channel: Channel,
     name: String,
     epoch: u64,
@@ -81,27 +81,32 @@ fn report(state: State) -> Report {
 
 impl Played {
     /// Comes to a controller and is welcome there.
-    fn come(endpoint: &str, name: &str, epoch: u64) -> Played {
+    pub fn come(endpoint: &str, name: &str, epoch: u64) -> Played {
         let played = Played { channel: link(endpoint), name: name.into(), epoch };
         assert!(matches!(played.told(), Told::Welcome { .. }));
         played.introduce();
         played
     }
 
-    fn introduce(&self) {
-        self.say(&Said::Introduction(Introduction {
-            name: self.name.clone(),
-            epoch: self.epoch,
+    /// What a service of this name says of itself.
+    pub fn introduction(name: &str, epoch: u64) -> Introduction {
+        Introduction {
+            name: name.into(),
+            epoch,
             pid: std::process::id(),
             program: "played".into(),
             description: String::new(),
             commands: vec!["calibrate".into()],
             every: None,
             report: report(State::Running),
-        }));
+        }
     }
 
-    fn say(&self, said: &Said) {
+    fn introduce(&self) {
+        self.say(&Said::Introduction(Played::introduction(&self.name, self.epoch)));
+    }
+
+    pub fn say(&self, said: &Said) {
         self.event(&said.to_value());
     }
 
@@ -115,7 +120,7 @@ impl Played {
         Told::from_value(message.value().unwrap()).unwrap()
     }
 
-    fn order(&self) -> Order {
+    pub fn order(&self) -> Order {
         self.order_within(PATIENCE).unwrap()
     }
 
@@ -134,14 +139,14 @@ impl Played {
         self.say(&Said::Answer(Answer { id: id.into(), outcome, state, value, failure }));
     }
 
-    fn done(&self, order: &Order, value: Value) {
+    pub fn done(&self, order: &Order, value: Value) {
         self.answer(&order.id, Outcome::Accepted, State::Running, Value::Null, None);
         self.answer(&order.id, Outcome::Done, State::Running, value, None);
     }
 }
 
 /// Waits until a record is as it is wanted: its changes are told.
-fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     if let Ok(record) = client.status(service, PATIENCE)
         && wanted(&record)
     {
@@ -159,7 +164,7 @@ fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) ->
     }
 }
 
-fn is(key: &'static str, word: &'static str) -> impl Fn(&Value) -> bool {
+pub fn is(key: &'static str, word: &'static str) -> impl Fn(&Value) -> bool {
     move |record| record.at(key).unwrap().as_text().unwrap() == word
 }
 

@@ -19,7 +19,7 @@ const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 
 impl Watch {
     fn wants(&self, name: &str) -> bool {
-        self.services.is_empty() || self.services.iter().any(|wanted| wanted == name)
+        self.services.is_empty() || self.services.contains(name)
     }
 }
 

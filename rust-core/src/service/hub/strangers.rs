@@ -1,0 +1,176 @@
+//! Peers that do not keep to the protocol, byte by byte, and ones that do not read.
+
+use std::io::{ErrorKind as IoError, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::tests::{PATIENCE, Played, Running, is, until};
+use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::{Channel, Delivery, Options};
+use crate::codec::{self, Encoding};
+use crate::error::ErrorKind;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::service::command::Command;
+use crate::service::words::{Line, Said};
+use crate::value::{Timestamp, Value};
+
+/// A service that writes its bytes itself.
+struct Raw {
+    stream: UnixStream,
+    sequence: u64,
+}
+
+impl Raw {
+    fn come(running: &Running, name: &str) -> Raw {
+        let stream = UnixStream::connect(running.endpoint.strip_prefix("unix:").unwrap()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let mut raw = Raw { stream, sequence: 0 };
+        raw.write(&Greeting::new(Pattern::Service, None, 64 << 20).unwrap().to_frame().unwrap());
+        let mut answer = [0; 64];
+        raw.stream.read_exact(&mut answer).unwrap();
+        assert_eq!(Header::from_bytes(&answer).unwrap().kind, Kind::Hello);
+        raw.event(&Said::Introduction(Played::introduction(name, 1)).to_value());
+        raw
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    fn event(&mut self, value: &Value) {
+        let body = codec::encode(value, Encoding::Cbor).unwrap();
+        self.frame(&body);
+    }
+
+    fn frame(&mut self, body: &[u8]) {
+        self.sequence += 1;
+        let header = Header { sequence: self.sequence, ..Header::new(Kind::Event, Encoding::Cbor) };
+        let frame = Outgoing::new(header, body);
+        self.write(&frame.head());
+        self.write(body);
+    }
+
+    /// Reads on until the controller has ended the link.
+    fn is_let_go_of(mut self) {
+        let mut bytes = [0; 4096];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(e) if e.kind() == IoError::ConnectionReset => return,
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+}
+
+fn trouble(record: &Value) -> &str {
+    record.at("trouble").unwrap().as_text().unwrap()
+}
+
+#[test]
+fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
+    let hub = Running::start();
+    let client = hub.client();
+    for (i, bytes) in [
+        &b"GET /services HTTP/1.1\r\nHost: controller.example\r\nAccept: */*\r\nOrigin: null\r\n\r\n"[..],
+        &[0; 64],
+        &[0xff; 200],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("raw{i}");
+        let mut raw = Raw::come(&hub, &name);
+        until(&client, &name, is("view", "CONNECTED"));
+        raw.write(bytes);
+        raw.is_let_go_of();
+        let record = until(&client, &name, is("view", "DISCONNECTED"));
+        assert!(trouble(&record).contains("broke its link"), "{record:?}");
+    }
+}
+
+#[test]
+fn bodies_that_are_no_values_or_too_large_are_told_of_and_the_link_stays() {
+    let hub = Running::start();
+    let client = hub.client();
+    let mut raw = Raw::come(&hub, "raw");
+    until(&client, "raw", is("view", "CONNECTED"));
+    raw.frame(&[0xff; 10]);
+    until(&client, "raw", |record| trouble(record).contains("makes no sense"));
+    // More than it takes, and said all the same.
+    raw.frame(&vec![0; 3 << 20]);
+    until(&client, "raw", |record| trouble(record).contains("limit"));
+    let reason = Value::map([("what", "report"), ("state", "RUNNING"), ("reason", &"z".repeat(100_000))]);
+    let Value::Map(mut report) = reason else { panic!() };
+    report.insert("since".into(), Timestamp(1).into());
+    report.insert("steps".into(), 9.into());
+    raw.event(&Value::Map(report));
+    let record = until(&client, "raw", |record| record.at("steps").unwrap().as_u64().unwrap() == 9);
+    let reason = record.at("reason").unwrap().as_text().unwrap();
+    assert!(reason.len() < 2_000 && reason.contains("bytes more"), "{reason}");
+    assert_eq!(record.at("view").unwrap().as_text().unwrap(), "CONNECTED");
+}
+
+#[test]
+fn one_that_says_that_it_is_another_or_speaks_first_is_let_go_of() {
+    let hub = Running::start();
+    let client = hub.client();
+    let mut raw = Raw::come(&hub, "one");
+    until(&client, "one", is("view", "CONNECTED"));
+    raw.event(&Said::Introduction(Played::introduction("other", 1)).to_value());
+    raw.is_let_go_of();
+    let record = until(&client, "one", is("view", "DISCONNECTED"));
+    assert!(trouble(&record).contains("another one"), "{record:?}");
+    assert_eq!(client.status("other", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
+    for bad in ["../etc", "a b", ""] {
+        Raw::come(&hub, bad).is_let_go_of();
+    }
+    assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 1);
+    let log = client.log(None, 10, PATIENCE).unwrap();
+    let last = log.as_array().unwrap().last().unwrap().at("text").unwrap().as_text().unwrap().to_owned();
+    assert!(last.contains("no name for a service"), "{last}");
+}
+
+#[test]
+fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() {
+    let hub = Running::start();
+    let chatty = Played::come(&hub.endpoint, "chatty", 1);
+    let good = Played::come(&hub.endpoint, "good", 1);
+    let client = hub.client();
+    until(&client, "chatty", is("view", "CONNECTED"));
+    until(&client, "good", is("view", "CONNECTED"));
+    let options =
+        Options { pattern: Pattern::Controller, delivery: Some(Delivery::BestEffort), ..Options::default() };
+    let watcher = Channel::connect(&hub.endpoint, &options, PATIENCE).unwrap();
+    let watchers = || client.stats(PATIENCE).unwrap().at("watchers").unwrap().as_u64().unwrap();
+    let before = watchers();
+    let watch = watcher.encode(&Value::map([("what", "watch")])).unwrap();
+    watcher.send_as(Kind::Event, &watch, PATIENCE).unwrap();
+    while watchers() == before {}
+    // As much as it may say at once, each line of which the watcher is told.
+    let line = Line { at: Timestamp::now(), level: "info".into(), text: "y".repeat(900) };
+    for _ in 0..1_500 {
+        chatty.say(&Said::Log(vec![line.clone(); 10]));
+    }
+    let answering = std::thread::spawn(move || {
+        let order = good.order();
+        good.done(&order, 1.into());
+        good
+    });
+    client.command("good", &Command::GetData, &Value::Null, PATIENCE).unwrap();
+    answering.join().unwrap();
+    let mut told = 0;
+    let missed = loop {
+        let message = watcher.recv(PATIENCE).unwrap();
+        if let Ok(count) = message.get("count") {
+            break count.as_u64().unwrap();
+        }
+        told += 1;
+    };
+    assert!(missed > 0 && told > 0, "{missed} missed, {told} told");
+    let next = watcher.recv(Duration::from_secs(20)).unwrap();
+    assert_eq!(next.get("what").unwrap().as_text().unwrap(), "service");
+    assert_eq!(next.get("service/name").unwrap().as_text().unwrap(), "chatty");
+}
