@@ -58,8 +58,7 @@ fn options(controller: &str) -> ServiceOptions {
 
 /// Waits until a service is as it is wanted, by what the controller tells of it.
 fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut watch = WatchOptions::default();
-    watch.services = vec![service.to_owned()];
+    let watch = WatchOptions { services: vec![service.to_owned()], data_every: None };
     // One of its own is told how the service is now, and nothing that was on its way before.
     let watcher = self::client(client.endpoint());
     watcher.watch(&watch).unwrap();

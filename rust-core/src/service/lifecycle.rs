@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::answers::Answers;
 use super::command::{Answer, Command, Outcome, failure_of};
+use super::log::cut;
 use super::state::State;
 use super::table::{Rule, refusal, rule};
 use super::words::Order;
@@ -20,6 +21,8 @@ pub use counts::Counts;
 
 /// Commands that wait for the program, at most; as many again where they are SHUTDOWN, which always gets through.
 const QUEUE: usize = 256;
+/// Bytes of a reason, at most: it goes with every report.
+const REASON: usize = 4096;
 
 /// What is to be done outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,7 +169,7 @@ impl Lifecycle {
 
     /// Says what is wrong although it goes on; an empty text for nothing.
     pub fn set_reason(&mut self, reason: &str) -> Vec<Act> {
-        reason.clone_into(&mut self.reason);
+        self.reason = cut(reason, REASON);
         vec![Act::Changed]
     }
 
@@ -621,8 +624,10 @@ fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
 /// An error in a line for people.
 fn reason_of(why: &Error) -> String {
     match why.remote_failure() {
-        Some(failure) if !failure.kind.is_empty() => format!("{}: {}", failure.kind, failure.text),
-        _ => why.text().to_owned(),
+        Some(failure) if !failure.kind.is_empty() => {
+            cut(&format!("{}: {}", failure.kind, failure.text), REASON)
+        }
+        _ => cut(why.text(), REASON),
     }
 }
 

@@ -268,4 +268,9 @@ fn a_reason_can_be_given_while_it_goes_on() {
     assert_eq!((life.state(), life.reason()), (State::Running, "no light"));
     life.set_reason("");
     assert_eq!(life.reason(), "");
+    // It goes with every report, which has to fit into one message.
+    life.set_reason(&"é".repeat(1 << 20));
+    assert!((4000..5000).contains(&life.reason().len()));
+    life.fail(&Error::new(ErrorKind::NoSpace, "full ".repeat(1 << 20)), SECOND);
+    assert!((4000..5000).contains(&life.reason().len()));
 }
