@@ -8,6 +8,7 @@ use ext_php_rs::boxed::ZBox;
 use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::BailoutGuard;
 use linkspan::service::{self, Command, Order};
 use linkspan::{Error, ErrorKind, Options, Result, Timeout, Value, Wait};
 
@@ -156,8 +157,9 @@ impl ServiceHandle {
             }
             // The time is for its being done; that it is taken takes none, and that it is not in time comes as an answer.
             let within = within(timeout, &self.controller.options)?;
+            let what = BailoutGuard::new((command, arguments));
             let begin = |it: &service::Controller, wait: Wait<'_>| {
-                it.begin(&self.name, &command, &arguments, within, wait)
+                it.begin(&self.name, &what.0, &what.1, within, wait)
             };
             try_made(|| self.controller.ask(Seconds::DEFAULT, begin).map(Answer)).map(into_zval)
         })
@@ -266,7 +268,7 @@ impl ServiceHandle {
         timeout: Seconds,
     ) -> PhpResult<Made<Answer>> {
         edge(|| {
-            let order = Order {
+            let order = BailoutGuard::new(Order {
                 id: id.into(),
                 command: command_of(command)?,
                 arguments: value(arguments)?,
@@ -275,7 +277,7 @@ impl ServiceHandle {
                     Value::Null => None,
                     epoch => Some(epoch.as_u64().map_err(|e| e.under_key("epoch"))?),
                 },
-            };
+            });
             try_made(|| {
                 self.controller.ask(timeout, |it, wait| it.order(&self.name, &order, wait)).map(Answer)
             })

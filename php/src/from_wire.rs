@@ -19,19 +19,8 @@ const MOST_PER_NODE: usize = 64;
 /// The value on this tape as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is looked at beforehand
 /// because running into the limit in the middle ends the script, or with some engines the process.
 pub fn zval(tape: Tape) -> Result<Zval> {
+    check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
-    let roughly = tape.text.len() + tape.nodes.len() * MOST_PER_NODE;
-    if let Some(left) = zend::memory_left().filter(|left| *left < roughly) {
-        let needed = tape.memory();
-        if needed > left {
-            return Err(Error::new(
-                ErrorKind::OutOfMemory,
-                format!(
-                    "the value takes at least {needed} bytes and memory_limit leaves {left}: raise it, or ask for less at once"
-                ),
-            ));
-        }
-    }
     Ok(Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 }.zval())
 }
 
@@ -65,7 +54,24 @@ fn tape_of(value: &Value) -> Result<Tape> {
     Ok(tape)
 }
 
+fn check_room(tape: &Tape) -> Result<()> {
+    let roughly = tape.text.len() + tape.nodes.len() * MOST_PER_NODE;
+    if let Some(left) = zend::memory_left().filter(|left| *left < roughly) {
+        let needed = tape.memory();
+        if needed > left {
+            return Err(Error::new(
+                ErrorKind::OutOfMemory,
+                format!(
+                    "the value takes at least {needed} bytes and memory_limit leaves {left}: raise it, or ask for less at once"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn array_of(tape: Tape) -> Result<ZBox<ZendHashTable>> {
+    check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
     let mut reader = Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 };
     match reader.nodes.next() {

@@ -9,6 +9,7 @@ use crate::edge::call_php;
 use crate::message::{Message, Request};
 use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
+use crate::service::Answer;
 use crate::zend::{self, Entries, Key};
 
 /// A PHP value as a source of events.
@@ -103,6 +104,7 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
         Uuid: v => sink.uuid(v.0);
         Message: v => v.message().value()?.walk(sink);
         Request: v => v.message().value()?.walk(sink);
+        Answer: v => v.0.to_value().walk(sink);
     }
     let class = object.get_class_entry();
     if std::ptr::eq(class, ext_php_rs::zend::ce::stdclass()) {

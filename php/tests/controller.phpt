@@ -79,6 +79,7 @@ $power->cancel($answer->id);
 do $answer = $power->answer($answer->id); while ($answer->outcome === Outcome::Accepted);
 echo $answer->outcome->name, ' ', get_class($answer->error), ' ', $answer->error->getMessage(), "\n";
 echo json_encode(array_diff_key($answer->jsonSerialize(), ['id' => 1])), "\n";
+echo json_encode(Linkspan\decode(Linkspan\encode($answer))) === json_encode($answer) ? 'travels as a map' : 'another map', "\n";
 $answer = $power->pause(wait: false);
 while ($answer->outcome === Outcome::Accepted) $answer = $power->answer($answer->id);
 echo $answer->outcome->name, ' ', $answer->state->name, ' ', var_export($answer->value, true), "\n", $service->line(), "\n";
@@ -94,6 +95,19 @@ for ($i = 0; $i < 2; $i++) {
 echo $power->order('form-8', 'PAUSE', epoch: 1)->outcome->name, ' ', $is(), "\n";
 fails(fn () => $power->order('', 'PAUSE'));
 fails(fn () => $power->forget());
+
+// What memory_limit cannot hold is said before anything is built of it.
+$power->config(['long' => str_repeat('x', 700_000)]);
+ini_set('memory_limit', '256M');
+while (memory_get_usage(true) - memory_get_usage() > 300_000) $fill[] = str_repeat('y', 50_000);
+ini_set('memory_limit', memory_get_usage(true));
+fails(fn () => $power->config());
+$answer = $power->config(wait: false);
+while ($answer->outcome === Outcome::Accepted) $answer = $power->answer($answer->id);
+fails(fn () => $answer->value);
+ini_set('memory_limit', '256M');
+echo strlen($power->config()['long']), "\n";
+$fill = null;
 
 // The end.
 var_dump($power->shutdown());
@@ -153,6 +167,7 @@ Linkspan\Answer Accepted Running NULL
 dawdling Accepted
 Failed Linkspan\CancelledException dawdling was given up
 {"outcome":"FAILED","state":"RUNNING","error":{"code":119,"type":"Cancelled","text":"dawdling was given up"}}
+travels as a map
 Done Paused NULL
 closed with %d rows
 Rejected InvalidState
@@ -162,6 +177,9 @@ form-7 Done 0
 Rejected RUNNING
 OutOfRange
 InvalidState
+OutOfMemory
+OutOfMemory
+700000
 NULL
 closed with %d rows
 stopped
