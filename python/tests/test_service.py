@@ -137,7 +137,7 @@ WAITS = {
     "loop": "while True: len(sys.argv)",
     "channel": 'linkspan.connect("lab/nobody", timeout=1000)',
     "lock": "lock = threading.Lock(); lock.acquire(); lock.acquire()",
-    "child": 'import subprocess; subprocess.run(["sleep", "1000"])',
+    "pipe": "os.read(os.pipe()[0], 1)",
 }
 
 
