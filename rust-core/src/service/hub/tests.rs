@@ -261,8 +261,15 @@ fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
     let _mute = Played::come(&hub.endpoint, "mute", 1);
     let client = hub.client();
     until(&client, "mute", is("view", "CONNECTED"));
-    let error =
-        client.command("mute", &Command::Pause, &Value::Null, Duration::from_millis(400)).unwrap_err();
+    let order = Order {
+        id: "a".into(),
+        command: Command::Pause,
+        arguments: Value::Null,
+        within: Duration::from_millis(400),
+        epoch: None,
+    };
+    // The client has more time than the command, so that it is the controller who says it.
+    let error = client.order("mute", &order, PATIENCE).unwrap().into_result().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("did not answer PAUSE"), "{error}");
     until(&client, "mute", is("trouble", "mute did not answer PAUSE in time"));
