@@ -9,7 +9,7 @@ use super::lifecycle::{Next, Setup, Work};
 use super::line::{Identity, Line, OnCancel};
 use super::state::State;
 use crate::channel::greeting::random;
-use crate::channel::{Options, PARTING};
+use crate::channel::Options;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
@@ -17,6 +17,10 @@ use crate::sys::poll::{Epoll, Interest};
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
+
+/// How long a service that ends waits for its last words to be on their way, where a controller is there and slow: the answer to
+/// SHUTDOWN is among them.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Where services and their controller meet, unless the environment (`LINKSPAN_CONTROLLER`) or the program says otherwise.
 pub const MEETING: &str = "unix:controller";
@@ -192,7 +196,7 @@ impl ServiceLoop {
             match self.line.with(|life, now| life.come(now)) {
                 Next::Work(work) => return Ok(Some(Task { line: self.line.clone(), work: Some(work) })),
                 Next::End => {
-                    self.farewell(&mut Waiting::until(crate::deadline::Deadline::after(PARTING)));
+                    self.farewell(&mut Waiting::until(crate::deadline::Deadline::after(FAREWELL)));
                     return Ok(None);
                 }
                 Next::Wait(Some(until)) => self.timer.arm(until.saturating_sub(self.line.now()))?,
@@ -283,7 +287,7 @@ impl AsFd for ServiceLoop {
 impl Drop for ServiceLoop {
     fn drop(&mut self) {
         if fork::check(self.born).is_ok() {
-            self.farewell(&mut Waiting::until(crate::deadline::Deadline::after(PARTING)));
+            self.farewell(&mut Waiting::until(crate::deadline::Deadline::after(FAREWELL)));
         }
     }
 }
