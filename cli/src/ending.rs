@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use linkspan::{Error, ErrorKind};
 
+use crate::stop::NOBODY_READS;
+
 /// Why a command ended before it was done.
 pub enum Ending {
     /// An error of the library.
@@ -45,7 +47,9 @@ impl Ending {
                 ExitCode::FAILURE
             }
             // What waits for messages to print looks now and then whether somebody reads them.
-            Ending::Error(error) if error.kind() == ErrorKind::Cancelled => ExitCode::SUCCESS,
+            Ending::Error(error) if error.kind() == ErrorKind::Cancelled && error.text() == NOBODY_READS => {
+                ExitCode::SUCCESS
+            }
             Ending::Error(error) => match (error.kind(), signal) {
                 (ErrorKind::Interrupted, Some(signal)) => ExitCode::from(128 + signal),
                 (kind, _) => {

@@ -12,6 +12,9 @@ use signal_hook::{SigId, flag, low_level};
 
 use crate::output;
 
+/// Why a command that prints what comes ends when it has no reader: only this tells it from what a service gave up.
+pub const NOBODY_READS: &str = "nobody reads standard output any more";
+
 /// Tells whether a signal has asked the program to stop.
 pub struct Stop {
     signal: Arc<AtomicUsize>,
@@ -85,7 +88,7 @@ impl Stop {
     pub fn check_reader(&self) -> Result<()> {
         self.check()?;
         match output::has_no_reader() {
-            true => Err(Error::new(ErrorKind::Cancelled, "nobody reads standard output any more")),
+            true => Err(Error::new(ErrorKind::Cancelled, NOBODY_READS)),
             false => Ok(()),
         }
     }

@@ -323,8 +323,8 @@ inline void run(service_hooks &hooks, zstring name, service_options options = {}
             try {
                 t->done(hooks.carry_out(*t));
             } catch (...) {
-                const bool ends = t->verb() == verb::step || t->verb() == verb::shutdown;
-                const bool fatal = ends && !running.is_cancelled();
+                // A step that was given up is no failure; an end that was not reached is one, whoever gave it up.
+                const bool fatal = t->verb() == verb::shutdown || (t->verb() == verb::step && !running.is_cancelled());
                 detail::tell_thrown([&](linkspan_status status, const char *text) { t->failed(status, text); });
                 if (fatal) throw;
             }
