@@ -15,6 +15,9 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 FIRST = ROOT / "examples/first"
 LIBRARY = [str(TARGET / "debug/liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
 NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
+STEMS = ("channel", "publish", "call", "service", "control")
+#: In PHP, whose programs are pages, there are no services.
+SERVICES = [language for language in NAMES if language != "php"]
 PATIENCE = 60  # seconds; only a hang takes so long
 VALGRIND = (
     "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect",
@@ -30,7 +33,7 @@ def run(*command, **more):
 def built(tmp_path_factory):
     """Builds the programs of the compiled languages; gives the command of a stem in a language."""
     out = tmp_path_factory.mktemp("first")
-    run("cargo", "build", "--quiet", "-p", "linkspan-c", "-p", "linkspan-examples")
+    run("cargo", "build", "--quiet", "-p", "linkspan-c", "-p", "linkspan-cli", "-p", "linkspan-examples")
     run("gfortran", "-w", "-c", f"-J{out}", ROOT / "c-api/fortran/linkspan.f90", "-o", out / "linkspan.o")
     strict, include = ("-Wall", "-Wextra", "-Werror"), f"-I{ROOT / 'c-api/include'}"
     compilers = {
@@ -38,7 +41,7 @@ def built(tmp_path_factory):
         "cpp": ["g++", "-std=c++17", *strict, include],
         "f90": ["gfortran", "-std=f2018", *strict, f"-I{out}", out / "linkspan.o"],
     }
-    for stem, (language, compiler) in itertools.product(("channel", "publish", "call"), compilers.items()):
+    for stem, (language, compiler) in itertools.product(STEMS, compilers.items()):
         run(*compiler, FIRST / f"{stem}.{language}", *LIBRARY, "-o", out / f"{stem}-{language}")
 
     def command(stem, language):
@@ -82,9 +85,8 @@ def printed(process):
 
 
 def test_each_idea_is_there_in_each_language():
-    stems = {file.stem for file in FIRST.iterdir()}
-    assert stems == {"channel", "publish", "call"}
-    assert {file.name for file in FIRST.iterdir()} == {f"{s}.{x}" for s, x in itertools.product(stems, NAMES)}
+    every = {f"{s}.{x}" for s, x in itertools.product(STEMS, NAMES)}
+    assert {file.name for file in FIRST.iterdir()} == every - {"service.php"}
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations_with_replacement(NAMES, 2)))
@@ -117,6 +119,28 @@ def test_call(start, server):
         assert printed(start("call", caller)) == f"the sum is 6.5, says {NAMES[server]}\n"
     serves.send_signal(signal.SIGTERM)
     assert printed(serves) == ""
+
+
+@pytest.mark.parametrize("language", SERVICES)
+def test_service_and_control(start, tmp_path, language):
+    words = [str(TARGET / "debug/linkspan"), "controller", "--no-tcp", "--quiet"]
+    controller = subprocess.Popen(words, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)})
+    try:
+        for asks in NAMES:
+            service = start("service", language)
+            record = ""
+            deadline = time.monotonic() + PATIENCE
+            # `control` tells whoever is there; one that is new has to be there first.
+            while f'"pid":{service.pid},' not in record or '"RUNNING"' not in record:
+                assert time.monotonic() < deadline and service.poll() is None, record
+                ask = [str(TARGET / "debug/linkspan"), "service", "status", "lab/counter", "--json"]
+                env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
+                record = subprocess.run(ask, env=env, capture_output=True, text=True).stdout
+            assert printed(start("control", asks)) == "counts\nPAUSED\n"
+            assert printed(service) == "stopped\n"
+    finally:
+        controller.terminate()
+        assert controller.wait(timeout=PATIENCE) == 0
 
 
 def test_who_listens_and_is_slow_is_waited_for(start, tmp_path):

@@ -1,0 +1,33 @@
+/* A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one. */
+#include <linkspan.h>
+
+#include <stdio.h>
+
+static int failed(void) {
+    fprintf(stderr, "%s\n", linkspan_last_error_text());
+    return 1;
+}
+
+int main(void) {
+    linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
+    linkspan_command command = LINKSPAN_COMMAND_INIT;
+    linkspan_service *service;
+    linkspan_message *data;
+    int64_t count = 0;
+    options.every = 100000000; /* ns */
+    if (linkspan_service_start("lab/counter", &options, &service) != LINKSPAN_OK) return failed();
+    while (linkspan_service_next(service, LINKSPAN_FOREVER, &command) == LINKSPAN_OK && command.verb != LINKSPAN_END) {
+        if (command.verb == LINKSPAN_STEP) ++count;
+        data = NULL;
+        if (command.verb == LINKSPAN_GET_DATA &&
+            (linkspan_message_new(&data) != LINKSPAN_OK ||
+             linkspan_message_put_i64(data, "count", count) != LINKSPAN_OK))
+            return failed();
+        /* PAUSE, RUN, CHECKPOINT and SHUTDOWN: there is nothing to close, so they are done. */
+        if (linkspan_service_done(service, &command, data) != LINKSPAN_OK) return failed();
+        linkspan_message_release(data);
+    }
+    linkspan_release(service);
+    printf("stopped\n");
+    return 0;
+}

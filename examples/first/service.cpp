@@ -1,0 +1,17 @@
+// A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one.
+#include <iostream>
+#include <linkspan.hpp>
+
+class counter : public linkspan::service_hooks {
+    void step() override { ++count; }
+    linkspan::message data() override { return linkspan::message().put("count", count); }
+    std::uint64_t count = 0;
+};
+
+int main() {
+    linkspan::service_options options;
+    options.every = std::chrono::milliseconds(100);
+    counter service;
+    linkspan::run(service, "lab/counter", options);
+    std::cout << "stopped\n";
+}

@@ -1,0 +1,25 @@
+! A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one.
+program first_service
+   use linkspan
+   implicit none
+   type(linkspan_service) :: service
+   type(linkspan_service_options) :: options
+   type(linkspan_command) :: command
+   type(linkspan_message) :: data
+   integer :: count = 0
+   options%every = 0.1_real64
+   call service%start("lab/counter", options)
+   do while (service%next(command))
+      if (command%verb == linkspan_step) count = count + 1
+      if (command%verb == linkspan_get_data) then
+         call data%clear()
+         call data%put("count", count)
+         call service%done(command, data)
+      else
+         ! PAUSE, RUN, CHECKPOINT and SHUTDOWN: there is nothing to close, so they are done.
+         call service%done(command)
+      end if
+   end do
+   call service%close()
+   print '(a)', "stopped"
+end program

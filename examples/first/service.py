@@ -1,0 +1,17 @@
+"""A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one."""
+
+import linkspan
+
+
+class Counter(linkspan.Service):
+    count = 0
+
+    def step(self):
+        self.count += 1
+
+    def data(self):
+        return {"count": self.count}
+
+
+linkspan.run(Counter(), name="lab/counter", every=0.1)
+print("stopped")
