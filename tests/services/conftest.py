@@ -1,0 +1,95 @@
+"""A controller of its own for each test, and the services and controllers of this folder in each language."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+HERE = Path(__file__).resolve().parent
+PROGRAM = TARGET / "linkspan"
+LIBRARIES = [str(TARGET / "liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
+STRICT = ["-Wall", "-Wextra", "-Werror", "-O1", "-g"]
+#: Only guards against a hang.
+SOON = 60
+
+
+def run(*command: object) -> None:
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
+    """The command that is the service, and the one that is the controller, in each language."""
+    out = tmp_path_factory.mktemp("peers")
+    include = f"-I{ROOT / 'c-api/include'}"
+    run("gfortran", "-std=f2018", "-J", out, "-c", ROOT / "c-api/fortran/linkspan.f90", "-o", out / "linkspan.o")
+    compilers = {
+        "c": ["gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *STRICT, include],
+        "cpp": ["g++", "-std=c++17", *STRICT, include],
+        "f90": ["gfortran", "-std=f2018", *STRICT, "-I", str(out), str(out / "linkspan.o")],
+    }
+    names = {"c": "c", "cpp": "cpp", "f90": "fortran"}
+    php = shutil.which("php")
+    assert php, "php is not installed"
+    extension = TARGET / "liblinkspan_php.so"
+    assert extension.exists(), f"{extension} is not built: cargo build -p linkspan-php"
+    built: dict[str, dict[str, list[str]]] = {}
+    for role in ("service", "controller"):
+        for suffix, compiler in compilers.items():
+            run(*compiler, HERE / f"{role}.{suffix}", "-o", out / f"{role}-{suffix}", *LIBRARIES)
+        built[role] = {names[suffix]: [str(out / f"{role}-{suffix}")] for suffix in compilers}
+        built[role]["rust"] = [str(TARGET / f"examples/grid-{role}")]
+        built[role]["python"] = [sys.executable, str(HERE / f"{role}.py")]
+    built["controller"]["php"] = [php, "-n", "-d", f"extension={extension}", str(HERE / "controller.php")]
+    return built
+
+
+class Bench:
+    """A runtime directory, a controller that listens in it, and programs that end with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = {**os.environ, "LINKSPAN_DIR": str(folder), "LINKSPAN_CONTROLLER": f"unix:{folder}/controller"}
+        self.children: list[subprocess.Popen[str]] = []
+        self.controller = self.start_controller()
+
+    def start_controller(self) -> "subprocess.Popen[str]":
+        return self.start(
+            [str(PROGRAM), "controller", "--quiet", "--listen", self.env["LINKSPAN_CONTROLLER"]], stderr=subprocess.DEVNULL
+        )
+
+    def start(self, command: list[str], *words: str, **more: object) -> "subprocess.Popen[str]":
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True, **more}
+        child = subprocess.Popen([*command, *words], env=self.env, **pipes)
+        self.children.append(child)
+        return child
+
+    def close(self) -> None:
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout, child.stderr):
+                if pipe:
+                    pipe.close()
+
+
+    def log(self) -> str:
+        """What the controller has seen."""
+        words = [str(PROGRAM), "service", "logs", "--lines", "60"]
+        return subprocess.run(words, env=self.env, capture_output=True, text=True, timeout=SOON).stdout
+
+
+@pytest.fixture
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    # A short name: the path of a socket has 107 bytes.
+    bench = Bench(tmp_path_factory.mktemp("b"))
+    yield bench
+    bench.close()

@@ -1,0 +1,16 @@
+"""The controller in Python: see README.md here."""
+
+import sys
+
+import linkspan
+
+controller = linkspan.Controller()
+for line in sys.stdin:
+    service, command, within, arguments = line.split()
+    try:
+        value = controller.service(service).command(
+            command, linkspan.decode(arguments.encode(), "json"), timeout=float(within)
+        )
+        print("DONE", linkspan.encode(value, "json").decode(), flush=True)
+    except linkspan.Error as error:
+        print("ERROR", error.code, *str(error).split(), flush=True)

@@ -1,0 +1,34 @@
+//! The controller in Rust: see README.md here.
+
+#![allow(clippy::print_stdout, reason = "a program for people and tests to read")]
+
+use std::time::Duration;
+
+use linkspan::codec::{decode, encode};
+use linkspan::{Command, Controller, Encoding, Error, ErrorKind, Options, Result, Value};
+
+fn answer(controller: &Controller, line: &str) -> Result<Value> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [service, command, within, arguments] = words[..] else {
+        return Err(Error::new(ErrorKind::Malformed, format!("{line:?} has not four words")));
+    };
+    let within = Duration::from_secs_f64(within.parse().unwrap_or(1.0));
+    let arguments = decode(arguments.as_bytes(), Encoding::Json)?;
+    controller.command(service, &Command::from_name(command)?, &arguments, within)
+}
+
+fn main() -> Result<()> {
+    let endpoint = std::env::var("LINKSPAN_CONTROLLER").unwrap_or_else(|_| Controller::ENDPOINT.into());
+    let controller = Controller::connect(&endpoint, &Options::default(), Duration::from_secs(20))?;
+    for line in std::io::stdin().lines() {
+        let line = line.map_err(|e| Error::new(ErrorKind::Disconnected, e.to_string()))?;
+        match answer(&controller, &line) {
+            Ok(value) => println!("DONE {}", String::from_utf8_lossy(&encode(&value, Encoding::Json)?)),
+            Err(error) => {
+                let text: Vec<_> = error.text().split_whitespace().collect();
+                println!("ERROR {} {}", error.kind().code(), text.join(" "));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+"""A service in each language, through every command in every state, from a controller in each language.
+
+What is expected stands in the table of docs/lifecycle.md, which a test holds to the code.
+"""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import linkspan
+import pytest
+from conftest import PROGRAM, ROOT, SOON, Bench
+
+SERVICES = ["rust", "python", "c", "cpp", "fortran"]
+CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
+#: Hooks are called by the library: a step that fails ends the program.
+HOOKS = {"rust", "python", "cpp"}
+STATES = ["STARTING", "READY", "RUNNING", "PAUSING", "PAUSED", "CHECKPOINTING", "STOPPING"]
+#: In a state that lasts until a gate opens, time enough for a refusal, and not so much that an answer at the deadline takes long.
+WITHIN = 1.2
+
+
+def table() -> dict[str, dict[str, str]]:
+    """What each state makes of each command."""
+    text = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
+    block = text.split("<!-- checked: lifecycle -->\n")[1].split("<!-- end -->")[0]
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in block.splitlines()]
+    head, rows = rows[0][1:], rows[2:]
+    assert len(rows) == 8 and len(head) == 9
+    return {state: {row[0]: row[1 + at] for row in rows} for at, state in enumerate(head)}
+
+
+TABLE = table()
+REFUSED = "–"
+
+
+class Voice:
+    """A controller of this folder, or the shell, that says commands for us."""
+
+    def __init__(self, bench: Bench, language: str, command: list[str] | None) -> None:
+        self.bench, self.language = bench, language
+        self.program = command and bench.start(command, stdin=subprocess.PIPE, bufsize=1)
+        self.asked: subprocess.Popen[str] | None = None
+
+    def say(self, service: str, command: str, within: float = 20, arguments: object = None) -> None:
+        words = json.dumps(arguments, separators=(",", ":"))
+        if self.program:
+            self.program.stdin.write(f"{service} {command} {within} {words}\n")
+            return
+        ask = [str(PROGRAM), "service", "call", service, command, words, "--timeout", str(within), "--json"]
+        self.asked = self.bench.start(ask, stderr=subprocess.PIPE)
+
+    def hear(self) -> tuple[str, object]:
+        """DONE and the value, or the number of the error and its text."""
+        if self.program:
+            line = self.program.stdout.readline()
+            assert line, f"the controller in {self.language} ended"
+            word, _, rest = line.rstrip("\n").partition(" ")
+            if word == "DONE":
+                return word, json.loads(rest)
+            number, _, text = rest.partition(" ")
+            return number, text
+        out, err = self.asked.communicate(timeout=SOON)
+        if self.asked.returncode == 0:
+            return "DONE", json.loads(out)
+        found = re.search(r"\((\d{3})\)|\b(1\d\d)\b", err)
+        assert found, err
+        return found[1] or found[2], err
+
+    def tell(self, service: str, command: str, within: float = 20, arguments: object = None) -> tuple[str, object]:
+        self.say(service, command, within, arguments)
+        return self.hear()
+
+
+class Patient:
+    """A service of this folder, and its gates."""
+
+    def __init__(self, bench: Bench, language: str, command: list[str]) -> None:
+        self.bench, self.language, self.command = bench, language, command
+        self.gates = bench.folder / "gates"
+        self.gates.mkdir()
+        # At an absolute path: other pairs of this process have controllers of their own.
+        self.watch = linkspan.Controller(f"unix:{bench.folder}/controller")
+        self.name = f"grid/{language}"
+        self.program: subprocess.Popen[str] | None = None
+
+    def begin(self, state: str = "RUNNING") -> None:
+        """A new incarnation, in STARTING, READY or RUNNING."""
+        for old in self.gates.iterdir():
+            old.unlink()
+        if state == "STARTING":
+            self.close("START")
+        words = ["ready"] if state == "READY" else []
+        self.program = self.bench.start(self.command, self.name, str(self.gates), *words)
+        self.until(state, pid=self.program.pid)
+
+    def until(self, state: str, pid: int | None = None) -> None:
+        deadline = time.monotonic() + SOON
+        while True:
+            try:
+                seen = self.watch.service(self.name).status()
+            except linkspan.NotFound:
+                seen = {}
+            if seen.get("state") == state and (pid is None or seen["pid"] == pid):
+                return
+            assert time.monotonic() < deadline, f"waited for {state}: {seen}"
+            time.sleep(0.005)
+
+    def order(self, command: str) -> None:
+        """Begun, and not waited for."""
+        self.watch.service(self.name).command(command, wait=False)
+
+    def close(self, gate: str) -> None:
+        (self.gates / gate).touch()
+
+    def open(self, gate: str) -> None:
+        (self.gates / gate).unlink()
+
+    def ended(self) -> int:
+        return self.program.wait(timeout=SOON)
+
+    def in_state(self, state: str) -> None:
+        """Brings a new incarnation there; states that pass are held by a gate."""
+        match state:
+            case "STARTING" | "READY" | "RUNNING":
+                self.begin(state)
+            case "PAUSED":
+                self.begin()
+                self.watch.service(self.name).pause()
+            case "PAUSING" | "CHECKPOINTING" | "STOPPING":
+                gate = {"PAUSING": "PAUSE", "CHECKPOINTING": "CHECKPOINT", "STOPPING": "SHUTDOWN"}[state]
+                self.begin()
+                self.watch.service(self.name).get_data()
+                self.close(gate)
+                self.order(gate)
+                self.until(state)
+            case "FAILED":
+                self.begin()
+                self.watch.service(self.name).command("break")
+                self.until(state)
+
+
+#: The gate that holds the program in a state.
+GATES = {"STARTING": "START", "PAUSING": "PAUSE", "CHECKPOINTING": "CHECKPOINT"}
+
+
+def check_state(state: str, patient: Patient, voice: Voice) -> None:
+    """Every command that the state refuses and every one that it takes; SHUTDOWN at last."""
+    name, row = patient.name, TABLE[state]
+    held = state in GATES or state == "STOPPING"
+
+    def takes(command: str) -> bool:
+        return row.get(command, row["its own"]) != REFUSED
+
+    patient.in_state(state)
+    for command in ["STATUS", "DESCRIBE", "STATS", "LOG"]:
+        number, value = voice.tell(name, command)
+        assert number == "DONE", (command, state, value)
+        if command == "STATUS":
+            assert value["state"] == state, value
+    for command in ["GET_DATA", "PAUSE", "RUN", "CHECKPOINT", "CONFIG", "BACKUP", "echo"]:
+        if not takes(command):
+            number, text = voice.tell(name, command)
+            assert number == "106" and state in text and command in text, (command, state, number, text)
+    for command in filter(takes, ["CONFIG", "BACKUP", "echo"]):
+        arguments = {"deep": [1, 2.5, "é"]}
+        assert voice.tell(name, command, arguments=arguments) == ("DONE", arguments), (command, state)
+    if takes("GET_DATA"):
+        # Where the program is at something for long, the newest known data are given before the time is over.
+        number, value = voice.tell(name, "GET_DATA", WITHIN if held else 20)
+        assert number == "DONE" and value["language"] == patient.language and value["steps"] >= 0, (state, value)
+    if takes("echo"):
+        number, text = voice.tell(name, "fail")
+        assert number == "122" and "asked to fail" in text, (state, number, text)
+    for command in filter(takes, ["CHECKPOINT", "PAUSE", "RUN"]):
+        assert voice.tell(name, command)[0] == "DONE", (command, state)
+        then = re.split("→ ", row[command])[-1]
+        assert patient.watch.service(name).command("STATUS")["state"] == then
+        if then != state:
+            patient.program.kill()
+            patient.ended()
+            patient.in_state(state)
+    voice.say(name, "SHUTDOWN")
+    if state in GATES:
+        patient.until("STOPPING")
+        patient.open(GATES[state])
+    number, value = voice.hear()
+    if state == "STOPPING":
+        # The second one gives up what is under way, which is the first.
+        assert number in {"119", "122"} and re.search("cancelled|give up", value), (number, value)
+        assert patient.ended() == 1
+    else:
+        assert number == "DONE", (state, value)
+        assert patient.ended() == 0
+
+
+def play(service: str, controller: str, peers: dict[str, dict[str, list[str]]], folder: Path) -> None:
+    """A service under a controller, through all states; what the controller saw goes with a failure."""
+    bench = Bench(folder)
+    try:
+        voice = Voice(bench, controller, peers["controller"].get(controller))
+        patient = Patient(bench, service, peers["service"][service])
+        for state in STATES + ([] if service in HOOKS else ["FAILED"]):
+            try:
+                check_state(state, patient, voice)
+            except Exception as error:
+                error.add_note(f"in {state}; the controller saw:\n{bench.log()}")
+                raise
+    finally:
+        bench.close()
+
+
+@pytest.fixture(scope="session")
+def played(request, peers, tmp_path_factory) -> Iterator[dict[tuple[str, str], Future]]:
+    """Every pair that was selected, at work: most of the time of each is waiting."""
+    chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    pairs = [(params["service"], params["controller"]) for params in chosen if "controller" in params]
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as workers:
+        try:
+            # A short name: the path of a socket has 107 bytes.
+            yield {pair: workers.submit(play, *pair, peers, tmp_path_factory.mktemp("b")) for pair in pairs}
+        finally:
+            workers.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS)
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_command_in_every_state(service, controller, played):
+    played[service, controller].result()
+
+
+@pytest.mark.parametrize("service", sorted(HOOKS))
+def test_a_step_that_fails_ends_a_program_with_hooks_and_its_controller_knows_why(service, peers, bench):
+    patient = Patient(bench, service, peers["service"][service])
+    patient.in_state("FAILED")
+    assert patient.ended() == 1
+    record = patient.watch.service(patient.name).status()
+    assert "asked to break" in record["reason"], record
