@@ -13,6 +13,7 @@ packages=(
     chromium fonts-dejavu-core                       # the page in a real browser
     valgrind strace                                  # memory errors, faults at every system call
     tmux                                             # the live view in a terminal
+    systemd                                          # what reads the unit files
     curl procps                                      # the tests look at pages and processes
 )
 # Any Python from 3.11 on will do; Debian's makes virtual environments only with this package.

@@ -67,10 +67,10 @@ pub fn signal_group(leader: Pid, signal: Signal) {
     let _ = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Whether a signal has stopped this process.
+/// Whether a signal has stopped this process; under a debugger or strace that is another letter.
 pub fn is_stopped(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.ok().and_then(|stat| read(&stat)).is_some_and(|process| process.state == 'T')
+    stat.ok().and_then(|stat| read(&stat)).is_some_and(|process| matches!(process.state, 'T' | 't'))
 }
 
 fn processes() -> Vec<Process> {

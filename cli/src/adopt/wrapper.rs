@@ -149,6 +149,16 @@ impl<'a> Wrapper<'a> {
     /// Until the service is STOPPED.
     fn work(&mut self) -> Result<()> {
         loop {
+            // Before its children are looked after: a program that has ended at once has been RUNNING.
+            let mut is_idle = false;
+            if self.open.is_none() {
+                match self.service.next(Duration::ZERO) {
+                    Ok(Some(task)) => self.begin(task)?,
+                    Ok(None) => return Ok(()),
+                    Err(error) if error.kind() == ErrorKind::Timeout => is_idle = true,
+                    Err(error) => return Err(error),
+                }
+            }
             self.reap();
             self.heed_signals()?;
             if self.given_up.swap(false, Ordering::AcqRel) {
@@ -156,18 +166,10 @@ impl<'a> Wrapper<'a> {
             }
             self.look_at_the_clock()?;
             self.go_on()?;
-            if self.open.is_none() {
-                match self.service.next(Duration::ZERO) {
-                    Ok(Some(task)) => {
-                        self.begin(task)?;
-                        continue;
-                    }
-                    Ok(None) => return Ok(()),
-                    Err(error) if error.kind() == ErrorKind::Timeout => {}
-                    Err(error) => return Err(error),
-                }
+            // What has just been answered may have another command behind it.
+            if is_idle || self.open.is_some() {
+                self.sleep()?;
             }
-            self.sleep()?;
         }
     }
 

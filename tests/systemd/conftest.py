@@ -1,0 +1,102 @@
+"""What systemd is to a program: a socket that is told how it is."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+PATIENCE = 30  # seconds; only a hang takes so long
+
+
+class Supervisor:
+    """Starts a program as systemd would, and hears what it says."""
+
+    def __init__(self, folder, name):
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("LINKSPAN_")},
+            "LINKSPAN_DIR": str(folder), "LINKSPAN_STATE_DIR": str(folder / "state"), "NOTIFY_SOCKET": name,
+        }
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
+        self.heard = []
+        #: Told together with the last word that was heard.
+        self.words = []
+        self.running = []
+
+    def start(self, *words, watchdog=None, supervised=True, **more):
+        env = dict(self.env)
+        if watchdog is not None:
+            env["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
+        if not supervised:
+            del env["NOTIFY_SOCKET"]
+        program = subprocess.Popen([str(word) for word in words], env=env, **more)
+        self.running.append(program)
+        return program
+
+    def linkspan(self, *words):
+        """Runs a command of the shell to its end, and gives what it printed."""
+        env = {name: value for name, value in self.env.items() if name != "NOTIFY_SOCKET"}
+        done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def hears(self, patience=PATIENCE):
+        """The next word, NAME=VALUE; none where nothing is said for so long."""
+        if not self.words:
+            self.socket.settimeout(patience)
+            try:
+                words = self.socket.recv(65536).decode()
+            except (TimeoutError, BlockingIOError):
+                return None
+            assert words.endswith("\n"), words
+            self.words = words.splitlines()
+        self.heard.append(self.words.pop(0))
+        return self.heard[-1]
+
+    def until(self, wanted):
+        """Hears until this was said; gives what was said before it."""
+        before = []
+        while True:
+            word = self.hears()
+            assert word is not None, f"{wanted} is not said, but {before}"
+            if word.startswith(wanted):
+                return before
+            before.append(word)
+
+    def all(self):
+        """What waits to be heard."""
+        return list(iter(lambda: self.hears(0), None))
+
+    def hears_for(self, seconds):
+        """What is said in this time."""
+        end = time.monotonic() + seconds
+        return list(iter(lambda: self.hears(max(end - time.monotonic(), 0)), None))
+
+    def end(self):
+        for program in reversed(self.running):
+            if program.poll() is None:
+                program.send_signal(signal.SIGKILL)
+            program.wait()
+        self.socket.close()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def supervisor(request, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    name = f"{tmp_path}/notify" if request.param == "path" else f"@linkspan-test-{os.getpid()}-{time.monotonic_ns()}"
+    supervisor = Supervisor(folder, name)
+    yield supervisor
+    supervisor.end()
+
+
+def python(text):
+    """The words that run this text as a program."""
+    return [sys.executable, "-c", text]

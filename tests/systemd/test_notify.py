@@ -1,0 +1,144 @@
+"""What a supervisor hears of a controller, of a service with hooks, and of an adopted program."""
+
+import os
+import signal
+import subprocess
+
+from conftest import PATIENCE, PROGRAM, python
+
+#: Its step is stuck, as long as the file is there.
+SERVICE = """
+import os, sys, time, linkspan
+
+class Stuck(linkspan.Service):
+    def step(self):
+        while os.path.exists("stuck"):
+            time.sleep(0.01)
+    def on_pause(self):
+        pass
+
+linkspan.run(Stuck(), name="it", every=0.05)
+"""
+
+
+def controller(supervisor):
+    program = supervisor.start(PROGRAM, "controller", "--no-tcp", supervised=False, stderr=subprocess.PIPE, text=True)
+    assert "listens at unix:controller" in program.stderr.readline()
+    return program
+
+
+def service(supervisor, tmp_path, **more):
+    return supervisor.start(*python(SERVICE), cwd=tmp_path, **more)
+
+
+def test_a_controller_is_ready_when_it_listens(supervisor):
+    program = supervisor.start(PROGRAM, "controller", "--no-tcp", "--quiet", watchdog=0.4)
+    assert supervisor.until("READY=1") == []
+    assert supervisor.linkspan("service", "ls").strip() != "unreachable"
+    supervisor.until("STATUS=0 services; listens at unix:controller")
+    supervisor.until("WATCHDOG=1")
+    supervisor.until("WATCHDOG=1")
+    adopted = supervisor.start(PROGRAM, "service", "run", "--name", "it", "--", "sleep", "1000", supervised=False)
+    supervisor.until("STATUS=1 services; listens at unix:controller")
+    adopted.terminate()
+    assert adopted.wait(PATIENCE) == 0
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(PATIENCE) == 0
+    supervisor.until("STOPPING=1")
+    assert not any(word.startswith("READY") for word in supervisor.all())
+    assert supervisor.heard.count("READY=1") == 1
+
+
+def test_a_service_says_its_states(supervisor, tmp_path):
+    controller(supervisor)
+    program = service(supervisor, tmp_path)
+    # A quick one is RUNNING before it can be said that it starts.
+    assert supervisor.until("READY=1") in ([], ["STATUS=STARTING"])
+    supervisor.until("STATUS=RUNNING")
+    supervisor.linkspan("service", "pause", "it", "--wait")
+    supervisor.until("STATUS=PAUSED")
+    supervisor.linkspan("service", "run", "it", "--wait")
+    supervisor.until("STATUS=RUNNING")
+    program.send_signal(signal.SIGTERM)
+    supervisor.until("STOPPING=1")
+    assert program.wait(PATIENCE) == 0
+    assert supervisor.all()[-1] == "STATUS=STOPPED"
+    assert supervisor.heard.count("READY=1") == 1 and supervisor.heard.count("STOPPING=1") == 1
+    assert "WATCHDOG=1" not in supervisor.heard, "nobody watches it"
+
+
+def test_a_stuck_step_is_not_vouched_for(supervisor, tmp_path):
+    program = service(supervisor, tmp_path, watchdog=0.4)
+    supervisor.until("READY=1")
+    for _ in range(4):
+        supervisor.until("WATCHDOG=1")
+    (tmp_path / "stuck").touch()
+    # The step that is stuck may be vouched for until it has lasted so long: then there is silence.
+    words = supervisor.hears_for(1.5)
+    assert words.count("WATCHDOG=1") <= 4, words
+    assert supervisor.hears_for(1.5) == []
+    (tmp_path / "stuck").unlink()
+    supervisor.until("WATCHDOG=1")
+    supervisor.until("WATCHDOG=1")
+    program.send_signal(signal.SIGTERM)
+    supervisor.until("STOPPING=1")
+    assert program.wait(PATIENCE) == 0
+
+
+def test_one_that_is_paused_is_not_stuck(supervisor, tmp_path):
+    controller(supervisor)
+    service(supervisor, tmp_path, watchdog=0.4)
+    supervisor.until("READY=1")
+    supervisor.linkspan("service", "pause", "it", "--wait")
+    supervisor.until("STATUS=PAUSED")
+    supervisor.all()
+    for _ in range(5):
+        supervisor.until("WATCHDOG=1")
+
+
+def test_a_watchdog_for_another_process_is_not_its_own(supervisor, tmp_path):
+    supervisor.env["WATCHDOG_PID"] = str(os.getpid())
+    service(supervisor, tmp_path, watchdog=0.1)
+    supervisor.until("READY=1")
+    assert "WATCHDOG=1" not in supervisor.hears_for(1.0)
+
+
+def test_an_adopted_program_is_its_wrappers_affair(supervisor, tmp_path):
+    controller(supervisor)
+    script = "env > variables; trap 'exit 0' TERM; while :; do sleep 0.05; done"
+    words = ["service", "run", "--name", "it", "--cwd", tmp_path, "--", "sh", "-c", script]
+    program = supervisor.start(PROGRAM, *words, watchdog=0.4)
+    supervisor.until("READY=1")
+    supervisor.until("WATCHDOG=1")
+    supervisor.linkspan("service", "pause", "it", "--wait")
+    supervisor.until("STATUS=PAUSED")
+    for _ in range(3):
+        supervisor.until("WATCHDOG=1")
+    supervisor.linkspan("service", "run", "it", "--wait")
+    supervisor.until("STATUS=RUNNING")
+    program.send_signal(signal.SIGTERM)
+    supervisor.until("STOPPING=1")
+    assert program.wait(PATIENCE) == 0
+    assert supervisor.all()[-1] == "STATUS=STOPPED"
+    variables = (tmp_path / "variables").read_text()
+    assert "NOTIFY_SOCKET" not in variables and "WATCHDOG" not in variables
+
+
+def test_one_that_cannot_go_on_says_why(supervisor):
+    options = ["--restart", "on-failure", "--restart-delay", "0.01", "--restart-limit", "1/60s"]
+    program = supervisor.start(PROGRAM, "service", "run", *options, "--", "sh", "-c", "exit 3", stderr=subprocess.DEVNULL)
+    supervisor.until("STATUS=FAILED: the program ended with exit code 3, after 1 restarts in 60 s")
+    program.send_signal(signal.SIGTERM)
+    supervisor.until("STOPPING=1")
+    assert program.wait(PATIENCE) == 3
+
+
+def test_who_supervises_and_sleeps_costs_nothing(supervisor):
+    program = supervisor.start(PROGRAM, "service", "run", "--", "sleep", "1000", watchdog=1)
+    supervisor.until("READY=1")
+    for _ in range(4):
+        supervisor.until("WATCHDOG=1")
+    with open(f"/proc/{program.pid}/stat") as stat:
+        ticks = sum(map(int, stat.read().rsplit(")")[1].split()[11:13]))
+    # Two seconds of one that does not sleep are 200 ticks.
+    assert ticks < 50

@@ -1,0 +1,142 @@
+"""The unit files: systemd reads every line of them, and what they forbid the programs do without."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE, PROGRAM, ROOT, python
+
+FOLDER = ROOT / "examples/systemd"
+UNITS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.service"))
+LOGGER = ROOT / "examples/logger/logger.py"
+
+#: What stands here for what is installed.
+INSTALLED = {
+    "/usr/local/lib/linkspan/venv/bin/python": sys.executable,
+    "/usr/local/lib/linkspan/logger": str(LOGGER.parent),
+    "/usr/local/lib/linkspan/adopted/%i": "/bin/sleep",
+    "/usr/local/bin/linkspan": str(PROGRAM),
+}
+
+
+def analyze(*words, **env):
+    done = subprocess.run(
+        ["systemd-analyze", *map(str, words)], env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def installed(unit, folder):
+    """The unit with programs of this tree; one of a template is an instance."""
+    text = (FOLDER / unit).read_text()
+    for there, here in INSTALLED.items():
+        text = text.replace(there, here)
+    assert "/usr/local" not in text, "a path that nobody knows"
+    path = folder / Path(unit).name.replace("@.", "@camera.")
+    path.write_text(text)
+    return path
+
+
+def verify(unit, path, folder):
+    of_user = ["--user"] if unit.startswith("user/") else []
+    return analyze(*of_user, "verify", "--man=no", path, XDG_RUNTIME_DIR=str(folder))
+
+
+def test_there_are_units():
+    assert UNITS == ["linkspan-adopted@.service", "linkspan-logger.service", "user/linkspan-controller.service"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_understands_every_line(unit, tmp_path):
+    path = installed(unit, tmp_path)
+    assert verify(unit, path, tmp_path) == (0, "")
+    # That it would say otherwise.
+    path.write_text(path.read_text().replace("WatchdogSec=", "WatchdogSecs="))
+    assert "Unknown key" in verify(unit, path, tmp_path)[1]
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if not unit.startswith("user/")])
+def test_services_of_the_system_are_hardened(unit, tmp_path):
+    path = installed(unit, tmp_path)
+    code, said = analyze("security", "--offline=true", "--threshold=20", "--no-pager", path)
+    assert code == 0, said
+    path.write_text("[Service]\nExecStart=/bin/true\n")
+    assert analyze("security", "--offline=true", "--threshold=20", "--no-pager", path)[0] != 0
+
+
+def allowed():
+    """The system calls of `SystemCallFilter=@system-service` without `@privileged`."""
+    sets, name = {}, None
+    for line in analyze("syscall-filter", "--no-pager")[1].splitlines():
+        line = re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
+        if re.match(r"@[a-z-]+$", line) and (name is None or not open_set):
+            name, open_set = line, True
+            sets[name] = set()
+        elif not line:
+            open_set = False
+        elif name and not line.startswith("#"):
+            sets[name].add(line)
+    def expand(name):
+        return {call for one in sets[name] for call in (expand(one) if one.startswith("@") else [one])}
+    return (expand("@system-service") - expand("@privileged")) | expand("@default")
+
+
+def words(kind, folder):
+    return {
+        "controller": [PROGRAM, "controller", "--no-tcp", "--quiet"],
+        "adopted": [PROGRAM, "service", "run", "--name", "it", "--", "sleep", "1000"],
+        "logger": [sys.executable, LOGGER, "--name", "it", "--every", "0.05", "--database", folder / "sensors.db"],
+    }[kind]
+
+
+@pytest.mark.parametrize("supervisor", ["path"], indirect=True)
+@pytest.mark.parametrize("kind", ["controller", "adopted", "logger"])
+def test_the_filter_allows_what_they_do(kind, supervisor, tmp_path):
+    calls = allowed()
+    assert len(calls) > 200 and "mount" not in calls and "reboot" not in calls and "read" in calls
+    trace = tmp_path / "trace"
+    if kind != "controller":
+        supervisor.start(PROGRAM, "controller", "--no-tcp", "--quiet", supervised=False)
+    program = supervisor.start("strace", "-f", "-qq", "-o", trace, *words(kind, tmp_path), watchdog=1)
+    supervisor.until("READY=1")
+    if kind != "controller":
+        supervisor.linkspan("service", "get", "it", "--timeout", "60")
+        supervisor.linkspan("service", "pause", "it", "--wait")
+        supervisor.linkspan("service", "run", "it", "--wait")
+    supervisor.until("WATCHDOG=1")
+    traced = int(trace.read_text().split()[0])
+    os.kill(traced, signal.SIGTERM)
+    assert program.wait(PATIENCE) == 0
+    made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.M))
+    assert {"read", "execve", "epoll_wait"} & made and len(made) > 20, made
+    # As root alone, SQLite gives its log to the database's owner; the units run as a user of their own.
+    assert made - calls - ({"fchown"} if os.geteuid() == 0 else set()) == set()
+
+
+def deny_write_execute():
+    """What MemoryDenyWriteExecute= does, by the kernel's own means."""
+    PR_SET_MDWE = 65
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_MDWE, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "PR_SET_MDWE")
+
+
+def test_they_need_no_memory_that_is_written_and_run(supervisor, tmp_path):
+    try:
+        subprocess.run(["true"], preexec_fn=deny_write_execute, check=True)
+    except subprocess.SubprocessError:
+        pytest.skip("the kernel has no PR_SET_MDWE (Linux 6.3 and later)")
+    breaks = "import ctypes, mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)"
+    broken = subprocess.run(python(breaks), preexec_fn=deny_write_execute, stderr=subprocess.DEVNULL)
+    assert broken.returncode != 0, "the kernel forbids it"
+    supervisor.start(PROGRAM, "controller", "--no-tcp", "--quiet", preexec_fn=deny_write_execute)
+    supervisor.until("READY=1")
+    program = supervisor.start(*words("logger", tmp_path), preexec_fn=deny_write_execute)
+    supervisor.until("STATUS=RUNNING")
+    supervisor.linkspan("service", "checkpoint", "it", "--wait")
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(PATIENCE) == 0
