@@ -53,7 +53,7 @@ class Desk:
     address: str
     token: str
     controller: subprocess.Popen
-    php: subprocess.Popen | None = None
+    servers: list = field(default_factory=list)
     services: dict = field(default_factory=dict)
 
     @property
@@ -96,12 +96,15 @@ class Desk:
         env = {**os.environ, "LINKSPAN_DIR": str(self.folder / "run")}
         return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        """Ends all of it, also where it was not yet whole; each has to end in good order where nothing else went wrong."""
         for process in self.services.values():
             ended(process)
-        if self.php is not None:
-            assert ended(self.php) == 0
-        assert ended(self.controller) == 0
+        codes = [ended(server) for server in (*self.servers, self.controller)]
+        assert kind is not None or not any(codes), codes
 
 
 def free_port():
@@ -113,15 +116,24 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def start_controller(folder, port=0):
+    """A controller with its own page; gives it and where that is, with the token."""
+    serves = [PROGRAM, "controller", "--no-tcp", "--http", f"127.0.0.1:{port}"]
+    return started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (\S+)")
+
+
 def open_desk(kind, folder):
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
-    serves = [PROGRAM, "controller", "--no-tcp", "--http", "127.0.0.1:0"]
-    process, found = started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (\S+)")
+    process, found = start_controller(folder)
     if kind == "program":
         address = re.fullmatch(ADDRESS, Path(found[2]).read_text().strip())
         assert address[1] == found[1]
         return Desk(kind, folder, address[1], address[2], process)
     assert EXTENSION.exists(), f"{EXTENSION} is missing; build it with: cargo build -p linkspan-php"
     serve = ROOT / "examples/controller-page/serve"
-    php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
-    return Desk(kind, folder, found[1], found[2], process, php)
+    try:
+        php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
+    except BaseException:
+        ended(process)
+        raise
+    return Desk(kind, folder, found[1], found[2], process, [php])

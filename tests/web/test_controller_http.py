@@ -1,5 +1,6 @@
 """The controller's page as strangers find it: other pages in the same browser, other users of the machine, garbage, floods."""
 
+import http.client
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import time
 
 import pytest
 from conftest import PATIENCE
-from controlled import KINDS, open_desk
+from controlled import KINDS, PROGRAM, open_desk
 
 POST = "/api/services/bench%2Fpower/commands"
 PAUSE = {"command": "PAUSE"}
@@ -20,13 +21,12 @@ PROGRAM_ALONE = pytest.mark.parametrize("desk", ["program"], indirect=True)
 
 @pytest.fixture(scope="module", params=KINDS)
 def desk(request, tmp_path_factory):
-    opened = open_desk(request.param, tmp_path_factory.mktemp(request.param))
-    opened.start("bench/power")
-    opened.start("bench/ready", "--paused")
-    wait_for_state(opened, "bench/power", "RUNNING")
-    wait_for_state(opened, "bench/ready", "READY")
-    yield opened
-    opened.close()
+    with open_desk(request.param, tmp_path_factory.mktemp(request.param)) as opened:
+        opened.start("bench/power")
+        opened.start("bench/ready", "--paused")
+        wait_for_state(opened, "bench/power", "RUNNING")
+        wait_for_state(opened, "bench/ready", "READY")
+        yield opened
 
 
 def state(desk, name):
@@ -179,7 +179,7 @@ for file in sys.argv[3:]:
         found[file] = error.errno
 print(json.dumps(found))
 """
-    files = [str(desk.folder / "run/.http-token"), f"/proc/{(desk.php or desk.controller).pid}/environ"]
+    files = [str(desk.folder / "run/.http-token"), f"/proc/{(*desk.servers, desk.controller)[0].pid}/environ"]
     done = subprocess.run([sys.executable, "-c", script, desk.address, POST, *files], capture_output=True, text=True, timeout=PATIENCE)
     found = json.loads(done.stdout)
     assert [found.pop(file) for file in files] == [13, 13], done
@@ -193,6 +193,55 @@ def test_the_token_lies_in_a_file_of_its_owner_and_is_no_argument(desk):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[0-9a-f]{64}\n", file.read_text())
     told = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert desk.token not in told
+
+
+@PROGRAM_ALONE  # the words of the program
+def test_the_address_is_shown_to_who_sits_there_and_to_no_log(desk, tmp_path):
+    assert desk.shell("service", "page").stdout == f"{desk.page}\n"
+    ours, theirs = os.openpty()
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    env = {**os.environ, "LINKSPAN_DIR": str(folder)}
+    nobody = subprocess.run([PROGRAM, "service", "page"], env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert nobody.returncode == 4 and "linkspan controller --http" in nobody.stderr
+    command = [PROGRAM, "controller", "--no-tcp", "--http", "localhost:0"]
+    for output, shown in ((theirs, True), (subprocess.PIPE, False)):
+        with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE) as process:
+            said = b""
+            while b"page is at" not in said:
+                said += os.read(ours, 4096) if shown else process.stderr.readline()
+            token = (folder / ".http-token").read_text().strip().partition("#token=")[2]
+            assert (token in said.decode()) == shown and len(token) == 64
+            process.terminate()
+            rest = b"".join(part or b"" for part in process.communicate(timeout=PATIENCE))
+            assert token not in rest.decode() and process.returncode == 0
+        assert not (folder / ".http-token").exists()
+    os.close(ours)
+    os.close(theirs)
+
+
+@PROGRAM_ALONE  # what FPM's web server listens at is for its own configuration
+def test_beyond_this_machine_only_when_it_is_said(desk, tmp_path):
+    env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
+    for address, words in (("0.0.0.0:0", "--http-allow-remote"), (f"127.0.0.1:{desk.port}", "somebody else listens"), ("here", "no address and port")):
+        command = [PROGRAM, "controller", "--no-tcp", "--http", address]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 1 and words in done.stderr, done
+    told = b""
+    command = [PROGRAM, "controller", "--no-tcp", "--http", "0.0.0.0:0", "--http-allow-remote"]
+    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (found := re.search(rb"page is at http://127\.0\.0\.1:(\d+)/", told)):
+            told += process.stderr.readline()
+        port = int(found[1])
+        statuses = {}
+        for host in (f"192.0.2.7:{port}", f"localhost:{port}", f"evil.example:{port}", "192.0.2.7"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            connection.request("GET", "/", headers={"Host": host})
+            statuses[host.split(":")[0], host.count(":")] = connection.getresponse().status
+            connection.close()
+        process.terminate()
+    # A number cannot be made to lead elsewhere; a name can.
+    assert list(statuses.values()) == [200, 200, 421, 421], statuses
 
 
 # ---- what is asked for

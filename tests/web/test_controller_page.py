@@ -4,11 +4,12 @@ import json
 import os
 import re
 import signal
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import PATIENCE, View, children
-from controlled import KINDS, ended, open_desk
+from controlled import ADDRESS, KINDS, ended, open_desk, start_controller
 
 ROW = '.service[data-name="{}"]'
 IS = "([row, state]) => document.querySelector(row)?.dataset.state === state"
@@ -16,12 +17,11 @@ IS = "([row, state]) => document.querySelector(row)?.dataset.state === state"
 
 @pytest.fixture(scope="module", params=KINDS)
 def desk(request, tmp_path_factory):
-    opened = open_desk(request.param, tmp_path_factory.mktemp(request.param))
-    opened.start("bench/power", "--description", "logs the meter at bench 3")
-    opened.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
-    opened.start("roof/weather", "--every", "1", "--description", "wind, rain, pressure")
-    yield opened
-    opened.close()
+    with open_desk(request.param, tmp_path_factory.mktemp(request.param)) as opened:
+        opened.start("bench/power", "--description", "logs the meter at bench 3")
+        opened.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
+        opened.start("roof/weather", "--every", "1", "--description", "wind, rain, pressure")
+        yield opened
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_what_a_service_says_of_itself_is_shown_and_never_run(page, desk):
 
 def test_when_it_is_away_the_page_says_so_and_comes_back(page, desk):
     """Stopped and gone on again: what the page sees of a controller that hangs, or a machine that sleeps."""
-    away = desk.controller if desk.kind == "program" else desk.php
+    away = (*desk.servers, desk.controller)[0]
     pids = [away.pid] if desk.kind == "program" else group(away)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -360,6 +360,26 @@ def test_when_it_is_away_the_page_says_so_and_comes_back(page, desk):
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     page.wait("() => document.querySelector('#link').dataset.state === 'live'")
+    press(page, "bench/power", "GET_DATA")
+    wait_answer(page, "bench/power", "DONE")
+
+
+def test_a_controller_that_ends_is_missed_and_found_again(page, desk):
+    """Behind PHP's page it is the same one; its own page has a new token, and says how to get it."""
+    assert ended(desk.controller) == 0
+    page.wait("() => document.querySelector('#link').dataset.state === 'away'")
+    who = "The page’s server" if desk.kind == "program" else "The controller"
+    page.wait("who => document.querySelector('#link').textContent.includes(`${who} has not answered since`)", who)
+    desk.controller, found = start_controller(desk.folder, desk.port if desk.kind == "program" else 0)
+    if desk.kind == "program":
+        page.wait("() => !document.querySelector('#locked').hidden")
+        assert "not the one of this start" in page.text("#why")
+        desk.token = re.search(ADDRESS, Path(found[2]).read_text())[2]
+        page.page.fill("#key", desk.shell("service", "page").stdout)
+        page.page.press("#key", "Enter")
+    page.wait("() => document.querySelector('#link').dataset.state === 'live'")
+    page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
+    page.wait("row => document.querySelector(row).dataset.view === 'CONNECTED'", ROW.format("bench/power"))
     press(page, "bench/power", "GET_DATA")
     wait_answer(page, "bench/power", "DONE")
 

@@ -1,0 +1,133 @@
+"""The controller's page in PHP where a machine has a web server anyway: nginx, and a pool of php-fpm."""
+
+import http.client
+import json
+import secrets
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+from conftest import PATIENCE, ROOT
+from controlled import EXTENSION, free_port, open_desk
+
+FPM = next(iter(sorted(path for path in map(shutil.which, ("php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4")) if path)), None)
+NAME = "lab.example"
+
+
+def configuration(folder, port, token):
+    """One user for all: the page is that user's who has the services."""
+    fpm, nginx = folder / "fpm.conf", folder / "nginx.conf"
+    fpm.write_text(f"""
+[global]
+error_log = {folder}/fpm.log
+daemonize = no
+[page]
+user = root
+group = root
+listen = {folder}/fpm.sock
+pm = static
+pm.max_children = 6
+clear_env = yes
+catch_workers_output = yes
+env[LINKSPAN_DIR] = {folder}/run
+env[LINKSPAN_PAGE_TOKEN] = {token}
+env[LINKSPAN_PAGE_HOSTS] = {NAME}
+""")
+    temporary = "\n".join(f"{kind}_temp_path {folder}/nginx-{kind};" for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
+    nginx.write_text(f"""
+user root;
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{}}
+http {{
+    access_log off;
+    {temporary}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_param HTTP_HOST $http_host;
+            fastcgi_param SCRIPT_FILENAME {ROOT}/examples/controller-page/index.php;
+            fastcgi_pass unix:{folder}/fpm.sock;
+            fastcgi_buffering off;
+            fastcgi_read_timeout 700;
+        }}
+    }}
+}}
+""")
+    return fpm, nginx
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    assert FPM and shutil.which("nginx"), "this needs php-fpm and nginx"
+    folder = tmp_path_factory.mktemp("fpm")
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32) + "\n")
+    port = free_port()
+    fpm, nginx = configuration(folder, port, token)
+    with open_desk("program", folder) as opened, (folder / "servers.log").open("ab") as log:
+        opened.start("bench/power")
+        for command in ([FPM, "-R", "-n", "-d", f"extension={EXTENSION}", "-y", fpm], ["nginx", "-c", nginx]):
+            opened.servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log))
+        there = replace(opened, kind="fpm", address=f"http://127.0.0.1:{port}", token=token.read_text().strip())
+        until = time.monotonic() + PATIENCE
+        while (asked := ask(there)) != 200:
+            assert time.monotonic() < until, (asked, (folder / "servers.log").read_text(), (folder / "nginx.log").read_text())
+            time.sleep(0.05)
+        yield there
+
+
+def ask(desk):
+    try:
+        return desk.ask("GET", "/api/services/bench%2Fpower")[0]
+    except ConnectionError as error:
+        return error
+
+
+def test_services_are_told_and_commanded(desk):
+    status, _, services = desk.ask("GET", "/api/services")
+    assert status == 200 and [record["name"] for record in services] == ["bench/power"]
+    assert desk.command("bench/power", "calibrate", arguments={"volts": 5})[2]["value"] == {"volts": 5, "error": 0.25}
+    assert desk.command("bench/power", "PAUSE")[2]["state"] == "PAUSED"
+    status, headers, said = desk.command("bench/power", "PAUSE")
+    assert (status, headers["Content-Type"], said["answer"]["outcome"]) == (409, "application/problem+json", "REJECTED")
+    assert desk.command("bench/power", "RUN")[2]["state"] == "RUNNING"
+
+
+def test_the_door_is_the_same(desk):
+    assert desk.ask("GET", "/", Authorization=None)[0] == 200
+    assert desk.ask("GET", "/api/services", Authorization=None)[0] == 401
+    assert desk.ask("GET", "/api/services", Host="evil.example")[0] == 421
+    assert desk.ask("GET", "/api/services", Host=NAME)[0] == 200
+    assert desk.ask("POST", "/api/services/bench%2Fpower/commands", {"command": "PAUSE"}, Origin="http://evil.example")[0] == 403
+    assert desk.ask("POST", "/api/services/bench%2Fpower/commands", b"command=PAUSE", Content_Type="text/plain")[0] == 415
+    assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
+    (desk.folder / "token").chmod(0o644)
+    try:
+        status, _, said = desk.ask("GET", "/api/services")
+        assert status == 403 and "0644" in said["detail"]
+    finally:
+        (desk.folder / "token").chmod(0o600)
+
+
+def test_events_are_not_held_back(desk):
+    connection = http.client.HTTPConnection(desk.host, desk.port, timeout=PATIENCE)
+    connection.request("GET", "/api/events", headers={"Authorization": f"Bearer {desk.token}"})
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/event-stream")
+    seen, rows = [], set()
+    while len(rows) < 2:
+        line = answer.readline().decode()
+        assert line, seen
+        if line.startswith("event: "):
+            seen.append(line[7:].strip())
+        if line.startswith("data: ") and seen[-1] == "data":
+            rows.add(json.loads(line[6:])["value"]["rows"])
+    assert seen[0] == "snapshot"
+    connection.close()
