@@ -150,3 +150,73 @@ impl Roster {
         self.services.values().flat_map(of).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::codec::{self, Encoding};
+    use crate::service::hub::conduct::Limits;
+    use crate::service::hub::tests::Played;
+    use crate::service::words::{MESSAGE_LIMIT, Said};
+    use crate::value::Timestamp;
+
+    const NOW: Moment = Moment { since: Duration::from_secs(1), at: Timestamp(0) };
+
+    fn answer(roster: &mut Roster, asked: Asked) -> Result<Value, Error> {
+        while roster.act().is_some() {}
+        roster.asked(Question { session: 1, number: 1, idempotent: true }, asked, 10, NOW);
+        match roster.act() {
+            Some(Action::Answer { value, .. }) => Ok(value),
+            Some(Action::Refuse { error, .. }) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As many services as there may be, each with as much to say of itself as it may.
+    fn crowd(count: usize) -> Roster {
+        let mut roster = Roster::new(1, Limits { services: count, ..Limits::default() });
+        for i in 0..=count {
+            let mut introduction = Played::introduction(&format!("s{i:05}"), 1);
+            introduction.description = "ä".repeat(2_000);
+            introduction.commands = (0..100).map(|n| format!("{n:03}{}", "x".repeat(61))).collect();
+            roster.arrived(i as u64, "test", NOW);
+            roster.said(i as u64, Said::Introduction(introduction), 10_000, NOW);
+        }
+        roster
+    }
+
+    #[test]
+    fn a_long_list_comes_piece_by_piece() {
+        let mut roster = crowd(500);
+        let mut names: Vec<String> = Vec::new();
+        let mut pages = 0;
+        loop {
+            let after = names.last().cloned().unwrap_or_default();
+            let page = answer(&mut roster, Asked::Services { after }).unwrap();
+            assert!((codec::encode(&page, Encoding::Cbor).unwrap().len() as u64) < MESSAGE_LIMIT);
+            let services = page.at("services").unwrap().as_array().unwrap();
+            names.extend(services.iter().map(|s| s.at("name").unwrap().as_text().unwrap().to_owned()));
+            pages += 1;
+            if !page.at("more").unwrap().as_bool().unwrap() {
+                break;
+            }
+            assert!(!services.is_empty(), "it would never end");
+        }
+        // One came too late, and was turned away.
+        let expected: Vec<String> = (0..500).map(|i| format!("s{i:05}")).collect();
+        assert_eq!(names, expected);
+        assert!(pages > 3, "{pages} pages");
+        let log = answer(&mut roster, Asked::Log { service: None, lines: 1 }).unwrap();
+        assert!(log.at("0/text").unwrap().as_text().unwrap().contains("500 services are known"));
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_some_that_are_known() {
+        let error = answer(&mut crowd(30), Asked::Status { service: "x".repeat(1000) }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.text().contains("s00019") && !error.text().contains("s00020"), "{error}");
+        assert!(error.text().len() < 700, "{error}");
+    }
+}

@@ -335,7 +335,14 @@ impl Hub {
                 Action::Answer { to, value } => self.respond(to, &value),
                 Action::Refuse { to, error } => self.object(to, &error),
                 Action::Push { to, value } => {
-                    let Ok(payload) = encode(&value) else { continue };
+                    let payload = match encode(&value) {
+                        Ok(payload) => payload,
+                        Err(e) => {
+                            let now = self.now();
+                            self.roster.note(None, "warning", &format!("watchers were not told: {e}"), now);
+                            continue;
+                        }
+                    };
                     for client in to {
                         if let Some(token) = self.clients.get(&client).copied() {
                             self.put(token, Outgoing::word(Kind::Event, payload.clone()), true);
