@@ -122,12 +122,15 @@ fn every_command_works_over(transport: &str) {
     command(&Command::Checkpoint).unwrap();
     assert_eq!(command(&Command::Describe).unwrap().at("name").unwrap().as_text().unwrap(), "lab/power");
     // What takes too long fails in time, by the service's own word.
-    let hang = Command::Own("hang".into());
-    let error = client.command("lab/power", &hang, &Value::Null, Duration::from_millis(700)).unwrap_err();
+    let order = |id: &str, name: &str, milliseconds: u64| {
+        let (command, within) = (Command::Own(name.into()), Duration::from_millis(milliseconds));
+        let order = Order { id: id.into(), command, arguments: Value::Null, within, epoch: None };
+        client.order("lab/power", &order, PATIENCE).unwrap().into_result().unwrap_err()
+    };
+    let error = order("a", "hang", 1_500);
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("still under way"), "{error}");
-    let error = client.command("lab/power", &count(), &Value::Null, Duration::from_millis(700)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "it waited behind the one that hangs");
+    assert_eq!(order("b", "count", 300).kind(), ErrorKind::Timeout, "it waited behind the one that hangs");
     command(&Command::Cancel).unwrap();
     assert_eq!(command(&count()).unwrap(), Value::Int(2));
     command(&Command::Shutdown).unwrap();

@@ -52,7 +52,7 @@ impl Raw {
     }
 
     /// Reads on until the controller has ended the link.
-    fn is_let_go_of(mut self) {
+    fn until_it_is_let_go_of(mut self) {
         let mut bytes = [0; 4096];
         loop {
             match self.stream.read(&mut bytes) {
@@ -85,7 +85,7 @@ fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
         let mut raw = Raw::come(&hub, &name);
         until(&client, &name, is("view", "CONNECTED"));
         raw.write(bytes);
-        raw.is_let_go_of();
+        raw.until_it_is_let_go_of();
         let record = until(&client, &name, is("view", "DISCONNECTED"));
         assert!(trouble(&record).contains("broke its link"), "{record:?}");
     }
@@ -114,18 +114,18 @@ fn bodies_that_are_no_values_or_too_large_are_told_of_and_the_link_stays() {
 }
 
 #[test]
-fn one_that_says_that_it_is_another_or_speaks_first_is_let_go_of() {
+fn one_that_says_that_it_is_another_or_speaks_first_until_it_is_let_go_of() {
     let hub = Running::start();
     let client = hub.client();
     let mut raw = Raw::come(&hub, "one");
     until(&client, "one", is("view", "CONNECTED"));
     raw.event(&Said::Introduction(Played::introduction("other", 1)).to_value());
-    raw.is_let_go_of();
+    raw.until_it_is_let_go_of();
     let record = until(&client, "one", is("view", "DISCONNECTED"));
     assert!(trouble(&record).contains("another one"), "{record:?}");
     assert_eq!(client.status("other", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
     for bad in ["../etc", "a b", ""] {
-        Raw::come(&hub, bad).is_let_go_of();
+        Raw::come(&hub, bad).until_it_is_let_go_of();
     }
     assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 1);
     let log = client.log(None, 10, PATIENCE).unwrap();

@@ -172,6 +172,12 @@ fn kind(result: Result<Value>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
+/// An order that has little time, while whoever gives it has much.
+fn brief(command: Command) -> Order {
+    let within = Duration::from_millis(100);
+    Order { id: "brief".into(), command, arguments: Value::Null, within, epoch: None }
+}
+
 #[test]
 fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
     let hub = Running::start();
@@ -235,11 +241,9 @@ fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
     assert_eq!(client.forget("power", PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
     drop(power);
     until(&client, "power", is("view", "DISCONNECTED"));
-    let asker = hub.client();
-    let asked = std::thread::spawn(move || {
-        asker.command("power", &Command::GetData, &Value::Null, Duration::from_millis(300))
-    });
-    assert_eq!(kind(asked.join().unwrap()), ErrorKind::Disconnected);
+    let answer = client.order("power", &brief(Command::GetData), PATIENCE).unwrap();
+    assert_eq!(answer.outcome, Outcome::Failed);
+    assert_eq!(kind(answer.into_result()), ErrorKind::Disconnected);
     let asker = hub.client();
     let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
     until(&client, "power", |record| record.at("open").unwrap().as_u64().ok() == Some(1));
@@ -261,15 +265,8 @@ fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
     let _mute = Played::come(&hub.endpoint, "mute", 1);
     let client = hub.client();
     until(&client, "mute", is("view", "CONNECTED"));
-    let order = Order {
-        id: "a".into(),
-        command: Command::Pause,
-        arguments: Value::Null,
-        within: Duration::from_millis(400),
-        epoch: None,
-    };
-    // The client has more time than the command, so that it is the controller who says it.
-    let error = client.order("mute", &order, PATIENCE).unwrap().into_result().unwrap_err();
+    let answer = client.order("mute", &brief(Command::Pause), PATIENCE).unwrap();
+    let error = answer.into_result().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("did not answer PAUSE"), "{error}");
     until(&client, "mute", is("trouble", "mute did not answer PAUSE in time"));
@@ -369,7 +366,7 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
     until(&client, "huge", is("view", "CONNECTED"));
     let asker = hub.client();
     let asked = std::thread::spawn(move || {
-        asker.command("huge", &Command::GetData, &Value::Null, Duration::from_secs(1))
+        asker.order("huge", &brief(Command::GetData), PATIENCE).unwrap().into_result()
     });
     let order = huge.order();
     let answer = Said::Answer(Answer {
@@ -476,9 +473,22 @@ fn a_silent_service_is_stale_until_it_is_heard_of() {
     let hub = Running::at(directory, Duration::from_millis(30));
     let power = Played::come(&hub.endpoint, "power", 1);
     let client = hub.client();
-    until(&client, "power", is("view", "STALE"));
+    // Its log tells, whenever one looks: to be heard of lasts no longer than three heartbeats.
+    let logged = |text: &str| {
+        let begun = std::time::Instant::now();
+        loop {
+            let log = client.log(Some("power"), 100, PATIENCE).unwrap();
+            let texts = log.as_array().unwrap().iter().map(|e| e.at("text").unwrap().as_text().unwrap());
+            let count = texts.filter(|found| found.starts_with(text)).count();
+            if count > 0 {
+                return count;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{text} is not in {log:?}");
+        }
+    };
+    assert_eq!(logged("has said nothing"), 1);
     power.say(&Said::Report(report(State::Running)));
-    until(&client, "power", is("view", "CONNECTED"));
+    assert_eq!(logged("is heard of again"), 1);
     until(&client, "power", is("view", "STALE"));
     // Another incarnation may take the place of one that is silent.
     let other = Played::come(&hub.endpoint, "power", 2);
