@@ -140,9 +140,6 @@ impl Drop for Seat {
     }
 }
 
-/// Links that nobody has accepted yet, at most.
-const QUEUE: usize = 128;
-
 /// Where newcomers wait for `accept`.
 pub struct Queue {
     links: Mutex<VecDeque<Link>>,
@@ -361,8 +358,9 @@ impl Keeper {
     /// Refuses a newcomer for whom there is no place.
     fn check_room(&self, session: u64) -> Result<()> {
         self.check_seat(session)?;
-        if self.queue.links().len() >= QUEUE {
-            let text = format!("{QUEUE} connections wait to be accepted; try again later");
+        let most = self.options.queue;
+        if self.queue.links().len() >= most {
+            let text = format!("{most} connections wait to be accepted; try again later");
             return Err(Error::new(ErrorKind::Full, text));
         }
         Ok(())

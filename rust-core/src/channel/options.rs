@@ -137,6 +137,8 @@ pub struct Options {
     pub locked: bool,
     /// Runs while a call waits.
     pub on_wait: Option<OnWait>,
+    /// How many newcomers wait to be accepted, at most: the floors above may want more.
+    pub(crate) queue: usize,
     /// What a channel's or listener's name is used for: the floors above say it.
     pub(crate) pattern: Pattern,
     /// Whether a channel that connects ends with its first link: the floor above makes the next one.
@@ -171,6 +173,7 @@ impl Default for Options {
             retain_consumed: false,
             locked: false,
             on_wait: None,
+            queue: 128,
             pattern: Pattern::Channel,
             once: false,
         }

@@ -47,6 +47,8 @@ impl HubOptions {
         options.pattern = Pattern::Controller;
         options.delivery = Some(Delivery::BestEffort);
         options.limit = MESSAGE_LIMIT;
+        // When it has just started, all services come within moments.
+        options.queue = 4_096;
         options
     }
 }
