@@ -15,6 +15,7 @@ packages=(
     tmux                                             # the live view in a terminal
     systemd                                          # what reads the unit files
     curl procps                                      # the tests look at pages and processes
+    iproute2                                         # a network of its own for what listens at a fixed port
 )
 # Any Python from 3.11 on will do; Debian's makes virtual environments only with this package.
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)

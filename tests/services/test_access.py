@@ -1,0 +1,119 @@
+"""Who reaches a controller: its user's programs by themselves, others of the machine not at all, other machines with a key."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM, SOON
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+OWNER, STRANGER = 12_345, 23_456
+#: An address for documentation (RFC 5737), which no machine has but the one that is made here.
+OUTSIDE = "192.0.2.1"
+
+
+class Net:
+    """A network of its own, so that the port is free; users with directories of theirs, and machines with keys."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="net-"))
+        self.folder.chmod(0o755)
+        shutil.copy(PROGRAM, self.folder / "linkspan")
+        up = f"ip link set lo up && ip address add {OUTSIDE}/32 dev lo && echo ready && exec cat"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.keeper = subprocess.Popen(["unshare", "--net", "sh", "-c", up], **pipes)
+        assert self.keeper.stdout.readline() == "ready\n"
+        self.started: list[subprocess.Popen[str]] = []
+
+    def words(self, user: int, *words: str) -> dict[str, object]:
+        home = self.folder / str(user)
+        if not home.exists():
+            home.mkdir(mode=0o700)
+            os.chown(home, user, user)
+        become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        enter = ["nsenter", f"--target={self.keeper.pid}", "--net", *become, str(self.folder / "linkspan"), *words]
+        env = {**os.environ, "LINKSPAN_DIR": str(home), "LINKSPAN_KEYS": str(home / "keys")}
+        env.pop("LINKSPAN_CONTROLLER", None)
+        return {"args": enter, "env": env, "cwd": "/", "text": True}
+
+    def run(self, user: int, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(**self.words(user, *words), capture_output=True, timeout=SOON)
+
+    def start(self, user: int, *words: str) -> None:
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.started.append(subprocess.Popen(**self.words(user, *words), **quiet))
+
+    def services(self, user: int, *words: str) -> dict[str, str]:
+        said = self.run(user, "service", "ls", "--json", *words)
+        records = [json.loads(line) for line in said.stdout.splitlines()]
+        return {record["name"]: record["state"] for record in records}
+
+    def until(self, user: int, name: str, state: str, *words: str) -> None:
+        deadline = time.monotonic() + SOON
+        while self.services(user, *words).get(name) != state:
+            assert time.monotonic() < deadline, self.run(user, "service", "ls", *words)
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        for child in [*self.started, self.keeper]:
+            child.terminate()
+            child.wait(timeout=SOON)
+        self.keeper.stdin.close()
+        self.keeper.stdout.close()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    net = Net()
+    yield net
+    net.close()
+
+
+def test_another_user_of_the_machine_is_refused(net):
+    loopback = ["--controller", "tcp://127.0.0.1:17170"]
+    net.start(OWNER, "controller", "--quiet")
+    # A service of its user finds the token by itself, over TCP as over the socket.
+    net.start(OWNER, "service", "run", "--name", "near", *loopback, "--", "sleep", "1000")
+    net.until(OWNER, "near", "RUNNING")
+    assert net.services(OWNER, *loopback) == {"near": "RUNNING"}
+    for words in (["ls"], ["status", "near"], ["pause", "near"], ["shutdown", "near"]):
+        said = net.run(STRANGER, "service", *words, *loopback, "--timeout", "5")
+        assert said.returncode == 1 and "PermissionDenied (113)" in said.stderr, said
+        assert "token" in said.stderr, said.stderr
+    # A service of the stranger's is not let in either, and goes on dialling without harm.
+    net.start(STRANGER, "service", "run", "--name", "stranger", *loopback, "--", "sleep", "1000")
+    # The socket is in a directory that is not the stranger's.
+    socket = f"unix:{net.folder / str(OWNER)}/controller"
+    said = net.run(STRANGER, "service", "ls", "--controller", socket, "--timeout", "5")
+    assert said.returncode != 0 and "PermissionDenied" in said.stderr, said
+    paused = net.run(OWNER, "service", "pause", "near", "--wait")
+    assert paused.returncode == 0, paused
+    assert net.services(OWNER) == {"near": "PAUSED"}
+
+
+def test_a_service_of_another_machine_needs_a_key_that_is_trusted(net):
+    outside = f"tcp://{OUTSIDE}:17171"
+    machines = {"here": OWNER, "there": STRANGER, "nowhere": 34_567}
+    keys = {name: net.run(user, "keys", "new").stdout.strip() for name, user in machines.items()}
+    assert all(key.startswith("ed25519:") for key in keys.values()), keys
+    assert net.run(OWNER, "keys", "trust", "there", keys["there"]).returncode == 0
+    for name in ("there", "nowhere"):
+        assert net.run(machines[name], "keys", "trust", "here", keys["here"]).returncode == 0
+    net.start(OWNER, "controller", "--quiet", "--listen", "unix:controller", "--listen", outside)
+    for name in ("there", "nowhere"):
+        net.start(machines[name], "service", "run", "--name", f"from/{name}", "--controller", outside, "--", "sleep", "1000")
+    net.until(OWNER, "from/there", "RUNNING")
+    done = net.run(OWNER, "service", "pause", "from/there", "--wait")
+    assert done.returncode == 0, done
+    # From there the controller can be asked, too; from nowhere not.
+    assert net.services(STRANGER, "--controller", outside) == {"from/there": "PAUSED"}
+    said = net.run(machines["nowhere"], "service", "ls", "--controller", outside, "--timeout", "5")
+    assert said.returncode == 1 and "PermissionDenied" in said.stderr, said
+    assert net.services(OWNER) == {"from/there": "PAUSED"}
