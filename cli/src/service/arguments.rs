@@ -45,7 +45,7 @@ Examples:
 
     /// Have services open again and go on; with -- PROGRAM: run any program as a service
     #[command(
-        after_help = "A program that knows nothing of Linkspan is run with `--` in front of it and --name; the controller then pauses, runs and ends it by signals.
+        after_help = "A program that knows nothing of Linkspan is run with `--` in front of it; the controller then pauses, runs and ends it by signals, or by commands that are given. `linkspan service run --help -- PROGRAM` prints the options for that.
 
 Examples:
   linkspan service run power --wait
