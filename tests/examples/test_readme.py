@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,37 @@ def test_first_program(language: str, tmp_path: Path) -> None:
             hearer.wait(SOON)
         publisher.communicate("\n", timeout=SOON)
         assert publisher.returncode == 0
+
+
+def test_first_service(tmp_path: Path) -> None:
+    environment = {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run")}
+    shell = {"env": environment, "cwd": tmp_path, "text": True}
+    linkspan = str(TARGET / "linkspan")
+    controller = subprocess.Popen([linkspan, "controller", "--no-tcp", "--quiet"], **shell)
+    service = subprocess.Popen([PYTHON, "-c", block("python", 2)], **shell)
+    try:
+        (tmp_path / "first.php").write_text(block("php", 1), encoding="utf-8")
+        program = shutil.which("php")
+        assert program, "php is not installed"
+        words = [program, "-n", "-d", f"extension={TARGET / 'liblinkspan_php.so'}", "first.php"]
+        # It may come before the service does, and is then told which there are.
+        deadline = time.monotonic() + SOON
+        while (asked := subprocess.run(words, **shell, capture_output=True, timeout=SOON)).returncode != 0:
+            assert "NotFound" in asked.stdout + asked.stderr or "InvalidState" in asked.stdout + asked.stderr, asked
+            assert time.monotonic() < deadline, asked
+        assert int(asked.stdout) >= 0
+        for line in block("sh", 2).splitlines():
+            command = line.split("#")[0].strip()
+            if not command.startswith("linkspan service") or "--name" in command:
+                continue
+            told = subprocess.run(command.replace("linkspan", linkspan, 1), shell=True, **shell, capture_output=True, timeout=SOON)
+            if " pause " in command:
+                # The page's program has paused it before.
+                assert told.returncode == 1 and "PAUSED" in told.stderr, told
+            else:
+                assert told.returncode == 0, told
+        assert service.wait(timeout=SOON) == 0
+    finally:
+        service.kill()
+        controller.terminate()
+        assert controller.wait(timeout=SOON) == 0
