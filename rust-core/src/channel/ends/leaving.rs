@@ -64,7 +64,14 @@ impl Channel {
                         return Err(unconsumed(waiting.timed_out(), count));
                     }
                 }
-                Err(e) => return Err(unconsumed(e, count)),
+                Err(e) => {
+                    // It may have gone between that look and our word: what it said last is still to be read.
+                    receiving.gather(&self.speaker());
+                    let count = self.renewal.memory.both().outbox.unacknowledged().count;
+                    if count > 0 {
+                        return Err(unconsumed(e, count));
+                    }
+                }
             }
         }
     }
