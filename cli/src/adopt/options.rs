@@ -17,7 +17,7 @@ use rustix::process::Signal;
 ///
 /// What the program prints goes to standard output and standard error as before, and into the service's log. It reads
 /// standard input, unless that is a terminal. It should stay in the foreground: when it ends, what it started is ended too.
-/// It dies with this program, even where that is killed.
+/// It dies with this program, even where that is killed; only what has left its process group (setsid) survives a SIGKILL.
 ///
 /// Ends with 0 after SHUTDOWN or SIGTERM, with 137 where the program had to be killed for it, with the program's own
 /// exit code (128 and the signal's number) where it ended by itself and is not restarted, with 126 or 127 where it could
@@ -106,7 +106,9 @@ pub struct Limit {
 pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Option<Adopt> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let is_it = matches!(&arguments[..], [_, a, b, ..] if a == "service" && b == "run");
-    (is_it && arguments.iter().any(|one| one == "--")).then(|| Adopt::parse_from(&arguments[2..]))
+    let mut words = vec![OsString::from("linkspan service run")];
+    words.extend(arguments.iter().skip(3).cloned());
+    (is_it && arguments.iter().any(|one| one == "--")).then(|| Adopt::parse_from(words))
 }
 
 impl Adopt {
