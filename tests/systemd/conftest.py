@@ -36,7 +36,8 @@ class Supervisor:
             env["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
         if not supervised:
             del env["NOTIFY_SOCKET"]
-        program = subprocess.Popen([str(word) for word in words], env=env, **more)
+        # In a group of its own: what strace looks at would go on without it.
+        program = subprocess.Popen([str(word) for word in words], env=env, start_new_session=True, **more)
         self.running.append(program)
         return program
 
@@ -82,7 +83,7 @@ class Supervisor:
     def end(self):
         for program in reversed(self.running):
             if program.poll() is None:
-                program.send_signal(signal.SIGKILL)
+                os.killpg(program.pid, signal.SIGKILL)
             program.wait()
         self.socket.close()
 
