@@ -83,6 +83,11 @@ class Service:
         return float("inf") if self._task is None else self._task.left
 
     @property
+    def controller(self) -> str:
+        """The endpoint where its controller is looked for."""
+        return self._running.stats()["controller"]
+
+    @property
     def connected(self) -> bool:
         """Whether a controller hears it."""
         return self._running.connected

@@ -188,6 +188,13 @@ def test_data_that_cannot_be_sent(peer, controller):
     assert power.get_data() == 1
 
 
+def test_a_service_knows_itself(peer, controller):
+    start(peer, do_calibrate="result = [self.name, self.state, self.controller, self.connected, self.cancelled, self.left]")
+    said = known(controller, "RUNNING").command("calibrate", timeout=50)
+    assert said[:-1] == ["power", "RUNNING", "unix:controller", True, False]
+    assert 0 < said[-1] <= 50
+
+
 def test_trouble_and_log_are_shown(peer, controller):
     start(peer, do_calibrate="self.log('calibrated', 'warning'); self.trouble('drifts')")
     power = known(controller, "RUNNING")
@@ -328,6 +335,47 @@ def test_off_the_main_thread_a_step_looks_whether_it_is_to_end(controller):
     power.shutdown()
     thread.join()
     assert power.status()["state"] == "STOPPED"
+
+
+# Programs that pull ---------------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_pulls_answers_or_is_answered_for(controller):
+    asked = []
+
+    def pull():
+        with linkspan.ServiceLoop("power", commands=["calibrate"], paused=True) as loop:
+            for task in loop:
+                asked.append((task.command, task.before, task.arguments))
+                match task.command:
+                    case "calibrate" if task.arguments == "badly":
+                        task.failed(LookupError("no meter"))
+                    case "calibrate" if task.arguments == "say nothing":
+                        pass
+                    case linkspan.Command.PAUSE:
+                        loop.fail("it cannot go on")
+                        task.failed("it could not pause")
+                    case _:
+                        task.done(task.arguments)
+
+    thread = threading.Thread(target=pull)
+    thread.start()
+    power = known(controller, "READY")
+    assert power.command("calibrate", {"gain": 2}) == {"gain": 2}
+    with pytest.raises(linkspan.Remote, match="LookupError: no meter"):
+        power.command("calibrate", "badly")
+    with pytest.raises(linkspan.Internal, match="unanswered"):
+        power.command("calibrate", "say nothing")
+    power.run()
+    with pytest.raises(linkspan.Error):
+        power.pause()
+    known(controller, "FAILED", reason="it cannot go on")
+    power.run()
+    known(controller, "RUNNING")
+    power.shutdown()
+    thread.join()
+    assert [command for command, _, _ in asked[3:]] == ["RUN", "PAUSE", "RUN", "SHUTDOWN"]
+    assert [before for _, before, _ in asked[3:]] == ["READY", "RUNNING", "FAILED", "RUNNING"]
 
 
 # Ids, epochs, controllers that come and go ---------------------------------------------------------------------------

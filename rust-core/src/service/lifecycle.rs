@@ -627,7 +627,8 @@ fn reason_of(why: &Error) -> String {
         Some(failure) if !failure.kind.is_empty() => {
             cut(&format!("{}: {}", failure.kind, failure.text), REASON)
         }
-        _ => cut(why.text(), REASON),
+        Some(failure) => cut(&failure.text, REASON),
+        None => cut(why.text(), REASON),
     }
 }
 
