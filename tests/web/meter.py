@@ -15,6 +15,7 @@ class Meter(linkspan.Service):
         self.rows = 0
         self.offset = 0.0
         self.failing = False
+        self.ballast = None
 
     def on_start(self):
         self.failing = False
@@ -32,6 +33,7 @@ class Meter(linkspan.Service):
             "volts": 5.0 + 0.02 * math.cos(self.rows / 5),
             "meter": {"serial": "A-17", "closed": False, "celsius": 21.0 + swing / 2},
             "at": linkspan.Timestamp.now(),
+            **({"ballast": self.ballast} if self.ballast else {}),
         }
 
     def on_config(self, settings):
@@ -46,6 +48,9 @@ class Meter(linkspan.Service):
 
     def do_break(self, _):
         self.failing = True
+
+    def do_swell(self, size):
+        self.ballast = "x" * size
 
     def do_stand_still(self, seconds):
         time.sleep(seconds)

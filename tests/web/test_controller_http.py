@@ -414,6 +414,35 @@ def test_who_knocks_too_often_is_told_so_and_harms_nobody(desk):
         assert time.monotonic() < until
 
 
+@PROGRAM_ALONE  # how many PHP's workers take is for their own configuration to say
+def test_streams_and_commands_under_way_have_a_bound(desk):
+    desk.start("bench/away")
+    wait_for_state(desk, "bench/away", "RUNNING")
+    away = desk.services.pop("bench/away")
+    away.kill()
+    away.communicate()
+
+    looking, waiting = [], []
+    try:
+        for _ in range(33):
+            looking.append(socket.create_connection((desk.host, desk.port), timeout=PATIENCE))
+            looking[-1].sendall(head(desk, "GET", "/api/events", more="\r\n").encode())
+            line = looking[-1].makefile("rb").readline().decode()
+        assert " 503 " in line, line
+        body = json.dumps({"command": "stand_still", "arguments": 0, "within": 2})
+        for _ in range(17):
+            waiting.append(socket.create_connection((desk.host, desk.port), timeout=PATIENCE))
+            # A service that is away is waited for until its command's time is over.
+            waiting[-1].sendall((head(desk, path="/api/services/bench%2Faway/commands", more=f"Content-Length: {len(body)}\r\n\r\n") + body).encode())
+        # Commands that wait do not keep the list from being read.
+        assert desk.ask("GET", "/api/services")[0] == 200
+        kinds = [re.search(r'"kind":"(\w+)"', stream.makefile("rb").read().decode())[1] for stream in waiting]
+        assert kinds.count("Full") == 1 and set(kinds) <= {"Full", "Disconnected", "Timeout"}, kinds
+    finally:
+        for stream in looking + waiting:
+            stream.close()
+
+
 @PROGRAM_ALONE  # the time that a request's head may take is for PHP's own server and nginx to say
 def test_who_dawdles_with_a_request_is_left(desk):
     slow = [socket.create_connection((desk.host, desk.port), timeout=PATIENCE) for _ in range(20)]

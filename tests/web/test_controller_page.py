@@ -346,6 +346,18 @@ def test_what_a_service_says_of_itself_is_shown_and_never_run(page, desk):
     ended(desk.services.pop("bench/odd"))
 
 
+def test_data_that_nobody_can_read_are_not_carried_to_the_page(page, desk):
+    desk.start("bench/heavy")
+    page.wait(IS, [ROW.format("bench/heavy"), "RUNNING"])
+    order(page, "bench/heavy", "swell", "300000")
+    wait_answer(page, "bench/heavy", "DONE")
+    page.page.click(f"{ROW.format('bench/heavy')} .name")
+    page.wait("row => /300 \\d+ bytes, too many to show/.test(document.querySelector(`${row} .words`)?.textContent)", ROW.format("bench/heavy"))
+    press(page, "bench/power", "GET_DATA")
+    wait_answer(page, "bench/power", "DONE")
+    ended(desk.services.pop("bench/heavy"))
+
+
 def test_when_it_is_away_the_page_says_so_and_comes_back(page, desk):
     """Stopped and gone on again: what the page sees of a controller that hangs, or a machine that sleeps."""
     away = (*desk.servers, desk.controller)[0]

@@ -67,3 +67,42 @@ impl AsyncWrite for Patient {
         self.bound(context, |stream, context| stream.poll_shutdown(context))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn who_takes_nothing_is_left_and_who_is_slow_is_not() {
+        Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut patient = Patient::new(stream, Duration::from_millis(200));
+            let much = vec![7; 1 << 20];
+            // Nobody reads: the kernel's buffers are full at some time, whatever their size.
+            let left = loop {
+                if let Err(error) = patient.write_all(&much).await {
+                    break error;
+                }
+            };
+            assert_eq!(left.kind(), io::ErrorKind::TimedOut);
+            let mut some = vec![0; 1 << 20];
+            let slow = tokio::spawn(async move {
+                while other.read(&mut some).await.is_ok_and(|got| got > 0) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+            patient.until = None;
+            for _ in 0..8 {
+                patient.write_all(&much).await.unwrap();
+            }
+            drop(patient);
+            slow.await.unwrap();
+        });
+    }
+}
