@@ -1,6 +1,7 @@
 """What systemd is to a program: a socket that is told how it is."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,6 +48,14 @@ class Supervisor:
         done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done
         return done.stdout
+
+    def until_known(self):
+        """Waits until the controller knows the service `it`, and how it is."""
+        deadline = time.monotonic() + PATIENCE
+        while not (known := re.search(r"^it +(?!STARTING)", self.linkspan("service", "ls"), re.M)):
+            assert time.monotonic() < deadline, "it has not come"
+            time.sleep(0.05)
+        return known
 
     def hears(self, patience=PATIENCE):
         """The next word, NAME=VALUE; none where nothing is said for so long."""

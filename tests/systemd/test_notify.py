@@ -55,6 +55,7 @@ def test_a_service_says_its_states(supervisor, tmp_path):
     # A quick one is RUNNING before it can be said that it starts.
     assert supervisor.until("READY=1") in ([], ["STATUS=STARTING"])
     supervisor.until("STATUS=RUNNING")
+    supervisor.until_known()
     supervisor.linkspan("service", "pause", "it", "--wait")
     supervisor.until("STATUS=PAUSED")
     supervisor.linkspan("service", "run", "it", "--wait")
@@ -89,6 +90,7 @@ def test_one_that_is_paused_is_not_stuck(supervisor, tmp_path):
     controller(supervisor)
     service(supervisor, tmp_path, watchdog=0.4)
     supervisor.until("READY=1")
+    supervisor.until_known()
     supervisor.linkspan("service", "pause", "it", "--wait")
     supervisor.until("STATUS=PAUSED")
     supervisor.all()
@@ -110,6 +112,7 @@ def test_an_adopted_program_is_its_wrappers_affair(supervisor, tmp_path):
     program = supervisor.start(PROGRAM, *words, watchdog=0.4)
     supervisor.until("READY=1")
     supervisor.until("WATCHDOG=1")
+    supervisor.until_known()
     supervisor.linkspan("service", "pause", "it", "--wait")
     supervisor.until("STATUS=PAUSED")
     for _ in range(3):

@@ -105,6 +105,7 @@ def test_the_filter_allows_what_they_do(kind, supervisor, tmp_path):
     program = supervisor.start("strace", "-f", "-qq", "-o", trace, *words(kind, tmp_path), watchdog=1)
     supervisor.until("READY=1")
     if kind != "controller":
+        supervisor.until_known()
         supervisor.linkspan("service", "get", "it", "--timeout", "60")
         supervisor.linkspan("service", "pause", "it", "--wait")
         supervisor.linkspan("service", "run", "it", "--wait")
@@ -137,6 +138,7 @@ def test_they_need_no_memory_that_is_written_and_run(supervisor, tmp_path):
     supervisor.until("READY=1")
     program = supervisor.start(*words("logger", tmp_path), preexec_fn=deny_write_execute)
     supervisor.until("STATUS=RUNNING")
+    supervisor.until_known()
     supervisor.linkspan("service", "checkpoint", "it", "--wait")
     program.send_signal(signal.SIGTERM)
     assert program.wait(PATIENCE) == 0
