@@ -72,7 +72,13 @@ pub struct Played {
 fn link(endpoint: &str) -> Channel {
     let mut options = Options { delivery: Some(Delivery::BestEffort), ..Options::default() };
     options.pattern = Pattern::Service;
-    Channel::connect(endpoint, &options, PATIENCE).unwrap()
+    loop {
+        match Channel::connect(endpoint, &options, PATIENCE) {
+            // So many wait to be let in: like a service, it comes again.
+            Err(e) if e.kind() == ErrorKind::Full => std::thread::yield_now(),
+            made => return made.unwrap(),
+        }
+    }
 }
 
 fn report(state: State) -> Report {
