@@ -82,6 +82,8 @@ pub(super) struct Inner {
     pub(super) spoken: Instant,
     /// When it was heard last; none before it has shown that it says when it is there.
     pub(super) heard: Option<Instant>,
+    /// Until when the mouth looks whether what the program does takes long; none while it does nothing.
+    pub(super) watched: Option<Instant>,
     /// Why there is no line.
     trouble: Option<Error>,
 }
@@ -119,6 +121,7 @@ impl Line {
                 heartbeat: HEARTBEAT,
                 spoken: now,
                 heard: None,
+                watched: None,
                 trouble: None,
             }),
             program: EventFd::new()?,
@@ -187,6 +190,7 @@ impl Line {
         if !inner.unsaid.is_empty()
             || inner.life.next_due().is_some()
             || self.silent.swap(false, Ordering::AcqRel)
+            || inner.begins_unseen()
         {
             self.mouth.ring();
         }

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::command::{Answer, Outcome, failure_of};
 use super::lifecycle::Act;
-use super::line::Line;
+use super::line::{Inner, Line};
 use super::notify::Notices;
-use super::state::State;
 use super::words::Said;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +17,7 @@ use crate::sys::poll::{Epoll, Interest};
 use crate::sys::stop;
 use crate::value::Value;
 
-/// How often it is looked whether the program takes long over something, while it works and somebody wants to know.
+/// After so long it is said that the program takes long over something; how often it is looked whether it does.
 const LOOK: Duration = Duration::from_secs(1);
 /// After so many heartbeats without a word the controller is not there any more.
 const SILENCE: u32 = 3;
@@ -90,8 +89,7 @@ impl Mouth {
             self.told_busy = busy;
             line.with(|_, _| ((), vec![Act::Changed]));
         }
-        let works = state == State::Running || state.is_passing();
-        let look = (works && line.is_connected()).then_some(LOOK);
+        let look = line.inner().watch();
         let due = self.notices.next_due(begun, now);
         if due.is_some() {
             line.silent.store(false, Ordering::Release);
@@ -108,6 +106,25 @@ impl Mouth {
             self.signals += 1;
             line.with(|life, now| ((), life.terminate(now)));
         }
+    }
+}
+
+impl Inner {
+    /// Whether the program has begun something that the mouth does not know of, and a controller would want to.
+    pub(super) fn begins_unseen(&self) -> bool {
+        self.introduced && self.watched.is_none() && self.life.doing().is_some()
+    }
+
+    /// When the mouth looks again whether something takes long: a program that does nothing is not looked at, and one of many
+    /// short steps once in a while and not at each.
+    fn watch(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        if self.introduced && self.life.doing().is_some() {
+            self.watched = Some(self.watched.filter(|until| *until > now).unwrap_or(now + LOOK));
+        } else if self.watched.is_some_and(|until| until <= now) {
+            self.watched = None;
+        }
+        self.watched.map(|until| until.saturating_duration_since(now))
     }
 }
 

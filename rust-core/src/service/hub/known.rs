@@ -16,6 +16,9 @@ use crate::service::table;
 use crate::service::words::{Introduction, Report};
 use crate::value::{Map, Timestamp, Value};
 
+/// What the program has been at for so long is told; a service reports it by itself after that time.
+const LASTING: Duration = Duration::from_secs(1);
+
 /// How many commands of clients a service has answered, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answered {
@@ -142,11 +145,10 @@ impl Known {
         put("view", self.view.name().into());
         put("state", report.state.name().into());
         put("since", report.since.into());
-        if let Some(busy) = report.busy.filter(|_| self.is_here()) {
+        // A report that meets one of many short steps says nothing of the time after it; of one that lasts another report comes.
+        if let Some(busy) = report.busy.filter(|busy| self.is_here() && *busy >= LASTING) {
             put("busy", (busy + now.saturating_sub(self.heard)).as_secs_f64().into());
-        }
-        if let Some(doing) = report.doing.as_deref().filter(|_| self.is_here()) {
-            put("doing", doing.into());
+            put("doing", report.doing.as_deref().unwrap_or_default().into());
         }
         put("steps", report.steps.into());
         put("reason", report.reason.as_str().into());
