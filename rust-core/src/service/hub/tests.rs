@@ -474,6 +474,30 @@ fn data_are_looked_for_once_for_all_watchers_and_told_when_they_change() {
 }
 
 #[test]
+fn data_that_cannot_be_had_are_told_as_trouble_until_they_can() {
+    let hub = Running::start();
+    let power = Played::come(&hub.endpoint, "power", 1);
+    let watcher = hub.client();
+    until(&watcher, "power", is("view", "CONNECTED"));
+    let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
+    watcher.watch(&what).unwrap();
+    let trouble = || loop {
+        let push = watcher.next(PATIENCE).unwrap();
+        if let Ok(trouble) = push.at("service/trouble") {
+            return trouble.as_text().unwrap().to_owned();
+        }
+    };
+    assert_eq!(trouble(), "");
+    let order = power.order();
+    let error = Error::new(ErrorKind::TransportUnavailable, "the meter is not plugged in");
+    power.answer(&order.id, Outcome::Failed, State::Running, Value::Null, Some(error));
+    while trouble() != "its data cannot be had: the meter is not plugged in" {}
+    let order = power.order();
+    power.done(&order, 7.into());
+    while !trouble().is_empty() {}
+}
+
+#[test]
 fn a_silent_service_is_stale_until_it_is_heard_of() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
     let hub = Running::at(directory, Duration::from_millis(30));

@@ -10,6 +10,7 @@ use super::question::Watch;
 use super::roster::{Action, Moment, Roster};
 use super::schedule::{Due, Name};
 use crate::codec::{self, Encoding};
+use crate::error::ErrorKind;
 use crate::service::command::{Answer, Command, Outcome};
 use crate::service::table;
 use crate::value::{Map, Value};
@@ -181,9 +182,32 @@ impl Roster {
             map.insert("value".into(), answer.value.clone());
             self.actions.push_back(Action::Push { to, value: Value::Map(map) });
         }
+        self.tell_of_look(name, answer, now);
         self.plan_look(name, now);
     }
+
+    /// Data that cannot be had are told as what is wrong with a service, as long as that is so. One that is busy says so itself.
+    fn tell_of_look(&mut self, name: &Name, answer: &Answer, now: Moment) {
+        let failure =
+            answer.failure.as_ref().filter(|failure| failure.code != i64::from(ErrorKind::Timeout.code()));
+        match (answer.outcome, failure) {
+            (Outcome::Failed, Some(failure)) => {
+                self.trouble(name, &format!("{NO_DATA}{}", failure.text), now)
+            }
+            (Outcome::Done, _) => {
+                let told =
+                    self.services.get(name).is_some_and(|service| service.trouble.starts_with(NO_DATA));
+                if told {
+                    self.schedule.set(Due::Mended(name.clone()), now.since);
+                }
+            }
+            _ => {}
+        }
+    }
 }
+
+/// How the trouble begins of a service whose data cannot be had.
+const NO_DATA: &str = "its data cannot be had: ";
 
 /// A number that is another one for other data, so that the data need not be kept.
 fn fingerprint(value: &Value) -> Option<u64> {
