@@ -16,7 +16,7 @@ use crate::service::table;
 use crate::service::words::{Introduction, Report};
 use crate::value::{Map, Timestamp, Value};
 
-/// What the program has been at for so long is told; a service reports it by itself after that time.
+/// A step that has lasted so long is told; a service reports it by itself after that time.
 const LASTING: Duration = Duration::from_secs(1);
 
 /// How many commands of clients a service has answered, and how.
@@ -146,7 +146,8 @@ impl Known {
         put("state", report.state.name().into());
         put("since", report.since.into());
         // A report that meets one of many short steps says nothing of the time after it; of one that lasts another report comes.
-        if let Some(busy) = report.busy.filter(|busy| self.is_here() && *busy >= LASTING) {
+        let steps = report.doing.as_deref() == Some(Command::Step.name());
+        if let Some(busy) = report.busy.filter(|busy| self.is_here() && (*busy >= LASTING || !steps)) {
             put("busy", (busy + now.saturating_sub(self.heard)).as_secs_f64().into());
             put("doing", report.doing.as_deref().unwrap_or_default().into());
         }
