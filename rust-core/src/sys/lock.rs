@@ -1,6 +1,7 @@
 //! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -10,6 +11,9 @@ use super::fork::Guarded;
 use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// Milliseconds that a sweep may take.
+const SWEEP: u32 = 50;
 
 /// A held lock. Its release is the drop, or the end of the process.
 #[derive(Debug)]
@@ -90,6 +94,18 @@ fn doing(directory: &Directory, name: &str, error: Error) -> Error {
     Error::new(error.kind(), text)
 }
 
+/// Takes the lock of a name unless somebody keeps it. Whoever looks for what the dead have left (`linkspan ls` does) has it for a
+/// moment, which is waited for.
+pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
+    for _ in 0..SWEEP {
+        if let Some(lock) = try_lock(directory, name)? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    try_lock(directory, name)
+}
+
 /// Takes the lock of a name, waiting for whoever has it; then `Stalled`.
 pub fn take(directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Lock> {
     let file = Arc::new(open(directory)?);
@@ -143,6 +159,26 @@ const F_SETSIG: i32 = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sweep_is_waited_for_and_an_owner_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let owner = try_lock(&directory, "a").unwrap().unwrap();
+        assert!(claim(&directory, "a").unwrap().is_none());
+        let (begun, sweeps) = std::sync::mpsc::channel();
+        let waits = std::thread::scope(|scope| {
+            let claims = scope.spawn(|| {
+                begun.send(()).unwrap();
+                // One who keeps it longer than a sweep is not waited for: then it is asked again.
+                std::iter::from_fn(|| Some(claim(&directory, "a").unwrap())).flatten().next()
+            });
+            sweeps.recv().unwrap();
+            drop(owner);
+            claims.join().unwrap()
+        });
+        assert!(waits.is_some());
+    }
 
     #[test]
     fn one_lock_holds_several_names_and_lets_go_of_all() {

@@ -152,16 +152,7 @@ impl Place {
         gate: Gate,
         about: impl FnOnce() -> Result<About>,
     ) -> Result<Claim> {
-        // Somebody who sweeps may hold it for a moment.
-        let mut lock = lock::try_lock(&self.directory, &self.file)?;
-        for _ in 0..50 {
-            if lock.is_some() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-            lock = lock::try_lock(&self.directory, &self.file)?;
-        }
-        let Some(lock) = lock else {
+        let Some(lock) = lock::claim(&self.directory, &self.file)? else {
             let text = format!("somebody else has the lock of {}; end it first", self.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };

@@ -41,7 +41,7 @@ impl Drop for Hold {
 /// never comes to an end, however many writers come and go. `AddressInUse` where a living process listens.
 pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     let place = Place::of(endpoint)?;
-    let Some(lock) = lock::try_lock(&place.directory, &place.file)? else {
+    let Some(lock) = lock::claim(&place.directory, &place.file)? else {
         let text =
             format!("somebody else reads {}; write to it, or end that one first", place.path().display());
         return Err(Error::new(ErrorKind::AddressInUse, text));

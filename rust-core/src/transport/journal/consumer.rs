@@ -41,7 +41,7 @@ impl Consumer {
     /// Takes the name, and gives where it got to; none where it is new. `AddressInUse` where a living process reads under
     /// it.
     pub fn take(folder: &Folder, id: Identity, name: &str) -> Result<(Consumer, Option<Position>)> {
-        let Some(lock) = lock::try_lock(&folder.place.directory, &lock_name(folder, name))? else {
+        let Some(lock) = lock::claim(&folder.place.directory, &lock_name(folder, name))? else {
             let text = format!(
                 "somebody else reads {} as {name}; give each reader a client_id of its own, or end the other one first",
                 folder.path("").display()

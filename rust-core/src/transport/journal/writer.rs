@@ -60,7 +60,7 @@ impl Writer {
     }
 
     fn open_once(place: &Place, terms: Terms) -> Result<Writer> {
-        let Some(lock) = lock::try_lock(&place.directory, &place.file)? else {
+        let Some(lock) = lock::claim(&place.directory, &place.file)? else {
             let text = format!(
                 "somebody else writes {}; a journal has one writing process, end it first",
                 place.path().display()
