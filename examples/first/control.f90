@@ -10,7 +10,7 @@ program first_control
    call controller%open()
    call controller%command(name, "GET_DATA", answer)
    call answer%get("count", count)
-   print '(a)', merge("counts        ", "does not count", count >= 0)
+   print '(a)', trim(merge("counts        ", "does not count", count >= 0))
    call controller%command(name, "PAUSE")
    call controller%status(name, answer)
    call answer%get("state", state)
