@@ -92,7 +92,7 @@ export class Service {
     const { description, steps, busy, doing, since, view, answered } = this.record;
     write(this.about, description ?? '');
     const past = (Date.now() - this.heard) / 1000, facts = [];
-    facts.push(`since ${clock(time(since))}`, `${number(steps ?? 0)} steps`);
+    facts.push(`since ${clock(time(since))}`, steps === 1 ? '1 step' : `${number(steps ?? 0)} steps`);
     if (busy !== undefined && busy !== null && view === 'CONNECTED') facts.push(`in ${doing ?? 'something'} for ${duration(busy + past)}`);
     if (answered?.failed || answered?.rejected) facts.push(`${answered.failed} failed, ${answered.rejected} rejected`);
     write(this.facts, facts.join(' · '));
