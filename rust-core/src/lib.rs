@@ -55,6 +55,8 @@ pub mod doctor;
 mod documents;
 mod error;
 pub mod frame;
+#[cfg(test)]
+mod histories;
 #[cfg(feature = "tls")]
 pub mod keys;
 mod message;

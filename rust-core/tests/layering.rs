@@ -12,8 +12,8 @@ use support::sources_under;
 
 /// The floors, from the ground up.
 const FLOORS: [&[&str]; 8] = [
-    // Holds the documents to the code, in tests alone.
-    &["error", "documents"],
+    // In tests alone: what holds the documents to the code, and what random histories are made of.
+    &["error", "documents", "histories"],
     &["deadline", "value"],
     &["sys", "codec", "schema", "frame", "keys"],
     &["message", "transport", "region"],

@@ -14,30 +14,11 @@ use super::{Hello, Identity, Nature, ReplayLimits};
 use end::{End, RxLink, Taken, TxLink};
 use truth::Truth;
 
+use crate::histories::{Random, Seed, given_seed};
+
 const HISTORIES: u64 = 100_000;
 const LISTENER: usize = 0;
 const DIALLER: usize = 1;
-
-/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        // Seeds that follow each other are to begin far apart.
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// How often what is worth testing happened, over all histories.
 #[derive(Debug, Default)]
@@ -306,21 +287,9 @@ impl World<'_> {
     }
 }
 
-/// Names the history that failed.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("LINKSPAN_SEED={} runs this history again", self.0);
-        }
-    }
-}
-
 #[test]
 fn nothing_is_lost_or_given_twice_in_any_history() {
-    let given =
-        std::env::var("LINKSPAN_SEED").ok().map(|text| text.parse().expect("LINKSPAN_SEED is a number"));
+    let given = given_seed();
     let clock = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
     let first: u64 = given.unwrap_or_else(clock);
     let mut seen = Coverage::default();

@@ -11,6 +11,7 @@ use super::question::{Asked, Wanted, Watch};
 use super::roster::{Action, Moment, Roster};
 use crate::channel::Question;
 use crate::error::{Error, ErrorKind};
+use crate::histories::{Random, Seed, given_seed};
 use crate::service::command::{Answer, Command, Outcome};
 use crate::service::state::State;
 use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
@@ -19,22 +20,6 @@ use crate::value::{Timestamp, Value};
 const HISTORIES: u64 = 600;
 const STEPS: usize = 250;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-
-/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// A service as it is.
 struct Service {
@@ -501,7 +486,7 @@ impl World<'_> {
 
 fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
     let mut world = World {
-        random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+        random: Random::new(seed),
         roster: Roster::new(1, limits()),
         now: Duration::ZERO,
         services: Vec::new(),
@@ -538,13 +523,12 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
 
 #[test]
 fn every_question_has_one_answer_whatever_happens() {
-    let only = std::env::var("LINKSPAN_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
+    let only = given_seed();
     let first = only.unwrap_or(1);
     let mut seen = Coverage::default();
     for seed in first..first + HISTORIES {
-        let report = Named(seed);
+        let _told = Seed(seed);
         history(seed, only == Some(seed), &mut seen);
-        drop(report);
     }
     let Coverage { done, accepted, rejected, failed, refused, given_again, turned_away, .. } = seen;
     for (what, count) in [
@@ -562,16 +546,5 @@ fn every_question_has_one_answer_whatever_happens() {
         ("asked by clients that went", seen.without_client),
     ] {
         assert!(only.is_some() || count > 50, "{what} came only {count} times: {seen:?}");
-    }
-}
-
-/// Names the seed of the history that failed.
-struct Named(u64);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("LINKSPAN_SEED={}", self.0);
-        }
     }
 }

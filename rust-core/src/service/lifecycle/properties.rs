@@ -7,34 +7,10 @@ mod model;
 use std::time::Duration;
 
 use super::*;
+use crate::histories::{Random, Seed, given_seed};
 use model::{Model, did};
 
 const HISTORIES: u64 = 10_000;
-
-/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        // Seeds that follow each other are to begin far apart.
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-}
 
 fn millis(ms: usize) -> Duration {
     Duration::from_millis(ms as u64)
@@ -194,25 +170,13 @@ impl World {
     }
 }
 
-/// Prints how a failed history is run again.
-struct Report(u64);
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("LINKSPAN_SEED={} runs this history again", self.0);
-        }
-    }
-}
-
 #[test]
 fn every_history_keeps_the_rules() {
-    let only: Option<u64> =
-        std::env::var("LINKSPAN_SEED").ok().map(|text| text.parse().expect("LINKSPAN_SEED is a number"));
+    let only = given_seed();
     let first = only.unwrap_or(1);
     println!("LINKSPAN_SEED={first}");
     for seed in first..first + HISTORIES {
-        let _report = Report(seed);
+        let _told = Seed(seed);
         let mut world = World::new(seed, only == Some(seed));
         for _ in 0..20 + world.random.below(80) {
             world.step();
