@@ -225,6 +225,11 @@ impl Lifecycle {
         acts
     }
 
+    /// What waits for the program, and what it does.
+    fn open(&self) -> impl Iterator<Item = &Accepted> {
+        self.queue.iter().chain(self.doing.as_ref().map(|doing| &doing.what))
+    }
+
     /// What was answered to this id, or that it is under way.
     fn known(&mut self, id: &str, now: Duration) -> Option<Answer> {
         if id.is_empty() {
@@ -233,8 +238,7 @@ impl Lifecycle {
         if let Some(answer) = self.answers.get(id).or_else(|| self.looks.get(id)) {
             return Some(answer.clone());
         }
-        let doing = self.doing.as_ref().map(|doing| &doing.what);
-        let one = self.queue.iter().chain(doing).find(|one| *one.order.id == *id)?;
+        let one = self.open().find(|one| *one.order.id == *id)?;
         if !one.answered {
             return Some(self.said(id, Outcome::Accepted));
         }
@@ -269,9 +273,8 @@ impl Lifecycle {
         }
         let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
         if leads && order.command != Command::Shutdown && self.leading.is_some() {
-            let under_way = self.queue.iter().chain(self.doing.as_ref().map(|doing| &doing.what));
-            let mut under_way = under_way.filter(|one| Some(&one.order.id) == self.leading.as_ref());
-            let other = under_way.next().map_or("another command", |one| one.order.command.name());
+            let under_way = self.open().find(|one| Some(&one.order.id) == self.leading.as_ref());
+            let other = under_way.map_or("another command", |one| one.order.command.name());
             let text = format!(
                 "{name} is not possible while {other} is under way and the service is {}: wait until that is done",
                 self.state.name()

@@ -330,10 +330,8 @@ impl Line {
             let made = Instant::now();
             let heard = self.hear_line(options);
             let mut inner = self.inner();
-            (inner.channel, inner.dialled, inner.introduced) = (None, None, false);
-            inner.heard = None;
-            // The controller asks again for what it has no answer to, and the introduction says the state.
-            inner.unsaid.retain(|said| matches!(said, Said::Bye(_)));
+            inner.lose_line();
+            inner.dialled = None;
             if let Err(error) = heard {
                 inner.trouble = Some(error);
             }
@@ -408,6 +406,14 @@ impl Line {
 }
 
 impl Inner {
+    /// There is no line any more: gives what it was. The controller asks again on the next one for what it has no answer to,
+    /// and the introduction says the state.
+    pub(super) fn lose_line(&mut self) -> Option<Arc<Channel>> {
+        (self.introduced, self.heard) = (false, None);
+        self.unsaid.retain(|said| matches!(said, Said::Bye(_)));
+        self.channel.take()
+    }
+
     /// Only what a controller on this line can make something of.
     fn say(&mut self, said: Said) {
         if !self.introduced {

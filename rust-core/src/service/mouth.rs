@@ -149,9 +149,7 @@ impl Line {
         if inner.heard.is_none_or(|heard| heard.elapsed() < SILENCE * inner.heartbeat) {
             return;
         }
-        inner.heard = None;
-        let channel = inner.channel.take();
-        inner.introduced = false;
+        let channel = inner.lose_line();
         drop(inner);
         // The ear sees that, and makes a new line.
         drop(channel.map(|channel| channel.close(Duration::ZERO)));
@@ -194,8 +192,7 @@ impl Line {
             // The ear hears that, too, and makes a new line.
             Err(_) => {
                 if inner.channel.as_ref().is_some_and(|now| Arc::ptr_eq(now, &channel)) {
-                    (inner.introduced, inner.channel) = (false, None);
-                    inner.unsaid.retain(|said| matches!(said, Said::Bye(_)));
+                    inner.lose_line();
                     // Where the ear waits for words that will never come, it is let go of.
                     drop(channel.close(Duration::ZERO));
                 }

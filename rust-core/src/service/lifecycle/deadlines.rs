@@ -13,8 +13,11 @@ const EARLY: Duration = Duration::from_secs(1);
 impl Lifecycle {
     /// When something is due without anybody's coming.
     pub fn next_due(&self) -> Option<Duration> {
-        let all = self.queue.iter().chain(self.doing.as_ref().map(|doing| &doing.what));
-        all.filter(|one| !one.answered).map(|one| self.due_of(one)).min().filter(|due| *due < Duration::MAX)
+        self.open()
+            .filter(|one| !one.answered)
+            .map(|one| self.due_of(one))
+            .min()
+            .filter(|due| *due < Duration::MAX)
     }
 
     fn due_of(&self, one: &Accepted) -> Duration {
