@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Command;
+use super::controller::Controller;
 use super::lifecycle::{Next, Setup, Work};
 use super::line::{Identity, Line, OnCancel};
 use super::state::State;
@@ -21,9 +22,6 @@ use crate::value::Value;
 /// How long a service that ends waits for its last words to be on their way, where a controller is there and slow: the answer to
 /// SHUTDOWN is among them.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// Where services and their controller meet, unless the environment (`LINKSPAN_CONTROLLER`) or the program says otherwise.
-pub const MEETING: &str = "unix:controller";
 
 /// How a service is set up. [`ServiceOptions::set`] takes the options by name.
 #[derive(Clone)]
@@ -50,7 +48,7 @@ pub struct ServiceOptions {
 impl Default for ServiceOptions {
     fn default() -> ServiceOptions {
         ServiceOptions {
-            controller: meeting(),
+            controller: Controller::default_endpoint(),
             every: None,
             paused: false,
             description: String::new(),
@@ -71,14 +69,6 @@ impl std::fmt::Debug for ServiceOptions {
             .field("commands", &self.commands)
             .finish_non_exhaustive()
     }
-}
-
-/// Where services and their controller meet when nothing else is said.
-pub fn meeting() -> String {
-    std::env::var("LINKSPAN_CONTROLLER")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| MEETING.into())
 }
 
 impl ServiceOptions {

@@ -34,13 +34,6 @@ pub fn watch_patiently() -> Result<()> {
     install(2)
 }
 
-/// For a program that handles its signals itself, and says so: installs nothing. The bell is there, and silent unless
-/// something else in the program watches.
-#[allow(dead_code, reason = "for services")]
-pub fn leave_alone() -> Result<()> {
-    make_bell(&lock())
-}
-
 fn lock() -> MutexGuard<'static, u32> {
     INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -155,7 +148,7 @@ mod tests {
             match part {
                 "watch" => watch().unwrap(),
                 "patient" => watch_patiently().unwrap(),
-                "alone" => leave_alone().unwrap(),
+                "alone" => make_bell(&lock()).unwrap(),
                 // SAFETY: nothing of this file is undone, it has not come to that yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
                 // Goes on once a signal has come.

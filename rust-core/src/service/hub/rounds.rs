@@ -16,6 +16,7 @@ use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::service::controller::Controller;
 use crate::service::notify::Notices;
 use crate::service::words::{MESSAGE_LIMIT, Said, Told};
 use crate::sys::poll::{Epoll, Interest, Ready};
@@ -59,7 +60,7 @@ const PARTING: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// Where controllers listen: for this user, and for this machine's programs and containers that reach it by TCP.
-    pub const ENDPOINTS: [&str; 2] = ["unix:controller", "tcp://127.0.0.1:17170"];
+    pub const ENDPOINTS: [&str; 2] = [Controller::ENDPOINT, "tcp://127.0.0.1:17170"];
 
     /// Listens at these endpoints; at those of [`Hub::ENDPOINTS`] where none are given. `AddressInUse` where somebody else
     /// listens at one of them, with that process where it can be known.
