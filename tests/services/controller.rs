@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use linkspan::codec::{decode, encode};
-use linkspan::{Command, Controller, Encoding, Error, ErrorKind, Options, Result, Value};
+use linkspan::{Command, Controller, Encoding, Error, ErrorKind, Result, Value};
 
 fn answer(controller: &Controller, line: &str) -> Result<Value> {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -18,8 +18,7 @@ fn answer(controller: &Controller, line: &str) -> Result<Value> {
 }
 
 fn main() -> Result<()> {
-    let endpoint = std::env::var("LINKSPAN_CONTROLLER").unwrap_or_else(|_| Controller::ENDPOINT.into());
-    let controller = Controller::connect(&endpoint, &Options::default(), Duration::from_secs(20))?;
+    let controller = Controller::connect_default(Duration::from_secs(20))?;
     for line in std::io::stdin().lines() {
         let line = line.map_err(|e| Error::new(ErrorKind::Disconnected, e.to_string()))?;
         match answer(&controller, &line) {
