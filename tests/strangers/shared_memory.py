@@ -66,32 +66,48 @@ def open_peer(fd: int, magic: bytes, session: int) -> Memory:
     return memory
 
 
+def receive_with_descriptors(s: socket.socket) -> tuple[Frame, list[int]]:
+    """The first frame on a socket, and the descriptors that came with it."""
+    assert select.select([s], [], [], SOON)[0], "no answer"
+    header, fds, _, _ = socket.recv_fds(s, 64, 4)
+    if not header:
+        raise EOFError
+    stream = Stream(s.fileno(), s.fileno(), s)
+    header += stream.take(64 - len(header))
+    extension, body = lengths(header)
+    return read_frame(header + stream.take(body_at(extension) - 64 + body)), fds
+
+
 def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
     """Says hello with descriptors; gives the answer and the descriptors that came with it."""
     s = socket_at(path, socket.socket.connect)
     socket.send_fds(s, [said.to_bytes()], descriptors)
-    assert select.select([s], [], [], SOON)[0], "no answer"
-    header, fds, _, _ = socket.recv_fds(s, 64, 4)
-    stream = Stream(s.fileno(), s.fileno(), s)
-    header += stream.take(64 - len(header))
-    extension, body = lengths(header)
-    rest = stream.take(body_at(extension) - 64 + body)
-    return s, answered(read_frame(header + rest)), fds
+    answer, fds = receive_with_descriptors(s)
+    return s, answered(answer), fds
+
+
+class Offer:
+    """What one side of a channel hands over: its memory file and its two bells."""
+
+    SIZE = 64 << 10
+
+    def __init__(self) -> None:
+        self.session = random()
+        self.memory, file = create(b"LINKSHM1", self.session, self.SIZE)
+        self.data, self.room = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
+        self.descriptors = [file, self.data, self.room]
 
 
 class Ring:
     """A channel's two rings, as a stream of frames."""
 
-    SIZE = 64 << 10
+    SIZE = Offer.SIZE
 
-    def __init__(self, path: Path, pattern: str) -> None:
-        session = random()
-        self.mine, memory = create(b"LINKSHM1", session, self.SIZE)
-        self.data, self.room = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
-        own = [memory, self.data, self.room]
-        self.socket, self.theirs, fds = introduce(path, hello(pattern, session), own)
-        file, self.peer_data, self.peer_room = fds
-        self.peer = open_peer(file, b"LINKSHM1", self.theirs["session"])
+    def __init__(self, own: Offer, s: socket.socket, theirs: dict[str, Any], descriptors: list[int]) -> None:
+        self.own, self.socket, self.theirs = own, s, theirs
+        self.mine, self.data, self.room = own.memory, own.data, own.room
+        file, self.peer_data, self.peer_room = descriptors
+        self.peer = open_peer(file, b"LINKSHM1", theirs["session"])
         self.tail = self.head = self.sequence = self.consumed = self.naps = 0
 
     def sleep(self, park: int, bell: int) -> None:
@@ -179,7 +195,8 @@ class Ring:
 
 
 def connect_shm(path: Path, pattern: str) -> Link:
-    ring = Ring(path, pattern)
+    own = Offer()
+    ring = Ring(own, *introduce(path, hello(pattern, own.session), own.descriptors))
     return Link(ring, ring.theirs)
 
 
