@@ -1,7 +1,7 @@
 //! How a call waits: its time-out, the interpreter released meanwhile, signals looked at, the program's callback run.
 
-use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use linkspan::value::{Source, ValueBuilder};
@@ -41,8 +41,7 @@ pub fn waiting<T: Send>(
     on_wait: Option<&Py<PyAny>>,
     call: impl FnOnce(Wait<'_>) -> Result<T> + Send,
 ) -> Outcome<T> {
-    let main = rustix::thread::gettid() == rustix::process::getpid();
-    if !main && on_wait.is_none() {
+    if on_wait.is_none() && !is_main_thread() {
         return Ok(py.detach(|| call(Wait::new(timeout)))?);
     }
     let raised = Mutex::new(None);
@@ -62,6 +61,30 @@ pub fn waiting<T: Send>(
         Some(error) => Err(Failure::Python(error)),
         None => Ok(done?),
     }
+}
+
+thread_local! {
+    /// Whether this thread is the process's main one, once that was asked.
+    static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Whether Python delivers signals to this thread. The kernel is asked once a thread: every waiting call needs to know.
+fn is_main_thread() -> bool {
+    static FORKS: Once = Once::new();
+    MAIN.get().unwrap_or_else(|| {
+        // SAFETY: the handler lives as long as the process, and only sets a thread-local value that needs no destructor.
+        FORKS.call_once(|| unsafe {
+            libc::pthread_atfork(None, None, Some(becomes_main));
+        });
+        let main = rustix::thread::gettid() == rustix::process::getpid();
+        MAIN.set(Some(main));
+        main
+    })
+}
+
+/// In a forked child the thread that forked is the only one, and so the main one.
+extern "C" fn becomes_main() {
+    MAIN.set(Some(true));
 }
 
 /// Looks at signals, and asks the program's callback whether to go on.

@@ -1,0 +1,72 @@
+"""What a waiting call asks the kernel beside its wait, and that the thread that looks at signals is known after a fork."""
+
+import collections
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import linkspan
+
+ROUNDS = 200
+
+
+def traced(tmp_path, code):
+    """The system calls of a Python program, counted by name."""
+    log = tmp_path / "calls"
+    program = textwrap.dedent(code)
+    subprocess.run(
+        ["strace", "-f", "-qq", "-e", "trace=getpid,gettid,recvfrom", "-o", log, sys.executable, "-c", program],
+        check=True, timeout=100,
+    )
+    return collections.Counter(re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.M))
+
+
+def test_waiting_calls_ask_once_which_thread_this_is(tmp_path):
+    calls = traced(tmp_path, f"""
+        import linkspan
+        a = linkspan.open("unix:lab/one")
+        b = linkspan.open("unix:lab/one")
+        for n in range({ROUNDS}):
+            a.send(n, timeout=10)
+            assert b.recv(timeout=10).value == n
+    """)
+    assert calls["recvfrom"] >= ROUNDS, calls
+    assert calls["getpid"] + calls["gettid"] < ROUNDS // 4, calls
+
+
+def test_fork_in_a_thread_makes_that_thread_look_at_signals(name="unix:lab/one"):
+    """The child's wait is ended by a signal's handler, although its thread was not the main one before."""
+    statuses = []
+
+    def forks():
+        a = linkspan.listen(f"{name}/before")
+        try:
+            a.accept(timeout=0.01)
+        except linkspan.Timeout:
+            pass
+        child = os.fork()
+        if child == 0:
+            class Raised(Exception):
+                pass
+
+            def handler(*_):
+                raise Raised
+
+            try:
+                signal.signal(signal.SIGALRM, handler)
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
+                linkspan.listen(f"{name}/child").accept(timeout=30)
+            except Raised:
+                os._exit(7)
+            finally:
+                os._exit(1)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    thread = threading.Thread(target=forks)
+    thread.start()
+    thread.join(60)
+    assert statuses == [7]
