@@ -241,7 +241,7 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
     match call {
         Ok(Call::Answered(called)) => {
             if let Some(who) = &called.credentials {
-                listed.pid = u32::try_from(who.pid).ok();
+                listed.pid = who.pid;
                 listed.user = Some(name_of(who.uid));
             }
             match greeting::read_answer(&called.answer) {
@@ -257,7 +257,7 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
         Err(e) => {
             // The kernel knows who listens, even where that process says nothing.
             if let Some(who) = listener(place) {
-                listed.pid = u32::try_from(who.pid).ok();
+                listed.pid = who.pid;
                 listed.user = Some(name_of(who.uid));
             }
             listed.trouble = Some(e);

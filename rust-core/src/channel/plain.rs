@@ -49,11 +49,13 @@ pub fn link(
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })
 }
 
-/// The program's name and number, as a hello would say them.
+/// The program's name and number, as a hello would say them; its user where it runs in a container of its own, whose
+/// processes have no number here.
 fn name(who: &Credentials) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{}/comm", who.pid)).unwrap_or_default();
+    let Some(pid) = who.pid else { return format!("process-of-uid-{}", who.uid) };
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(32).collect();
-    format!("{}-{}", if name.is_empty() { "process" } else { &name }, who.pid)
+    format!("{}-{pid}", if name.is_empty() { "process" } else { &name })
 }
 
 /// What tells of a name at which no hello is said, to those who list the runtime directory; written under its lock.

@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 
 /// Who opened the other end, as the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Its process; proves nothing once that has ended.
-    pub pid: i32,
+    /// Its process, as numbered here; none where it runs in a container whose processes are not seen from ours. Proves
+    /// nothing once that process has ended.
+    pub pid: Option<u32>,
     /// Its effective user.
     pub uid: u32,
     /// Its effective group.
@@ -20,16 +21,32 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Who opened the other end of this Unix socket.
+/// Who opened the other end of this Unix socket. Users that this process's user namespace does not map all have the
+/// kernel's overflow number, 65534.
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    let c = rustix::net::sockopt::socket_peercred(&socket)
-        .doing("asking who is on the other side of a socket")?;
-    Ok(Credentials {
-        pid: c.pid.as_raw_nonzero().get(),
-        uid: c.uid.as_raw(),
-        gid: c.gid.as_raw(),
-        groups: groups(&socket)?,
-    })
+    // Not the wrapper of a library: those take the process number for one that is never 0, and it is 0 for a process of
+    // another PID namespace.
+    let mut who = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `who` is a ucred, `length` says so, and both live through the call.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut who).cast(),
+            &mut length,
+        )
+    };
+    const DOING: &str = "asking who is on the other side of a socket";
+    if done != 0 {
+        return Err(Error::os(DOING, std::io::Error::last_os_error().raw_os_error().unwrap_or(0)));
+    }
+    if length as usize != size_of::<libc::ucred>() {
+        return Err(Error::os(DOING, libc::EINVAL));
+    }
+    let pid = u32::try_from(who.pid).ok().filter(|pid| *pid > 0);
+    Ok(Credentials { pid, uid: who.uid, gid: who.gid, groups: groups(&socket)? })
 }
 
 fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
@@ -65,8 +82,9 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
 
 /// A descriptor that becomes readable when the process on the other side ends; none where the kernel has none to give.
 ///
-/// From Linux 6.5 the socket itself knows its peer's; before, the number from its credentials is used while the socket
-/// is still open, and a number that was taken by another process since is no worse than no help: hang-up decides.
+/// From Linux 6.5 the socket itself knows its peer's, also that of another container; before, the number from its
+/// credentials is used while the socket is still open, and a number that was taken by another process since, or none, is
+/// no worse than no help: hang-up decides.
 pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> {
     const SO_PEERPIDFD: libc::c_int = 77;
     let mut fd: libc::c_int = -1;
@@ -85,6 +103,6 @@ pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> 
         // SAFETY: the kernel has just made this descriptor for us.
         return Some(unsafe { OwnedFd::from_raw_fd(fd) });
     }
-    let pid = rustix::process::Pid::from_raw(credentials.pid)?;
+    let pid = rustix::process::Pid::from_raw(credentials.pid?.try_into().ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
