@@ -183,17 +183,21 @@ def test_it_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Pat
     assert stranger.read_file(run / "lab@state.file").value() == {"n": 1}
     for n in range(3):
         said(linkspan("pub", "journal:lab/log", f'{{"n": {n}}}'))
+    # What looks like a record is stored under a mask: the text's fourth byte lies at 64 times something, and so on.
+    text = "." + "LKSP" * 100
+    said(linkspan("pub", "journal:lab/log", f'"{text}"'))
     log = tmp_path / "state/lab@log.journal"
     records = list(stranger.journal(log))
-    assert [record.value() for record, _ in records] == [{"n": 0}, {"n": 1}, {"n": 2}]
-    assert [record.sequence for record, _ in records] == [1, 2, 3]
+    assert [record.value() for record, _ in records] == [{"n": 0}, {"n": 1}, {"n": 2}, text]
+    assert [record.sequence for record, _ in records] == [1, 2, 3, 4]
+    assert ["mask" in said for _, said in records] == [False, False, False, True]
     assert all(0 <= said["after"] < record.sequence and said["source"] for record, said in records)
     said(linkspan("sub", "journal:lab/log", "-o", "client_id=logger", "--count", "2", "--json"))
     assert stranger.consumer(log, "logger") == 2
     # The reader can fail: one damaged bit is noticed.
     segment = next(log.glob("*.segment"))
     data = bytearray(segment.read_bytes())
-    data[-1 - data[::-1].index(2)] ^= 1
+    data[data.rindex(b"LKSPLKSP")] ^= 1
     segment.write_bytes(data)
     with pytest.raises(AssertionError, match="check sum"):
         list(stranger.journal(log))

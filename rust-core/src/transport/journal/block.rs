@@ -14,8 +14,24 @@ pub type Identity = [u8; 16];
 /// Bytes of a block without a page of its own.
 pub const BLOCK: usize = 64;
 
-const VERSION: u32 = 1;
+/// The version of the blocks that `committed` and the consumers' files hold.
+pub const VERSION: u32 = 1;
+/// The largest number of a record, a segment or a writing, and the largest place in a file. Numbers from a file are compared
+/// with this one where they are read, so that nothing that is added to them overflows.
+pub const LARGEST: u64 = 1 << 62;
+
 const NUMBERS: usize = 32;
+
+/// What a block says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block<const N: usize> {
+    /// The version of the layout of whatever the block belongs to.
+    pub version: u32,
+    /// The journal's identity.
+    pub id: Identity,
+    /// The numbers.
+    pub numbers: [u64; N],
+}
 
 /// What is wrong with a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +43,12 @@ pub enum Flaw {
 }
 
 /// The bytes of a block, filled up with zeros.
-pub fn write<const N: usize>(magic: [u8; 8], id: &Identity, numbers: [u64; N], length: usize) -> Vec<u8> {
+pub fn write<const N: usize>(magic: [u8; 8], says: &Block<N>, length: usize) -> Vec<u8> {
     let mut block = vec![0; length];
     block[..8].copy_from_slice(&magic);
-    block[12..16].copy_from_slice(&VERSION.to_le_bytes());
-    block[16..32].copy_from_slice(id);
-    for (number, into) in numbers.iter().zip(block[NUMBERS..].chunks_exact_mut(8)) {
+    block[12..16].copy_from_slice(&says.version.to_le_bytes());
+    block[16..32].copy_from_slice(&says.id);
+    for (number, into) in says.numbers.iter().zip(block[NUMBERS..].chunks_exact_mut(8)) {
         into.copy_from_slice(&number.to_le_bytes());
     }
     let check = crc32c::crc32c(&block);
@@ -40,8 +56,8 @@ pub fn write<const N: usize>(magic: [u8; 8], id: &Identity, numbers: [u64; N], l
     block
 }
 
-/// Reads a block of exactly these bytes.
-pub fn read<const N: usize>(magic: [u8; 8], bytes: &[u8]) -> Result<(Identity, [u64; N]), Flaw> {
+/// Reads a block of exactly these bytes; `newest` is the last version that is understood.
+pub fn read<const N: usize>(magic: [u8; 8], newest: u32, bytes: &[u8]) -> Result<Block<N>, Flaw> {
     if bytes.len() < NUMBERS + 8 * N || bytes[..8] != magic {
         return Err(Flaw::Damaged);
     }
@@ -50,8 +66,9 @@ pub fn read<const N: usize>(magic: [u8; 8], bytes: &[u8]) -> Result<(Identity, [
     if crc32c::crc32c_append(check, &bytes[12..]) != word(8) {
         return Err(Flaw::Damaged);
     }
-    if word(12) != VERSION {
-        return Err(Flaw::Version(word(12)));
+    let version = word(12);
+    if !(1..=newest).contains(&version) {
+        return Err(Flaw::Version(version));
     }
     let mut id = [0; 16];
     id.copy_from_slice(&bytes[16..32]);
@@ -59,7 +76,7 @@ pub fn read<const N: usize>(magic: [u8; 8], bytes: &[u8]) -> Result<(Identity, [
     for (number, from) in numbers.iter_mut().zip(bytes[NUMBERS..].as_chunks::<8>().0) {
         *number = u64::from_le_bytes(*from);
     }
-    Ok((id, numbers))
+    Ok(Block { version, id, numbers })
 }
 
 #[cfg(test)]
@@ -69,31 +86,36 @@ mod tests {
     #[test]
     fn it_is_read_as_it_was_written_and_every_damaged_bit_is_noticed() {
         let id = *b"0123456789abcdef";
-        let good = write(*b"LKSPTEST", &id, [1, u64::MAX, 3], BLOCK);
-        assert_eq!(read::<3>(*b"LKSPTEST", &good), Ok((id, [1, u64::MAX, 3])));
-        assert_eq!(read::<3>(*b"LKSPELSE", &good), Err(Flaw::Damaged));
-        assert_eq!(read::<3>(*b"LKSPTEST", &good[..40]), Err(Flaw::Damaged));
+        let says = Block { version: 2, id, numbers: [1, u64::MAX, 3] };
+        let good = write(*b"LKSPTEST", &says, BLOCK);
+        assert_eq!(read::<3>(*b"LKSPTEST", 2, &good), Ok(says));
+        assert_eq!(read::<3>(*b"LKSPTEST", 3, &good), Ok(says));
+        assert_eq!(read::<3>(*b"LKSPTEST", 1, &good), Err(Flaw::Version(2)));
+        assert_eq!(read::<3>(*b"LKSPELSE", 2, &good), Err(Flaw::Damaged));
+        assert_eq!(read::<3>(*b"LKSPTEST", 2, &good[..40]), Err(Flaw::Damaged));
         for bit in 0..BLOCK * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(read::<3>(*b"LKSPTEST", &bad), Err(Flaw::Damaged), "bit {bit}");
+            assert_eq!(read::<3>(*b"LKSPTEST", 2, &bad), Err(Flaw::Damaged), "bit {bit}");
         }
     }
 
     #[test]
     fn the_documents_draw_the_block() {
         use crate::documents::{check, difference, drawing, fenced};
-        let plain = write(*b"LKSPXXXX", &[0; 16], [0, 0], BLOCK);
-        let of = |other: Vec<u8>| difference(&plain, &other, 8..12);
-        let id = of(write(*b"LKSPXXXX", &[0xff; 16], [0, 0], BLOCK));
-        let first = of(write(*b"LKSPXXXX", &[0; 16], [u64::MAX, 0], BLOCK));
-        let second = of(write(*b"LKSPXXXX", &[0; 16], [0, u64::MAX], BLOCK));
-        assert_eq!(plain[12..16], VERSION.to_le_bytes());
-        assert_eq!(read::<2>(*b"LKSPXXXX", &plain), Ok(([0; 16], [0, 0])));
+        let none = Block { version: VERSION, id: [0; 16], numbers: [0, 0] };
+        let block = |says: Block<2>| write(*b"LKSPXXXX", &says, BLOCK);
+        let plain = block(none);
+        let of = |says: Block<2>| difference(&plain, &block(says), 8..12);
+        let version = of(Block { version: u32::MAX, ..none });
+        let id = of(Block { id: [0xff; 16], ..none });
+        let first = of(Block { numbers: [u64::MAX, 0], ..none });
+        let second = of(Block { numbers: [0, u64::MAX], ..none });
+        assert_eq!(read::<2>(*b"LKSPXXXX", VERSION, &plain), Ok(none));
         let fields = [
             (0, 8, "magic"),
             (8, 4, "CRC-32C of the block, this zero"),
-            (12, 4, "version: 1"),
+            (version.start, version.len(), "version"),
             (id.start, id.len(), "the journal's identity"),
             (first.start, first.len(), "number"),
             (second.start, second.len(), "number ..."),

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use super::block::{self, BLOCK, Identity};
+use super::block::{self, BLOCK, Block, Identity, LARGEST};
 use super::folder::Folder;
 use crate::error::{Doing, Result};
 
@@ -52,7 +52,8 @@ impl Word {
 
     /// Says how far the journal is safe.
     pub fn write(&self, to: &Committed) -> Result<()> {
-        let block = block::write(MAGIC, &self.id, [to.sequence, to.segment, to.at], BLOCK);
+        let numbers = [to.sequence, to.segment, to.at];
+        let block = block::write(MAGIC, &Block { version: block::VERSION, id: self.id, numbers }, BLOCK);
         self.file.write_all_at(&block, 0).doing("writing how far the journal is safe")
     }
 
@@ -76,9 +77,10 @@ impl Word {
                 Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(e) => return Err(e).doing("reading how far the journal is safe"),
             }
-            match block::read::<3>(MAGIC, &block) {
-                Ok((id, [sequence, segment, at])) => {
-                    return Ok(Some(Committed { sequence, segment, at }).filter(|_| id == self.id));
+            match block::read::<3>(MAGIC, block::VERSION, &block) {
+                Ok(Block { id, numbers: numbers @ [sequence, segment, at], .. }) => {
+                    let is_ours = id == self.id && numbers.into_iter().all(|number| number <= LARGEST);
+                    return Ok(is_ours.then_some(Committed { sequence, segment, at }));
                 }
                 Err(_) => std::thread::yield_now(),
             }

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::block::{self, BLOCK, Flaw, Identity};
+use super::block::{self, BLOCK, Block, Flaw, Identity, LARGEST};
 use super::folder::{Folder, PAGE, consumer_name};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::headroom;
@@ -71,7 +71,8 @@ impl Consumer {
 }
 
 fn bytes(id: &Identity, count: u64, position: Position) -> Vec<u8> {
-    block::write(MAGIC, id, [count, position.sequence, position.segment, position.at], BLOCK)
+    let numbers = [count, position.sequence, position.segment, position.at];
+    block::write(MAGIC, &Block { version: block::VERSION, id: *id, numbers }, BLOCK)
 }
 
 /// What a consumer's lock is called.
@@ -106,14 +107,21 @@ fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, 
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => continue,
             Err(e) => return Err(e).doing(format_args!("reading {}", path.display())),
         }
-        match block::read::<4>(MAGIC, &block) {
-            Ok((_, [count, sequence, segment, at])) if newest.is_none_or(|(n, _)| n < count) => {
+        match block::read::<4>(MAGIC, block::VERSION, &block) {
+            // Numbers that no reader writes are damage as well.
+            Ok(Block { numbers, .. }) if numbers.into_iter().any(|number| number > LARGEST) => {}
+            Ok(Block { numbers: [count, sequence, segment, at], .. })
+                if newest.is_none_or(|(n, _)| n < count) =>
+            {
                 newest = Some((count, Position { sequence, segment, at }));
             }
             Ok(_) | Err(Flaw::Damaged) => {}
             Err(Flaw::Version(version)) => {
-                let text =
-                    format!("{} has version {version} of its layout, this library reads 1", path.display());
+                let text = format!(
+                    "{} has version {version} of its layout, this library reads {}",
+                    path.display(),
+                    block::VERSION
+                );
                 return Err(Error::new(ErrorKind::VersionMismatch, text));
             }
         }

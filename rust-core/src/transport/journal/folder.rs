@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
-use super::block::{self, Flaw, Identity};
+use super::block::{self, Block, Flaw, Identity, LARGEST};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::{group, headroom};
 use crate::transport::place::{Access, Place};
@@ -21,9 +21,15 @@ const CONSUMER: &str = ".consumer";
 const TEMPORARY: &str = ".new.";
 pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 
+/// The version of a segment's layout. In segments of version 1 a body may hold what looks like a record; from 2 on none does,
+/// see [`super::mask`].
+pub const VERSION: u32 = 2;
+
 /// What the page in front of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
+    /// The version of its layout.
+    pub version: u32,
     /// The journal's identity.
     pub id: Identity,
     /// The number of the first record in it; also its name.
@@ -107,8 +113,21 @@ impl Folder {
 
     /// The first numbers of its segments, in their order.
     pub fn segments(&self) -> Result<Vec<u64>> {
-        let number = |name: &String| name.strip_suffix(SEGMENT).filter(|n| n.len() == 20)?.parse().ok();
-        let mut all: Vec<u64> = self.names()?.iter().filter_map(number).collect();
+        let mut all = Vec::new();
+        for name in self.names()? {
+            let number = name.strip_suffix(SEGMENT).filter(|n| n.len() == 20).and_then(|n| n.parse().ok());
+            match number {
+                Some(first @ 1..=LARGEST) => all.push(first),
+                Some(first) => {
+                    let text = format!(
+                        "{} is no segment of a journal: records are numbered from 1 to {LARGEST}, not {first}; move it away",
+                        self.path(&name).display()
+                    );
+                    return Err(Error::new(ErrorKind::Corrupt, text));
+                }
+                None => {}
+            }
+        }
         all.sort_unstable();
         Ok(all)
     }
@@ -191,7 +210,8 @@ impl Folder {
     /// Begins a segment.
     pub fn make_segment(&self, segment: Segment) -> Result<File> {
         let numbers = [segment.first, segment.created.cast_unsigned(), segment.high.cast_unsigned()];
-        self.make(&segment_name(segment.first), &block::write(MAGIC, &segment.id, numbers, PAGE as usize))
+        let says = Block { version: segment.version, id: segment.id, numbers };
+        self.make(&segment_name(segment.first), &block::write(MAGIC, &says, PAGE as usize))
     }
 
     /// Opens a segment and reads what its page says; none where there is none. `Corrupt` where the page is damaged.
@@ -211,17 +231,19 @@ impl Folder {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("is cut off")),
             Err(e) => return Err(e).doing(format_args!("reading {}", self.path(&name).display())),
         }
-        match block::read::<3>(MAGIC, &page) {
-            Ok((id, [number, created, high])) if number == first => {
+        match block::read::<3>(MAGIC, VERSION, &page) {
+            Ok(Block { version, id, numbers: [number, created, high] }) if number == first => {
                 let (created, high) = (created.cast_signed(), high.cast_signed());
-                Ok(Some((file, Segment { id, first, created, high })))
+                Ok(Some((file, Segment { version, id, first, created, high })))
             }
-            Ok((_, [number, ..])) => Err(corrupt(&format!("says that it begins with number {number}"))),
+            Ok(Block { numbers: [number, ..], .. }) => {
+                Err(corrupt(&format!("says that it begins with number {number}")))
+            }
             Err(Flaw::Damaged) => Err(corrupt("fails its check sum")),
             Err(Flaw::Version(version)) => {
                 let path = self.path(&name);
                 let text = format!(
-                    "{} has version {version} of a journal's layout, this library reads 1",
+                    "{} has version {version} of a journal's layout, this library reads 1 to {VERSION}; read it with the release that wrote it",
                     path.display()
                 );
                 Err(Error::new(ErrorKind::VersionMismatch, text))

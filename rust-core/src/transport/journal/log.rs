@@ -5,9 +5,10 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-use super::block::Identity;
+use super::block::{Identity, LARGEST};
 use super::committed::{Committed, Word};
-use super::folder::{Folder, PAGE, Segment};
+use super::folder::{self, Folder, PAGE, Segment};
+use super::mask;
 use super::record::{self, Stamp};
 use super::records::Records;
 use super::retention::{Kept, Retention};
@@ -33,6 +34,16 @@ pub struct Draft {
     pub body: Bytes,
     /// Its check sum.
     pub check: u32,
+    /// Whether it holds what looks like a record, see [`mask`].
+    pub needs_mask: bool,
+}
+
+impl Draft {
+    /// A draft of this body.
+    pub fn new(encoding: Encoding, body: Bytes) -> Draft {
+        let (check, needs_mask) = mask::inspect(&body);
+        Draft { encoding, body, check, needs_mask }
+    }
 }
 
 /// How a journal is cut into segments.
@@ -78,7 +89,13 @@ impl Log {
         let (file, segment) = match segments.last() {
             Some(last) => folder.segment(*last, true)?.ok_or_else(|| vanished(&folder))?,
             None => {
-                let segment = Segment { id: fresh()?, first: 1, created: now(), high: i64::MIN };
+                let segment = Segment {
+                    version: folder::VERSION,
+                    id: fresh()?,
+                    first: 1,
+                    created: now(),
+                    high: i64::MIN,
+                };
                 refuse_lost(&folder)?;
                 (folder.make_segment(segment)?, segment)
             }
@@ -155,10 +172,19 @@ impl Log {
         if let Some(spoilt) = &self.spoilt {
             return Err((drafts.len(), spoilt.clone()));
         }
+        if self.committed.sequence.saturating_add(drafts.len() as u64) > LARGEST {
+            let text = format!(
+                "{} has reached the last number that there is, {LARGEST}; begin another journal",
+                self.file_name()
+            );
+            return Err((drafts.len(), Error::new(ErrorKind::InvalidState, text)));
+        }
         let limit = self.capacity();
         let now = now();
         let first = self.size(&drafts[0]);
-        let old = self.shape.retention.wants_new(&self.segment, now);
+        // What does not understand masks does not understand the next segment either, and says so.
+        let old = self.shape.retention.wants_new(&self.segment, now)
+            || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask);
         if self.end > PAGE && (self.end + first > limit || old) {
             self.roll(now).map_err(|e| (drafts.len(), e))?;
         }
@@ -173,6 +199,14 @@ impl Log {
                 break;
             }
             let start = scratch.len();
+            let mask = match draft.needs_mask.then(|| mask::draw(&draft.body)).transpose() {
+                Ok(mask) => mask,
+                Err(e) if count == 0 => {
+                    self.scratch = scratch;
+                    return Err((1, e));
+                }
+                Err(_) => break,
+            };
             let stamp = Stamp {
                 id: &self.id,
                 sequence: self.committed.sequence + 1 + count as u64,
@@ -180,12 +214,16 @@ impl Log {
                 after: self.committed.sequence,
                 session: self.session,
                 source: &self.source,
+                mask,
             };
             let length = draft.body.len();
             record::write_head(&mut scratch, draft.encoding, length as u64, draft.check, &stamp);
             let head = scratch.len() - start;
-            if length <= COPIED {
+            if length <= COPIED || mask.is_some() {
                 scratch.extend_from_slice(&draft.body);
+                if let Some(mask) = mask {
+                    mask::apply(mask, &mut scratch[start + head..]);
+                }
                 scratch.resize(start + size as usize, 0);
                 add(&mut pieces, start..scratch.len());
             } else {
@@ -219,7 +257,7 @@ impl Log {
 
     /// Bytes that a message takes in the log.
     fn size(&self, draft: &Draft) -> u64 {
-        record::length(record::head_length(&self.source), draft.body.len() as u64)
+        record::length(record::head_length(&self.source, draft.needs_mask), draft.body.len() as u64)
     }
 
     /// How long a segment is to get: never longer than the process may make a file.
@@ -292,7 +330,7 @@ impl Log {
     /// Begins the next segment.
     fn roll(&mut self, now: i64) -> Result<()> {
         let first = self.committed.sequence + 1;
-        let segment = Segment { id: self.id, first, created: now, high: self.high };
+        let segment = Segment { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
         self.file = self.folder.make_segment(segment)?;
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
         (self.segment, self.end) = (segment, PAGE);

@@ -15,6 +15,7 @@
 //! | small blocks with a check sum | `block` |
 //! | the directory and its files | `folder` |
 //! | one record; the records of a segment | `record`, `records` |
+//! | bodies that hold what looks like a record | `mask` |
 //! | how far the journal is safe | `committed` |
 //! | where it ends after a crash | `tail` |
 //! | writing, and which segments go | `log`, `retention` |
@@ -30,6 +31,7 @@ mod folder;
 mod following;
 mod listing;
 mod log;
+mod mask;
 mod reader;
 mod record;
 mod records;

@@ -8,12 +8,14 @@
 //! | `after` | unsigned, 8 bytes | every record up to this number was safe on the disk when this one was written |
 //! | `session` | unsigned, 8 bytes | the writer's incarnation |
 //! | `source` | text | the writer's name |
+//! | `mask` | 4 bytes | how the body is stored, see [`super::mask`]; only where it is not stored as it is |
 //!
 //! The check sum begins with the journal's identity: a record of another journal that lies in somebody's message is never
 //! taken for one of ours. `after` tells what a crash may leave from what it may not: a bad record that a later one knows
 //! to have been safe is damage, one that none knows of was never acknowledged.
 
-use super::block::Identity;
+use super::block::{Identity, LARGEST};
+use super::mask::Mask;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Kind, MAX_EXTENSION, flags};
@@ -28,6 +30,10 @@ const SOURCE: usize = 51;
 /// Everything in front of the source, with its three values zero.
 const SHAPE: &[u8; SOURCE] =
     b"\xa4\x65check\x44\0\0\0\0\x65after\x1b\0\0\0\0\0\0\0\0\x67session\x1b\0\0\0\0\0\0\0\0\x66source";
+/// A map of one pair more.
+const MASKED: u8 = 0xa5;
+/// What stands in front of a mask.
+const MASK: &[u8; 6] = b"\x64mask\x44";
 
 /// What the log adds to a message.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,8 @@ pub struct Stamp<'a> {
     pub session: u64,
     /// The writer's name.
     pub source: &'a str,
+    /// How the body is stored.
+    pub mask: Option<Mask>,
 }
 
 /// Appends everything in front of a record's body: header, extension, filling.
@@ -59,6 +67,11 @@ pub fn write_head(into: &mut Vec<u8>, encoding: Encoding, body: u64, body_check:
         length => extension.extend([0x78, length]),
     }
     extension.extend_from_slice(source);
+    if let Some(mask) = stamp.mask {
+        extension[0] = MASKED;
+        extension.extend_from_slice(MASK);
+        extension.extend_from_slice(&mask);
+    }
     extension.resize(extension.len().next_multiple_of(8), 0);
     let check = crc32c::crc32c_append(crc32c::crc32c(stamp.id), &extension);
     extension[CHECK].copy_from_slice(&check.to_le_bytes());
@@ -84,16 +97,22 @@ fn short(source: &str) -> &str {
     &source[..end]
 }
 
-/// Bytes in front of the body of whatever a writer of this name writes.
-pub fn head_length(source: &str) -> usize {
+/// Bytes in front of a body that a writer of this name writes.
+pub fn head_length(source: &str, is_masked: bool) -> usize {
     let source = short(source).len();
-    let extension = SOURCE + if source < 24 { 1 } else { 2 } + source;
+    let mask = if is_masked { MASK.len() + size_of::<Mask>() } else { 0 };
+    let extension = SOURCE + if source < 24 { 1 } else { 2 } + source + mask;
     (HEADER + extension.next_multiple_of(8)).next_multiple_of(ALIGN as usize)
 }
 
-/// Bytes of the record whose head is so long and whose body has so many bytes.
+/// Bytes of the record whose head is so long and whose body has so many bytes: at most [`LARGEST`], like a body.
 pub fn length(head: usize, body: u64) -> u64 {
     (head as u64 + body).next_multiple_of(ALIGN)
+}
+
+/// Where a record ends that begins here and has this header; none where no file is so long.
+pub fn end(at: u64, header: &Header) -> Option<u64> {
+    Some(at.saturating_add(length(header.body_offset(), header.body))).filter(|end| *end <= LARGEST)
 }
 
 /// What an extension says.
@@ -105,6 +124,8 @@ pub struct Said<'a> {
     pub session: u64,
     /// The writer's name.
     pub source: &'a str,
+    /// How the body is stored.
+    pub mask: Option<Mask>,
 }
 
 /// Reads a record's header. The text of an error says what is wrong with it.
@@ -112,7 +133,8 @@ pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
     let header = Header::from_bytes(bytes)?;
     let fits = header.kind == Kind::Data
         && header.flags & flags::BODY_CHECKED != 0
-        && header.sequence > 0
+        && (1..=LARGEST).contains(&header.sequence)
+        && header.body <= LARGEST
         && (SOURCE..=MAX_EXTENSION).contains(&header.extension);
     if fits {
         Ok(header)
@@ -138,7 +160,11 @@ pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<Said<'a>> {
         _ => return None,
     };
     let source = std::str::from_utf8(bytes.get(start..start + length)?).ok()?;
-    Some(Said { after: number(AFTER)?, session: number(SESSION)?, source })
+    let mask = match bytes[0] {
+        MASKED => Some(*bytes.get(start + length..)?.strip_prefix(MASK)?.first_chunk()?),
+        _ => None,
+    };
+    Some(Said { after: number(AFTER)?, session: number(SESSION)?, source, mask })
 }
 
 #[cfg(test)]
@@ -146,9 +172,9 @@ mod tests {
     use super::*;
     use crate::transport::extension;
 
-    fn head(source: &str) -> Vec<u8> {
+    fn head(source: &str, mask: Option<Mask>) -> Vec<u8> {
         let id = *b"0123456789abcdef";
-        let stamp = Stamp { id: &id, sequence: 7, sent: 5, after: 6, session: u64::MAX - 1, source };
+        let stamp = Stamp { id: &id, sequence: 7, sent: 5, after: 6, session: u64::MAX - 1, source, mask };
         let mut head = Vec::new();
         write_head(&mut head, Encoding::Cbor, 3, 9, &stamp);
         head
@@ -160,15 +186,22 @@ mod tests {
 
     #[test]
     fn a_record_is_a_message_on_the_wire() {
-        for source in ["", "a", "seventeen-letters", &"x".repeat(64), &"é".repeat(200)] {
-            let head = head(source);
+        for (source, mask) in [
+            ("", None),
+            ("a", Some(*b"\0\x01\x02\x03")),
+            ("seventeen-letters", None),
+            (&*"x".repeat(64), Some([0xff; 4])),
+            (&*"é".repeat(200), None),
+        ] {
+            let head = head(source, mask);
             let header = header(&head);
-            assert_eq!((head.len(), head_length(source)), (header.body_offset(), header.body_offset()));
+            let length = head_length(source, mask.is_some());
+            assert_eq!((head.len(), length), (header.body_offset(), header.body_offset()));
             assert_eq!((header.sequence, header.sent, header.body, header.body_check), (7, 5, 3, 9));
             let bytes = &head[HEADER..HEADER + header.extension];
             let said = read_extension(bytes, b"0123456789abcdef").unwrap();
             let kept = short(source);
-            assert_eq!(said, Said { after: 6, session: u64::MAX - 1, source: kept });
+            assert_eq!(said, Said { after: 6, session: u64::MAX - 1, source: kept, mask });
             assert_eq!(read_extension(bytes, b"another journal!"), None);
             // Whoever knows nothing of journals reads the same sender in it.
             let sender = extension::read(bytes).unwrap().unwrap();
@@ -178,13 +211,32 @@ mod tests {
 
     #[test]
     fn every_damaged_bit_of_the_extension_is_noticed() {
-        let good = head("logger");
+        let good = head("logger", Some(*b"mask"));
         let bytes = &good[HEADER..HEADER + header(&good).extension];
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(read_extension(&bad, b"0123456789abcdef"), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn numbers_and_lengths_that_no_journal_reaches_are_no_record() {
+        let usual = header(&head("logger", None));
+        let reads = |header: Header| read_header(&header.to_bytes()).is_ok();
+        assert!(reads(usual) && reads(Header { sequence: LARGEST, body: LARGEST, ..usual }));
+        for header in [
+            Header { sequence: 0, ..usual },
+            Header { sequence: LARGEST + 1, ..usual },
+            Header { sequence: u64::MAX, ..usual },
+            Header { body: LARGEST + 1, ..usual },
+            Header { body: u64::MAX, ..usual },
+        ] {
+            assert!(!reads(header), "{header:?}");
+        }
+        assert_eq!(end(4096, &usual), Some(4096 + 192));
+        assert_eq!(end(4096, &Header { body: LARGEST, ..usual }), None);
+        assert_eq!(end(u64::MAX, &usual), None);
     }
 
     #[test]
@@ -198,6 +250,7 @@ mod tests {
             after: 4,
             session: 0x0102_0304_0506_0709,
             source: "driver",
+            mask: None,
         };
         let mut record = Vec::new();
         write_head(&mut record, Encoding::Cbor, body.len() as u64, crc32c::crc32c(body), &stamp);

@@ -7,13 +7,15 @@ use bytes::Bytes;
 
 use super::block::Identity;
 use super::folder::{PAGE, Segment, segment_name};
+use super::mask::{self, Mask};
 use super::record;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header};
 use crate::transport::extension::Sender;
 
 /// How far is read ahead.
 const AHEAD: usize = 64 << 10;
+const TOO_LONG: &str = "it tells of more bytes than a file can have";
 
 /// What is wanted of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Record {
     pub sender: Sender,
     /// See [`record::Stamp::after`].
     pub after: u64,
+    /// How its body is stored.
+    pub mask: Option<Mask>,
     /// Where it begins.
     pub at: u64,
     /// Where the next one begins.
@@ -115,7 +119,7 @@ impl Records {
     /// So many bytes at a place, or as many as there are.
     fn bytes(&mut self, at: u64, length: usize) -> Result<&[u8]> {
         let read = self.window_at..self.window_at + self.filled as u64;
-        if at < read.start || at + length as u64 > read.end {
+        if at < read.start || at.saturating_add(length as u64) > read.end {
             self.read(at, length)?;
         }
         let start = ((at - self.window_at) as usize).min(self.filled);
@@ -162,9 +166,9 @@ impl Records {
         };
         let same = before.session == said.session && *before.source == *said.source;
         let sender = if same { before } else { Sender { source: said.source.into(), session: said.session } };
-        let (after, extension) = (said.after, Bytes::copy_from_slice(extension));
-        let end = at.saturating_add(record::length(header.body_offset(), header.body));
-        let mut record = Record { header, extension, body: None, sender, after, at, end };
+        let (after, mask, extension) = (said.after, said.mask, Bytes::copy_from_slice(extension));
+        let Some(end) = record::end(at, &header) else { return Ok(Look::Broken(TOO_LONG.into())) };
+        let mut record = Record { header, extension, body: None, sender, after, mask, at, end };
         self.sender = record.sender.clone();
         let broken = match want {
             Want::Head => None,
@@ -198,8 +202,10 @@ impl Records {
             if !unwanted(&header) {
                 return Ok((over, Walked::Stands(header.sequence)));
             }
-            over = header.sequence;
-            self.at = at.saturating_add(record::length(header.body_offset(), header.body));
+            let Some(end) = record::end(at, &header) else {
+                return Ok((over, Walked::Broken(TOO_LONG.into())));
+            };
+            (over, self.at) = (header.sequence, end);
             if over >= last {
                 return Ok((over, Walked::Behind));
             }
@@ -209,55 +215,91 @@ impl Records {
     /// Why a record is not whole; none where it is.
     fn check(&mut self, record: &Record) -> Result<Option<String>> {
         let mut at = record.at + record.header.body_offset() as u64;
-        let body_end = at.saturating_add(record.header.body);
-        let mut check = 0;
+        let body_end = at + record.header.body;
+        // Before any of it is read: a length may be anything.
+        let there = self.length()?;
+        if there < body_end {
+            return Ok(Some("it ends in the middle of a body".into()));
+        }
+        let (mut check, mut part) = (0, Vec::new());
         while at < body_end {
+            // A multiple of 64, so that a mask fits each part.
             let want = usize::try_from(body_end - at).unwrap_or(AHEAD).min(AHEAD);
             let some = self.bytes(at, want)?;
-            if some.is_empty() {
+            if some.len() < want {
                 return Ok(Some("it ends in the middle of a body".into()));
             }
-            check = crc32c::crc32c_append(check, some);
-            at += some.len() as u64;
+            check = match record.mask {
+                None => crc32c::crc32c_append(check, some),
+                Some(mask) => {
+                    part.clear();
+                    part.extend_from_slice(some);
+                    mask::apply(mask, &mut part);
+                    crc32c::crc32c_append(check, &part)
+                }
+            };
+            at += want as u64;
         }
         if check != record.header.body_check {
             return Ok(Some(wrong_sum(record, check)));
         }
-        let filled = self.length()? >= record.end;
-        Ok(if filled { None } else { Some("it ends in the filling behind a body".into()) })
+        Ok(if there >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
     }
 
     fn body(&mut self, record: &Record) -> Result<std::result::Result<Bytes, String>> {
         let at = record.at + record.header.body_offset() as u64;
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));
-        let body = match usize::try_from(record.header.body) {
-            Ok(length) if length <= AHEAD / 2 => Bytes::copy_from_slice(self.bytes(at, length)?),
+        let mut body = match usize::try_from(record.header.body) {
+            Ok(length) if length <= AHEAD / 2 => self.bytes(at, length)?.to_vec(),
             // Looked up before memory is taken for it: a length may be anything.
-            Ok(length) if at + record.header.body <= self.length()? => {
-                let mut body = vec![0; length];
-                match self.file.read_exact_at(&mut body, at) {
-                    Ok(()) => body.into(),
-                    Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return cut(),
-                    Err(e) => return Err(e).doing(format_args!("reading {}", self.name())),
-                }
-            }
+            Ok(length) if at + record.header.body <= self.length()? => self.long_body(at, length)?,
             _ => return cut(),
         };
         if body.len() as u64 != record.header.body {
             return cut();
         }
+        if let Some(mask) = record.mask {
+            mask::apply(mask, &mut body);
+        }
+        let body = Bytes::from(body);
         let check = crc32c::crc32c(&body);
         Ok(if check == record.header.body_check { Ok(body) } else { Err(wrong_sum(record, check)) })
     }
 
-    /// Goes to the next whole record behind this place that fits, over whatever lies between; none where there is none, and
-    /// this place stays as it is.
+    /// The bytes of a body, or as many as there are.
+    fn long_body(&self, at: u64, length: usize) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        if body.try_reserve_exact(length).is_err() {
+            let text = format!("there is no memory for a record of {length} bytes in {}", self.name());
+            return Err(Error::new(ErrorKind::OutOfMemory, text));
+        }
+        while body.len() < length {
+            let here = at + body.len() as u64;
+            match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut body), here) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e).doing(format_args!("reading {}", self.name())),
+            }
+        }
+        body.truncate(length);
+        Ok(body)
+    }
+
+    /// Goes to the next record behind this place whose head is whole and that fits, over whatever lies between; none where
+    /// there is none, and this place stays as it is. Whether its body is whole is not looked at: a forged file could make
+    /// that take for ever, and what is wrong with it is found by who reads it.
     pub fn find(&mut self, fits: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
         let (start, length) = (self.at, self.length()?);
         self.at = (start + 1).next_multiple_of(record::ALIGN);
         while self.at < length {
+            if !self.is_read(self.at) {
+                match self.next_data(self.at)? {
+                    Some(data) => self.at = self.at.max(data - data % record::ALIGN),
+                    None => break,
+                }
+            }
             if self.bytes(self.at, 4)? == b"LKSP"
-                && let Look::Record(record) = self.look(None, Want::Check)?
+                && let Look::Record(record) = self.look(None, Want::Head)?
                 && fits(&record)
             {
                 return Ok(Some(record));
@@ -266,6 +308,22 @@ impl Records {
         }
         self.at = start;
         Ok(None)
+    }
+
+    /// Whether this place is among what was read ahead.
+    fn is_read(&self, at: u64) -> bool {
+        (self.window_at..self.window_at + self.filled as u64).contains(&at)
+    }
+
+    /// The first place from here on that is no hole in the file, which may be longer than anybody could read.
+    fn next_data(&self, at: u64) -> Result<Option<u64>> {
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(at)) {
+            Ok(data) => Ok(Some(data)),
+            Err(rustix::io::Errno::NXIO) => Ok(None),
+            // The file system knows of no holes.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(at)),
+            Err(e) => Err(e).doing(format_args!("looking for data in {}", self.name())),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl Kept {
 
     /// Deletes what is not to be kept. `bytes` are those of the last segment.
     pub fn retire(&mut self, folder: &Folder, rules: &Retention, bytes: u64, now: i64) -> Result<()> {
-        let mut total = self.0.iter().map(|s| s.bytes).sum::<u64>() + bytes;
+        let mut total = self.0.iter().fold(bytes, |all, s| all.saturating_add(s.bytes));
         let consumed = if rules.consumed && !self.0.is_empty() { consumed(folder)? } else { 0 };
         let mut gone = 0;
         for sealed in &self.0 {
@@ -81,7 +81,7 @@ impl Kept {
                 break;
             }
             folder.remove(&segment_name(sealed.first))?;
-            total -= sealed.bytes;
+            total = total.saturating_sub(sealed.bytes);
             gone += 1;
         }
         self.0.drain(..gone);

@@ -18,6 +18,8 @@ use crate::sys::poll::{is_readable, wait_readable};
 use crate::transport::place::{Access, Place};
 use crate::{Encoding, Error};
 
+mod forged;
+
 const LIMIT: u64 = 64 << 20;
 
 struct Fixture {
@@ -165,7 +167,7 @@ fn every_damaged_bit_of_the_unacknowledged_tail_is_cut() {
     let (whole, _, third) = unacknowledged(&journal);
     let segment = journal.path(&segment_name(1));
     let word = fs::read(journal.path("committed")).unwrap();
-    let used = third + super::record::head_length("writer") + "record 3".len();
+    let used = third + super::record::head_length("writer", false) + "record 3".len();
     for at in third..used {
         let mut bad = whole.clone();
         bad[at] ^= 1 << (at % 8);
@@ -190,7 +192,7 @@ fn damage_to_what_was_acknowledged_is_told_with_its_place_and_nothing_is_cut() {
         assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was cut");
     };
     // The third record was written when the second was safe: it proves that the second was, though no word tells.
-    let body = second + super::record::head_length("writer");
+    let body = second + super::record::head_length("writer", false);
     for at in [second, second + 24, second + 70, body, body + 7] {
         let mut bad = whole.clone();
         bad[at] ^= 0x10;
@@ -228,7 +230,7 @@ fn a_reader_goes_on_behind_damage() {
     let first = journal.path(&segment_name(segments[1]));
     let whole = fs::read(&first).unwrap();
     let record =
-        super::record::length(super::record::head_length("writer"), "record 11".len() as u64) as usize;
+        super::record::length(super::record::head_length("writer", false), "record 11".len() as u64) as usize;
     let last = segments[2] - 1;
     // The header, the extension, or the body of the second record of the second segment, then of its last.
     for (lost, start) in [(segments[1] + 1, PAGE as usize + record), (last, whole.len() - record)] {
@@ -283,10 +285,7 @@ fn a_power_cut_may_spoil_the_first_of_a_batch_and_leave_the_second() {
     let second = fs::metadata(&segment).unwrap().len() as usize;
     let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
     let mut log = Log::open(folder, Shape::default(), "writer", 9).unwrap();
-    let draft = |text: &'static str| {
-        let body = Bytes::from_static(text.as_bytes());
-        Draft { encoding: Encoding::Raw, check: crc32c::crc32c(&body), body }
-    };
+    let draft = |text: &'static str| Draft::new(Encoding::Raw, Bytes::from_static(text.as_bytes()));
     for outcome in log.append(&[draft("record 2"), draft("record 3"), draft("record 4")]) {
         outcome.unwrap();
     }

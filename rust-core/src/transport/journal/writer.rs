@@ -81,7 +81,7 @@ impl Writer {
 
     /// Puts a message into the journal; gives its number once it is on the disk. Any number of threads may.
     pub fn append(&self, encoding: Encoding, body: Bytes) -> Result<u64> {
-        let draft = Draft { encoding, check: crc32c::crc32c(&body), body };
+        let draft = Draft::new(encoding, body);
         let slot = Arc::new(Slot::default());
         let mut queue = self.queue();
         queue.waiting.push((draft, slot.clone()));

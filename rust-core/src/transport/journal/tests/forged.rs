@@ -1,0 +1,203 @@
+//! Journals that somebody forged, and bodies that hold copies of journals.
+
+use super::*;
+
+/// A record that this journal could hold, as anybody makes one who has read it.
+fn forged(id: &super::super::block::Identity, sequence: u64, after: u64) -> Vec<u8> {
+    let stamp = super::super::record::Stamp {
+        id,
+        sequence,
+        sent: 1,
+        after,
+        session: 9,
+        source: "writer",
+        mask: None,
+    };
+    let mut record = Vec::new();
+    super::super::record::write_head(&mut record, Encoding::Raw, 5, crc32c::crc32c(b"false"), &stamp);
+    record.extend_from_slice(b"false");
+    record.resize(record.len().next_multiple_of(64), 0);
+    record
+}
+
+fn identity(journal: &Fixture) -> super::super::block::Identity {
+    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
+    folder.segment(1, false).unwrap().unwrap().1.id
+}
+
+#[test]
+fn torn_tail_with_forged_records_in_its_body_is_cut() {
+    let journal = Fixture::new();
+    let writer = journal.writer();
+    write(&writer, 1, 2);
+    let (word, second) = {
+        let segment = fs::metadata(journal.path(&segment_name(1))).unwrap();
+        (fs::read(journal.path("committed")).unwrap(), segment.len() as usize)
+    };
+    let id = identity(&journal);
+    // One in the middle of a body, and the whole journal as far as it is, as somebody sends who keeps copies.
+    let mut body = forged(&id, 9, 8);
+    body.extend(fs::read(journal.path(&segment_name(1))).unwrap());
+    body.extend(forged(&id, 1 << 40, 1 << 40));
+    let longer = body.repeat(40);
+    for body in [&body, &longer] {
+        let sent = Bytes::from(body.clone());
+        let number = writer.append(Encoding::Raw, sent.clone()).unwrap();
+        let mut reader = journal.reader(None, Some(Start::Sequence(number)));
+        assert_eq!(reader.try_recv().unwrap().unwrap().0.body, sent, "it is read as it was sent");
+    }
+    drop(writer);
+    let (segment, whole) =
+        (journal.path(&segment_name(1)), fs::read(journal.path(&segment_name(1))).unwrap());
+    // The page with the head is lost with the power, the pages of the body are not; or one byte of the body is.
+    for damage in [second..second + 64, second + 20..second + 21, second + 200..second + 201] {
+        let mut torn = whole.clone();
+        torn[damage.clone()].fill(0xee);
+        fs::write(&segment, &torn).unwrap();
+        fs::write(journal.path("committed"), &word).unwrap();
+        // What came after the torn one proves that it was acknowledged: only without that may it be cut.
+        fs::write(&segment, &torn[..third_of(&whole, second)]).unwrap();
+        assert_eq!(journal.writer().last(), 2, "{damage:?}");
+        assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
+        // Where it is there, it is damage as ever, and no reader takes a part of a body for a record.
+        fs::write(&segment, &torn).unwrap();
+        fs::write(journal.path("committed"), []).unwrap();
+        assert_eq!(journal.writer_with(Shape::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+        let mut reader = journal.reader(None, Some(Start::First));
+        for number in [1, 2] {
+            assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, number);
+        }
+        assert!(reader.try_recv().unwrap().is_none());
+    }
+}
+
+/// Where the record ends that begins here.
+fn third_of(segment: &[u8], at: usize) -> usize {
+    let header = super::super::record::read_header(segment[at..at + 64].try_into().unwrap()).unwrap();
+    super::super::record::end(at as u64, &header).unwrap() as usize
+}
+
+#[test]
+fn segment_of_version_1_is_read_and_continued_and_a_masked_body_begins_another() {
+    let journal = Fixture::new();
+    let folder = Folder::create(&journal.place, Access::default()).unwrap();
+    let old = super::super::folder::Segment { version: 1, id: [7; 16], first: 1, created: 1, high: i64::MIN };
+    folder.make_segment(old).unwrap();
+    let writer = journal.writer();
+    write(&writer, 1, 3);
+    assert_eq!(journal.segments(), [1]);
+    let body = forged(&[7; 16], 9, 8);
+    assert_eq!(writer.append(Encoding::Raw, body.clone().into()).unwrap(), 4);
+    assert_eq!(journal.segments(), [1, 4], "who reads version 1 alone would not understand it");
+    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
+    let versions = [1, 4].map(|first| folder.segment(first, false).unwrap().unwrap().1.version);
+    assert_eq!(versions, [1, 2]);
+    let mut reader = journal.reader(None, Some(Start::Sequence(4)));
+    assert_eq!(reader.try_recv().unwrap().unwrap().0.body, body);
+    drop(writer);
+    write(&journal.writer(), 5, 6);
+    // What a later release writes is refused in words.
+    folder.make_segment(super::super::folder::Segment { version: 3, first: 7, ..old }).unwrap();
+    let error = journal.writer_with(Shape::default()).unwrap_err();
+    assert!(error.kind() == ErrorKind::VersionMismatch && error.text().contains("1 to 2"), "{error}");
+}
+
+#[test]
+fn numbers_that_no_journal_reaches_are_refused_with_their_file() {
+    use super::super::block::{self, BLOCK, Block};
+    let journal = Fixture::new();
+    write(&journal.writer(), 1, 3);
+    let id = identity(&journal);
+    let word = |numbers: [u64; 3]| {
+        let block = Block { version: 1, id, numbers };
+        fs::write(journal.path("committed"), block::write(*b"LKSPDONE", &block, BLOCK)).unwrap();
+    };
+    // A word that promises the impossible is none; one that only lies about a place is not followed.
+    for numbers in
+        [[u64::MAX; 3], [u64::MAX, 1, 4096], [3, u64::MAX, 4096], [3, 1, u64::MAX], [3, 1, u64::MAX - 63]]
+    {
+        word(numbers);
+        assert_eq!(read(&mut journal.reader(None, Some(Start::First))), list(1, 3), "{numbers:?}");
+        word(numbers);
+        assert_eq!(journal.reader(None, None).latest().unwrap().unwrap().0.header.sequence, 3);
+        word(numbers);
+        listing(&journal.place).unwrap().unwrap();
+        assert_eq!(journal.writer().last(), 3, "{numbers:?}");
+    }
+    // A consumer's place.
+    for numbers in [[u64::MAX; 4], [u64::MAX, 1, 1, 4096], [1, u64::MAX, 1, 4096], [1, 2, 1, u64::MAX]] {
+        let block = Block { version: 1, id, numbers };
+        fs::write(journal.path("logger.consumer"), block::write(*b"LKSPREAD", &block, BLOCK)).unwrap();
+        let error = Reader::open(&journal.place, Some("logger"), None, LIMIT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{numbers:?}: {error}");
+        assert!(error.text().contains("logger.consumer"), "{error}");
+    }
+    fs::remove_file(journal.path("logger.consumer")).unwrap();
+    // A name.
+    for number in [0, u64::MAX, (1 << 62) + 1] {
+        let path = journal.path(&segment_name(number));
+        fs::write(&path, b"").unwrap();
+        for error in [
+            journal.writer_with(Shape::default()).unwrap_err(),
+            Reader::open(&journal.place, None, None, LIMIT).unwrap_err(),
+            listing(&journal.place).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(error.text().contains(&segment_name(number)), "{error}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+    write(&journal.writer(), 4, 4);
+}
+
+#[test]
+fn the_last_number_is_refused_and_what_is_there_stays() {
+    let journal = Fixture::new();
+    let folder = Folder::create(&journal.place, Access::default()).unwrap();
+    let last = super::super::block::LARGEST;
+    let page = super::super::folder::Segment { version: 2, id: [7; 16], first: last, created: 1, high: 1 };
+    folder.make_segment(page).unwrap();
+    let writer = journal.writer();
+    assert_eq!(writer.append(Encoding::Raw, "record".into()).unwrap(), last);
+    for _ in 0..2 {
+        let error = writer.append(Encoding::Raw, "one more".into()).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidState && error.text().contains("last number"), "{error}");
+    }
+    drop(writer);
+    let mut reader = journal.reader(None, Some(Start::Sequence(u64::MAX)));
+    assert!(reader.try_recv().unwrap().is_none());
+    let mut reader = journal.reader(Some("logger"), Some(Start::First));
+    assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, last);
+    reader.consumed(last).unwrap();
+    assert!(reader.try_recv().unwrap().is_none());
+    drop(reader);
+    assert!(journal.reader(Some("logger"), None).try_recv().unwrap().is_none());
+    assert_eq!(journal.writer().last(), last);
+}
+
+#[test]
+fn forged_record_of_an_endless_body_is_damage_and_reads_nothing() {
+    let journal = Fixture::new();
+    write(&journal.writer(), 1, 2);
+    let (id, segment) = (identity(&journal), journal.path(&segment_name(1)));
+    let whole = fs::read(&segment).unwrap();
+    for body in [1 << 62, (1 << 62) - 64] {
+        let stamp = super::super::record::Stamp {
+            id: &id,
+            sequence: 3,
+            sent: 1,
+            after: 2,
+            session: 9,
+            source: "writer",
+            mask: None,
+        };
+        let mut bytes = whole.clone();
+        super::super::record::write_head(&mut bytes, Encoding::Raw, body, 0, &stamp);
+        fs::write(&segment, &bytes).unwrap();
+        // A hole of a terabyte behind it is not read either.
+        fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(1 << 42).unwrap();
+        assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
+        assert_eq!(journal.writer().last(), 2);
+        assert_eq!(fs::metadata(&segment).unwrap().len(), whole.len() as u64);
+    }
+}
