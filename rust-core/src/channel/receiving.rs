@@ -141,10 +141,10 @@ impl Receiving {
             && !self.watched
             && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty())
         {
-            speaker.speak(Occasion::Sleeping);
             // To look in vain and then sleep costs a system call more than to sleep at once. A time-out is told below,
             // after a look.
-            self.sleep(waiting).or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
+            self.sleep(speaker, waiting)
+                .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
         loop {
             // A newer link waits until this one has given all that a peer which went had sent.
@@ -170,8 +170,7 @@ impl Receiving {
                     }
                 }
                 Ok(None) => {
-                    speaker.speak(Occasion::Sleeping);
-                    self.sleep(waiting)?;
+                    self.sleep(speaker, waiting)?;
                     if self.lent && renewal.is_knocked() {
                         return Ok(Taken::Ack);
                     }
@@ -263,13 +262,17 @@ impl Receiving {
     }
 
     /// Sleeps until the link may have something, unless it has it already.
-    fn sleep(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+    ///
+    /// What is to be acknowledged is acknowledged after the spin: in a dialogue the peer's next message ends the spin, and
+    /// our next one carries the acknowledgement.
+    fn sleep(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        if !waiting.is_none() && self.part.as_mut().is_some_and(|part| part.rx.spin()) {
+            return Ok(());
+        }
+        speaker.speak(Occasion::Sleeping);
         let Some(part) = &mut self.part else { return Ok(()) };
         if waiting.is_none() && !self.watched {
             return Err(waiting.timed_out());
-        }
-        if !waiting.is_none() && part.rx.spin() {
-            return Ok(());
         }
         self.bell.drain();
         self.parked = true;
