@@ -75,18 +75,22 @@ function check_origin(string $path): void
     }
 }
 
-/** The token from its file, which is to be its owner's alone. The file may hold the page's whole address. */
+/** The token from its file, which is to be ours alone. The file may hold the page's whole address. */
 function token(): string
 {
     $file = (string) getenv('LINKSPAN_PAGE_TOKEN');
-    $facts = $file === '' ? false : @stat($file);
-    if ($facts === false) {
+    $open = $file === '' ? false : @fopen($file, 'rb');
+    if ($open === false) {
         throw denied(403, 'the page has no token: start it by its script `serve`, or name a file of mode 0600 in LINKSPAN_PAGE_TOKEN');
+    }
+    $facts = fstat($open); // of what is read, whatever the name leads to by then
+    if (($facts['mode'] & 0170000) !== 0100000 || !in_array($facts['uid'], [posix_geteuid(), 0], true)) {
+        throw denied(403, "$file is no file of this user's own; make a new one with mode 0600");
     }
     if (($facts['mode'] & 0077) !== 0) {
         throw denied(403, sprintf('%s has mode %04o, so that others may know the token; make a new one with mode 0600', $file, $facts['mode'] & 07777));
     }
-    if (preg_match('/([0-9a-f]{64})\s*$/D', (string) @file_get_contents($file), $found) !== 1) {
+    if (preg_match('/([0-9a-f]{64})\s*$/D', (string) fread($open, 4096), $found) !== 1) {
         throw denied(403, "there is no token of 64 hexadecimal digits in $file");
     }
     return $found[1];

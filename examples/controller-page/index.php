@@ -44,6 +44,24 @@ function send_asset(string $path): void
     echo $content;
 }
 
+/** What may be asked for with the token; a part in braces stands for one step, in which / is written as %2F. */
+const ROUTES = [
+    ['GET', '/api', 'send_index'],
+    ['GET', '/api/services', 'send_services'],
+    ['GET', '/api/services/{name}', 'send_status'],
+    ['POST', '/api/services/{name}/commands', 'carry_out'],
+    ['GET', '/api/services/{name}/commands/{id}', 'send_answer'],
+    ['GET', '/api/log', 'send_log'],
+    ['GET', '/api/events', 'send_events'],
+];
+
+/** The table, for programs. */
+function send_index(): void
+{
+    send(array_map(fn (array $route) => ['method' => $route[0], 'path' => $route[1]], ROUTES));
+}
+
+/** The page's files are for everybody, by this very spelling; whatever else is asked for, the token comes first. */
 function answer(): void
 {
     [$path] = explode('?', $_SERVER['REQUEST_URI'], 2);
@@ -54,25 +72,20 @@ function answer(): void
         send_asset($path);
         return;
     }
-    if (str_starts_with($path, '/api/')) {
-        check_token();
+    check_token();
+    foreach (ROUTES as [$method, $pattern, $handler]) {
+        $expression = '#^' . preg_replace('/\\{\w+\}/', '([^/]+)', $pattern) . '$#D';
+        if (preg_match($expression, $path, $steps) === 1) {
+            allow($method);
+            $steps = array_map(rawurldecode(...), array_slice($steps, 1));
+            if (preg_match('//u', implode('/', $steps)) !== 1) {
+                throw new Problem(400, 115, 'Malformed', 'the address is no UTF-8 when it is decoded');
+            }
+            $handler(...$steps);
+            return;
+        }
     }
-    // A name with a / in it is one step, with %2F.
-    $steps = array_map(rawurldecode(...), explode('/', substr($path, 1)));
-    if (preg_match('//u', implode('/', $steps)) !== 1) {
-        throw new Problem(400, 115, 'Malformed', 'the address is no UTF-8 when it is decoded');
-    }
-    match (true) {
-        $steps === ['api', 'services'] => [allow('GET'), send_services()],
-        $steps === ['api', 'log'] => [allow('GET'), send_log()],
-        $steps === ['api', 'events'] => [allow('GET'), send_events()],
-        count($steps) === 3 && array_slice($steps, 0, 2) === ['api', 'services'] => [allow('GET'), send_status($steps[2])],
-        count($steps) === 4 && [$steps[0], $steps[1], $steps[3]] === ['api', 'services', 'commands']
-            => [allow('POST'), carry_out($steps[2])],
-        count($steps) === 5 && [$steps[0], $steps[1], $steps[3]] === ['api', 'services', 'commands']
-            => [allow('GET'), send_answer($steps[2], $steps[4])],
-        default => throw new Problem(404, 103, 'NotFound', "there is nothing at $path"),
-    };
+    throw new Problem(404, 103, 'NotFound', "there is nothing at $path; GET /api tells what there is");
 }
 
 try {

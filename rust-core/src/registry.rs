@@ -78,6 +78,12 @@ pub fn directory() -> Result<std::path::PathBuf> {
     Ok(Directory::runtime()?.path().to_owned())
 }
 
+/// The user whose process on this machine has the other end of a TCP connection open, where we have the end at `own`: for servers
+/// at loopback, which every user of the machine reaches. None for a caller that is gone, and where the kernel does not tell.
+pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Option<u32> {
+    crate::sys::inet::user_calling(from, own)
+}
+
 /// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
 /// `spool:` that is served in the state directory, in the order of the names. What dead processes left is removed on the
 /// way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.

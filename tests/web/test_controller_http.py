@@ -306,7 +306,7 @@ def test_what_nobody_is_called_is_404(desk):
     for path in ("/api/services/nobody", "/api/services/a%2Fb"):
         assert "bench/power" in problem(desk.ask("GET", path), 404, "NotFound")["detail"]
     problem(desk.command("nobody", "PAUSE"), 404, "NotFound")
-    for path in ("/nothing", "/api", "/api/services/x/y/z/w", "/page.html/..", "/api/services/bench/power", "/../../etc/passwd"):
+    for path in ("/nothing", "/api/", "/api/services/x/y/z/w", "/page.html/..", "/api/services/bench/power", "/../../etc/passwd"):
         problem(desk.ask("GET", path), 404, "NotFound")
 
 

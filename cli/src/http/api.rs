@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
-use axum::{Router, body};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use http_body_util::LengthLimitError;
 use linkspan::service::Order;
 use linkspan::{Answer, Command, Encoding, ErrorKind, Map, Outcome, Timeout, Value, codec};
@@ -17,12 +17,10 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::assets::ASSETS;
 use super::feed::Feed;
-use super::guard::{self, Door};
 use super::pool::Pool;
 use super::problem::{Problem, json};
-use super::{events, token};
+use super::token;
 
 /// The longest body of a request.
 const BODY_LIMIT: usize = 64 << 10;
@@ -50,31 +48,26 @@ pub struct Desk {
     stopped: watch::Receiver<bool>,
 }
 
-/// Everything behind the door.
-pub fn router(controller: &str, feed: Arc<Feed>, door: Arc<Door>, stopped: watch::Receiver<bool>) -> Router {
-    let desk = Desk {
-        questions: Pool::new(controller, QUESTIONS),
-        commands: Pool::new(controller, COMMANDS),
-        feed,
-        stopped,
-    };
-    Router::new().fallback(answer).with_state(Arc::new(desk)).layer(from_fn_with_state(door, guard::guard))
+impl Desk {
+    /// Asks the hub at `controller`; streams end when `stopped` turns true.
+    pub fn new(controller: &str, feed: Arc<Feed>, stopped: watch::Receiver<bool>) -> Desk {
+        Desk {
+            questions: Pool::new(controller, QUESTIONS),
+            commands: Pool::new(controller, COMMANDS),
+            feed,
+            stopped,
+        }
+    }
 }
 
-async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    desk.answer(request).await.unwrap_or_else(IntoResponse::into_response)
-}
+/// A handler's answer.
+type Answered = Result<Response, Problem>;
+type Step = Result<Path<String>, PathRejection>;
 
-/// The steps of a path, each decoded: a name with `/` in it comes as one step, with `%2F`.
-fn steps(path: &str) -> Result<Vec<String>, Problem> {
-    let decoded = path.split('/').skip(1).map(|step| percent_decode_str(step).decode_utf8());
-    let steps: Result<Vec<_>, _> = decoded.map(|step| step.map(|step| step.into_owned())).collect();
-    steps.map_err(|_| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            ErrorKind::Malformed,
-            format!("{path:?} is no UTF-8 when it is decoded"),
-        )
+fn decoded<T>(steps: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
+    steps.map(|Path(steps)| steps).map_err(|error| {
+        let text = format!("the address cannot be read: {error}");
+        Problem::new(StatusCode::BAD_REQUEST, ErrorKind::Malformed, text)
     })
 }
 
@@ -85,91 +78,68 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
 }
 
-impl Desk {
-    async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        if let Some(asset) = ASSETS.iter().find(|asset| asset.path == request.uri().path()) {
-            allow(&request, "GET")?;
-            return Ok(asset.answer(request.headers()));
-        }
-        let steps = steps(request.uri().path())?;
-        let steps: Vec<_> = steps.iter().map(String::as_str).collect();
-        match steps[..] {
-            ["api", "services"] => {
-                allow(&request, "GET")?;
-                let services = self.questions.ask(|hub| hub.services(PATIENCE)).await?;
-                Ok(json(StatusCode::OK, &services))
-            }
-            ["api", "services", name] => {
-                allow(&request, "GET")?;
-                let name = name.to_owned();
-                let record = self.questions.ask(move |hub| hub.status(&name, PATIENCE)).await?;
-                Ok(json(StatusCode::OK, &record))
-            }
-            ["api", "services", name, "commands"] => {
-                allow(&request, "POST")?;
-                let name = name.to_owned();
-                self.command(name, request).await
-            }
-            ["api", "services", name, "commands", id] => {
-                allow(&request, "GET")?;
-                let (name, id) = (name.to_owned(), id.to_owned());
-                let answer = self.questions.ask(move |hub| hub.answer(&name, &id, PATIENCE)).await?;
-                Ok(json(status_of(&answer), &answer.to_value()))
-            }
-            ["api", "log"] => {
-                allow(&request, "GET")?;
-                self.log(request.uri().query()).await
-            }
-            ["api", "events"] => {
-                allow(&request, "GET")?;
-                events::stream(&self.feed, request.headers(), self.stopped.clone())
-            }
-            _ => {
-                let text = format!("there is nothing at {}", request.uri().path());
-                Err(Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text))
-            }
-        }
-    }
+/// Every service's record.
+pub async fn services(State(desk): State<Arc<Desk>>) -> Answered {
+    let services = desk.questions.ask(|hub| hub.services(PATIENCE)).await?;
+    Ok(json(StatusCode::OK, &services))
+}
 
-    async fn log(&self, query: Option<&str>) -> Result<Response, Problem> {
-        let service = parameter(query, "service").filter(|name| !name.is_empty());
-        let lines = match parameter(query, "lines") {
-            None => LINES,
-            Some(text) => text.parse().ok().filter(|n| (1..=LINES_AT_MOST).contains(n)).ok_or_else(|| {
-                let text = format!("lines={text}: ask for 1 to {LINES_AT_MOST} lines");
-                Problem::new(StatusCode::BAD_REQUEST, ErrorKind::OutOfRange, text)
-            })?,
-        };
-        let log = self.questions.ask(move |hub| hub.log(service.as_deref(), lines, PATIENCE)).await?;
-        Ok(json(StatusCode::OK, &log))
-    }
+/// The record of one.
+pub async fn status(State(desk): State<Arc<Desk>>, name: Step) -> Answered {
+    let name = decoded(name)?;
+    let record = desk.questions.ask(move |hub| hub.status(&name, PATIENCE)).await?;
+    Ok(json(StatusCode::OK, &record))
+}
 
-    async fn command(&self, name: String, request: Request) -> Result<Response, Problem> {
-        check_kind(request.headers())?;
-        let (order, wait) = order(&read(request.into_body()).await?)?;
-        let (id, within) = (order.id.clone(), order.within);
-        let asked = self.commands.ask(move |hub| match wait {
-            true => hub.order(&name, &order, within + GRACE),
-            false => hub.begin(&name, &order.command, &order.arguments, within, Timeout::After(PATIENCE)),
-        });
-        let answer = asked.await?;
-        debug_assert!(!wait || answer.id == id, "the answer to {id} is one to {}", answer.id);
-        match Problem::of_answer(&answer) {
-            Some(problem) => Err(problem),
-            None => Ok(json(status_of(&answer), &answer.to_value())),
-        }
+/// What became of a command.
+pub async fn answer(
+    State(desk): State<Arc<Desk>>,
+    steps: Result<Path<(String, String)>, PathRejection>,
+) -> Answered {
+    let (name, id) = decoded(steps)?;
+    let answer = desk.questions.ask(move |hub| hub.answer(&name, &id, PATIENCE)).await?;
+    Ok(json(status_of(&answer), &answer.to_value()))
+}
+
+/// Gives a service a command.
+pub async fn command(State(desk): State<Arc<Desk>>, name: Step, request: Request) -> Answered {
+    let name = decoded(name)?;
+    check_kind(request.headers())?;
+    let (order, wait) = order(&read(request.into_body()).await?)?;
+    let (id, within) = (order.id.clone(), order.within);
+    let asked = desk.commands.ask(move |hub| match wait {
+        true => hub.order(&name, &order, within + GRACE),
+        false => hub.begin(&name, &order.command, &order.arguments, within, Timeout::After(PATIENCE)),
+    });
+    let answer = asked.await?;
+    debug_assert!(!wait || answer.id == id, "the answer to {id} is one to {}", answer.id);
+    match Problem::of_answer(&answer) {
+        Some(problem) => Err(problem),
+        None => Ok(json(status_of(&answer), &answer.to_value())),
     }
+}
+
+/// The last lines of the log.
+pub async fn log(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Answered {
+    let service = parameter(query.as_deref(), "service").filter(|name| !name.is_empty());
+    let lines = match parameter(query.as_deref(), "lines") {
+        None => LINES,
+        Some(text) => text.parse().ok().filter(|n| (1..=LINES_AT_MOST).contains(n)).ok_or_else(|| {
+            let text = format!("lines={text}: ask for 1 to {LINES_AT_MOST} lines");
+            Problem::new(StatusCode::BAD_REQUEST, ErrorKind::OutOfRange, text)
+        })?,
+    };
+    let log = desk.questions.ask(move |hub| hub.log(service.as_deref(), lines, PATIENCE)).await?;
+    Ok(json(StatusCode::OK, &log))
+}
+
+/// What happens, for as long as it is read.
+pub async fn events(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Answered {
+    super::events::stream(&desk.feed, &headers, desk.stopped.clone())
 }
 
 fn status_of(answer: &Answer) -> StatusCode {
     if answer.outcome == Outcome::Accepted { StatusCode::ACCEPTED } else { StatusCode::OK }
-}
-
-fn allow(request: &Request, method: &'static str) -> Result<(), Problem> {
-    let asked = request.method();
-    // HEAD is GET without a body, which the protocol's layer leaves out.
-    let fits = asked.as_str() == method || (method == "GET" && *asked == Method::HEAD);
-    if fits { Ok(()) } else { Err(Problem::method(method)) }
 }
 
 /// A form of another page can send text and forms, but never this type.
@@ -247,6 +217,8 @@ fn order(body: &[u8]) -> Result<(Order, bool), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
 
     fn refused(body: &str) -> StatusCode {
@@ -293,9 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_slashes_are_one_step() {
-        assert_eq!(steps("/api/services/lab%2Fpower").unwrap(), ["api", "services", "lab/power"]);
-        assert!(steps("/api/services/%ff").is_err());
+    fn parameters_are_decoded() {
         assert_eq!(parameter(Some("lines=5&service=lab%2Fpower"), "service").as_deref(), Some("lab/power"));
         assert_eq!(parameter(Some("lines=5"), "service"), None);
     }

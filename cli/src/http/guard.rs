@@ -1,4 +1,5 @@
-//! Who is let in, before anything else is looked at; and what every answer says to the browser about itself.
+//! Who is let in, and what every answer says to the browser about itself. Neither check reads the address of what is asked for
+//! to find out whether it applies: the router puts the one before all routes, the other before all but the page's files.
 //!
 //! A page of somebody else's that runs in the operator's browser reaches loopback too. It cannot read our token, but it could
 //! send requests (cross-site), or have its own name resolve to this machine (DNS rebinding) and then read what comes back. And
@@ -8,6 +9,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{
     self, AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -18,6 +20,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use linkspan::ErrorKind;
 
+use super::connections::Connection;
 use super::problem::Problem;
 use super::token::Token;
 
@@ -26,7 +29,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 /// What is known of those who may come in.
-pub struct Door {
+pub struct Access {
     /// The port that we listen at.
     pub port: u16,
     /// Whether other machines may come, by this machine's numbers.
@@ -35,7 +38,7 @@ pub struct Door {
     pub token: Token,
 }
 
-impl Door {
+impl Access {
     /// Whether a browser that uses this authority means us. A number cannot be made to resolve to something else; of the
     /// names only `localhost` is never asked of anybody's name server.
     fn is_ours(&self, authority: &str) -> bool {
@@ -95,7 +98,7 @@ impl Door {
 
     /// Refuses who does not know the token.
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let said = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let said = the_only(headers, &AUTHORIZATION)?.map(str::as_bytes);
         let token = said.and_then(|said| said.strip_prefix(b"Bearer "));
         if token.is_some_and(|token| self.token.is(token)) {
             return Ok(());
@@ -110,14 +113,6 @@ impl Door {
         };
         let text = format!("{text}; `linkspan controller --http` prints the address when it starts");
         Err(Problem::new(StatusCode::UNAUTHORIZED, ErrorKind::PermissionDenied, text))
-    }
-
-    fn check(&self, request: &Request) -> Result<(), Problem> {
-        self.check_origin(request)?;
-        match request.uri().path().starts_with("/api/") {
-            true => self.check_token(request.headers()),
-            false => Ok(()),
-        }
     }
 }
 
@@ -140,9 +135,9 @@ fn the_only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a 
     }
 }
 
-/// Lets a request pass or answers it, and marks the answer.
-pub async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let mut response = match door.check(&request) {
+/// Lets through what the operator's own browser or program asks for, and marks the answer.
+pub async fn require_own_page(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let mut response = match access.check_origin(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -161,14 +156,31 @@ pub async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) 
     response
 }
 
+/// Lets through what comes with the token. Its connection is one of the owner's from then on.
+pub async fn require_token(
+    State(access): State<Arc<Access>>,
+    connection: Option<Extension<Arc<Connection>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let admitted = access.check_token(request.headers()).and_then(|()| match connection {
+        Some(Extension(connection)) => connection.authorise(),
+        None => Ok(()),
+    });
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
 
     use super::*;
 
-    fn door(remote: bool) -> Door {
-        Door { port: 8017, remote, token: Token::draw().unwrap() }
+    fn access(remote: bool) -> Access {
+        Access { port: 8017, remote, token: Token::draw().unwrap() }
     }
 
     fn asked(headers: &[(&str, &str)]) -> Result<(), StatusCode> {
@@ -177,13 +189,13 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        door(false).check_origin(&request).map_err(|problem| problem.into_response().status())
+        access(false).check_origin(&request).map_err(|problem| problem.into_response().status())
     }
 
     #[test]
     fn only_names_that_nobody_can_redirect_are_ours() {
         for ours in ["127.0.0.1:8017", "localhost:8017", "LocalHost:8017", "[::1]:8017", "127.0.0.2:8017"] {
-            assert!(door(false).is_ours(ours), "{ours}");
+            assert!(access(false).is_ours(ours), "{ours}");
         }
         for foreign in [
             "",
@@ -204,9 +216,9 @@ mod tests {
             "127.1:8017",
             "localhost:8017:8017",
         ] {
-            assert!(!door(false).is_ours(foreign), "{foreign}");
+            assert!(!access(false).is_ours(foreign), "{foreign}");
         }
-        assert!(door(true).is_ours("192.168.1.7:8017") && !door(true).is_ours("evil.example:8017"));
+        assert!(access(true).is_ours("192.168.1.7:8017") && !access(true).is_ours("evil.example:8017"));
     }
 
     #[test]

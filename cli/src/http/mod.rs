@@ -2,10 +2,12 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the address, the thread that listens, limits on connections | `server` |
+//! | the address, the thread that listens | `server` |
+//! | how many connections there may be, and which end first | `connections` |
 //! | a connection that nobody reads from ends | `stream` |
 //! | who is let in: Host, Origin, token; what every answer says of itself | `guard` |
 //! | the token, and the file that its owner finds the address in | `token` |
+//! | what may be asked for, and what of it without the token | `routes` |
 //! | what is asked for and answered | `api` |
 //! | errors as RFC 9457 tells them | `problem` |
 //! | the page's files | `assets` |
@@ -14,11 +16,13 @@
 
 mod api;
 mod assets;
+mod connections;
 mod events;
 mod feed;
 mod guard;
 mod pool;
 mod problem;
+mod routes;
 mod server;
 mod stream;
 mod token;

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::{Error, ErrorKind, Result};
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::api;
+use super::api::Desk;
+use super::connections::{Connection, Connections, LIMITS, Peer};
 use super::feed::Feed;
-use super::guard::Door;
+use super::guard::Access;
+use super::routes;
 use super::stream::Patient;
 use super::token::{AddressFile, Token};
 
-/// Connections at once; a browser uses up to six.
-const CONNECTIONS: usize = 128;
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1024;
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(10);
 /// The most bytes and lines of a request's head.
@@ -33,6 +34,7 @@ const HEAD_LINES: usize = 64;
 const UNREAD: Duration = Duration::from_secs(20);
 /// Threads that wait for the hub.
 const WAITING: usize = 24;
+/// What a connection is told that ends because others came after it.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
 Connection: close\r\nContent-Length: 125\r\n\r\n{\"type\":\"urn:linkspan:error:Full\",\"title\":\"too many connections\",\
 \"status\":503,\"detail\":\"close some\",\"code\":111,\"kind\":\"Full\"}";
@@ -104,6 +106,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
     };
     let listener = std::net::TcpListener::bind(asked).map_err(doing)?;
     listener.set_nonblocking(true).map_err(doing)?;
+    rustix::net::listen(&listener, BACKLOG).map_err(|e| doing(e.into()))?;
     let address = listener.local_addr().map_err(doing)?;
     let token = Token::draw()?;
     let shown = match address.ip().is_unspecified() {
@@ -112,7 +115,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
     };
     let page = token.address(&shown.to_string());
     let file = AddressFile::write(&linkspan::registry::directory()?, &page)?;
-    let door = Arc::new(Door { port: address.port(), remote: settings.allow_remote, token });
+    let access = Arc::new(Access { port: address.port(), remote: settings.allow_remote, token });
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(WAITING)
@@ -123,7 +126,8 @@ pub fn start(settings: &Settings) -> Result<Running> {
     let serve = move || {
         runtime.block_on(async {
             let feed = Feed::start(&controller);
-            let router = api::router(&controller, feed.clone(), door, stopped.clone());
+            let desk = Desk::new(&controller, feed.clone(), stopped.clone());
+            let router = routes::router(desk, access);
             // What was bound before cannot fail to be watched but for want of descriptors, and then nothing is served.
             if let Ok(listener) = TcpListener::from_std(listener) {
                 accept(listener, router, stopped).await;
@@ -146,38 +150,35 @@ fn parse(text: &str) -> Result<SocketAddr> {
 }
 
 async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = Connections::new(LIMITS);
     loop {
-        let stream = tokio::select! {
+        let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                // No descriptors are left, or the caller is gone already: others will be served when that has passed.
-                Err(_) => { tokio::time::sleep(Duration::from_millis(50)).await; continue }
+                Ok(accepted) => accepted,
+                // No descriptors are left, or the caller is gone already.
+                Err(_) => {
+                    connections.evict();
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
             },
             _ = stopped.wait_for(|stop| *stop) => return,
         };
-        match places.clone().try_acquire_owned() {
-            Ok(place) => {
-                let (router, stopped) = (router.clone(), stopped.clone());
-                tokio::spawn(async move {
-                    serve(stream, router, stopped).await;
-                    drop(place);
-                });
-            }
-            Err(_) => {
-                tokio::spawn(refuse(stream));
-            }
-        }
+        // A caller that has gone in between has no addresses.
+        let Ok(own) = stream.local_addr() else { continue };
+        let connection = connections.admit(Peer::of(from, own));
+        tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));
+        // Whoever asks at once is heard before the next ones come, however many these are.
+        tokio::task::yield_now().await;
     }
 }
 
-/// One word to whoever is one too many; nothing of theirs is read.
-async fn refuse(mut stream: TcpStream) {
-    // It fits into the kernel's buffer or the caller does not want it.
-    let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(BUSY)).await;
-}
-
-async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    place: Arc<Connection>,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
@@ -185,11 +186,13 @@ async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<b
         .max_buf_size(HEAD_LIMIT)
         .max_headers(HEAD_LINES)
         .half_close(false);
+    let service = TowerToHyperService::new(router.layer(Extension(place.clone())));
     let stream = TokioIo::new(Patient::new(stream, UNREAD));
-    let connection = protocol.serve_connection(stream, TowerToHyperService::new(router));
+    let mut connection = protocol.serve_connection(stream, service);
     // What a stranger's connection ended with is of no interest here.
     tokio::select! {
-        _ = connection => {}
+        _ = &mut connection => {}
+        () = place.evicted() => connection.into_parts().io.into_inner().refuse(BUSY),
         _ = stopped.wait_for(|stop| *stop) => {}
     }
 }

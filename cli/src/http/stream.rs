@@ -16,12 +16,21 @@ pub struct Patient {
     patience: Duration,
     /// Runs while a write waits.
     until: Option<Pin<Box<Sleep>>>,
+    answered: bool,
 }
 
 impl Patient {
     /// Ends writes that have not gone on for so long.
     pub fn new(stream: TcpStream, patience: Duration) -> Patient {
-        Patient { stream, patience, until: None }
+        Patient { stream, patience, until: None, answered: false }
+    }
+
+    /// Says so to one that ends before it was answered anything; nothing of what it sent is read, and nothing is waited for.
+    pub fn refuse(self, answer: &[u8]) {
+        if !self.answered {
+            // It fits into the kernel's buffer or the caller does not want it.
+            let _ = self.stream.try_write(answer);
+        }
     }
 
     fn bound<T>(
@@ -56,6 +65,7 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.answered = true;
         self.bound(context, |stream, context| stream.poll_write(context, bytes))
     }
 

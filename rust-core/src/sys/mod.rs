@@ -7,7 +7,7 @@
 //! | locks that other programs know, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
 //! | named pipes | `fifo` |
-//! | TCP sockets, and the addresses behind a name | `inet`, `resolve` |
+//! | TCP sockets, and the addresses behind a name; whose a connection is | `inet`, `resolve`, `sock_diag` |
 //! | who is on the other side, and whether it lives | `peer` |
 //! | sleeping until one of many things happens | `poll` |
 //! | noticing that a name appears, or that a moment has come | `inotify`, `timer` |
@@ -37,6 +37,7 @@ pub(crate) mod poll;
 pub(crate) mod ports;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
+mod sock_diag;
 pub(crate) mod socket;
 pub(crate) mod stop;
 pub(crate) mod sysv;

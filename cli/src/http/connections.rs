@@ -1,0 +1,238 @@
+//! How many connections there may be, and which of them ends where one more comes.
+//!
+//! Whoever reaches the port may connect, so a connection is worth nothing until a request on it has shown the token. Those that
+//! have not are few for each peer and in all; where one more comes, the oldest of the peer that holds the most of them ends. So a
+//! new connection always has a place, and whoever fills the places takes them from himself: the owner's request, which comes
+//! with its connection, is answered.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::http::StatusCode;
+use linkspan::{ErrorKind, registry};
+use tokio::sync::Notify;
+
+use super::problem::Problem;
+
+/// How many connections may be open.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Without the token, of one peer. A browser opens up to six at once.
+    pub of_one_peer: usize,
+    /// Without the token, in all.
+    pub waiting: usize,
+    /// Of those who have shown it.
+    pub authorised: usize,
+}
+
+/// What the page's server allows.
+pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128 };
+
+/// Whose a connection is, as far as that can be known before it says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// A user of this machine.
+    User(u32),
+    /// Another machine; or one here of whom the kernel tells nothing.
+    Address(IpAddr),
+}
+
+impl Peer {
+    /// The peer of a connection of which our end is at `own`.
+    pub fn of(from: SocketAddr, own: SocketAddr) -> Peer {
+        let own_machine = from.ip().to_canonical().is_loopback() || from.ip() == own.ip();
+        match own_machine.then(|| registry::user_calling(canonical(from), canonical(own))).flatten() {
+            Some(uid) => Peer::User(uid),
+            None => Peer::Address(network(from.ip().to_canonical())),
+        }
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// One machine has a whole network of addresses with IPv6, from which it may choose as it likes.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
+        four => four,
+    }
+}
+
+struct Waiting {
+    peer: Peer,
+    evicted: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Open {
+    /// By number, the oldest first.
+    waiting: BTreeMap<u64, Waiting>,
+    authorised: usize,
+    last: u64,
+}
+
+/// All connections that are open.
+pub struct Connections {
+    limits: Limits,
+    open: Mutex<Open>,
+}
+
+/// One of them; it gives its place back when it is dropped.
+pub struct Connection {
+    all: Arc<Connections>,
+    number: u64,
+    evicted: Arc<Notify>,
+    authorised: AtomicBool,
+}
+
+impl Connections {
+    /// None is open.
+    pub fn new(limits: Limits) -> Arc<Connections> {
+        Arc::new(Connections { limits, open: Mutex::default() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more, which may be another's.
+    pub fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Connection> {
+        let mut open = self.open();
+        let own = open.waiting.values().filter(|one| one.peer == peer).count();
+        if own >= self.limits.of_one_peer {
+            open.evict_oldest_of(peer);
+        } else if open.waiting.len() >= self.limits.waiting {
+            open.evict();
+        }
+        open.last += 1;
+        let (number, evicted) = (open.last, Arc::new(Notify::new()));
+        open.waiting.insert(number, Waiting { peer, evicted: evicted.clone() });
+        Arc::new(Connection { all: self.clone(), number, evicted, authorised: AtomicBool::new(false) })
+    }
+
+    /// Ends one that has not shown the token, so that its descriptor is there for another.
+    pub fn evict(&self) {
+        self.open().evict();
+    }
+}
+
+impl Open {
+    /// Whoever holds the most gives up one.
+    fn evict(&mut self) {
+        let mut held = BTreeMap::<Peer, usize>::new();
+        for one in self.waiting.values() {
+            *held.entry(one.peer).or_default() += 1;
+        }
+        if let Some((peer, _)) = held.into_iter().max_by_key(|(_, count)| *count) {
+            self.evict_oldest_of(peer);
+        }
+    }
+
+    fn evict_oldest_of(&mut self, peer: Peer) {
+        let oldest = self.waiting.iter().find(|(_, one)| one.peer == peer).map(|(number, _)| *number);
+        if let Some(one) = oldest.and_then(|number| self.waiting.remove(&number)) {
+            one.evicted.notify_one();
+        }
+    }
+}
+
+impl Connection {
+    /// A request with the token came on it: it is not ended for others any more. `Full` where there are too many such.
+    pub fn authorise(&self) -> Result<(), Problem> {
+        let mut open = self.all.open();
+        if self.authorised.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let full = |text: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Full, text);
+        if open.authorised >= self.all.limits.authorised {
+            let text = format!("{} connections with the token are open; close some", open.authorised);
+            return Err(full(text));
+        }
+        // One that is to end at this moment: its client connects again.
+        if open.waiting.remove(&self.number).is_none() {
+            return Err(full("too many connections were opened after this one; ask again".to_owned()));
+        }
+        open.authorised += 1;
+        self.authorised.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits until its place is another's.
+    pub async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut open = self.all.open();
+        match *self.authorised.get_mut() {
+            true => open.authorised -= 1,
+            false => drop(open.waiting.remove(&self.number)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    const FEW: Limits = Limits { of_one_peer: 3, waiting: 5, authorised: 2 };
+    const OWNER: Peer = Peer::User(1000);
+
+    fn is_evicted(connection: &Connection) -> bool {
+        pin!(connection.evicted()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn peer_that_opens_too_many_loses_its_oldest() {
+        let all = Connections::new(FEW);
+        let owner = all.admit(OWNER);
+        let theirs: Vec<_> = (0..100).map(|_| all.admit(Peer::User(7))).collect();
+        assert_eq!(theirs.iter().filter(|one| !is_evicted(one)).count(), 3);
+        assert!(theirs[97..].iter().all(|one| !is_evicted(one)));
+        assert!(!is_evicted(&owner));
+    }
+
+    #[test]
+    fn peers_that_fill_all_places_together_leave_one_for_the_owner() {
+        let all = Connections::new(FEW);
+        let theirs: Vec<_> = (0..100).map(|i| all.admit(Peer::User(i % 50 + 5000))).collect();
+        let owner = all.admit(OWNER);
+        assert_eq!(theirs.iter().filter(|one| !is_evicted(one)).count(), FEW.waiting - 1);
+        assert!(owner.authorise().is_ok());
+        // Who has shown the token is not ended, whatever comes.
+        let more: Vec<_> = (0..100).map(|_| all.admit(OWNER)).collect();
+        assert!(!is_evicted(&owner) && is_evicted(&more[0]) && !is_evicted(&more[99]));
+    }
+
+    #[test]
+    fn places_are_given_back_and_the_authorised_are_bounded() {
+        let all = Connections::new(FEW);
+        let open: Vec<_> = (0..3).map(|_| all.admit(OWNER)).collect();
+        assert!(open[0].authorise().is_ok() && open[0].authorise().is_ok() && open[1].authorise().is_ok());
+        assert!(open[2].authorise().is_err());
+        drop(open);
+        let again: Vec<_> = (0..2).map(|_| all.admit(OWNER)).collect();
+        assert!(again.iter().all(|one| one.authorise().is_ok()));
+        drop(again);
+        let open = all.open();
+        assert!(open.waiting.is_empty() && open.authorised == 0);
+    }
+
+    #[test]
+    fn network_of_an_ipv6_machine_is_one_peer() {
+        let at = |text: &str| network(text.parse().unwrap());
+        assert_eq!(at("2001:db8:1:2:3:4:5:6"), at("2001:db8:1:2::9"));
+        assert_ne!(at("2001:db8:1:2::9"), at("2001:db8:1:3::9"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+    }
+}

@@ -1,0 +1,69 @@
+//! What may be asked for: the files of the page, by everybody; all else, by whoever shows the token.
+//!
+//! The router is built from these tables alone. Whatever is not one of the page's files, by its very spelling, comes behind the
+//! check of the token, be it in the table of routes or not: a route that is added later, and an address that only looks like
+//! one of these, are refused without it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use linkspan::{ErrorKind, Value};
+
+use super::api::{self, Desk};
+use super::assets::ASSETS;
+use super::guard::{self, Access};
+use super::problem::{Problem, json};
+
+/// Something that can be asked for with the token.
+struct Route {
+    /// `GET` or `POST`.
+    method: &'static str,
+    /// Its address; a part in braces stands for one step, in which `/` is written as `%2F`.
+    path: &'static str,
+    handler: fn() -> MethodRouter<Arc<Desk>>,
+}
+
+/// All of it.
+fn routes() -> [Route; 7] {
+    [
+        Route { method: "GET", path: "/api", handler: || get(index) },
+        Route { method: "GET", path: "/api/services", handler: || get(api::services) },
+        Route { method: "GET", path: "/api/services/{name}", handler: || get(api::status) },
+        Route { method: "POST", path: "/api/services/{name}/commands", handler: || post(api::command) },
+        Route { method: "GET", path: "/api/services/{name}/commands/{id}", handler: || get(api::answer) },
+        Route { method: "GET", path: "/api/log", handler: || get(api::log) },
+        Route { method: "GET", path: "/api/events", handler: || get(api::events) },
+    ]
+}
+
+/// The page and its interface, closed to whoever `access` does not let in.
+pub fn router(desk: Desk, access: Arc<Access>) -> Router {
+    let mut protected = Router::new();
+    for Route { method, path, handler } in routes() {
+        protected = protected.route(path, handler().fallback(async move || Problem::method(method)));
+    }
+    let token = from_fn_with_state(access.clone(), guard::require_token);
+    let protected = protected.fallback(nothing_here).layer(token).with_state(Arc::new(desk));
+    let mut public = Router::new();
+    for asset in &ASSETS {
+        let file = get(async move |headers: HeaderMap| asset.answer(&headers));
+        public = public.route(asset.path, file.fallback(async || Problem::method("GET")));
+    }
+    // The browser is asked about every request, and marks stand on every answer, also on those that refuse.
+    public.fallback_service(protected).layer(from_fn_with_state(access, guard::require_own_page))
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let text = format!("there is nothing at {}; GET /api tells what there is", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text)
+}
+
+/// The table, for programs.
+async fn index() -> Response {
+    let routes = routes().map(|route| Value::map([("method", route.method), ("path", route.path)]));
+    json(StatusCode::OK, &Value::Array(routes.into()))
+}

@@ -1,0 +1,204 @@
+"""Nothing of the controller's page is told or done without its token, however the address is spelled and whoever asks; and
+whoever fills its port with connections does not keep its owner out.
+
+The routes are those that the page's server itself tells (`GET /api`), so that none that is added is forgotten here.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE
+from controlled import KINDS, open_desk
+
+STRANGER = 65534
+STRANGERS = Path(__file__).with_name("strangers.py")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "FOO", "get", "post")
+BODY = b'{"command": "SHUTDOWN"}'
+PROGRAM_ALONE = pytest.mark.parametrize("desk", ["program"], indirect=True)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def desk(request, tmp_path_factory):
+    with open_desk(request.param, tmp_path_factory.mktemp(request.param)) as opened:
+        opened.start("bench/power", "--paused")
+        until = time.monotonic() + PATIENCE
+        while opened.ask("GET", "/api/services/bench%2Fpower")[0] != 200:
+            assert time.monotonic() < until, "the service did not come"
+            time.sleep(0.05)
+        yield opened
+
+
+def routes(desk):
+    """The server's own table, with names in it that lead somewhere."""
+    status, _, table = desk.ask("GET", "/api")
+    assert status == 200
+    found = [(route["method"], route["path"].replace("{name}", "bench%2Fpower").replace("{id}", "1")) for route in table]
+    assert len(found) >= 7 and ("POST", "/api/services/bench%2Fpower/commands") in found and not any("{" in path for _, path in found)
+    return found
+
+
+def spellings(path, port):
+    """The same address to a server that decodes, normalises or splits where it should not."""
+    yield path
+    first = path.split("/")[1]
+    for i, letter in enumerate(first):
+        for code in (f"%{ord(letter):02x}", f"%{ord(letter):02X}", f"%25{ord(letter):02x}"):
+            yield "/" + first[:i] + code + first[i + 1:] + path[1 + len(first):]
+    yield "/" + "".join(f"%{ord(letter):02x}" for letter in path[1:])
+    yield "/" + "".join(f"%{ord(letter):02X}" if letter != "/" else letter for letter in path[1:])
+    yield path.replace("%", "%25")
+    for odd in ("%61%00pi", "ap%ef%bd%89", "ap%c4%b1", "ap%u0069", "ap&#105;", "%c1%a1pi", "ap\\x69"):
+        yield path.replace("api", odd, 1)
+    yield path.upper()
+    yield path.title()
+    for before in ("/", "//", "/.", "/./", "/x/..", "/%2e", "/%2e%2e", "/%2f", "/\\", "/;", "/;x=y", "/page.js/..", "/page.js/../", "/page.css%2f..", "/page.js;",
+                   "/?", "/page.js?", "/page.js#", "/#", "/page.js%00", "/page.js%20", "\\", "%2f", "/\t"):
+        yield before + path
+    for after in ("/", "//", "/.", "/..", "/x/..", ";", ";x=y", "%2f", "%20", "%00", "?", "?x=y", "#", "#/page.js", "/page.js", "/../../page.js", ".json", "%3f", "\\"):
+        yield path + after
+    yield path.replace("/", "//")
+    yield path.replace("/", "/./")
+    yield path.replace("/", "\\")
+    yield path[0] + path[1:].replace("/", "%2f")
+    yield path[0] + path[1:].replace("/", "%5c")
+    for ours in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        for scheme in ("http", "https", "HTTP", "ftp"):
+            yield f"{scheme}://{ours}{path}"
+        yield f"http://{ours}/{path}"
+        yield f"//{ours}{path}"
+    for other in ("evil.example", f"evil.example:{port}", f"x@127.0.0.1:{port}", f"127.0.0.1:{port}@evil.example"):
+        yield f"http://{other}{path}"
+    yield path[1:]
+
+
+def request(method, target, host, *headers, version="1.1"):
+    lines = [f"{method} {target} HTTP/{version}", *([f"Host: {host}"] if host else []), "Connection: close", *headers]
+    lines += ["Content-Type: application/json", f"Content-Length: {len(BODY)}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + BODY
+
+
+def attempts(desk, *always):
+    """All that is tried, with `always` among the headers: what it is, the bytes."""
+    host = f"{desk.host}:{desk.port}"
+    for method, path in routes(desk):
+        for target in dict.fromkeys(spellings(path, desk.port)):
+            yield request(method, target, host, *always)
+        for other in METHODS:
+            for target in (path, path.replace("api", "ap%69", 1)):
+                yield request(other, target, host, *always)
+                yield request(other, target, host, f"X-HTTP-Method-Override: {method}", f"X-HTTP-Method: {method}", f"X-Method-Override: {method}", *always)
+        for target in (path, path.replace("api", "ap%69", 1), f"http://{host}{path}"):
+            for version in ("0.9", "1.0", "1.1", "2.0"):
+                for named in (host, f"localhost:{desk.port}", "", None, "evil.example", f"evil.example:{desk.port}"):
+                    yield request(method, target, named, *always, version=version)
+            for more in (
+                ["X-Original-URL: /page.js"], ["X-Rewrite-URL: /"], ["X-Forwarded-For: 127.0.0.1"], ["X-Forwarded-Host: " + host], ["Forwarded: for=127.0.0.1"],
+                ["Authorization: Bearer"], ["Authorization: Bearer " + "0" * 64], ["Authorization: Bearer\t"], ["Authorization: Basic Og=="],
+                ["Authorization: Bearer " + "0" * 64, "Authorization: Bearer " + "1" * 64], ["Cookie: token=" + "0" * 64], ["X-Authorization: x"],
+                ["Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"], ["Origin: http://" + host], ["Referer: http://" + host + "/"],
+                ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"], ["Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"],
+                ["Expect: 100-continue"], ["Transfer-Encoding: chunked"], ["X-Linkspan: 1\r\n folded: yes"], ["Host: " + host],
+            ):
+                yield request(method, target, host, *more, *always)
+    for line in (f"CONNECT {host} HTTP/1.1", "CONNECT /api/services HTTP/1.1", "OPTIONS * HTTP/1.1", "GET * HTTP/1.1", "PRI * HTTP/2.0", "GET /api/services"):
+        yield "\r\n".join([line, f"Host: {host}", *always]).encode() + b"\r\n\r\n"
+
+
+def sent(desk, uid, requests):
+    """What came back for each, asked by a process of that user."""
+    command = [sys.executable, str(STRANGERS), "send", str(uid), str(desk.port)]
+    done = subprocess.run(command, input=json.dumps([one.hex() for one in requests]), capture_output=True, text=True, timeout=10 * PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def account(desk):
+    """What commands have done to the service so far."""
+    status, _, record = desk.ask("GET", "/api/services/bench%2Fpower")
+    assert status == 200, record
+    return record["state"], record.get("answered"), record["pid"]
+
+
+def check_refused(desk, requests, answers):
+    """Nothing but the page's public files came back."""
+    public = 0
+    for asked, answer in zip(requests, answers, strict=True):
+        status = re.match(r"HTTP/[\d.]+ (\d{3}) ", answer)
+        asked = asked.decode()
+        if status is None:  # closed without a word; HTTP/0.9's answer would be a body alone
+            assert answer == "", (asked, answer)
+            continue
+        code = int(status[1])
+        assert "bench/power" not in answer and '"path"' not in answer and desk.token not in answer, (asked, answer)
+        if 200 <= code < 400:
+            kind = re.search(r"^Content-Type: (.*?)\r?$", answer, re.M | re.I)
+            assert kind and re.match(r"text/(html|javascript|css)|image/svg", kind[1]), (asked, answer[:500])
+            public += 1
+    return public
+
+
+@pytest.mark.parametrize("who", ["owner", "another_user"])
+def test_every_route_in_every_spelling_is_refused_without_the_token(desk, who):
+    assert os.getuid() == 0, "this test plays a second user, which needs root"
+    before = account(desk)
+    requests = list(attempts(desk))
+    answers = sent(desk, os.getuid() if who == "owner" else STRANGER, requests)
+    public = check_refused(desk, requests, answers)
+    # Addresses that really are those of the page's own files, such as /page.js?/api; if none came back, nothing was tried.
+    assert 0 < public < len(requests) / 10
+    refused = [answer for answer in answers if answer.startswith(("HTTP/1.1 401", "HTTP/1.0 401"))]
+    assert len(refused) > len(requests) / 3
+    assert account(desk) == before
+
+
+@pytest.mark.parametrize("header", ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"])
+def test_every_route_in_every_spelling_is_refused_to_another_page_that_knows_the_token(desk, header):
+    before = account(desk)
+    requests = [one for one in attempts(desk, header, f"Authorization: Bearer {desk.token}") if one.count(b"Sec-Fetch-Site") < 2 or b"Origin" in one]
+    answers = sent(desk, os.getuid(), requests)
+    check_refused(desk, requests, answers)
+    assert account(desk) == before
+
+
+def test_every_route_is_open_with_the_token(desk):
+    """So that what is refused above is refused for want of it."""
+    for method, path in routes(desk):
+        if path.endswith("/events"):
+            continue  # it has no end
+        status, _, body = desk.ask(method, path, b"{}" if method == "POST" else None)
+        assert status not in (401, 403, 405, 421), (path, body)
+        assert status != 404 or body["detail"].find("there is nothing at") < 0, (path, body)
+
+
+def test_two_tokens_in_one_request_are_none(desk):
+    right, wrong = f"Authorization: Bearer {desk.token}", "Authorization: Bearer " + "0" * 64
+    host = f"{desk.host}:{desk.port}"
+    requests = [request("GET", "/api/services", host, *both) for both in ((wrong, right), (right, wrong), (right, right))]
+    for answer in sent(desk, os.getuid(), requests):
+        assert re.match(r"HTTP/1\.1 40[01] ", answer), answer
+
+
+@PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
+@pytest.mark.parametrize("uid", [STRANGER, 0])
+def test_a_thousand_connections_of_others_do_not_keep_the_owner_out(desk, uid):
+    assert os.getuid() == 0, "this test plays a second user, which needs root"
+    command = [sys.executable, str(STRANGERS), "hold", str(uid), str(desk.port), "1000"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
+        try:
+            assert crowd.stdout.readline() == "held\n"
+            for _ in range(50):
+                assert desk.ask("GET", "/api/services")[0] == 200
+                assert desk.command("bench/power", "GET_DATA")[0] == 200
+            # Strangers hold a bounded number of the controller's descriptors.
+            held = len(os.listdir(f"/proc/{desk.controller.pid}/fd"))
+            assert held < 200, f"{held} descriptors"
+            assert crowd.poll() is None
+        finally:
+            crowd.communicate("end", timeout=PATIENCE)
+    assert crowd.returncode == 0
