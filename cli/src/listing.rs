@@ -4,7 +4,7 @@ use std::path::Path;
 
 use linkspan::doctor::{self, Finding, Severity};
 use linkspan::registry::{self, Listed};
-use linkspan::{Encoding, Value, codec};
+use linkspan::{Encoding, Error, Value, codec};
 
 use crate::ending::Ending;
 use crate::{display, output, table};
@@ -21,11 +21,17 @@ pub fn list(json: bool) -> Result<(), Ending> {
     let mut text = table::text(&rows);
     for Listed { endpoint, trouble, .. } in &listed {
         if let Some(trouble) = trouble {
-            text +=
-                &format!("{endpoint}: {} ({}): {}\n", trouble.kind(), trouble.kind().code(), trouble.text());
+            text += &told(endpoint, trouble);
         }
     }
     output::write(text.as_bytes())
+}
+
+/// What is wrong with a name, in one line.
+fn told(endpoint: &str, trouble: &Error) -> String {
+    // It may quote what another process wrote.
+    let text = display::escaped(&trouble.text().replace('\n', " "), true);
+    format!("{endpoint}: {} ({}): {text}\n", trouble.kind(), trouble.kind().code())
 }
 
 fn row(listed: &Listed) -> Vec<String> {
@@ -46,10 +52,14 @@ fn row(listed: &Listed) -> Vec<String> {
     ]
 }
 
-/// Removes what dead processes left.
+/// Removes what dead processes of this user left, and says what it left and why.
 pub fn clean() -> Result<(), Ending> {
-    let removed: String = registry::clean()?.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
-    output::write(removed.as_bytes())
+    let cleaned = registry::clean()?;
+    let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
+    for (endpoint, why) in &cleaned.left {
+        text += &format!("left {}", told(endpoint, why));
+    }
+    output::write(text.as_bytes())
 }
 
 /// Prints what was found, and ends with 1 where something is wrong.

@@ -85,35 +85,47 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 }
 
 /// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
-/// `spool:` that is served in the state directory, in the order of the names. What dead processes left is removed on the
-/// way. Sockets at absolute paths (`unix:/…`) are not in that directory, and not listed.
+/// `spool:` that is served in the state directory, in the order of the names. What dead processes of this user left is
+/// removed on the way; what other users left is not, and is listed with that as its trouble. Sockets at absolute paths
+/// (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
-    for (endpoint, place) in places()? {
-        if endpoint.transport() == Transport::File {
-            listed.extend(look_into(&endpoint, &place));
-        } else if is_live(&place)? {
-            listed.extend(look(&endpoint, &place)?);
-        }
-    }
-    for (endpoint, place) in lasting()? {
-        if endpoint.transport() == Transport::Journal {
-            listed.extend(look_into_journal(&endpoint, &place)?);
-        } else if is_live(&place)? {
-            listed.extend(look(&endpoint, &place)?);
+    for (endpoint, place) in places()?.into_iter().chain(lasting()?) {
+        match endpoint.transport() {
+            Transport::File => listed.extend(look_into(&endpoint, &place)),
+            Transport::Journal => listed.extend(look_into_journal(&endpoint, &place)),
+            _ => listed.extend(look_at(&endpoint, &place)),
         }
     }
     listed.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
     Ok(listed)
 }
 
-/// Removes what dead processes left in the runtime directory; gives the endpoints that it was.
-pub fn clean() -> Result<Vec<String>> {
-    let mut cleaned = Vec::new();
+/// What [`clean`] did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// The endpoints of which something was removed.
+    pub removed: Vec<String>,
+    /// The endpoints of which something was left, and why: because it belongs to another user, or could not be removed.
+    pub left: Vec<(String, Error)>,
+}
+
+/// Removes what dead processes of this user left in the runtime directory. What belongs to other users stays, and is told;
+/// so it is for root.
+pub fn clean() -> Result<Cleaned> {
+    let mut cleaned = Cleaned::default();
     let spools = lasting()?.into_iter().filter(|(endpoint, _)| endpoint.transport() == Transport::Spool);
     for (endpoint, place) in places()?.into_iter().chain(spools) {
-        if place.clean().map_err(|e| e.on(&endpoint))? {
-            cleaned.push(endpoint.to_string());
+        let endpoint = endpoint.to_string();
+        match place.clean() {
+            Ok(swept) => {
+                cleaned.left.extend(swept.left.into_iter().map(|why| (endpoint.clone(), why)));
+                if swept.any {
+                    cleaned.removed.push(endpoint);
+                }
+            }
+            Err(e) => cleaned.left.push((endpoint, e)),
         }
     }
     Ok(cleaned)
@@ -157,17 +169,33 @@ fn named(file: &str) -> &str {
     fifo::of_reply(file).unwrap_or(file)
 }
 
-/// Whether somebody holds the name; sweeps it where nobody does. Where the lock may not even be looked at, whoever
-/// listens there is asked.
-fn is_live(place: &Place) -> Result<bool> {
-    match place.is_claimed() {
-        Ok(live) => match place.sweep() {
-            Err(e) if e.kind() != ErrorKind::PermissionDenied => Err(e),
-            _ => Ok(live),
-        },
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
-        Err(e) => Err(e),
+/// Whether somebody holds the name, and what keeps us from knowing, or from removing what is left where nobody does. Where
+/// the lock may not even be looked at, whoever listens there is asked.
+fn is_live(place: &Place) -> (bool, Option<Error>) {
+    let live = match place.is_claimed() {
+        Ok(live) => live,
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => return (true, None),
+        Err(e) => return (true, Some(e)),
+    };
+    match place.sweep() {
+        // What may not be changed by us, others may.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied && e.errno().is_some() => (live, None),
+        Err(e) => (live, Some(e)),
+        Ok(swept) => (live, swept.left.into_iter().next()),
     }
+}
+
+/// What there is to tell of a name that a process holds, or of what another user has left there.
+fn look_at(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
+    let (live, trouble) = is_live(place);
+    let asked = if live { look(endpoint, place) } else { Ok(None) };
+    let mut listed = match (asked, &trouble) {
+        (Ok(None), None) => return None,
+        (Ok(asked), _) => asked.unwrap_or_else(|| nothing_told(endpoint)),
+        (Err(e), _) => Listed { trouble: Some(e), ..nothing_told(endpoint) },
+    };
+    listed.trouble = listed.trouble.or(trouble);
+    Some(listed)
 }
 
 /// What the file of a name says; its writers hold no name, and it outlives them.
@@ -188,16 +216,17 @@ fn look_into(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
 }
 
 /// What the files of a journal say; it is there whether somebody writes it or not.
-fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
+fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
     let mut listed = nothing_told(endpoint);
     listed.pattern = Some(Pattern::Publish.name());
-    if is_live(place)?
-        && let Some(said) = about::read(place)
-    {
-        listed.take_written(&said);
+    let (live, trouble) = is_live(place);
+    listed.trouble = trouble;
+    if live {
+        listed.read_record(place);
     }
     match journal::listing(place) {
-        Ok(None) => return Ok(None),
+        Ok(None) if listed.trouble.is_none() => return None,
+        Ok(None) => {}
         Ok(Some(there)) => {
             listed.messages = Some(there.last);
             listed.peers = Some(there.consumers.iter().filter(|one| one.live).count() as u64);
@@ -206,7 +235,7 @@ fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed
         }
         Err(e) => listed.trouble = Some(e),
     }
-    Ok(Some(listed))
+    Some(listed)
 }
 
 fn nothing_told(endpoint: &Endpoint) -> Listed {
@@ -228,14 +257,16 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
 /// Asks whoever holds a name; none where it was given away meanwhile.
 fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
     let mut listed = nothing_told(endpoint);
-    if let Some(said) = about::read(place) {
-        listed.take_written(&said);
-        if endpoint.transport() == Transport::Fifo {
-            listed.peers = fifo::has_client(place).map(u64::from).ok();
-        }
-        if endpoint.transport() != Transport::Tcp || said.at("framing").is_ok() {
-            return Ok(Some(listed));
-        }
+    let said = listed.read_record(place);
+    if endpoint.transport() == Transport::Fifo {
+        listed.peers = fifo::has_client(place).map(u64::from).ok();
+    }
+    if said.is_some_and(|said| endpoint.transport() != Transport::Tcp || said.at("framing").is_ok()) {
+        return Ok(Some(listed));
+    }
+    // Nobody can be asked at the others: what is wrong with their record has been told.
+    if matches!(endpoint.transport(), Transport::Fifo | Transport::Spool | Transport::Dgram) {
+        return Ok(Some(listed));
     }
     let mut hello = Greeting::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
@@ -282,7 +313,23 @@ fn name_of(uid: u32) -> String {
 }
 
 impl Listed {
-    /// What a file beside the name tells, where nobody can be asked.
+    /// What a file beside the name tells, where nobody can be asked; gives that, or keeps what is wrong with it.
+    fn read_record(&mut self, place: &Place) -> Option<Value> {
+        match about::look(place) {
+            Ok(record) => {
+                let record = record?;
+                self.take_written(&record.said);
+                // Whose file it is the kernel says, whatever the file does.
+                self.user = Some(name_of(record.owner));
+                Some(record.said)
+            }
+            Err(e) => {
+                self.trouble = Some(e);
+                None
+            }
+        }
+    }
+
     fn take_written(&mut self, said: &Value) {
         let text = |key: &str| said.at(key).and_then(Value::as_text).map(str::to_owned).ok();
         let number =
@@ -290,7 +337,6 @@ impl Listed {
         self.pattern = text("pattern").and_then(|name| Pattern::from_name(&name)).map(Pattern::name);
         self.pid = number("pid");
         self.program = text("program");
-        self.user = number("uid").map(name_of);
         self.encoding = text("encoding");
     }
 

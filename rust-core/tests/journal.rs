@@ -304,7 +304,7 @@ fn it_is_listed_with_its_consumers_and_cleaning_leaves_it() {
     );
     assert_eq!((one.pid, one.program.as_deref()), (Some(std::process::id()), Some("driver")));
     drop((publisher, logger));
-    assert!(!registry::clean().unwrap().contains(&endpoint));
+    assert!(!registry::clean().unwrap().removed.contains(&endpoint));
     let one = listed();
     assert_eq!((one.pid, one.messages, one.peers, one.behind), (None, Some(5), Some(0), Some(3)));
     assert_eq!(latest(&endpoint, &Options::default(), Duration::ZERO).unwrap().sequence(), 5);

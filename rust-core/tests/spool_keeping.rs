@@ -206,7 +206,7 @@ fn the_dead_are_never_many_however_long_a_server_lives() {
     list().unwrap();
     assert_eq!((names(&hello), names(&client)), (vec!["server".to_owned()], vec![]));
     died();
-    assert!(clean().unwrap().contains(&endpoint));
+    assert!(clean().unwrap().removed.contains(&endpoint));
     assert_eq!((names(&hello), names(&client)), (vec!["server".to_owned()], vec![]));
     died();
     Channel::connect(&endpoint, &json(), SOON).unwrap();
@@ -243,7 +243,7 @@ fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
     assert_eq!((found.pattern, found.pid), (Some("request"), Some(std::process::id())));
     assert_eq!((found.program.as_deref(), found.encoding.as_deref()), (Some("worker"), Some("json")));
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
-    let cleaned = || clean().unwrap().contains(&endpoint);
+    let cleaned = || clean().unwrap().removed.contains(&endpoint);
     assert!(!cleaned(), "somebody serves it");
     drop(server);
     assert!(listed().is_none());

@@ -114,17 +114,31 @@ def test_a_listener_s_own_list_of_users_is_kept(folder, publish, transport):
     assert f"uid {NOBODY}" in refused.stderr and "is not on the listener's list" in refused.stderr
 
 
-def test_what_one_user_left_another_may_take_over(folder, publish):
+def test_what_one_user_left_is_left_by_all_others_who_say_so(folder, publish):
     shared = folder / "run"
     shared.mkdir()
     os.chown(shared, 0, WWW_DATA)
     shared.chmod(0o2770)
-    process = publish(0, "shm:left", "1")
-    process.kill()
-    process.wait(PATIENCE)
-    assert (shared / "left.shm").exists()
-    publish(WWW_DATA, "shm:left", "2")
-    assert run(folder, 0, "latest", "shm:left", "--json").stdout.strip() == "2"
+    for owner, other in ((0, WWW_DATA), (WWW_DATA, 0)):
+        process = publish(owner, "shm:left", "1")
+        process.kill()
+        process.wait(PATIENCE)
+        path = shared / "left.shm"
+        before = path.lstat()
+        # Nobody else takes the name over or sweeps it, root included; each is told whose it is.
+        told = [
+            run(folder, other, "pub", "shm:left", "2").stderr,
+            run(folder, other, "clean").stdout,
+            run(folder, other, "ls").stdout,
+            run(folder, other, "doctor").stdout,
+        ]
+        for text in told:
+            assert str(path) in text and f"belongs to uid {owner}" in text, told
+        after = path.lstat()
+        assert (after.st_ino, after.st_uid, after.st_mode) == (before.st_ino, owner, before.st_mode)
+        # Its owner does.
+        assert run(folder, owner, "clean").stdout == "removed shm:left\n"
+        assert not path.exists()
 
 
 def at_port(port):

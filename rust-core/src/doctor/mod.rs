@@ -17,7 +17,7 @@ mod setup;
 pub use repair::repair;
 pub use setup::setup;
 
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::frame;
 use crate::registry::{self, Listed};
 use crate::sys::directory::Directory;
@@ -90,10 +90,14 @@ fn names() -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     match registry::clean() {
-        Ok(swept) if swept.is_empty() => {}
-        Ok(swept) => {
-            let what = format!("dead processes had left {}, which were removed", swept.join(", "));
-            findings.push(Finding::note(what, "nothing to do: the next to listen there would have done it"));
+        Ok(cleaned) => {
+            if !cleaned.removed.is_empty() {
+                let what =
+                    format!("dead processes had left {}, which were removed", cleaned.removed.join(", "));
+                findings
+                    .push(Finding::note(what, "nothing to do: the next to listen there would have done it"));
+            }
+            findings.extend(cleaned.left.iter().filter_map(|(endpoint, why)| left(endpoint, why)));
         }
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {}
         Err(e) => {
@@ -113,6 +117,15 @@ fn names() -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What was left of a name. Where the kernel keeps us from it, whoever is at the name tells.
+fn left(endpoint: &str, why: &Error) -> Option<Finding> {
+    if why.kind() == ErrorKind::PermissionDenied && why.errno().is_some() {
+        return None;
+    }
+    let what = format!("something was left of {endpoint}: {}", why.text());
+    Some(Finding::note(what, "whoever owns it can remove it; nobody else's program does"))
 }
 
 fn trouble(listed: &Listed) -> Option<Finding> {

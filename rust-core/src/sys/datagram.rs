@@ -2,17 +2,18 @@
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
     sockopt,
 };
 
+use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
-use super::group;
+use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 fn socket() -> Result<Guarded> {
@@ -22,31 +23,26 @@ fn socket() -> Result<Guarded> {
     Ok(Guarded::new(fd))
 }
 
-fn address(directory: &Directory, name: &str) -> Result<SocketAddrUnix> {
-    SocketAddrUnix::new(directory.short_path(name)).doing(format_args!("naming the socket {name}"))
-}
-
-/// A socket of this name, into which others write.
-pub fn bind(directory: &Directory, name: &str, mode: u32, group: Option<u32>) -> Result<Guarded> {
+/// A socket made in a private directory, into which others write, with this mode and for this group. `shown` is the path
+/// that it is to have, for texts.
+pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
     let socket = socket()?;
-    let doing = || format!("making the mailslot {}", directory.path().join(name).display());
-    rustix::net::bind(&socket, &address(directory, name)?).doing(doing())?;
-    let path = directory.short_path(name);
-    let given = group::give_name(directory, name, group)
-        .and_then(|()| rustix::fs::chmod(&path, Mode::from_raw_mode(mode)).doing(doing()));
-    if let Err(error) = given {
-        // The first error is the one that counts; what cannot be removed now is swept by the next.
-        let _ = rustix::fs::unlinkat(directory, name, rustix::fs::AtFlags::empty());
-        return Err(error);
-    }
+    let doing = || format!("making the mailslot {}", shown.display());
+    let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
+    rustix::net::bind(&socket, &address).doing(doing())?;
+    staging.set_access(entry, mode, group, shown)?;
     Ok(socket)
 }
 
-/// A socket that writes into the one of this name; none where nobody reads there.
+/// A socket that writes into the one of this name; none where nobody reads there. `PermissionDenied` for a link, `Corrupt`
+/// for anything but a socket.
 pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     let socket = socket()?;
     let path = directory.path().join(name);
-    match rustix::net::connect(&socket, &address(directory, name)?) {
+    let Some(there) = directory.beneath().socket(name)? else { return Ok(None) };
+    let address = SocketAddrUnix::new(beneath::kernel_path(&there))
+        .doing(format_args!("naming the socket {}", path.display()))?;
+    match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(Some(socket)),
         Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => Ok(None),
         Err(Errno::PROTOTYPE) => {

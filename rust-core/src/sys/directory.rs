@@ -1,10 +1,14 @@
 //! The runtime directory, where sockets and locks of this machine's programs meet, and the state directory, which lasts.
 
-use std::fs::{DirBuilder, File};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::fs::DirBuilder;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use super::beneath::{self, Beneath, Whose};
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
@@ -12,7 +16,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    handle: File,
+    handle: OwnedFd,
     /// 0600 for a directory of one user, 0660 for one that a group shares.
     file_mode: u32,
 }
@@ -36,11 +40,24 @@ impl Directory {
     }
 
     /// A directory that the endpoint itself names; it has to exist.
+    ///
+    /// A symbolic link on the way is followed where it is ours or root's; another user's could lead anywhere, and is
+    /// `PermissionDenied`. `InvalidState` for anything but a directory, without opening it.
     pub fn existing(path: &Path) -> Result<Directory> {
         let doing = || format!("opening the directory {}", path.display());
-        let handle = File::open(path).doing(doing())?;
-        let file_mode = mode_in(&handle.metadata().doing(doing())?);
+        let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
+        let file_mode = mode_in(&rustix::fs::fstat(&handle).doing(doing())?);
         Ok(Directory { path: path.to_owned(), handle, file_mode })
+    }
+
+    /// A directory that is open already; `path` is for texts.
+    pub fn opened(path: PathBuf, handle: OwnedFd, file_mode: u32) -> Directory {
+        Directory { path, handle, file_mode }
+    }
+
+    /// The names in it, to be opened, made and removed as is safe where others can write.
+    pub fn beneath(&self) -> Beneath<'_> {
+        Beneath::new(self.handle.as_fd(), &self.path)
     }
 
     /// The same, where the files in it have another mode than its users would expect.
@@ -60,19 +77,20 @@ impl Directory {
             }
         }
         let doing = || format!("opening the {name} {}", path.display());
-        let handle = File::open(path).doing(doing()).map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => closed_to_us(path, purpose, e),
-            _ => e,
-        })?;
-        let facts = handle.metadata().doing(doing())?;
         // In /tmp anybody can make the name first, and what they own they can read and replace.
-        let ours = facts.uid() == rustix::process::geteuid().as_raw();
-        if why == Origin::Temporary && (!ours || facts.mode() & 0o077 != 0 || path.is_symlink()) {
+        let handle = walk(path, why != Origin::Temporary).map_err(|refused| match refused {
+            Refused::Errno(Errno::ACCESS | Errno::PERM) => {
+                closed_to_us(path, purpose, refused.explain(path, &doing()))
+            }
+            refused => refused.explain(path, &doing()),
+        })?;
+        let facts = rustix::fs::fstat(&handle).doing(doing())?;
+        if why == Origin::Temporary && (!beneath::is_ours(&facts) || facts.st_mode & 0o077 != 0) {
             let text = format!(
-                "{} belongs to uid {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or set LINKSPAN_DIR",
+                "{} belongs to {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or set LINKSPAN_DIR",
                 path.display(),
-                facts.uid(),
-                facts.mode() & 0o7777
+                Whose(facts.st_uid),
+                facts.st_mode & 0o7777
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
@@ -106,28 +124,113 @@ impl Directory {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
     }
 
-    /// The names in it.
+    /// The names in it, in their order.
     pub fn names(&self) -> Result<Vec<String>> {
-        let doing = || format!("reading the directory {}", self.path.display());
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.path).doing(doing())? {
-            if let Ok(name) = entry.doing(doing())?.file_name().into_string() {
-                names.push(name);
-            }
-        }
+        let mut names = self.beneath().names()?;
         names.sort_unstable();
         Ok(names)
     }
 }
 
 /// The mode of what is made in a directory: a group's, where the directory hands its group on and the group may write.
-fn mode_in(directory: &std::fs::Metadata) -> u32 {
-    if directory.mode() & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
+fn mode_in(directory: &Stat) -> u32 {
+    if directory.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
+}
+
+/// Why a path could not be walked to its end.
+enum Refused {
+    /// The kernel says so.
+    Errno(Errno),
+    /// A symbolic link here belongs to another user, or there are too many.
+    Link(PathBuf, u32),
+    /// This is no directory.
+    Other(PathBuf, FileType, u32),
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Refused {
+        Refused::Errno(errno)
+    }
+}
+
+impl Refused {
+    fn explain(self, path: &Path, doing: &str) -> Error {
+        match self {
+            Refused::Errno(errno) => Error::os(doing, errno.raw_os_error()),
+            Refused::Link(link, owner) => {
+                let text = format!(
+                    "{doing}: {} is a symbolic link of {}, which is not followed: it could lead anywhere; remove it, or name the directory itself",
+                    link.display(),
+                    Whose(owner)
+                );
+                Error::new(ErrorKind::PermissionDenied, text)
+            }
+            Refused::Other(what, kind, owner) => {
+                let text = format!(
+                    "{doing}: {} is {} of {}, and no directory; remove it, or name another than {}",
+                    what.display(),
+                    beneath::name_of(kind),
+                    Whose(owner),
+                    path.display()
+                );
+                Error::new(ErrorKind::InvalidState, text)
+            }
+        }
+    }
+}
+
+/// Symbolic links on the way to a directory, as many as the kernel follows.
+const MAX_LINKS: usize = 40;
+
+/// Opens a directory step by step: a link is followed where its owner is us or root, who could lead us anywhere anyway, and
+/// nothing but directories is ever opened. The last step may be kept from being a link at all.
+fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
+    let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    // Most paths have no link in them, and the kernel says so in one call.
+    if let Ok(opened) = rustix::fs::openat2(CWD, path, reading, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        return Ok(opened);
+    }
+    let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut at = rustix::fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
+    let mut passed = if path.is_absolute() { PathBuf::from("/") } else { PathBuf::new() };
+    let steps = |path: &Path| -> Vec<PathBuf> {
+        let steps = path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
+        steps.map(|c| PathBuf::from(c.as_os_str())).rev().collect()
+    };
+    let (mut ahead, mut links) = (steps(path), 0);
+    while let Some(step) = ahead.pop() {
+        let next = rustix::fs::openat(&at, &step, passing, Mode::empty())?;
+        let facts = rustix::fs::fstat(&next)?;
+        let shown = passed.join(&step);
+        match beneath::kind_of(&facts) {
+            FileType::Directory => (at, passed) = (next, shown),
+            FileType::Symlink => {
+                links += 1;
+                let trusted = beneath::is_ours(&facts) || facts.st_uid == 0;
+                if !trusted || links > MAX_LINKS || ahead.is_empty() && !last_may_be_link {
+                    return Err(Refused::Link(shown, facts.st_uid));
+                }
+                // Of the very link that was looked at.
+                let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
+                let target = PathBuf::from(
+                    <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(target.into_bytes()),
+                );
+                if target.is_absolute() {
+                    at = rustix::fs::openat(CWD, "/", passing, Mode::empty())?;
+                    passed = PathBuf::from("/");
+                }
+                ahead.extend(steps(&target));
+            }
+            kind => return Err(Refused::Other(shown, kind, facts.st_uid)),
+        }
+    }
+    let here = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(&at, ".", here, Mode::empty())?)
 }
 
 /// Whose a file is and what its mode says, for the text of a refusal.
 pub fn whose(path: &Path) -> String {
-    match path.metadata() {
+    match path.symlink_metadata() {
         Ok(facts) => format!(
             "{} belongs to uid {} and gid {} with mode {:04o}",
             path.display(),

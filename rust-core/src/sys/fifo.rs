@@ -1,15 +1,17 @@
 //! Named pipes: made under a name, opened without ever waiting, written without a signal.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
-use super::group;
+use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// A write of so many bytes goes into a pipe in one piece, or not at all.
@@ -34,7 +36,7 @@ impl End {
             End::Write => OFlags::WRONLY,
             End::Both => OFlags::RDWR,
         };
-        access | OFlags::NONBLOCK | OFlags::CLOEXEC
+        access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY
     }
 }
 
@@ -56,32 +58,18 @@ pub struct Found {
     pub group: u32,
 }
 
-/// Makes a pipe with this mode, whatever the umask, and for this group where one is given.
-pub fn make(directory: &Directory, name: &str, mode: u32, group: Option<u32>) -> Result<()> {
-    let doing = || format!("making the named pipe {}", directory.path().join(name).display());
-    let mode = Mode::from_raw_mode(mode);
-    rustix::fs::mkfifoat(directory, name, mode).doing(doing())?;
-    group::give_name(directory, name, group)?;
-    rustix::fs::chmodat(directory, name, mode, AtFlags::empty()).doing(doing())
+/// Makes a pipe in a private directory, with this mode, whatever the umask, and for this group where one is given. `shown`
+/// is the path that it is to have, for texts.
+pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
+    rustix::fs::mkfifoat(staging.inside(), entry, Mode::RUSR | Mode::WUSR)
+        .doing(format_args!("making the named pipe {}", shown.display()))?;
+    staging.set_access(entry, mode, group, shown)
 }
 
 /// The pipe at a name, or none where there is nothing; anything else there is an error that says so.
 pub fn look(directory: &Directory, name: &str) -> Result<Option<Found>> {
-    let path = || directory.path().join(name);
-    let facts = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(facts) => facts,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(e).doing(format_args!("looking at {}", path().display())),
-    };
-    let kind = FileType::from_raw_mode(facts.st_mode);
-    if kind != FileType::Fifo {
-        let text = format!(
-            "{} is {}, not a named pipe, and is left as it is; remove it, or take another name",
-            path().display(),
-            what(kind)
-        );
-        return Err(Error::new(ErrorKind::InvalidEndpoint, text));
-    }
+    let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
+    check_kind(directory, name, &facts)?;
     Ok(Some(Found {
         identity: Identity { device: facts.st_dev, inode: facts.st_ino },
         mode: facts.st_mode & 0o777,
@@ -89,14 +77,18 @@ pub fn look(directory: &Directory, name: &str) -> Result<Option<Found>> {
     }))
 }
 
-fn what(kind: FileType) -> &'static str {
-    match kind {
-        FileType::RegularFile => "a regular file",
-        FileType::Directory => "a directory",
-        FileType::Symlink => "a symbolic link",
-        FileType::Socket => "a socket",
-        _ => "a device",
+fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
+    let kind = beneath::kind_of(facts);
+    if kind == FileType::Fifo {
+        return Ok(());
     }
+    let text = format!(
+        "{} is {} of uid {}, not a named pipe, and is left as it is; remove it, or take another name",
+        directory.path().join(name).display(),
+        beneath::name_of(kind),
+        facts.st_uid
+    );
+    Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
 /// Opens ends of a pipe without waiting for anybody. None where nothing is there, or where the end that is written was
@@ -106,17 +98,19 @@ pub fn open(directory: &Directory, name: &str, end: End) -> Result<Option<Guarde
     if look(directory, name)?.is_none() {
         return Ok(None);
     }
+    let doing = || format!("opening {}", directory.path().join(name).display());
     match rustix::fs::openat(directory, name, end.flags() | OFlags::NOFOLLOW, Mode::empty()) {
-        Ok(fd) => Ok(Some(Guarded::new(fd))),
+        // Somebody may have put something else there meanwhile.
+        Ok(fd) => check_kind(directory, name, &rustix::fs::fstat(&fd).doing(doing())?)
+            .map(|()| Some(Guarded::new(fd))),
         Err(Errno::NXIO | Errno::NOENT) => Ok(None),
-        Err(e) => Err(e).doing(format_args!("opening {}", directory.path().join(name).display())),
+        Err(e) => Err(e).doing(doing()),
     }
 }
 
 /// Opens other ends of the same pipe, whatever its name leads to by now. None as for [`open`].
 pub fn again(pipe: &Guarded, end: End) -> Result<Option<Guarded>> {
-    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
-    match rustix::fs::open(path, end.flags(), Mode::empty()) {
+    match rustix::fs::open(beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
         Ok(fd) => Ok(Some(Guarded::new(fd))),
         Err(Errno::NXIO) => Ok(None),
         Err(e) => Err(e).doing("opening the other end of a named pipe"),
@@ -161,12 +155,17 @@ pub fn is_deserted(reader: impl AsFd) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn directory(path: &Path) -> Directory {
         Directory::existing(path).unwrap()
+    }
+
+    fn make_at(directory: &Directory, name: &str, mode: u32) {
+        let staging = Staging::new(directory, name).unwrap();
+        let entry = staging.entry("pipe");
+        make(&staging, &entry, mode, None, Path::new(name)).unwrap();
+        staging.publish(directory, &entry, name).unwrap();
     }
 
     #[test]
@@ -174,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         assert!(open(&directory, "x", End::Read).unwrap().is_none());
-        make(&directory, "x", 0o600, None).unwrap();
+        make_at(&directory, "x", 0o600);
         assert!(open(&directory, "x", End::Write).unwrap().is_none());
         let reader = open(&directory, "x", End::Read).unwrap().unwrap();
         let mut byte = [0];
@@ -191,7 +190,7 @@ mod tests {
     fn a_write_to_a_pipe_that_nobody_else_reads_is_no_signal() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
-        make(&directory, "x", 0o600, None).unwrap();
+        make_at(&directory, "x", 0o600);
         let reader = open(&directory, "x", End::Read).unwrap().unwrap();
         let writer = again(&reader, End::Both).unwrap().unwrap();
         drop(reader);
@@ -220,7 +219,7 @@ mod tests {
     fn the_mode_is_what_was_asked_for_whatever_the_umask() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
-        make(&directory, "x", 0o662, None).unwrap();
+        make_at(&directory, "x", 0o662);
         assert_eq!(look(&directory, "x").unwrap().unwrap().mode, 0o662);
     }
 }

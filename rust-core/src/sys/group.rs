@@ -3,10 +3,9 @@
 use std::fmt::Display;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, Gid};
+use rustix::fs::Gid;
 use rustix::io::Errno;
 
-use super::directory::Directory;
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
@@ -17,15 +16,8 @@ pub fn give(file: impl AsFd, shown: impl Display, group: Option<u32>) -> Result<
     given.or_else(|e| refuse(shown, gid, e))
 }
 
-/// The same for a name in a directory: a pipe or a socket, which can only be changed by its name.
-pub fn give_name(directory: &Directory, name: &str, group: Option<u32>) -> Result<()> {
-    let Some(gid) = group else { return Ok(()) };
-    let group = Some(Gid::from_raw(gid));
-    let given = rustix::fs::chownat(directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW);
-    given.or_else(|e| refuse(directory.path().join(name).display(), gid, e))
-}
-
-fn refuse(shown: impl Display, gid: u32, errno: Errno) -> Result<()> {
+/// Says why something could not be given to a group.
+pub fn refuse(shown: impl Display, gid: u32, errno: Errno) -> Result<()> {
     let named = user::name_of_group(gid).unwrap_or_else(|| gid.to_string());
     if errno != Errno::PERM {
         return Err(errno).doing(format_args!("giving {shown} to the group {named}"));
@@ -46,15 +38,11 @@ mod tests {
     #[test]
     fn what_is_given_is_the_group_s() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::existing(folder.path()).unwrap();
         let path = folder.path().join("x");
         let file = std::fs::File::create(&path).unwrap();
         let own = rustix::process::getegid().as_raw();
         give(&file, path.display(), Some(own)).unwrap();
-        give_name(&directory, "x", Some(own)).unwrap();
-        give_name(&directory, "missing", None).unwrap();
         assert_eq!(path.metadata().unwrap().gid(), own);
-        assert_eq!(give_name(&directory, "missing", Some(own)).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | what | lives in |
 //! |---|---|
 //! | the runtime directory, the state directory | `directory` |
+//! | what lies in a directory that others can write to; giving a socket its mode before its name | `beneath`, `staging` |
 //! | locks that die with their owner | `lock` |
 //! | locks that other programs know, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
@@ -20,6 +21,7 @@
 //! | what this process uses, and may use; who listens at a port | `usage`, `ports` |
 //! | names of users and groups; giving a file to a group | `user`, `group` |
 
+pub(crate) mod beneath;
 pub(crate) mod child;
 pub(crate) mod datagram;
 pub(crate) mod directory;
@@ -39,6 +41,7 @@ pub(crate) mod record_lock;
 pub(crate) mod resolve;
 mod sock_diag;
 pub(crate) mod socket;
+pub(crate) mod staging;
 pub(crate) mod stop;
 pub(crate) mod sysv;
 pub(crate) mod thread;

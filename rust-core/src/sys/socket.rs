@@ -3,6 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -11,9 +12,10 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
+use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
-use super::group;
+use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The most descriptors that one message of ours carries.
@@ -25,18 +27,20 @@ fn stream() -> Result<Guarded> {
     Ok(Guarded::new(fd))
 }
 
-fn address(directory: &Directory, name: &str) -> Result<SocketAddrUnix> {
-    SocketAddrUnix::new(directory.short_path(name)).doing(format_args!("naming the socket {name}"))
-}
-
-/// A listening socket under this name, non-blocking.
-pub fn listen(directory: &Directory, name: &str, mode: u32, group: Option<u32>) -> Result<Guarded> {
+/// A listening socket made in a private directory, non-blocking, with this mode and for this group. `shown` is the path that
+/// it is to have, for texts.
+pub fn listen(
+    staging: &Staging,
+    entry: &str,
+    mode: u32,
+    group: Option<u32>,
+    shown: &Path,
+) -> Result<Guarded> {
     let socket = stream()?;
-    let doing = || format!("listening at {}", directory.path().join(name).display());
-    rustix::net::bind(&socket, &address(directory, name)?).doing(doing())?;
-    // Group and mode are set before anybody can connect: nobody listens yet.
-    group::give_name(directory, name, group)?;
-    rustix::fs::chmod(directory.short_path(name), rustix::fs::Mode::from_raw_mode(mode)).doing(doing())?;
+    let doing = || format!("listening at {}", shown.display());
+    let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
+    rustix::net::bind(&socket, &address).doing(doing())?;
+    staging.set_access(entry, mode, group, shown)?;
     rustix::net::listen(&socket, 128).doing(doing())?;
     rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;
     Ok(socket)
@@ -53,19 +57,21 @@ pub fn accept(listener: impl AsFd) -> Result<Option<Guarded>> {
 
 /// Connects to the socket of this name, waiting at most so long for a place in its queue; non-blocking afterwards.
 ///
-/// None where the time has passed: somebody listens, but the queue is full.
+/// None where the time has passed: somebody listens, but the queue is full. `PermissionDenied` for a link, `Corrupt` for
+/// anything but a socket.
 pub fn connect(directory: &Directory, name: &str, patience: Duration) -> Result<Option<Guarded>> {
     let socket = stream()?;
     // Zero would mean "for ever" to the kernel.
     let patience = patience.max(Duration::from_millis(1));
     rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Send, Some(patience))
         .doing("setting a socket's time-out")?;
-    match rustix::net::connect(&socket, &address(directory, name)?) {
+    let doing = || format!("connecting to {}", directory.path().join(name).display());
+    let Some(there) = directory.beneath().socket(name)? else { return Err(Errno::NOENT).doing(doing()) };
+    let address = SocketAddrUnix::new(beneath::kernel_path(&there)).doing(doing())?;
+    match rustix::net::connect(&socket, &address) {
         Ok(()) => {}
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-        Err(e) => {
-            return Err(e).doing(format_args!("connecting to {}", directory.path().join(name).display()));
-        }
+        Err(e) => return Err(e).doing(doing()),
     }
     rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking")?;
     Ok(Some(socket))

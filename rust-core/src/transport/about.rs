@@ -1,14 +1,11 @@
 //! Who holds a name that nobody can be asked at: a small file beside it, for listings and for people.
 
-use std::io::Write;
-
-use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
-
-use super::place::{Place, temporary};
+use super::place::Place;
 use crate::codec::{self, Encoding};
-use crate::error::{Doing, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath::Owner;
 use crate::sys::fork;
+use crate::sys::staging::{self, Swept};
 use crate::value::{Map, Value};
 
 /// What stands in front of the name.
@@ -43,48 +40,60 @@ impl About {
         ]);
         map.extend(more);
         let text = codec::encode(&Value::Map(map), Encoding::Json)?;
-        let (directory, name) = (&place.directory, about(&place.file));
-        let doing = || format!("writing {}", directory.path().join(&name).display());
-        let new = temporary(&name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mode = Mode::from_raw_mode(directory.file_mode() | 0o044);
-        let file = rustix::fs::openat(&**directory, &new, flags, mode).doing(doing())?;
-        std::fs::File::from(file).write_all(&text).doing(doing())?;
-        rustix::fs::renameat(&**directory, &new, &**directory, &name).doing(doing())?;
+        // Whoever may look at the directory may read it: it says who is there, and no more.
+        let mode = place.directory.file_mode() | 0o044;
+        place.directory.beneath().replace(&about(&place.file), &text, mode, None)?;
         Ok(About { place: place.clone(), born: fork::generation() })
     }
 }
 
-/// What such a file says of a name; none where there is none, or where it is not to be read.
+/// What such a file says, and whose file it is: it is that user's word.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The map.
+    pub said: Value,
+    /// The owner of the file.
+    pub owner: u32,
+}
+
+/// Bytes of such a file, at most.
+const LIMIT: usize = 1 << 16;
+
+/// What such a file says of a name; none where there is none. It is read from anybody who may make files there, with a
+/// bound; anything else in its place is an error that says what is there and whose it is.
+pub fn look(place: &Place) -> Result<Option<Record>> {
+    let name = about(&place.file);
+    let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, Owner::Anybody)? else {
+        return Ok(None);
+    };
+    let said = codec::decode(&text, Encoding::Json).map_err(|e| {
+        let path = place.directory.path().join(&name);
+        let text = format!("{} does not say who holds the name: {}; remove it", path.display(), e.text());
+        Error::new(ErrorKind::Corrupt, text)
+    })?;
+    Ok(Some(Record { said, owner: facts.st_uid }))
+}
+
+/// The same, or none where it is not to be read.
 pub fn read(place: &Place) -> Option<Value> {
-    let path = place.directory.path().join(about(&place.file));
-    codec::decode(&std::fs::read(path).ok()?, Encoding::Json).ok()
+    look(place).ok()?.map(|record| record.said)
 }
 
 impl Drop for About {
     fn drop(&mut self) {
         if self.born == fork::generation() {
             // One that cannot be removed now is swept with the name.
-            let _ = rustix::fs::unlinkat(&*self.place.directory, about(&self.place.file), AtFlags::empty());
+            let _ = self.place.directory.beneath().remove(&about(&self.place.file));
         }
     }
 }
 
-/// Removes what a dead process said; true where there was something. Only under the name's lock.
-pub fn sweep(place: &Place) -> Result<bool> {
-    let mut any = false;
+/// Removes what a dead process of ours said, and told is what stays. Only under the name's lock.
+pub fn sweep(place: &Place) -> Result<Swept> {
     let name = about(&place.file);
-    for file in [temporary(&name), name] {
-        match rustix::fs::unlinkat(&*place.directory, &file, AtFlags::empty()) {
-            Ok(()) => any = true,
-            Err(Errno::NOENT) => {}
-            Err(e) => {
-                let path = place.directory.path().join(&file);
-                return Err(e).doing(format_args!("removing {}", path.display()));
-            }
-        }
-    }
-    Ok(any)
+    let mut swept = staging::sweep(&place.directory, &[&name])?;
+    swept.note(place.directory.beneath().remove(&name))?;
+    Ok(swept)
 }
 
 #[cfg(test)]
@@ -107,8 +116,8 @@ mod tests {
         drop(about);
         assert!(read(&place).is_none());
         std::mem::forget(About::write(&place, "channel", "driver", Map::new()).unwrap());
-        assert!(sweep(&place).unwrap());
-        assert!(!sweep(&place).unwrap());
+        assert!(sweep(&place).unwrap().any);
+        assert!(!sweep(&place).unwrap().any);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::fs::{AtFlags, FileType};
-use rustix::io::Errno;
+use rustix::fs::FileType;
 
 use super::about::{self, About};
 use super::endpoint::{Endpoint, Transport};
@@ -14,12 +13,14 @@ use super::fifo;
 use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath;
 use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
 use crate::sys::socket;
+use crate::sys::staging::{self, Staging, Swept};
 
 /// How long a process that ends may take from one of its descriptors to the next.
 const DYING: Duration = Duration::from_millis(10);
@@ -116,33 +117,40 @@ impl Place {
         // Under the lock, so what lies at either name is nobody's. A socket is made and listens before it gets its name:
         // whoever sees the name can connect.
         self.check_socket()?;
-        let temporary = temporary(&self.file);
-        self.remove(&temporary)?;
-        about::sweep(self)?;
+        self.sweep_beginnings()?;
         let mode = access.mode.unwrap_or(self.directory.file_mode());
-        let made = socket::listen(&self.directory, &temporary, mode, access.group);
-        // One that could not be given to its group is not left behind; the first error is the one that counts.
-        let socket = made.or_else(|e| self.remove(&temporary).and(Err(e)))?;
-        rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.file)
-            .doing(format_args!("giving a socket its name {}", self.path().display()))?;
+        let staging = Staging::new(&self.directory, &self.file)?;
+        let entry = staging.entry("socket");
+        let socket = socket::listen(&staging, &entry, mode, access.group, &self.path())?;
+        staging.publish(&self.directory, &entry, &self.file)?;
+        drop(staging);
         let born = fork::generation();
         let gate = Gate::Open;
         Ok(Claim { socket: Arc::new(socket), gate, place: self.clone(), born, _about: None, _lock: lock })
     }
 
-    /// Refuses to put a socket in the place of something else: a path may name anything.
+    /// Refuses to put a socket in the place of something else, or of what another user has left: a path may name anything.
     fn check_socket(&self) -> Result<()> {
-        let there = rustix::fs::statat(&self.directory, self.file.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-        match there {
-            Ok(facts) if FileType::from_raw_mode(facts.st_mode) != FileType::Socket => {
-                let text = format!(
-                    "{} is there already and is no socket; remove it, or choose another path",
-                    self.path().display()
-                );
-                Err(Error::new(ErrorKind::AddressInUse, text))
-            }
-            _ => Ok(()),
+        let beneath = self.directory.beneath();
+        let Some(facts) = beneath.facts(&self.file)? else { return Ok(()) };
+        let kind = beneath::kind_of(&facts);
+        if kind != FileType::Socket {
+            let text = format!(
+                "{} is there already and is no socket but {} of uid {}; remove it, or choose another path",
+                self.path().display(),
+                beneath::name_of(kind),
+                facts.st_uid
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
         }
+        if !beneath::is_ours(&facts) {
+            return Err(beneath.refuse(
+                &self.file,
+                &facts,
+                "and what another user has left is not taken over",
+            ));
+        }
+        Ok(())
     }
 
     /// The same for a socket that has its address from the kernel already, where a name tells of it for listings alone.
@@ -165,63 +173,69 @@ impl Place {
         lock::is_locked(&self.directory, &self.file)
     }
 
-    /// Removes what a dead listener left; true where there was something.
-    pub fn sweep(&self) -> Result<bool> {
+    /// Removes what a dead listener of ours left; what another user left stays, and is told.
+    pub fn sweep(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
         let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else {
-            return if self.is_spool() { spool::tidy_beside(self) } else { Ok(false) };
+            if self.is_spool() {
+                swept.note(spool::tidy_beside(self))?;
+            }
+            return Ok(swept);
         };
+        swept.and(self.sweep_beginnings()?);
         if self.is_spool() {
             // What it keeps is for whoever serves it next.
-            return Ok(about::sweep(self)? | spool::tidy(self)?);
+            swept.note(spool::tidy(self))?;
+        } else if self.file.ends_with(".fifo") {
+            swept.and(fifo::sweep(self)?);
+        } else {
+            // What a place keeps is nobody's leaving.
+            let endpoint = Endpoint::from_file_name(&self.file);
+            if !endpoint.is_some_and(|e| e.transport().capabilities().keeps) {
+                swept.note(self.remove(&self.file))?;
+            }
         }
-        if self.file.ends_with(".fifo") {
-            return Ok(about::sweep(self)? | fifo::sweep(self)?);
-        }
-        let any = about::sweep(self)? | self.remove(&temporary(&self.file))?;
-        // What a place keeps is nobody's leaving.
-        let keeps = Endpoint::from_file_name(&self.file).is_some_and(|e| e.transport().capabilities().keeps);
-        Ok(any | (!keeps && self.remove(&self.file)?))
+        Ok(swept)
     }
 
     /// The same, and removes a spool that is empty.
-    pub fn clean(&self) -> Result<bool> {
-        let swept = self.sweep()?;
+    pub fn clean(&self) -> Result<Swept> {
+        let mut swept = self.sweep()?;
         match lock::try_lock(&self.directory, &self.file)? {
-            Some(_lock) if self.is_spool() => Ok(spool::remove_if_unused(self)? | swept),
-            _ => Ok(swept),
+            Some(_lock) if self.is_spool() => swept.note(spool::remove_if_unused(self))?,
+            _ => {}
         }
+        Ok(swept)
     }
 
     fn is_spool(&self) -> bool {
         self.file.ends_with(".spool")
     }
 
-    /// Removes what a dead owner left at the name and at what was to become it. Only under the name's lock.
+    /// Removes what a dead owner of ours left at the name and at what was to become it. Only under the name's lock.
+    /// `PermissionDenied` where another user's is in the way.
     pub fn remove_leftovers(&self) -> Result<()> {
-        about::sweep(self)?;
-        self.remove(&temporary(&self.file))?;
+        self.sweep_beginnings()?;
         self.remove(&self.file).map(drop)
     }
 
+    /// Removes what a dead process of ours was making for the name, and what it said of it. Only under the name's lock.
+    fn sweep_beginnings(&self) -> Result<Swept> {
+        let mut swept = staging::sweep(&self.directory, &[&self.file])?;
+        swept.and(about::sweep(self)?);
+        Ok(swept)
+    }
+
     fn remove(&self, file: &str) -> Result<bool> {
-        match rustix::fs::unlinkat(self.directory.as_fd(), file, AtFlags::empty()) {
-            Ok(()) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(e) => Err(e).doing(format_args!("removing {}", self.directory.path().join(file).display())),
-        }
+        self.directory.beneath().remove(file)
     }
 }
 
-const TEMPORARY: &str = ".new.";
-
-/// The name under which something is made before it gets its own.
-pub fn temporary(file: &str) -> String {
-    [TEMPORARY, file].concat()
-}
+pub use crate::sys::beneath::temporary;
 
 /// The name that a temporary one is to become.
 pub fn of_temporary(file: &str) -> Option<&str> {
-    file.strip_prefix(TEMPORARY)
+    beneath::of_staged(file).map(|(name, _)| name)
 }
 
 /// A place where we listen. Its end takes the name away.

@@ -89,7 +89,7 @@ fn play(nature: &'static Nature, case: fn(&Place)) {
 
 /// Nothing is left that somebody would have to remove. An empty spool, which stays for those who come back to it, may go.
 fn nothing_is_left(nature: &'static Nature) {
-    let mut cleaned = registry::clean().unwrap();
+    let mut cleaned = registry::clean().unwrap().removed;
     cleaned.retain(|endpoint| {
         let was_empty = !Place::at(nature, endpoint.clone()).path().exists();
         !(nature.name == "spool" && was_empty)

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::AtFlags;
-
 use super::{DgramRx, DgramTx};
 use crate::deadline::Waiting;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::datagram;
 use crate::sys::fork::{self, Guarded};
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_readable;
+use crate::sys::staging::Staging;
 use crate::transport::about::About;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::denied;
 use crate::transport::loose::{Ends, Terms};
-use crate::transport::place::{Place, temporary};
+use crate::transport::place::Place;
 use crate::transport::{Rx, Tx, extension};
 use crate::value::Map;
 
@@ -34,7 +33,7 @@ impl Drop for Mailslot {
         // A forked child shares neither the lock nor the right to the name.
         if self.born == fork::generation() {
             // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
-            let _ = rustix::fs::unlinkat(&*self.place.directory, &self.place.file, AtFlags::empty());
+            let _ = self.place.directory.beneath().remove(&self.place.file);
         }
     }
 }
@@ -45,13 +44,13 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
     let lock = take_lock(&place)?;
     // Under the lock, so what lies at either name is nobody's. The socket is ready before it gets its name.
     place.remove_leftovers()?;
-    let new = temporary(&place.file);
+    let staging = Staging::new(&place.directory, &place.file)?;
+    let entry = staging.entry("dgram");
     let mode = terms.mode.unwrap_or(place.directory.file_mode());
-    let socket = Arc::new(datagram::bind(&place.directory, &new, mode, terms.group)?);
+    let socket = Arc::new(datagram::bind(&staging, &entry, mode, terms.group, &place.path())?);
     let more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
     let about = About::write(&place, terms.pattern, &terms.source, more)?;
-    rustix::fs::renameat(&*place.directory, &new, &*place.directory, &place.file)
-        .doing(format_args!("giving a mailslot its name {}", place.path().display()))?;
+    staging.publish(&place.directory, &entry, &place.file)?;
     let mailslot = Mailslot { place, born: fork::generation(), _about: about, _lock: lock };
     Ok(Ends {
         tx: Tx::Dgram(DgramTx::of_reader(socket.clone())),

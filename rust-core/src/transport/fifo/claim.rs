@@ -41,8 +41,6 @@ pub struct Claim {
 struct Open {
     pair: Pair,
     search: Search,
-    /// Whether the pair has its names; what was there before is a client's.
-    published: bool,
     _about: About,
     _lock: Lock,
 }
@@ -65,16 +63,20 @@ impl Claim {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once)?;
         let found = pair::find(&place)?;
+        pair::check_ours(&place)?;
+        // What a dead one of ours had begun.
+        pair::sweep_temporary(&place)?;
         let keeps = endpoint.absolute().is_some() && found.is_some() && !is_our_own(&place);
+        about::sweep(&place)?;
         let access = Access::of(&place, terms.mode, terms.group, found.filter(|_| keeps));
         let more = Map::from_iter([
             ("encoding".to_owned(), Value::from(terms.encoding.name())),
             (KEEPS.to_owned(), keeps.into()),
         ]);
         let about = About::write(&place, terms.pattern, program(&terms.source), more)?;
-        let made = Pair::make(&place, access).and_then(|pair| Pair::publish(&place).map(|()| pair));
-        let pair = made.or_else(|error| pair::sweep_temporary(&place).and(Err(error)))?;
-        let open = Open { pair, search: Search::default(), published: true, _about: about, _lock: lock };
+        let mut pair = Pair::make(&place, access)?;
+        pair.publish(&place)?;
+        let open = Open { pair, search: Search::default(), _about: about, _lock: lock };
         Ok(Claim { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
@@ -115,9 +117,8 @@ impl Claim {
         let life =
             Life::new(&self.place, &open.pair.requests, held, link_lock(&self.place, nonce, Side::Client))?;
         let next = Pair::make(&self.place, self.access)?;
-        open.published = false;
         // The anchor goes: from here on the end of the pipe is the client's.
-        let Pair { requests, anchor, answers } = std::mem::replace(&mut open.pair, next);
+        let Pair { requests, anchor, answers, .. } = std::mem::replace(&mut open.pair, next);
         drop(anchor);
         life.settle()?;
         Ok(Arc::new(Pipes::linked(requests, answers, life)))
@@ -136,10 +137,10 @@ impl Claim {
             (Err(_), Some(open)) => fifo::write(&open.pair.answers, &parts),
             (Err(_), None) => Ok(None),
         };
-        if let Some(open) = open.as_mut().filter(|open| !open.published) {
+        if let Some(open) = open.as_mut().filter(|open| !open.pair.is_published()) {
             // A directory in which nothing can be renamed any more has no way in until that changes: nobody waits here who
             // could be told, and whoever dials is.
-            open.published = Pair::publish(&self.place).is_ok();
+            let _ = open.pair.publish(&self.place);
         }
         matches!(written, Ok(Some(n)) if n == stamped.len())
     }

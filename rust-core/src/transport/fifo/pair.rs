@@ -1,12 +1,13 @@
 //! Two pipes that nobody has used yet, and the names that they get.
 
-use rustix::fs::AtFlags;
-use rustix::io::Errno;
+use rustix::fs::FileType;
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath::{self, Owner};
 use crate::sys::fifo::{self, End, Found};
 use crate::sys::fork::Guarded;
-use crate::transport::place::{Place, temporary};
+use crate::sys::staging::{self, Staging, Swept};
+use crate::transport::place::Place;
 
 /// What the answer pipe has behind the name.
 const REPLY: &str = ".reply";
@@ -32,7 +33,12 @@ pub struct Pair {
     pub anchor: Guarded,
     /// What is written.
     pub answers: Guarded,
+    /// Where they lie until they get their names.
+    staging: Option<Staging>,
 }
+
+/// What the two pipes are called there.
+const ENTRIES: [&str; 2] = ["reply", "request"];
 
 /// Mode and group of the pipes.
 #[derive(Clone, Copy, Debug)]
@@ -55,42 +61,42 @@ impl Access {
 }
 
 impl Pair {
-    /// Makes two pipes under temporary names. Only under the name's lock.
+    /// Makes two pipes that have no names yet. Only under the name's lock.
     pub fn make(place: &Place, access: Access) -> Result<Pair> {
-        let (directory, file) = (&place.directory, temporary(&place.file));
-        let answer = temporary(&reply(&place.file));
-        for name in [&file, &answer] {
-            remove(place, name)?;
-            fifo::make(directory, name, access.mode, access.group)?;
+        let staging = Staging::new(&place.directory, &place.file)?;
+        let [answer, request] = ENTRIES.map(|entry| staging.entry(entry));
+        for (entry, name) in [(&answer, reply(&place.file)), (&request, place.file.clone())] {
+            let shown = place.directory.path().join(name);
+            fifo::make(&staging, entry, access.mode, access.group, &shown)?;
         }
         let gone = || {
-            let text =
-                format!("{} was removed as soon as it was made", directory.path().join(&file).display());
+            let text = format!("{} was removed as soon as it was made", place.path().display());
             Error::new(ErrorKind::Internal, text)
         };
-        let requests = fifo::open(directory, &file, End::Read)?.ok_or_else(gone)?;
+        let requests = fifo::open(staging.inside(), &request, End::Read)?.ok_or_else(gone)?;
         let anchor = fifo::again(&requests, End::Write)?.ok_or_else(gone)?;
-        let answers = fifo::open(directory, &answer, End::Both)?.ok_or_else(gone)?;
-        Ok(Pair { requests, anchor, answers })
+        let answers = fifo::open(staging.inside(), &answer, End::Both)?.ok_or_else(gone)?;
+        Ok(Pair { requests, anchor, answers, staging: Some(staging) })
     }
 
-    /// Gives the pipes made last their names; whoever opens the request pipe first finds the answer pipe that belongs to
-    /// it, or a later one.
-    pub fn publish(place: &Place) -> Result<()> {
-        for name in [reply(&place.file), place.file.clone()] {
-            let directory = &*place.directory;
-            rustix::fs::renameat(directory, temporary(&name), directory, &name)
-                .doing(format_args!("giving a pipe its name {}", directory.path().join(&name).display()))?;
+    /// Whether the pipes have their names.
+    pub fn is_published(&self) -> bool {
+        self.staging.is_none()
+    }
+
+    /// Gives the pipes their names, unless they have them; whoever opens the request pipe first finds the answer pipe that
+    /// belongs to it, or a later one. `PermissionDenied` where another user has a name.
+    pub fn publish(&mut self, place: &Place) -> Result<()> {
+        let Some(staging) = &self.staging else { return Ok(()) };
+        for (entry, name) in ENTRIES.into_iter().zip([reply(&place.file), place.file.clone()]) {
+            let entry = staging.entry(entry);
+            // Where the second failed before, the first has its name already.
+            if staging.inside().beneath().facts(&entry)?.is_some() {
+                staging.publish(&place.directory, &entry, &name)?;
+            }
         }
+        self.staging = None;
         Ok(())
-    }
-}
-
-fn remove(place: &Place, name: &str) -> Result<bool> {
-    match rustix::fs::unlinkat(&*place.directory, name, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(Errno::NOENT) => Ok(false),
-        Err(e) => Err(e).doing(format_args!("removing {}", place.directory.path().join(name).display())),
     }
 }
 
@@ -100,19 +106,41 @@ pub fn find(place: &Place) -> Result<Option<Found>> {
     fifo::look(&place.directory, &place.file)
 }
 
-/// Removes the pipes of a name, and what was to become its pipes; true where there was something. Only under the name's
-/// lock. What is no pipe stays.
-pub fn sweep(place: &Place) -> Result<bool> {
-    let mut any = sweep_temporary(place)?;
+/// Refuses to take a name where a pipe of another user lies, or one of its answers.
+pub fn check_ours(place: &Place) -> Result<()> {
+    let beneath = place.directory.beneath();
     for name in [place.file.clone(), reply(&place.file)] {
-        if matches!(fifo::look(&place.directory, &name), Ok(Some(_))) {
-            any |= remove(place, &name)?;
+        if let Some(facts) = beneath.facts(&name)?.filter(|facts| !beneath::is_ours(facts)) {
+            return Err(beneath.refuse(&name, &facts, "and what is another user's is not taken over"));
         }
     }
-    Ok(any)
+    Ok(())
+}
+
+/// Refuses to read at pipes that somebody has made ready whom we do not trust: neither we, nor root, nor whose directory it is.
+pub fn check_trusted(place: &Place) -> Result<()> {
+    let beneath = place.directory.beneath();
+    for name in [place.file.clone(), reply(&place.file)] {
+        if let Some(facts) = beneath.facts(&name)? {
+            beneath.check(&name, &facts, FileType::Fifo, Owner::Trusted)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the pipes of a name, and what was to become its pipes. Only under the name's lock. What is no pipe stays, and
+/// so does what is another user's.
+pub fn sweep(place: &Place) -> Result<Swept> {
+    let mut swept = sweep_temporary(place)?;
+    for name in [place.file.clone(), reply(&place.file)] {
+        if matches!(fifo::look(&place.directory, &name), Ok(Some(_))) {
+            swept.note(place.directory.beneath().remove(&name))?;
+        }
+    }
+    Ok(swept)
 }
 
 /// Removes what was to become the pipes of a name, and no more.
-pub fn sweep_temporary(place: &Place) -> Result<bool> {
-    Ok(remove(place, &temporary(&place.file))? | remove(place, &temporary(&reply(&place.file)))?)
+pub fn sweep_temporary(place: &Place) -> Result<Swept> {
+    staging::sweep(&place.directory, &[&place.file, &reply(&place.file)])
 }

@@ -10,6 +10,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::fifo::{self, End};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
+use crate::sys::staging::Staging;
 use crate::transport::about::About;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{Call, denied};
@@ -54,19 +55,33 @@ pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     // what is in it was for that.
     let made = found.is_none() || endpoint.absolute().is_none();
     if made {
+        pair::check_ours(&place)?;
         pair::sweep(&place)?;
+    } else {
+        pair::check_trusted(&place)?;
     }
-    for name in [place.file.clone(), reply(&place.file)] {
-        if fifo::look(&place.directory, &name)?.is_none() {
-            fifo::make(&place.directory, &name, access.mode, access.group)?;
-        }
-    }
+    pair::sweep_temporary(&place)?;
+    make_missing(&place, access)?;
     let open = |name: &str, end| fifo::open(&place.directory, name, end)?.ok_or_else(|| removed(&place));
     let reader = open(&place.file, End::Read)?;
     let anchor = open(&place.file, End::Write)?;
     let writer = open(&reply(&place.file), End::Both)?;
     let hold = Hold { place, made, born: fork::generation(), _about: about, _lock: lock };
     Ok(Stream::Pipes(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(hold)))))
+}
+
+/// Makes what is not there of the two pipes.
+fn make_missing(place: &Place, access: Access) -> Result<()> {
+    let staging = Staging::new(&place.directory, &place.file)?;
+    for (which, name) in [("request", place.file.clone()), ("reply", reply(&place.file))] {
+        if fifo::look(&place.directory, &name)?.is_none() {
+            let entry = staging.entry(which);
+            let shown = place.directory.path().join(&name);
+            fifo::make(&staging, &entry, access.mode, access.group, &shown)?;
+            staging.publish(&place.directory, &entry, &name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes to whoever reads there, once. What that one says is read to its end, which comes when it goes, if it is

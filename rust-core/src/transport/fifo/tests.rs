@@ -27,6 +27,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// Only guards against a hang.
 const SOON: Duration = Duration::from_secs(20);
 
+/// A pipe that somebody else has made.
+fn make(place: &Place, name: &str, mode: u32) {
+    let path = place.directory.path().join(name);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 fn soon() -> Waiting<'static> {
     Waiting::until(Deadline::after(SOON))
 }
@@ -231,7 +238,7 @@ fn what_a_killed_server_left_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     for name in ["x", "x.reply", ".new.x", ".new.x.reply"] {
-        fifo::make(&place.directory, name, 0o600, None).unwrap();
+        make(&place, name, 0o600);
     }
     std::fs::write(folder.path().join(".is.x"), "{\"keeps\":false}").unwrap();
     let (berth, admitted) = serve(&folder);
@@ -244,7 +251,7 @@ fn what_a_killed_server_left_is_taken_over() {
 fn a_pipe_that_was_made_ready_says_who_may_use_it_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
-    fifo::make(&place.directory, "x", 0o620, None).unwrap();
+    make(&place, "x", 0o620);
     for _ in 0..2 {
         let (berth, _admitted) = serve(&folder);
         let facts = folder.path().join("x").metadata().unwrap();

@@ -251,6 +251,5 @@ fn write(parent: impl AsFd, name: &str, text: &str) -> rustix::io::Result<()> {
 
 /// Removes a spool that nobody can find, and what lies in it; what cannot be removed now is removed by the next.
 pub fn remove(parent: &Directory, name: &str) {
-    let path: PathBuf = parent.path().join(name);
-    let _ = std::fs::remove_dir_all(path);
+    let _ = parent.beneath().remove_tree(name);
 }
