@@ -9,13 +9,14 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyRange, PyString, PyTuple};
 
+use crate::elements::Layout;
 use crate::errors::{Failure, Outcome};
 
 /// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
 ///
-/// This is what arrays arrive as where NumPy cannot be imported.
+/// This is what arrays arrive as where NumPy cannot be imported: `a[i]`, `a[i, j]`, `for x in a`, `a.tolist()`.
 #[pyclass(frozen, module = "linkspan")]
 pub struct NdArray {
     array: Array,
@@ -37,6 +38,10 @@ impl NdArray {
             Order::Column => (0..shape.len()).for_each(&mut step),
         }
         NdArray { array, shape, strides }
+    }
+
+    fn layout(&self) -> Layout<'_> {
+        Layout { array: &self.array, shape: &self.shape, strides: &self.strides }
     }
 
     pub fn lend(&self) -> NdArrayRef<'_> {
@@ -97,15 +102,31 @@ impl NdArray {
         self.array.data.len()
     }
 
-    /// The elements as nested lists; complex ones need NumPy for that.
-    fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        PyMemoryView::from(slf.as_any())?.call_method0("tolist")
+    /// The elements as nested lists of Python numbers.
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.layout().to_lists(py)
+    }
+
+    /// The element at an index, an integer or a tuple of integers; an array of the dimensions that the index leaves open.
+    fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, layout) = (index.py(), self.layout());
+        let positions = layout.positions(index)?;
+        if positions.len() == self.shape.len() {
+            return layout.element(py, &positions);
+        }
+        Ok(Bound::new(py, NdArray::new(layout.sub_array(&positions)))?.into_any())
     }
 
     fn __len__(&self) -> PyResult<usize> {
         let first =
             self.shape.first().ok_or_else(|| PyTypeError::new_err("a single number has no length"))?;
         Ok(*first as usize)
+    }
+
+    /// The elements, or the arrays, of the first dimension.
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let positions = PyRange::new(slf.py(), 0, slf.get().__len__()? as isize)?;
+        slf.py().import("builtins")?.call_method1("map", (slf.getattr("__getitem__")?, positions))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {

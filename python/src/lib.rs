@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `walk`, `foreign` | Python objects into events: the built-in types; everything else that is understood |
 //! | `builder` | events into Python objects |
-//! | `array` | buffers into arrays and back |
+//! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
 //! | `timestamp` | instants into the class that Python code has of them |
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
@@ -16,6 +16,7 @@ mod builder;
 mod channel;
 mod codec;
 mod controller;
+mod elements;
 mod errors;
 mod foreign;
 mod message;

@@ -1,10 +1,11 @@
 //! What arrives: the class `Message`, whose value is decoded once, straight into Python objects.
 
 use linkspan::value::Source;
-use linkspan::{Message as Arrived, Value};
+use linkspan::{ErrorKind, Message as Arrived, Value};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyIterator, PyString};
 
 use crate::builder::{Builder, build};
 use crate::errors::Outcome;
@@ -22,12 +23,31 @@ impl Message {
         Message { arrived, value: PyOnceLock::new() }
     }
 
+    fn map<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyDict>> {
+        let value = self.decoded(py)?;
+        value.cast_exact::<PyDict>().map_err(|_| {
+            let found = value.get_type();
+            PyTypeError::new_err(format!("the message is no map, it holds a value of type {found}")).into()
+        })
+    }
+
     fn decoded<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyAny>> {
         let value = self.value.get_or_try_init(py, || {
             let builder = Builder::sharing(py, self.arrived.body().clone());
             build(builder, |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)
         })?;
         Ok(value.bind(py))
+    }
+}
+
+/// What a look for a missing value gives: what the caller said, which may be None, or an error.
+struct Fallback<'py>(Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Fallback<'py> {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Fallback<'py>> {
+        Ok(Fallback(Some(given.to_owned())))
     }
 }
 
@@ -54,14 +74,52 @@ impl Message {
         }
         // The core finds nothing either, and says what is there instead.
         let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
-        self.get(py, &escaped)
+        self.get(py, &escaped, Fallback(None))
     }
 
-    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`. `Missing` and `WrongType`
-    /// say what stands there instead.
-    fn get<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
-        let found = self.arrived.get(path)?;
-        object(found, Builder::sharing(py, self.arrived.body().clone()))
+    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`. Where there is none, the default
+    /// that is given, else `Missing`, which says what stands there instead; `WrongType` where the path leads through a
+    /// value that holds no others.
+    #[pyo3(signature = (path, default=Fallback(None)))]
+    fn get<'py>(&self, py: Python<'py>, path: &str, default: Fallback<'py>) -> Outcome<Bound<'py, PyAny>> {
+        match (self.arrived.get(path), default) {
+            (Ok(found), _) => object(found, Builder::sharing(py, self.arrived.body().clone())),
+            (Err(error), Fallback(Some(default))) if error.kind() == ErrorKind::Missing => Ok(default),
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    /// The keys of a map.
+    fn keys<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        Ok(self.map(py)?.call_method0("keys")?)
+    }
+
+    /// The values of a map.
+    fn values<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        Ok(self.map(py)?.call_method0("values")?)
+    }
+
+    /// The pairs of key and value of a map.
+    fn items<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        Ok(self.map(py)?.call_method0("items")?)
+    }
+
+    fn __contains__(&self, item: &Bound<'_, PyAny>) -> Outcome<bool> {
+        Ok(self.decoded(item.py())?.contains(item)?)
+    }
+
+    /// The keys of a map, or the items of a list or an array.
+    fn __iter__<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyIterator>> {
+        Ok(self.decoded(py)?.try_iter()?)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> Outcome<usize> {
+        Ok(self.decoded(py)?.len()?)
+    }
+
+    /// A message is true whatever it holds: an empty map is a message too.
+    const fn __bool__(&self) -> bool {
+        true
     }
 
     /// Its number in the sender's session, from 1.

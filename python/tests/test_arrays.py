@@ -137,11 +137,39 @@ def test_bad_shapes_and_names_are_refused():
         NdArray([1, 2])
 
 
-def test_complex_elements_need_numpy_to_become_numbers():
-    lent = NdArray(np.array([[1 + 2j], [3j]], np.complex64))
-    assert np.array_equal(np.asarray(lent), [[1 + 2j], [3j]])
-    with pytest.raises(NotImplementedError):
-        lent.tolist()
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint64, np.float32, np.float64, np.complex64, np.complex128])
+def test_ndarray_indexes_and_iterates_as_numpy_does(dtype, order):
+    whole = np.asarray(np.arange(24).reshape(2, 3, 4), dtype=dtype, order=order)
+    lent = NdArray(whole)
+    assert lent.tolist() == whole.tolist()
+    for index in [(0, 0, 0), (1, 2, 3), (-1, -3, -4), (np.int64(1), 0, 2)]:
+        assert lent[index] == whole[index] and type(lent[index]) is type(whole[index].item())
+    for index in [0, -1, (1, 2), (0, -1)]:
+        assert type(lent[index]) is NdArray and lent[index].tolist() == whole[index].tolist()
+    assert [part.tolist() for part in lent] == whole.tolist()
+    assert sum(NdArray(whole.ravel())) == sum(whole.ravel().tolist())
+    assert np.array_equal(np.asarray(lent[1]), whole[1])
+
+
+def test_ndarray_index_beyond_a_dimension_is_refused():
+    lent = NdArray(np.zeros((2, 3)))
+    for index, what in [(2, "dimension 0"), (-3, "dimension 0"), ((1, 3), "dimension 1"), ((0, 0, 0), "2 dimensions")]:
+        with pytest.raises(IndexError, match=what):
+            lent[index]
+    for index in [1.0, "x", slice(0, 1), None, (0, slice(1))]:
+        with pytest.raises(TypeError, match="integer"):
+            lent[index]
+    assert NdArray(np.float64(2.5)).tolist() == 2.5 == NdArray(np.float64(2.5))[()]
+    with pytest.raises(IndexError):
+        NdArray(np.float64(2.5))[0]
+
+
+def test_ndarray_that_is_empty_is_no_endless_list():
+    assert NdArray(np.zeros((2, 0, 3))).tolist() == [[], []]
+    assert NdArray(b"", "f64", [0, 2**60]).tolist() == []
+    with pytest.raises(ValueError, match="empty lists"):
+        NdArray(b"", "f64", [2**60, 0]).tolist()
 
 
 WITHOUT_NUMPY = """
@@ -152,6 +180,7 @@ got = linkspan.decode(linkspan.encode({"a": array.array("d", [1.5] * 100)}))["a"
 assert type(got) is linkspan.NdArray, type(got)
 assert memoryview(got)[99] == 1.5 and memoryview(got).readonly
 assert linkspan.decode(linkspan.encode(got)) == got
+assert sum(got) == 150.0 and got[-1] == 1.5
 """
 
 

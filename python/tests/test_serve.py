@@ -240,3 +240,35 @@ def test_a_listener_answers_requests_too(name):
         with pytest.raises(linkspan.InvalidState):
             end.reply(end.recv(timeout=30), None)
     assert results == [{"y": 2}]
+
+
+def test_message_behaves_as_the_mapping_that_it_holds(name):
+    with linkspan.serve(name) as server:
+        thread = threading.Thread(target=lambda: [r.reply(r.value) for r in [next(iter(server))]])
+        thread.start()
+        with linkspan.connect(name) as ch:
+            m = ch.call({"a": 1, "b": {"c": [10, 20]}, "none": None})
+        thread.join(30)
+    assert "a" in m and "x" not in m and len(m) == 3 and list(m) == ["a", "b", "none"]
+    assert dict(m) == m.value == dict(m.items()) and list(m.values())[0] == 1 and "b" in m.keys()
+    assert m.get("b/c/1") == 20 and m.get("b/c/9", 5) == 5 and m.get("x", None) is None and m.get("none", 7) is None
+    with pytest.raises(linkspan.Missing):
+        m.get("x")
+    with pytest.raises(KeyError):
+        m["x"]
+
+
+@pytest.mark.parametrize("value", [{}, [], 0, None, "text", [1, 2]])
+def test_message_is_true_and_says_what_it_is_not(name, value):
+    with linkspan.publisher(name) as out, linkspan.subscribe(name) as sub:
+        out.send(value)
+        m = sub.recv()
+    assert m
+    if isinstance(value, (list, str)):
+        assert len(m) == len(value) and list(m) == list(value)
+    if not isinstance(value, dict):
+        with pytest.raises(TypeError):
+            m.keys()
+    if value in (0, None):
+        with pytest.raises(TypeError):
+            len(m)

@@ -13,7 +13,7 @@ STUBS = ast.parse((pathlib.Path(linkspan.__file__).parent / "_native.pyi").read_
 SLOTS = {
     "__buffer__", "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__doc__",
     "__module__", "__reduce__", "__new__", "__len__", "__add__", "__radd__", "__sub__", "__rsub__", "__iter__", "__next__",
-    "__enter__", "__exit__", "__getitem__",
+    "__enter__", "__exit__", "__getitem__", "__contains__", "__bool__",
 }
 
 

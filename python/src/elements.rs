@@ -1,0 +1,136 @@
+//! What an `NdArray` holds, as Python numbers: an element, a sub-array, nested lists.
+
+use linkspan::{DType, NdArray as Array, Order};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyComplex, PyList, PyTuple};
+
+/// Where the elements of an array lie, in bytes, and how many there are in each dimension.
+pub struct Layout<'a> {
+    pub array: &'a Array,
+    pub shape: &'a [isize],
+    pub strides: &'a [isize],
+}
+
+impl Layout<'_> {
+    /// The positions that an index names: an integer, or a tuple of at most one for each dimension; negative ones count from the
+    /// end. `IndexError` beyond a dimension's length, `TypeError` for anything else.
+    pub fn positions(&self, index: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+        let one = |index: &Bound<'_, PyAny>, dimension: usize| {
+            let Some(&length) = self.shape.get(dimension) else {
+                let text = format!("the array has {} dimensions", self.shape.len());
+                return Err(PyIndexError::new_err(text));
+            };
+            let refused = |_| {
+                PyTypeError::new_err(
+                    "an index is an integer or a tuple of integers; for slices use numpy.asarray",
+                )
+            };
+            let given: isize = index.call_method0("__index__").map_err(refused)?.extract()?;
+            let position = if given < 0 { given + length } else { given };
+            if !(0..length).contains(&position) {
+                let text =
+                    format!("index {given} is outside dimension {dimension}, which has length {length}");
+                return Err(PyIndexError::new_err(text));
+            }
+            Ok(position as usize)
+        };
+        match index.cast::<PyTuple>() {
+            Ok(tuple) => tuple.iter().enumerate().map(|(dimension, index)| one(&index, dimension)).collect(),
+            Err(_) => Ok(vec![one(index, 0)?]),
+        }
+    }
+
+    fn offset(&self, positions: &[usize]) -> usize {
+        positions.iter().zip(self.strides).map(|(position, stride)| position * *stride as usize).sum()
+    }
+
+    /// The array of the dimensions behind these positions; it shares the memory where that lies in one piece.
+    pub fn sub_array(&self, positions: &[usize]) -> Array {
+        let Array { dtype, order, shape, data } = self.array;
+        let (shape, from) = (shape[positions.len()..].to_vec(), self.offset(positions));
+        if *order == Order::Row {
+            let bytes = shape.iter().product::<u64>() as usize * dtype.size();
+            return Array { dtype: *dtype, order: Order::Row, shape, data: data.slice(from..from + bytes) };
+        }
+        let mut gathered = Vec::new();
+        self.gather(positions.len(), from, &mut gathered);
+        Array { dtype: *dtype, order: Order::Row, shape, data: gathered.into() }
+    }
+
+    fn gather(&self, dimension: usize, from: usize, into: &mut Vec<u8>) {
+        let Some(&length) = self.shape.get(dimension) else {
+            return into.extend_from_slice(&self.array.data[from..from + self.array.dtype.size()]);
+        };
+        for position in 0..length as usize {
+            self.gather(dimension + 1, from + position * self.strides[dimension] as usize, into);
+        }
+    }
+
+    /// The element at these positions, one for each dimension.
+    pub fn element<'py>(&self, py: Python<'py>, positions: &[usize]) -> PyResult<Bound<'py, PyAny>> {
+        self.number(py, self.offset(positions))
+    }
+
+    /// All elements as nested lists. `ValueError` where an empty array of a peer's making would be more lists than any use
+    /// of them: its shape may name any lengths beside the zero.
+    pub fn to_lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        const MOST_EMPTY_LISTS: isize = 1 << 20;
+        let before_zero = self.shape.iter().take_while(|length| **length > 0);
+        let lists = before_zero.fold(1isize, |product, length| product.saturating_mul(*length));
+        if self.array.data.is_empty() && lists > MOST_EMPTY_LISTS {
+            let text = format!("an empty array of shape {:?} would be {lists} empty lists", self.array.shape);
+            return Err(PyValueError::new_err(text));
+        }
+        self.lists(py, 0, 0)
+    }
+
+    fn lists<'py>(&self, py: Python<'py>, dimension: usize, from: usize) -> PyResult<Bound<'py, PyAny>> {
+        let Some(&length) = self.shape.get(dimension) else { return self.number(py, from) };
+        let list = PyList::empty(py);
+        for position in 0..length as usize {
+            list.append(self.lists(
+                py,
+                dimension + 1,
+                from + position * self.strides[dimension] as usize,
+            )?)?;
+        }
+        Ok(list.into_any())
+    }
+
+    fn number<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = &self.array.data[at..at + self.array.dtype.size()];
+        macro_rules! first {
+            ($number:ty) => {
+                <$number>::from_le_bytes(first_bytes(bytes))
+            };
+        }
+        Ok(match self.array.dtype {
+            DType::Bool => PyBool::new(py, bytes[0] != 0).to_owned().into_any(),
+            DType::I8 => first!(i8).into_pyobject(py)?.into_any(),
+            DType::I16 => first!(i16).into_pyobject(py)?.into_any(),
+            DType::I32 => first!(i32).into_pyobject(py)?.into_any(),
+            DType::I64 => first!(i64).into_pyobject(py)?.into_any(),
+            DType::U8 => first!(u8).into_pyobject(py)?.into_any(),
+            DType::U16 => first!(u16).into_pyobject(py)?.into_any(),
+            DType::U32 => first!(u32).into_pyobject(py)?.into_any(),
+            DType::U64 => first!(u64).into_pyobject(py)?.into_any(),
+            DType::F32 => first!(f32).into_pyobject(py)?.into_any(),
+            DType::F64 => first!(f64).into_pyobject(py)?.into_any(),
+            DType::C64 => {
+                let imaginary = f32::from_le_bytes(first_bytes(&bytes[4..]));
+                PyComplex::from_doubles(py, first!(f32).into(), imaginary.into()).into_any()
+            }
+            DType::C128 => {
+                let imaginary = f64::from_le_bytes(first_bytes(&bytes[8..]));
+                PyComplex::from_doubles(py, first!(f64), imaginary).into_any()
+            }
+        })
+    }
+}
+
+fn first_bytes<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut first = [0; N];
+    first.copy_from_slice(&bytes[..N]);
+    first
+}
