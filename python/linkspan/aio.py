@@ -6,8 +6,9 @@
     async for reading in linkspan.aio.subscribe("lab/temperature"):
         print(reading["celsius"])
 
-One task at a time receives on an object. Time-outs are asyncio's own: `async with asyncio.timeout(1.0):`. A publisher
-never waits, so `linkspan.publisher` serves here as it is.
+One task at a time receives on an object. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
+that of the object's options, else 30 seconds; None waits for ever, and so do loops (`async for`). `asyncio.timeout` works as
+well. A publisher never waits, so `linkspan.publisher` serves here as it is.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ T = TypeVar("T")
 C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
 S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
 
+_LEFT_OUT: Any = ...
+"""The `timeout=` of a call that says none."""
+
 _MOMENT = 0.005
 """Seconds between looks at what no descriptor tells of: room to send, a listener that is too busy to answer."""
 
@@ -36,8 +40,10 @@ _MOMENT = 0.005
 class _Watched(Generic[S]):
     """An object of the synchronous interface and the descriptor that tells when it has something to do."""
 
-    def __init__(self, inner: S) -> None:
+    def __init__(self, inner: S, options: Options) -> None:
         self._inner: S = inner
+        self._absent: NotFound | None = None
+        self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
         try:
             self._descriptor = inner.fileno()
         except Unsupported:  # it only sends, into a mailslot: there is nothing to hear
@@ -63,10 +69,26 @@ class _Watched(Generic[S]):
         while True:
             try:
                 return attempt()
-            except (Empty, Timeout, NotFound):
+            except (Empty, Timeout, NotFound) as error:
+                self._absent = error if isinstance(error, NotFound) else None
                 await self._ready()
             except Stalled:
                 await asyncio.sleep(_MOMENT)
+
+    @contextlib.asynccontextmanager
+    async def _within(
+        self, timeout: float | None, what: str, kind: type[Error] = Timeout
+    ) -> AsyncIterator[None]:
+        """Ends what is awaited in it with `Timeout` once the time is over; with `NotFound` where nobody was there."""
+        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        self._absent = None
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as over:
+            if isinstance(over, Error):
+                raise
+            raise self._absent or kind(f"{self.endpoint}: {what} within {seconds:g} s") from None
 
     @property
     def endpoint(self) -> str:
@@ -114,22 +136,26 @@ class Channel(_Told[_native.Channel]):
         """`listener` or `connector`."""
         return self._inner.role
 
-    async def recv(self) -> _native.Message:
+    async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
         """The next message. While the other side is away, waits for it to come back."""
-        async with self._one:
+        async with self._within(timeout, "no message came"), self._one:
             return await self._until(self._inner.try_recv)
 
     def ack(self) -> None:
         """Says that everything which was received so far has been consumed: for a channel with `ack="manual"`."""
         self._inner.ack()
 
-    async def send(self, value: Any) -> int:
-        """Sends a value, as soon as there is room; gives its sequence number."""
-        return await _when_room(lambda: self._inner.try_send(value))
+    async def send(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> int:
+        """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
+        async with self._within(timeout, "the other side has not taken what was sent before: there was no room"):
+            return await _when_room(lambda: self._inner.try_send(value))
 
-    async def call(self, value: Any) -> _native.Message:
-        """Sends a request and awaits its answer. Calls on one channel are made one after the other."""
-        async with self._one:
+    async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
+        """Sends a request and awaits its answer. Calls on one channel are made one after the other.
+
+        A request that ended in `Timeout` or was cancelled may have been carried out all the same.
+        """
+        async with self._within(timeout, "no answer came; whether the request was carried out is not known"), self._one:
             asked = await _when_room(lambda: self._inner.ask(value))
             try:
                 return await self._until(lambda: self._inner.answer(asked, timeout=0))
@@ -139,15 +165,20 @@ class Channel(_Told[_native.Channel]):
                     self._inner.answer(asked, timeout=1e-6)
                 raise
 
-    async def reply(self, request: _native.Message, value: Any) -> None:
+    async def reply(self, request: _native.Message, value: Any, *, timeout: float | None = _LEFT_OUT) -> None:
         """Answers a request that `recv` gave."""
-        await _when_room(lambda: self._inner.reply(request, value, timeout=0))
+        async with self._within(timeout, "the one that asked has not taken the answer"):
+            await _when_room(lambda: self._inner.reply(request, value, timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
         while True:
-            yield await self.recv()
+            yield await self.recv(timeout=None)
 
     async def _connected(self) -> Self:
+        async with self._within(_LEFT_OUT, "nobody listens there", NotFound):
+            return await self._once_connected()
+
+    async def _once_connected(self) -> Self:
         while True:
             try:
                 self._inner.poll()
@@ -166,10 +197,14 @@ class Channel(_Told[_native.Channel]):
 class Listener(_Watched[_native.Listener]):
     """Takes one peer after the other."""
 
-    async def accept(self) -> Channel:
+    def __init__(self, inner: _native.Listener, options: Options) -> None:
+        super().__init__(inner, options)
+        self._options = options
+
+    async def accept(self, *, timeout: float | None = _LEFT_OUT) -> Channel:
         """The channel to the next peer that connects."""
-        async with self._one:
-            return Channel(await self._until(lambda: self._inner.accept(timeout=0)))
+        async with self._within(timeout, "nobody connected"), self._one:
+            return Channel(await self._until(lambda: self._inner.accept(timeout=0)), self._options)
 
 
 class Subscriber(_Told[_native.Subscriber]):
@@ -179,9 +214,9 @@ class Subscriber(_Told[_native.Subscriber]):
         """Says that the last message, and all before it, has been dealt with: for one with `ack="manual"`."""
         self._inner.ack()
 
-    async def recv(self) -> _native.Message:
+    async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
         """The next message; `Lagged` once where some were missed."""
-        async with self._one:
+        async with self._within(timeout, "no message came"), self._one:
             return await self._until(self._inner.try_recv)
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
@@ -196,13 +231,13 @@ class Subscriber(_Told[_native.Subscriber]):
 class Server(_Told[_Server]):
     """Answers the requests of many clients: iterate over it, or give `run` a handler."""
 
-    async def next(self) -> _native.Request | None:
+    async def next(self, *, timeout: float | None = _LEFT_OUT) -> _native.Request | None:
         """The next request; none once the server is closed."""
-        async with self._one:
+        async with self._within(timeout, "no request came"), self._one:
             return await self._until(lambda: self._inner.next(timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Request]:
-        while (request := await self.next()) is not None:
+        while (request := await self.next(timeout=None)) is not None:
             yield request
             del request
 
@@ -220,6 +255,10 @@ class Server(_Told[_Server]):
                     fail_with(request, error)
 
 
+def _seconds(timeout: float | None) -> float | None:
+    return _native.wait_seconds() if timeout is _LEFT_OUT else _native.wait_seconds(timeout)
+
+
 def _wake(readable: asyncio.Future[None]) -> None:
     if not readable.done():
         readable.set_result(None)
@@ -235,28 +274,29 @@ async def _when_room(attempt: Callable[[], T]) -> T:
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     """A channel to whoever listens or serves at the endpoint, once somebody does."""
-    channel = Channel(_native.Channel.dial(endpoint, **options))
+    channel = Channel(_native.Channel.dial(endpoint, **options), options)
     if channel._descriptor >= 0:
         return await channel._connected()
     at_once = Options(**{**options, "timeout": 0})
-    return Channel(await _when_room(lambda: _native.Channel.connect(endpoint, **at_once)))
+    async with channel._within(_LEFT_OUT, "nobody receives there", NotFound):
+        return Channel(await _when_room(lambda: _native.Channel.connect(endpoint, **at_once)), options)
 
 
 async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
     """Connects if somebody listens at the endpoint and listens otherwise; `channel.role` says which."""
-    return Channel(_native.Channel.open(endpoint, **options))
+    return Channel(_native.Channel.open(endpoint, **options), options)
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
     """Listens at the endpoint; each `accept` gives the channel to one peer."""
-    return Listener(_native.Listener(endpoint, **options))
+    return Listener(_native.Listener(endpoint, **options), options)
 
 
 def serve(endpoint: str, **options: Unpack[Options]) -> Server:
     """Serves requests at the endpoint: `async for request in serve(name)`, or `await serve(name).run(handler)`."""
-    return Server(_Server(endpoint, **options))
+    return Server(_Server(endpoint, **options), options)
 
 
 def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
     """Reads what is published at the endpoint, the latest value first: `async for message in subscribe(name)`."""
-    return Subscriber(_native.Subscriber(endpoint, **options))
+    return Subscriber(_native.Subscriber(endpoint, **options), options)

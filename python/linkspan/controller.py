@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from . import _native
 from ._native import Answer
@@ -111,11 +111,11 @@ class ServiceHandle:
 
     def describe(self, **how: Unpack[Waits]) -> dict[str, Any]:
         """What it is and which commands it takes, from itself."""
-        return self.command(Command.DESCRIBE, **how)
+        return cast(dict[str, Any], self.command(Command.DESCRIBE, **how))
 
     def stats(self, **how: Unpack[Waits]) -> dict[str, Any]:
         """Its counters, from itself: `steps`, `accepted`, `done`, `failed`, `rejected`, `longest_step` (seconds) …"""
-        return self.command(Command.STATS, **how)
+        return cast(dict[str, Any], self.command(Command.STATS, **how))
 
     def log(self, lines: int = 100, **how: Unpack[Waits]) -> list[dict[str, Any]]:
         """The newest lines of its log, oldest first: `at`, `service`, `level`, `text`. What the controller has of it."""

@@ -132,4 +132,34 @@ class Corrupt(Error): ...
 class Internal(Error): ...
 
 
-__all__ = ["Error", *_TABLE]  # noqa: PLE0604 - the names are those of the table, which a test compares
+# Written out for type checkers; a test compares them with the table.
+__all__ = [
+    "Error",
+    "TransportUnavailable",
+    "Disconnected",
+    "NotFound",
+    "Missing",
+    "AddressInUse",
+    "InvalidState",
+    "InvalidEndpoint",
+    "OutOfMemory",
+    "WrongType",
+    "Timeout",
+    "Full",
+    "Empty",
+    "PermissionDenied",
+    "TooLarge",
+    "Malformed",
+    "Unsupported",
+    "SchemaMismatch",
+    "VersionMismatch",
+    "Cancelled",
+    "Interrupted",
+    "Stalled",
+    "Remote",
+    "OutOfRange",
+    "NoSpace",
+    "Lagged",
+    "Corrupt",
+    "Internal",
+]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import FrameType
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from ._native import ServiceLoop, Task
 from .errors import Cancelled, InvalidState
@@ -85,7 +85,7 @@ class Service:
     @property
     def controller(self) -> str:
         """The endpoint where its controller is looked for."""
-        return self._running.stats()["controller"]
+        return str(self._running.stats()["controller"])
 
     @property
     def connected(self) -> bool:
@@ -141,10 +141,11 @@ def run(
     """
     main = threading.current_thread() is threading.main_thread()
     given: ServiceOptions = {
-        "every": every, "paused": paused, "description": description, "commands": _commands(service), **options,
+        "every": every, "paused": paused, "description": description, "commands": _commands(service),
     }
     if controller is not None:
         given["controller"] = controller
+    given.update(cast(ServiceOptions, options))
     loop = ServiceLoop(name, interrupt=signal.SIGURG if main else None, **given)
     run = _Run(service, loop)
     service._loop = loop

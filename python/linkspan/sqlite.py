@@ -67,7 +67,8 @@ def _pragma(ask: sqlite3.Cursor, schema: str, how: str, file: str) -> tuple[int,
     import sqlite3
 
     try:
-        return ask.execute(f"pragma {schema}.wal_checkpoint({how})").fetchone()
+        busy, logged, moved = ask.execute(f"pragma {schema}.wal_checkpoint({how})").fetchone()
+        return busy, logged, moved
     except sqlite3.OperationalError as error:
         # The only lock that is not somebody else's, for whom SQLite would have waited.
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_LOCKED:

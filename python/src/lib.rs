@@ -57,6 +57,8 @@ mod _native {
     use super::service::{ServiceLoop, Task, service_words};
     #[pymodule_export]
     use super::timestamp::{clock, format_time, parse_time};
+    #[pymodule_export]
+    use super::wait::wait_seconds;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -30,6 +30,20 @@ impl<'py> FromPyObject<'_, 'py> for Patience {
     }
 }
 
+/// A time-out in seconds, None for ever: the core's own where none is given; `OutOfRange` where it is none.
+#[pyfunction]
+#[pyo3(signature = (timeout=Patience::DEFAULT))]
+pub fn wait_seconds(timeout: Patience) -> Option<f64> {
+    let given = match timeout.0 {
+        Timeout::Default => Options::default().timeout,
+        given => given,
+    };
+    match given {
+        Timeout::After(duration) => Some(duration.as_secs_f64()),
+        Timeout::Forever | Timeout::Default => None,
+    }
+}
+
 /// A callable that runs while a call waits.
 pub type OnWait = Option<Py<PyAny>>;
 

@@ -223,3 +223,60 @@ def test_a_message_that_is_acknowledged_by_hand(name):
             await near.close()
 
     run(main())
+
+
+@over("shm", "unix", "tcp", "fifo")
+@pytest.mark.parametrize("where", ["option", "call"])
+def test_each_wait_ends_with_timeout(name, where):
+    """Said with the object or with the call; `asyncio` without it would wait for ever."""
+    made, called = ({"timeout": 0.05}, {}) if where == "option" else ({}, {"timeout": 0.05})
+
+    async def main():
+        async with linkspan.aio.listen(name, **made) as listener:
+            with pytest.raises(linkspan.Timeout, match=f"{name}: nobody connected within 0.05 s"):
+                await listener.accept(**called)
+            near, far = await asyncio.gather(linkspan.aio.connect(name, **made), listener.accept(timeout=10))
+            for waits, what in [
+                (near.recv(**called), "no message came"), (near.call(1, **called), "whether the request was carried out"),
+            ]:
+                with pytest.raises(linkspan.Timeout, match=what):
+                    await waits
+            # The time-out of one wait is not that of the next.
+            assert await far.send("after", timeout=10) == 1
+            assert (await near.recv(timeout=10)).value == "after"
+
+    run(main())
+
+
+@over("shm", "unix", "tcp", "fifo", "dgram")
+def test_connect_to_nobody_ends_with_not_found(name):
+    async def main():
+        with pytest.raises(linkspan.NotFound, match="within 0.05 s"):
+            await linkspan.aio.connect(name, timeout=0.05)
+
+    run(main())
+
+
+@over("shm", "unix")
+def test_subscriber_and_server_alone_end_with_timeout(name):
+    async def main():
+        async with linkspan.aio.subscribe(name, timeout=0.05) as subscriber:
+            with pytest.raises(linkspan.Timeout, match="no message came within 0.05 s"):
+                await subscriber.recv()
+        async with linkspan.aio.serve(name) as server:
+            with pytest.raises(linkspan.Timeout, match="no request came within 0.05 s"):
+                await server.next(timeout=0.05)
+
+    run(main())
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_timeout_that_is_none_is_refused(timeout):
+    async def main():
+        with pytest.raises(linkspan.OutOfRange):
+            await linkspan.aio.connect("unix:lab/aio", timeout=timeout)
+        async with linkspan.aio.listen("unix:lab/aio") as listener:
+            with pytest.raises(linkspan.OutOfRange):
+                await listener.accept(timeout=timeout)
+
+    run(main())
