@@ -263,22 +263,22 @@ impl Opening {
                 let text = format!("the option {option:?} has no value: write NAME=VALUE");
                 return Err(Error::new(ErrorKind::Missing, text));
             };
-            options.set(name, &option_value(text))?;
+            options.set(name, &option_value(name, text)?)?;
         }
         Ok(options)
     }
 }
 
-/// The value of an option: JSON; an octal number as chmod takes it, mode=0660, which is no JSON; anything else is
-/// meant as text: client_id=logger.
-fn option_value(text: &str) -> Value {
-    if let Ok(value) = codec::decode(text.as_bytes(), Encoding::Json) {
-        return value;
+/// The value of an option: JSON; a mode in octal, as chmod takes it; anything else is meant as text: client_id=logger.
+fn option_value(name: &str, text: &str) -> Result<Value> {
+    if name == "mode" {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        return u64::from_str_radix(digits, 8).map(Value::from).map_err(|_| {
+            let text = format!("mode={text} is no mode: write it in octal, as chmod takes it, such as mode=0660");
+            Error::new(ErrorKind::WrongType, text)
+        });
     }
-    match text.strip_prefix('0').and_then(|digits| u64::from_str_radix(digits, 8).ok()) {
-        Some(number) => number.into(),
-        None => text.into(),
-    }
+    Ok(codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.into()))
 }
 
 /// Every encoding by its name; completions offer them.
@@ -322,6 +322,7 @@ pub struct Send {
     #[command(flatten)]
     pub opening: Opening,
     /// The value as JSON; - reads one from standard input; left out, each line there is a message
+    #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
     /// Wait so many seconds for the other side to listen, and to take each message, or "forever"
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
@@ -341,7 +342,7 @@ pub struct Recv {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
     /// Answer calls with this value, as JSON
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub reply: Option<String>,
     /// How to print.
     #[command(flatten)]
@@ -355,6 +356,7 @@ pub struct Call {
     #[command(flatten)]
     pub opening: Opening,
     /// The request as JSON; - reads it from standard input
+    #[arg(allow_negative_numbers = true)]
     pub value: String,
     /// Wait so many seconds for the server and its answer together, or "forever"
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
@@ -371,6 +373,7 @@ pub struct Pub {
     #[command(flatten)]
     pub opening: Opening,
     /// The value as JSON; - reads one from standard input; left out, each line there is a value
+    #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
     /// Stay so many seconds after the last value
     #[arg(long = "for", value_name = "SECONDS")]
@@ -428,6 +431,27 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn negative_number_is_a_value() {
+        for words in ["send lab/a -3.5", "call lab/a -1", "pub lab/a -3.5", "pub lab/a -1e9 --for 1", "recv lab/a --reply -7"] {
+            let parsed = Arguments::try_parse_from(["linkspan"].into_iter().chain(words.split(' ')));
+            assert!(parsed.is_ok(), "{words}: {parsed:?}");
+        }
+        assert!(Arguments::try_parse_from(["linkspan", "pub", "lab/a", "--wrong"]).is_err());
+    }
+
+    #[test]
+    fn mode_is_octal_however_it_is_written() {
+        for text in ["660", "0660", "0o660"] {
+            assert_eq!(option_value("mode", text).unwrap(), Value::from(0o660), "{text}");
+        }
+        for text in ["8", "rw", "", "-1", "0x1b0"] {
+            assert_eq!(option_value("mode", text).unwrap_err().kind(), ErrorKind::WrongType, "{text}");
+        }
+        assert_eq!(option_value("limit", "660").unwrap(), Value::from(660));
+        assert_eq!(option_value("client_id", "logger").unwrap(), Value::from("logger"));
     }
 
     #[test]

@@ -88,10 +88,10 @@ Examples:
 
     /// Have a service write a copy of what it keeps, and print what it answers
     #[command(
-        after_help = "What it takes is the service's own affair: `linkspan service describe` says more.
+        after_help = "What the value means is the service's own affair. `linkspan service describe NAME` says whether it takes BACKUP; the data logger of the examples takes the path of the copy.
 
 Examples:
-  linkspan service backup power '\"/backup/power.db\"'"
+  linkspan service backup power '{\"path\": \"/backup/power.db\"}'"
     )]
     Backup(Arguments),
 
