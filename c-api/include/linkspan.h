@@ -946,9 +946,12 @@ linkspan_status linkspan_message_retain(struct linkspan_message *message);
 //
 // A request that was neither replied to nor failed is answered `Remote` by its last release.
 //
+// A release when no reference is left, and any other use of such a message, is `InvalidState` while no more than 64
+// other messages have been released meanwhile. After that its memory may be anything's, as with any freed pointer.
+//
 // The caller sees to this:
-// `message` is NULL or a live message, one of whose references belongs to the caller.
-void linkspan_message_release(struct linkspan_message *message);
+// `message` is NULL or what one of the functions gave, one of whose references belongs to the caller.
+linkspan_status linkspan_message_release(struct linkspan_message *message);
 
 // Empties the message, to build another value in it. A received message becomes an empty one of its own.
 //
@@ -1000,9 +1003,12 @@ linkspan_status linkspan_close(const void *object,
 
 // Closes an object and frees it. NULL is allowed. Messages have a release of their own: `linkspan_message_release`.
 //
+// A second release of the same object, and any other use of it, is `InvalidState` while no more than 1024 others have
+// been released meanwhile. After that its memory may be anything's, as with any freed pointer.
+//
 // The caller sees to this:
-// `object` is NULL or live, and no other call uses it.
-void linkspan_release(void *object);
+// `object` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_release(void *object);
 
 // Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
 //

@@ -7,6 +7,7 @@ use std::time::Duration;
 use linkspan::{Error, ErrorKind, Result, Timeout, Wait};
 
 use crate::error::guard;
+use crate::life::Checked;
 use crate::status::linkspan_status;
 
 /// A time-out: as the object's options say, which is 30 s where they say nothing.
@@ -22,13 +23,15 @@ pub(crate) fn is_null(what: &str) -> Error {
 /// What a pointer to one of our handles or structs stands for.
 ///
 /// # Safety
-/// `pointer` is NULL or points to a live `T`.
-pub(crate) unsafe fn handle<'a, T>(pointer: *const T) -> Result<&'a T> {
-    // SAFETY: the caller promises NULL or a live T.
-    unsafe { pointer.as_ref() }.ok_or_else(|| {
+/// `pointer` is NULL or points to a `T`, which is live or one of those released last.
+pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> {
+    // SAFETY: the caller promises NULL or a T, or the shell of one, which is looked at before its content.
+    let object = unsafe { pointer.as_ref() }.ok_or_else(|| {
         let name = std::any::type_name::<T>();
         is_null(&format!("a {}", name.rsplit("::").next().unwrap_or(name)))
-    })
+    })?;
+    object.check()?;
+    Ok(object)
 }
 
 /// What a result is set to before anything else happens, so that a failed call leaves no stale value behind.
@@ -70,7 +73,7 @@ pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
 ///
 /// # Safety
 /// `object` is NULL or live, `result` is NULL or may be written.
-pub(crate) unsafe fn ask<H, T: Nothing>(
+pub(crate) unsafe fn ask<H: Checked, T: Nothing>(
     object: *const H,
     result: *mut T,
     what: impl FnOnce(&H) -> Result<T>,
@@ -100,7 +103,10 @@ pub(crate) unsafe fn make<T: Nothing>(result: *mut T, what: impl FnOnce() -> Res
 ///
 /// # Safety
 /// `object` is NULL or live.
-pub(crate) unsafe fn tell<H>(object: *const H, what: impl FnOnce(&H) -> Result<()>) -> linkspan_status {
+pub(crate) unsafe fn tell<H: Checked>(
+    object: *const H,
+    what: impl FnOnce(&H) -> Result<()>,
+) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| what(unsafe { handle(object) }?))
 }

@@ -108,18 +108,18 @@ impl linkspan_array {
     }
 
     /// An array as C reads it; its data is copied to `aligned` where it does not lie as its elements ask.
-    pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> linkspan_array {
+    pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> Result<linkspan_array> {
         let mut dims = [0; LINKSPAN_MAX_RANK];
         dims[..array.shape.len()].copy_from_slice(array.shape);
-        let data = aligned.place(array.data, alignment(array.dtype));
-        linkspan_array {
+        let data = aligned.place(array.data, alignment(array.dtype))?;
+        Ok(linkspan_array {
             dtype: array.dtype as linkspan_dtype,
             order: array.order as linkspan_order,
             rank: array.shape.len(),
             dims,
             data: data.cast(),
             length: array.data.len(),
-        }
+        })
     }
 }
 
@@ -137,24 +137,33 @@ fn alignment(dtype: DType) -> usize {
 pub(crate) struct Aligned(Vec<(usize, usize, Box<[u64]>)>);
 
 impl Aligned {
-    fn place(&mut self, data: &[u8], alignment: usize) -> *const u8 {
+    fn place(&mut self, data: &[u8], alignment: usize) -> Result<*const u8> {
         if data.is_empty() {
             // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
-            return std::ptr::without_provenance(8);
+            return Ok(std::ptr::without_provenance(8));
         }
         if data.as_ptr().addr().is_multiple_of(alignment) {
-            return data.as_ptr();
+            return Ok(data.as_ptr());
         }
         let (place, length) = (data.as_ptr().addr(), data.len());
         let known = self.0.iter().position(|(p, l, _)| (*p, *l) == (place, length));
-        let at = known.unwrap_or_else(|| {
-            let mut copy = vec![0u64; length.div_ceil(8)].into_boxed_slice();
-            // SAFETY: `copy` has at least `length` bytes, is aligned for more than bytes, and overlaps nothing.
-            unsafe { data.as_ptr().copy_to_nonoverlapping(copy.as_mut_ptr().cast(), length) };
-            self.0.push((place, length, copy));
-            self.0.len() - 1
-        });
-        self.0[at].2.as_ptr().cast()
+        if let Some(at) = known {
+            return Ok(self.0[at].2.as_ptr().cast());
+        }
+        let words = length.div_ceil(8);
+        let mut copy: Vec<u64> = Vec::new();
+        copy.try_reserve_exact(words).map_err(|_| {
+            let text = format!("no memory for {length} bytes of an array that did not come aligned");
+            Error::new(ErrorKind::OutOfMemory, text)
+        })?;
+        copy.extend(data.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word).to_le()
+        }));
+        let at = copy.as_ptr().cast();
+        self.0.push((place, length, copy.into_boxed_slice()));
+        Ok(at)
     }
 
     /// Frees the copies: their message is emptied.
@@ -210,6 +219,10 @@ fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]
             format!("an array of {} is there, which one of {} can't hold", from.dtype.name(), dtype.name());
         return Err(Error::new(ErrorKind::WrongType, text));
     };
+    if to.is_empty() {
+        // Dimensions beside a zero may be as long as they like, and no index runs over them.
+        return Ok(());
+    }
     let (size_from, size_to) = (from.dtype.size(), dtype.size());
     let count = to.len() / size_to;
     // The strides of `from` in elements, for an index that runs in the order of `to`, fastest dimension first.

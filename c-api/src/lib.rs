@@ -10,7 +10,7 @@
 //! | the codecs alone | `codec` |
 //! | options | `options` |
 //! | channels, servers, publishers, subscribers | `channel`, `server`, `publish` |
-//! | what any of them is: asked, closed, released | `object` |
+//! | what any of them is: asked, closed, released; what is left then | `object`, `life` |
 //! | what goes through any of them | `exchange` |
 //! | services, their controller, and their words | `service`, `controller`, `verb` |
 //! | other programs' shared memory | `region` |
@@ -25,6 +25,7 @@ pub mod codec;
 pub mod controller;
 pub mod error;
 pub mod exchange;
+mod life;
 pub mod message;
 pub mod object;
 pub mod options;

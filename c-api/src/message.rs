@@ -1,16 +1,19 @@
 //! Messages: reference-counted, built with a cursor or received, read by path or by walking.
 
 use std::ffi::c_char;
-use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use linkspan::value::{Sink, Source};
 use linkspan::{Error, ErrorKind, Event, Message, Request, Result, Value};
 
-use crate::argument::{give_sized, make, tell};
+use crate::argument::{give_sized, handle, make, tell};
 use crate::array::Aligned;
 use crate::codec::linkspan_encoding;
-use crate::error::guard_release;
+use crate::error::guard;
+use crate::life::{Checked, Shells, released};
 use crate::put::Tree;
 use crate::status::linkspan_status;
 
@@ -21,8 +24,89 @@ use crate::status::linkspan_status;
 /// changed or its last reference is released. Any number of threads may read one message; one that changes it must
 /// be alone with it.
 pub struct linkspan_message {
+    /// None are left in the shell of a message that was released.
+    references: AtomicUsize,
     state: RwLock<State>,
     aligned: Mutex<Aligned>,
+}
+
+/// Shells of messages that were released. They come and go quickly, so a few cover the common mistake.
+static SHELLS: Shells = Shells::new(64);
+
+impl Checked for linkspan_message {
+    fn check(&self) -> Result<()> {
+        match self.references.load(Ordering::Acquire) {
+            0 => Err(released("this message")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A reference to a message that the library itself holds.
+pub(crate) struct Reference(NonNull<linkspan_message>);
+
+impl Reference {
+    /// Another reference; `InvalidState` for a message that was released.
+    ///
+    /// # Safety
+    /// `message` is NULL or a message, live or one of those released last.
+    pub(crate) unsafe fn to(message: *const linkspan_message) -> Result<Reference> {
+        // SAFETY: as the caller promises.
+        let there = unsafe { handle(message) }?;
+        let mut count = there.references.load(Ordering::Relaxed);
+        loop {
+            // A message that has none left is not brought back.
+            let Some(more) = count.checked_add(1).filter(|_| count > 0) else {
+                return Err(released("this message"));
+            };
+            match there.references.compare_exchange_weak(count, more, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(Reference(NonNull::from(there))),
+                Err(now) => count = now,
+            }
+        }
+    }
+
+    /// The reference that a caller gives up; `InvalidState` where none was left.
+    ///
+    /// # Safety
+    /// As for [`Reference::to`], and one of the message's references belongs to the caller.
+    unsafe fn give_back(message: *const linkspan_message) -> Result<()> {
+        // SAFETY: as the caller promises.
+        let there = unsafe { handle(message) }?;
+        let less = |count: usize| count.checked_sub(1);
+        match there.references.fetch_update(Ordering::Release, Ordering::Relaxed, less) {
+            Err(_) => return Err(released("this message")),
+            Ok(1) => fence(Ordering::Acquire),
+            Ok(_) => return Ok(()),
+        }
+        // The last: what the message held goes now, and its shell a while later.
+        let state = std::mem::replace(
+            &mut *there.state.write().unwrap_or_else(PoisonError::into_inner),
+            State::Tree(Tree::default()),
+        );
+        *there.aligned() = Aligned::default();
+        // SAFETY: it came from a box, its content is gone, and its last reference is.
+        unsafe { SHELLS.keep(message.cast_mut()) };
+        drop(state);
+        Ok(())
+    }
+}
+
+impl Deref for Reference {
+    type Target = linkspan_message;
+
+    fn deref(&self) -> &linkspan_message {
+        // SAFETY: this reference keeps it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // SAFETY: the reference is this one's, and it was counted, so there is one to give back.
+        let given = unsafe { Reference::give_back(self.0.as_ptr()) };
+        debug_assert!(given.is_ok(), "{given:?}");
+    }
 }
 
 /// What a message is made of.
@@ -88,8 +172,11 @@ impl linkspan_message {
 
     /// Hands a new message out, with one reference.
     pub(crate) fn give(state: State) -> *mut linkspan_message {
-        let message = linkspan_message { state: RwLock::new(state), aligned: Mutex::default() };
-        Arc::into_raw(Arc::new(message)).cast_mut()
+        Box::into_raw(Box::new(linkspan_message {
+            references: AtomicUsize::new(1),
+            state: RwLock::new(state),
+            aligned: Mutex::default(),
+        }))
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {
@@ -183,29 +270,31 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        tell(message, |_| {
-            // It came from Arc::into_raw, and at least one reference is held.
-            Arc::increment_strong_count(message);
-            Ok(())
-        })
-    }
+    guard(|| unsafe {
+        // Given to the caller.
+        std::mem::forget(Reference::to(message)?);
+        Ok(())
+    })
 }
 
 /// Takes a reference away; the last one frees the message and ends all views into it. NULL is allowed.
 ///
 /// A request that was neither replied to nor failed is answered `Remote` by its last release.
 ///
+/// A release when no reference is left, and any other use of such a message, is `InvalidState` while no more than 64
+/// other messages have been released meanwhile. After that its memory may be anything's, as with any freed pointer.
+///
 /// # Safety
-/// `message` is NULL or a live message, one of whose references belongs to the caller.
+/// `message` is NULL or what one of the functions gave, one of whose references belongs to the caller.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message) {
-    guard_release(|| {
-        if !message.is_null() {
-            // SAFETY: it came from Arc::into_raw, and the caller gives up one reference.
-            drop(unsafe { Arc::from_raw(message) });
+pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message) -> linkspan_status {
+    guard(|| {
+        if message.is_null() {
+            return Ok(());
         }
-    });
+        // SAFETY: as the caller promises.
+        unsafe { Reference::give_back(message) }
+    })
 }
 
 /// Empties the message, to build another value in it. A received message becomes an empty one of its own.

@@ -1,8 +1,9 @@
 //! What every object is, whatever its kind: asked for a descriptor, counters and what happened; closed and released.
 
 use std::ffi::{c_int, c_void};
-use std::mem::offset_of;
+use std::mem::{MaybeUninit, offset_of};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use linkspan::service::Controller;
 use linkspan::{Channel, Error, ErrorKind, Listener, Publisher, Region, Result, Server, Subscriber, Timeout};
@@ -11,6 +12,7 @@ use crate::argument::{is_null, make, wait};
 use crate::channel::{linkspan_channel, linkspan_listener};
 use crate::controller::linkspan_controller;
 use crate::error::guard;
+use crate::life::{Checked, Shells, released};
 use crate::message::linkspan_message;
 use crate::publish::{linkspan_publisher, linkspan_subscriber};
 use crate::region::linkspan_region;
@@ -20,15 +22,45 @@ use crate::status::linkspan_status;
 use crate::walk::{Walk, linkspan_walk};
 
 /// What a handle holds, behind a number that says what that is: so one function can take any of them.
+///
+/// The object is there until the handle is released; then the number is [`RELEASED`].
 #[repr(C)]
 pub(crate) struct Tagged<T> {
-    kind: u64,
-    object: T,
+    kind: AtomicU64,
+    object: MaybeUninit<T>,
 }
+
+/// The kind of what was released: no object has these letters.
+const RELEASED: u64 = u64::from_le_bytes(*b"released");
+
+/// Shells of objects that were released: as many as a program that errs may have let go of meanwhile.
+static SHELLS: Shells = Shells::new(1024);
 
 impl<T: Kind> Tagged<T> {
     pub(crate) fn new(object: T) -> Tagged<T> {
-        Tagged { kind: T::KIND, object }
+        Tagged { kind: AtomicU64::new(T::KIND), object: MaybeUninit::new(object) }
+    }
+
+    /// `InvalidState` where it was released, or is an object of another kind.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.kind.load(Ordering::Acquire) {
+            kind if kind == T::KIND => Ok(()),
+            RELEASED => Err(released("this object")),
+            _ => Err(is_none_of_ours()),
+        }
+    }
+
+    /// Drops the object, once.
+    ///
+    /// # Safety
+    /// Nobody uses the object meanwhile or later.
+    unsafe fn release(&self) -> Result<()> {
+        match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: the number said that the object is there, and now says that it is not; the caller promises the rest.
+            Ok(_) => unsafe { self.object.as_ptr().cast_mut().drop_in_place() },
+            Err(_) => return Err(released("this object")),
+        }
+        Ok(())
     }
 }
 
@@ -36,13 +68,15 @@ impl<T> Deref for Tagged<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.object
+        // SAFETY: handles are checked as they come in, and what is there is released by nobody who uses it.
+        unsafe { self.object.assume_init_ref() }
     }
 }
 
 impl<T> DerefMut for Tagged<T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.object
+        // SAFETY: as for `deref`.
+        unsafe { self.object.assume_init_mut() }
     }
 }
 
@@ -57,6 +91,11 @@ macro_rules! kinds {
         $(
             impl Kind for $object {
                 const KIND: u64 = u64::from_le_bytes(*$letters);
+            }
+            impl Checked for $handle {
+                fn check(&self) -> Result<()> {
+                    self.0.check()
+                }
             }
             // A handle is nothing but what is tagged, so a pointer to the one is a pointer to the other.
             const _: () = assert!(
@@ -73,29 +112,34 @@ macro_rules! kinds {
         /// What a pointer stands for.
         ///
         /// # Safety
-        /// `object` is NULL or a live handle of one of these kinds.
+        /// `object` is NULL or a handle of one of these kinds, live or one of those released last.
         pub(crate) unsafe fn any<'a>(object: *const c_void) -> Result<Any<'a>> {
             if object.is_null() {
                 return Err(is_null("an object"));
             }
-            // SAFETY: every such handle begins with its kind, and the caller promises that it is live.
+            // SAFETY: every such handle begins with its kind, and the caller promises that it is live or a shell.
             unsafe {
-                match object.cast::<u64>().read() {
-                    $($object::KIND => Ok(Any::$object(&(*object.cast::<Tagged<$object>>()).object)),)*
+                match (*object.cast::<AtomicU64>()).load(Ordering::Acquire) {
+                    $($object::KIND => Ok(Any::$object(&*object.cast::<Tagged<$object>>())),)*
+                    RELEASED => Err(released("this object")),
                     _ => Err(is_none_of_ours()),
                 }
             }
         }
 
-        /// Takes an object back that [`give`] handed out, and drops it.
+        /// Takes an object back that [`give`] handed out, drops it, and keeps its shell for a while.
         ///
         /// # Safety
-        /// `object` is a live handle of one of these kinds, and is not used again.
+        /// `object` is a handle of one of these kinds, live or one of those released last, and is not used again.
         unsafe fn take_back(object: *mut c_void) -> Result<()> {
-            // SAFETY: as for `any`; each came from `give`.
+            // SAFETY: as for `any`; each came from `give`, and a shell drops nothing.
             unsafe {
-                match object.cast::<u64>().read() {
-                    $($object::KIND => drop(Box::from_raw(object.cast::<$handle>())),)*
+                match (*object.cast::<AtomicU64>()).load(Ordering::Acquire) {
+                    $($object::KIND => {
+                        (*object.cast::<Tagged<$object>>()).release()?;
+                        SHELLS.keep(object.cast::<$handle>());
+                    })*
+                    RELEASED => return Err(released("this object")),
                     _ => return Err(is_none_of_ours()),
                 }
             }
@@ -245,15 +289,18 @@ pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> 
 
 /// Closes an object and frees it. NULL is allowed. Messages have a release of their own: `linkspan_message_release`.
 ///
+/// A second release of the same object, and any other use of it, is `InvalidState` while no more than 1024 others have
+/// been released meanwhile. After that its memory may be anything's, as with any freed pointer.
+///
 /// # Safety
-/// `object` is NULL or live, and no other call uses it.
+/// `object` is NULL or what one of the functions gave, and no other call uses it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_release(object: *mut c_void) {
+pub unsafe extern "C" fn linkspan_release(object: *mut c_void) -> linkspan_status {
     guard(|| {
         if object.is_null() {
             return Ok(());
         }
         // SAFETY: as the caller promises.
         unsafe { take_back(object) }
-    });
+    })
 }

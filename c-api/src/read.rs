@@ -357,7 +357,7 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     // SAFETY: as the caller promises.
     unsafe {
         read(message, path, array, |message, value| {
-            Ok(linkspan_array::of(value.as_ndarray()?.as_ref(), &mut message.aligned()))
+            linkspan_array::of(value.as_ndarray()?.as_ref(), &mut message.aligned())
         })
     }
 }

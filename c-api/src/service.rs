@@ -9,8 +9,7 @@ use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Error, ErrorKind, RemoteFailure, Result, Value};
 
 use crate::argument::{
-    LINKSPAN_FOREVER, c_text, c_text_or_none, c_texts, give_sized, handle, is_null, make, read_sized, tell,
-    wait,
+    LINKSPAN_FOREVER, c_text, c_text_or_none, c_texts, give_sized, is_null, make, read_sized, tell, wait,
 };
 use crate::error::linkspan_last_error_text;
 use crate::message::{linkspan_message, linkspan_message_release};
@@ -57,7 +56,7 @@ unsafe impl Send for Arguments {}
 impl Drop for Arguments {
     fn drop(&mut self) {
         // SAFETY: the one reference that was made with it.
-        unsafe { linkspan_message_release(self.0) }
+        unsafe { linkspan_message_release(self.0) };
     }
 }
 
@@ -423,8 +422,10 @@ impl Serving {
     unsafe fn take(&self, command: *const linkspan_command) -> Result<Held> {
         // SAFETY: as the caller promises; a command that ends before its number is refused.
         let number = unsafe {
-            let size = handle(command.cast::<usize>())?;
-            if *size < std::mem::offset_of!(linkspan_command, name) {
+            if command.is_null() {
+                return Err(is_null("a command"));
+            }
+            if command.cast::<usize>().read() < std::mem::offset_of!(linkspan_command, name) {
                 let text = "the command has no number; begin it with LINKSPAN_COMMAND_INIT";
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }

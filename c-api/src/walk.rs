@@ -3,14 +3,13 @@
 use std::ffi::c_char;
 use std::ops::DerefMut;
 use std::ptr;
-use std::sync::Arc;
 
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::argument::{c_text, give_sized, handle, is_null, make};
+use crate::argument::{c_text, give_sized, handle, make};
 use crate::array::linkspan_array;
 use crate::error::guard;
-use crate::message::{give_text, linkspan_message};
+use crate::message::{Reference, give_text, linkspan_message};
 use crate::object::{Tagged, give};
 use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
 use crate::status::linkspan_status;
@@ -20,7 +19,7 @@ pub struct linkspan_walk(pub(crate) Tagged<Walk>);
 
 /// What a walk is.
 pub(crate) struct Walk {
-    message: Arc<linkspan_message>,
+    message: Reference,
     /// Where it began, then the positions down to the value that comes next.
     path: String,
     next: Option<Vec<usize>>,
@@ -73,13 +72,12 @@ pub unsafe extern "C" fn linkspan_walk_begin(
     path: *const c_char,
     walk: *mut *mut linkspan_walk,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises; the message came from Arc::into_raw, and a reference of the walk's own is added.
+    // SAFETY: as the caller promises.
     unsafe {
         make(walk, || {
             let path = c_text(path, "a path")?;
             handle(message)?.look_at(path, |_| Ok(()))?;
-            Arc::increment_strong_count(message);
-            let message = Arc::from_raw(message);
+            let message = Reference::to(message)?;
             let walk = Walk { message, path: path.to_owned(), next: Some(Vec::new()) };
             Ok(give(linkspan_walk(Tagged::new(walk))))
         })
@@ -96,8 +94,11 @@ pub unsafe extern "C" fn linkspan_walk_next(
     item: *mut linkspan_item,
 ) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises; a walk is used by one thread at a time.
-        let walk = unsafe { walk.as_mut() }.ok_or_else(|| is_null("a walk"))?.0.deref_mut();
+        // SAFETY: as the caller promises; a walk is used by one thread at a time, and it was looked at first.
+        let walk = unsafe {
+            handle(walk)?;
+            (*walk).0.deref_mut()
+        };
         let Some(positions) = walk.next.take() else {
             return Err(Error::new(ErrorKind::Empty, "the walk has come to its end"));
         };
@@ -189,7 +190,7 @@ impl linkspan_item {
             Value::Timestamp(v) => self.integer = v.nanoseconds(),
             Value::Uuid(v) => self.give_bytes(v),
             Value::Decimal(v) => give_text(v.as_str(), &mut self.text, &mut self.length),
-            Value::NdArray(v) => self.array = linkspan_array::of(v.as_ref(), &mut message.aligned()),
+            Value::NdArray(v) => self.array = linkspan_array::of(v.as_ref(), &mut message.aligned())?,
             _ => {}
         }
         Ok(())

@@ -60,7 +60,7 @@ impl NdArray {
     pub fn get_shape(&self) -> ext_php_rs::boxed::ZBox<ZendHashTable> {
         let mut table = ZendHashTable::with_capacity(self.0.shape.len() as u32);
         for length in &self.0.shape {
-            let _ = table.push(*length as i64);
+            let _ = table.push(count(*length));
         }
         table
     }
@@ -73,14 +73,17 @@ impl NdArray {
         Text::of(&self.0.data)
     }
 
-    pub fn to_array(&self) -> Zval {
-        nested(&self.0, &strides(&self.0), 0, 0)
+    pub fn to_array(&self) -> PhpResult<Zval> {
+        edge(|| {
+            check_room(&self.0)?;
+            Ok(nested(&self.0, &strides(&self.0), 0, 0))
+        })
     }
-    pub fn json_serialize(&self) -> Zval {
+    pub fn json_serialize(&self) -> PhpResult<Zval> {
         self.to_array()
     }
     pub fn count(&self) -> i64 {
-        self.0.shape.first().map_or(1, |n| *n as i64)
+        self.0.shape.first().map_or(1, |n| count(*n))
     }
 
     pub fn offset_exists(&self, offset: &Zval) -> bool {
@@ -137,9 +140,41 @@ fn shape_of(table: &ZendHashTable) -> Result<Vec<u64>> {
     lengths.collect()
 }
 
-/// How many elements apart the neighbours along each dimension lie.
+/// A length as PHP counts; only an empty array has one that is longer.
+fn count(length: u64) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
+
+/// Refuses nested lists for which memory_limit leaves no room. An empty array may ask for any number of empty lists, and
+/// running into the limit in the middle ends the script.
+fn check_room(array: &linkspan::NdArray) -> Result<()> {
+    const LIST: u64 = 56;
+    const ITEM: u64 = 16;
+    // Where nothing limits the script, this does.
+    const MOST: usize = 1 << 40;
+    let (mut lists, mut needed) = (1u64, 0u64);
+    for length in &array.shape {
+        let items = lists.saturating_mul(*length);
+        needed = needed.saturating_add(lists.saturating_mul(LIST)).saturating_add(items.saturating_mul(ITEM));
+        lists = items;
+    }
+    let left = zend::memory_left().unwrap_or(MOST);
+    if needed > left as u64 {
+        let text = format!(
+            "nested lists of shape {:?} take at least {needed} bytes and memory_limit leaves {left}: take a part of the array, such as $a[0]",
+            array.shape
+        );
+        return Err(Error::new(ErrorKind::OutOfMemory, text));
+    }
+    Ok(())
+}
+
+/// How many elements apart the neighbours along each dimension lie; nothing in an empty array.
 fn strides(array: &linkspan::NdArray) -> [usize; MAX_RANK] {
     let mut strides = [0; MAX_RANK];
+    if array.data.is_empty() {
+        return strides;
+    }
     let mut step = 1usize;
     let rank = array.shape.len();
     for i in 0..rank {
@@ -193,7 +228,8 @@ fn locate(array: &linkspan::NdArray, offset: &Zval) -> Result<(usize, usize)> {
 fn below(array: &linkspan::NdArray, dimension: usize, at: usize) -> linkspan::NdArray {
     let size = array.dtype.size();
     let shape = array.shape[dimension..].to_vec();
-    let count = shape.iter().product::<u64>() as usize;
+    // The other lengths of an empty array may be any, and their product none.
+    let count = if array.data.is_empty() { 0 } else { shape.iter().product::<u64>() as usize };
     let data = match array.order {
         Order::Row => array.data.slice(at * size..(at + count) * size),
         Order::Column => {

@@ -2,8 +2,8 @@
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
-use linkspan::value::{Sink, Source, ValueBuilder};
-use linkspan::{Error, ErrorKind, Result, Value};
+use linkspan::value::{Keys, Meter, Sink, Source, ValueBuilder};
+use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
 use crate::edge::call_php;
 use crate::message::{Message, Request};
@@ -18,9 +18,10 @@ pub struct PhpValue<'a>(pub &'a Zval);
 impl PhpValue<'_> {
     /// The value as a tree of the core's.
     pub fn to_value(&self) -> Result<Value> {
-        let mut builder = ValueBuilder::new();
-        self.walk(&mut builder)?;
-        builder.finish()
+        // Limited in depth as in size: by references an array may hold itself.
+        let mut meter = Meter::new(ValueBuilder::new(), Limits::default(), Keys::Trust);
+        self.walk(&mut meter)?;
+        meter.into_inner().finish()
     }
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
-use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -20,24 +20,33 @@ use crate::errors::{Failure, Outcome};
 #[pyclass(frozen, module = "linkspan")]
 pub struct NdArray {
     array: Array,
+    /// As the buffer protocol counts; none where an empty array has a length that it cannot count.
+    counts: Option<Counts>,
+}
+
+/// Lengths and strides in `Py_ssize_t`.
+struct Counts {
     shape: Box<[isize]>,
     strides: Box<[isize]>,
 }
 
 impl NdArray {
     pub fn new(array: Array) -> NdArray {
-        let shape: Box<[isize]> = array.shape.iter().map(|d| *d as isize).collect();
-        let mut strides = vec![0; shape.len()].into_boxed_slice();
-        let mut stride = array.dtype.size() as isize;
-        let mut step = |i: usize| {
-            strides[i] = stride;
-            stride = stride.saturating_mul(shape[i].max(1));
-        };
-        match array.order {
-            Order::Row => (0..shape.len()).rev().for_each(&mut step),
-            Order::Column => (0..shape.len()).for_each(&mut step),
-        }
-        NdArray { array, shape, strides }
+        let counts = fits_numpy(&array).then(|| {
+            let shape: Box<[isize]> = array.shape.iter().map(|d| *d as isize).collect();
+            let mut strides = vec![0; shape.len()].into_boxed_slice();
+            let mut stride = array.dtype.size() as isize;
+            let mut step = |i: usize| {
+                strides[i] = stride;
+                stride = stride.saturating_mul(shape[i].max(1));
+            };
+            match array.order {
+                Order::Row => (0..shape.len()).rev().for_each(&mut step),
+                Order::Column => (0..shape.len()).for_each(&mut step),
+            }
+            Counts { shape, strides }
+        });
+        NdArray { array, counts }
     }
 
     fn layout(&self) -> Layout<'_> {
@@ -119,8 +128,10 @@ impl NdArray {
 
     fn __len__(&self) -> PyResult<usize> {
         let first =
-            self.shape.first().ok_or_else(|| PyTypeError::new_err("a single number has no length"))?;
-        Ok(*first as usize)
+            self.array.shape.first().ok_or_else(|| PyTypeError::new_err("a single number has no length"))?;
+        isize::try_from(*first)
+            .map(|length| length as usize)
+            .map_err(|_| PyOverflowError::new_err(format!("the length {first} does not fit a Python length")))
     }
 
     /// The elements, or the arrays, of the first dimension.
@@ -157,7 +168,10 @@ impl NdArray {
         if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
             return refuse("what has arrived cannot be written to: copy it first");
         }
-        let (rank, asked) = (this.shape.len(), |flag| flags & flag == flag);
+        let Some(counts) = &this.counts else {
+            return refuse("the array is empty and one of its lengths is too long for a buffer");
+        };
+        let (rank, asked) = (counts.shape.len(), |flag| flags & flag == flag);
         let (row, column) =
             (this.array.order == Order::Row || rank < 2, this.array.order == Order::Column || rank < 2);
         if (!row && (asked(ffi::PyBUF_C_CONTIGUOUS) || !asked(ffi::PyBUF_STRIDES)))
@@ -179,8 +193,8 @@ impl NdArray {
         let or_null = |wanted: bool, of: &[isize]| {
             if wanted && rank > 0 { of.as_ptr().cast_mut() } else { std::ptr::null_mut() }
         };
-        view.shape = or_null(asked(ffi::PyBUF_ND), &this.shape);
-        view.strides = or_null(asked(ffi::PyBUF_STRIDES), &this.strides);
+        view.shape = or_null(asked(ffi::PyBUF_ND), &counts.shape);
+        view.strides = or_null(asked(ffi::PyBUF_STRIDES), &counts.strides);
         view.suboffsets = std::ptr::null_mut();
         view.internal = std::ptr::null_mut();
         // The view owns a reference to this object, and so to shape, strides and elements.
@@ -292,14 +306,15 @@ impl<'py> Lent<'py> {
             lent.gather(py)?;
         }
         if swapped && size > 1 {
-            lent.swap();
+            lent.swap()?;
         }
         Ok(lent)
     }
 
     /// Copies strided elements to row-major order.
     fn gather(&mut self, py: Python<'py>) -> Result<(), Failure> {
-        let mut copy = vec![0u8; self.view.len as usize];
+        let mut copy = room(self.view.len as usize)?;
+        copy.resize(self.view.len as usize, 0);
         // SAFETY: the copy has the length that the view names, and the view is alive.
         let done = unsafe {
             ffi::PyBuffer_ToContiguous(copy.as_mut_ptr().cast(), &*self.view, self.view.len, b'C' as _)
@@ -312,11 +327,13 @@ impl<'py> Lent<'py> {
     }
 
     /// Big-endian elements, as many instruments write them, to the wire's little-endian.
-    fn swap(&mut self) {
+    fn swap(&mut self) -> linkspan::Result<()> {
         let parts = if matches!(self.dtype, DType::C64 | DType::C128) { 2 } else { 1 };
-        let mut copy = self.bytes().to_vec();
+        let mut copy = room(self.bytes().len())?;
+        copy.extend_from_slice(self.bytes());
         copy.chunks_exact_mut(self.dtype.size() / parts).for_each(<[u8]>::reverse);
         self.copy = Some(copy);
+        Ok(())
     }
 
     fn bytes(&self) -> &[u8] {
@@ -341,6 +358,17 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// Room for a copy of an array's elements.
+fn room(bytes: usize) -> linkspan::Result<Vec<u8>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(bytes).map_err(|_| {
+        let text =
+            format!("no memory for a copy of {bytes} bytes, which elements that do not lie together need");
+        Error::new(ErrorKind::OutOfMemory, text)
+    })?;
+    Ok(room)
+}
+
 /// Whether NumPy has such an array: it counts in `intptr_t`, and an empty array's other lengths too.
 fn fits_numpy(array: &Array) -> bool {
     let size = array.dtype.size() as u64;
@@ -352,8 +380,9 @@ fn fits_numpy(array: &Array) -> bool {
 /// array, else `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
-    let fits_numpy = fits_numpy(&array);
-    let object = Bound::new(py, NdArray::new(array))?.into_any();
+    let array = NdArray::new(array);
+    let fits_numpy = array.counts.is_some();
+    let object = Bound::new(py, array)?.into_any();
     if !fits_numpy {
         return Ok(object);
     }

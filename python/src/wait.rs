@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use linkspan::value::{Source, ValueBuilder};
-use linkspan::{Error, ErrorKind, Options, Result, Timeout, Value, Wait};
+use linkspan::value::{Keys, Meter, Source, ValueBuilder};
+use linkspan::{Error, ErrorKind, Limits, Options, Result, Timeout, Value, Wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
@@ -170,8 +170,9 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
 /// An object as the core's own tree.
 pub fn tree(object: &Bound<'_, PyAny>) -> Outcome<Value> {
     Walk::with(object, |walk| {
-        let mut builder = ValueBuilder::new();
-        walk.walk(&mut builder)?;
-        builder.finish()
+        // Limited in depth as in size: a list may hold itself.
+        let mut meter = Meter::new(ValueBuilder::new(), Limits::default(), Keys::Trust);
+        walk.walk(&mut meter)?;
+        meter.into_inner().finish()
     })
 }

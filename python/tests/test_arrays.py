@@ -191,3 +191,20 @@ def test_without_numpy_an_ndarray_arrives():
 def test_numpy_is_not_imported_before_the_first_array():
     code = "import sys, linkspan; linkspan.decode(linkspan.encode({'a': [1]})); assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_empty_array_with_a_length_beyond_a_buffer_is_kept_and_lent_to_nobody():
+    array = linkspan.decode(bytes.fromhex("d82882821bffffffffffffffff00d85640"), "cbor")
+    assert array.shape == (2**64 - 1, 0)
+    with pytest.raises(BufferError, match="too long for a buffer"):
+        memoryview(array)
+    with pytest.raises(OverflowError):
+        len(array)
+    assert linkspan.decode(linkspan.encode(array, "bson"), "bson") == array
+
+
+def test_a_list_that_holds_itself_is_refused_as_an_option():
+    endless = []
+    endless.append(endless)
+    with pytest.raises(linkspan.TooLarge, match="depth"):
+        linkspan.connect("shm:test/endless", allow_uids=endless, timeout=0)

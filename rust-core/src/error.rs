@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+pub(crate) mod memory;
+mod quoted;
+
+pub use quoted::{Quoted, quoted};
+
 /// What every fallible call of Linkspan returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -119,7 +124,7 @@ impl Error {
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
         let detail = Detail {
             kind,
-            text: text.into(),
+            text: quoted::bounded(text.into()),
             endpoint: None,
             path: None,
             offset: None,
@@ -220,7 +225,7 @@ impl Error {
     /// Names the endpoint, unless one is named already.
     #[must_use]
     pub fn on(mut self, endpoint: impl fmt::Display) -> Error {
-        self.0.endpoint.get_or_insert_with(|| endpoint.to_string());
+        self.0.endpoint.get_or_insert_with(|| quoted::bounded(endpoint.to_string()));
         self
     }
 
@@ -231,18 +236,11 @@ impl Error {
         self
     }
 
-    /// Says that the error lies below this key of a map. Called while unwinding, innermost first.
+    /// Says that the error lies below this key of a map, which is cut where it has more than 256 bytes. Called while
+    /// unwinding, innermost first.
     #[must_use]
     pub fn under_key(self, key: &str) -> Error {
-        let mut segment = String::with_capacity(key.len());
-        for c in key.chars() {
-            match c {
-                '~' => segment.push_str("~0"),
-                '/' => segment.push_str("~1"),
-                c => segment.push(c),
-            }
-        }
-        self.under(segment)
+        self.under(quoted::segment(key))
     }
 
     /// Says that the error lies below this position of an array. Called while unwinding, innermost first.
@@ -262,7 +260,7 @@ impl Error {
     /// Sets the path as a whole, unless there is one.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Error {
-        self.0.path.get_or_insert_with(|| path.into());
+        self.0.path.get_or_insert_with(|| quoted::bounded(path.into()));
         self
     }
 }

@@ -25,7 +25,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Error, ErrorKind, Result, quoted};
 
 /// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -65,7 +65,7 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<PublicKey> {
         let bytes = text.strip_prefix(KIND).and_then(|rest| URL_SAFE_NO_PAD.decode(rest).ok());
         bytes.and_then(|bytes| bytes.try_into().ok()).map(PublicKey).ok_or_else(|| {
-            let text = format!("{text:?} is no public key; give the line that `linkspan keys show` prints on the other machine");
+            let text = format!("{text} is no public key; give the line that `linkspan keys show` prints on the other machine", text = quoted(text));
             Error::new(ErrorKind::Malformed, text)
         })
     }
@@ -161,7 +161,10 @@ impl Keyring {
         check_name(name)?;
         let path = self.trusted_path().join(format!("{name}.pub"));
         let Some((_, key)) = self.trusted()?.into_iter().find(|(n, _)| n == name) else {
-            let text = format!("no key is trusted as {name:?}; `linkspan keys list` shows those that are");
+            let text = format!(
+                "no key is trusted as {name}; `linkspan keys list` shows those that are",
+                name = quoted(name)
+            );
             return Err(Error::new(ErrorKind::Missing, text));
         };
         std::fs::remove_file(&path).doing(format_args!("removing {}", path.display()))?;
@@ -215,7 +218,8 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "{name:?} is no name for a key: 1 to 64 letters, digits, . _ - are, not beginning with a dot, and not self"
+        "{name} is no name for a key: 1 to 64 letters, digits, . _ - are, not beginning with a dot, and not self",
+        name = quoted(name)
     );
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }

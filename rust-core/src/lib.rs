@@ -75,7 +75,7 @@ pub use channel::{
 };
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
-pub use error::{Error, ErrorKind, RemoteFailure, Result};
+pub use error::{Error, ErrorKind, Quoted, RemoteFailure, Result, quoted};
 pub use message::{Message, Payload};
 pub use publish::{Publisher, Subscriber, latest, latest_persistent};
 pub use region::{Layout, Region};

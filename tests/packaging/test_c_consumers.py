@@ -25,7 +25,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "vectors", "channel", "publish", "transports", "service")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("c", "threads"), ("c", "region")]
+] + [("c", "threads"), ("c", "region"), ("c", "release")]
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:

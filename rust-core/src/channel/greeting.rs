@@ -2,7 +2,7 @@
 
 use super::session::{Hello, Received, ReplayLimits};
 use crate::codec::{self, Encoding};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::frame::{self, Header, Incoming, Kind, Outgoing};
 use crate::value::{Limits, Map, Value};
 
@@ -187,8 +187,9 @@ impl Greeting {
             return Err(Error::new(ErrorKind::VersionMismatch, text));
         }
         let word = value.at("pattern")?.as_text()?;
-        let pattern = Pattern::from_name(word)
-            .ok_or_else(|| Error::new(ErrorKind::Malformed, format!("no pattern is called {word:?}")))?;
+        let pattern = Pattern::from_name(word).ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, format!("no pattern is called {word}", word = quoted(word)))
+        })?;
         let optional = |key: &str| value.at(key).ok();
         Ok(Greeting {
             pattern,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::greeting::Pattern;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::transport::capability::Capabilities;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::place::Access;
@@ -277,7 +277,8 @@ impl Options {
             }
             _ => {
                 let text = format!(
-                    "no option is called {name:?}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, framing, durable, mode, group, allow_uids, allow_gids, from, segment_bytes, retain_bytes, retain_seconds, retain_consumed, locked and spin"
+                    "no option is called {name}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, framing, durable, mode, group, allow_uids, allow_gids, from, segment_bytes, retain_bytes, retain_seconds, retain_consumed, locked and spin",
+                    name = quoted(name)
                 );
                 return Err(Error::new(ErrorKind::Missing, text));
             }
@@ -430,7 +431,7 @@ fn client_id(name: &str) -> Result<String> {
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
         return Ok(name.to_owned());
     }
-    let text = format!("{name:?} is no client name: 1 to 64 letters, digits, . _ - are");
+    let text = format!("{name} is no client name: 1 to 64 letters, digits, . _ - are", name = quoted(name));
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
@@ -438,7 +439,8 @@ fn delivery(name: &str) -> Result<Delivery> {
     let all = [Delivery::Latest, Delivery::BestEffort, Delivery::AtLeastOnce, Delivery::Durable];
     all.into_iter().find(|d| d.name() == name).ok_or_else(|| {
         let text = format!(
-            "no delivery is called {name:?}; there are latest, best_effort, at_least_once and durable"
+            "no delivery is called {name}; there are latest, best_effort, at_least_once and durable",
+            name = quoted(name)
         );
         Error::new(ErrorKind::Unsupported, text)
     })
@@ -448,7 +450,10 @@ fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result
     let word = value.as_text()?;
     all.iter().find(|(name, _)| *name == word).map(|(_, it)| *it).ok_or_else(|| {
         let known = all.map(|(name, _)| name).join(" or ");
-        Error::new(ErrorKind::Unsupported, format!("{word:?} is none of its values; write {known}"))
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("{word} is none of its values; write {known}", word = quoted(word)),
+        )
     })
 }
 
@@ -456,7 +461,10 @@ fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result
 fn group(value: &Value) -> Result<u32> {
     let Value::Text(name) = value else { return Ok(within(value, 0, u32::MAX.into())? as u32) };
     crate::sys::user::group_of_name(name).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("no group is called {name:?}; see /etc/group"))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("no group is called {name}; see /etc/group", name = quoted(name)),
+        )
     })
 }
 

@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::options::Options;
 use super::session::Identity;
 use super::session::peers::{PeerLimits, Peers};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// Peers that are away and remembered, at most.
 const AWAY: usize = 256;
@@ -53,8 +53,10 @@ impl Register {
             {
                 if !same {
                     let Identity::Named(name) = identity else { return Ok(here.memory.clone()) };
-                    let text =
-                        format!("another program is connected as {name:?}; give each its own client_id");
+                    let text = format!(
+                        "another program is connected as {name}; give each its own client_id",
+                        name = quoted(name)
+                    );
                     return Err(Error::new(ErrorKind::AddressInUse, text));
                 }
                 // It knows that its last link is cut, and we do not yet.

@@ -11,6 +11,7 @@
 //! - text that is not UTF-8: the first byte that is not.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::Sink;
 
 /// A place in the bytes being decoded.
 #[derive(Clone)]
@@ -138,24 +139,41 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 pub(crate) struct Counts {
     counts: Vec<u32>,
     next: usize,
+    /// How many there may be.
+    most: usize,
 }
 
 impl Counts {
-    /// The number that the next container gets.
-    pub(crate) fn open(&mut self) -> usize {
+    /// Counts of at most so many containers.
+    pub(crate) fn up_to(most: u64) -> Counts {
+        Counts { most: usize::try_from(most).unwrap_or(usize::MAX), ..Counts::default() }
+    }
+
+    /// The number that the next container gets; none where there are too many, or no memory for another. The counts
+    /// are there until the value is read, so the sink holds them.
+    #[inline]
+    pub(crate) fn open<S: Sink>(&mut self, sink: &mut S) -> Option<usize> {
+        if self.counts.len() == self.counts.capacity() {
+            self.grow(sink)?;
+        }
         self.counts.push(0);
-        self.counts.len() - 1
+        Some(self.counts.len() - 1)
+    }
+
+    #[cold]
+    fn grow<S: Sink>(&mut self, sink: &mut S) -> Option<()> {
+        let before = self.counts.capacity();
+        let more = before.max(16).min(self.most.checked_sub(before)?);
+        sink.hold((before + more) * size_of::<u32>()).ok().filter(|()| more > 0)?;
+        self.counts.try_reserve_exact(more).ok()?;
+        sink.release(before * size_of::<u32>());
+        Some(())
     }
 
     /// One more item in this container.
     #[inline]
     pub(crate) fn add(&mut self, container: usize) {
         self.counts[container] = self.counts[container].saturating_add(1);
-    }
-
-    /// How many containers have been counted.
-    pub(crate) fn containers(&self) -> usize {
-        self.counts.len()
     }
 
     /// Whether every count has been asked for.

@@ -41,7 +41,7 @@ pub(crate) use unread::Unread;
 
 pub use entry::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into, transcode};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// How a message's body is written. The header says which, so a reader never guesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -79,7 +79,10 @@ impl Encoding {
     /// The encoding of this name, else `Unsupported`.
     pub fn from_name(name: &str) -> Result<Encoding> {
         Encoding::ALL.into_iter().find(|e| e.name() == name).ok_or_else(|| {
-            let text = format!("no encoding is called {name:?}: there are raw, json, cbor, bson and smile");
+            let text = format!(
+                "no encoding is called {name}: there are raw, json, cbor, bson and smile",
+                name = quoted(name)
+            );
             Error::new(ErrorKind::Unsupported, text)
         })
     }

@@ -11,6 +11,11 @@ pub(crate) fn levels(limits: &Limits) -> u32 {
     limits.depth.saturating_mul(3).saturating_add(4)
 }
 
+/// The containers that a document may have: escapes take up to three for one value.
+pub(crate) fn containers(limits: &Limits) -> u64 {
+    limits.most_nodes().saturating_mul(3).saturating_add(8)
+}
+
 /// The error for what lies below that.
 #[cold]
 pub(crate) fn too_deep(at: usize) -> Error {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
 /// The layout of a struct in somebody else's memory.
@@ -75,14 +75,15 @@ impl Layout {
         let field = self.fields.iter().find(|field| field.name == name).ok_or_else(|| {
             Error::new(
                 ErrorKind::Missing,
-                format!("the layout has no field {name:?} that could count writes"),
+                format!("the layout has no field {name} that could count writes", name = quoted(name)),
             )
         })?;
         let counts = |dtype: DType| dtype.name().starts_with(['i', 'u']);
         match field.what {
             What::Number(dtype) if field.shape.is_empty() && counts(dtype) => Ok((field.at, field.length)),
             _ => {
-                let text = format!("the field {name:?} is no integer, so it cannot count writes");
+                let text =
+                    format!("the field {name} is no integer, so it cannot count writes", name = quoted(name));
                 Err(Error::new(ErrorKind::WrongType, text))
             }
         }
@@ -171,9 +172,10 @@ impl FromStr for Layout {
             };
             if let "packed" | "big" | "little" = first {
                 if begun {
-                    return Err(
-                        words.wrong(&format!("{first:?} stands behind a field; it belongs in front of all"))
-                    );
+                    return Err(words.wrong(&format!(
+                        "{first} stands behind a field; it belongs in front of all",
+                        first = quoted(first)
+                    )));
                 }
                 match first {
                     "packed" => packed = true,
@@ -188,7 +190,7 @@ impl FromStr for Layout {
                 "bytes" => Some(What::Bytes),
                 "pad" => None,
                 name => Some(What::Number(DType::from_name(name).ok_or_else(|| {
-                    words.wrong(&format!("no type is called {name:?}; there are i8 to u64, f32, f64, c64, c128, bool, char, bytes and pad"))
+                    words.wrong(&format!("no type is called {name}; there are i8 to u64, f32, f64, c64, c128, bool, char, bytes and pad", name = quoted(name)))
                 })?)),
             };
             let name = match what {
@@ -196,7 +198,7 @@ impl FromStr for Layout {
                 Some(_) => words.word().ok_or_else(|| words.wrong("a field has a name behind its type"))?,
             };
             if layout.fields.iter().any(|field| field.name == name) {
-                return Err(words.wrong(&format!("there are two fields called {name:?}")));
+                return Err(words.wrong(&format!("there are two fields called {name}", name = quoted(name))));
             }
             let mut shape = Vec::new();
             while let Some(length) = words.between('[', ']')? {
@@ -331,7 +333,8 @@ impl<'a> Words<'a> {
             "" => Ok(()),
             rest => {
                 let what = format!(
-                    "{rest:?} is not understood here; a field is a type, a name, [length] and @offset"
+                    "{rest} is not understood here; a field is a type, a name, [length] and @offset",
+                    rest = quoted(rest)
                 );
                 Err(self.wrong(&what))
             }

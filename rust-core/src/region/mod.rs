@@ -11,7 +11,7 @@ mod place;
 
 use place::Memory;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::Value;
 
 pub use layout::Layout;
@@ -78,7 +78,7 @@ impl Region {
         if offset.checked_add(length as u64).is_none_or(|end| end > there) {
             return Err(out_of_range(offset, length, there));
         }
-        let mut bytes = vec![0; length];
+        let mut bytes = memory::zeroed(length)?;
         let copied = self.memory.copy(offset, &mut bytes)?;
         if copied < length {
             return Err(out_of_range(offset, length, offset + copied as u64));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Error, ErrorKind, Result, quoted};
 use crate::sys::sysv::Attached;
 
 /// Memory of another program.
@@ -94,7 +94,10 @@ impl Memory {
 }
 
 fn invalid(source: &str, what: &str) -> Error {
-    Error::new(ErrorKind::InvalidEndpoint, format!("{source:?} is no shared memory: {what}"))
+    Error::new(
+        ErrorKind::InvalidEndpoint,
+        format!("{source} is no shared memory: {what}", source = quoted(source)),
+    )
 }
 
 fn explained(error: Error, what: &str) -> Error {

@@ -1,6 +1,6 @@
 //! The commands that a service takes, and what it answers.
 
-use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::value::{Map, Value};
 
 use super::state::State;
@@ -90,8 +90,9 @@ impl Command {
         }
         let known: Vec<_> = Command::ALL.iter().map(Command::name).collect();
         let text = format!(
-            "{name:?} is no command: there are {}, and a service's own, of 1 to 64 characters [A-Za-z0-9._-] with a small letter",
-            known.join(" ")
+            "{name} is no command: there are {}, and a service's own, of 1 to 64 characters [A-Za-z0-9._-] with a small letter",
+            known.join(" "),
+            name = quoted(name)
         );
         Err(Error::new(ErrorKind::OutOfRange, text))
     }
@@ -177,8 +178,9 @@ impl Answer {
     pub fn from_value(value: &Value) -> Result<Answer> {
         let word = value.at("outcome")?.as_text()?;
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == word);
-        let outcome = outcome
-            .ok_or_else(|| Error::new(ErrorKind::Malformed, format!("no answer is called {word:?}")))?;
+        let outcome = outcome.ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, format!("no answer is called {word}", word = quoted(word)))
+        })?;
         let failure = match value.at("error") {
             Err(_) => None,
             Ok(error) => Some(RemoteFailure {

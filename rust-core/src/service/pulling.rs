@@ -12,7 +12,7 @@ use super::state::State;
 use crate::channel::Options;
 use crate::channel::greeting::random;
 use crate::deadline::{Timeout, Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::timer::Timer;
@@ -133,7 +133,8 @@ pub struct ServiceLoop {
 fn check_name(name: &str) -> Result<()> {
     let whole = name.parse::<Endpoint>().and_then(|endpoint| {
         if name.contains(':') {
-            let text = format!("{name:?} is an endpoint; the name of a service has no transport");
+            let text =
+                format!("{name} is an endpoint; the name of a service has no transport", name = quoted(name));
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
         Ok(endpoint)

@@ -1,6 +1,6 @@
 //! The states of a service, and how well its controller knows it.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// Where a service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,7 +57,10 @@ impl State {
     /// The state of this name; `Malformed` for any other word.
     pub fn from_name(name: &str) -> Result<State> {
         State::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
-            Error::new(ErrorKind::Malformed, format!("no state of a service is called {name:?}"))
+            Error::new(
+                ErrorKind::Malformed,
+                format!("no state of a service is called {name}", name = quoted(name)),
+            )
         })
     }
 

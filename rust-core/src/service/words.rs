@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::command::{Answer, Command};
 use super::state::State;
-use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::value::{Map, Timestamp, Value};
 
 /// How long a command has where its sender says nothing.
@@ -337,7 +337,10 @@ impl Told {
 }
 
 fn unknown(word: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("no word between services and controllers is {word:?}"))
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("no word between services and controllers is {word}", word = quoted(word)),
+    )
 }
 
 #[cfg(test)]

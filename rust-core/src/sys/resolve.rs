@@ -8,7 +8,7 @@ use super::eventfd::EventFd;
 use super::poll::{is_readable, wait_readable};
 use super::thread;
 use crate::deadline::Waiting;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// The addresses of a host, the best first, with this port. None where one of `wakers` ended the wait; `NotFound` where
 /// the name is nobody's.
@@ -54,7 +54,10 @@ pub fn resolve(
 }
 
 fn unknown(host: &str, why: &str) -> Error {
-    let text = format!("the host {host:?} was not found: {why}; write its number, or see /etc/hosts");
+    let text = format!(
+        "the host {host} was not found: {why}; write its number, or see /etc/hosts",
+        host = quoted(host)
+    );
     Error::new(ErrorKind::NotFound, text)
 }
 

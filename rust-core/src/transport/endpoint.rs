@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// How frames travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,19 +135,23 @@ fn check_name(name: &str) -> Result<()> {
     for segment in name.split('/') {
         if segment.is_empty() || segment == "." || segment == ".." {
             return Err(invalid(format!(
-                "{name:?} has the segment {segment:?}; give each 1 to {MAX_SEGMENT} characters, not . or .."
+                "{name} has the segment {segment}; give each 1 to {MAX_SEGMENT} characters, not . or ..",
+                name = quoted(name),
+                segment = quoted(segment)
             )));
         }
         if segment.len() > MAX_SEGMENT {
             return Err(invalid(format!(
-                "a segment of {name:?} has {} bytes, {MAX_SEGMENT} are allowed",
-                segment.len()
+                "a segment of {name} has {} bytes, {MAX_SEGMENT} are allowed",
+                segment.len(),
+                name = quoted(name)
             )));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if let Some(bad) = segment.chars().find(|c| !allowed(*c)) {
             return Err(invalid(format!(
-                "{name:?} has the character {bad:?}; letters, digits, . _ - are allowed, and / between segments"
+                "{name} has the character {bad:?}; letters, digits, . _ - are allowed, and / between segments",
+                name = quoted(name)
             )));
         }
     }
@@ -157,7 +161,10 @@ fn check_name(name: &str) -> Result<()> {
 /// Host and port: a name, an IPv4 address or an IPv6 address in brackets, then a colon and a number.
 fn check_address(address: &str) -> Result<()> {
     let wrong = |what: &str| {
-        Err(invalid(format!("{address:?} {what}; write tcp://host:port, with an IPv6 address in brackets")))
+        Err(invalid(format!(
+            "{address} {what}; write tcp://host:port, with an IPv6 address in brackets",
+            address = quoted(address)
+        )))
     };
     let Some((host, port)) = address.rsplit_once(':') else { return wrong("has no port") };
     if port.parse::<u16>().is_err() || port.starts_with('+') {
@@ -189,15 +196,21 @@ impl FromStr for Endpoint {
                 Some(transport) => (transport, name),
                 None => {
                     let known = Transport::ALL.map(|t| format!("{}:", t.name())).join(" ");
-                    return Err(
-                        invalid(format!("no transport is called {word:?}; there are {known}")).on(text)
-                    );
+                    return Err(invalid(format!(
+                        "no transport is called {word}; there are {known}",
+                        word = quoted(word)
+                    ))
+                    .on(text));
                 }
             },
         };
         if transport == Transport::Tcp {
             let Some(address) = name.strip_prefix("//") else {
-                return Err(invalid(format!("{text:?} is no address; write tcp://host:port")).on(text));
+                return Err(invalid(format!(
+                    "{text} is no address; write tcp://host:port",
+                    text = quoted(text)
+                ))
+                .on(text));
             };
             check_address(address).map_err(|e| e.on(text))?;
             return Ok(Endpoint { transport, name: address.to_owned() });
@@ -210,7 +223,9 @@ impl FromStr for Endpoint {
                 || name.len() > 4095
                 || name.ends_with('/')
             {
-                return Err(invalid(format!("{name:?} is not the path of a file")).on(text));
+                return Err(
+                    invalid(format!("{name} is not the path of a file", name = quoted(name))).on(text)
+                );
             }
         } else {
             check_name(name).map_err(|e| e.on(text))?;

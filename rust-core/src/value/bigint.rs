@@ -6,7 +6,7 @@ use std::str::FromStr;
 use num_bigint::{BigInt as Number, Sign};
 
 use super::Value;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// An integer that fits neither `i64` nor `u64`, at most 1 KiB long.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +58,10 @@ impl BigInt {
             Ok(number) if plain => {
                 BigInt::from_parts(number.sign() == Sign::Minus, &number.magnitude().to_bytes_be())
             }
-            _ => Err(Error::new(ErrorKind::Malformed, format!("{text:?} is not a decimal integer"))),
+            _ => Err(Error::new(
+                ErrorKind::Malformed,
+                format!("{text} is not a decimal integer", text = quoted(text)),
+            )),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// A decimal number: a coefficient and an exponent of ten, both kept (1.10 stays 1.10), or an infinity, or NaN.
 ///
@@ -33,6 +33,9 @@ pub enum DecimalParts {
 impl Decimal {
     /// The most digits of a coefficient.
     pub const DIGITS: usize = 1024;
+
+    /// The longest text that is read: the digits, and zeros before and behind the point.
+    const TEXT_LIMIT: usize = 4096;
 
     /// The text.
     pub fn as_str(&self) -> &str {
@@ -122,6 +125,14 @@ impl FromStr for Decimal {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Decimal> {
+        if text.len() > Self::TEXT_LIMIT {
+            let text = format!(
+                "over the decimal limit: a text of {} bytes asked, {} allowed",
+                text.len(),
+                Self::TEXT_LIMIT
+            );
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
         let unsigned = text.trim_start_matches(['-', '+']);
         if text.len() - unsigned.len() <= 1 {
             let negative = text.starts_with('-');
@@ -136,7 +147,7 @@ impl FromStr for Decimal {
             Some((negative, coefficient, exponent)) => Decimal::from_parts(negative, &coefficient, exponent),
             None => Err(Error::new(
                 ErrorKind::Malformed,
-                format!("{text:?} is not a decimal number such as 1.10"),
+                format!("{text} is not a decimal number such as 1.10", text = quoted(text)),
             )),
         }
     }
@@ -180,6 +191,14 @@ mod tests {
             assert_eq!(number.parts(), parts, "{number}");
         }
         assert_eq!(Decimal::from_parts(false, "15", i32::MAX).unwrap_err().kind(), ErrorKind::OutOfRange);
+    }
+
+    #[test]
+    fn decimal_text_too_long_is_refused_with_a_short_error() {
+        let error = "9x".repeat(Decimal::TEXT_LIMIT).parse::<Decimal>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(error.text().len() < 100, "{error}");
+        assert_eq!(format!("0.{}1", "0".repeat(4000)).parse::<Decimal>().unwrap().as_str(), "1E-4001");
     }
 
     #[test]

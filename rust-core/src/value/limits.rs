@@ -1,12 +1,13 @@
 //! What one value may ask of us, and the Sink that counts it on the way to another.
 
+use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};
 use super::seen::Seen;
 use super::sink::forward_scalars;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Bytes of memory that one node of a decoded value is taken to cost, beside its text.
-const NODE_COST: u64 = 64;
+/// The least that [`Limits::memory`] is for a limit on messages: a small message is mostly nodes.
+const LEAST_MEMORY: u64 = 1 << 20;
 
 /// What one message may ask of us. The defaults suit anything that a person would call a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,8 @@ pub struct Limits {
     pub nodes: u64,
     /// Bytes of one key: 64 KiB.
     pub key: usize,
-    /// Bytes of memory for a decoded message: 256 MiB, four times `message`.
+    /// Bytes of memory that decoding a message may hold, the value and whatever is needed on the way to it: 256 MiB,
+    /// four times `message`.
     pub memory: u64,
 }
 
@@ -31,9 +33,16 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The defaults for messages of at most this many bytes.
+    /// The defaults for messages of at most this many bytes; `memory` is at least 1 MiB.
     pub const fn for_message(message: u64) -> Limits {
-        Limits { message, depth: 64, nodes: 1_000_000, key: 64 << 10, memory: message.saturating_mul(4) }
+        let memory = message.saturating_mul(4);
+        let memory = if memory < LEAST_MEMORY { LEAST_MEMORY } else { memory };
+        Limits { message, depth: 64, nodes: 1_000_000, key: 64 << 10, memory }
+    }
+
+    /// The most values that fit in the memory.
+    pub(crate) fn most_nodes(&self) -> u64 {
+        self.nodes.min(self.memory / ITEM)
     }
 
     /// Refuses an encoded message of this many bytes if that is too many.
@@ -43,11 +52,6 @@ impl Limits {
         }
         Err(over("message", self.message, bytes, "bytes"))
     }
-}
-
-#[cold]
-fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("over the {which} limit: {asked} {unit} asked, {limit} allowed"))
 }
 
 #[cold]
@@ -66,6 +70,9 @@ pub enum Keys {
 
 /// A Sink that holds the [`Limits`], refuses repeated keys and wrong lengths, then passes everything on.
 ///
+/// The memory for the items of an array or map is counted where it begins, so a sink may reserve it at once; text, bytes
+/// and arrays are counted where they come, and so is what a decoder [holds](Sink::hold) beside the value.
+///
 /// Encoders write a length before what it counts, so a source that gives more or fewer items than it announced would
 /// make a message that nobody can read; it gets `Internal` instead.
 pub struct Meter<S> {
@@ -73,7 +80,7 @@ pub struct Meter<S> {
     limits: Limits,
     keys: Keys,
     nodes: u64,
-    spent: u64,
+    budget: Budget,
     seen: Seen,
     due: Due,
     outer: Outer,
@@ -124,7 +131,8 @@ impl<S> Meter<S> {
     /// Counts what goes to `inner`.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
         let outer = Outer { depth: 0, near: [TOP; Outer::NEAR], far: Vec::new() };
-        Meter { inner, limits, keys, nodes: 0, spent: 0, seen: Seen::default(), due: TOP, outer }
+        let budget = Budget::new(limits.memory);
+        Meter { inner, limits, keys, nodes: 0, budget, seen: Seen::default(), due: TOP, outer }
     }
 
     /// The sink behind, with all that was passed on.
@@ -146,16 +154,7 @@ impl<S> Meter<S> {
         if self.nodes > self.limits.nodes {
             return Err(over("node", self.limits.nodes, self.nodes, "values"));
         }
-        self.spend(NODE_COST + bytes as u64)
-    }
-
-    #[inline]
-    fn spend(&mut self, bytes: u64) -> Result<()> {
-        self.spent = self.spent.saturating_add(bytes);
-        if self.spent > self.limits.memory {
-            return Err(over("memory", self.limits.memory, self.spent, "bytes"));
-        }
-        Ok(())
+        if bytes == 0 { Ok(()) } else { self.budget.hold(bytes as u64) }
     }
 
     #[inline]
@@ -180,6 +179,7 @@ impl<S> Meter<S> {
             let asked = u64::from(self.outer.depth) + 1;
             return Err(over("depth", self.limits.depth.into(), asked, "levels"));
         }
+        self.budget.hold(if map { map_bytes(len) } else { array_bytes(len) })?;
         self.outer.push(std::mem::replace(&mut self.due, Due { left: len, map }));
         Ok(())
     }
@@ -231,7 +231,7 @@ impl<S: Sink> Sink for Meter<S> {
     fn begin_map(&mut self, len: usize) -> Result<()> {
         self.open(len, true)?;
         if self.keys == Keys::Check {
-            self.seen.open();
+            self.seen.open(len);
         }
         self.inner.begin_map(len)
     }
@@ -241,17 +241,24 @@ impl<S: Sink> Sink for Meter<S> {
             return Err(over("key", self.limits.key as u64, key.len() as u64, "bytes"));
         }
         self.one_less()?;
-        self.spend(key.len() as u64)?;
-        if self.keys == Keys::Check && !self.seen.insert(key.as_bytes()) {
-            let text = format!("the key {key:?} stands twice in one map; a map has each key once");
+        self.budget.hold(key.len() as u64)?;
+        if self.keys == Keys::Check && !self.seen.insert(key.as_bytes(), &mut self.budget)? {
+            let text =
+                format!("the key {key} stands twice in one map; a map has each key once", key = quoted(key));
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         self.inner.key(key)
     }
     fn end_map(&mut self) -> Result<()> {
         self.close(true)?;
-        self.seen.close();
+        self.seen.close(&mut self.budget);
         self.inner.end_map()
+    }
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.budget.hold(bytes as u64)
+    }
+    fn release(&mut self, bytes: usize) {
+        self.budget.release(bytes as u64);
     }
 }
 
@@ -336,7 +343,7 @@ mod tests {
             ("arrays and maps inside each other", limits.depth.into()),
             ("values in one message, an N-d array counting once", limits.nodes),
             ("bytes of one key", limits.key as u64),
-            ("bytes of memory for a decoded message: 4 times the first", limits.memory),
+            ("bytes of memory to decode a message: 4 times the first, at least 1 MiB", limits.memory),
             ("dimensions of an N-d array", crate::value::NdArrayRef::MAX_RANK as u64),
             ("bytes of a big integer", crate::value::BigInt::LIMIT as u64),
         ]

@@ -8,11 +8,12 @@
 //! | instants | [`Timestamp`] in `timestamp` |
 //! | N-d arrays of numbers | [`NdArray`] in `ndarray` |
 //! | events and who gives them | [`Sink`], [`Source`] in `sink` |
-//! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits`, `seen` |
+//! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits`, `budget`, `seen` |
 //! | values that an encoding has no form for, as maps of one key | `escape`, `unescape` |
 //! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
 
 mod bigint;
+mod budget;
 mod decimal;
 pub(crate) mod escape;
 mod limits;

@@ -1,7 +1,7 @@
 //! Paths into values: keys and zero-based positions joined by `/`, escaped as in RFC 6901.
 
 use super::Value;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// A path into a value, such as `rows/0/name`. The empty path is the value itself.
 ///
@@ -35,8 +35,11 @@ impl<'a> Path<'a> {
                 Value::Map(map) => map.get(segment.as_ref()),
                 Value::Array(items) => position(&segment).and_then(|i| items.get(i)),
                 other => {
-                    let text =
-                        format!("nothing can lie below {}: {segment:?} was asked of it", other.type_name());
+                    let text = format!(
+                        "nothing can lie below {}: {segment} was asked of it",
+                        other.type_name(),
+                        segment = quoted(&segment)
+                    );
                     return Err(Error::new(ErrorKind::WrongType, text).with_path(self.0));
                 }
             }
@@ -49,15 +52,21 @@ impl<'a> Path<'a> {
     fn missing(self, segment: &str, here: &Value) -> Error {
         let text = match here {
             Value::Map(map) if map.is_empty() => {
-                format!("no value for the key {segment:?}: the map is empty")
+                format!("no value for the key {segment}: the map is empty", segment = quoted(segment))
             }
             Value::Map(map) => {
-                let keys: Vec<_> = map.keys().take(8).map(|k| format!("{k:?}")).collect();
+                let keys: Vec<_> = map.keys().take(8).map(|k| quoted(k).to_string()).collect();
                 let more = if map.len() > 8 { ", …" } else { "" };
-                format!("no value for the key {segment:?}; the map has {}{more}", keys.join(", "))
+                format!(
+                    "no value for the key {segment}; the map has {}{more}",
+                    keys.join(", "),
+                    segment = quoted(segment)
+                )
             }
-            Value::Array(items) => format!("no item {segment:?} in an array of {}", items.len()),
-            _ => format!("no value for {segment:?}"),
+            Value::Array(items) => {
+                format!("no item {segment} in an array of {}", items.len(), segment = quoted(segment))
+            }
+            _ => format!("no value for {segment}", segment = quoted(segment)),
         };
         Error::new(ErrorKind::Missing, text).with_path(self.0)
     }

@@ -3,6 +3,10 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use super::budget::{Budget, table_bytes};
+use crate::error::Result;
+use crate::error::memory::out_of_memory;
+
 /// The keys of all maps that are open, those of the innermost last: one buffer for all, so that a map costs no memory
 /// of its own. Most maps are small, and there a scan beats hashing.
 #[derive(Default)]
@@ -25,17 +29,28 @@ struct OpenMap {
     /// Where its keys begin in the text, and among the keys.
     text: usize,
     keys: usize,
+    /// How many keys it has, as was announced.
+    len: usize,
     /// The hashes of its keys, once there are many; equal ones are looked into.
     many: Option<Box<Hashes>>,
 }
 
-#[derive(Default)]
 struct Hashes {
     of: RandomState,
     all: HashSet<u64>,
+    /// What they count for in the budget.
+    bytes: u64,
 }
 
 impl Hashes {
+    fn of_map(len: usize, budget: &mut Budget) -> Result<Box<Hashes>> {
+        let bytes = table_bytes(len);
+        budget.hold(bytes)?;
+        let mut all = HashSet::new();
+        all.try_reserve(len).map_err(|_| out_of_memory(bytes as usize))?;
+        Ok(Box::new(Hashes { of: RandomState::new(), all, bytes }))
+    }
+
     fn insert(&mut self, key: &[u8]) -> bool {
         let hash = self.of.hash_one(key);
         self.all.insert(hash)
@@ -55,19 +70,20 @@ fn print(key: &[u8]) -> u32 {
 impl Seen {
     const FEW: usize = 16;
 
-    /// Begins a map.
-    pub(super) fn open(&mut self) {
+    /// Begins a map of so many keys.
+    pub(super) fn open(&mut self, len: usize) {
         if self.maps.capacity() == 0 {
             self.maps.reserve(8);
             self.keys.reserve(32);
             self.text.reserve(256);
         }
-        self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), many: None });
+        self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), len, many: None });
     }
 
     /// Ends the innermost map.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, budget: &mut Budget) {
         if let Some(map) = self.maps.pop() {
+            budget.release(map.many.map_or(0, |many| many.bytes));
             self.text.truncate(map.text);
             self.keys.truncate(map.keys);
         }
@@ -75,8 +91,8 @@ impl Seen {
 
     /// Notes a key of the innermost map; false when it was there before.
     #[inline]
-    pub(super) fn insert(&mut self, key: &[u8]) -> bool {
-        let Some(map) = self.maps.last_mut() else { return true };
+    pub(super) fn insert(&mut self, key: &[u8], budget: &mut Budget) -> Result<bool> {
+        let Some(map) = self.maps.last_mut() else { return Ok(true) };
         let print = print(key);
         let new = map.many.as_mut().is_some_and(|many| many.insert(key));
         if !new {
@@ -85,21 +101,23 @@ impl Seen {
                 if seen.print == print {
                     let from = i.checked_sub(1).map_or(map.text, |before| keys[before].end);
                     if self.text[from..seen.end] == *key {
-                        return false;
+                        return Ok(false);
                     }
                 }
             }
         }
+        budget.room(&mut self.text, key.len())?;
+        budget.room(&mut self.keys, 1)?;
         self.text.extend_from_slice(key);
         self.keys.push(Key { print, end: self.text.len() });
         if map.many.is_none() && self.keys.len() - map.keys > Self::FEW {
-            let many = map.many.get_or_insert_default();
+            let many = map.many.insert(Hashes::of_map(map.len, budget)?);
             let mut from = map.text;
             for key in &self.keys[map.keys..] {
                 many.insert(&self.text[from..key.end]);
                 from = key.end;
             }
         }
-        true
+        Ok(true)
     }
 }

@@ -48,6 +48,16 @@ pub trait Sink {
     fn key(&mut self, key: &str) -> Result<()>;
     /// Ends it.
     fn end_map(&mut self) -> Result<()>;
+    /// A decoder is about to ask for this many bytes beside the value, such as for text that comes in pieces:
+    /// `TooLarge` where a limit on memory forbids it. Sinks without such a limit need not implement it.
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
+    /// A decoder has given back bytes that it held.
+    fn release(&mut self, bytes: usize) {
+        let _ = bytes;
+    }
 }
 
 /// Gives one value as a sequence of events.
@@ -109,5 +119,11 @@ impl<T: Sink + ?Sized> Sink for &mut T {
     }
     fn end_map(&mut self) -> Result<()> {
         (**self).end_map()
+    }
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        (**self).hold(bytes)
+    }
+    fn release(&mut self, bytes: usize) {
+        (**self).release(bytes);
     }
 }

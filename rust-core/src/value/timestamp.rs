@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z without leap seconds, from 1677-09-21 to 2262-04-11.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -94,8 +94,10 @@ impl FromStr for Timestamp {
     /// Reads RFC 3339, any offset from UTC, at most nine digits after the second.
     fn from_str(text: &str) -> Result<Timestamp> {
         parse(text.as_bytes()).ok_or_else(|| {
-            let text =
-                format!("{text:?} is not a time as RFC 3339 writes it, such as 2026-03-01T12:00:00.5Z");
+            let text = format!(
+                "{text} is not a time as RFC 3339 writes it, such as 2026-03-01T12:00:00.5Z",
+                text = quoted(text)
+            );
             Error::new(ErrorKind::Malformed, text)
         })?
     }

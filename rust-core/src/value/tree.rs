@@ -4,7 +4,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 
 use super::{BigInt, Decimal, NdArray, NdArrayRef, Path, Sink, Source, Timestamp};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 
 /// A map: text keys in the order they were put in, each once.
 pub type Map = IndexMap<String, Value>;
@@ -293,8 +293,8 @@ enum Open {
 /// Below this many bytes a copy is cheaper than keeping the whole message alive.
 const SHARE_FROM: usize = 512;
 
-/// Reserved at most for a claimed length: the rest grows as values really come.
-const RESERVE: usize = 1024;
+/// Reserved at most at once for a claimed length where no [`super::Meter`] stands in front: the rest grows as values come.
+const RESERVE: usize = 1 << 20;
 
 impl ValueBuilder {
     /// A builder that copies everything.
@@ -331,10 +331,10 @@ impl ValueBuilder {
         Ok(())
     }
 
-    fn block(&self, data: &[u8]) -> Bytes {
+    fn block(&self, data: &[u8]) -> Result<Bytes> {
         match &self.origin {
-            Some(origin) if data.len() >= SHARE_FROM && within(origin, data) => origin.slice_ref(data),
-            _ => Bytes::copy_from_slice(data),
+            Some(origin) if data.len() >= SHARE_FROM && within(origin, data) => Ok(origin.slice_ref(data)),
+            _ => memory::copy_bytes(data).map(Bytes::from),
         }
     }
 }
@@ -364,10 +364,11 @@ impl Sink for ValueBuilder {
         self.put(Value::Float(value))
     }
     fn text(&mut self, value: &str) -> Result<()> {
-        self.put(Value::Text(value.to_owned()))
+        let text = memory::copy_text(value)?;
+        self.put(Value::Text(text))
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        let block = self.block(value);
+        let block = self.block(value)?;
         self.put(Value::Bytes(block))
     }
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
@@ -380,24 +381,31 @@ impl Sink for ValueBuilder {
         self.put(Value::Decimal(value.clone()))
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        let data = self.block(value.data);
+        let data = self.block(value.data)?;
         let array = NdArray { dtype: value.dtype, order: value.order, shape: value.shape.to_vec(), data };
         self.put(Value::NdArray(array))
     }
     fn begin_array(&mut self, len: usize) -> Result<()> {
-        self.open.push(Open::Array(Vec::with_capacity(len.min(RESERVE))));
+        let mut items = Vec::new();
+        memory::reserve(&mut items, len.min(RESERVE))?;
+        self.open.push(Open::Array(items));
         Ok(())
     }
     fn end_array(&mut self) -> Result<()> {
         self.close()
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open.push(Open::Map(Map::with_capacity(len.min(RESERVE)), None));
+        let mut entries = Map::new();
+        let room = len.min(RESERVE);
+        entries
+            .try_reserve_exact(room)
+            .map_err(|_| memory::out_of_memory(room.saturating_mul(size_of::<(usize, String, Value)>())))?;
+        self.open.push(Open::Map(entries, None));
         Ok(())
     }
     fn key(&mut self, key: &str) -> Result<()> {
         match self.open.last_mut() {
-            Some(Open::Map(_, next)) => *next = Some(key.to_owned()),
+            Some(Open::Map(_, next)) => *next = Some(memory::copy_text(key)?),
             _ => return Err(Error::new(ErrorKind::Internal, "a key came outside a map")),
         }
         Ok(())

@@ -5,7 +5,7 @@ mod scalar;
 
 use self::ndarray::Fields;
 use super::escape::name;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// What the next event means.
@@ -136,8 +136,10 @@ impl<S: Sink> Unescape<S> {
             _ => match scalar::NAMES.into_iter().find(|name| *name == key) {
                 Some(name) => State::Scalar(name),
                 None => {
-                    let text =
-                        format!("{key:?} is no escape; a map with this one key is written inside $map");
+                    let text = format!(
+                        "{key} is no escape; a map with this one key is written inside $map",
+                        key = quoted(key)
+                    );
                     return Err(malformed(text));
                 }
             },
@@ -170,6 +172,12 @@ impl<S: Sink> Unescape<S> {
 }
 
 impl<S: Sink> Sink for Unescape<S> {
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.inner.hold(bytes)
+    }
+    fn release(&mut self, bytes: usize) {
+        self.inner.release(bytes);
+    }
     #[inline]
     fn null(&mut self) -> Result<()> {
         if self.passes() { self.inner.null() } else { self.other(scalar::Found::Other("null")) }

@@ -3,19 +3,20 @@
 use super::element::{cstring, length, skip};
 use super::{ARRAY, DOCUMENT};
 use crate::codec::input::{Counts, Input};
+use crate::value::Sink;
 
 /// Counts the elements of every document and array, up to `levels` deep and `most` of them.
-pub(super) fn count(bytes: &[u8], levels: usize, most: u64) -> Counts {
-    let mut counts = Counts::default();
+pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut S) -> Counts {
+    let mut counts = Counts::up_to(most);
     let mut input = Input::new(bytes);
     // Stopping early is no harm: see Counts.
-    let _: Option<()> = walk(&mut input, &mut counts, levels, most);
+    let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
-fn walk(input: &mut Input<'_>, counts: &mut Counts, levels: usize, most: u64) -> Option<()> {
+fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
     length(input, 5).ok()?;
-    let mut open = vec![counts.open()];
+    let mut open = vec![counts.open(sink)?];
     while let Some(container) = open.last() {
         let kind = input.byte().ok()?;
         if kind == 0 {
@@ -25,11 +26,11 @@ fn walk(input: &mut Input<'_>, counts: &mut Counts, levels: usize, most: u64) ->
         counts.add(*container);
         cstring(input).ok()?;
         if kind == DOCUMENT || kind == ARRAY {
-            if open.len() >= levels || counts.containers() as u64 >= most {
+            if open.len() >= levels {
                 return None;
             }
             length(input, 5).ok()?;
-            open.push(counts.open());
+            open.push(counts.open(sink)?);
         } else {
             skip(input, kind).ok()?;
         }

@@ -7,16 +7,15 @@ use super::{
     subtype,
 };
 use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
-use crate::codec::nesting::{levels, too_deep};
+use crate::codec::nesting::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Timestamp};
 
 /// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     let levels = levels(limits);
-    // Escapes take up to three containers for one value.
-    let counts = count(bytes, levels as usize, limits.nodes.saturating_mul(3).saturating_add(8));
-    let mut decoder = Decoder { input: Input::new(bytes), sink, counts, levels, nodes: limits.nodes };
+    let counts = count(bytes, levels as usize, containers(limits), sink);
+    let mut decoder = Decoder { input: Input::new(bytes), sink, counts, levels, nodes: limits.most_nodes() };
     decoder.document().map_err(|e| e.at(0))?;
     decoder.input.finish()
 }

@@ -22,7 +22,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             _ => {
                 let (dtype, data) = self.elements(tag)?;
                 let count = data.len() as u64 / dtype.size() as u64;
-                return self.sink.ndarray(NdArrayRef::new(dtype, Order::Row, &[count], &data)?);
+                self.sink.ndarray(NdArrayRef::new(dtype, Order::Row, &[count], &data)?)?;
+                self.done_with(data);
+                return Ok(());
             }
         };
         const WHAT: &str = "an N-d array is an array of its shape and its elements";
@@ -49,7 +51,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             _ => return Err(malformed(content.at, WHAT)),
         };
         self.end(pair)?;
-        self.sink.ndarray(NdArrayRef::new(dtype, order, &shape[..rank], &data)?)
+        self.sink.ndarray(NdArrayRef::new(dtype, order, &shape[..rank], &data)?)?;
+        self.done_with(data);
+        Ok(())
     }
 
     /// The elements under the tag of a typed array, a homogeneous array or complex numbers.
@@ -100,13 +104,17 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 if !data.len().is_multiple_of(2) {
                     return Err(malformed(tag.at, "a typed array ends within an element"));
                 }
-                Cow::Owned(
-                    data.chunks_exact(2).flat_map(|c| f16_to_f32(bits([c[0], c[1]])).to_le_bytes()).collect(),
-                )
+                let mut wide = self.begin_whole(&[], data.len() * 2)?;
+                wide.extend(data.chunks_exact(2).flat_map(|c| f16_to_f32(bits([c[0], c[1]])).to_le_bytes()));
+                self.done_with(data);
+                Cow::Owned(wide)
             }
             65..=67 | 73..=75 | 81 | 82 => {
                 whole_elements(dtype, &data, tag)?;
-                let mut data = data.into_owned();
+                let mut data = match data {
+                    Cow::Owned(data) => data,
+                    Cow::Borrowed(bytes) => self.begin_whole(bytes, bytes.len())?,
+                };
                 data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
                 Cow::Owned(data)
             }
@@ -120,7 +128,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     fn plain(&mut self, array: Head) -> Result<Elements<'a>> {
         let count = self.items(array)?;
         let mut data = Vec::new();
-        let mut dtype = None;
+        let mut dtype: Option<DType> = None;
         for _ in 0..count {
             let at = self.input.at;
             let next = self.input.peek().ok_or_else(|| self.input.ended())?;
@@ -142,6 +150,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 }
                 _ => return Err(unsupported(at, "an array of numbers holds something else")),
             };
+            // The limit is asked for all of them before the first is kept.
+            if dtype.is_none() {
+                data = self.begin_whole(&[], count.saturating_mul(found.size()))?;
+            }
             if *dtype.get_or_insert(found) != found {
                 return Err(unsupported(at, "an array of numbers mixes bools, integers and floats"));
             }

@@ -3,6 +3,7 @@
 use super::head::{BREAK, head};
 use crate::codec::entry::DEEPEST;
 use crate::codec::input::{Counts, Input};
+use crate::value::Sink;
 
 /// Levels that the walk follows: what lies deeper is refused before its count is asked for. The tags of an N-d array
 /// and of an instant add a few to the deepest value.
@@ -18,17 +19,22 @@ struct Open {
 }
 
 /// Counts from the indefinite array or map that `input` stands at, up to its end.
-pub(super) fn count(mut input: Input<'_>, counts: &mut Counts, most: u64) {
+pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &mut S) {
     let mut open: Vec<Open> = Vec::new();
     // Stopping early is no harm: see Counts.
-    while step(&mut input, &mut open, counts).is_some() {
-        if open.is_empty() || open.len() > LEVELS || counts.containers() as u64 > most {
+    while step(&mut input, &mut open, counts, sink).is_some() {
+        if open.is_empty() || open.len() > LEVELS {
             return;
         }
     }
 }
 
-fn step(input: &mut Input<'_>, open: &mut Vec<Open>, counts: &mut Counts) -> Option<()> {
+fn step<S: Sink>(
+    input: &mut Input<'_>,
+    open: &mut Vec<Open>,
+    counts: &mut Counts,
+    sink: &mut S,
+) -> Option<()> {
     if input.peek()? == BREAK {
         let top = open.pop()?;
         top.counted?;
@@ -66,7 +72,7 @@ fn step(input: &mut Input<'_>, open: &mut Vec<Open>, counts: &mut Counts) -> Opt
             0
         }
         4 | 5 if item.is_indefinite() => {
-            open.push(Open { left: 0, counted: Some((counts.open(), item.major == 5)), half: false });
+            open.push(Open { left: 0, counted: Some((counts.open(sink)?, item.major == 5)), half: false });
             return Some(());
         }
         4 => item.n,

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use super::count::count;
 use super::head::{BREAK, Head, head};
 use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{BigInt, Limits, Sink, Source};
 
 /// Sends the one value that `bytes` hold to `sink`, which holds the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
-    let mut decoder = Decoder { input: Input::new(bytes), sink, counts: Counts::default(), limits: *limits };
+    let nodes = limits.most_nodes();
+    let counts = Counts::up_to(nodes.saturating_add(8));
+    let mut decoder = Decoder { input: Input::new(bytes), sink, counts, nodes };
     decoder.value()?;
     decoder.input.finish()
 }
@@ -19,7 +21,7 @@ pub(super) struct Decoder<'a, 's, S> {
     pub(super) input: Input<'a>,
     pub(super) sink: &'s mut S,
     counts: Counts,
-    limits: Limits,
+    nodes: u64,
 }
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
@@ -31,11 +33,11 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             1 => self.negative(head.n),
             2 => {
                 let bytes = self.bytes(head)?;
-                self.sink.bytes(&bytes)
+                self.sink.bytes(&bytes).map(|()| self.done_with(bytes))
             }
             3 => {
                 let text = self.text(head)?;
-                self.sink.text(&text)
+                self.sink.text(&text).map(|()| self.done_with(text))
             }
             4 => self.array(head),
             5 => self.map(head),
@@ -92,6 +94,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         for _ in 0..count {
             let key = self.key()?;
             self.value().map_err(|e| e.under_key(&key))?;
+            self.done_with(key);
         }
         self.end(head)?;
         self.sink.end_map()
@@ -126,10 +129,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             let mut from = self.input.clone();
             from.at = head.at;
             self.counts.clear();
-            count(from, &mut self.counts, self.limits.nodes.saturating_add(8));
+            count(from, &mut self.counts, self.sink);
         }
         self.counts.take().ok_or_else(|| {
-            let text = format!("over the node limit: {} values allowed", self.limits.nodes);
+            let text = format!("over the node limit: {} values allowed", self.nodes);
             Error::new(ErrorKind::TooLarge, text).at(head.at)
         })
     }
@@ -152,16 +155,55 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(self.input.take(head.n, head.at)?));
         }
+        let length = self.length_of_chunks(head)?;
         let mut whole: Cow<'a, [u8]> = Cow::Borrowed(&[]);
         while let Some(chunk) = self.chunk(head)? {
             let bytes = self.input.take(chunk.n, chunk.at)?;
             if whole.is_empty() {
                 whole = Cow::Borrowed(bytes);
             } else if !bytes.is_empty() {
+                if let Cow::Borrowed(first) = whole {
+                    whole = Cow::Owned(self.begin_whole(first, length)?);
+                }
                 whole.to_mut().extend_from_slice(bytes);
             }
         }
         Ok(whole)
+    }
+
+    /// Room for a string that came in chunks, with the first of them; the sink holds it until [`Self::done_with`].
+    pub(super) fn begin_whole(&mut self, first: &[u8], length: usize) -> Result<Vec<u8>> {
+        self.sink.hold(length)?;
+        let mut whole = Vec::new();
+        memory::reserve(&mut whole, length)?;
+        whole.extend_from_slice(first);
+        Ok(whole)
+    }
+
+    /// The length of an indefinite string whose chunks begin here. What is wrong with them is said when they are read.
+    fn length_of_chunks(&self, string: Head) -> Result<usize> {
+        let mut ahead = self.input.clone();
+        let mut length = 0;
+        while ahead.peek() != Some(BREAK) {
+            let Ok(chunk) = head(&mut ahead) else { break };
+            if chunk.major != string.major || chunk.is_indefinite() {
+                break;
+            }
+            let Ok(bytes) = ahead.take(chunk.n, chunk.at) else { break };
+            length += bytes.len();
+        }
+        Ok(length)
+    }
+
+    /// Gives back what [`Self::bytes`] or [`Self::text`] asked for, once the sink has its content.
+    #[inline]
+    pub(super) fn done_with<T: ToOwned + ?Sized>(&mut self, content: Cow<'a, T>)
+    where
+        T::Owned: AsRef<[u8]>,
+    {
+        if let Cow::Owned(whole) = content {
+            self.sink.release(whole.as_ref().len());
+        }
     }
 
     /// The content of a text string; each chunk is valid text by itself.
@@ -170,13 +212,21 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(self.input.text(head.n, head.at)?));
         }
-        let mut whole = Cow::Borrowed("");
+        let length = self.length_of_chunks(head)?;
+        let mut whole: Cow<'a, str> = Cow::Borrowed("");
         while let Some(chunk) = self.chunk(head)? {
             let bytes = self.input.take(chunk.n, chunk.at)?;
             let text = utf8(bytes, self.input.at - bytes.len())?;
             if whole.is_empty() {
                 whole = Cow::Borrowed(text);
-            } else {
+            } else if !text.is_empty() {
+                if let Cow::Borrowed(first) = whole {
+                    self.sink.hold(length)?;
+                    let mut room = String::new();
+                    room.try_reserve_exact(length).map_err(|_| memory::out_of_memory(length))?;
+                    room.push_str(first);
+                    whole = Cow::Owned(room);
+                }
                 whole.to_mut().push_str(text);
             }
         }

@@ -3,10 +3,11 @@
 use memchr::memchr2;
 
 use crate::codec::input::Counts;
+use crate::value::Sink;
 
 /// Counts the items of every array and object in the text, up to `levels` deep and `most` of them.
-pub(super) fn count(text: &[u8], levels: usize, most: u64) -> Counts {
-    let mut counts = Counts::default();
+pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S) -> Counts {
+    let mut counts = Counts::up_to(most);
     let mut open: Vec<usize> = Vec::with_capacity(16);
     let mut at = 0;
     while let Some(byte) = text.get(at) {
@@ -14,10 +15,10 @@ pub(super) fn count(text: &[u8], levels: usize, most: u64) -> Counts {
         match byte {
             b'"' => at = skip_string(text, at),
             b'[' | b'{' => {
-                if open.len() >= levels || counts.containers() as u64 >= most {
+                if open.len() >= levels {
                     break;
                 }
-                let container = counts.open();
+                let Some(container) = counts.open(sink) else { break };
                 open.push(container);
                 while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
                     at += 1;
@@ -42,7 +43,7 @@ pub(super) fn count(text: &[u8], levels: usize, most: u64) -> Counts {
 
 /// The offset behind the closing quote of the string whose content begins at `at`.
 #[inline]
-fn skip_string(text: &[u8], mut at: usize) -> usize {
+pub(super) fn skip_string(text: &[u8], mut at: usize) -> usize {
     while let Some(found) = memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
         at += found;
         if text[at] == b'"' {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::count::count;
 use super::{number, string};
 use crate::codec::input::{Counts, malformed};
-use crate::codec::nesting::{levels, too_deep};
+use crate::codec::nesting::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink};
 
@@ -37,10 +37,8 @@ struct Decoder<'a, 's, S> {
 impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     fn new(text: &'a str, limits: &Limits, sink: &'s mut S) -> Decoder<'a, 's, S> {
         let levels = levels(limits);
-        // Escapes take up to three containers for one value.
-        let counts =
-            count(text.as_bytes(), levels as usize, limits.nodes.saturating_mul(3).saturating_add(8));
-        Decoder { text, at: 0, sink, counts, levels, nodes: limits.nodes }
+        let counts = count(text.as_bytes(), levels as usize, containers(limits), sink);
+        Decoder { text, at: 0, sink, counts, levels, nodes: limits.most_nodes() }
     }
 
     fn document(mut self) -> Result<()> {
@@ -77,9 +75,9 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         let at = self.at;
         match self.peek()? {
             b'"' => {
-                let (text, end) = string::read(self.text, at)?;
+                let (text, end) = string::read(self.text, at, |bytes| self.sink.hold(bytes))?;
                 self.at = end;
-                self.sink.text(&text)
+                self.sink.text(&text).map(|()| self.done_with(text))
             }
             b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
             b'{' => self.object(),
@@ -163,6 +161,7 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
                 self.at += 1;
                 self.white_space();
                 self.value().map_err(|e| e.under_key(&key))?;
+                self.done_with(key);
                 if !self.another(b'}')? {
                     break;
                 }
@@ -172,13 +171,21 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.sink.end_map()
     }
 
+    /// Gives back what a text with escapes took.
+    #[inline]
+    fn done_with(&mut self, text: Cow<'a, str>) {
+        if let Cow::Owned(text) = text {
+            self.sink.release(text.capacity());
+        }
+    }
+
     #[inline]
     fn key(&mut self) -> Result<Cow<'a, str>> {
         let at = self.at;
         if self.peek()? != b'"' {
             return Err(malformed(at, "a key in quotes is due"));
         }
-        let (key, end) = string::read(self.text, at)?;
+        let (key, end) = string::read(self.text, at, |bytes| self.sink.hold(bytes))?;
         self.at = end;
         match self.sink.key(&key) {
             Ok(()) => Ok(key),

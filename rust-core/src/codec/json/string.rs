@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::count::skip_string;
 use crate::codec::input::malformed;
 use crate::codec::output::Output;
-use crate::error::Result;
+use crate::error::{Result, memory};
 
 /// What stands for a byte after the backslash; 0 for itself, `u` for four hex digits.
 const fn escape(byte: u8) -> u8 {
@@ -98,21 +99,30 @@ fn odd_lanes(word: u64) -> u64 {
     found & HIGH
 }
 
-/// Reads the string whose opening quote stands at `at`; gives the text and the offset behind the closing quote.
+/// Reads the string whose opening quote stands at `at`; gives the text and the offset behind the closing quote. Text
+/// with escapes is a copy: `hold` is asked for its bytes first.
 #[inline]
-pub(super) fn read(text: &str, at: usize) -> Result<(Cow<'_, str>, usize)> {
+pub(super) fn read(
+    text: &str,
+    at: usize,
+    hold: impl FnOnce(usize) -> Result<()>,
+) -> Result<(Cow<'_, str>, usize)> {
     let from = at + 1;
     let bytes = text.as_bytes();
     let end = from + plain_run(&bytes[from..]);
     if bytes.get(end) == Some(&b'"') {
         return Ok((Cow::Borrowed(&text[from..end]), end + 1));
     }
-    read_escaped(text, from, end)
+    // No escape is shorter than what it stands for.
+    let most = skip_string(bytes, end) - from;
+    hold(most)?;
+    let mut whole = String::new();
+    whole.try_reserve_exact(most).map_err(|_| memory::out_of_memory(most))?;
+    read_escaped(text, from, end, whole)
 }
 
-fn read_escaped(text: &str, from: usize, plain: usize) -> Result<(Cow<'_, str>, usize)> {
+fn read_escaped(text: &str, from: usize, plain: usize, mut whole: String) -> Result<(Cow<'_, str>, usize)> {
     let bytes = text.as_bytes();
-    let mut whole = String::new();
     let (mut from, mut at) = (from, plain);
     loop {
         whole.push_str(&text[from..at]);

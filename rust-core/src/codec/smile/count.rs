@@ -2,16 +2,17 @@
 
 use super::token::{Name, Token};
 use crate::codec::input::{Counts, Input};
+use crate::value::Sink;
 
 /// Counts the items of every array and object from here on, up to `levels` deep and `most` of them.
-pub(super) fn count(mut input: Input<'_>, levels: usize, most: u64) -> Counts {
-    let mut counts = Counts::default();
+pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> Counts {
+    let mut counts = Counts::up_to(most);
     // Stopping early is no harm: see Counts.
-    let _: Option<()> = walk(&mut input, &mut counts, levels, most);
+    let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
-fn walk(input: &mut Input<'_>, counts: &mut Counts, levels: usize, most: u64) -> Option<()> {
+fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
     // The containers that are open, and whether each is an object.
     let mut open: Vec<(usize, bool)> = Vec::with_capacity(16);
     loop {
@@ -38,10 +39,10 @@ fn walk(input: &mut Input<'_>, counts: &mut Counts, levels: usize, most: u64) ->
         }
         match token {
             Token::BeginArray | Token::BeginObject => {
-                if open.len() >= levels || counts.containers() as u64 >= most {
+                if open.len() >= levels {
                     return None;
                 }
-                open.push((counts.open(), token == Token::BeginObject));
+                open.push((counts.open(sink)?, token == Token::BeginObject));
             }
             token => token.skip(input).ok()?,
         }

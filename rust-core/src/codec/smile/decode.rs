@@ -5,7 +5,7 @@ use super::number::{from_twos_complement, take, take_bits, take_safe, take_signe
 use super::token::{Name, Token, header, long_text, text};
 use super::{END_OF_CONTENT, TABLE, feature};
 use crate::codec::input::{Counts, Input, malformed};
-use crate::codec::nesting::{levels, too_deep};
+use crate::codec::nesting::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Decimal, Limits, Sink, Source, Value};
 
@@ -14,14 +14,13 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     let mut input = Input::new(bytes);
     let features = header(&mut input)?;
     let levels = levels(limits);
-    // Escapes take up to three containers for one value.
-    let counts = count(input.clone(), levels as usize, limits.nodes.saturating_mul(3).saturating_add(8));
+    let counts = count(input.clone(), levels as usize, containers(limits), sink);
     let mut decoder = Decoder {
         input,
         sink,
         counts,
         levels,
-        nodes: limits.nodes,
+        nodes: limits.most_nodes(),
         names: Table::new(features & feature::SHARED_NAMES != 0),
         values: Table::new(features & feature::SHARED_VALUES != 0),
         raw_binary: features & feature::RAW_BINARY != 0,
@@ -102,7 +101,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let value = take_signed(&mut self.input)?;
                 self.sink.int(value)
             }
-            Token::BigInteger => from_twos_complement(take_safe(&mut self.input, at)?)?.walk(self.sink),
+            Token::BigInteger => {
+                let value = self.big_integer(at)?;
+                value.walk(self.sink)
+            }
             Token::BigDecimal => {
                 let decimal = self.decimal(at)?;
                 self.sink.decimal(&decimal)
@@ -139,8 +141,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.sink.text(value)
             }
             Token::SafeBinary => {
-                let bytes = take_safe(&mut self.input, at)?;
-                self.sink.bytes(&bytes)
+                let bytes = take_safe(&mut self.input, at, self.sink)?;
+                self.sink.bytes(&bytes)?;
+                self.sink.release(bytes.len());
+                Ok(())
             }
             Token::RawBinary if self.raw_binary => {
                 let length = take(&mut self.input)?;
@@ -156,9 +160,18 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
+    /// The integer in the 7-bit binary that comes next.
+    fn big_integer(&mut self, at: usize) -> Result<Value> {
+        let bytes = take_safe(&mut self.input, at, self.sink)?;
+        let held = bytes.len();
+        let value = from_twos_complement(bytes)?;
+        self.sink.release(held);
+        Ok(value)
+    }
+
     fn decimal(&mut self, at: usize) -> Result<Decimal> {
         let scale = take_signed(&mut self.input)?;
-        let digits = match from_twos_complement(take_safe(&mut self.input, at)?)? {
+        let digits = match self.big_integer(at)? {
             Value::Uint(n) => n.to_string(),
             Value::BigInt(n) => n.to_string(),
             other => other.as_i64()?.to_string(),

@@ -2,8 +2,8 @@
 
 use crate::codec::input::{Input, malformed};
 use crate::codec::output::Output;
-use crate::error::Result;
-use crate::value::BigInt;
+use crate::error::{Result, memory};
+use crate::value::{BigInt, Sink};
 
 /// Writes an unsigned integer: seven bits a byte, most significant first; the last byte has six and its high bit set.
 #[inline]
@@ -87,14 +87,18 @@ pub(super) fn safe_length(bytes: u64) -> Option<u64> {
 
 /// Takes the content of 7-bit binary, whose item begins at `item_at`: its length, and its bytes in groups of seven in
 /// eight.
-pub(super) fn take_safe(input: &mut Input<'_>, item_at: usize) -> Result<Vec<u8>> {
+///
+/// The sink holds as many bytes, until its caller releases them.
+pub(super) fn take_safe<S: Sink>(input: &mut Input<'_>, item_at: usize, sink: &mut S) -> Result<Vec<u8>> {
     let length = take(input)?;
     let packed = input.take(safe_length(length).unwrap_or(u64::MAX), item_at)?;
     let from = input.at - packed.len();
     if let Some(i) = packed.iter().position(|b| b & 0x80 != 0) {
         return Err(malformed(from + i, "a byte of 7-bit binary has its high bit set"));
     }
-    let mut bytes = Vec::with_capacity(length as usize);
+    sink.hold(length as usize)?;
+    let mut bytes = Vec::new();
+    memory::reserve(&mut bytes, length as usize)?;
     for group in packed.chunks(8) {
         let bits = group.iter().fold(0u64, |bits, b| bits << 7 | u64::from(*b));
         let count = group.len() - 1;
@@ -153,6 +157,7 @@ fn negate(bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Unread;
     use crate::value::Limits;
 
     #[test]
@@ -168,7 +173,7 @@ mod tests {
             assert_eq!(take_signed(&mut input).unwrap(), n);
         }
         for block in blocks {
-            assert_eq!(take_safe(&mut input, 0).unwrap(), block);
+            assert_eq!(take_safe(&mut input, 0, &mut Unread).unwrap(), block);
         }
         assert_eq!(input.left(), 0);
     }

@@ -4,7 +4,7 @@ use super::question::{Asked, Wanted};
 use super::roster::{Action, Moment, Roster};
 use super::schedule::{Due, Name};
 use crate::channel::Question;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, quoted};
 use crate::service::state::View;
 use crate::value::{Map, Value};
 
@@ -71,7 +71,10 @@ impl Roster {
             false => format!("known are {}", names.join(", ")),
         };
         let service = super::events::cut(service, 200);
-        Error::new(ErrorKind::NotFound, format!("no service is called {service:?}; {known}"))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("no service is called {service}; {known}", service = quoted(&service)),
+        )
     }
 
     fn forget(&mut self, service: &str, now: Moment) -> Result<Value, Error> {

@@ -8,7 +8,7 @@ use super::question::Wanted;
 use super::roster::{Action, Moment, Roster};
 use super::schedule::{Due, Name};
 use crate::channel::Question;
-use crate::error::{Error, ErrorKind, RemoteFailure};
+use crate::error::{Error, ErrorKind, RemoteFailure, quoted};
 use crate::service::command::{Answer, Command, Outcome, failure_of};
 use crate::service::state::State;
 use crate::service::words::Order;
@@ -388,8 +388,9 @@ impl Roster {
             (None, Some(finished)) => finished.answer.to_value(),
             (None, None) => {
                 let text = format!(
-                    "no command {id:?} of {service} is known: final answers are kept for {} s",
-                    self.limits.finished_for.as_secs()
+                    "no command {id} of {service} is known: final answers are kept for {} s",
+                    self.limits.finished_for.as_secs(),
+                    id = quoted(id)
                 );
                 return self.refuse(to, Error::new(ErrorKind::NotFound, text));
             }

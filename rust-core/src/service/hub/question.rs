@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::service::command::Command;
 use crate::service::words::{self, WITHIN};
 use crate::value::Value;
@@ -79,7 +79,8 @@ impl Asked {
             "stats" => Asked::Stats,
             other => {
                 let text = format!(
-                    "a controller is not asked for {other:?}: there are services, status, command, answer, log, forget and stats"
+                    "a controller is not asked for {other}: there are services, status, command, answer, log, forget and stats",
+                    other = quoted(other)
                 );
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
@@ -109,7 +110,10 @@ impl Wanted {
             Err(_) | Ok("done") => false,
             Ok("accepted") => true,
             Ok(other) => {
-                let text = format!("{other:?} is nothing to wait for: write \"done\" or \"accepted\"");
+                let text = format!(
+                    "{other} is nothing to wait for: write \"done\" or \"accepted\"",
+                    other = quoted(other)
+                );
                 return Err(Error::new(ErrorKind::OutOfRange, text).under_key("wait"));
             }
         };

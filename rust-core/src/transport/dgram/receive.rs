@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Header, Incoming, Kind};
 use crate::sys::datagram;
 use crate::sys::fork::Guarded;
@@ -53,7 +53,7 @@ impl DgramRx {
                 datagram::receive(&*socket, &mut [0])?;
                 Limits::for_message(self.limit).check_message(length as u64)?;
             }
-            let mut bytes = vec![0; length];
+            let mut bytes = memory::zeroed(length)?;
             let got = datagram::receive(&*socket, &mut bytes)?;
             bytes.truncate(got);
             let Ok((frame, sender)) = read(bytes.into()) else {

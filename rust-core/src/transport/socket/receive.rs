@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::transport::stream::Stream;
 use crate::value::Limits;
@@ -148,7 +148,7 @@ impl StreamRx {
             return self.check(frame).map(Some);
         }
         if whole > self.buffer.len() {
-            let mut bytes = vec![0; whole];
+            let mut bytes = memory::zeroed(whole)?;
             let filled = there.len();
             bytes[..filled].copy_from_slice(there);
             (self.start, self.end) = (0, 0);

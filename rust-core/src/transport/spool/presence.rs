@@ -9,7 +9,7 @@ use super::folder::{Folder, Found};
 use super::layout::Layout;
 use super::name::is_nameless;
 use crate::codec::{self, Encoding};
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Error, ErrorKind, Result, quoted};
 use crate::sys::directory::Directory;
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
@@ -44,13 +44,17 @@ impl Presence {
     /// Says that a client is there; gives how far it had come before. `AddressInUse` where a living one has the name.
     pub fn client(layout: &Arc<Layout>, who: &str, terms: &Terms) -> Result<(Presence, Progress)> {
         if who == SERVER || who.starts_with('.') {
-            let text = format!("no client of a spool may be called {who:?}; choose another client_id");
+            let text = format!(
+                "no client of a spool may be called {who}; choose another client_id",
+                who = quoted(who)
+            );
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
         let Some(lock) = lock::try_lock(&layout.locks, who)? else {
             let text = format!(
-                "a living process is there as {who:?} (see {}); give each client_id to one",
-                layout.hello.path().join(who).display()
+                "a living process is there as {who} (see {}); give each client_id to one",
+                layout.hello.path().join(who).display(),
+                who = quoted(who)
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };

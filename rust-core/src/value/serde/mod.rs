@@ -21,7 +21,7 @@ pub use to_value::to_value;
 
 use super::unescape::Unescape;
 use super::{Source, Value, ValueBuilder};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// The name of the newtype under which a value with its escapes travels through serde. Formats pass its content on;
 /// our own two ends know it, and take the escapes in it for what they stand for.
@@ -50,10 +50,10 @@ impl serde::de::Error for Error {
     }
 
     fn missing_field(field: &'static str) -> Error {
-        Error::new(ErrorKind::Missing, format!("there is no {field:?}"))
+        Error::new(ErrorKind::Missing, format!("there is no {field}", field = quoted(field)))
     }
 
     fn duplicate_field(field: &'static str) -> Error {
-        Error::new(ErrorKind::Malformed, format!("{field:?} is there twice"))
+        Error::new(ErrorKind::Malformed, format!("{field} is there twice", field = quoted(field)))
     }
 }

@@ -9,6 +9,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ESCAPED, resolve};
+use crate::error::quoted;
 use crate::value::escape::{float_text, name, uuid_text};
 use crate::value::{BigInt, Decimal, Map, NdArray, Timestamp, Value};
 
@@ -184,7 +185,10 @@ impl<'de> Visitor<'de> for Tree {
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(Tree)?;
             if entries.contains_key(&key) {
-                return Err(de::Error::custom(format!("the key {key:?} stands twice in one map")));
+                return Err(de::Error::custom(format!(
+                    "the key {key} stands twice in one map",
+                    key = quoted(&key)
+                )));
             }
             entries.insert(key, value);
         }

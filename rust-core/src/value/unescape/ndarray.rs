@@ -2,7 +2,7 @@
 
 use super::malformed;
 use super::scalar::{Found, base64};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
 /// What has come of `{"dtype": …, "shape": […], "order": …, "data": …}`; the order may be left out and is row then.
@@ -50,13 +50,15 @@ impl Fields {
             "data" => (Field::Elements, self.elements.is_some() || self.sent),
             _ => {
                 return Err(malformed(format!(
-                    "$ndarray has no {key:?}: it has dtype, shape, order and data"
+                    "$ndarray has no {key}: it has dtype, shape, order and data",
+                    key = quoted(key)
                 )));
             }
         };
         if twice {
             return Err(malformed(format!(
-                "the key {key:?} stands twice in one map; a map has each key once"
+                "the key {key} stands twice in one map; a map has each key once",
+                key = quoted(key)
             )));
         }
         self.field = field;
@@ -75,14 +77,30 @@ impl Fields {
         match (self.field, found) {
             (Field::DType, Found::Text(name)) => match DType::from_name(name) {
                 Some(dtype) => self.dtype = Some(dtype),
-                None => return Err(malformed(format!("{name:?} is no element type"))),
+                None => return Err(malformed(format!("{name} is no element type", name = quoted(name)))),
             },
             (Field::Order, Found::Text(name)) => match Order::from_name(name) {
                 Some(order) => self.order = Some(order),
-                None => return Err(malformed(format!("{name:?} is no order: there are row and column"))),
+                None => {
+                    return Err(malformed(format!(
+                        "{name} is no order: there are row and column",
+                        name = quoted(name)
+                    )));
+                }
             },
             (Field::Shape, found) => return self.dimension(found),
-            (Field::Elements, Found::Text(text)) => return self.elements(&base64(text)?, sink),
+            (Field::Elements, Found::Text(text)) => {
+                let bytes = base64(text, sink)?;
+                if self.left > 0 {
+                    // Kept until the end of the map, and held until then.
+                    self.elements = Some(bytes);
+                    return Ok(());
+                }
+                self.sent = true;
+                self.send(&bytes, sink)?;
+                sink.release(bytes.capacity());
+                return Ok(());
+            }
             (Field::Elements, Found::Bytes(bytes)) => return self.elements(bytes, sink),
             (_, found) => {
                 let name = found.name();
@@ -118,14 +136,19 @@ impl Fields {
             self.sent = true;
             return self.send(elements, sink);
         }
-        self.elements = Some(elements.to_vec());
+        sink.hold(elements.len())?;
+        self.elements = Some(memory::copy_bytes(elements)?);
         Ok(())
     }
 
     pub(super) fn finish<S: Sink>(&self, sink: &mut S) -> Result<()> {
         match &self.elements {
             _ if self.sent => Ok(()),
-            Some(elements) => self.send(elements, sink),
+            Some(elements) => {
+                self.send(elements, sink)?;
+                sink.release(elements.capacity());
+                Ok(())
+            }
             None => Err(malformed("$ndarray has no data")),
         }
     }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::malformed;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, memory, quoted};
 use crate::value::escape::{PLAIN_NAN, name};
 use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 
@@ -41,7 +41,12 @@ pub(super) fn send<S: Sink>(name: &'static str, found: Found<'_>, sink: &mut S) 
         found => return Err(malformed(format!("{name} holds text, here is {}", found.name()))),
     };
     match name {
-        name::BYTES => sink.bytes(&base64(text)?),
+        name::BYTES => {
+            let bytes = base64(text, sink)?;
+            sink.bytes(&bytes)?;
+            sink.release(bytes.capacity());
+            Ok(())
+        }
         name::INT => BigInt::parse(text)?.walk(sink),
         name::FLOAT => sink.float(float(text)?),
         name::TIME => sink.timestamp(text.parse::<Timestamp>()?),
@@ -50,9 +55,15 @@ pub(super) fn send<S: Sink>(name: &'static str, found: Found<'_>, sink: &mut S) 
     }
 }
 
-/// The bytes that this text writes in base64: the standard alphabet, padded.
-pub(super) fn base64(text: &str) -> Result<Vec<u8>> {
-    STANDARD.decode(text).map_err(|e| malformed(format!("text is not base64: {e}")))
+/// The bytes that this text writes in base64: the standard alphabet, padded. The sink holds their capacity.
+pub(super) fn base64<S: Sink>(text: &str, sink: &mut S) -> Result<Vec<u8>> {
+    let room = base64::decoded_len_estimate(text.len());
+    sink.hold(room)?;
+    let mut bytes = memory::zeroed(room)?;
+    let length =
+        STANDARD.decode_slice(text, &mut bytes).map_err(|e| malformed(format!("text is not base64: {e}")))?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 fn float(text: &str) -> Result<f64> {
@@ -87,5 +98,5 @@ fn uuid(text: &str) -> Result<[u8; 16]> {
 
 #[cold]
 fn not(name: &str, text: &str) -> Error {
-    malformed(format!("{text:?} is not what {name} holds"))
+    malformed(format!("{text} is not what {name} holds", text = quoted(text)))
 }

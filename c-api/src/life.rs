@@ -1,0 +1,74 @@
+//! How long a handle lives, and what is left when it has been released: a shell that says so for a while.
+//!
+//! A handle is a pointer, so a program may use one that it has released, or release it again. The memory of what is
+//! released therefore stays as a shell: its content is dropped at once, a word in it says that it was released, and the
+//! last shells are kept. A stale pointer to one of them reads that word and gets `InvalidState`. Older shells are freed,
+//! and a pointer to them is as wrong as a pointer to any freed memory.
+
+use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::sync::{Mutex, PoisonError};
+
+use linkspan::{Error, ErrorKind, Result};
+
+/// A struct or handle of C's that can be looked at before it is used.
+pub(crate) trait Checked {
+    /// `InvalidState` where it was released.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Checked for [u8; 16] {}
+impl Checked for crate::array::linkspan_array {}
+
+#[cold]
+pub(crate) fn released(what: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidState,
+        format!("{what} was released before; use it no more, and release it once"),
+    )
+}
+
+/// A shell: where it is, and how it is freed.
+struct Shell {
+    at: *mut c_void,
+    free: unsafe fn(*mut c_void),
+}
+
+// SAFETY: a shell has no content; nothing but its freeing is done with it, on one thread.
+unsafe impl Send for Shell {}
+
+/// The last shells of one kind, oldest first.
+pub(crate) struct Shells {
+    shells: Mutex<VecDeque<Shell>>,
+    most: usize,
+}
+
+impl Shells {
+    pub(crate) const fn new(most: usize) -> Shells {
+        Shells { shells: Mutex::new(VecDeque::new()), most }
+    }
+
+    /// Keeps a shell and frees the oldest where there are enough.
+    ///
+    /// # Safety
+    /// `shell` came from a box of a `T`, which does nothing when it is dropped but free itself, and nobody else frees it.
+    pub(crate) unsafe fn keep<T>(&self, shell: *mut T) {
+        /// # Safety
+        /// `shell` came from a box of a `T`.
+        unsafe fn free<T>(shell: *mut c_void) {
+            // SAFETY: as the caller promises.
+            drop(unsafe { Box::from_raw(shell.cast::<T>()) });
+        }
+        let oldest = {
+            let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
+            shells.push_back(Shell { at: shell.cast(), free: free::<T> });
+            if shells.len() > self.most { shells.pop_front() } else { None }
+        };
+        if let Some(Shell { at, free }) = oldest {
+            // SAFETY: it came in by this function, whose caller promised that it is a box that nobody else frees.
+            unsafe { free(at) };
+        }
+    }
+}

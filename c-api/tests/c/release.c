@@ -1,0 +1,95 @@
+/* What was released is released once: a second time, and any use of it, is LINKSPAN_INVALID_STATE and harms nothing. */
+#include <linkspan.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void want(linkspan_status found, linkspan_status wanted, const char *what) {
+    if (found == wanted) return;
+    fprintf(stderr, "%s: %s, not %s: %s\n", what, linkspan_status_name(found), linkspan_status_name(wanted),
+            linkspan_last_error_text());
+    exit(1);
+}
+
+static void released(linkspan_status found, const char *what) {
+    want(found, LINKSPAN_INVALID_STATE, what);
+    if (strstr(linkspan_last_error_text(), "released before") == NULL) {
+        fprintf(stderr, "%s: %s\n", what, linkspan_last_error_text());
+        exit(1);
+    }
+}
+
+static linkspan_message *number(int64_t value) {
+    linkspan_message *message;
+    want(linkspan_message_new(&message), LINKSPAN_OK, "new");
+    want(linkspan_message_put_i64(message, "n", value), LINKSPAN_OK, "put");
+    return message;
+}
+
+static void messages(void) {
+    linkspan_message *message = number(1), *other;
+    int64_t value;
+    uint8_t *bytes;
+    size_t length;
+    linkspan_walk *walk;
+    want(linkspan_message_release(message), LINKSPAN_OK, "a release");
+    released(linkspan_message_release(message), "a second release");
+    /* As many others as come and go meanwhile leave it known. */
+    for (int i = 0; i < 60; ++i) linkspan_message_release(number(i));
+    other = number(2);
+    released(linkspan_message_release(message), "a release later");
+    released(linkspan_message_retain(message), "a reference more");
+    released(linkspan_message_get_i64(message, "n", &value), "reading");
+    released(linkspan_message_put_i64(message, "n", 3), "changing");
+    released(linkspan_message_put_message(other, "m", message), "copying");
+    released(linkspan_encode(message, LINKSPAN_CBOR, &bytes, &length), "encoding");
+    released(linkspan_walk_begin(message, "", &walk), "walking");
+    want(linkspan_message_get_i64(other, "n", &value), LINKSPAN_OK, "reading another");
+
+    /* Each reference is given back once. */
+    want(linkspan_message_retain(other), LINKSPAN_OK, "a reference more");
+    want(linkspan_walk_begin(other, "", &walk), LINKSPAN_OK, "a walk");
+    want(linkspan_message_release(other), LINKSPAN_OK, "one of two");
+    want(linkspan_message_release(other), LINKSPAN_OK, "the other of two");
+    linkspan_item item = LINKSPAN_ITEM_INIT;
+    want(linkspan_walk_next(walk, &item), LINKSPAN_OK, "the walk's own reference");
+    want(linkspan_release(walk), LINKSPAN_OK, "the walk");
+    released(linkspan_walk_next(walk, &item), "a step of a walk that is gone");
+    released(linkspan_release(walk), "the walk again");
+    released(linkspan_message_release(other), "one too many");
+    want(linkspan_message_release(NULL), LINKSPAN_OK, "NULL");
+}
+
+static void objects(void) {
+    linkspan_publisher *publisher;
+    linkspan_listener *listener;
+    linkspan_message *message = number(1), *stats;
+    linkspan_channel *channel;
+    int fd;
+    want(linkspan_publisher_new("shm:test/released", NULL, &publisher), LINKSPAN_OK, "a publisher");
+    want(linkspan_listen("unix:test/released", NULL, &listener), LINKSPAN_OK, "a listener");
+    want(linkspan_release(message), LINKSPAN_INVALID_STATE, "a message as an object");
+    want(linkspan_message_release(message), LINKSPAN_OK, "that message");
+    message = number(2);
+    want(linkspan_release(publisher), LINKSPAN_OK, "the publisher");
+    released(linkspan_release(publisher), "the publisher again");
+    released(linkspan_stats(publisher, &stats), "its counters");
+    released(linkspan_close(publisher, LINKSPAN_DEFAULT), "closing it");
+    released(linkspan_send(publisher, message, LINKSPAN_DEFAULT, NULL), "sending by it");
+    want(linkspan_fileno(listener, &fd), LINKSPAN_OK, "the listener meanwhile");
+    want(linkspan_release(listener), LINKSPAN_OK, "the listener");
+    released(linkspan_accept(listener, 0, &channel), "accepting");
+    released(linkspan_fileno(listener, &fd), "its descriptor");
+    released(linkspan_release(listener), "the listener again");
+    /* Its name is free: what it held went with the first release. */
+    want(linkspan_listen("unix:test/released", NULL, &listener), LINKSPAN_OK, "another listener");
+    want(linkspan_release(listener), LINKSPAN_OK, "that one");
+    want(linkspan_message_release(message), LINKSPAN_OK, "the message");
+}
+
+int main(void) {
+    messages();
+    objects();
+    puts("ok");
+    return 0;
+}
