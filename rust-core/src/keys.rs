@@ -14,7 +14,7 @@
 //! ```
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind as Io, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -181,6 +181,7 @@ impl Keyring {
         };
         check_ours(
             &folder,
+            &folder.metadata().doing(doing())?,
             0o022,
             "so that others may add keys; remove what you do not know, then chmod go-w",
         )?;
@@ -189,7 +190,9 @@ impl Keyring {
             let path = entry.doing(doing())?.path();
             let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub"));
             let Some(name) = name.filter(|name| check_name(name).is_ok()) else { continue };
-            let text = std::fs::read_to_string(&path).doing(doing())?;
+            // One that was revoked just now is trusted no more.
+            let Some((file, _)) = open(&path, &doing())? else { continue };
+            let text = read(&path, file, &doing())?;
             let key = text.trim().parse().map_err(|_| no_key(&path))?;
             trusted.push((name.to_owned(), key));
         }
@@ -235,8 +238,7 @@ fn public(path: &Path, secret: &[u8]) -> Result<PublicKey> {
 }
 
 /// Refuses what is another user's, or what others have these rights to.
-fn check_ours(path: &Path, others: u32, because: &str) -> Result<()> {
-    let facts = path.metadata().doing(format_args!("looking at {}", path.display()))?;
+fn check_ours(path: &Path, facts: &Metadata, others: u32, because: &str) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
     let mode = facts.mode() & 0o7777;
     if (facts.uid() == me || facts.uid() == 0) && mode & others == 0 {
@@ -246,16 +248,31 @@ fn check_ours(path: &Path, others: u32, because: &str) -> Result<()> {
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-fn read_private(path: &Path) -> Result<Option<String>> {
-    let doing = || format!("reading the key {}", path.display());
-    let mut file = match File::open(path) {
+/// Opens a file of keys, without waiting for a pipe's other end, and says what the kernel knows of what was opened.
+fn open(path: &Path, doing: &str) -> Result<Option<(File, Metadata)>> {
+    // A file that others write to is refused by its owner and mode; a link may well lead to where the keys are kept.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(e) if e.kind() == Io::NotFound => return Ok(None),
-        file => file.doing(doing())?,
+        file => file.doing(doing)?,
     };
-    check_ours(path, 0o077, "so that others may know it; make another with `linkspan keys new`")?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).doing(doing())?;
-    Ok(Some(text))
+    let facts = file.metadata().doing(doing)?;
+    if facts.is_file() { Ok(Some((file, facts))) } else { Err(no_key(path)) }
+}
+
+/// Reads a file of keys, and no more than such a file may have.
+fn read(path: &Path, file: File, doing: &str) -> Result<String> {
+    const LIMIT: u64 = 65_536;
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut bytes).doing(doing)?;
+    String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT).ok_or_else(|| no_key(path))
+}
+
+fn read_private(path: &Path) -> Result<Option<String>> {
+    let doing = format!("reading the key {}", path.display());
+    let Some((file, facts)) = open(path, &doing)? else { return Ok(None) };
+    check_ours(path, &facts, 0o077, "so that others may know it; make another with `linkspan keys new`")?;
+    read(path, file, &doing).map(Some)
 }
 
 /// Writes a new file under another name and gives it its own: nobody sees half of it, and nothing is replaced.
@@ -263,9 +280,13 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&new).doing(doing())?;
-    // Whatever the umask says, and whatever one who was killed at this has left.
+    // What one who was killed at this has left.
+    match std::fs::remove_file(&new) {
+        Err(e) if e.kind() != Io::NotFound => return Err(e).doing(doing()),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).doing(doing())?;
+    // Whatever the umask says.
     file.set_permissions(PermissionsExt::from_mode(mode)).doing(doing())?;
     file.write_all(text.as_bytes()).doing(doing())?;
     file.sync_all().doing(doing())?;

@@ -89,7 +89,8 @@ fn candidates() -> Vec<PathBuf> {
     let temporary = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
     let of_user = |name: &str| name.strip_prefix("linkspan-").is_some_and(|uid| uid.parse::<u32>().is_ok());
     candidates.extend(temporary.filter(|e| e.file_name().to_str().is_some_and(of_user)).map(|e| e.path()));
-    candidates.retain(|path| path.is_dir());
+    // A link of another user's could lead to any directory.
+    candidates.retain(|path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir()));
     candidates
 }
 

@@ -1,15 +1,16 @@
 //! Owners and modes in the runtime directory that keep programs apart: found, and set right.
 
 use std::fs::Permissions;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Stat};
 
 use super::Finding;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::directory::{Origin, runtime_path};
+use crate::sys::beneath::{self, Beneath, Opened};
+use crate::sys::directory::{self, Origin, runtime_path};
 use crate::sys::lock;
 
 /// What is wrong with a file or directory, and what it should be.
@@ -58,17 +59,16 @@ fn all(path: &Path, origin: Origin) -> Vec<Wrong> {
     [directory(path, origin), lock_file(path, origin)].into_iter().flatten().collect()
 }
 
-fn look(path: &Path, flags: OFlags) -> Option<(OwnedFd, Stat)> {
-    let handle = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC | flags, Mode::empty()).ok()?;
+/// The runtime directory, which no link of another user leads to.
+fn look(path: &Path, origin: Origin) -> Option<(OwnedFd, Stat)> {
+    let handle = directory::handle(path, origin).ok()?;
     let facts = rustix::fs::fstat(&handle).ok()?;
     Some((handle, facts))
 }
 
 /// The directory itself: closed to its owner, shared by halves, or open to everybody.
 fn directory(path: &Path, origin: Origin) -> Option<Wrong> {
-    // In /tmp anybody can make the name a link to somewhere else.
-    let links = if origin == Origin::Temporary { OFlags::NOFOLLOW } else { OFlags::empty() };
-    let (handle, facts) = look(path, OFlags::DIRECTORY | links)?;
+    let (handle, facts) = look(path, origin)?;
     let mode = facts.st_mode & 0o7777;
     let wanted = wanted_of_directory(mode, origin);
     if wanted == mode {
@@ -109,15 +109,16 @@ fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
 
 /// The lock file: whoever may make names has to be able to open it.
 fn lock_file(directory: &Path, origin: Origin) -> Option<Wrong> {
-    let links = if origin == Origin::Temporary { OFlags::NOFOLLOW } else { OFlags::empty() };
-    let (_, around) = look(directory, OFlags::DIRECTORY | links)?;
+    let (around, of_directory) = look(directory, origin)?;
     let path = directory.join(lock::NAME);
-    let (handle, facts) = look(&path, OFlags::NOFOLLOW)?;
+    let Opened { fd: handle, facts } = Beneath::new(around.as_fd(), directory).handle(lock::NAME).ok()??;
+    let around = of_directory;
     let is_shared = around.st_mode & 0o2070 == 0o2070;
     let is_everybodys = around.st_mode & 0o002 != 0;
     let is_file = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-    // A further name of the same file could lead this anywhere.
-    if !is_file || facts.st_nlink != 1 {
+    // A further name of the same file could lead this anywhere, and one that holds something is another file that somebody
+    // has given this name.
+    if !is_file || facts.st_nlink != 1 || facts.st_size != 0 {
         return None;
     }
     let mode = facts.st_mode & 0o7777;
@@ -159,7 +160,7 @@ impl Wrong {
     fn set_right(&self) -> Result<()> {
         let doing = || format!("setting owner and mode of {}", self.path.display());
         // The name may lead elsewhere by now; this leads to what was looked at, and nowhere else.
-        let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
+        let path = beneath::kernel_path(&self.handle);
         if self.owner.is_some() || self.group.is_some() {
             std::os::unix::fs::chown(&path, self.owner, self.group).doing(doing())?;
         }

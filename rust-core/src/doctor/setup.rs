@@ -1,7 +1,7 @@
 //! Makes the runtime directory that several users share.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -23,18 +23,25 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(e) => return Err(e).doing(format_args!("making {} (root can)", directory.display())),
     }
-    let facts = fs::symlink_metadata(&directory).doing(format_args!("looking at {}", directory.display()))?;
-    if !facts.is_dir() {
-        let text = format!("{} is there and is no directory; remove it", directory.display());
-        return Err(Error::new(ErrorKind::InvalidState, text));
-    }
+    let doing = || format!("opening {}", directory.display());
+    let looked =
+        OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&directory);
+    let handle = match looked {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => {
+            let text = format!("{} is there and is no directory; remove it", directory.display());
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        looked => looked.doing(doing())?,
+    };
+    let facts = handle.metadata().doing(doing())?;
     // Setgid: what is made in it belongs to the group, whoever makes it.
     let mode = 0o2770;
     let owner = rustix::process::geteuid().as_raw();
     if (facts.uid(), facts.gid(), facts.mode() & 0o7777) != (owner, gid, mode) {
-        std::os::unix::fs::chown(&directory, Some(owner), Some(gid))
+        std::os::unix::fs::fchown(&handle, Some(owner), Some(gid))
             .doing(format_args!("giving {} to the group {group} (root can)", directory.display()))?;
-        fs::set_permissions(&directory, fs::Permissions::from_mode(mode))
+        handle
+            .set_permissions(fs::Permissions::from_mode(mode))
             .doing(format_args!("setting the mode of {}", directory.display()))?;
         done.push(format!("gave {} to the group {group}, mode {mode:04o}", directory.display()));
     }

@@ -182,14 +182,22 @@ impl Refused {
 /// Symbolic links on the way to a directory, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// Opens a directory step by step: a link is followed where its owner is us or root, who could lead us anywhere anyway, and
-/// nothing but directories is ever opened. The last step may be kept from being a link at all.
+/// Opens a directory. See [`reach`].
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
-    let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Most paths have no link in them, and the kernel says so in one call.
-    if let Ok(opened) = rustix::fs::openat2(CWD, path, reading, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+    if let Ok(opened) =
+        rustix::fs::openat2(CWD, path, reading | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+    {
         return Ok(opened);
     }
+    Ok(rustix::fs::openat(&reach(path, last_may_be_link)?, ".", reading, Mode::empty())?)
+}
+
+/// Goes to a directory step by step: a link is followed where its owner is us or root, who could lead us anywhere anyway, and
+/// nothing but directories is ever passed. The last step may be kept from being a link at all. Gives a handle that neither
+/// reads nor writes.
+fn reach(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut at = rustix::fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
     let mut passed = if path.is_absolute() { PathBuf::from("/") } else { PathBuf::new() };
@@ -224,8 +232,14 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
             kind => return Err(Refused::Other(shown, kind, facts.st_uid)),
         }
     }
-    let here = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(&at, ".", here, Mode::empty())?)
+    Ok(at)
+}
+
+/// A handle for the runtime directory, for one who may not read it but sets its mode right.
+pub fn handle(path: &Path, why: Origin) -> Result<OwnedFd> {
+    reach(path, why != Origin::Temporary).map_err(|refused| {
+        refused.explain(path, &format!("looking at the runtime directory {}", path.display()))
+    })
 }
 
 /// Whose a file is and what its mode says, for the text of a refusal.

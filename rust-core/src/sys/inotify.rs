@@ -85,7 +85,8 @@ impl Watch {
     /// opened just before.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let before = self.count();
-        match self.also(&directory.short_path(name), WatchFlags::OPEN, format_args!("watching {name}")) {
+        let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
+        match self.also(&directory.short_path(name), what, format_args!("watching {name}")) {
             Ok(()) => Ok(self.count() > before),
             // It tells when it comes.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),

@@ -1,11 +1,12 @@
 //! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, openat};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, Stat};
 
+use super::beneath::{self, Opened, Owner};
 use super::directory::{Directory, whose};
 use super::fork::Guarded;
 use super::record_lock::{self, Held, Span};
@@ -44,26 +45,52 @@ fn offset(name: &str) -> i64 {
     (hash >> 2) as i64
 }
 
+/// Whose the file may be: in a directory that a group shares whoever came first has made it, for all.
+fn owner(directory: &Directory) -> Owner {
+    if directory.is_shared() { Owner::Anybody } else { Owner::Trusted }
+}
+
+/// Opens the file, made if need be: a regular file with one name, never a link, a pipe or a device, and never waiting.
 fn open(directory: &Directory) -> Result<Guarded> {
-    let mode = Mode::from_raw_mode(directory.file_mode());
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let doing = || format!("opening the lock file {}", directory.path().join(NAME).display());
-    let file = openat(directory, NAME, flags, mode).doing(doing()).map_err(|e| denied(directory, e))?;
-    // The umask may have taken the group's bits away from the first user's file.
-    let facts = rustix::fs::fstat(&file).doing(doing())?;
-    // A change that changes nothing would wake everybody who watches the directory.
-    let is_right = facts.st_mode & 0o777 == mode.as_raw_mode();
-    if !is_right && facts.st_uid == rustix::process::geteuid().as_raw() {
-        rustix::fs::fchmod(&file, mode).doing(doing())?;
-    }
-    // What root makes in another user's own directory would keep that user out of it.
-    if facts.st_uid == 0 && rustix::process::geteuid().is_root() && !directory.is_shared() {
-        let around = rustix::fs::fstat(directory).doing(doing())?;
-        if around.st_uid != 0 && around.st_mode & 0o022 == 0 {
-            rustix::fs::fchown(&file, Some(rustix::fs::Uid::from_raw(around.st_uid)), None).doing(doing())?;
+    const TRIES: u32 = 100;
+    let beneath = directory.beneath();
+    for _ in 0..TRIES {
+        let there = beneath.file(NAME, OFlags::RDWR, owner(directory)).map_err(|e| denied(directory, e))?;
+        if let Some(Opened { fd, facts }) = there {
+            set_right(directory, &fd, &facts)?;
+            return Ok(Guarded::new(fd));
+        }
+        match beneath.create(NAME, directory.file_mode(), None) {
+            // Somebody else has just made it.
+            Err(e) if e.kind() == ErrorKind::AddressInUse => {}
+            made => drop(made.map_err(|e| denied(directory, e))?),
         }
     }
-    Ok(Guarded::new(file))
+    let path = directory.path().join(NAME);
+    let text = format!("somebody makes and removes the lock file {} all the time; end that", path.display());
+    Err(Error::new(ErrorKind::Stalled, text))
+}
+
+/// Gives an older lock file the mode and the owner that it should have. Only where it is ours, and as empty as a lock file
+/// is: a member of the group could have given another file of ours this name.
+fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> {
+    if !beneath::is_ours(facts) || facts.st_size != 0 {
+        return Ok(());
+    }
+    let doing = || format!("setting the lock file {} right", directory.path().join(NAME).display());
+    let mode = Mode::from_raw_mode(directory.file_mode());
+    // A change that changes nothing would wake everybody who watches the directory.
+    if facts.st_mode & 0o777 != mode.as_raw_mode() {
+        rustix::fs::fchmod(file, mode).doing(doing())?;
+    }
+    // What root makes in another user's own directory would keep that user out of it.
+    if facts.st_uid == 0 && !directory.is_shared() {
+        let around = rustix::fs::fstat(directory).doing(doing())?;
+        if around.st_uid != 0 && around.st_mode & 0o022 == 0 {
+            rustix::fs::fchown(file, Some(rustix::fs::Uid::from_raw(around.st_uid)), None).doing(doing())?;
+        }
+    }
+    Ok(())
 }
 
 /// Says whose the lock file is, and what would help. Anything but the kernel's own refusal stays as it is.
@@ -122,18 +149,10 @@ pub fn try_kernel() -> Result<()> {
 
 /// Whether a living process holds the lock of a name. A look changes nothing, and wakes nobody who waits for a change.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = match openat(directory, NAME, flags, Mode::empty()) {
-        Ok(file) => file,
-        // Nobody has ever taken one here.
-        Err(Errno::NOENT) => return Ok(false),
-        Err(e) => {
-            let path = directory.path().join(NAME);
-            let opened = Err(e).doing(format_args!("opening the lock file {}", path.display()));
-            return opened.map_err(|e| denied(directory, e));
-        }
-    };
-    let holder = record_lock::holder(file, Span::byte(offset(name)));
+    let there = directory.beneath().file(NAME, OFlags::RDONLY, owner(directory));
+    // Where there is none, nobody has ever taken one here.
+    let Some(there) = there.map_err(|e| denied(directory, e))? else { return Ok(false) };
+    let holder = record_lock::holder(there.fd, Span::byte(offset(name)));
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }
 

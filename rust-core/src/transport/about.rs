@@ -42,7 +42,10 @@ impl About {
         let text = codec::encode(&Value::Map(map), Encoding::Json)?;
         // Whoever may look at the directory may read it: it says who is there, and no more.
         let mode = place.directory.file_mode() | 0o044;
-        place.directory.beneath().replace(&about(&place.file), &text, mode, None)?;
+        let name = about(&place.file);
+        // Under the name's lock: whoever began one before us and did not finish is dead.
+        staging::sweep(&place.directory, &[&name])?;
+        place.directory.beneath().replace(&name, &text, mode, None)?;
         Ok(About { place: place.clone(), born: fork::generation() })
     }
 }

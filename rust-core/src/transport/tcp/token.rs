@@ -1,22 +1,21 @@
 //! The token that keeps other users of this machine out of loopback TCP: 32 random bytes in a file of the runtime directory.
 
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, Stat, fstat, openat};
-use rustix::io::Errno;
+use rustix::fs::Stat;
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath::Owner;
 use crate::sys::directory::Directory;
-use crate::sys::lock;
+use crate::sys::{lock, staging};
 
 /// The file's name.
 pub const NAME: &str = ".token";
-/// The name that it has until it is whole.
-const UNFINISHED: &str = ".new..token";
 /// Bytes of a token.
 pub const LENGTH: usize = 32;
+/// Bytes that are read of what has its name, to say how long it is.
+const LIMIT: usize = 4096;
 
 /// What programs of one user know, or of one group where a directory is shared.
 pub struct Token {
@@ -58,38 +57,31 @@ impl Token {
     /// The token, if there is one. `PermissionDenied` where we may not read it, or where others might have read it.
     pub fn read(directory: &Directory) -> Result<Option<Token>> {
         let path = directory.path().join(NAME);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let doing = || format!("reading the token {}", path.display());
-        let file = match openat(directory, NAME, flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::ACCESS | Errno::PERM) => return Err(closed_to_us(&path)),
-            Err(e) => return Err(e).doing(doing()),
-        };
-        check(directory, &path, &fstat(&file).doing(doing())?)?;
-        let mut secret = [0; LENGTH];
-        // One read gives all of so small a file.
-        let length = rustix::io::read(&file, &mut secret).doing(doing())?;
-        if length != LENGTH {
+        let owner = if directory.is_shared() { Owner::Anybody } else { Owner::Trusted };
+        let read = directory.beneath().read(NAME, LIMIT, owner).map_err(|e| match e.errno() {
+            Some(libc::EACCES | libc::EPERM) => closed_to_us(&path),
+            _ => e,
+        });
+        let Some((bytes, facts)) = read? else { return Ok(None) };
+        check(directory, &path, &facts)?;
+        let Ok(secret) = <[u8; LENGTH]>::try_from(&bytes[..]) else {
             let text = format!(
-                "{} has {length} bytes and not {LENGTH}; remove it, and a new one is made",
-                path.display()
+                "{} has {} bytes and not {LENGTH}; remove it, and a new one is made",
+                path.display(),
+                bytes.len()
             );
             return Err(Error::new(ErrorKind::Corrupt, text));
-        }
+        };
         Ok(Some(Token { secret, path }))
     }
 }
 
 /// Refuses a token that others may know.
 fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<()> {
-    let me = rustix::process::geteuid().as_raw();
     let shared = directory.is_shared();
     let mode = facts.st_mode & 0o7777;
     let of_others = if shared { mode & 0o007 } else { mode & 0o077 };
-    let owner = rustix::fs::fstat(directory.as_fd()).doing("looking at the runtime directory")?.st_uid;
-    let trusted = shared || me == 0 || facts.st_uid == me || facts.st_uid == owner;
-    if of_others == 0 && trusted {
+    if of_others == 0 {
         return Ok(());
     }
     let who = if shared { "its group" } else { "its user" };
@@ -106,7 +98,7 @@ fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<
 fn closed_to_us(path: &std::path::Path) -> Error {
     use std::os::unix::fs::MetadataExt;
     let me = rustix::process::geteuid().as_raw();
-    let whose = match path.metadata() {
+    let whose = match path.symlink_metadata() {
         Ok(facts) => format!(
             "which belongs to uid {} and gid {} with mode {:04o}",
             facts.uid(),
@@ -124,21 +116,15 @@ fn closed_to_us(path: &std::path::Path) -> Error {
 
 /// Makes the token under another name and renames it: nobody sees half of it. The lock is held.
 fn make(directory: &Directory) -> Result<()> {
-    let doing = || format!("making the token {}", directory.path().join(NAME).display());
-    match rustix::fs::unlinkat(directory, UNFINISHED, rustix::fs::AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(e) => return Err(e).doing(doing()),
-    }
-    let mode = Mode::from_raw_mode(if directory.is_shared() { 0o640 } else { 0o600 });
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat(directory, UNFINISHED, flags, Mode::from_raw_mode(0o600)).doing(doing())?;
-    // Whatever the umask says.
-    rustix::fs::fchmod(&file, mode).doing(doing())?;
+    // What one who was killed at this has left.
+    staging::sweep(directory, &[NAME])?;
+    let mode = if directory.is_shared() { 0o640 } else { 0o600 };
     let secret: [u8; LENGTH] = random()?;
-    if rustix::io::write(&file, &secret).doing(doing())? != LENGTH {
-        return Err(Error::new(ErrorKind::NoSpace, doing()));
+    match directory.beneath().replace(NAME, &secret, mode, None) {
+        // Another user was first.
+        Err(e) if e.kind() == ErrorKind::AddressInUse => Ok(()),
+        made => made,
     }
-    rustix::fs::renameat(directory, UNFINISHED, directory, NAME).doing(doing())
 }
 
 /// Bytes drawn by chance.
@@ -181,7 +167,7 @@ mod tests {
         });
         assert_eq!(secrets.len(), 1);
         assert_eq!(mode_of(&folder), 0o600);
-        assert!(!folder.path().join(UNFINISHED).exists());
+        assert_eq!(directory.names().unwrap(), [".lock", NAME]);
     }
 
     #[test]
@@ -214,9 +200,10 @@ mod tests {
     fn half_a_token_is_none_and_a_torn_one_is_said() {
         let (folder, directory) = directory(0o700);
         // What one who was killed while making it leaves.
-        std::fs::write(folder.path().join(UNFINISHED), [1; 7]).unwrap();
+        std::fs::write(folder.path().join(".new..token"), [1; 7]).unwrap();
         Token::of(&directory).unwrap();
         std::fs::write(folder.path().join(NAME), [1; 7]).unwrap();
         assert_eq!(Token::of(&directory).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(directory.names().unwrap(), [".lock", NAME]);
     }
 }

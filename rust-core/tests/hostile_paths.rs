@@ -1,0 +1,237 @@
+//! A member of the group that shares a directory (2770) puts links and other things in the way of root's programs: nothing
+//! that belongs to another user is followed, changed, taken over or swept, and nobody waits.
+//!
+//! The member is a thread of this process that has really become another user, so these need root; who is not root tries the
+//! same as one user, where the kernel lets it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use linkspan::{Channel, Error, ErrorKind, Listener, Options, registry};
+
+mod support;
+
+use support::{as_user, is_root};
+
+const MEMBER: u32 = 1234;
+const GROUP: u32 = 4321;
+
+/// Runs as the member, who is in the group.
+fn as_member<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if is_root() { as_user(MEMBER, GROUP, work) } else { work() }
+}
+
+/// The shared runtime directory of this process, and a folder of root's beside it, which the member may look into.
+fn shared() -> (PathBuf, PathBuf) {
+    static MAKE: Once = Once::new();
+    let around = std::env::temp_dir().join(format!("linkspan-hostile-{}", std::process::id()));
+    let (run, own) = (around.join("run"), around.join("own"));
+    MAKE.call_once(|| {
+        extern "C" fn remove() {
+            let around = std::env::temp_dir().join(format!("linkspan-hostile-{}", std::process::id()));
+            let _ = fs::remove_dir_all(around);
+        }
+        fs::create_dir_all(&run).unwrap();
+        fs::create_dir(&own).unwrap();
+        for folder in [&around, &own] {
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+        }
+        if is_root() {
+            chown(&run, None, Some(GROUP)).unwrap();
+        }
+        fs::set_permissions(&run, Permissions::from_mode(0o2770)).unwrap();
+        // SAFETY: this runs once, before any thread of these tests looks at the environment; `remove` is a function without
+        // arguments that lives as long as the process.
+        unsafe {
+            libc::atexit(remove);
+            std::env::set_var("LINKSPAN_STATE_DIR", around.join("state"));
+            std::env::set_var("LINKSPAN_DIR", &run);
+        }
+    });
+    (run, own)
+}
+
+fn name(transport: &str) -> (String, String) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    (format!("{transport}:x{count}"), format!("x{count}.{transport}"))
+}
+
+/// Something of root's that nothing may touch.
+struct Precious {
+    path: PathBuf,
+    before: (u32, u32, u32, u64, Vec<u8>),
+}
+
+impl Precious {
+    fn new(own: &Path, name: &str) -> Precious {
+        let path = own.join(name);
+        fs::write(&path, "precious").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let before = Precious::look(&path);
+        Precious { path, before }
+    }
+
+    fn look(path: &Path) -> (u32, u32, u32, u64, Vec<u8>) {
+        let facts = fs::symlink_metadata(path).unwrap();
+        (facts.mode(), facts.uid(), facts.gid(), facts.ino(), fs::read(path).unwrap())
+    }
+
+    fn check(&self) {
+        assert_eq!(Precious::look(&self.path), self.before, "{} was touched", self.path.display());
+    }
+}
+
+fn listen(endpoint: &str, options: &Options) -> Result<Box<dyn Send>, Error> {
+    if endpoint.starts_with("dgram") {
+        Channel::open(endpoint, options, Duration::ZERO).map(|it| Box::new(it) as Box<dyn Send>)
+    } else {
+        Listener::listen(endpoint, options).map(|it| Box::new(it) as Box<dyn Send>)
+    }
+}
+
+fn wide() -> Options {
+    let mut options = Options::default();
+    options.set("mode", &0o666i64.into()).unwrap();
+    options
+}
+
+#[test]
+fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
+    let (run, own) = shared();
+    for transport in ["shm", "unix", "fifo", "dgram"] {
+        let (endpoint, file) = name(transport);
+        let precious = Precious::new(&own, &file);
+        let done = AtomicBool::new(false);
+        let swaps = AtomicU32::new(0);
+        let listened = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                as_member(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        for entry in fs::read_dir(&run).unwrap().flatten() {
+                            let entry = entry.path();
+                            let is_new = entry.file_name().is_some_and(|name| {
+                                name.to_str().is_some_and(|name| name.starts_with(".new.") && name.contains(&file))
+                            });
+                            // What was being made goes away, and a link to what is root's comes in its place.
+                            if is_new
+                                && fs::rename(&entry, run.join(format!("taken-{file}"))).is_ok()
+                                && symlink(&precious.path, &entry).is_ok()
+                            {
+                                swaps.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                });
+            });
+            let mut listened = 0;
+            for _ in 0..400 {
+                match listen(&endpoint, &wide()) {
+                    Ok(_) => listened += 1,
+                    // The member can be in the way, and then it is said.
+                    Err(e) => assert_ne!(e.kind(), ErrorKind::Internal, "{e}"),
+                }
+                // What the member has put there, and has taken.
+                for entry in fs::read_dir(&run).unwrap().flatten() {
+                    let shown = entry.file_name().into_string().unwrap();
+                    if shown.contains(&file) && shown != file {
+                        let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
+                    }
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            listened
+        });
+        precious.check();
+        println!("{transport}: {listened} of 400 listened, {} swaps", swaps.load(Ordering::Relaxed));
+        assert!(swaps.load(Ordering::Relaxed) > 0, "the member was never quick enough to swap anything");
+    }
+}
+
+#[test]
+fn names_that_are_links_are_neither_connected_to_nor_replaced() {
+    let (run, own) = shared();
+    for transport in ["shm", "unix", "fifo", "dgram"] {
+        let (endpoint, file) = name(transport);
+        let target = own.join(&file);
+        let precious = std::os::unix::net::UnixListener::bind(&target).unwrap();
+        precious.set_nonblocking(true).unwrap();
+        as_member(|| symlink(&target, run.join(&file)).unwrap());
+        let error = Channel::connect(&endpoint, &Options::default(), Duration::from_secs(1)).err().unwrap();
+        let fits = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidEndpoint | ErrorKind::NotFound);
+        assert!(fits, "{error}");
+        assert!(precious.accept().is_err(), "{transport} followed a link to another program's socket");
+        let error = listen(&endpoint, &Options::default()).err().unwrap();
+        assert!(error.text().contains(&file), "{error}");
+        registry::clean().unwrap();
+        if is_root() {
+            assert!(run.join(&file).symlink_metadata().unwrap().is_symlink(), "the link is the member's");
+        }
+        as_member(|| fs::remove_file(run.join(&file)).unwrap());
+    }
+}
+
+#[test]
+fn what_a_member_left_is_told_and_stays() {
+    let (run, _) = shared();
+    if !is_root() {
+        return;
+    }
+    let (endpoint, file) = name("unix");
+    let path = run.join(&file);
+    let staged = [format!(".new.{file}"), format!(".new.{file}~0123456789abcdef"), format!(".is.{file}")];
+    as_member(|| {
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        staged.iter().for_each(|name| fs::write(run.join(name), "{}").unwrap());
+    });
+    let error = listen(&endpoint, &Options::default()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert!(error.text().contains("uid 1234") && error.text().contains(&file), "{error}");
+    let cleaned = registry::clean().unwrap();
+    assert!(!cleaned.removed.contains(&endpoint), "{cleaned:?}");
+    let left: Vec<_> = cleaned.left.iter().filter(|(of, _)| *of == endpoint).collect();
+    assert_eq!(left.len(), 4, "{cleaned:?}");
+    assert!(left.iter().all(|(_, why)| why.text().contains("belongs to uid 1234")), "{left:?}");
+    let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
+    assert!(listed.trouble.unwrap().text().contains("belongs to uid 1234"));
+    for name in staged.iter().chain([&file]) {
+        assert!(run.join(name).symlink_metadata().is_ok(), "{name} was swept");
+    }
+    as_member(|| staged.iter().chain([&file]).for_each(|name| fs::remove_file(run.join(name)).unwrap()));
+    assert!(listen(&endpoint, &Options::default()).is_ok());
+}
+
+#[test]
+fn temporaries_that_are_links_are_not_written_through() {
+    let (run, own) = shared();
+    for transport in ["shm", "fifo", "dgram", "tcp"] {
+        let (endpoint, file) = match transport {
+            "tcp" => ("tcp://127.77.0.1:21345".to_owned(), "127.77.0.1:21345.tcp".to_owned()),
+            _ => name(transport),
+        };
+        let precious = Precious::new(&own, &file);
+        let planted = [
+            format!(".new.{file}"),
+            format!(".new..is.{file}"),
+            format!(".is.{file}"),
+            ".new..token".to_owned(),
+        ];
+        as_member(|| {
+            for name in &planted {
+                // What is there already, of another round, does as well.
+                let _ = symlink(&precious.path, run.join(name));
+            }
+        });
+        match listen(&endpoint, &Options::default()) {
+            Ok(open) => drop(open),
+            // The record's name is the member's: that is said.
+            Err(e) => assert!(e.text().contains("uid 1234") || !is_root(), "{e}"),
+        }
+        precious.check();
+        as_member(|| planted.iter().for_each(|name| drop(fs::remove_file(run.join(name)))));
+    }
+}
