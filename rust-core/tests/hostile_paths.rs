@@ -115,7 +115,8 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
                         for entry in fs::read_dir(&run).unwrap().flatten() {
                             let entry = entry.path();
                             let is_new = entry.file_name().is_some_and(|name| {
-                                name.to_str().is_some_and(|name| name.starts_with(".new.") && name.contains(&file))
+                                name.to_str()
+                                    .is_some_and(|name| name.starts_with(".new.") && name.contains(&file))
                             });
                             // What was being made goes away, and a link to what is root's comes in its place.
                             if is_new
@@ -162,7 +163,10 @@ fn names_that_are_links_are_neither_connected_to_nor_replaced() {
         precious.set_nonblocking(true).unwrap();
         as_member(|| symlink(&target, run.join(&file)).unwrap());
         let error = Channel::connect(&endpoint, &Options::default(), Duration::from_secs(1)).err().unwrap();
-        let fits = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidEndpoint | ErrorKind::NotFound);
+        let fits = matches!(
+            error.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::InvalidEndpoint | ErrorKind::NotFound
+        );
         assert!(fits, "{error}");
         assert!(precious.accept().is_err(), "{transport} followed a link to another program's socket");
         let error = listen(&endpoint, &Options::default()).err().unwrap();

@@ -126,6 +126,14 @@ def put_long_file(folder: Folder, path: Path) -> None:
     path.chmod(0o666)
 
 
+def put_leased_file(folder: Folder, path: Path) -> None:
+    global leased
+    leased = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fcntl.fcntl(leased, F_SETLEASE, fcntl.F_WRLCK)
+
+
+leased = -1
 PUTS = [put_pipe, put_link, put_link_to_directory, put_directory, put_long_file]
 
 #: Names that the library itself opens, reads, makes or removes, of endpoints of each kind.
@@ -156,10 +164,12 @@ def test_a_device_in_the_place_of_a_name_is_not_opened(folder, name):
     path = folder.run / name
     # /dev/zero: who reads it reads for ever.
     os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    os.chown(path, MEMBER, GROUP)
     endpoint = "tcp://127.91.3.8:20302" if name == ".token" else "fifo:x" if "fifo" in name else "shm:x"
     results = folder.try_all(endpoint)
     said = "".join(result.stdout + result.stderr for result in results.values())
-    assert "a device" in said, said
+    assert str(path) in said, said
+    assert ("a device" if name != ".is.x.fifo" else f"belongs to uid {MEMBER}") in said, said
 
 
 @pytest.mark.parametrize("name", [".lock", ".is.x.fifo", ".token"])
@@ -176,10 +186,11 @@ def test_a_file_under_a_write_lease_is_told_and_not_waited_for(folder, name):
         os.close(holder)
         signal.signal(signal.SIGIO, before)
     said = "".join(result.stdout + result.stderr for result in results.values())
-    assert "lease" in said, said
+    # The record of a name that nobody holds is not read.
+    assert ("lease" if name != ".is.x.fifo" else f"belongs to uid {MEMBER}") in said, said
 
 
-@pytest.mark.parametrize("put", PUTS, ids=lambda put: put.__name__.removeprefix("put_"))
+@pytest.mark.parametrize("put", [*PUTS, put_leased_file], ids=lambda put: put.__name__.removeprefix("put_"))
 def test_the_record_of_a_living_holder_is_read_with_a_bound(folder, put):
     holder = subprocess.Popen(
         [str(folder.path / "linkspan"), "recv", "fifo:x", "--count", "0", "--timeout", "forever"], env={**os.environ, "LINKSPAN_DIR": str(folder.run)},
@@ -199,7 +210,10 @@ def test_the_record_of_a_living_holder_is_read_with_a_bound(folder, put):
         folder.command("clean")
         assert folder.look() == folder.before
         assert record.lstat().st_uid == MEMBER
+        assert put is not put_leased_file or "lease" in listed.stdout, listed.stdout
     finally:
+        if put is put_leased_file:
+            os.close(leased)
         holder.kill()
         holder.wait(PATIENCE)
 

@@ -116,7 +116,7 @@ fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
 pub struct Swept {
     /// Whether something was removed.
     pub any: bool,
-    /// What was left, and why: what belongs to other users.
+    /// What was left, and why: what belongs to other users, and what is of another kind than is left by us.
     pub left: Vec<Error>,
 }
 
@@ -125,7 +125,9 @@ impl Swept {
     pub fn note(&mut self, removed: Result<bool>) -> Result<()> {
         match removed {
             Ok(any) => self.any |= any,
-            Err(e) if e.kind() == ErrorKind::PermissionDenied => self.left.push(e),
+            Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
+                self.left.push(e)
+            }
             Err(e) => return Err(e),
         }
         Ok(())

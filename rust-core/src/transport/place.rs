@@ -14,7 +14,7 @@ use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath;
+use crate::sys::beneath::{self, Owner};
 use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
@@ -192,7 +192,7 @@ impl Place {
             // What a place keeps is nobody's leaving.
             let endpoint = Endpoint::from_file_name(&self.file);
             if !endpoint.is_some_and(|e| e.transport().capabilities().keeps) {
-                swept.note(self.remove(&self.file))?;
+                swept.note(self.remove_socket())?;
             }
         }
         Ok(swept)
@@ -224,6 +224,14 @@ impl Place {
         let mut swept = staging::sweep(&self.directory, &[&self.file])?;
         swept.and(about::sweep(self)?);
         Ok(swept)
+    }
+
+    /// Removes the socket at the name; what is none was not left by a listener, and stays.
+    fn remove_socket(&self) -> Result<bool> {
+        let beneath = self.directory.beneath();
+        let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
+        beneath.check(&self.file, &facts, FileType::Socket, Owner::Anybody)?;
+        beneath.remove(&self.file)
     }
 
     fn remove(&self, file: &str) -> Result<bool> {
