@@ -8,6 +8,7 @@ const GLYPHS = {
   STARTING: '◌', READY: '○', RUNNING: '▶', PAUSING: '◌', PAUSED: '❚❚', CHECKPOINTING: '◌', STOPPING: '◌', STOPPED: '■', FAILED: '✕',
 };
 const PLOTS = 12;
+const HISTORIES = 100; // names of numbers that are kept, however often a service invents new ones
 const element = (name, marks = {}) => Object.assign(document.createElement(name), marks);
 // Writes only what is new: a list of hundreds is told every second.
 const write = (where, text) => { if (where.textContent !== text) where.textContent = text; };
@@ -101,13 +102,23 @@ export class Service {
 
   data({ at, value, too_large: size }) {
     this.at = time(at).getTime();
-    this.leaves = size === undefined ? leaves(value) : [['value', `${number(size)} bytes, too many to show`]];
+    this.leaves = size === undefined ? shown(value) : [['value', `${number(size)} bytes, too many to show`]];
     for (const [path, what] of this.leaves) {
       if (typeof what !== 'number') continue;
       if (!this.histories.has(path)) this.histories.set(path, new History());
       this.histories.get(path).add(this.at, what);
     }
+    this.prune();
     this.stale = true;
+  }
+
+  // Forgets numbers that are told no more, the oldest first; those that are plotted stay.
+  prune() {
+    const now = new Set(this.leaves.map(([path]) => path));
+    for (const path of this.histories.keys()) {
+      if (this.histories.size <= HISTORIES) return;
+      if (!now.has(path) && !this.plots.has(path)) this.histories.delete(path);
+    }
   }
 
   // The number that is told in the list: the first that is no mere counter.
@@ -161,6 +172,15 @@ export class Service {
       ...r.view === 'CONNECTED' ? [] : [['last seen', clock(time(r.last_seen))]],
       ['commands', answered || 'none yet'], ['takes beside', (r.commands ?? []).join(' ') || 'nothing'],
     ].filter(([, what]) => what !== undefined && what !== null).map(([name, what]) => [name, String(what)]));
+  }
+}
+
+// What one service tells in a way that nobody foresaw is no reason to stop telling of the others.
+function shown(value) {
+  try {
+    return leaves(value);
+  } catch (wrong) {
+    return [['value', `cannot be shown: ${wrong.message}`]];
   }
 }
 

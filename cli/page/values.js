@@ -35,10 +35,15 @@ function leaf(value) {
   if ('$float' in value) return FLOATS[value.$float] ?? value.$float;
   if ('$bytes' in value) return `${Math.floor(value.$bytes.length * 3 / 4)} bytes`;
   if ('$ndarray' in value) return `${value.$ndarray.dtype} [${value.$ndarray.shape.join(' × ')}]`;
-  const mark = Object.keys(value)[0];
-  return cut(`${mark?.startsWith('$') ? Object.values(value)[0] : JSON.stringify(value)}`);
+  const [inner] = Object.values(value);
+  return cut(typeof inner === 'string' ? inner : JSON.stringify(inner));
 }
-const isLeaf = value => value === null || typeof value !== 'object' || Object.keys(value)[0]?.startsWith('$') === true;
+// What a service calls a key is its own: only a map of one key that begins with $ is a mark of the interface's.
+function isLeaf(value) {
+  if (value === null || typeof value !== 'object') return true;
+  const [key, ...more] = Object.keys(value);
+  return more.length === 0 && key?.startsWith('$') === true;
+}
 
 // The leaves of a value: [path, number or words].
 export function leaves(value, path = '', depth = 0, found = []) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio, id};
 use std::sync::OnceLock;
 
-use linkspan::{DType, ErrorKind, Layout, Region, Value};
+use linkspan::{DType, Error, ErrorKind, Layout, Region, Value};
 
 const TABLE: &str = "
     u64 writes            # odd while it writes
@@ -244,6 +244,72 @@ fn text_ends_at_a_nul_or_with_the_memory() {
         (error.kind(), error.path(), error.offset()),
         (ErrorKind::Malformed, Some("first"), Some(8000))
     );
+}
+
+#[test]
+fn memory_longer_than_the_machine_s_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge");
+    // On tmpfs a file may be as long as its owner says, and has no page yet.
+    let file = File::create(&path).unwrap();
+    file.set_len(1 << 43).unwrap();
+    let region = Region::open(path.to_str().unwrap()).unwrap();
+    let error = region.bytes(0, 1 << 43).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    file.write_all_at(&vec![b'x'; 17 << 20], 0).unwrap();
+    let error = region.text(0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    assert!(error.text().contains("16777216"), "{error}");
+}
+
+#[test]
+fn offsets_at_the_end_of_all_numbers_are_out_of_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("short");
+    fs::write(&path, [0; 16]).unwrap();
+    let region = Region::open(path.to_str().unwrap()).unwrap();
+    let layout: Layout = "u64 first; u64 count".parse().unwrap();
+    for offset in [u64::MAX, u64::MAX - 8, 1 << 63, 9] {
+        for error in [
+            region.bytes(offset, 8).unwrap_err(),
+            region.bytes(8, offset as usize).unwrap_err(),
+            region.text(offset).err().unwrap_or_else(|| Error::new(ErrorKind::OutOfRange, "")),
+            region.read_at(offset, &layout).unwrap_err(),
+            region.read_stable(offset, &layout, "count").unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::OutOfRange, "{offset}: {error}");
+        }
+    }
+}
+
+#[test]
+fn posix_name_that_is_a_link_is_not_followed() {
+    let name = format!("linkspan-link-{}", id());
+    let link = Path::new("/dev/shm").join(&name);
+    std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+    let error = Region::open(&format!("posix:/{name}"));
+    fs::remove_file(&link).unwrap();
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");
+    assert!(error.text().contains("is a link"), "{error}");
+}
+
+#[test]
+fn file_under_a_lease_keeps_nobody_waiting() {
+    use std::os::fd::AsRawFd;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leased");
+    fs::write(&path, [0; 16]).unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    // The holder is told by a signal that somebody wants the file; another than SIGIO, which would end this program.
+    // SAFETY: plain numbers, and a descriptor that is open.
+    unsafe {
+        assert_eq!(libc::fcntl(file.as_raw_fd(), 10 /* F_SETSIG */, libc::SIGURG), 0);
+        assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK), 0);
+    }
+    let error = Region::open(path.to_str().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
+    assert!(error.text().contains("lease"), "{error}");
 }
 
 #[test]

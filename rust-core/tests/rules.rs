@@ -86,6 +86,15 @@ fn every_source_keeps_the_rules() {
 }
 
 #[test]
+fn release_builds_check_overflow() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, release) = manifest.split_once("[profile.release]").expect("a release profile");
+    let release = release.split("\n[").next().unwrap();
+    assert!(release.lines().any(|line| line.starts_with("overflow-checks = true")), "{release}");
+}
+
+#[test]
 fn broken_rules_are_found() {
     let long = format!("//! Long.\n{}", "\n".repeat(LONGEST));
     for (path, source, expected) in [

@@ -52,6 +52,9 @@ class Meter(linkspan.Service):
     def do_swell(self, size):
         self.ballast = "x" * size
 
+    def do_say(self, value):
+        self.ballast = value
+
     def do_stand_still(self, seconds):
         time.sleep(seconds)
 

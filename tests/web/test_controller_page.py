@@ -346,6 +346,37 @@ def test_what_a_service_says_of_itself_is_shown_and_never_run(page, desk):
     ended(desk.services.pop("bench/odd"))
 
 
+HOSTILE = [
+    {"$time": 5, "x": 1}, {"$time": {"toString": 1}, "x": 1}, {"$ndarray": 1, "x": 2}, {"$ndarray": {"dtype": 1, "shape": 2}, "x": 1}, {"$bytes": None, "x": 1},
+    {"$float": [], "x": 1}, {"$map": {"$x": {"toString": 1}}}, {"$map": {"$x": {"toString": 1, "valueOf": 2}}}, {"__proto__": {"x": 1}, "constructor": 2, "toString": 3},
+    {"<img src=x onerror=document.title=1>": "<svg onload=document.title=2>"}, "\u202egnp.exe\u0000\u001b[2J", [[[[[[[[[[{}]]]]]]]]]], {"": ""}, {str(i): i for i in range(500)},
+    {"a" * 5000: "b" * 5000}, "</script><script>document.title=3</script>", "javascript:document.title=4", [1e308, -1e308, 2**63, -(2**70)], [{"$float": "nan"}, {"$float": "-inf"}],
+]
+
+
+def test_data_of_a_hostile_service_spoil_nobody_s_page(page, desk):
+    """Its own row may show what it likes; the others go on, nothing runs, and no script fails (`look` sees to that)."""
+    hostile, honest = ROW.format("bench/hostile"), ROW.format("bench/power")
+    desk.start("bench/hostile", "--every", "1")
+    page.wait(IS, [hostile, "RUNNING"])
+    page.page.click(f"{hostile} .name")
+    for value in HOSTILE:
+        assert desk.command("bench/hostile", "say", arguments=value)[0] == 200, value
+        page.page.evaluate("row => { document.querySelector(`${row} .answer`).dataset.outcome = ''; }", hostile)
+        press(page, "bench/hostile", "GET_DATA")
+        wait_answer(page, "bench/hostile", "DONE")
+    # What the stream brings of it does not end the stream; nor does what a page that is opened now is told first.
+    for value in HOSTILE[:4]:
+        assert desk.command("bench/hostile", "say", arguments=value)[0] == 200, value
+        page.page.reload()
+        page.wait(IS, [honest, "RUNNING"])
+        before = page.text(f"{honest} .facts")
+        page.wait("([row, before]) => document.querySelector(`${row} .facts`).textContent !== before", [honest, before])
+        assert page.page.evaluate("document.body.dataset.link") == "live", value
+    assert page.page.title() == "Services"
+    ended(desk.services.pop("bench/hostile"))
+
+
 def test_data_that_nobody_can_read_are_not_carried_to_the_page(page, desk):
     desk.start("bench/heavy")
     page.wait(IS, [ROW.format("bench/heavy"), "RUNNING"])

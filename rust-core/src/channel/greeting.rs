@@ -214,7 +214,9 @@ impl Greeting {
                 },
             },
             limit: value.at("limit")?.as_u64()?,
-            pid: value.at("pid")?.as_u64()? as u32,
+            pid: u32::try_from(value.at("pid")?.as_u64()?).map_err(|_| {
+                Error::new(ErrorKind::Malformed, "the other side says a pid that no process has")
+            })?,
             title: value.at("title")?.as_text()?.to_owned(),
         })
     }

@@ -156,7 +156,7 @@ impl Feed {
             return 0;
         }
         let before = self.sequence.replace(frame.header.sequence);
-        before.map_or(0, |before| frame.header.sequence.saturating_sub(before + 1))
+        before.map_or(0, |before| frame.header.sequence.saturating_sub(before.saturating_add(1)))
     }
 
     /// The message of this number has been dealt with, and all before it: a journal keeps that.

@@ -38,6 +38,9 @@ pub struct Region {
     memory: Memory,
 }
 
+/// The longest text that is looked through for its end.
+const LONGEST_TEXT: u64 = 16 << 20;
+
 /// How often a struct that changes under the reader's hands is tried again.
 const TRIES: u32 = 64;
 
@@ -86,7 +89,8 @@ impl Region {
         Ok(bytes)
     }
 
-    /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8.
+    /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8, `TooLarge` where no NUL
+    /// comes within 16 MiB.
     pub fn text(&self, offset: u64) -> Result<String> {
         self.find_text(offset).map_err(|e| e.on(&self.source))
     }
@@ -99,6 +103,12 @@ impl Region {
         }
         let mut text = Vec::new();
         loop {
+            if text.len() as u64 > LONGEST_TEXT {
+                let what = format!(
+                    "there is no zero byte in the {LONGEST_TEXT} bytes from {offset} on, so no text ends there; read it with bytes"
+                );
+                return Err(Error::new(ErrorKind::TooLarge, what));
+            }
             let at = offset + text.len() as u64;
             let step = STEP.min(there.saturating_sub(at));
             let part = self.copy(at, step as usize)?;
@@ -136,7 +146,10 @@ impl Region {
 
     fn try_read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
         let (at, length) = layout.counter(counter)?;
-        let count = || self.copy(offset + at as u64, length);
+        let place = offset
+            .checked_add(at as u64)
+            .ok_or_else(|| out_of_range(offset, length, self.memory.len().unwrap_or(0)))?;
+        let count = || self.copy(place, length);
         for _ in 0..TRIES {
             let before = count()?;
             let bytes = self.copy(offset, layout.end())?;

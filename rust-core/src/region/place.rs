@@ -29,7 +29,8 @@ impl Memory {
                     "a POSIX name is a slash and a name without one: posix:/sensors",
                 ));
             }
-            return Memory::of_file(&format!("{POSIX}/{file}"));
+            // Everybody may put a link there; `shm_open` follows none either.
+            return Memory::of_file(&format!("{POSIX}/{file}"), libc::O_NOFOLLOW);
         }
         if let Some(key) = source.strip_prefix("sysv:") {
             let number = match key.strip_prefix("0x").or_else(|| key.strip_prefix("0X")) {
@@ -46,18 +47,35 @@ impl Memory {
         if !path.starts_with('/') || path.contains('\0') {
             return Err(invalid(source, "write posix:/name, sysv:0x1234 or an absolute path"));
         }
-        Memory::of_file(path)
+        Memory::of_file(path, 0)
     }
 
-    fn of_file(path: &str) -> Result<Memory> {
-        // Without NONBLOCK a FIFO would keep us here.
-        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(Path::new(path));
-        let file =
-            opened.doing(format_args!("opening the shared memory {path}")).map_err(|e| match e.kind() {
-                ErrorKind::NotFound => explained(e, "start the program that makes it, or see its name there"),
-                ErrorKind::PermissionDenied => explained(e, "its owner decides who may read it, by its mode"),
-                _ => e,
-            })?;
+    fn of_file(path: &str, flags: i32) -> Result<Memory> {
+        // Without NONBLOCK a FIFO would keep us here, and a file that another process has a lease on.
+        let flags = flags | libc::O_NONBLOCK;
+        let opened =
+            File::options().read(true).custom_flags(flags).open(Path::new(path)).map_err(|e| {
+                match e.raw_os_error() {
+                    Some(libc::ELOOP) if flags & libc::O_NOFOLLOW != 0 => {
+                        let text = format!(
+                            "{path} is a link, which is not followed there; give the path that it leads to"
+                        );
+                        Error::new(ErrorKind::InvalidEndpoint, text)
+                    }
+                    Some(libc::EAGAIN) => {
+                        let text = format!(
+                            "another process has a lease on {path} and does not give it up; try again"
+                        );
+                        Error::new(ErrorKind::Stalled, text)
+                    }
+                    errno => Error::os(format_args!("opening the shared memory {path}"), errno.unwrap_or(0)),
+                }
+            });
+        let file = opened.map_err(|e| match e.kind() {
+            ErrorKind::NotFound => explained(e, "start the program that makes it, or see its name there"),
+            ErrorKind::PermissionDenied => explained(e, "its owner decides who may read it, by its mode"),
+            _ => e,
+        })?;
         if !file.metadata().doing(format_args!("looking at {path}"))?.is_file() {
             return Err(Error::new(ErrorKind::InvalidEndpoint, format!("{path} is not a regular file")));
         }

@@ -32,6 +32,8 @@ pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 
 /// Words that wait to be said, at most: then the oldest reports go.
 const UNSAID: usize = 1024;
+/// What a controller may ask for: less would be a flood, and more is as good as none.
+const HEARTBEATS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
 /// After a line that lasted so long, the next one is tried for as if it were the first.
 const LASTING: Duration = Duration::from_secs(5);
 
@@ -366,7 +368,7 @@ impl Line {
                 Kind::Event => match Told::from_value(value)? {
                     Told::Welcome { heartbeat, .. } => {
                         let mut inner = self.inner();
-                        inner.heartbeat = heartbeat.max(Duration::from_millis(100));
+                        inner.heartbeat = heartbeat.clamp(HEARTBEATS.0, HEARTBEATS.1);
                         inner.channel = Some(channel.clone());
                         inner.trouble = None;
                         let introduction = self.introduction(&inner);

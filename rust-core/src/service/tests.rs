@@ -146,3 +146,21 @@ fn a_controller_that_falls_silent_is_called_anew() {
     assert_eq!(again.epoch, tasks.epoch());
     drop(silent);
 }
+
+#[test]
+fn controller_that_asks_for_absurd_heartbeats_is_still_answered() {
+    for heartbeat in [Duration::ZERO, Duration::from_secs(18_446_744_073_709_549_568)] {
+        let (_folder, endpoint) = endpoint();
+        let options =
+            ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
+        let listener = listener(&endpoint);
+        let tasks = ServiceLoop::start("power", &options).unwrap();
+        let (desk, _) = Desk::with_heartbeat(&listener, heartbeat);
+        desk.tell(&Told::Beat);
+        for id in ["first", "second", "third"] {
+            desk.order(id, Command::Status);
+            assert_eq!(&*desk.answer().id, id, "{heartbeat:?}");
+        }
+        drop(tasks);
+    }
+}

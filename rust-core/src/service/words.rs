@@ -273,7 +273,9 @@ impl Said {
                 Said::Introduction(Introduction {
                     name: value.at("name")?.as_text()?.to_owned(),
                     epoch: value.at("epoch")?.as_u64()?,
-                    pid: value.at("pid")?.as_u64()? as u32,
+                    pid: u32::try_from(value.at("pid")?.as_u64()?).map_err(|_| {
+                        Error::new(ErrorKind::OutOfRange, "no process has such a number").under_key("pid")
+                    })?,
                     program: value.at("program")?.as_text()?.to_owned(),
                     description: value.at("description")?.as_text()?.to_owned(),
                     commands: commands

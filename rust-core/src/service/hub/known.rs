@@ -148,7 +148,7 @@ impl Known {
         // A report that meets one of many short steps says nothing of the time after it; of one that lasts another report comes.
         let steps = report.doing.as_deref() == Some(Command::Step.name());
         if let Some(busy) = report.busy.filter(|busy| self.is_here() && (*busy >= LASTING || !steps)) {
-            put("busy", (busy + now.saturating_sub(self.heard)).as_secs_f64().into());
+            put("busy", busy.saturating_add(now.saturating_sub(self.heard)).as_secs_f64().into());
             put("doing", report.doing.as_deref().unwrap_or_default().into());
         }
         put("steps", report.steps.into());
