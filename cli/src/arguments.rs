@@ -274,7 +274,8 @@ fn option_value(name: &str, text: &str) -> Result<Value> {
     if name == "mode" {
         let digits = text.strip_prefix("0o").unwrap_or(text);
         return u64::from_str_radix(digits, 8).map(Value::from).map_err(|_| {
-            let text = format!("mode={text} is no mode: write it in octal, as chmod takes it, such as mode=0660");
+            let text =
+                format!("mode={text} is no mode: write it in octal, as chmod takes it, such as mode=0660");
             Error::new(ErrorKind::WrongType, text)
         });
     }
@@ -435,7 +436,13 @@ mod tests {
 
     #[test]
     fn negative_number_is_a_value() {
-        for words in ["send lab/a -3.5", "call lab/a -1", "pub lab/a -3.5", "pub lab/a -1e9 --for 1", "recv lab/a --reply -7"] {
+        for words in [
+            "send lab/a -3.5",
+            "call lab/a -1",
+            "pub lab/a -3.5",
+            "pub lab/a -1e9 --for 1",
+            "recv lab/a --reply -7",
+        ] {
             let parsed = Arguments::try_parse_from(["linkspan"].into_iter().chain(words.split(' ')));
             assert!(parsed.is_ok(), "{words}: {parsed:?}");
         }

@@ -85,6 +85,65 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What documents call by a path in this repository, and the function in it where they name one: `tests/x.py::test_y`.
+fn named(document: &str) -> Vec<(&str, Option<&str>)> {
+    const FOLDERS: [&str; 10] = [
+        "rust-core/",
+        "cli/",
+        "c-api/",
+        "python/",
+        "php/",
+        "tests/",
+        "examples/",
+        "benches/",
+        "fuzz/",
+        "docs/",
+    ];
+    let spans = document.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    let links = document.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| link));
+    spans
+        .chain(links)
+        .filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder)))
+        .filter(|span| !span.contains([' ', '*', '{', '<']) && !span.contains("NNNN"))
+        .map(|span| span.split_once("::").map_or((span, None), |(path, name)| (path, Some(name))))
+        .collect()
+}
+
+#[test]
+fn tests_that_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut wrong = Vec::new();
+    for (document, least) in [("docs/security.md", 20), ("README.md", 10), ("ARCHITECTURE.md", 20)] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let named = named(&text);
+        assert!(named.len() >= least, "{document} names only {}", named.len());
+        for (path, function) in named {
+            let path = path.trim_end_matches('/');
+            let Some(function) = function else {
+                // What is built or generated stands in no repository.
+                if !root.join(path).exists() && !path.contains("/target/") {
+                    wrong.push(format!("{document}: there is no {path}"));
+                }
+                continue;
+            };
+            let source = fs::read_to_string(root.join(path)).unwrap_or_default();
+            let is_there = ["fn ", "def "]
+                .iter()
+                .any(|word| ["(", "<"].iter().any(|end| source.contains(&format!("{word}{function}{end}"))));
+            if !is_there {
+                wrong.push(format!("{document}: there is no {function} in {path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_in_documents_are_found() {
+    let text = "see `tests/x.py::test_y` and [that](tests/z/), not `tests/a b` nor\n```sh\n`tests/code`\n```\nbut `docs/d.md`";
+    assert_eq!(named(text), [("tests/x.py", Some("test_y")), ("docs/d.md", None), ("tests/z/", None)]);
+}
+
 #[test]
 fn release_builds_check_overflow() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
