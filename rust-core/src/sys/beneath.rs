@@ -52,6 +52,12 @@ pub struct Opened {
     pub facts: Stat,
 }
 
+impl AsFd for Beneath<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd
+    }
+}
+
 impl<'a> Beneath<'a> {
     /// Names in the directory that this descriptor is of; `path` is what errors call it, and is never opened.
     pub fn new(fd: BorrowedFd<'a>, path: &'a Path) -> Beneath<'a> {

@@ -60,11 +60,6 @@ impl Directory {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// The same, where the files in it have another mode than its users would expect.
-    pub fn with_file_mode(self, file_mode: u32) -> Directory {
-        Directory { file_mode, ..self }
-    }
-
     fn open(path: &Path, why: Origin, purpose: &Purpose) -> Result<Directory> {
         let name = purpose.name;
         if why != Origin::Shared {

@@ -19,8 +19,9 @@
 //! | signals that ask a program to stop | `stop` |
 //! | programs that are started, and do not outlive us | `child` |
 //! | what this process uses, and may use; who listens at a port | `usage`, `ports` |
-//! | names of users and groups; giving a file to a group | `user`, `group` |
+//! | names of users and groups; giving a file to a group, admitting one more user | `user`, `group`, `acl` |
 
+pub(crate) mod acl;
 pub(crate) mod beneath;
 pub(crate) mod child;
 pub(crate) mod datagram;

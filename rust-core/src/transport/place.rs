@@ -178,14 +178,14 @@ impl Place {
         let mut swept = Swept::default();
         let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else {
             if self.is_spool() {
-                swept.note(spool::tidy_beside(self))?;
+                swept.and(spool::tidy_beside(self)?);
             }
             return Ok(swept);
         };
         swept.and(self.sweep_beginnings()?);
         if self.is_spool() {
             // What it keeps is for whoever serves it next.
-            swept.note(spool::tidy(self))?;
+            swept.and(spool::tidy(self)?);
         } else if self.file.ends_with(".fifo") {
             swept.and(fifo::sweep(self)?);
         } else {

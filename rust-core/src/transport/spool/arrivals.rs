@@ -1,6 +1,7 @@
 //! The names in a directory that have not been looked at yet, in their order, and what wakes whoever waits for more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -31,12 +32,28 @@ const SILENT: [u32; 9] = [
     0x0bd0_0bd0, // Lustre
 ];
 
+/// Names that wait in memory, at most. There may be more in the directory: those behind them are read from there in turn.
+const KEPT: usize = 16_384;
+/// How long a file is left alone that cannot be read just now.
+const LATER: Duration = Duration::from_secs(1);
+/// How often it is tried again. The kernel takes a lease away after 45 seconds (`/proc/sys/fs/lease-break-time`).
+const TRIES: u32 = 60;
+/// Files that are tried again, at most.
+const PUT_OFF: usize = 256;
+
 /// Names to be looked at.
 pub struct Arrivals {
     watch: Watch,
-    /// Where nobody tells what others do.
-    clock: Option<OwnedFd>,
+    /// Runs where nobody tells what others do, and while something was put off.
+    clock: OwnedFd,
+    is_silent: bool,
+    /// Whether the clock runs for what was put off.
+    is_set: bool,
     pending: BTreeSet<String>,
+    /// Names behind this one are not in `pending`, but in the directory.
+    beyond: Option<String>,
+    /// Files that could not be read, and how often they were put off.
+    later: HashMap<String, u32>,
     wanted: fn(&str, &str) -> bool,
     whose: String,
 }
@@ -52,10 +69,22 @@ impl Arrivals {
             | WatchFlags::EXCL_UNLINK
             | WatchFlags::ONLYDIR;
         let watch = watch(folder, what)?;
-        let clock = if is_silent(folder)? { Some(clock()?) } else { None };
-        let mut arrivals =
-            Arrivals { watch, clock, pending: BTreeSet::new(), wanted, whose: whose.to_owned() };
-        arrivals.read(folder)?;
+        let is_silent = is_silent(folder)?;
+        let mut arrivals = Arrivals {
+            watch,
+            clock: clock()?,
+            is_silent,
+            is_set: false,
+            pending: BTreeSet::new(),
+            beyond: None,
+            later: HashMap::new(),
+            wanted,
+            whose: whose.to_owned(),
+        };
+        if is_silent {
+            set_clock(&arrivals.clock, AGAIN, AGAIN)?;
+        }
+        arrivals.read(folder, None)?;
         Ok(arrivals)
     }
 
@@ -66,44 +95,97 @@ impl Arrivals {
         self.watch.also(&layout.kernel_path(), what, doing)
     }
 
-    fn read(&mut self, folder: &Folder) -> Result<()> {
-        self.add(folder.names()?);
-        Ok(())
+    /// Takes in the names in the directory, or those behind one.
+    fn read(&mut self, folder: &Folder, behind: Option<&str>) -> Result<()> {
+        self.beyond = None;
+        folder.each_name(|name| {
+            if behind.is_none_or(|behind| name > behind) {
+                self.add(name);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
-    fn add(&mut self, names: Vec<String>) {
-        let (wanted, whose) = (self.wanted, &self.whose);
-        self.pending.extend(names.into_iter().filter(|name| !is_hidden(name) && wanted(name, whose)));
+    fn add(&mut self, name: &str) {
+        let is_in_turn = self.beyond.as_deref().is_none_or(|beyond| name <= beyond);
+        if !is_in_turn || is_hidden(name) || !(self.wanted)(name, &self.whose) {
+            return;
+        }
+        self.pending.insert(name.to_owned());
+        if self.pending.len() > KEPT {
+            self.pending.pop_last();
+            self.beyond = self.pending.last().cloned();
+        }
     }
 
     /// Takes in what has come since the last look. True where the directory itself may have gone.
     pub fn look(&mut self, folder: &Folder) -> Result<bool> {
         let News { names, overflown, gone } = self.watch.take();
         let suspicious = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
-        self.add(names);
-        let again = self.clock.as_ref().is_some_and(|clock| {
-            let mut expired = [0; 8];
-            rustix::io::read(clock, &mut expired).is_ok()
-        });
-        if overflown || again {
-            self.read(folder)?;
+        for name in &names {
+            self.add(name);
+        }
+        let mut expired = [0; 8];
+        let has_rung = (self.is_silent || self.is_set) && rustix::io::read(&self.clock, &mut expired).is_ok();
+        if overflown || has_rung && self.is_silent {
+            self.read(folder, None)?;
+        }
+        if has_rung {
+            self.is_set = false;
+            let again: Vec<String> = self.later.keys().cloned().collect();
+            again.iter().for_each(|name| self.add(name));
         }
         Ok(suspicious)
     }
 
     /// The first of them.
-    pub fn pop(&mut self) -> Option<String> {
-        self.pending.pop_first()
+    pub fn pop(&mut self, folder: &Folder) -> Result<Option<String>> {
+        if self.pending.is_empty()
+            && let Some(behind) = self.beyond.take()
+        {
+            self.read(folder, Some(&behind))?;
+        }
+        Ok(self.pending.pop_first())
+    }
+
+    /// Looks at this file again in its turn: it was not dealt with.
+    pub fn put_back(&mut self, name: &str) {
+        self.pending.insert(name.to_owned());
+    }
+
+    /// Looks at this file again in a second; false where that was done for a minute, or with too many.
+    pub fn put_off(&mut self, name: &str) -> Result<bool> {
+        if !self.later.contains_key(name) && self.later.len() == PUT_OFF {
+            return Ok(false);
+        }
+        let tries = self.later.entry(name.to_owned()).or_default();
+        *tries += 1;
+        if *tries > TRIES {
+            self.later.remove(name);
+            return Ok(false);
+        }
+        if !self.is_silent && !self.is_set {
+            set_clock(&self.clock, LATER, Duration::ZERO)?;
+            self.is_set = true;
+        }
+        Ok(true)
+    }
+
+    /// This file was dealt with, or has gone.
+    pub fn settled(&mut self, name: &str) {
+        if !self.later.is_empty() {
+            self.later.remove(name);
+        }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.beyond.is_none()
     }
 
     /// What to sleep on.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watch.descriptors().into_iter().chain(self.clock.as_ref().map(|clock| clock.as_fd()))
+        self.watch.descriptors().into_iter().chain([self.clock.as_fd()])
     }
 }
 
@@ -126,15 +208,17 @@ fn is_silent_kind(kind: FsWord) -> bool {
     SILENT.iter().any(|silent| FsWord::from(*silent) == kind)
 }
 
-/// Readable every so often.
+/// A clock that does not run.
 fn clock() -> Result<OwnedFd> {
-    let doing = "making a timer";
-    let clock = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-        .doing(doing)?;
-    let every = Timespec { tv_sec: 0, tv_nsec: AGAIN.subsec_nanos().into() };
-    let times = Itimerspec { it_interval: every, it_value: every };
-    timerfd_settime(&clock, TimerfdTimerFlags::empty(), &times).doing(doing)?;
-    Ok(clock)
+    timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+        .doing("making a timer")
+}
+
+/// Makes a clock readable after a while, and then every so often.
+fn set_clock(clock: &OwnedFd, first: Duration, every: Duration) -> Result<()> {
+    let spec = |of: Duration| Timespec { tv_sec: of.as_secs() as i64, tv_nsec: of.subsec_nanos().into() };
+    let times = Itimerspec { it_interval: spec(every), it_value: spec(first) };
+    timerfd_settime(clock, TimerfdTimerFlags::empty(), &times).doing("setting a timer").map(drop)
 }
 
 #[cfg(test)]
@@ -148,8 +232,9 @@ mod tests {
     }
 
     fn folder(of: &tempfile::TempDir) -> Folder {
-        Folder::open(std::fs::File::open("/").unwrap(), of.path().to_str().unwrap(), of.path(), 0o600, false)
-            .unwrap()
+        let directory = crate::sys::directory::Directory::existing(of.path().parent().unwrap()).unwrap();
+        let name = of.path().file_name().unwrap().to_str().unwrap();
+        Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap()
     }
 
     #[test]
@@ -162,7 +247,7 @@ mod tests {
             folder.put(name, b"").unwrap();
         }
         arrivals.look(&folder).unwrap();
-        let all: Vec<_> = std::iter::from_fn(|| arrivals.pop()).collect();
+        let all: Vec<_> = std::iter::from_fn(|| arrivals.pop(&folder).unwrap()).collect();
         assert_eq!(all, ["a.json", "b.json", "c.json"]);
         // Nobody is woken because the files were closed after they had got their names.
         let quiet = arrivals.watch.take();
@@ -174,7 +259,8 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
         let mut arrivals = Arrivals::new(&folder, json, "").unwrap();
-        arrivals.clock = Some(clock().unwrap());
+        arrivals.is_silent = true;
+        set_clock(&arrivals.clock, AGAIN, AGAIN).unwrap();
         // As if another machine had made it: the news of it is lost.
         folder.put("a.json", b"").unwrap();
         arrivals.watch.drain();
@@ -184,7 +270,7 @@ mod tests {
             wait_readable(&mut waiting, &on).unwrap();
             arrivals.look(&folder).unwrap();
         }
-        assert_eq!(arrivals.pop().unwrap(), "a.json");
+        assert_eq!(arrivals.pop(&folder).unwrap().unwrap(), "a.json");
         assert!(is_silent_kind(0x6969) && !is_silent_kind(0x0102_1994), "NFS, and not tmpfs");
     }
 }

@@ -1,16 +1,17 @@
 //! A client's two halves: its messages go into `server/`, what is for it comes in `client/` and bears its name.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::arrivals::Arrivals;
-use super::folder::{Folder, Found};
+use super::folder::{Folder, Found, Read};
 use super::given::Given;
 use super::layout::Layout;
-use super::name::{DIGITS, FAILED, Name};
+use super::name::{DIGITS, FAILED, LARGEST_COUNTED, Name, next_number};
 use super::presence::{Presence, Progress, SERVER, read};
 use super::room::Room;
 use super::{everybody, reject};
@@ -77,10 +78,17 @@ pub fn join(
     Ok((tx, ClientRx { shared, arrivals, limit: terms.limit, extension }))
 }
 
-/// The highest number in a directory.
+/// The highest number in a directory that is counted on from.
 pub fn highest(folder: &Folder) -> Result<u64> {
-    let number = |name: &String| Name::parse(name, Kind::Data).numbered.map(|(number, _)| number);
-    Ok(folder.names()?.iter().filter_map(number).max().unwrap_or(0))
+    let mut highest = 0;
+    folder.each_name(|name| {
+        let number = Name::parse(name, Kind::Data).numbered.map_or(0, |(number, _)| number);
+        if number <= LARGEST_COUNTED {
+            highest = highest.max(number);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(highest)
 }
 
 /// The name of the request that a file answers, where it answers one.
@@ -126,7 +134,7 @@ impl ClientTx {
         let put = loop {
             // The number is taken under the lock: a script's file may have the name, and then the next one is tried.
             let mut state = self.shared.state();
-            let number = state.progress.used + 1;
+            let number = next_number(state.progress.used, layout.hello.path())?;
             let name = Name::format(number, who, kind, frame.header.encoding, Kind::Request);
             if kind == Kind::Request {
                 // Before it can be answered.
@@ -193,19 +201,22 @@ impl ClientRx {
         if self.arrivals.look(&self.shared.layout.client)? {
             self.shared.layout.check_there()?;
         }
-        while let Some(name) = self.arrivals.pop() {
-            if !self.shared.state().given.has(&name)
-                && let Some(frame) = self.take(name)?
-            {
+        while let Some(name) = self.arrivals.pop(&self.shared.layout.client)? {
+            if self.shared.state().given.has(&name) {
+                continue;
+            }
+            // Whatever fails, the file is still there, and is looked at again.
+            let taken = self.take(&name).inspect_err(|_| self.arrivals.put_back(&name));
+            if let Some(frame) = taken? {
                 return Ok(Some(frame));
             }
         }
         Ok(None)
     }
 
-    fn take(&mut self, name: String) -> Result<Option<Incoming>> {
+    fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.shared.layout.clone();
-        let request = answered(&name);
+        let request = answered(name);
         let parsed = Name::parse(request, Kind::Reply);
         let Some((number, _)) = parsed.numbered else { return Ok(None) };
         let asked = self.shared.state().asked.get(request).copied();
@@ -216,13 +227,20 @@ impl ClientRx {
             true => (Kind::Reply, parsed.encoding),
             false => (parsed.kind, parsed.encoding),
         };
-        let (body, sent) = match layout.client.read(&name, self.limit)? {
+        let found = layout.client.read(name, self.limit)?;
+        if let Found::Later(_) = found
+            && self.arrivals.put_off(name)?
+        {
+            return Ok(None);
+        }
+        self.arrivals.settled(name);
+        let (body, sent) = match found {
             Found::Nothing | Found::Other => return Ok(None),
-            Found::File(body, sent) => {
+            Found::File(Read { body, sent, .. }) => {
                 let limits = Limits::for_message(self.limit);
                 // Half a file is what a script is still copying from elsewhere: it is told once that is done.
                 if reject::check(&body, encoding, &limits, false).is_err()
-                    && layout.client.is_being_written(&name)
+                    && layout.client.is_being_written(name)
                 {
                     return Ok(None);
                 }
@@ -230,9 +248,9 @@ impl ClientRx {
             }
             found => {
                 let error = refused(found, self.limit);
-                let told = reject::failure(&name, &error)?;
-                reject::keep(&layout, &layout.client, &name)?;
-                layout.client.remove(&name)?;
+                let told = reject::failure(name, &error)?;
+                reject::keep(&layout, &layout.client, name)?;
+                layout.client.remove(name)?;
                 if !is_answer {
                     return Err(error);
                 }
@@ -241,7 +259,7 @@ impl ClientRx {
             }
         };
         if is_answer {
-            layout.client.remove(&name)?;
+            layout.client.remove(name)?;
             // An answer that was taken leaves no request behind for the next server, should this one have died in
             // between. What a script serves it removes itself.
             if asked.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
@@ -250,11 +268,14 @@ impl ClientRx {
         }
         let mut state = self.shared.state();
         if !is_answer {
-            state.given.add(number, name.clone());
+            state.given.add(number, name.to_owned());
         }
         state.asked.remove(request);
-        state.progress.used = state.progress.used.max(number);
-        state.progress.consumed = state.progress.consumed.max(number);
+        // A number that is nobody's to count on from is that of one file alone.
+        if number <= LARGEST_COUNTED {
+            state.progress.used = state.progress.used.max(number);
+            state.progress.consumed = state.progress.consumed.max(number);
+        }
         let header = Header {
             sequence: number,
             correlation: if is_answer { asked.unwrap_or(0) } else { 0 },
@@ -287,7 +308,7 @@ pub fn refused(found: Found, limit: u64) -> Error {
             let text = format!("over the message limit: {size} bytes, {limit} allowed (option limit)");
             Error::new(ErrorKind::TooLarge, text)
         }
-        Found::Closed(error) => error,
+        Found::Closed(error) | Found::Later(error) => error,
         Found::File(..) | Found::Nothing | Found::Other => {
             Error::new(ErrorKind::Internal, "a file was refused that is fine")
         }

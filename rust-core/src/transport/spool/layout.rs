@@ -1,20 +1,23 @@
 //! Where a spool lies and how it is laid out: made whole, found again, wiped after the machine has restarted.
 
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
 use super::folder::Folder;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Result};
+use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
 use crate::sys::directory::{self, Directory};
 use crate::sys::group;
 use crate::sys::lock::{self, Lock};
+use crate::sys::staging::Swept;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::loose::Terms;
-use crate::transport::place::{Place, temporary};
+use crate::transport::place::Place;
 
 /// The directories of a spool: messages to the server, messages to clients, who is there, what could not be read.
 pub const FOLDERS: [&str; 4] = ["server", "client", "hello", "rejected"];
@@ -34,6 +37,8 @@ pub struct Layout {
     /// Where the locks are of those who are there.
     pub locks: Directory,
     root: OwnedFd,
+    /// Whose it is, and who may change it.
+    facts: Stat,
 }
 
 /// Where the spool of an endpoint is, or would be made.
@@ -56,9 +61,9 @@ pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
 /// Where the durable spool of an endpoint is, if there is one.
 pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     let path = durable_directory(endpoint)?;
-    let file = endpoint.file_name();
-    path.join(&file).is_dir().then_some(())?;
-    Some(Place { directory: Arc::new(Directory::existing(&path).ok()?), file })
+    let (directory, file) = (Arc::new(Directory::existing(&path).ok()?), endpoint.file_name());
+    directory.beneath().facts(&file).ok()??;
+    Some(Place { directory, file })
 }
 
 /// This life of the machine.
@@ -67,93 +72,107 @@ fn boot() -> Result<String> {
     Ok(std::fs::read_to_string(path).doing(format_args!("reading {path}"))?.trim().to_owned())
 }
 
+/// Bytes of the file that says in which life of the machine a spool was made, at most.
+const BOOT_LENGTH: usize = 64;
+
 impl Layout {
-    /// Opens the spool at a place; none where there is none.
+    /// Opens the spool at a place; none where there is none. `PermissionDenied` where a link or another user's directory is
+    /// in the place of one of its own.
     pub fn open(place: &Place) -> Result<Option<Layout>> {
         let path = place.path();
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let root = match rustix::fs::openat(&place.directory, place.file.as_str(), flags, Mode::empty()) {
-            Ok(root) => root,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(e) => return Err(e).doing(format_args!("opening the spool {}", path.display())),
+        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
+            return Ok(None);
         };
-        let facts = rustix::fs::fstat(&root).doing(format_args!("looking at {}", path.display()))?;
-        let (mode, durable) = (facts.st_mode & 0o666, exists(&root, DURABLE));
+        let (root, facts) = (opened.fd, opened.facts);
+        let parent = Beneath::new(root.as_fd(), &path);
+        let durable = parent.facts(DURABLE)?.is_some();
+        // Without it, it is being taken away.
+        let Some(server) = Folder::open(parent, FOLDERS[0], None, durable)? else { return Ok(None) };
+        let mode = server.mode();
         // Who makes a spool by hand, for scripts, need not think of them all.
         for folder in &FOLDERS[1..] {
-            if !exists(&root, folder) && exists(&root, FOLDERS[0]) {
-                make_folder(&root, folder, directory_mode(mode))
-                    .doing(format_args!("making {}", path.join(folder).display()))?;
+            if parent.facts(folder)?.is_none() {
+                make_folder(parent, folder, directory_mode(mode), None)?;
             }
         }
-        let open = |name: &str| Folder::open(&root, name, &path, mode, durable);
-        let locks = Directory::existing(&path.join("hello"))?.with_file_mode(mode);
-        let opened = (|| {
-            let (server, client, rejected) = (open("server")?, open("client")?, open("rejected")?);
-            Ok((server, client, rejected, open("hello")?))
-        })();
-        let (server, client, rejected, hello) = match opened {
+        let open = |name: &str| Folder::open(parent, name, Some(mode), durable);
+        let (Some(client), Some(rejected), Some(hello)) =
+            (open("client")?, open("rejected")?, open("hello")?)
+        else {
             // It is being taken away.
-            Err(e) if is_missing(&e) => return Ok(None),
-            opened => opened?,
+            return Ok(None);
         };
-        Ok(Some(Layout { place: place.clone(), server, client, rejected, hello, locks, root }))
+        let handle = hello
+            .as_fd()
+            .try_clone_to_owned()
+            .doing(format_args!("duplicating the descriptor of {}", hello.path().display()))?;
+        let locks = Directory::opened(hello.path().to_owned(), handle, mode);
+        Ok(Some(Layout { place: place.clone(), server, client, rejected, hello, locks, root, facts }))
     }
 
     /// Makes the spool at a place, all of it at once. Only under the place's lock.
     pub fn make(place: &Place, terms: &Terms) -> Result<()> {
-        let path = place.path();
-        let doing = || format!("making the spool {}", path.display());
-        let parent = &place.directory;
-        let new = temporary(&place.file);
-        remove(parent, &new);
-        let mode = directory_mode(terms.mode.unwrap_or(parent.file_mode()));
-        let root = (|| {
-            let root = make_folder(parent, &new, mode).doing(doing())?;
-            for folder in FOLDERS {
-                let made = make_folder(&root, folder, mode).doing(doing())?;
-                group::give(&made, path.join(folder).display(), terms.group)?;
-            }
-            group::give(&root, path.display(), terms.group)?;
-            Ok::<_, Error>(root)
-        })()
-        .inspect_err(|_| remove(parent, &new))?;
-        if terms.durable { write(&root, DURABLE, "") } else { write(&root, BOOT, &boot()?) }.doing(doing())?;
-        match rustix::fs::renameat_with(parent, new.as_str(), parent, &place.file, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL) => rustix::fs::renameat(parent, new.as_str(), parent, &place.file),
-            renamed => renamed,
+        let parent = place.directory.beneath();
+        sweep_beginnings(place, &mut Swept::default())?;
+        // Of nobody else, whoever may write to the directory around.
+        let new = beneath::staged(&place.file)?;
+        let made = make_all(place, &new, terms).and_then(|()| parent.rename(parent, &new, &place.file));
+        if let Err(e) = made {
+            // The first error is the one that counts; what cannot be removed now is swept.
+            let _ = parent.remove_tree(&new);
+            return Err(e);
         }
-        .doing(doing())?;
         if terms.durable {
-            rustix::fs::fsync(parent).doing(doing())?;
+            rustix::fs::fsync(&place.directory)
+                .doing(format_args!("bringing {} to the disk", place.path().display()))?;
         }
         Ok(())
     }
 
+    fn beneath<'a>(&'a self, path: &'a Path) -> Beneath<'a> {
+        Beneath::new(self.root.as_fd(), path)
+    }
+
+    /// In which life of the machine it was made, as its owner says; none where that does not matter. An error where something
+    /// else stands there: nothing is removed because of that.
+    pub fn boot_made(&self) -> Result<Option<String>> {
+        let path = self.place.path();
+        if !is_ours(&self.facts) {
+            return Ok(None);
+        }
+        let read = self.beneath(&path).read(BOOT, BOOT_LENGTH, Owner::Ours)?;
+        Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
+    }
+
     /// Whether it was made in an earlier life of the machine, and is to be empty in this one.
     pub fn is_stale(&self) -> Result<bool> {
-        match read(&self.root, BOOT) {
-            Some(made) => Ok(made.trim() != boot()?),
-            None => Ok(false),
+        match self.boot_made() {
+            Ok(Some(made)) => Ok(made != boot()?),
+            Ok(None) | Err(_) => Ok(false),
         }
     }
 
     /// Removes all that an earlier life of the machine has left. Only under the place's lock.
     pub fn wipe(&self) -> Result<()> {
+        let path = self.place.path();
+        // Where others can put something in the place of the file that says so, they could have everybody's messages removed.
+        let is_certain = self.facts.st_mode & 0o022 == 0;
         for folder in [&self.server, &self.client, &self.rejected, &self.hello] {
-            for name in folder.names()? {
-                if name != ".lock" {
-                    folder.remove(&name)?;
+            folder.each_name(|name| {
+                let facts = folder.facts(name).filter(|facts| is_certain || is_ours(facts));
+                // A directory is no message.
+                if name != lock::NAME && facts.is_some_and(|facts| kind_of(&facts) != FileType::Directory) {
+                    folder.remove(name)?;
                 }
-            }
+                Ok(ControlFlow::Continue(()))
+            })?;
         }
-        write(&self.root, BOOT, &boot()?)
-            .doing(format_args!("writing {}", self.place.path().join(BOOT).display()))
+        self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 
     /// Whether it goes with the machine's life: what is made by hand, or durable, stays.
     pub fn is_volatile(&self) -> bool {
-        exists(&self.root, BOOT)
+        matches!(self.boot_made(), Ok(Some(_)))
     }
 
     /// A path that leads to this spool wherever it has been moved.
@@ -171,36 +190,84 @@ impl Layout {
         }
     }
 
+    /// Whether a file is one that its server may have written: ours, root's, or its owner's.
+    pub fn is_server_s(&self, file: &Stat) -> bool {
+        is_ours(file) || [0, self.facts.st_uid].contains(&file.st_uid)
+    }
+
     /// Whether the name still leads here.
     pub fn is_current(&self) -> bool {
         let here = rustix::fs::fstat(&self.root);
-        let there = rustix::fs::statat(&self.place.directory, self.place.file.as_str(), AtFlags::empty());
+        let there =
+            rustix::fs::statat(&self.place.directory, self.place.file.as_str(), AtFlags::SYMLINK_NOFOLLOW);
         matches!((here, there), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
-    /// Takes an empty spool away; false where something came in between. Only under the place's lock.
+    /// Takes an empty spool of ours away; false where something came in between. Only under the place's lock.
     pub fn take_away(self) -> Result<bool> {
-        let parent = &self.place.directory;
-        let old = temporary(&self.place.file);
-        let doing = || format!("removing the spool {}", self.place.path().display());
-        rustix::fs::renameat(parent, &self.place.file, parent, old.as_str()).doing(doing())?;
+        let path = self.place.path();
+        let (around, root) = (self.place.directory.beneath(), self.beneath(&path));
+        let old = beneath::staged(&self.place.file)?;
+        let doing = || format!("removing the spool {}", path.display());
+        if !self.is_current() {
+            return Ok(false);
+        }
+        rustix::fs::renameat(&self.place.directory, &self.place.file, &self.place.directory, old.as_str())
+            .doing(doing())?;
         // Nobody finds it any more; whoever had found it before is seen here, and finds out in turn.
         let emptied = FOLDERS[..2]
             .iter()
             .all(|folder| rustix::fs::unlinkat(&self.root, *folder, AtFlags::REMOVEDIR).is_ok());
         if emptied && super::presence::living(&self.locks, &self.hello)?.is_empty() {
-            remove(parent, &old);
+            around.remove_tree(&old)?;
             return Ok(true);
         }
         for folder in &FOLDERS[..2] {
-            if !exists(&self.root, folder) {
-                let mode = rustix::fs::fstat(&self.root).doing(doing())?.st_mode & 0o7777;
-                make_folder(&self.root, folder, mode).doing(doing())?;
+            if root.facts(folder)?.is_none() {
+                let mode = rustix::fs::fstat(&self.hello).doing(doing())?.st_mode & 0o7777;
+                make_folder(root, folder, mode, None)?;
             }
         }
-        rustix::fs::renameat(parent, old.as_str(), parent, &self.place.file).doing(doing())?;
+        around.rename(around, &old, &self.place.file)?;
         Ok(false)
     }
+}
+
+/// Makes a spool under another name than it is to have, and with `durable` brings it to the disk.
+fn make_all(place: &Place, new: &str, terms: &Terms) -> Result<()> {
+    let (around, path) = (place.directory.beneath(), place.path());
+    let doing = || format!("making the spool {}", path.display());
+    let mode = directory_mode(terms.mode.unwrap_or(place.directory.file_mode()));
+    // Who may use it may put messages into its directories, and put nothing in the place of one of these.
+    let root = make_folder(around, new, mode & !0o022, terms.group)?;
+    let root = Beneath::new(root.as_fd(), &path);
+    for folder in FOLDERS {
+        let made = make_folder(root, folder, mode, terms.group)?;
+        if terms.durable {
+            rustix::fs::fsync(made).doing(doing())?;
+        }
+    }
+    let (marker, text) = if terms.durable { (DURABLE, String::new()) } else { (BOOT, boot()?) };
+    let marker = root.create(marker, 0o644, None)?;
+    write_all(&marker, text.as_bytes()).doing(doing())?;
+    if terms.durable {
+        // A spool that has lost its marker with the power would be wiped, and one without its directories is none.
+        rustix::fs::fsync(&marker).doing(doing())?;
+        rustix::fs::fsync(root).doing(doing())?;
+    }
+    Ok(())
+}
+
+/// Removes what dead processes of ours were making for this name. Only under the place's lock.
+pub fn sweep_beginnings(place: &Place, swept: &mut Swept) -> Result<()> {
+    let around = place.directory.beneath();
+    for name in around.names()? {
+        let is_one = beneath::of_staged(&name).is_some_and(|(file, _)| file == place.file);
+        if is_one && around.facts(&name)?.is_some_and(|facts| kind_of(&facts) == FileType::Directory) {
+            swept.note(around.remove_tree(&name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Holds the lock of a place for a moment; none where a server has it.
@@ -215,41 +282,21 @@ fn directory_mode(files: u32) -> u32 {
     files | enter | inherits_group
 }
 
-fn make_folder(parent: impl AsFd, name: &str, mode: u32) -> rustix::io::Result<OwnedFd> {
-    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode & 0o777)) {
-        Ok(()) => {}
-        // Somebody else who opens it has just made it.
-        Err(Errno::EXIST) => {}
-        Err(e) => return Err(e),
+/// Makes a directory of this mode for this group; one that somebody else has just made stays as it is.
+fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
+    let shown = parent.shown(name);
+    let doing = || format!("making {}", shown.display());
+    let made = match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(e) => return Err(e).doing(doing()),
+    };
+    let whose = if made { Owner::Ours } else { Owner::Trusted };
+    let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
+    if made {
+        group::give(&folder.fd, shown.display(), group)?;
+        // Not before it is that group's; and the umask may have taken bits away.
+        rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode)).doing(doing())?;
     }
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let folder = rustix::fs::openat(&parent, name, flags, Mode::empty())?;
-    rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode))?;
-    Ok(folder)
-}
-
-fn exists(parent: impl AsFd, name: &str) -> bool {
-    rustix::fs::statat(parent, name, AtFlags::empty()).is_ok()
-}
-
-fn is_missing(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-}
-
-fn read(parent: impl AsFd, name: &str) -> Option<String> {
-    let file = rustix::fs::openat(parent, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut text = [0; 64];
-    let read = rustix::io::read(file, &mut text).ok()?;
-    Some(String::from_utf8_lossy(&text[..read]).into_owned())
-}
-
-fn write(parent: impl AsFd, name: &str, text: &str) -> rustix::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644))?;
-    rustix::io::write(file, text.as_bytes()).map(drop)
-}
-
-/// Removes a spool that nobody can find, and what lies in it; what cannot be removed now is removed by the next.
-pub fn remove(parent: &Directory, name: &str) {
-    let _ = parent.beneath().remove_tree(name);
+    Ok(folder.fd)
 }

@@ -95,6 +95,7 @@ fn serve(place: Place, terms: &Terms) -> Result<Ends> {
     if layout.is_stale()? {
         layout.wipe()?;
     }
+    // What another user left stays, and is in nobody's way.
     sweep::sweep(&layout)?;
     let layout = Arc::new(layout);
     let (tx, rx) = server::open(layout.clone(), terms)?;

@@ -1,10 +1,22 @@
 //! The names of a spool's files: `00000000000000000042.panel-7f3a.json`, and what they say.
 
+use std::path::Path;
+
 use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 
 /// Digits of the number: as many as the largest has, so that names sort as their numbers do.
 pub const DIGITS: usize = 20;
+
+/// The largest number of a file. A name with a larger one is like any other that somebody else gave, so that a number that
+/// is counted on from there never overflows.
+pub const LARGEST: u64 = i64::MAX as u64;
+/// The largest number that whoever comes counts on from. A name with a larger one is somebody's whim: without this bound a
+/// single file would use up everybody's numbers.
+pub const LARGEST_COUNTED: u64 = 1 << 62;
+/// Bytes of a name in `server/`, at most: an answer's name has room for `.error` behind it.
+pub const LONGEST: usize = 240;
 
 /// What an answer's name ends in when the request failed; its body is always JSON.
 pub const FAILED: &str = ".error";
@@ -60,7 +72,8 @@ impl Name {
         let (rest, kind) = part.unwrap_or((rest, usual));
         let numbered = rest.split_once('.').filter(|(_, who)| !who.is_empty()).and_then(|(number, who)| {
             let all_digits = number.len() == DIGITS && number.bytes().all(|b| b.is_ascii_digit());
-            Some((number.parse().ok().filter(|_| all_digits)?, who.to_owned()))
+            let number = number.parse().ok().filter(|number| all_digits && *number <= LARGEST)?;
+            Some((number, who.to_owned()))
         });
         Name { numbered, kind, encoding }
     }
@@ -76,6 +89,18 @@ pub fn stem(name: &str) -> &str {
         Some((stem, part)) if PARTS.iter().any(|(known, _)| *known == part) => stem,
         _ => rest,
     }
+}
+
+/// The name that is numbered one above this, where there is one.
+pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
+    if last < LARGEST {
+        return Ok(last + 1);
+    }
+    let text = format!(
+        "the numbers in {} are used up: the last one is {LARGEST}; remove what bears it, and what it says in hello/",
+        folder.display()
+    );
+    Err(Error::new(ErrorKind::InvalidState, text))
 }
 
 /// Whether a file is left alone: what is hidden, or is still being made by somebody.
@@ -118,8 +143,9 @@ mod tests {
         }
         let plain = Name::format(42, "panel-7f3a", Kind::Request, Encoding::Json, Kind::Request);
         assert_eq!(plain, "00000000000000000042.panel-7f3a.json");
-        let sent = Name::format(u64::MAX, "panel", Kind::Data, Encoding::Cbor, Kind::Request);
-        assert_eq!(sent, "18446744073709551615.panel.data.cbor");
+        let sent = Name::format(LARGEST, "panel", Kind::Data, Encoding::Cbor, Kind::Request);
+        assert_eq!(sent, "09223372036854775807.panel.data.cbor");
+        assert_eq!(Name::parse(&sent, Kind::Request).numbered, Some((LARGEST, "panel".to_owned())));
     }
 
     #[test]
@@ -131,6 +157,8 @@ mod tests {
             ("note.data.json", Kind::Data, Encoding::Json),
             ("42.me.json", Kind::Request, Encoding::Json),
             ("99999999999999999999.me.json", Kind::Request, Encoding::Json),
+            ("18446744073709551615.me.json", Kind::Request, Encoding::Json),
+            ("09223372036854775808.me.json", Kind::Request, Encoding::Json),
             ("+0000000000000000001.me.json", Kind::Request, Encoding::Json),
         ] {
             assert_eq!(Name::parse(name, Kind::Request), Name { numbered: None, kind, encoding }, "{name}");

@@ -3,13 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-
-use super::folder::{Folder, Found};
+use super::folder::{Folder, Found, Read};
 use super::layout::Layout;
-use super::name::is_nameless;
+use super::name::{LARGEST, is_nameless};
 use crate::codec::{self, Encoding};
-use crate::error::{Doing, Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::sys::beneath::{Owner, is_ours};
 use crate::sys::directory::Directory;
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
@@ -58,8 +57,20 @@ impl Presence {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
-        let before = read(&layout.hello, who).unwrap_or_default();
-        let number = |key: &str| before.get(key)?.as_text().ok()?.parse().ok();
+        // What another user said under this name, and what is kept for it, is that user's.
+        let beneath = layout.hello.beneath();
+        if let Some(facts) = beneath.facts(who)?
+            && !is_ours(&facts)
+        {
+            return Err(beneath.refuse(who, &facts, "whose client_id it is in this spool"));
+        }
+        let before = match beneath.read(who, LIMIT, Owner::Ours) {
+            Ok(Some((text, _))) => decoded(&text).unwrap_or_default(),
+            // What cannot be read is replaced in a moment.
+            Ok(None) | Err(_) => Map::new(),
+        };
+        let number =
+            |key: &str| before.get(key)?.as_text().ok()?.parse().ok().filter(|number| *number <= LARGEST);
         let progress =
             Progress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
         let about = describe(terms)?;
@@ -74,10 +85,7 @@ impl Presence {
     }
 
     fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
-        layout.hello.replace(who, text.as_bytes())?;
-        let doing = || format!("opening {}", layout.hello.path().join(who).display());
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&layout.hello, who, flags, Mode::empty()).doing(doing())?;
+        let file = layout.hello.replace_ours(who, text.as_bytes())?;
         let born = fork::generation();
         Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, _lock: lock })
     }
@@ -102,7 +110,7 @@ impl Drop for Presence {
             return;
         }
         // The lock is still held here. What cannot be removed now is swept by the next server.
-        let _ = self.layout.hello.remove(&self.who);
+        let _ = self.layout.hello.beneath().remove(&self.who);
         if is_nameless(&self.who) {
             let _ = super::sweep::forget_answers(&self.layout, &self.who);
         }
@@ -123,15 +131,20 @@ fn describe(terms: &Terms) -> Result<String> {
 
 /// What somebody's file says.
 pub fn read(hello: &Folder, who: &str) -> Option<Map> {
-    let Ok(Found::File(text, _)) = hello.read(who, 4096) else { return None };
-    codec::decode(&text, Encoding::Json).ok()?.as_map().ok().cloned()
+    let Ok(Found::File(Read { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
+    decoded(&body)
+}
+
+/// Bytes of such a file, at most.
+const LIMIT: usize = 4096;
+
+fn decoded(text: &[u8]) -> Option<Map> {
+    codec::decode(text, Encoding::Json).ok()?.as_map().ok().cloned()
 }
 
 /// The clients that have a file, whether they live or not.
 pub fn known(hello: &Folder) -> Result<Vec<String>> {
-    let mut names = hello.names()?;
-    names.retain(|name| name != SERVER && !name.starts_with('.'));
-    Ok(names)
+    hello.names(|name| name != SERVER && !name.starts_with('.'))
 }
 
 /// The clients that are there now.

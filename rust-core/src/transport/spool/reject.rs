@@ -5,8 +5,9 @@ use rustix::io::Errno;
 
 use super::folder::Folder;
 use super::layout::Layout;
+use super::name::LONGEST;
 use crate::codec::{self, Encoding, Unread};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::value::{Limits, Map, Value};
 
 /// JSON-RPC 2.0's codes: a request that is no valid text, and one that is not to be taken.
@@ -35,25 +36,50 @@ pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     codec::encode(&Value::Map(map), Encoding::Json)
 }
 
+/// Names that are tried in turn, before one is drawn that nobody can have taken.
+const TRIES: u32 = 16;
+
 /// Keeps a second name for a file in `rejected/`, so that its first may go.
 pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
+    let stem = beginning(name, LONGEST);
     for attempt in 0..u32::MAX {
-        let kept = if attempt == 0 { name.to_owned() } else { format!("{name}.{attempt}") };
+        let kept = match attempt {
+            0 => stem.to_owned(),
+            1..TRIES => format!("{stem}.{attempt}"),
+            _ => format!("{}.{:08x}", beginning(stem, 200), drawn()?),
+        };
         match rustix::fs::linkat(from, name, &layout.rejected, &kept, AtFlags::empty()) {
-            Err(Errno::EXIST) if is_same(from, name, &layout.rejected, &kept) => return Ok(()),
+            Err(Errno::EXIST) if is_same(from, name, &layout.rejected, &kept) => break,
             Err(Errno::EXIST) => {}
             // Somebody else's file may be renamed and not linked.
             Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::MLINK) => {
                 match rustix::fs::renameat_with(from, name, &layout.rejected, &kept, RenameFlags::NOREPLACE) {
                     Err(Errno::EXIST) => {}
-                    renamed => return renamed.map_err(|e| failed(layout, &kept, e)),
+                    Err(Errno::NOENT) | Ok(()) => break,
+                    Err(e) => return Err(failed(layout, &kept, e)),
                 }
             }
-            Err(Errno::NOENT) => return Ok(()),
-            linked => return linked.map_err(|e| failed(layout, &kept, e)),
+            Err(Errno::NOENT) | Ok(()) => break,
+            Err(e) => return Err(failed(layout, &kept, e)),
         }
     }
-    Ok(())
+    layout.rejected.sync()
+}
+
+/// At most so many bytes of a name.
+fn beginning(name: &str, bytes: usize) -> &str {
+    let mut end = name.len().min(bytes);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+fn drawn() -> Result<u32> {
+    let mut bytes = [0; 4];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .doing("drawing a random number")?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 fn failed(layout: &Layout, kept: &str, errno: Errno) -> Error {

@@ -1,5 +1,7 @@
 //! How much may wait to be consumed: counted now and then, so that a message that has room pays next to nothing.
 
+use std::ops::ControlFlow;
+
 use super::arrivals::watch;
 use super::folder::Folder;
 use super::name::is_hidden;
@@ -37,22 +39,17 @@ impl Room {
                 self.watch = None;
                 return Ok(true);
             }
-            let (files, bytes) = self.count(folder, who)?;
-            // One message is always taken, however long.
-            if files == 0 || files < self.files && bytes.saturating_add(size) <= self.bytes {
-                // Others put files there too: with half of what is left each, nobody goes far beyond.
-                let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(bytes + size));
-                self.credit = (left.0.div_ceil(2), (left.1 / 2).saturating_add(size));
-                self.credit.0 = self.credit.0.max(1);
+            if let Some(credit) = self.left(folder, who, size)? {
+                self.credit = credit;
                 continue;
             }
             match &self.watch {
                 // It was counted after the watch had begun.
                 Some(watch) => {
                     watch.drain();
-                    let again = self.count(folder, who)?;
-                    if again == (files, bytes) {
-                        return Ok(false);
+                    match self.left(folder, who, size)? {
+                        Some(credit) => self.credit = credit,
+                        None => return Ok(false),
                     }
                 }
                 None => {
@@ -65,7 +62,7 @@ impl Room {
 
     /// Gives back what was not used after all.
     pub fn give_back(&mut self, size: u64) {
-        self.credit = (self.credit.0 + 1, self.credit.1 + size);
+        self.credit = (self.credit.0.saturating_add(1), self.credit.1.saturating_add(size));
     }
 
     /// What to sleep on until there may be room.
@@ -73,15 +70,26 @@ impl Room {
         self.watch.as_ref()
     }
 
-    fn count(&self, folder: &Folder, who: &str) -> Result<(u64, u64)> {
-        let (mut files, mut bytes) = (0, 0);
-        for name in folder.names()? {
-            if !is_hidden(&name) && (self.whose)(&name, who) {
+    /// What may be put there before it is counted again, one file of this size at least; none where there is no room for it.
+    fn left(&self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
+        let (mut files, mut bytes) = (0, 0u64);
+        folder.each_name(|name| {
+            if !is_hidden(name) && (self.whose)(name, who) {
                 files += 1;
-                bytes += folder.facts(&name).map_or(0, |facts| facts.st_size as u64);
+                let there = folder.facts(name).map_or(0, |facts| facts.st_size as u64);
+                bytes = bytes.saturating_add(there);
             }
+            // Somebody may have put millions there, and more than enough is enough.
+            Ok(if files < self.files { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        let all = bytes.saturating_add(size);
+        // One message is always taken, however long.
+        if files > 0 && (files >= self.files || all > self.bytes) {
+            return Ok(None);
         }
-        Ok((files, bytes))
+        // Others put files there too: with half of what is left each, nobody goes far beyond.
+        let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(all));
+        Ok(Some((left.0.div_ceil(2).max(1), (left.1 / 2).saturating_add(size))))
     }
 }
 
@@ -92,9 +100,10 @@ mod tests {
     #[test]
     fn one_sender_fills_it_to_the_last_file_and_the_last_byte() {
         let temporary = tempfile::tempdir().unwrap();
-        let root = std::fs::File::open("/").unwrap();
-        let folder =
-            Folder::open(root, temporary.path().to_str().unwrap(), temporary.path(), 0o600, false).unwrap();
+        let directory =
+            crate::sys::directory::Directory::existing(temporary.path().parent().unwrap()).unwrap();
+        let name = temporary.path().file_name().unwrap().to_str().unwrap();
+        let folder = Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap();
         let mut room = Room { files: 100, ..Room::new(None, |_, _| true) };
         let mut number = 0;
         while room.take(&folder, "", 1).unwrap() {
@@ -112,7 +121,7 @@ mod tests {
         folder.put("long", &[1; 900]).unwrap();
         assert!(!room.take(&folder, "", 1).unwrap());
         // What is over the buffer by itself goes where nothing else waits.
-        for name in folder.names().unwrap() {
+        for name in folder.names(|_| true).unwrap() {
             folder.remove(&name).unwrap();
         }
         assert!(room.take(&folder, "", 5000).unwrap());

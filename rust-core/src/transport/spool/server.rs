@@ -1,6 +1,7 @@
 //! The server's two halves: what lies in `server/` is taken in the order of names, answers go into `client/`.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,10 +9,10 @@ use bytes::Bytes;
 
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
-use super::folder::{Folder, Found};
+use super::folder::{Folder, Found, Read};
 use super::given::Given;
 use super::layout::Layout;
-use super::name::{FAILED, Name, is_nameless, session, source, stem};
+use super::name::{FAILED, LONGEST, Name, is_nameless, next_number, session, source, stem};
 use super::presence::{known, living};
 use super::room::Room;
 use super::{everybody, reject};
@@ -33,8 +34,8 @@ struct Desk {
 
 #[derive(Default)]
 struct State {
-    /// Requests that were given and not answered: the number that they were given under, and the file.
-    requests: HashMap<u64, String>,
+    /// Requests that were given and not answered: the number that they were given under, the file, and whose it is.
+    requests: HashMap<u64, (String, u32)>,
     /// Their files.
     held: HashSet<String>,
     /// Messages that want no answer, and were given and not consumed.
@@ -76,18 +77,19 @@ pub fn open(layout: Arc<Layout>, terms: &Terms) -> Result<(ServerTx, ServerRx)> 
 
 /// Removes the requests whose answers are there: a server died between the one and the other.
 fn finish_answers(layout: &Layout) -> Result<()> {
-    for answer in layout.client.names()? {
-        let request = answer.strip_suffix(FAILED).unwrap_or(&answer);
-        let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(&answer)) else {
-            continue;
+    layout.client.each_name(|answer| {
+        let request = answer.strip_suffix(FAILED).unwrap_or(answer);
+        let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
+            return Ok(ControlFlow::Continue(()));
         };
-        // A script may use a name again before it has fetched the answer to the first.
+        // A script may use a name again before it has fetched the answer to the first. What another user put there does not
+        // say that somebody's request was answered.
         let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
-        if when(&given) >= when(&asked) {
+        if when(&given) >= when(&asked) && layout.is_server_s(&given) {
             layout.server.remove(request)?;
         }
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 impl Desk {
@@ -114,7 +116,7 @@ impl Desk {
     }
 
     /// Leaves an answer, and takes the request away. In this order, so that nothing is lost in between.
-    fn answer(&self, request: &str, name: &str, body: &[u8]) -> Result<()> {
+    fn answer(&self, (request, asker): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
         let (server, client) = (&self.layout.server, &self.layout.client);
         if let Some((_, who)) = Name::parse(request, Kind::Request).numbered
             && is_nameless(&who)
@@ -124,9 +126,10 @@ impl Desk {
             server.remove(request)?;
             return Ok(());
         }
-        if !client.put(name, body)? {
+        // For whoever asked, and for nobody else who uses the spool.
+        if !client.put_for(name, body, Some(*asker))? {
             // A name that a script uses again: of two answers the newer one counts.
-            client.replace(name, body)?;
+            client.replace_for(name, body, Some(*asker))?;
         }
         if !server.remove(request)? {
             // Its caller has given up, and may have met the answer already.
@@ -154,16 +157,17 @@ impl ServerTx {
 
     fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
         let number = frame.header.correlation;
-        let Some(request) = self.desk.state().requests.get(&number).cloned() else { return Ok(Sent::Whole) };
+        let Some(asked) = self.desk.state().requests.get(&number).cloned() else { return Ok(Sent::Whole) };
+        let request = &asked.0;
         let has_failed = frame.header.kind == Kind::Error;
         // A failed answer is text for everybody; any other is written as its request is, and bears the same name.
         let (name, encoding) = if has_failed {
             (format!("{request}{FAILED}"), Encoding::Json)
         } else {
-            (request.clone(), Name::parse(&request, Kind::Request).encoding)
+            (request.clone(), Name::parse(request, Kind::Request).encoding)
         };
         if encoding == frame.header.encoding {
-            self.desk.answer(&request, &name, frame.body)?;
+            self.desk.answer(&asked, &name, frame.body)?;
         } else {
             let body = codec::transcode(frame.body, frame.header.encoding, encoding).map_err(|e| {
                 let text = format!(
@@ -172,11 +176,11 @@ impl ServerTx {
                 );
                 Error::new(ErrorKind::Unsupported, text)
             })?;
-            self.desk.answer(&request, &name, &body)?;
+            self.desk.answer(&asked, &name, &body)?;
         }
         let mut state = self.desk.state();
         state.requests.remove(&number);
-        state.held.remove(&request);
+        state.held.remove(request);
         Ok(Sent::Whole)
     }
 
@@ -186,14 +190,18 @@ impl ServerTx {
         if !self.room.take(&layout.client, &who, size)? {
             return Ok(Sent::Blocked);
         }
+        let reader = layout.hello.facts(&who).map(|facts| facts.st_uid);
         loop {
-            self.number += 1;
-            let name = Name::format(self.number, &who, frame.header.kind, frame.header.encoding, Kind::Reply);
-            match layout.client.put(&name, frame.body) {
-                Ok(true) => return Ok(Sent::Whole),
-                Ok(false) => {}
+            let number = next_number(self.number, layout.client.path())?;
+            let name = Name::format(number, &who, frame.header.kind, frame.header.encoding, Kind::Reply);
+            match layout.client.put_for(&name, frame.body, reader) {
+                Ok(put) => {
+                    self.number = number;
+                    if put {
+                        return Ok(Sent::Whole);
+                    }
+                }
                 Err(e) => {
-                    self.number -= 1;
                     self.room.give_back(size);
                     return Err(e);
                 }
@@ -262,45 +270,61 @@ impl ServerRx {
         if self.arrivals.look(&self.desk.layout.server)? {
             self.desk.layout.check_there()?;
         }
-        while let Some(name) = self.arrivals.pop() {
-            if !self.desk.has_given(&name)
-                && let Some(frame) = self.take(name)?
-            {
+        while let Some(name) = self.arrivals.pop(&self.desk.layout.server)? {
+            if self.desk.has_given(&name) {
+                continue;
+            }
+            // Whatever fails, the file is still there, and is looked at again.
+            let taken = self.take(&name).inspect_err(|_| self.arrivals.put_back(&name));
+            if let Some(frame) = taken? {
                 return Ok(Some(frame));
             }
         }
         Ok(None)
     }
 
-    fn take(&mut self, name: String) -> Result<Option<Incoming>> {
+    fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.desk.layout.clone();
         let folder: &Folder = &layout.server;
-        let Name { numbered, kind, encoding } = Name::parse(&name, Kind::Request);
-        let found = folder.read(&name, self.limit)?;
-        let (body, sent) = match found {
+        let Name { numbered, kind, encoding } = Name::parse(name, Kind::Request);
+        let found = folder.read(name, self.limit)?;
+        if let Found::Later(_) = found
+            && self.arrivals.put_off(name)?
+        {
+            return Ok(None);
+        }
+        self.arrivals.settled(name);
+        if name.len() > LONGEST && !matches!(found, Found::Nothing | Found::Other) {
+            // Nobody could be answered under this name.
+            reject::keep(&layout, folder, name)?;
+            folder.remove(name)?;
+            return Ok(None);
+        }
+        let Read { body, sent, owner } = match found {
             Found::Nothing | Found::Other => return Ok(None),
-            Found::File(body, sent) => {
+            Found::File(read) => {
+                let body = &read.body;
                 let is_ours = numbered.is_some();
-                let checked = reject::check(&body, encoding, &Limits::for_message(self.limit), is_ours);
+                let checked = reject::check(body, encoding, &Limits::for_message(self.limit), is_ours);
                 // What is being written, in place or by a copy from elsewhere, is looked at again once that is done.
-                if (checked.is_err() || !is_ours) && folder.is_being_written(&name) {
+                if (checked.is_err() || !is_ours) && folder.is_being_written(name) {
                     return Ok(None);
                 }
                 if let Err(error) = checked {
-                    self.reject(&name, kind, &error)?;
+                    self.reject(name, kind, &error)?;
                     return Ok(None);
                 }
-                (body, sent)
+                read
             }
             found => {
-                self.reject(&name, kind, &refused(found, self.limit))?;
+                self.reject(name, kind, &refused(found, self.limit))?;
                 return Ok(None);
             }
         };
         let (own_number, who) = match numbered {
             Some((number, who)) => (Some(number), who),
             // A script: it is called as its file is.
-            None => (None, stem(&name).to_owned()),
+            None => (None, stem(name).to_owned()),
         };
         let extension = self.extension(who)?;
         let mut state = self.desk.state();
@@ -308,15 +332,15 @@ impl ServerRx {
         // An answer finds its way by this number, and so does what is said of a message: no two of those that wait for it
         // have the same.
         while number == 0 || state.requests.contains_key(&number) || state.given.holds(number) {
-            state.drawn += 1;
+            state.drawn = state.drawn.wrapping_add(1);
             number = state.drawn;
         }
         if kind == Kind::Request {
-            state.held.insert(name.clone());
-            state.requests.insert(number, name);
+            state.held.insert(name.to_owned());
+            state.requests.insert(number, (name.to_owned(), owner));
             state.given.pass(number);
         } else {
-            state.given.add(number, name);
+            state.given.add(number, name.to_owned());
         }
         drop(state);
         let header = Header {
@@ -332,12 +356,13 @@ impl ServerRx {
     /// Keeps a file that cannot be taken, tells its sender why, and goes on with the next.
     fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
         let layout = &self.desk.layout;
+        let asker = layout.server.facts(name).map(|facts| facts.st_uid);
         reject::keep(layout, &layout.server, name)?;
         let told = reject::failure(name, error)?;
         if kind == Kind::Request {
             let answer = format!("{name}{FAILED}");
-            if !layout.client.put(&answer, &told)? {
-                layout.client.replace(&answer, &told)?;
+            if !layout.client.put_for(&answer, &told, asker)? {
+                layout.client.replace_for(&answer, &told, asker)?;
             }
         }
         layout.server.remove(name).map(drop)

@@ -1,20 +1,30 @@
 //! What is taken away, and when: what dead clients left, answers that nobody fetches, spools that are empty and nobody's.
+//!
+//! Whoever sweeps takes away what is its user's own, root's programs included: in a spool that several users share, each
+//! one's files are for that user's programs to sweep. What was due and is another user's is told.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
+use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::folder::Folder;
 use super::layout::{self, Layout};
 use super::name::{Name, is_hidden, is_nameless};
 use super::presence::{known, living};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::frame::Kind;
+use crate::sys::beneath;
 use crate::sys::lock;
-use crate::transport::place::{Place, temporary};
+use crate::sys::staging::Swept;
+use crate::transport::place::Place;
 
 /// How long what nobody fetches is kept.
 const AGE: Duration = Duration::from_secs(24 * 3600);
 /// How many files nobody has to fetch are kept, at most: the newest.
 const COUNT: usize = 4096;
+/// How many of the files that were left are told of.
+const TOLD: usize = 16;
 
 /// Whom an answer is for; none where the request was a script's.
 fn receiver(name: &str) -> Option<String> {
@@ -22,27 +32,40 @@ fn receiver(name: &str) -> Option<String> {
     Name::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
-/// Removes the answers to a client that will not come back.
-pub fn forget_answers(layout: &Layout, who: &str) -> Result<()> {
-    for name in layout.client.names()? {
-        if receiver(&name).is_some_and(|receiver| receiver == who) {
-            layout.client.remove(&name)?;
+/// Removes what is ours; what is another user's, or no file at all, stays and is told.
+fn take_away(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
+    match folder.beneath().remove(name) {
+        Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
+            if swept.left.len() < TOLD {
+                swept.left.push(e);
+            }
+            Ok(())
         }
+        removed => swept.note(removed),
     }
-    Ok(())
 }
 
-/// Takes away what dead clients and servers have left, and what has waited too long. True where there was something.
-/// Only under the place's lock.
-pub fn sweep(layout: &Layout) -> Result<bool> {
-    let any = sweep_clients(layout)?;
-    Ok(any | sweep_beginnings(layout, &living(&layout.locks, &layout.hello)?)?)
+/// Removes the answers to a client that will not come back. What another user's server has written is left to that user.
+pub fn forget_answers(layout: &Layout, who: &str) -> Result<()> {
+    layout.client.each_name(|name| {
+        if receiver(name).is_some_and(|receiver| receiver == who) {
+            take_away(&layout.client, name, &mut Swept::default())?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// Takes away what dead clients and servers have left, and what has waited too long. Only under the place's lock.
+pub fn sweep(layout: &Layout) -> Result<Swept> {
+    let mut swept = sweep_clients(layout)?;
+    sweep_beginnings(layout, &living(&layout.locks, &layout.hello)?, &mut swept)?;
+    Ok(swept)
 }
 
 /// The same where a server may live: what dead clients have left, and what has waited too long.
-pub fn sweep_clients(layout: &Layout) -> Result<bool> {
-    let mut any = false;
-    let alive = living(&layout.locks, &layout.hello)?;
+pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
+    let mut swept = Swept::default();
+    let alive: HashSet<String> = living(&layout.locks, &layout.hello)?.into_iter().collect();
     for who in known(&layout.hello)? {
         // Under its lock, so that nobody comes back as that in the middle.
         if alive.contains(&who) {
@@ -50,120 +73,129 @@ pub fn sweep_clients(layout: &Layout) -> Result<bool> {
         }
         let Some(_lock) = lock::try_lock(&layout.locks, &who)? else { continue };
         if is_nameless(&who) || is_older(&layout.hello, &who, AGE) {
-            any |= layout.hello.remove(&who)?;
+            take_away(&layout.hello, &who, &mut swept)?;
         }
     }
-    let remaining = known(&layout.hello)?;
-    let is_waited_for = |who: &String| remaining.contains(who);
-    let mut kept = Vec::new();
-    for name in layout.client.names()? {
-        let whom = receiver(&name);
+    let remaining: HashSet<String> = known(&layout.hello)?.into_iter().collect();
+    let mut kept = BinaryHeap::new();
+    layout.client.each_name(|name| {
+        let whom = receiver(name);
         if whom.as_ref().is_some_and(|who| alive.contains(who)) {
-            continue;
+            return Ok(ControlFlow::Continue(()));
         }
-        let nobody_comes = whom.as_ref().is_some_and(|who| is_nameless(who) && !is_waited_for(who));
-        if nobody_comes || is_older(&layout.client, &name, AGE) {
-            any |= layout.client.remove(&name)?;
-        } else if !is_hidden(&name) {
-            kept.push(name);
+        let nobody_comes = whom.as_ref().is_some_and(|who| is_nameless(who) && !remaining.contains(who));
+        if nobody_comes || is_older(&layout.client, name, AGE) {
+            take_away(&layout.client, name, &mut swept)?;
+        } else if !is_hidden(name) {
+            // The newest are kept, so that the oldest of them is the first to go.
+            kept.push(Reverse((changed(&layout.client, name), name.to_owned())));
+            if kept.len() > COUNT
+                && let Some(Reverse((_, oldest))) = kept.pop()
+            {
+                take_away(&layout.client, &oldest, &mut swept)?;
+            }
         }
-    }
-    any |= keep_newest(&layout.client, kept)?;
-    let rejected = layout.rejected.names()?;
-    for name in rejected.iter().filter(|name| is_older(&layout.rejected, name, AGE)) {
-        any |= layout.rejected.remove(name)?;
-    }
-    Ok(any)
+        Ok(ControlFlow::Continue(()))
+    })?;
+    layout.rejected.each_name(|name| {
+        if is_older(&layout.rejected, name, AGE) {
+            take_away(&layout.rejected, name, &mut swept)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(swept)
 }
 
-/// Takes away what clients have left that are dead and never come back; whoever serves may live. True where there was
-/// something. Each newcomer does so, and a server that runs for months has no more than its living clients' files.
-pub fn forget_the_dead(layout: &Layout) -> Result<bool> {
-    let mut any = false;
-    for name in layout.hello.names()? {
-        let who = name.strip_prefix(".new.").unwrap_or(&name);
+/// When a file was changed, in seconds and nanoseconds.
+fn changed(folder: &Folder, name: &str) -> (i64, i64) {
+    folder.facts(name).map_or((0, 0), |f| (f.st_mtime, f.st_mtime_nsec as i64))
+}
+
+/// Takes away what clients have left that are dead and never come back; whoever serves may live. Each newcomer does so, and a
+/// server that runs for months has no more than its living clients' files.
+pub fn forget_the_dead(layout: &Layout) -> Result<Swept> {
+    let mut swept = Swept::default();
+    let is_of_nameless = |name: &str| is_nameless(begun(name).unwrap_or(name));
+    for name in layout.hello.names(is_of_nameless)? {
+        let who = begun(&name).unwrap_or(&name);
         // Under its lock, so that nobody is just beginning to be that.
-        if is_nameless(who)
-            && let Some(_lock) = lock::try_lock(&layout.locks, who)?
-        {
+        if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
             forget_answers(layout, who)?;
-            any |= layout.hello.remove(&name)?;
+            take_away(&layout.hello, &name, &mut swept)?;
         }
     }
-    Ok(any)
+    Ok(swept)
+}
+
+/// The name that a file is to get.
+fn begun(name: &str) -> Option<&str> {
+    beneath::of_staged(name).map(|(name, _)| name)
 }
 
 /// What `ls` and `clean` do where a server lives: the same, and what has waited too long goes.
-pub fn tidy_beside(place: &Place) -> Result<bool> {
+pub fn tidy_beside(place: &Place) -> Result<Swept> {
     match Layout::open(place)? {
-        Some(layout) if !layout.is_stale()? => Ok(forget_the_dead(&layout)? | sweep_clients(&layout)?),
-        _ => Ok(false),
+        Some(layout) if !layout.is_stale()? => {
+            let mut swept = forget_the_dead(&layout)?;
+            swept.and(sweep_clients(&layout)?);
+            Ok(swept)
+        }
+        _ => Ok(Swept::default()),
     }
 }
 
 /// Removes the beginnings of files that a dead sender left on a file system that knows no files without a name.
-fn sweep_beginnings(layout: &Layout, alive: &[String]) -> Result<bool> {
-    let mut any = false;
-    for name in layout.hello.names()? {
-        let Some(who) = name.strip_prefix(".new.") else { continue };
+fn sweep_beginnings(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<()> {
+    for name in layout.hello.names(|name| begun(name).is_some())? {
+        let Some(who) = begun(&name) else { continue };
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
-            any |= layout.hello.remove(&name)?;
+            take_away(&layout.hello, &name, swept)?;
         }
     }
     for (folder, usual) in [(&layout.server, Kind::Request), (&layout.client, Kind::Reply)] {
-        for name in folder.names()? {
-            let Some(begun) = name.strip_prefix(".new.") else { continue };
+        folder.each_name(|name| {
+            let Some(begun) = begun(name) else { return Ok(ControlFlow::Continue(())) };
             let whose = Name::parse(begun, usual).numbered.map(|(_, who)| who);
             let is_in_hand = usual == Kind::Request && whose.is_some_and(|who| alive.contains(&who));
             if !is_in_hand {
-                any |= folder.remove(&name)?;
+                take_away(folder, name, swept)?;
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
     }
-    Ok(any)
-}
-
-fn keep_newest(folder: &Folder, mut names: Vec<String>) -> Result<bool> {
-    let too_many = names.len().saturating_sub(COUNT);
-    if too_many == 0 {
-        return Ok(false);
-    }
-    names.sort_by_cached_key(|name| {
-        folder.facts(name).map_or((0, 0), |f| (f.st_mtime, f.st_mtime_nsec as i64))
-    });
-    for name in &names[..too_many] {
-        folder.remove(name)?;
-    }
-    Ok(true)
+    Ok(())
 }
 
 fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
     let Some(facts) = folder.facts(name) else { return false };
-    let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(facts.st_mtime).unwrap_or(0));
-    SystemTime::now().duration_since(changed).is_ok_and(|past| past > age)
+    let since = Duration::from_secs(u64::try_from(facts.st_mtime).unwrap_or(0));
+    let changed = UNIX_EPOCH.checked_add(since);
+    changed.is_some_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|past| past > age))
 }
 
 /// Takes away what the dead have left at a place where no server lives. Only under the place's lock.
-pub fn tidy(place: &Place) -> Result<bool> {
-    let begun = temporary(&place.file);
-    let mut any = place.directory.path().join(&begun).exists();
-    layout::remove(&place.directory, &begun);
+pub fn tidy(place: &Place) -> Result<Swept> {
+    let mut swept = Swept::default();
+    layout::sweep_beginnings(place, &mut swept)?;
     if let Some(layout) = Layout::open(place)? {
+        if let Err(e) = layout.boot_made() {
+            swept.left.push(e);
+        }
         if layout.is_stale()? {
             layout.wipe()?;
-            any = true;
+            swept.any = true;
         }
-        any |= layout.hello.remove(super::presence::SERVER)?;
-        any |= sweep(&layout)?;
+        take_away(&layout.hello, super::presence::SERVER, &mut swept)?;
+        swept.and(sweep(&layout)?);
     }
-    Ok(any)
+    Ok(swept)
 }
 
-/// Removes a spool that is empty, that nobody uses, and that would not outlive the machine's next start anyway. Only
-/// under the place's lock.
+/// Removes a spool that is empty, that nobody uses, that is ours and that would not outlive the machine's next start anyway.
+/// Only under the place's lock.
 pub fn remove_if_unused(place: &Place) -> Result<bool> {
     let Some(layout) = Layout::open(place)? else { return Ok(false) };
-    let is_empty = |folder: &Folder| folder.names().is_ok_and(|names| names.is_empty());
+    let is_empty = |folder: &Folder| folder.is_empty().unwrap_or(false);
     let unused = layout.is_volatile()
         && known(&layout.hello)?.is_empty()
         && [&layout.server, &layout.client, &layout.rejected].into_iter().all(is_empty);
