@@ -9,7 +9,8 @@ use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::{Directory, state_path};
 use crate::sys::peer::{self, Credentials};
-use crate::sys::{socket, user};
+use crate::sys::socket::Carries;
+use crate::sys::user;
 use crate::transport::about;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
@@ -273,7 +274,7 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
     let mut waiting = Waiting::until(Deadline::after(PATIENCE));
     let call = match endpoint.transport() {
         Transport::Tcp => tcp::call(&Address::of(endpoint)?, &hello.to_frame()?, &[], &mut waiting),
-        _ => hello::call(place, &hello.to_frame()?, &[], &mut waiting),
+        other => hello::call(place, other.carries(), &hello.to_frame()?, &[], &mut waiting),
     };
     match call {
         Ok(Call::Answered(called)) => {
@@ -304,7 +305,7 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
 }
 
 fn listener(place: &Place) -> Option<Credentials> {
-    let socket = socket::connect(&place.directory, &place.file, Duration::ZERO).ok()??;
+    let socket = place.connect(Carries::Bytes, Duration::ZERO).ok()??;
     peer::credentials(&socket).ok()
 }
 

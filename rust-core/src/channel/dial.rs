@@ -98,7 +98,9 @@ impl Dialler {
             let (own, descriptors) = offer()?;
             let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
             let call = match &self.goal {
-                Goal::Place(place) => hello::call(place, &frame, &lent, waiting),
+                Goal::Place(place) => {
+                    hello::call(place, self.endpoint.transport().carries(), &frame, &lent, waiting)
+                }
                 Goal::Pipe(place) => fifo::call(place, &frame, waiting),
                 Goal::Address(address) => tcp::call(address, &frame, wakers, waiting),
             };
@@ -123,7 +125,7 @@ impl Dialler {
                 pause(waiting)?;
             }
             let reached = match &self.goal {
-                Goal::Place(place) => hello::reach(place, waiting),
+                Goal::Place(place) => hello::reach(place, self.endpoint.transport().carries(), waiting),
                 Goal::Pipe(place) => fifo::reach(place),
                 Goal::Address(address) => tcp::reach(address, wakers, waiting),
             }?;

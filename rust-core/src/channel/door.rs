@@ -17,6 +17,7 @@ use super::register::Register;
 use super::session::{Hello, Identity};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
@@ -24,7 +25,7 @@ use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Entrant, Mooring};
 use crate::transport::loose::{self, Ends, Terms};
-use crate::transport::place::Place;
+use crate::transport::place::{Access, Place};
 use crate::transport::stream::Stream;
 use crate::transport::tcp;
 use crate::transport::{Offer, Rx, Tx};
@@ -298,9 +299,10 @@ pub fn claim(
     at_once: bool,
 ) -> Result<(Mooring, Endpoint)> {
     let named = || Place::of(endpoint);
+    let access = Access { carries: endpoint.transport().carries(), ..options.access() };
     let claim = match endpoint.transport() {
-        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(options.access())?.into(),
-        Transport::Shm | Transport::Unix => named()?.claim(options.access())?.into(),
+        Transport::Shm | Transport::Unix if at_once => named()?.try_claim(access)?.into(),
+        Transport::Shm | Transport::Unix => named()?.claim(access)?.into(),
         Transport::Fifo => fifo::Claim::take(endpoint, &terms(options, pattern)?, at_once)?.into(),
         Transport::Tcp => {
             let program = options.client_id.clone().unwrap_or_else(greeting::title);
@@ -380,9 +382,16 @@ impl Keeper {
 }
 
 impl Doorman for Keeper {
+    fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
+        check_allowed(&self.options, who)
+    }
+
+    fn check_hello(&self, hello: &Incoming) -> Result<()> {
+        Greeting::from_frame(hello).map(drop)
+    }
+
     fn answer(&self, arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
-        check_allowed(&self.options, arrival.credentials.as_ref())?;
         if theirs.ask {
             let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
             return told(ours, self.state());
@@ -436,7 +445,6 @@ impl Doorman for Keeper {
     }
 
     fn enter(&self, Entrant { stream, .. }: Entrant) -> Result<()> {
-        check_allowed(&self.options, stream.credentials()?.as_ref())?;
         self.check_room(0)?;
         let numbers = if self.one.is_some() { self.numbers.clone() } else { Arc::default() };
         let link = plain::link(stream, self.pattern, &self.options, &numbers, false)?;

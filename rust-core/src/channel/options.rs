@@ -299,7 +299,7 @@ pub enum Use {
 impl Options {
     /// Who may use what is made.
     pub fn access(&self) -> Access {
-        Access { mode: self.mode, group: self.group }
+        Access { mode: self.mode, group: self.group, ..Access::default() }
     }
 
     /// Refuses, before anything is made or sent, what the transport cannot do, with the reason.

@@ -44,15 +44,18 @@ impl Register {
 
     /// The memory of one who says hello with this session. `AddressInUse` where another living program has the name.
     pub fn recall(&self, identity: &Identity, session: u64) -> Result<Arc<Memory>> {
-        let known = self.known();
-        if let Some(here) = known.here.get(identity) {
-            let seat = here.seat.upgrade();
-            let same = here.memory.both().outbox.peer().is_some_and(|(_, s)| s == session);
+        let here = {
+            let known = self.known();
+            known.here.get(identity).map(|here| (here.memory.clone(), here.seat.upgrade()))
+        };
+        // Without the lock: the seat may have no other owner by now, and its end asks for it.
+        if let Some((memory, seat)) = here {
+            let same = memory.both().outbox.peer().is_some_and(|(_, s)| s == session);
             if let Some(seat) = seat
                 && !seat.is_abandoned()
             {
                 if !same {
-                    let Identity::Named(name) = identity else { return Ok(here.memory.clone()) };
+                    let Identity::Named(name) = identity else { return Ok(memory) };
                     let text = format!(
                         "another program is connected as {name}; give each its own client_id",
                         name = quoted(name)
@@ -62,8 +65,9 @@ impl Register {
                 // It knows that its last link is cut, and we do not yet.
                 seat.hang_up();
             }
-            return Ok(here.memory.clone());
+            return Ok(memory);
         }
+        let known = self.known();
         // It is away until its new link is up.
         if let Some(memory) = known.away.get(identity) {
             return Ok(memory.clone());

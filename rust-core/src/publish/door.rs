@@ -7,6 +7,8 @@ use crate::channel::door::{check_allowed, told};
 use crate::channel::greeting::{self, Greeting, Pattern};
 use crate::channel::{Framing, Options, plain};
 use crate::error::{Error, Result};
+use crate::frame::Incoming;
+use crate::sys::peer::Credentials;
 use crate::sys::poll::Interest;
 use crate::transport::endpoint::Transport;
 use crate::transport::harbour::{Answer, Arrival, Doorman, Entrant};
@@ -20,9 +22,16 @@ pub struct Keeper {
 }
 
 impl Doorman for Keeper {
+    fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
+        check_allowed(&self.options, who)
+    }
+
+    fn check_hello(&self, hello: &Incoming) -> Result<()> {
+        Greeting::from_frame(hello).map(drop)
+    }
+
     fn answer(&self, mut arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
-        check_allowed(&self.options, arrival.credentials.as_ref())?;
         if theirs.ask {
             let mut state = self.casting.state_for_listing();
             state.insert("encoding".into(), self.options.encoding().name().into());
@@ -52,7 +61,6 @@ impl Doorman for Keeper {
     }
 
     fn enter(&self, entrant: Entrant) -> Result<()> {
-        check_allowed(&self.options, entrant.stream.credentials()?.as_ref())?;
         let division = plain::division(Pattern::Publish, &self.options, &Arc::default());
         self.casting.admit_stranger(entrant, division);
         Ok(())

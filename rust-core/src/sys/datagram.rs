@@ -14,13 +14,16 @@ use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
+use super::{closing, rights, socket};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 fn socket() -> Result<Guarded> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
         .doing("making a datagram socket")?;
-    Ok(Guarded::new(fd))
+    // A mailslot takes bytes alone. Where the kernel cannot refuse descriptors, those that nobody has read are closed with it.
+    let close = if rights::refuse_descriptors(&fd) { drop } else { |fd| closing::close_aside([fd]) };
+    Ok(Guarded::closed_by(fd, close))
 }
 
 /// A socket made in a private directory, into which others write, with this mode and for this group. `shown` is the path
@@ -72,7 +75,8 @@ pub fn next_length(socket: impl AsFd) -> Result<Option<usize>> {
 
 /// Takes the next message, or the beginning of it that the buffer holds.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<usize> {
-    rustix::net::recv(socket, into, RecvFlags::DONTWAIT).map(|(n, _)| n).doing("reading from a mailslot")
+    // It was looked at before, so one is there.
+    socket::receive_bytes_alone(socket, into).map(Option::unwrap_or_default)
 }
 
 /// The most bytes of one message that this socket sends.

@@ -1,6 +1,7 @@
 //! What a forked child may not touch: descriptors whose being open tells others that we live.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -37,40 +38,53 @@ fn guarded() -> MutexGuard<'static, Vec<RawFd>> {
 /// In the child it is replaced by one of /dev/null rather than closed, so that its number stays taken and a later drop
 /// closes nothing else.
 #[derive(Debug)]
-pub struct Guarded(OwnedFd);
+pub struct Guarded {
+    /// There until the drop.
+    descriptor: ManuallyDrop<OwnedFd>,
+    /// How it is closed.
+    close: fn(OwnedFd),
+}
 
 impl Guarded {
     /// Guards this descriptor from now on.
     pub fn new(fd: OwnedFd) -> Guarded {
+        Guarded::closed_by(fd, drop)
+    }
+
+    /// The same for one that is closed in a way of its own.
+    pub fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         INSTALL.call_once(|| {
             // SAFETY: the three handlers are functions of this file that live as long as the process; they only lock
             // a mutex and call async-signal-safe functions.
             unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         });
         guarded().push(fd.as_raw_fd());
-        Guarded(fd)
+        Guarded { descriptor: ManuallyDrop::new(fd), close }
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        let number = self.0.as_raw_fd();
+        let number = self.descriptor.as_raw_fd();
         let mut all = guarded();
         if let Some(at) = all.iter().position(|fd| *fd == number) {
             all.swap_remove(at);
         }
+        drop(all);
+        // SAFETY: taken here alone, and nothing looks at it after the drop.
+        (self.close)(unsafe { ManuallyDrop::take(&mut self.descriptor) });
     }
 }
 
 impl AsFd for Guarded {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 
 impl AsRawFd for Guarded {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.descriptor.as_raw_fd()
     }
 }
 

@@ -7,6 +7,7 @@
 //! | locks that die with their owner | `lock` |
 //! | locks that other programs know, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
+//! | descriptors that a peer sent; closing them where that may take time | `rights`, `closing` |
 //! | named pipes | `fifo` |
 //! | TCP sockets, and the addresses behind a name; whose a connection is | `inet`, `resolve`, `sock_diag` |
 //! | who is on the other side, and whether it lives | `peer` |
@@ -24,6 +25,7 @@
 pub(crate) mod acl;
 pub(crate) mod beneath;
 pub(crate) mod child;
+pub(crate) mod closing;
 pub(crate) mod datagram;
 pub(crate) mod directory;
 pub(crate) mod eventfd;
@@ -40,6 +42,7 @@ pub(crate) mod poll;
 pub(crate) mod ports;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
+pub(crate) mod rights;
 mod sock_diag;
 pub(crate) mod socket;
 pub(crate) mod staging;

@@ -1,30 +1,56 @@
 //! Unix sockets: names of any length in a directory, descriptors sent along, exact reads.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
 };
 
 use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
+use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The most descriptors that one message of ours carries.
-pub const MAX_DESCRIPTORS: usize = 4;
+const MAX_DESCRIPTORS: usize = 4;
 
-fn stream() -> Result<Guarded> {
-    let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .doing("making a socket")?;
-    Ok(Guarded::new(fd))
+fn stream() -> Result<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .doing("making a socket")
+}
+
+/// What may come over a socket beside bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carries {
+    /// Nothing.
+    #[default]
+    Bytes,
+    /// Descriptors, with the first words.
+    Descriptors,
+}
+
+impl Carries {
+    fn set_up(self, socket: &OwnedFd) -> Result<()> {
+        if self == Carries::Bytes {
+            // An older kernel cannot; then the reader takes them and lets go of them.
+            rights::refuse_descriptors(socket);
+        }
+        keep_in_line(socket)
+    }
+}
+
+/// What is sent out of band stays in line: the kernel would drop it, and what came with it, in the reader's own time.
+fn keep_in_line(socket: &OwnedFd) -> Result<()> {
+    rustix::net::sockopt::set_socket_oobinline(socket, true).doing("setting up a socket")
 }
 
 /// A listening socket made in a private directory, non-blocking, with this mode and for this group. `shown` is the path that
@@ -32,11 +58,15 @@ fn stream() -> Result<Guarded> {
 pub fn listen(
     staging: &Staging,
     entry: &str,
+    carries: Carries,
     mode: u32,
     group: Option<u32>,
     shown: &Path,
 ) -> Result<Guarded> {
     let socket = stream()?;
+    // Those who connect inherit it before they are accepted.
+    carries.set_up(&socket)?;
+    let socket = Guarded::closed_by(socket, close_listening);
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
     rustix::net::bind(&socket, &address).doing(doing())?;
@@ -46,21 +76,34 @@ pub fn listen(
     Ok(socket)
 }
 
-/// The next connection of a listening socket, non-blocking; none where nobody waits.
-pub fn accept(listener: impl AsFd) -> Result<Option<Guarded>> {
+/// The next connection of a listening socket of any family, non-blocking; none where nobody waits.
+pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-        Ok(fd) => Ok(Some(Guarded::new(fd))),
+        Ok(fd) => Ok(Some(fd)),
         Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
         Err(e) => Err(e).doing("accepting a connection"),
     }
+}
+
+/// A connection that was accepted from a Unix socket.
+pub fn of_caller(socket: OwnedFd) -> Result<Guarded> {
+    keep_in_line(&socket)?;
+    Ok(Guarded::closed_by(socket, close))
 }
 
 /// Connects to the socket of this name, waiting at most so long for a place in its queue; non-blocking afterwards.
 ///
 /// None where the time has passed: somebody listens, but the queue is full. `PermissionDenied` for a link, `Corrupt` for
 /// anything but a socket.
-pub fn connect(directory: &Directory, name: &str, patience: Duration) -> Result<Option<Guarded>> {
+pub fn connect(
+    directory: &Directory,
+    name: &str,
+    carries: Carries,
+    patience: Duration,
+) -> Result<Option<Guarded>> {
     let socket = stream()?;
+    carries.set_up(&socket)?;
+    let socket = Guarded::closed_by(socket, close);
     // Zero would mean "for ever" to the kernel.
     let patience = patience.max(Duration::from_millis(1));
     rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Send, Some(patience))
@@ -114,31 +157,39 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Like [`receive`], and takes the descriptors that came along.
-pub fn receive_with(
-    socket: impl AsFd,
-    into: &mut [u8],
-    descriptors: &mut Vec<OwnedFd>,
-) -> Result<Option<usize>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let before = descriptors.len();
-    let got = match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut ancillary, flags) {
-        Ok(got) => got,
-        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-        Err(e) => return Err(e).doing("reading from a socket"),
-    };
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            descriptors.extend(fds);
+/// Like [`receive`] for a Unix socket whose sender may give descriptors along although nobody wants any: where the kernel
+/// cannot refuse them, they are taken and closed aside, because a plain read closes them in the reader's own time.
+pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    if *REFUSES {
+        return receive(socket, into);
+    }
+    let mut unwanted = Vec::new();
+    let got = rights::receive_with(socket, into, &mut unwanted);
+    closing::close_aside(unwanted);
+    got
+}
+
+/// Whether this kernel refuses senders of descriptors where nobody wants any.
+static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
+
+/// Closes a Unix socket; aside, where something is in it that nobody has read: the descriptors among that are closed with it.
+fn close(socket: OwnedFd) {
+    // Nothing comes after this.
+    let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+    let unread = shut.is_ok() && rustix::io::ioctl_fionread(&socket).is_ok_and(|bytes| bytes > 0);
+    if unread {
+        closing::close_aside([socket]);
+    }
+}
+
+/// Closes a socket that listens, with the connections that nobody has accepted.
+fn close_listening(socket: OwnedFd) {
+    // Whoever connects from now on is refused. In a forked child this is no socket any more.
+    if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
+        while let Ok(waiting) = rustix::net::accept_with(&socket, SocketFlags::CLOEXEC) {
+            close(waiting);
         }
     }
-    // More than there is a place for are none of ours; fewer are what this process had room for.
-    if got.flags.contains(ReturnFlags::CTRUNC) && descriptors.len() - before < MAX_DESCRIPTORS {
-        return Err(Error::os("taking descriptors from a socket", libc::EMFILE));
-    }
-    Ok(Some(got.bytes))
 }
 
 /// Ends a connection for both sides at once, whoever else still holds the descriptor. What was sent is still delivered.

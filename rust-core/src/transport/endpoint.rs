@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::sys::socket::Carries;
 
 /// How frames travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +40,14 @@ impl Transport {
         Transport::File,
         Transport::Journal,
     ];
+
+    /// What the peers of its sockets send beside bytes.
+    pub(crate) const fn carries(self) -> Carries {
+        match self {
+            Transport::Shm => Carries::Descriptors,
+            _ => Carries::Bytes,
+        }
+    }
 
     /// The word in front of the colon.
     pub const fn name(self) -> &'static str {

@@ -74,6 +74,11 @@ pub struct Answer {
 
 /// Decides about newcomers. Runs on the harbour's thread, so it neither waits nor runs the program's code.
 pub trait Doorman: Send + Sync {
+    /// Refuses users who may not come in; asked before anything that they say is read. None where the kernel cannot tell who
+    /// it is.
+    fn check_user(&self, who: Option<&Credentials>) -> Result<()>;
+    /// Refuses a hello that is none, before the descriptors that came along are taken.
+    fn check_hello(&self, hello: &Incoming) -> Result<()>;
     /// The answer to a hello, or why not.
     fn answer(&self, arrival: Arrival) -> Result<Answer>;
     /// The frame that says why not.
@@ -184,6 +189,7 @@ impl Mooring {
 struct Calling {
     stream: Stream,
     doorman: Arc<dyn Doorman>,
+    credentials: Option<Credentials>,
     entry: Entry,
     reading: Reading,
     patience: Instant,
@@ -192,7 +198,8 @@ struct Calling {
 impl Calling {
     /// Reads what is there; true once the hello has come.
     fn hear_more(&mut self) -> Result<bool> {
-        while self.reading.read_more(&self.stream)? {
+        let doorman = &self.doorman;
+        while self.reading.read_more(&self.stream, &|hello| doorman.check_hello(hello))? {
             match &mut self.entry {
                 Entry::Open => return Ok(true),
                 entry => {
@@ -374,6 +381,14 @@ impl Harbour {
                 Ok(Some(socket)) => {
                     // One that may not come in at all, or has gone already, is let go.
                     let Ok((stream, entry)) = gate.admit(socket, doorman.greets()) else { continue };
+                    let Ok(credentials) = stream.credentials() else { continue };
+                    if let Err(error) = doorman.check_user(credentials.as_ref()) {
+                        // Whatever it has said is not even read.
+                        if doorman.greets() {
+                            let _ = stream.write_with(&doorman.refusal(&error), &[]);
+                        }
+                        continue;
+                    }
                     if !doorman.greets() {
                         let _ = doorman.enter(Entrant { stream, harbour: self.clone() });
                         continue;
@@ -385,7 +400,14 @@ impl Harbour {
                         let doorman = doorman.clone();
                         state.callers.insert(
                             token,
-                            Calling { stream, doorman, entry, reading: Reading::default(), patience },
+                            Calling {
+                                stream,
+                                doorman,
+                                credentials,
+                                entry,
+                                reading: Reading::default(),
+                                patience,
+                            },
                         );
                     }
                 }
@@ -435,10 +457,10 @@ impl Harbour {
 
     /// Answers a caller whose hello has come, or could not be read.
     fn hear_out(self: &Arc<Self>, caller: Calling, heard: Result<()>) {
-        let Calling { stream, doorman, reading, .. } = caller;
+        let Calling { stream, doorman, credentials, reading, .. } = caller;
         let answer = heard.and_then(|()| {
             let (hello, descriptors) = reading.finish()?;
-            let (credentials, process) = stream.peer()?;
+            let process = credentials.as_ref().and_then(|who| stream.process(who));
             let harbour = self.clone();
             doorman.answer(Arrival {
                 stream: stream.clone(),

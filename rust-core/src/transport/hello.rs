@@ -9,14 +9,19 @@ use super::place::Place;
 use super::stream::Stream;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Incoming, Kind};
+use crate::frame::{HEADER, Header, Incoming, Kind, MAX_EXTENSION};
+use crate::sys::fork::Guarded;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
-use crate::sys::socket;
+use crate::sys::socket::{self, Carries};
+use crate::sys::{closing, rights};
 use bytes::Bytes;
 
 /// The most bytes of a hello's body.
 const MAX_BODY: u64 = 16 << 10;
+
+/// The most descriptors that come with a hello.
+const MAX_DESCRIPTORS: usize = 3;
 
 /// A hello that is being read.
 #[derive(Default)]
@@ -27,8 +32,9 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Reads what is there, never past the hello; true when it is complete.
-    pub fn read_more(&mut self, stream: &Stream) -> Result<bool> {
+    /// Reads what is there, never past the hello; true when it is complete. Descriptors that come along are taken only once
+    /// the whole hello is there and `check` has found nothing wrong with it.
+    pub fn read_more(&mut self, stream: &Stream, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<bool> {
         loop {
             let whole = match &self.header {
                 None => HEADER,
@@ -36,35 +42,69 @@ impl Reading {
             };
             let have = self.bytes.len();
             if have == whole {
-                let Ok(first) = <&[u8; HEADER]>::try_from(&self.bytes[..HEADER]) else { return Ok(false) };
                 if self.header.is_some() {
                     return Ok(true);
                 }
-                let header = Header::from_bytes(first)?;
-                if !matches!(header.kind, Kind::Hello | Kind::Error) || header.body > MAX_BODY {
-                    let text = format!(
-                        "a connection begins with a hello of at most {MAX_BODY} bytes, here is {:?} of {}",
-                        header.kind, header.body
-                    );
-                    return Err(Error::new(ErrorKind::Malformed, text).at(5));
-                }
-                self.header = Some(header);
+                self.header = Some(read_header(&self.bytes)?);
                 continue;
             }
             self.bytes.resize(whole, 0);
-            let got = stream.read_with(&mut self.bytes[have..], &mut self.descriptors);
-            self.bytes.truncate(have + got.as_ref().ok().and_then(|n| *n).unwrap_or(0));
+            let got = match stream {
+                Stream::Socket(socket) => {
+                    let got = receive_plain(socket, &mut self.bytes[have..]);
+                    if matches!(got, Ok(Received::Descriptors)) {
+                        self.bytes.truncate(have);
+                        self.take_descriptors(socket, check)?;
+                        return Ok(true);
+                    }
+                    got
+                }
+                _ => {
+                    stream.read(&mut self.bytes[have..]).map(|n| n.map_or(Received::Nothing, Received::Bytes))
+                }
+            };
+            self.bytes.truncate(have + if let Ok(Received::Bytes(n)) = got { n } else { 0 });
             match got? {
-                None => return Ok(false),
-                Some(0) => {
+                Received::Nothing | Received::Descriptors => return Ok(false),
+                Received::Bytes(0) => {
                     return Err(Error::new(
                         ErrorKind::Disconnected,
                         "the other side went away before its hello was complete",
                     ));
                 }
-                Some(_) => {}
+                Received::Bytes(_) => {}
             }
         }
+    }
+
+    /// Takes the rest of a hello with its descriptors, which are there.
+    fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
+        let have = self.bytes.len();
+        self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
+        let (seen, _) = rights::peek(socket, &mut self.bytes[have..])?.unwrap_or_default();
+        self.bytes.truncate(have + seen);
+        let header = read_header(&self.bytes)?;
+        let whole = header.body_offset() + header.body as usize;
+        if whole <= have || whole > self.bytes.len() {
+            let text = "descriptors come with a whole hello in one piece, or not at all";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.bytes.truncate(whole);
+        check(&incoming(header, Bytes::copy_from_slice(&self.bytes)))?;
+        let mut taken = Vec::new();
+        let got = rights::receive_with(socket, &mut self.bytes[have..], &mut taken);
+        let number = taken.len();
+        let fit = number <= MAX_DESCRIPTORS && taken.iter().all(rights::closes_at_once);
+        if !fit || !matches!(got, Ok(Some(n)) if n == whole - have) {
+            closing::close_aside(taken);
+            got?;
+            let text = format!(
+                "the hello brings {number} descriptors that are no memory files, or more than {MAX_DESCRIPTORS}"
+            );
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        (self.header, self.descriptors) = (Some(header), taken);
+        Ok(())
     }
 
     /// The hello and the descriptors that came with it.
@@ -72,11 +112,51 @@ impl Reading {
         let Some(header) = self.header else {
             return Err(Error::new(ErrorKind::Internal, "a hello was taken before it had come"));
         };
-        let bytes = Bytes::from(self.bytes);
-        let extension = bytes.slice(HEADER..HEADER + header.extension);
-        let body = bytes.slice(header.body_offset()..);
-        Ok((Incoming { header, extension, body }, self.descriptors))
+        Ok((incoming(header, Bytes::from(self.bytes)), self.descriptors))
     }
+}
+
+/// What a look at a socket gave.
+enum Received {
+    Nothing,
+    Bytes(usize),
+    /// Descriptors come with the next bytes.
+    Descriptors,
+}
+
+/// Takes what is there up to where descriptors come along.
+fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<Received> {
+    Ok(match rights::peek(socket, into)? {
+        None => Received::Nothing,
+        Some((_, true)) => Received::Descriptors,
+        // The end.
+        Some((0, _)) => Received::Bytes(0),
+        Some((seen, _)) => {
+            socket::receive(socket, &mut into[..seen])?.map_or(Received::Nothing, Received::Bytes)
+        }
+    })
+}
+
+/// The header of a hello: a frame of that kind, or the error in its place, of a length that there may be.
+fn read_header(bytes: &[u8]) -> Result<Header> {
+    let Some(first) = bytes.first_chunk::<HEADER>() else {
+        return Err(Error::new(ErrorKind::Malformed, "a connection begins with a whole header"));
+    };
+    let header = Header::from_bytes(first)?;
+    if !matches!(header.kind, Kind::Hello | Kind::Error) || header.body > MAX_BODY {
+        let text = format!(
+            "a connection begins with a hello of at most {MAX_BODY} bytes, here is {:?} of {}",
+            header.kind, header.body
+        );
+        return Err(Error::new(ErrorKind::Malformed, text).at(5));
+    }
+    Ok(header)
+}
+
+fn incoming(header: Header, bytes: Bytes) -> Incoming {
+    let extension = bytes.slice(HEADER..HEADER + header.extension);
+    let body = bytes.slice(header.body_offset()..);
+    Incoming { header, extension, body }
 }
 
 /// A listener that has answered.
@@ -108,9 +188,9 @@ pub enum Call<T = Called> {
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Connects to whoever listens at this place, once, and says nothing.
-pub fn reach(place: &Place, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+pub fn reach(place: &Place, carries: Carries, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
     let patience = waiting.deadline().left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
-    match socket::connect(&place.directory, &place.file, patience) {
+    match place.connect(carries, patience) {
         Ok(Some(socket)) => Ok(Call::Answered(Stream::Socket(Arc::new(socket)))),
         Ok(None) => Ok(Call::Busy),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Call::Nobody),
@@ -123,11 +203,12 @@ pub fn reach(place: &Place, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
 /// Calls whoever listens at this place, once. `Stalled` where somebody listens but does not answer in time.
 pub fn call(
     place: &Place,
+    carries: Carries,
     hello: &[u8],
     descriptors: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
-    let stream = match reach(place, waiting)? {
+    let stream = match reach(place, carries, waiting)? {
         Call::Answered(stream) => stream,
         Call::Nobody => return Ok(Call::Nobody),
         Call::Busy => return Ok(Call::Busy),
@@ -173,17 +254,19 @@ pub fn ask(
     waiting: &mut Waiting<'_>,
     shown: &dyn Display,
 ) -> Result<Option<Heard>> {
-    let sent = match stream.write_with(said, descriptors) {
-        Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(None),
-        sent => sent?,
-    };
-    if sent != Some(said.len()) {
-        return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
+    match stream.write_with(said, descriptors) {
+        // It may have answered before it hung up: a listener refuses users before it reads what they say.
+        Err(e) if e.kind() == ErrorKind::Disconnected => {}
+        sent if sent.as_ref().is_ok_and(|n| *n == Some(said.len())) => {}
+        sent => {
+            sent?;
+            return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
+        }
     }
     let mut reading = Reading::default();
     let mut grace = Grace::begin();
     loop {
-        match reading.read_more(stream) {
+        match reading.read_more(stream, &|_| Ok(())) {
             Ok(true) => break,
             Ok(false) => match grace.wait(waiting, |step| wait_any(step, [stream.readable()]).map(drop)) {
                 Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(shown)),

@@ -19,7 +19,7 @@ use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
-use crate::sys::socket;
+use crate::sys::socket::{self, Carries};
 use crate::sys::staging::{self, Staging, Swept};
 
 /// How long a process that ends may take from one of its descriptors to the next.
@@ -32,6 +32,8 @@ pub struct Access {
     pub mode: Option<u32>,
     /// The group; none for that of the process or the directory.
     pub group: Option<u32>,
+    /// What they may send over a socket.
+    pub carries: Carries,
 }
 
 /// Where an endpoint's socket is, or would be.
@@ -92,8 +94,13 @@ impl Place {
         }
     }
 
+    /// A connection to the socket here, once there is a place in its queue; none where there is none in time.
+    pub fn connect(&self, carries: Carries, patience: Duration) -> Result<Option<Guarded>> {
+        socket::connect(&self.directory, &self.file, carries, patience)
+    }
+
     fn is_answered(&self) -> Result<bool> {
-        match socket::connect(&self.directory, &self.file, Duration::ZERO) {
+        match self.connect(Carries::Bytes, Duration::ZERO) {
             // A process that is just ending may still have a queue to connect to; it hangs up as it goes. One that lives
             // gives a newcomer seconds to say hello.
             Ok(None) => Ok(true),
@@ -121,7 +128,7 @@ impl Place {
         let mode = access.mode.unwrap_or(self.directory.file_mode());
         let staging = Staging::new(&self.directory, &self.file)?;
         let entry = staging.entry("socket");
-        let socket = socket::listen(&staging, &entry, mode, access.group, &self.path())?;
+        let socket = socket::listen(&staging, &entry, access.carries, mode, access.group, &self.path())?;
         staging.publish(&self.directory, &entry, &self.file)?;
         drop(staging);
         let born = fork::generation();

@@ -37,18 +37,11 @@ impl Stream {
     #[inline]
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
-            Stream::Socket(socket) | Stream::Inet(socket) => socket::receive(&**socket, into),
+            Stream::Socket(socket) => socket::receive_bytes_alone(&**socket, into),
+            Stream::Inet(socket) => socket::receive(&**socket, into),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.read(into),
             Stream::Pipes(pipes) => pipes.read(into),
-        }
-    }
-
-    /// Like [`Stream::read`], and takes the descriptors that came along, where the stream carries any.
-    pub fn read_with(&self, into: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Option<usize>> {
-        match self {
-            Stream::Socket(socket) => socket::receive_with(&**socket, into, descriptors),
-            _ => self.read(into),
         }
     }
 
@@ -192,10 +185,15 @@ impl Stream {
 
     /// Who is on the other side, as the kernel says where it can, and what is readable once that process has ended.
     pub fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
-        let Stream::Socket(socket) = self else { return Ok((None, None)) };
-        let credentials = peer::credentials(&**socket)?;
-        let process = peer::process(&**socket, &credentials).map(Arc::new);
-        Ok((Some(credentials), process))
+        let credentials = self.credentials()?;
+        let process = credentials.as_ref().and_then(|who| self.process(who));
+        Ok((credentials, process))
+    }
+
+    /// What is readable once the process on the other side has ended.
+    pub fn process(&self, who: &Credentials) -> Option<Arc<OwnedFd>> {
+        let Stream::Socket(socket) = self else { return None };
+        peer::process(&**socket, who).map(Arc::new)
     }
 
     /// The socket, for a transport that goes on without the stream.

@@ -1,6 +1,7 @@
 //! What a newcomer has to show before its hello is heard.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::address::stays_inside;
@@ -11,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::directory::Directory;
 use crate::sys::fork::Guarded;
-use crate::sys::inet;
+use crate::sys::{inet, socket};
 use crate::transport::stream::Stream;
 
 /// What stands between a listening socket and the hellos of those who connect.
@@ -42,8 +43,11 @@ pub struct Proving {
 impl Gate {
     /// A newcomer's connection, and what it has to show.
     /// One who says no hello has nothing to show either: there the kernel has to say that it is of our user.
-    pub fn admit(&self, socket: Guarded, greets: bool) -> Result<(Stream, Entry)> {
-        let Gate::Tcp(directory) = self else { return Ok((Stream::Socket(Arc::new(socket)), Entry::Open)) };
+    pub fn admit(&self, socket: OwnedFd, greets: bool) -> Result<(Stream, Entry)> {
+        let Gate::Tcp(directory) = self else {
+            return Ok((Stream::Socket(Arc::new(socket::of_caller(socket)?)), Entry::Open));
+        };
+        let socket = Guarded::new(socket);
         let address = inet::own_address(&socket)?;
         if !stays_inside(address.ip()) {
             beyond::check_framing(greets)?;

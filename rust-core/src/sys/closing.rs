@@ -1,0 +1,92 @@
+//! Closes descriptors that a peer gave, on threads of their own: the close of a socket that lingers, or of a file whose file
+//! system is a program, takes as long as that peer likes.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{fork, rights, thread};
+
+/// Threads that close, at most. What comes while all of them are kept waits for them.
+const THREADS: usize = 32;
+
+/// What waits to be closed.
+struct Closing {
+    born: u64,
+    waiting: Vec<OwnedFd>,
+    threads: usize,
+}
+
+static CLOSING: Mutex<Closing> = Mutex::new(Closing { born: 0, waiting: Vec::new(), threads: 0 });
+
+fn closing() -> MutexGuard<'static, Closing> {
+    let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
+    if closing.born != fork::generation() {
+        // The threads are the parent's; what they have not closed yet is closed here too once this process starts some.
+        (closing.born, closing.threads) = (fork::generation(), 0);
+    }
+    closing
+}
+
+/// Closes these soon, without keeping the caller waiting.
+pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
+    let mut closing = closing();
+    let before = closing.waiting.len();
+    closing.waiting.extend(descriptors);
+    if closing.waiting.len() == before || closing.threads >= THREADS {
+        return;
+    }
+    // Where no thread can be had, they wait for the next that closes.
+    if thread::start("linkspan-close", run).is_ok() {
+        closing.threads += 1;
+    }
+}
+
+fn run() {
+    loop {
+        let mut closing = closing();
+        let Some(one) = closing.waiting.pop() else {
+            closing.threads = closing.threads.saturating_sub(1);
+            return;
+        };
+        drop(closing);
+        for held in rights::take_all(&one) {
+            close(held);
+        }
+        close(one);
+    }
+}
+
+/// Closes one, and spares the time that a socket would linger, where its peer has left no other process to say so again.
+fn close(descriptor: OwnedFd) {
+    // Anything but a TCP socket does not know the option, and needs none of it.
+    let _ = rustix::net::sockopt::set_socket_linger(descriptor.as_fd(), None);
+    drop(descriptor);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_would_linger_for_ever_keeps_nobody_waiting() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut lingering = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        lingering.set_nonblocking(true).unwrap();
+        // Nobody reads, so the kernel has something to linger for.
+        while lingering.write(&[7; 65_536]).is_ok() {}
+        rustix::net::sockopt::set_socket_linger(&lingering, Some(Duration::from_secs(3_600))).unwrap();
+        let (mut end, closed) = UnixStream::pair().unwrap();
+        close_aside([lingering.into(), closed.into()]);
+        end.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(end.read(&mut [0]).unwrap(), 0, "what was given with it is closed");
+        other.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut rest = Vec::new();
+        other.read_to_end(&mut rest).unwrap();
+    }
+}
