@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use linkspan::codec::{decode, encode};
 use linkspan::frame::{HEADER, Header, Kind, VERSION};
-use linkspan::{Channel, Encoding, ErrorKind, Options, Server, Subscriber, Value};
+use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Server, Subscriber, Value};
 
 mod support;
 use support::{SOON, name};
@@ -688,4 +688,75 @@ fn hostile_listener_with_descriptors_that_linger_stops_no_caller() {
             "{transport}: {kind:?}"
         );
     }
+}
+
+/// Options with a client's name.
+fn called(client_id: &str) -> Options {
+    let mut options = Options::default();
+    options.set("client_id", &client_id.into()).unwrap();
+    options
+}
+
+#[test]
+fn client_id_of_another_user_gets_nothing_of_its_owner() {
+    for transport in ["shm", "unix"] {
+        let shared = Shared::new(transport, &[i64::from(NOBODY)]);
+        let listener = Listener::listen(&shared.endpoint, &shared.options).unwrap();
+        let panel = called("panel");
+        let own = Channel::connect(&shared.endpoint, &panel, SOON).unwrap();
+        let to_own = listener.accept(SOON).unwrap();
+        to_own.send(&Value::from("for panel alone"), SOON).unwrap();
+        drop(own);
+        assert_eq!(to_own.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+        drop(to_own);
+        support::as_user(NOBODY, NOBODY, || {
+            let other = Channel::connect(&shared.endpoint, &panel, SOON).unwrap();
+            let to_other = listener.accept(SOON).unwrap();
+            to_other.send(&Value::from("for the other"), SOON).unwrap();
+            assert_eq!(other.recv(SOON).unwrap().value().unwrap(), &Value::from("for the other"));
+            other.send(&Value::Int(1), SOON).unwrap();
+            // The listener runs in this process, whose user the thread that asks here is not.
+            let source = to_other.recv(SOON).unwrap().source().to_owned();
+            assert!(source.starts_with("panel"), "{source}");
+        });
+        let again = Channel::connect(&shared.endpoint, &panel, SOON).unwrap();
+        let to_again = listener.accept(SOON).unwrap();
+        to_again.send(&Value::from("next"), SOON).unwrap();
+        for expected in ["for panel alone", "next"] {
+            assert_eq!(again.recv(SOON).unwrap().value().unwrap(), &Value::from(expected), "{transport}");
+        }
+    }
+}
+
+#[test]
+fn source_of_another_user_says_whose_it_is() {
+    let shared = Shared::new("unix", &[i64::from(NOBODY)]);
+    let listener = Listener::listen(&shared.endpoint, &shared.options).unwrap();
+    for (uid, source) in [(0, "panel"), (NOBODY, "panel@nobody")] {
+        let sent = || {
+            let channel = Channel::connect(&shared.endpoint, &called("panel"), SOON).unwrap();
+            channel.send(&Value::Int(1), SOON).unwrap();
+            channel
+        };
+        let channel = if uid == 0 { sent() } else { support::as_user(uid, uid, sent) };
+        let accepted = listener.accept(SOON).unwrap();
+        assert_eq!(accepted.recv(SOON).unwrap().source(), source);
+        drop(channel);
+    }
+    // Neither a name nor a program's title can be made to look like one with an owner behind it.
+    let spoilt = |key: &str, value: &str| {
+        let mut map = greeting();
+        map.insert(key.to_owned(), value.into());
+        hello(map)
+    };
+    let mut stream = shared.connect();
+    stream.write_all(&spoilt("client_id", "panel@root")).unwrap();
+    let mut stream: Box<dyn Connection> = Box::new(stream);
+    assert_eq!(refusal(&answer(&mut stream)), ErrorKind::InvalidEndpoint);
+    let mut stream = shared.connect();
+    stream.write_all(&spoilt("title", "panel@root")).unwrap();
+    let header = Header { body: 1, sequence: 1, ..Header::new(Kind::Data, Encoding::Cbor) };
+    stream.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
+    let accepted = listener.accept(SOON).unwrap();
+    assert_eq!(accepted.recv(SOON).unwrap().source(), "panelroot-1");
 }

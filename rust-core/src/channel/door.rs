@@ -14,13 +14,14 @@ use super::options::{Delivery, Framing, Options, Use};
 use super::plain;
 use super::record::Record;
 use super::register::Register;
-use super::session::{Hello, Identity};
+use super::session::{Hello, Identity, Owner};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
+use crate::sys::user;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Entrant, Mooring};
@@ -42,31 +43,50 @@ pub struct Peer {
     pub limit: u64,
     /// The number of its incarnation, as it said; 0 where it said no hello.
     pub session: u64,
+    /// Whose it is.
+    pub owner: Owner,
 }
 
 impl Peer {
-    pub fn new(greeting: &Greeting, options: &Options) -> Peer {
+    /// One that said this, and who it is as far as that does not rest on its word.
+    pub fn new(greeting: &Greeting, options: &Options, owner: Owner) -> Peer {
         Peer {
-            source: greeting.source().into(),
+            source: owner.mark(greeting.source()).into(),
             pattern: greeting.pattern,
             limit: greeting.limit.min(options.limit),
             session: greeting.session,
+            owner,
+        }
+    }
+}
+
+impl Owner {
+    /// Who is on the other side of a connection.
+    pub fn of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
+        match (stream.key_name(), credentials) {
+            (Some(key), _) => Owner::Key(key.into()),
+            (None, Some(who)) => Owner::User(who.uid),
+            (None, None) => Owner::Anyone,
+        }
+    }
+
+    /// The source of its messages, from what it calls itself: one on another machine is called after its key, too, and one of
+    /// another user after that.
+    pub fn mark(&self, said: String) -> String {
+        match self {
+            Owner::Key(key) => format!("{said}@{key}"),
+            Owner::User(uid) if *uid != rustix::process::geteuid().as_raw() => {
+                format!("{said}@{}", user::name_of_user(*uid).unwrap_or_else(|| uid.to_string()))
+            }
+            Owner::User(_) | Owner::Anyone => said,
         }
     }
 }
 
 impl Peer {
-    /// One on another machine is called after its key, too: what it says of itself is no proof.
-    pub fn with_key(mut self, key: Option<&str>) -> Peer {
-        if let Some(key) = key {
-            self.source = format!("{}@{key}", self.source).into();
-        }
-        self
-    }
-
     /// Whoever is at the other end of a link that leads to many: each frame says who sent it.
     pub fn anybody(pattern: Pattern, options: &Options) -> Peer {
-        Peer { source: "".into(), pattern, limit: options.limit, session: 0 }
+        Peer { source: "".into(), pattern, limit: options.limit, session: 0, owner: Owner::Anyone }
     }
 }
 
@@ -349,7 +369,7 @@ impl Keeper {
                 record.received.load(Ordering::Relaxed).saturating_add(record.sent.load(Ordering::Relaxed));
             state.insert("messages".into(), messages.into());
             let peers = match &self.one {
-                Some(_) => u64::from(self.check_seat(0).is_err()),
+                Some(_) => u64::from(self.check_seat(None).is_err()),
                 None => record.present.load(Ordering::Relaxed),
             };
             state.insert("peers".into(), Value::from(peers));
@@ -358,8 +378,8 @@ impl Keeper {
     }
 
     /// Refuses a newcomer for whom there is no place.
-    fn check_room(&self, session: u64) -> Result<()> {
-        self.check_seat(session)?;
+    fn check_room(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
+        self.check_seat(newcomer)?;
         let most = self.options.queue;
         if self.queue.links().len() >= most {
             let text = format!("{most} connections wait to be accepted; try again later");
@@ -369,11 +389,11 @@ impl Keeper {
     }
 
     /// Refuses a second peer while the first one lives. The first one itself, whose link was cut, is let in.
-    fn check_seat(&self, session: u64) -> Result<()> {
+    fn check_seat(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         let Some(one) = &self.one else { return Ok(()) };
         let seat = one.seat.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
         let Some(seat) = seat.filter(|seat| !seat.is_abandoned()) else { return Ok(()) };
-        if one.memory.both().outbox.peer().is_some_and(|(_, peer)| peer == session) {
+        if newcomer.is_some() && one.memory.both().outbox.peer() == newcomer {
             seat.hang_up();
             return Ok(());
         }
@@ -397,14 +417,9 @@ impl Doorman for Keeper {
             return told(ours, self.state());
         }
         self.pattern.admits(theirs.pattern)?;
-        self.check_room(theirs.session)?;
-        let key = arrival.stream.key_name().map(str::to_owned);
-        // What a peer on another machine calls itself is no proof: only with its key is it the same as before.
-        let named = match (&theirs.client_id, &key) {
-            (Some(id), Some(key)) => Some(format!("{id}@{key}")),
-            (id, _) => id.clone(),
-        };
-        let identity = Identity::of_dialler(named.as_deref(), theirs.session);
+        let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
+        let identity = Identity::of_dialler(owner.clone(), theirs.client_id.as_deref(), theirs.session);
+        self.check_room(Some((&identity, theirs.session)))?;
         let memory = match &self.one {
             Some(one) => one.memory.clone(),
             None => self.register.recall(&identity, theirs.session)?,
@@ -416,7 +431,7 @@ impl Doorman for Keeper {
         let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));
         let stream = arrival.stream.clone();
         let seat = Arc::new(Seat { stream, register, record: self.record.clone() });
-        let peer = Peer::new(&theirs, &self.options).with_key(key.as_deref());
+        let peer = Peer::new(&theirs, &self.options, owner);
         let (tx, rx) = offer.join(
             arrival.stream,
             arrival.process,
@@ -445,7 +460,7 @@ impl Doorman for Keeper {
     }
 
     fn enter(&self, Entrant { stream, .. }: Entrant) -> Result<()> {
-        self.check_room(0)?;
+        self.check_room(None)?;
         let numbers = if self.one.is_some() { self.numbers.clone() } else { Arc::default() };
         let link = plain::link(stream, self.pattern, &self.options, &numbers, false)?;
         if let (Some(one), Some(seat)) = (&self.one, &link.seat) {

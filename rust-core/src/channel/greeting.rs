@@ -1,5 +1,6 @@
 //! What the two sides of a new connection tell each other before anything else.
 
+use super::options;
 use super::session::{Hello, Received, ReplayLimits};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -196,7 +197,11 @@ impl Greeting {
             once: optional("once").map(Value::as_bool).transpose()?.unwrap_or(false),
             ask: optional("ask").map(Value::as_bool).transpose()?.unwrap_or(false),
             state: optional("state").map(|state| state.as_map().cloned()).transpose()?,
-            client_id: optional("client_id").map(Value::as_text).transpose()?.map(str::to_owned),
+            client_id: optional("client_id")
+                .map(Value::as_text)
+                .transpose()?
+                .map(options::client_id)
+                .transpose()?,
             session: value.at("session")?.as_u64()?,
             first: optional("first").map(Value::as_u64).transpose()?.unwrap_or(0),
             keeps: match optional("keeps") {
@@ -217,7 +222,7 @@ impl Greeting {
             pid: u32::try_from(value.at("pid")?.as_u64()?).map_err(|_| {
                 Error::new(ErrorKind::Malformed, "the other side says a pid that no process has")
             })?,
-            title: value.at("title")?.as_text()?.to_owned(),
+            title: plain_title(value.at("title")?.as_text()?),
         })
     }
 }
@@ -265,8 +270,12 @@ pub fn random() -> Result<u64> {
 
 /// The program's name, as `ps` shows it.
 pub fn title() -> String {
-    let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
+    plain_title(&std::fs::read_to_string("/proc/self/comm").unwrap_or_default())
+}
+
+/// A program's name without what would make it look like another one's: behind an `@` stands whose it is.
+fn plain_title(name: &str) -> String {
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(32).collect();
     if name.is_empty() { "process".into() } else { name }
 }
 

@@ -426,7 +426,7 @@ fn numbers(value: &Value) -> Result<Vec<u32>> {
     value.as_array()?.iter().enumerate().map(one).collect()
 }
 
-fn client_id(name: &str) -> Result<String> {
+pub(super) fn client_id(name: &str) -> Result<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
         return Ok(name.to_owned());

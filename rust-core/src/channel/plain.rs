@@ -8,6 +8,7 @@ use super::door::{Link, Peer, Seat};
 use super::greeting::{Greeting, Pattern};
 use super::jsonrpc::JsonRpc;
 use super::options::{Framing, Options};
+use super::session::Owner;
 use crate::error::Result;
 use crate::sys::peer::Credentials;
 use crate::transport::about::About;
@@ -38,21 +39,24 @@ pub fn link(
     numbers: &Arc<AtomicU64>,
     dialled: bool,
 ) -> Result<Link> {
-    let source = match stream.credentials()? {
-        Some(who) => name(&who),
+    let credentials = stream.credentials()?;
+    let owner = Owner::of(&stream, credentials.as_ref());
+    let source = match &credentials {
+        Some(who) => owner.mark(name(who)),
         None => stream.peer_address(),
     };
     let seat = Arc::new(Seat::new(stream.clone()));
     let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit, dialled);
     // Whether it answers is not known before it does.
-    let peer = Peer { source: source.into(), pattern: Pattern::Channel, limit: options.limit, session: 0 };
+    let (source, pattern) = (source.into(), Pattern::Channel);
+    let peer = Peer { source, pattern, limit: options.limit, session: 0, owner };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })
 }
 
-/// The program's name and number, as a hello would say them; its user where it runs in a container of its own, whose
-/// processes have no number here.
+/// The program's name and number, as a hello would say them; neither where it runs in a container of its own, whose processes
+/// have no number here.
 fn name(who: &Credentials) -> String {
-    let Some(pid) = who.pid else { return format!("process-of-uid-{}", who.uid) };
+    let Some(pid) = who.pid else { return "process".to_owned() };
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(32).collect();
     format!("{}-{pid}", if name.is_empty() { "process" } else { &name })

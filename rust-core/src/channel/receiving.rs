@@ -211,10 +211,15 @@ impl Receiving {
                     session = both.inbox.session();
                 }
                 record.count_alone(&record.received);
-                let source = match (extension::read(&frame.extension), &self.part) {
-                    (Ok(Some(sender)), _) => sender.source,
-                    (_, Some(part)) => part.peer.source.clone(),
-                    (_, None) => "".into(),
+                // A frame's own word counts only where nobody said a hello.
+                let known =
+                    self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
+                let source = match known {
+                    Some(known) => known.clone(),
+                    None => extension::read(&frame.extension)
+                        .ok()
+                        .flatten()
+                        .map_or_else(|| "".into(), |sender| sender.source),
                 };
                 let message = Message::new(frame, source, self.limits).of_session(session);
                 self.tell(true);

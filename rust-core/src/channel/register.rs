@@ -55,7 +55,7 @@ impl Register {
                 && !seat.is_abandoned()
             {
                 if !same {
-                    let Identity::Named(name) = identity else { return Ok(memory) };
+                    let Identity::Named(_, name) = identity else { return Ok(memory) };
                     let text = format!(
                         "another program is connected as {name}; give each its own client_id",
                         name = quoted(name)
@@ -98,13 +98,14 @@ impl Register {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::Owner;
     use super::*;
 
     #[test]
     fn one_who_says_hello_and_does_not_come_leaves_what_is_kept_for_it_counted() {
         let options = Options::default();
         let register = Register::new(&options);
-        let panel = Identity::of_dialler(Some("panel"), 1);
+        let panel = Identity::of_dialler(Owner::Anyone, Some("panel"), 1);
         let memory = Memory::new(7, &options);
         register.known().away.put_away(panel.clone(), memory.clone(), 4096);
         let recalled = register.recall(&panel, 2).unwrap();

@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
 use super::record::Record;
-use super::session::Identity;
+use super::session::{Identity, Owner};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
@@ -349,7 +349,8 @@ impl Renewal {
             return Err(self.ended());
         };
         let seat = Arc::new(Seat::new(called.stream.clone()));
-        let peer = Peer::new(&theirs, options).with_key(called.stream.key_name());
+        let owner = Owner::of(&called.stream, called.credentials.as_ref());
+        let peer = Peer::new(&theirs, options, owner);
         let (tx, rx) = offer.join(
             called.stream,
             called.process,

@@ -7,6 +7,7 @@ use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::door::Peer;
 use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
@@ -69,7 +70,8 @@ impl Feed {
             return Ok(None);
         };
         Pattern::Publish.fits(theirs.pattern)?;
-        let source = Peer::new(&theirs, options).with_key(called.stream.key_name()).source;
+        let owner = Owner::of(&called.stream, called.credentials.as_ref());
+        let source = Peer::new(&theirs, options, owner).source;
         let way = match page {
             None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
             Some(page) => {
@@ -97,10 +99,10 @@ impl Feed {
         Ok(Feed { way, session: 0, source: "".into(), sequence: None })
     }
 
-    /// Who said this.
+    /// Who said this: whoever answered at the name, or as a frame in a store says of itself.
     pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
-        match extension::read(&frame.extension) {
-            Ok(Some(sender)) => sender.source,
+        match (&self.way, extension::read(&frame.extension)) {
+            (Way::Store(_), Ok(Some(sender))) => sender.source,
             _ => self.source.clone(),
         }
     }

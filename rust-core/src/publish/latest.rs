@@ -6,6 +6,7 @@ use super::subscriber::Subscriber;
 use crate::channel::dial::Dialler;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::persistent::Kept;
+use crate::channel::session::Owner;
 use crate::channel::{Options, Use};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,6 +62,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         let dialled = dialler.dial(&ours, || Ok(((), Vec::new())), &[], waiting)?;
         let Some((mut called, theirs, ())) = dialled else { continue };
         Pattern::Publish.fits(theirs.pattern)?;
+        let source = Owner::of(&called.stream, called.credentials.as_ref()).mark(theirs.source());
         let frame = match endpoint.transport() {
             Transport::Shm => {
                 let ring = ring(&mut called.descriptors)?;
@@ -74,7 +76,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             _ => from_stream(StreamRx::new(called.stream, called.process, options.limit), waiting)?,
         };
         return match frame {
-            Some(frame) => Ok(Message::new(frame, theirs.source().into(), options.limits())),
+            Some(frame) => Ok(Message::new(frame, source.into(), options.limits())),
             None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
         };
     }

@@ -89,28 +89,41 @@ impl Hello {
     }
 }
 
-/// What the other side is known by, across its incarnations.
+/// Whose program is on the other side, as far as that does not rest on its own word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// One who knows what all here know: the token, or the way to a pipe.
+    #[default]
+    Anyone,
+    /// A user of this machine, as the kernel says.
+    User(u32),
+    /// Whoever has the key of this name.
+    Key(Arc<str>),
+}
+
+/// What the other side is known by, across its incarnations. A name is what it says of itself, so it means something beside
+/// its owner alone: the same name of another user is somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// Whoever listens at the endpoint that we dial.
     Listener,
     /// A dialler with a stable name.
-    Named(Arc<str>),
+    Named(Owner, Arc<str>),
     /// A dialler without one: a cut link of it resumes, a next incarnation it does not have.
-    Nameless(u64),
+    Nameless(Owner, u64),
 }
 
 impl Identity {
     /// Who dialled: its name if it has one, else its session.
-    pub fn of_dialler(name: Option<&str>, session: u64) -> Identity {
+    pub fn of_dialler(owner: Owner, name: Option<&str>, session: u64) -> Identity {
         match name {
-            Some(name) => Identity::Named(name.into()),
-            None => Identity::Nameless(session),
+            Some(name) => Identity::Named(owner, name.into()),
+            None => Identity::Nameless(owner, session),
         }
     }
 
     /// Whether it may come back as another incarnation.
     pub fn is_lasting(&self) -> bool {
-        !matches!(self, Identity::Nameless(_))
+        !matches!(self, Identity::Nameless(..))
     }
 }

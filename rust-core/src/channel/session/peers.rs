@@ -83,14 +83,15 @@ impl<S> Peers<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Owner;
     use super::*;
 
     fn named(name: &str) -> Identity {
-        Identity::of_dialler(Some(name), 1)
+        Identity::of_dialler(Owner::Anyone, Some(name), 1)
     }
 
     fn nameless(session: u64) -> Identity {
-        Identity::of_dialler(None, session)
+        Identity::of_dialler(Owner::Anyone, None, session)
     }
 
     #[test]
@@ -100,7 +101,7 @@ mod tests {
         assert!(peers.put_away(nameless(7), 'b', 10).is_empty());
         assert_eq!(peers.get(&named("panel")), Some(&'a'));
         assert_eq!(
-            peers.take_back(&Identity::of_dialler(Some("panel"), 99)),
+            peers.take_back(&Identity::of_dialler(Owner::Anyone, Some("panel"), 99)),
             Some('a'),
             "a name outlives a session"
         );

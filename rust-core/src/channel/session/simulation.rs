@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::super::options::Acknowledge;
 use super::outbox::Incarnation;
-use super::{Hello, Identity, Nature, ReplayLimits};
+use super::{Hello, Identity, Nature, Owner, ReplayLimits};
 use end::{End, RxLink, Taken, TxLink};
 use truth::Truth;
 
@@ -170,7 +170,7 @@ impl World<'_> {
             let name = self.named.then_some("panel");
             let identity = match i {
                 DIALLER => Identity::Listener,
-                _ => Identity::of_dialler(name, hello.session),
+                _ => Identity::of_dialler(Owner::Anyone, name, hello.session),
             };
             let sent_before = self.ends[1 - i].outbox.last();
             let end = &mut self.ends[i];

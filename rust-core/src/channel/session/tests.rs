@@ -3,7 +3,7 @@
 use super::super::options::Acknowledge;
 use super::inbox::{Occasion, Verdict, Worth};
 use super::outbox::{Incarnation, Order};
-use super::{Hello, Identity, Inbox, Nature, Outbox, Received, ReplayLimits};
+use super::{Hello, Identity, Inbox, Nature, Outbox, Owner, Received, ReplayLimits};
 use crate::error::ErrorKind;
 
 const LIMITS: ReplayLimits = ReplayLimits { count: 8, bytes: 100 };
@@ -68,13 +68,13 @@ fn what_is_not_acknowledged_goes_to_the_next_incarnation_in_order() {
 #[test]
 fn what_was_meant_for_a_nameless_peer_that_went_is_dropped_and_counted() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Nameless(THEIRS)).unwrap();
+    outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Owner::Anyone, None, THEIRS)).unwrap();
     send(&mut outbox, Nature::Data, "a");
     send(&mut outbox, Nature::Data, "b");
     // Its cut link resumes.
-    outbox.link_up(&hello(THEIRS, 1, 0), Identity::Nameless(THEIRS)).unwrap();
+    outbox.link_up(&hello(THEIRS, 1, 0), Identity::of_dialler(Owner::Anyone, None, THEIRS)).unwrap();
     assert_eq!(replay(&mut outbox), [(2, "b")]);
-    let up = outbox.link_up(&hello(30, 0, 0), Identity::Nameless(30)).unwrap();
+    let up = outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, None, 30)).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Another, 2));
     assert_eq!(outbox.order(), Order::New { number: 3 });
     assert_eq!((outbox.figures().dropped, outbox.unacknowledged().count), (2, 0));
@@ -83,9 +83,10 @@ fn what_was_meant_for_a_nameless_peer_that_went_is_dropped_and_counted() {
 #[test]
 fn a_name_is_not_given_what_was_meant_for_another() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Some("panel"), THEIRS)).unwrap();
+    outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Owner::Anyone, Some("panel"), THEIRS)).unwrap();
     send(&mut outbox, Nature::Data, "a");
-    let up = outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Some("logger"), 30)).unwrap();
+    let up =
+        outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, Some("logger"), 30)).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Another, 1));
     assert_eq!(replay(&mut outbox), []);
 }

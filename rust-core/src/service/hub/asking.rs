@@ -184,7 +184,7 @@ mod tests {
             let mut introduction = Played::introduction(&format!("s{i:05}"), 1);
             introduction.description = "ä".repeat(2_000);
             introduction.commands = (0..100).map(|n| format!("{n:03}{}", "x".repeat(61))).collect();
-            roster.arrived(i as u64, "test", NOW);
+            roster.arrived(i as u64, "test", crate::channel::session::Owner::Anyone, NOW);
             roster.said(i as u64, Said::Introduction(introduction), 10_000, NOW);
         }
         roster

@@ -77,7 +77,7 @@ impl Talk {
 fn the_documents_show_a_client() {
     let mut talk =
         Talk { roster: Roster::new(9, Limits::default()), text: String::new(), asked: 0, given: "".into() };
-    talk.roster.arrived(LINK, "logger-4711", moment(0));
+    talk.roster.arrived(LINK, "logger-4711", crate::channel::session::Owner::Anyone, moment(0));
     talk.roster.said(LINK, Said::Introduction(introduction()), 100, moment(1));
     while talk.roster.act().is_some() {}
     let of_power = |what: &str| Value::map([("what", what), ("service", "lab/power")]);

@@ -9,6 +9,7 @@ use super::conduct::Limits;
 use super::events::{Log, cut};
 use super::orders::Open;
 use super::schedule::Name;
+use crate::channel::session::Owner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::service::command::{Command, Outcome};
 use crate::service::state::View;
@@ -69,6 +70,8 @@ pub struct Known {
     /// The link to it, while there is one.
     pub link: Option<u64>,
     pub source: Arc<str>,
+    /// Whose program it is: the name is that one's until it has gone.
+    pub owner: Owner,
     /// When it was heard of last, since the start and by the clock.
     pub heard: Duration,
     pub last_seen: Timestamp,
@@ -95,6 +98,7 @@ impl Known {
             view: View::Disconnected,
             link: None,
             source: "".into(),
+            owner: Owner::Anyone,
             heard: now,
             last_seen: at,
             first_seen: at,

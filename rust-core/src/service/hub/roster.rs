@@ -12,6 +12,7 @@ use super::orders::{Archive, Key};
 use super::question::{Wanted, Watch};
 use super::schedule::{Due, Name, Schedule};
 use crate::channel::Question;
+use crate::channel::session::Owner;
 use crate::error::{Error, ErrorKind};
 use crate::service::command::failure_of;
 use crate::service::state::View;
@@ -46,6 +47,8 @@ pub enum Action {
 #[derive(Debug)]
 pub(super) struct Line {
     pub source: Arc<str>,
+    /// Whose program it is.
+    pub owner: Owner,
     /// Who it is, once it has said so.
     pub name: Option<Name>,
     rate: Allowance,
@@ -120,9 +123,10 @@ impl Roster {
     }
 
     /// A service has connected.
-    pub fn arrived(&mut self, link: u64, source: &str, now: Moment) {
+    pub fn arrived(&mut self, link: u64, source: &str, owner: Owner, now: Moment) {
         let line = Line {
             source: cut(source, 200).into(),
+            owner,
             name: None,
             rate: Allowance::new(self.limits.burst, now.since),
             mistakes: Allowance::new(self.limits.mistakes, now.since),
@@ -254,6 +258,16 @@ impl Roster {
             return self.banish(link, "says that it is another one now", now);
         }
         let service = self.services.get(&*it.name);
+        let owner = self.links.get(&link).map(|line| &line.owner);
+        // Its commands are for its owner's program, also while that is away; once it has gone for good, the name is free.
+        if let Some(known) = service.filter(|known| known.view != View::Gone && Some(&known.owner) != owner) {
+            let (name, first) = (known.name.clone(), known.source.clone());
+            self.trouble(&name, "another user's program calls itself so too, and was turned away", now);
+            let text = format!(
+                "{name} is a service of another user here ({first}); take another name, or have that one say goodbye or be forgotten (`linkspan service forget {name}`)"
+            );
+            return self.turn_away(link, &Error::new(ErrorKind::PermissionDenied, text), now);
+        }
         if service.is_some_and(|known| known.link == Some(link) && known.introduction.epoch != it.epoch) {
             return self.banish(link, "says that it is another incarnation now", now);
         }
@@ -290,7 +304,7 @@ impl Roster {
         let name: Name = it.name.as_str().into();
         let Some(line) = self.links.get_mut(&link) else { return };
         line.name = Some(name.clone());
-        let source = line.source.clone();
+        let (source, owner) = (line.source.clone(), line.owner.clone());
         self.schedule.cancel(&Due::Stranger(link));
         self.schedule.cancel(&Due::Gone(name.clone()));
         let is_new = !self.services.contains_key(&name);
@@ -313,7 +327,7 @@ impl Roster {
         );
         service.introduction = it;
         service.link = Some(link);
-        service.source = source;
+        (service.source, service.owner) = (source, owner);
         service.view = View::Connected;
         (service.heard, service.last_seen) = (now.since, now.at);
         if again {

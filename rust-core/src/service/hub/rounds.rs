@@ -224,7 +224,7 @@ impl Hub {
             self.peers.insert(token, Peer::new(channel, who.pattern, who.session));
             let now = self.now();
             if who.pattern == Pattern::Service {
-                self.roster.arrived(token, &who.source, now);
+                self.roster.arrived(token, &who.source, who.owner, now);
             } else {
                 let old = self.clients.insert(who.session, token);
                 self.say(token, Kind::Event, &hello(self.controller), false);

@@ -226,7 +226,7 @@ impl World<'_> {
         self.links += 1;
         let link = self.links;
         let now = self.moment();
-        self.roster.arrived(link, "test", now);
+        self.roster.arrived(link, "test", crate::channel::session::Owner::Anyone, now);
         if self.random.one_in(10) {
             // Says nothing, and is let go of.
             return;

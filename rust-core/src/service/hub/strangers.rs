@@ -4,8 +4,11 @@ use std::io::{ErrorKind as IoError, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use super::conduct::Limits;
+use super::roster::{Action, Moment, Roster};
 use super::tests::{PATIENCE, Played, Running, is, until};
 use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::session::Owner;
 use crate::channel::{Channel, Delivery, Options};
 use crate::codec::{self, Encoding};
 use crate::error::ErrorKind;
@@ -173,4 +176,24 @@ fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() 
     let next = watcher.recv(Duration::from_secs(20)).unwrap();
     assert_eq!(next.get("what").unwrap().as_text().unwrap(), "service");
     assert_eq!(next.get("service/name").unwrap().as_text().unwrap(), "chatty");
+}
+
+#[test]
+fn service_name_of_one_user_is_not_taken_over_by_another() {
+    let mut roster = Roster::new(7, Limits::default());
+    let at = |seconds| Moment { since: Duration::from_secs(seconds), at: Timestamp(0) };
+    let mut come = |link: u64, uid: u32, epoch: u64, now: u64| {
+        roster.arrived(link, "power-1", Owner::User(uid), at(now));
+        roster.said(link, Said::Introduction(Played::introduction("lab/power", epoch)), 100, at(now));
+        let actions: Vec<_> = std::iter::from_fn(|| roster.act()).collect();
+        let released =
+            actions.iter().any(|action| matches!(action, Action::Release { link: l } if *l == link));
+        roster.left(link, "went away", false, at(now));
+        !released
+    };
+    assert!(come(1, 1000, 1, 1));
+    // Its owner's program is away, and may come back as another incarnation; another user's may not be taken for it.
+    assert!(!come(2, 1001, 2, 2), "another user's was let in");
+    assert!(come(3, 1000, 3, 3));
+    assert!(!come(4, 0, 4, 4));
 }
