@@ -181,7 +181,7 @@ impl Kept {
     fn tell(&self) -> linkspan_error {
         let mut told = linkspan_error {
             status: self.error.kind().code().into(),
-            retryable: self.error.kind().retryable(),
+            retryable: self.error.retryable(),
             text: self.text.as_ptr(),
             endpoint: self.endpoint.as_ref().map_or(ptr::null(), |t| t.as_ptr()),
             path: self.path.as_ref().map_or(ptr::null(), |t| t.as_ptr()),

@@ -161,6 +161,10 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     };
     let text = BailoutGuard::new(error.to_string());
     set("message", text.as_str().into_zval(false));
+    // The class has the kind's own.
+    if error.retryable() != error.kind().retryable() {
+        set("retryable", error.retryable().into_zval(false));
+    }
     if let Some(endpoint) = error.endpoint() {
         set("endpoint", endpoint.into_zval(false));
     }

@@ -77,7 +77,7 @@ class _Watched(Generic[S]):
 
     @contextlib.asynccontextmanager
     async def _within(
-        self, timeout: float | None, what: str, kind: type[Error] = Timeout
+        self, timeout: float | None, what: str, kind: type[Error] = Timeout, retryable: bool = True
     ) -> AsyncIterator[None]:
         """Ends what is awaited in it with `Timeout` once the time is over; with `NotFound` where nobody was there."""
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
@@ -88,7 +88,12 @@ class _Watched(Generic[S]):
         except TimeoutError as over:
             if isinstance(over, Error):
                 raise
-            raise self._absent or kind(f"{self.endpoint}: {what} within {seconds:g} s") from None
+            if self._absent is not None:
+                raise self._absent from None
+            error = kind(f"{self.endpoint}: " + what.format(f"{seconds:g} s"))
+            if not retryable:
+                error.retryable = False
+            raise error from None
 
     @property
     def endpoint(self) -> str:
@@ -131,6 +136,10 @@ class _Told(_Watched[C]):
 class Channel(_Told[_native.Channel]):
     """A channel whose calls are awaited."""
 
+    def __init__(self, inner: _native.Channel, options: Options) -> None:
+        super().__init__(inner, options)
+        self._idempotent = options.get("idempotent", False)
+
     @property
     def role(self) -> str:
         """`listener` or `connector`."""
@@ -138,7 +147,7 @@ class Channel(_Told[_native.Channel]):
 
     async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
         """The next message. While the other side is away, waits for it to come back."""
-        async with self._within(timeout, "no message came"), self._one:
+        async with self._within(timeout, "no message came within {}"), self._one:
             return await self._until(self._inner.try_recv)
 
     def ack(self) -> None:
@@ -147,7 +156,7 @@ class Channel(_Told[_native.Channel]):
 
     async def send(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> int:
         """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
-        async with self._within(timeout, "the other side has not taken what was sent before: there was no room"):
+        async with self._within(timeout, "the other side did not take what was sent before within {}"):
             return await _when_room(lambda: self._inner.try_send(value))
 
     async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
@@ -155,7 +164,8 @@ class Channel(_Told[_native.Channel]):
 
         A request that ended in `Timeout` or was cancelled may have been carried out all the same.
         """
-        async with self._within(timeout, "no answer came; whether the request was carried out is not known"), self._one:
+        what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
+        async with self._within(timeout, what, retryable=self._idempotent), self._one:
             asked = await _when_room(lambda: self._inner.ask(value))
             try:
                 return await self._until(lambda: self._inner.answer(asked, timeout=0))
@@ -167,7 +177,7 @@ class Channel(_Told[_native.Channel]):
 
     async def reply(self, request: _native.Message, value: Any, *, timeout: float | None = _LEFT_OUT) -> None:
         """Answers a request that `recv` gave."""
-        async with self._within(timeout, "the one that asked has not taken the answer"):
+        async with self._within(timeout, "the one that asked has not taken the answer within {}"):
             await _when_room(lambda: self._inner.reply(request, value, timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
@@ -175,7 +185,7 @@ class Channel(_Told[_native.Channel]):
             yield await self.recv(timeout=None)
 
     async def _connected(self) -> Self:
-        async with self._within(_LEFT_OUT, "nobody listens there", NotFound):
+        async with self._within(_LEFT_OUT, "nobody listens there within {}", NotFound):
             return await self._once_connected()
 
     async def _once_connected(self) -> Self:
@@ -203,7 +213,7 @@ class Listener(_Watched[_native.Listener]):
 
     async def accept(self, *, timeout: float | None = _LEFT_OUT) -> Channel:
         """The channel to the next peer that connects."""
-        async with self._within(timeout, "nobody connected"), self._one:
+        async with self._within(timeout, "nobody connected within {}"), self._one:
             return Channel(await self._until(lambda: self._inner.accept(timeout=0)), self._options)
 
 
@@ -216,7 +226,7 @@ class Subscriber(_Told[_native.Subscriber]):
 
     async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
         """The next message; `Lagged` once where some were missed."""
-        async with self._within(timeout, "no message came"), self._one:
+        async with self._within(timeout, "no message came within {}"), self._one:
             return await self._until(self._inner.try_recv)
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
@@ -233,7 +243,7 @@ class Server(_Told[_Server]):
 
     async def next(self, *, timeout: float | None = _LEFT_OUT) -> _native.Request | None:
         """The next request; none once the server is closed."""
-        async with self._within(timeout, "no request came"), self._one:
+        async with self._within(timeout, "no request came within {}"), self._one:
             return await self._until(lambda: self._inner.next(timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Request]:
@@ -278,7 +288,7 @@ async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     if channel._descriptor >= 0:
         return await channel._connected()
     at_once = Options(**{**options, "timeout": 0})
-    async with channel._within(_LEFT_OUT, "nobody receives there", NotFound):
+    async with channel._within(_LEFT_OUT, "nobody receives there within {}", NotFound):
         return Channel(await _when_room(lambda: _native.Channel.connect(endpoint, **at_once)), options)
 
 

@@ -20,9 +20,9 @@ class Error(Exception):
     code: ClassVar[int] = 0
     #: The kind's name, the same in every language.
     kind: ClassVar[str] = ""
-    #: Whether trying the same call again can succeed without a change to the program.
-    retryable: ClassVar[bool] = False
-
+    #: Whether trying the same call again can succeed without a change to the program, and without doing twice what may have
+    #: been done: a request that was sent and not answered is not retryable, unless it is idempotent.
+    retryable: bool = False
     #: The endpoint that the call was about.
     endpoint: str | None = None
     #: Where in the value: keys and zero-based positions joined by `/`.

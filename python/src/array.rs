@@ -50,7 +50,7 @@ impl NdArray {
     }
 
     fn layout(&self) -> Layout<'_> {
-        Layout { array: &self.array, shape: &self.shape, strides: &self.strides }
+        Layout::of(&self.array)
     }
 
     pub fn lend(&self) -> NdArrayRef<'_> {
@@ -120,7 +120,7 @@ impl NdArray {
     fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, layout) = (index.py(), self.layout());
         let positions = layout.positions(index)?;
-        if positions.len() == self.shape.len() {
+        if positions.len() == self.array.shape.len() {
             return layout.element(py, &positions);
         }
         Ok(Bound::new(py, NdArray::new(layout.sub_array(&positions)))?.into_any())
@@ -136,7 +136,7 @@ impl NdArray {
 
     /// The elements, or the arrays, of the first dimension.
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let positions = PyRange::new(slf.py(), 0, slf.get().__len__()? as isize)?;
+        let positions = PyRange::new(slf.py(), 0, isize::try_from(slf.get().__len__()?)?)?;
         slf.py().import("builtins")?.call_method1("map", (slf.getattr("__getitem__")?, positions))
     }
 

@@ -5,20 +5,39 @@ use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyList, PyTuple};
 
-/// Where the elements of an array lie, in bytes, and how many there are in each dimension.
+/// Where the elements of an array lie, in bytes.
 pub struct Layout<'a> {
-    pub array: &'a Array,
-    pub shape: &'a [isize],
-    pub strides: &'a [isize],
+    array: &'a Array,
+    /// From one position of each dimension to the next; of no meaning where the array is empty.
+    strides: Vec<usize>,
 }
 
-impl Layout<'_> {
+impl<'a> Layout<'a> {
+    /// The layout of an array, whatever lengths an empty one names.
+    pub fn of(array: &'a Array) -> Layout<'a> {
+        let mut strides = vec![0; array.shape.len()];
+        let mut stride = array.dtype.size();
+        let mut step = |dimension: usize| {
+            strides[dimension] = stride;
+            stride = stride.saturating_mul(usize::try_from(array.shape[dimension]).unwrap_or(usize::MAX));
+        };
+        match array.order {
+            Order::Row => (0..array.shape.len()).rev().for_each(&mut step),
+            Order::Column => (0..array.shape.len()).for_each(&mut step),
+        }
+        Layout { array, strides }
+    }
+
+    fn shape(&self) -> &'a [u64] {
+        &self.array.shape
+    }
+
     /// The positions that an index names: an integer, or a tuple of at most one for each dimension; negative ones count from the
     /// end. `IndexError` beyond a dimension's length, `TypeError` for anything else.
     pub fn positions(&self, index: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
         let one = |index: &Bound<'_, PyAny>, dimension: usize| {
-            let Some(&length) = self.shape.get(dimension) else {
-                let text = format!("the array has {} dimensions", self.shape.len());
+            let Some(&length) = self.shape().get(dimension) else {
+                let text = format!("the array has {} dimensions", self.shape().len());
                 return Err(PyIndexError::new_err(text));
             };
             let refused = |_| {
@@ -26,9 +45,9 @@ impl Layout<'_> {
                     "an index is an integer or a tuple of integers; for slices use numpy.asarray",
                 )
             };
-            let given: isize = index.call_method0("__index__").map_err(refused)?.extract()?;
-            let position = if given < 0 { given + length } else { given };
-            if !(0..length).contains(&position) {
+            let given: i64 = index.call_method0("__index__").map_err(refused)?.extract()?;
+            let position = i128::from(given) + if given < 0 { i128::from(length) } else { 0 };
+            if !(0..i128::from(length)).contains(&position) {
                 let text =
                     format!("index {given} is outside dimension {dimension}, which has length {length}");
                 return Err(PyIndexError::new_err(text));
@@ -42,13 +61,17 @@ impl Layout<'_> {
     }
 
     fn offset(&self, positions: &[usize]) -> usize {
-        positions.iter().zip(self.strides).map(|(position, stride)| position * *stride as usize).sum()
+        positions.iter().zip(&self.strides).map(|(position, stride)| position * stride).sum()
     }
 
     /// The array of the dimensions behind these positions; it shares the memory where that lies in one piece.
     pub fn sub_array(&self, positions: &[usize]) -> Array {
         let Array { dtype, order, shape, data } = self.array;
-        let (shape, from) = (shape[positions.len()..].to_vec(), self.offset(positions));
+        let shape = shape[positions.len()..].to_vec();
+        if data.is_empty() {
+            return Array { dtype: *dtype, order: Order::Row, shape, data: data.clone() };
+        }
+        let from = self.offset(positions);
         if *order == Order::Row {
             let bytes = shape.iter().product::<u64>() as usize * dtype.size();
             return Array { dtype: *dtype, order: Order::Row, shape, data: data.slice(from..from + bytes) };
@@ -59,11 +82,11 @@ impl Layout<'_> {
     }
 
     fn gather(&self, dimension: usize, from: usize, into: &mut Vec<u8>) {
-        let Some(&length) = self.shape.get(dimension) else {
+        let Some(&length) = self.shape().get(dimension) else {
             return into.extend_from_slice(&self.array.data[from..from + self.array.dtype.size()]);
         };
-        for position in 0..length as usize {
-            self.gather(dimension + 1, from + position * self.strides[dimension] as usize, into);
+        for position in 0..usize::try_from(length).unwrap_or(usize::MAX) {
+            self.gather(dimension + 1, from + position * self.strides[dimension], into);
         }
     }
 
@@ -75,9 +98,9 @@ impl Layout<'_> {
     /// All elements as nested lists. `ValueError` where an empty array of a peer's making would be more lists than any use
     /// of them: its shape may name any lengths beside the zero.
     pub fn to_lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        const MOST_EMPTY_LISTS: isize = 1 << 20;
-        let before_zero = self.shape.iter().take_while(|length| **length > 0);
-        let lists = before_zero.fold(1isize, |product, length| product.saturating_mul(*length));
+        const MOST_EMPTY_LISTS: u64 = 1 << 20;
+        let before_zero = self.shape().iter().take_while(|length| **length > 0);
+        let lists = before_zero.fold(1u64, |product, length| product.saturating_mul(*length));
         if self.array.data.is_empty() && lists > MOST_EMPTY_LISTS {
             let text = format!("an empty array of shape {:?} would be {lists} empty lists", self.array.shape);
             return Err(PyValueError::new_err(text));
@@ -86,14 +109,10 @@ impl Layout<'_> {
     }
 
     fn lists<'py>(&self, py: Python<'py>, dimension: usize, from: usize) -> PyResult<Bound<'py, PyAny>> {
-        let Some(&length) = self.shape.get(dimension) else { return self.number(py, from) };
+        let Some(&length) = self.shape().get(dimension) else { return self.number(py, from) };
         let list = PyList::empty(py);
-        for position in 0..length as usize {
-            list.append(self.lists(
-                py,
-                dimension + 1,
-                from + position * self.strides[dimension] as usize,
-            )?)?;
+        for position in 0..usize::try_from(length).unwrap_or(usize::MAX) {
+            list.append(self.lists(py, dimension + 1, from + position * self.strides[dimension])?)?;
         }
         Ok(list.into_any())
     }

@@ -57,6 +57,10 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     if let Some(missed) = error.missed() {
         raised.setattr("missed", missed)?;
     }
+    // The class has the kind's own.
+    if error.retryable() != error.kind().retryable() {
+        raised.setattr("retryable", error.retryable())?;
+    }
     if let Some(failure) = error.remote_failure() {
         raised.setattr("remote_code", failure.code)?;
         raised.setattr("remote_type", &failure.kind)?;

@@ -237,7 +237,7 @@ def test_each_wait_ends_with_timeout(name, where):
                 await listener.accept(**called)
             near, far = await asyncio.gather(linkspan.aio.connect(name, **made), listener.accept(timeout=10))
             for waits, what in [
-                (near.recv(**called), "no message came"), (near.call(1, **called), "whether the request was carried out"),
+                (near.recv(**called), "no message came"), (near.call(1, **called), "whether it was carried out"),
             ]:
                 with pytest.raises(linkspan.Timeout, match=what):
                     await waits

@@ -272,3 +272,14 @@ def test_message_is_true_and_says_what_it_is_not(name, value):
     if value in (0, None):
         with pytest.raises(TypeError):
             len(m)
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_call_that_timed_out_is_retryable_only_where_it_is_idempotent(name, idempotent):
+    with linkspan.serve(name), linkspan.connect(name, idempotent=idempotent) as ch:
+        with pytest.raises(linkspan.Timeout, match="whether it was carried out is unknown") as caught:
+            ch.call("pay 100 EUR", timeout=0.05)
+        assert caught.value.retryable is idempotent and linkspan.Timeout.retryable is True
+    with linkspan.listen(name) as listener, pytest.raises(linkspan.Timeout) as caught:
+        listener.accept(timeout=0.05)
+    assert caught.value.retryable is True

@@ -267,6 +267,11 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
+    /// How long is waited, for a text: `2.5 s`.
+    pub fn described(&self) -> String {
+        self.duration.map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
+    }
+
     /// The error that says how long was waited in vain.
     #[cold]
     pub fn timed_out(&self) -> Error {

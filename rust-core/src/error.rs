@@ -109,6 +109,7 @@ pub struct Error(Box<Detail>);
 #[derive(Clone)]
 struct Detail {
     kind: ErrorKind,
+    retryable: bool,
     text: String,
     endpoint: Option<String>,
     path: Option<String>,
@@ -124,6 +125,7 @@ impl Error {
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
         let detail = Detail {
             kind,
+            retryable: kind.retryable(),
             text: quoted::bounded(text.into()),
             endpoint: None,
             path: None,
@@ -187,6 +189,12 @@ impl Error {
         self.0.kind
     }
 
+    /// Whether trying the same call again can succeed without a change to the program, and without doing twice what may have
+    /// been done: a request that was sent and not answered is not retryable, unless it is idempotent.
+    pub fn retryable(&self) -> bool {
+        self.0.retryable
+    }
+
     /// What happened and what to do, without kind, endpoint, path and offset.
     pub fn text(&self) -> &str {
         &self.0.text
@@ -220,6 +228,13 @@ impl Error {
     /// What the other side's handler answered, for [`ErrorKind::Remote`].
     pub fn remote_failure(&self) -> Option<&RemoteFailure> {
         self.0.remote.as_ref()
+    }
+
+    /// Says whether the call may be tried again, where that depends on more than the kind.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Error {
+        self.0.retryable = retryable;
+        self
     }
 
     /// Names the endpoint, unless one is named already.

@@ -238,6 +238,37 @@ fn an_idempotent_call_outlives_its_server(t: &str) {
     });
 }
 
+fn call_without_answer_says_that_its_outcome_is_unknown(t: &str) {
+    let endpoint = name(t);
+    let moment = Duration::from_millis(50);
+    let lonely = Channel::connect(&endpoint, &Options::default(), moment).err().unwrap();
+    assert!(lonely.kind() == ErrorKind::NotFound && lonely.retryable(), "nothing was sent: {lonely}");
+    for idempotent in [false, true] {
+        let endpoint = name(t);
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let set = options(&[("idempotent", idempotent.into())]);
+        let client = Channel::connect(&endpoint, &set, SOON).unwrap();
+        let error = client.call(&Value::from("pay 100 EUR"), moment).unwrap_err();
+        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
+        assert!(error.text().contains("0.05 s") && error.text().contains("unknown"), "{error}");
+        // In two steps it is the same, once it is given up; a look alone says nothing of that.
+        let asked = client.ask(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
+        assert!(client.answer(asked, Duration::ZERO).unwrap_err().retryable());
+        let error = client.answer(asked, moment).unwrap_err();
+        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
+        if !idempotent {
+            let error = thread::scope(|s| {
+                let calling = s.spawn(|| client.call(&Value::from("third"), SOON));
+                while server.next(SOON).unwrap().unwrap().value().unwrap() != &Value::from("third") {}
+                drop(server);
+                calling.join().unwrap().unwrap_err()
+            });
+            // A request that is dropped is answered; one whose server went first is not.
+            assert!(!error.retryable(), "{error}");
+        }
+    }
+}
+
 fn a_server_gets_what_its_predecessor_had_not_consumed(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -317,7 +348,8 @@ suite! {
     the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
     a_named_client_gets_what_it_had_not_consumed a_nameless_client_that_went_is_dropped_and_counted one_name_is_one_program_s
     manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-    both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
+    both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked an_idempotent_call_outlives_its_server call_without_answer_says_that_its_outcome_is_unknown
+    a_server_gets_what_its_predecessor_had_not_consumed
 }
 
 // A pipe has one client at a time, so that nothing is told here of two.
@@ -329,6 +361,7 @@ mod fifo {
         the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
         a_nameless_client_that_went_is_dropped_and_counted
         manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-        both_fill_each_other_s_store an_idempotent_call_outlives_its_server a_server_gets_what_its_predecessor_had_not_consumed
+        both_fill_each_other_s_store an_idempotent_call_outlives_its_server call_without_answer_says_that_its_outcome_is_unknown
+    a_server_gets_what_its_predecessor_had_not_consumed
     }
 }

@@ -20,7 +20,9 @@ pub struct Asked {
 
 impl Channel {
     /// Sends a request and waits for its answer. `Remote` where the other side's handler failed; `Disconnected` where it
-    /// went away before it answered: whether the request was carried out is then unknown.
+    /// went away before it answered, `Timeout` where no answer came in time: whether the request was carried out is then
+    /// unknown, and the error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
+    /// retryable.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
@@ -36,6 +38,7 @@ impl Channel {
         let mut receiving = self.receiving()?;
         let asked = self.put_request(payload, waiting)?;
         let found = self.find_answer(asked, &mut receiving, waiting);
+        let found = found.map_err(|error| self.after_sending(error, waiting));
         self.settle(asked);
         if found.is_err()
             && let Some(mut sending) = self.sending.borrow()
@@ -59,6 +62,8 @@ impl Channel {
     pub fn answer<'a>(&self, asked: Asked, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
+        let only_looked = waiting.is_none();
+        let found = found.map_err(|e| if only_looked { e } else { self.after_sending(e, &waiting) });
         found.map_err(|e| e.on(&self.shown))
     }
 
@@ -94,6 +99,22 @@ impl Channel {
             self.settle(asked);
         }
         found
+    }
+
+    /// What an error means once the request has been sent: the other side may have carried it out, and may still.
+    fn after_sending(&self, error: Error, waiting: &Waiting<'_>) -> Error {
+        let error = match error.kind() {
+            ErrorKind::Timeout => {
+                let text = format!(
+                    "no answer came within {}; the request was sent, and whether it was carried out is unknown",
+                    waiting.described()
+                );
+                Error::new(ErrorKind::Timeout, text)
+            }
+            ErrorKind::Disconnected => error,
+            _ => return error,
+        };
+        error.with_retryable(self.options.idempotent)
     }
 
     /// Answered, or given up: it is not sent to the next incarnation.
