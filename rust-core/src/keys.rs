@@ -34,6 +34,8 @@ const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x
 const KIND: &str = "ed25519:";
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
 const END: &str = "\n-----END PRIVATE KEY-----\n";
+/// Why keys are not trusted that others may have written.
+const ADDED: &str = "so that others may add keys; remove what you do not know, then chmod go-w";
 /// The name under which our own key counts as trusted.
 const SELF: &str = "self";
 
@@ -179,19 +181,15 @@ impl Keyring {
             Err(e) if e.kind() == Io::NotFound => return Ok(Vec::new()),
             entries => entries.doing(doing())?,
         };
-        check_ours(
-            &folder,
-            &folder.metadata().doing(doing())?,
-            0o022,
-            "so that others may add keys; remove what you do not know, then chmod go-w",
-        )?;
+        check_ours(&folder, &folder.metadata().doing(doing())?, 0o022, ADDED)?;
         let mut trusted = Vec::new();
         for entry in entries {
             let path = entry.doing(doing())?.path();
             let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub"));
             let Some(name) = name.filter(|name| check_name(name).is_ok()) else { continue };
             // One that was revoked just now is trusted no more.
-            let Some((file, _)) = open(&path, &doing())? else { continue };
+            let Some((file, facts)) = open(&path, &doing())? else { continue };
+            check_ours(&path, &facts, 0o022, ADDED)?;
             let text = read(&path, file, &doing())?;
             let key = text.trim().parse().map_err(|_| no_key(&path))?;
             trusted.push((name.to_owned(), key));
@@ -278,6 +276,10 @@ fn read_private(path: &Path) -> Result<Option<String>> {
 /// Writes a new file under another name and gives it its own: nobody sees half of it, and nothing is replaced.
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
+    if let Some(folder) = path.parent() {
+        let because = "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)";
+        check_ours(folder, &folder.metadata().doing(doing())?, 0o022, because)?;
+    }
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     // What one who was killed at this has left.
@@ -345,6 +347,26 @@ mod tests {
         keys.trust("lab", &keyring().1.make().unwrap()).unwrap();
         std::fs::set_permissions(keys.trusted_path(), PermissionsExt::from_mode(0o777)).unwrap();
         assert_eq!(keys.trusted().unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn keys_are_written_through_no_link_and_only_where_others_write_nothing() {
+        let (folder, keys) = keyring();
+        keys.make_directory(keys.directory()).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::write(&elsewhere, "precious").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, keys.directory().join("own.key.new")).unwrap();
+        let key = keys.make().unwrap();
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "precious");
+        keys.trust("lab", &key).unwrap();
+        let trusted = keys.trusted_path().join("lab.pub");
+        std::fs::set_permissions(&trusted, PermissionsExt::from_mode(0o666)).unwrap();
+        assert_eq!(keys.trusted().unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let (_folder, keys) = keyring();
+        keys.make_directory(keys.directory()).unwrap();
+        std::fs::set_permissions(keys.directory(), PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(keys.make().unwrap_err().kind(), ErrorKind::PermissionDenied);
+        assert_eq!(std::fs::read_dir(keys.directory()).unwrap().count(), 0);
     }
 
     #[test]

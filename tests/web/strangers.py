@@ -29,12 +29,11 @@ def become(uid):
 
 
 def exchanged(port, request):
-    """What comes back until the other side closes or has said the whole of one answer's head and falls silent."""
+    """What comes back until the other side closes, as each request asks it to."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as stream:
         got = b""
         try:
             stream.sendall(request)
-            stream.shutdown(socket.SHUT_WR)
             while len(got) < 1 << 20 and (chunk := stream.recv(65536)):
                 got += chunk
         except ConnectionError:

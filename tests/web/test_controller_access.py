@@ -107,7 +107,7 @@ def attempts(desk, *always):
             ):
                 yield request(method, target, host, *more, *always)
     for line in (f"CONNECT {host} HTTP/1.1", "CONNECT /api/services HTTP/1.1", "OPTIONS * HTTP/1.1", "GET * HTTP/1.1", "PRI * HTTP/2.0", "GET /api/services"):
-        yield "\r\n".join([line, f"Host: {host}", *always]).encode() + b"\r\n\r\n"
+        yield "\r\n".join([line, f"Host: {host}", "Connection: close", *always]).encode() + b"\r\n\r\n"
 
 
 def sent(desk, uid, requests):
@@ -178,8 +178,8 @@ def test_every_route_is_open_with_the_token(desk):
 
 def test_two_tokens_in_one_request_are_none(desk):
     right, wrong = f"Authorization: Bearer {desk.token}", "Authorization: Bearer " + "0" * 64
-    host = f"{desk.host}:{desk.port}"
-    requests = [request("GET", "/api/services", host, *both) for both in ((wrong, right), (right, wrong), (right, right))]
+    begin = f"GET /api/services HTTP/1.1\r\nHost: {desk.host}:{desk.port}\r\nConnection: close"
+    requests = ["\r\n".join([begin, *both, "", ""]).encode() for both in ((wrong, right), (right, wrong), (right, right))]
     for answer in sent(desk, os.getuid(), requests):
         assert re.match(r"HTTP/1\.1 40[01] ", answer), answer
 

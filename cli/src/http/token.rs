@@ -1,17 +1,24 @@
 //! The token of one start: 32 random bytes, told in the page's address and in a file that its owner alone may read.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use linkspan::{Error, ErrorKind, Result};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use subtle::ConstantTimeEq;
 
 /// The file in the runtime directory that holds the page's address.
 const NAME: &str = ".http-token";
 const LENGTH: usize = 32;
+/// The longest file that may hold an address.
+const LONGEST: u64 = 4096;
+/// How long the page's server may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a browser has to know.
 pub struct Token(String);
@@ -81,7 +88,7 @@ impl AddressFile {
 
 impl Drop for AddressFile {
     fn drop(&mut self) {
-        if fs::read_to_string(&self.path).is_ok_and(|text| text.trim_end() == self.address) {
+        if read_own(&self.path).is_ok_and(|text| text.is_some_and(|text| text.trim_end() == self.address)) {
             // It tells of a token that is worth nothing any more: nothing is lost where it stays.
             let _ = fs::remove_file(&self.path);
         }
@@ -95,27 +102,54 @@ pub fn address() -> Result<String> {
         let text = format!("{why}; start it with `linkspan controller --http 127.0.0.1:8017`");
         Error::new(ErrorKind::NotFound, text)
     };
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(none(&format!("no page is served here: there is no {}", path.display())));
-        }
-        Err(e) => {
-            return Err(Error::os(
-                format!("reading the page's address in {}", path.display()),
-                e.raw_os_error().unwrap_or(0),
-            ));
-        }
+    let Some(text) = read_own(&path)? else {
+        return Err(none(&format!("no page is served here: there is no {}", path.display())));
     };
     let address = text.trim_end();
     let host = address.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or("");
-    match TcpStream::connect(host) {
-        Ok(_) => Ok(address.to_owned()),
-        Err(_) => Err(none(&format!(
-            "the page at {host}, of which {} tells, is not served any more",
+    let served = host.parse().ok().map(|host| TcpStream::connect_timeout(&host, PATIENCE));
+    match served {
+        Some(Ok(_)) => Ok(address.to_owned()),
+        _ => Err(none(&format!(
+            "the page at {host:?}, of which {} tells, is not served any more",
             path.display()
         ))),
     }
+}
+
+/// The file's text, where it is there and ours. In a directory that a group shares its other members may put there what they like: a
+/// page of their own, a link, a pipe that nobody writes to.
+fn read_own(path: &Path) -> Result<Option<String>> {
+    let doing = |e: std::io::Error| {
+        let what = format!("reading the page's address in {}", path.display());
+        Error::os(what, e.raw_os_error().unwrap_or(0))
+    };
+    let foreign = |what: &str| {
+        let text = format!(
+            "{} {what}, so it does not tell where your page is: another user of this directory may have put it there; remove it and start the controller again",
+            path.display()
+        );
+        Error::new(ErrorKind::PermissionDenied, text)
+    };
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if Errno::from_io_error(&e) == Some(Errno::LOOP) => return Err(foreign("is a link")),
+        Err(e) if Errno::from_io_error(&e) == Some(Errno::AGAIN) => return Err(foreign("is under a lease")),
+        Err(e) => return Err(doing(e)),
+    };
+    let facts = file.metadata().map_err(doing)?;
+    if !facts.is_file() || facts.len() > LONGEST {
+        return Err(foreign("is not the file that the controller writes"));
+    }
+    if facts.uid() != rustix::process::geteuid().as_raw() {
+        return Err(foreign(&format!("belongs to uid {}", facts.uid())));
+    }
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).map_err(|_| foreign("holds no text"))?;
+    Ok(Some(text))
 }
 
 #[cfg(test)]
@@ -134,6 +168,38 @@ mod tests {
         for wrong in [&said[1..], &said[..63], b"", &[said, b"0"].concat()] {
             assert!(!one.is(wrong));
         }
+    }
+
+    #[test]
+    fn what_another_user_put_in_its_place_is_told_and_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let refused = |what: &str| {
+            let error = read_own(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
+            // The controller's own end is not held up by it either, and removes nothing.
+            let (path, address) = (path.clone(), "http://first".to_owned());
+            drop(AddressFile { path, address });
+            assert!(path_is_there(&folder.path().join(NAME)), "{what}");
+            fs::remove_file(folder.path().join(NAME)).unwrap();
+        };
+        assert_eq!(read_own(&path).unwrap(), None);
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        refused("a link");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        refused("a pipe");
+        fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        refused("a file without end");
+        if rustix::process::geteuid().is_root() {
+            fs::write(&path, "http://127.0.0.1:1/#token=theirs").unwrap();
+            std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+            refused("another user's page");
+        }
+    }
+
+    fn path_is_there(path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
     }
 
     #[test]
