@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use linkspan::{Error, ErrorKind};
 
+use crate::display;
 use crate::stop::NOBODY_READS;
 
 /// Why a command ended before it was done.
@@ -82,5 +83,25 @@ pub fn note(text: &str) {
 
 fn line(text: &str) {
     // Where standard error cannot be written either, the exit code alone tells.
-    let _ = writeln!(io::stderr(), "linkspan: {text}");
+    let _ = writeln!(io::stderr(), "linkspan: {}", shown(text));
+}
+
+/// What another program said may stand in it: that moves no cursor, and looks like no line of ours.
+fn shown(text: &str) -> String {
+    display::escaped(text, true).replace('\n', "\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_other_programs_do_nothing_to_the_terminal() {
+        let text =
+            "Remote (122): \u{1b}]0;mine\u{7}\u{1b}[2J\rdone\nlinkspan: all is well\u{9b}31m\u{202e}gnp.exe";
+        let said = shown(text);
+        assert!(!said.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{said:?}");
+        assert!(said.lines().skip(1).all(|line| line.starts_with("  ")), "{said:?}");
+        assert_eq!(shown("\"plain\" text\\ über alles"), "\"plain\" text\\ über alles");
+    }
 }
