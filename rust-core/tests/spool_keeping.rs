@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use linkspan::registry::{clean, list};
-use linkspan::{Channel, ErrorKind, Server, Value};
+use linkspan::{Channel, ErrorKind, Listener, Server, Value};
 
 mod support;
 use support::spools::{all_names, called, json, names, place, serve_one};
@@ -260,6 +260,23 @@ fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
     fs::create_dir_all(directory.join("server")).unwrap();
     assert!(!cleaned() && directory.exists());
     fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn listener_restart_with_messages_of_the_same_number_both_ways_keeps_both() {
+    let _alone = alone();
+    let (endpoint, _) = place();
+    let listen = || Listener::listen(&endpoint, &json()).unwrap();
+    let listener = listen();
+    let near = listener.accept(SOON).unwrap();
+    let far = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
+    far.send(&Value::Int(1), SOON).unwrap();
+    near.send(&Value::Int(2), SOON).unwrap();
+    drop((near, listener));
+    let listener = listen();
+    let near = listener.accept(SOON).unwrap();
+    assert_eq!(near.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    assert_eq!(far.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
 }
 
 #[test]

@@ -98,6 +98,29 @@ impl Directory {
         &self.path
     }
 
+    /// Brings the names in it to the disk, and the names of the directories around it as far as this user owns them: whoever
+    /// made one may have been killed before it could do so.
+    pub fn sync_names(&self) -> Result<()> {
+        let us = rustix::process::geteuid().as_raw();
+        let doing = || format!("bringing {} to the disk", self.path.display());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::io::fcntl_dupfd_cloexec(&self.handle, 0).doing(doing())?;
+        loop {
+            rustix::fs::fsync(&at).doing(doing())?;
+            let here = rustix::fs::fstat(&at).doing(doing())?;
+            if here.st_uid != us {
+                return Ok(());
+            }
+            // One that may not be opened is not ours: it was there before.
+            let Ok(above) = rustix::fs::openat(&at, "..", flags, Mode::empty()) else { return Ok(()) };
+            at = above;
+            let above = rustix::fs::fstat(&at).doing(doing())?;
+            if above.st_ino == here.st_ino || above.st_dev != here.st_dev {
+                return Ok(());
+            }
+        }
+    }
+
     /// The mode of what is made in it, unless the caller says otherwise.
     pub fn file_mode(&self) -> u32 {
         self.file_mode

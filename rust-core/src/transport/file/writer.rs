@@ -24,6 +24,8 @@ pub struct Writer {
     settings: Settings,
     /// The number of our last write, for when the file has lost its own.
     last: u64,
+    /// The file that is written in place, once its name is on the disk: its device and number.
+    named: Option<(u64, u64)>,
 }
 
 /// The pieces of what is written.
@@ -32,7 +34,7 @@ type Pieces<'a> = [&'a [u8]; 3];
 impl Writer {
     /// Will write into this endpoint's file, which need not be there.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Writer> {
-        Ok(Writer { endpoint: endpoint.clone(), place: Place::of(endpoint)?, settings, last: 0 })
+        Ok(Writer { endpoint: endpoint.clone(), place: Place::of(endpoint)?, settings, last: 0, named: None })
     }
 
     /// Writes one value; gives its number, one above that of the value that was there. `Stalled` where somebody else had the
@@ -125,7 +127,7 @@ impl Writer {
         }
     }
 
-    fn in_place(&self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+    fn in_place(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (opened, _held) = loop {
             let mut opened = self.open_in_place()?;
             // Readers and writers that know fcntl alone come and go by this lock.
@@ -141,7 +143,20 @@ impl Writer {
         let number = self.next(Some(&opened));
         let (head, body, end) = self.settings.form.write(frame, number)?;
         self.overwrite(&opened, [&head, body, end])?;
+        self.sync_name(&opened)?;
         Ok(number)
+    }
+
+    /// Whoever made a file that is written in place may have been killed before its name was on the disk.
+    fn sync_name(&mut self, opened: &Opened) -> Result<()> {
+        let directory = &self.place.directory;
+        let file = (opened.facts.st_dev, opened.facts.st_ino);
+        if self.settings.durable && self.named != Some(file) {
+            rustix::fs::fsync(directory)
+                .doing(format_args!("bringing {} to the disk", directory.path().display()))?;
+            self.named = Some(file);
+        }
+        Ok(())
     }
 
     fn open_in_place(&self) -> Result<Opened> {

@@ -75,8 +75,18 @@ impl Folder {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e).doing(doing()),
         }
-        rustix::fs::fsync(&*place.directory).doing(doing())?;
         Folder::open(place, access)?.ok_or_else(|| Error::new(ErrorKind::NotFound, doing()))
+    }
+
+    /// Brings the names in it to the disk.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.handle).doing(format_args!("bringing {} to the disk", self.path.display()))
+    }
+
+    /// The same for its own name, too. A writer that was killed may have made them and not come so far.
+    pub fn sync_names(&self) -> Result<()> {
+        self.sync()?;
+        self.place.directory.sync_names()
     }
 
     /// Tells those who wait for the journal that it is all there, and sets who may enter it, if it is ours.

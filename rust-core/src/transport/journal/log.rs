@@ -111,6 +111,7 @@ impl Log {
         }
         // What a killed writer left whole may be in the kernel's memory alone.
         file.sync_data().doing(doing())?;
+        folder.sync_names()?;
         let committed = match known {
             Some(known) if known.sequence == tail.sequence => known,
             _ => tail::locate(

@@ -128,7 +128,7 @@ impl Records {
 
     fn read(&mut self, at: u64, length: usize) -> Result<()> {
         if self.window.len() < length.max(AHEAD) {
-            self.window.resize(length.max(AHEAD), 0);
+            self.window = vec![0; length.max(AHEAD)];
         }
         (self.window_at, self.filled) = (at, 0);
         while self.filled < self.window.len() {

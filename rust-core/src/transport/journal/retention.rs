@@ -80,6 +80,10 @@ impl Kept {
             if !(over || old || sealed.last <= consumed) {
                 break;
             }
+            // One at a time: a power cut that takes back the end of the first and not that of the second would leave a gap.
+            if gone > 0 {
+                folder.sync()?;
+            }
             folder.remove(&segment_name(sealed.first))?;
             total = total.saturating_sub(sealed.bytes);
             gone += 1;

@@ -68,6 +68,7 @@ pub fn join(
         .into_iter()
         .map(highest)
         .try_fold(0, |most, number| number.map(|number| most.max(number)))?;
+    layout.settle()?;
     let progress = Progress { used: before.used.max(before.consumed).max(seen), ..before };
     let about = read(&layout.hello, SERVER).unwrap_or_default();
     let server = about.get("program").and_then(|program| program.as_text().ok()).unwrap_or(SERVER);

@@ -122,11 +122,24 @@ impl Layout {
             let _ = parent.remove_tree(&new);
             return Err(e);
         }
-        if terms.durable {
-            rustix::fs::fsync(&place.directory)
-                .doing(format_args!("bringing {} to the disk", place.path().display()))?;
-        }
         Ok(())
+    }
+
+    /// Brings to the disk what others have done in a durable spool, who may have been killed before they could: answers that
+    /// were put there, and messages that have gone. Whoever has looked for the highest number before gives none from here on
+    /// that a file has which a power cut brings back.
+    pub fn settle(&self) -> Result<()> {
+        self.server.sync()?;
+        self.client.sync()
+    }
+
+    /// Brings the name of a durable spool to the disk: whoever made it may have been killed before.
+    pub fn sync_name(&self) -> Result<()> {
+        let path = self.place.path();
+        match self.beneath(&path).facts(DURABLE)? {
+            Some(_) => self.place.directory.sync_names(),
+            None => Ok(()),
+        }
     }
 
     fn beneath<'a>(&'a self, path: &'a Path) -> Beneath<'a> {

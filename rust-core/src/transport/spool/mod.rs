@@ -95,6 +95,7 @@ fn serve(place: Place, terms: &Terms) -> Result<Ends> {
     if layout.is_stale()? {
         layout.wipe()?;
     }
+    layout.sync_name()?;
     // What another user left stays, and is in nobody's way.
     sweep::sweep(&layout)?;
     let layout = Arc::new(layout);
@@ -201,6 +202,7 @@ fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Opti
     if !layout.is_current() {
         return Ok(None);
     }
+    layout.sync_name()?;
     sweep::forget_the_dead(&layout)?;
     let (tx, rx) = client::join(layout, presence, before, terms)?;
     Ok(Some(Ends {

@@ -65,10 +65,11 @@ pub struct ServerRx {
 
 /// The two halves of the server of a spool, whose lock is held.
 pub fn open(layout: Arc<Layout>, terms: &Terms) -> Result<(ServerTx, ServerRx)> {
+    let number = highest(&layout.server)?.max(highest(&layout.client)?);
+    layout.settle()?;
     finish_answers(&layout)?;
     let arrivals = Arrivals::new(&layout.server, everybody, "")?;
     arrivals.mind(&layout)?;
-    let number = highest(&layout.server)?.max(highest(&layout.client)?);
     let desk = Arc::new(Desk { layout, state: Mutex::default() });
     let room = Room::new(terms.buffer, is_for);
     let tx = ServerTx { desk: desk.clone(), room, comings: None, peer: None, number };
@@ -79,6 +80,10 @@ pub fn open(layout: Arc<Layout>, terms: &Terms) -> Result<(ServerTx, ServerRx)> 
 fn finish_answers(layout: &Layout) -> Result<()> {
     layout.client.each_name(|answer| {
         let request = answer.strip_suffix(FAILED).unwrap_or(answer);
+        // A message to a client may have the same name as one of that client's: neither answers the other.
+        if Name::parse(request, Kind::Request).kind != Kind::Request {
+            return Ok(ControlFlow::Continue(()));
+        }
         let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
             return Ok(ControlFlow::Continue(()));
         };

@@ -1,0 +1,70 @@
+//! What a program told before its power was cut: the promises that what is left has to keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All that was told, by all lives.
+#[derive(Clone, Default)]
+pub struct Facts {
+    lines: usize,
+    /// Texts that were given to the library, and by whom: `panel`, the name of a script's file.
+    pub tried: BTreeMap<u64, String>,
+    /// Texts that it has taken; in a journal their numbers.
+    pub kept: BTreeMap<u64, Option<u64>>,
+    /// Texts that somebody was given; in a journal their numbers.
+    pub seen: BTreeMap<u64, Option<u64>>,
+    /// What somebody was about to acknowledge: who, and the text, or in a journal the number.
+    pub finishing: BTreeMap<String, BTreeSet<u64>>,
+    /// What was acknowledged.
+    pub done: BTreeMap<String, BTreeSet<u64>>,
+    /// Texts that are requests.
+    pub asked: BTreeSet<u64>,
+    /// Requests whose answer somebody began to fetch.
+    pub fetching: BTreeSet<u64>,
+    /// What is no message: the name of its file, and whether it was there for certain.
+    pub bad: BTreeMap<u64, (String, bool)>,
+}
+
+impl Facts {
+    /// How many lines there were.
+    pub fn count(&self) -> usize {
+        self.lines
+    }
+
+    /// One more line.
+    pub fn add(&mut self, line: &str) {
+        self.lines += 1;
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |n: usize| words.get(n).and_then(|word| word.parse::<u64>().ok());
+        let word = |n: usize| words.get(n).map_or(String::new(), |word| (*word).to_owned());
+        let id = || number(1).unwrap_or_else(|| panic!("{line:?} has a number"));
+        let last = || number(2).unwrap_or_else(|| panic!("{line:?} has a number"));
+        match words[0] {
+            "try" => drop(self.tried.insert(id(), word(2))),
+            "kept" => drop(self.kept.insert(id(), number(2))),
+            "seen" => drop(self.seen.insert(id(), number(2))),
+            "finish" => drop(self.finishing.entry(word(1)).or_default().insert(last())),
+            "done" => drop(self.done.entry(word(1)).or_default().insert(last())),
+            "ask" => drop(self.asked.insert(id())),
+            // Whoever looks for one of its answers takes those to all its requests, of earlier lives, too.
+            "fetch" => {
+                let who = &self.tried[&id()];
+                self.fetching.extend(self.asked.iter().filter(|id| self.tried[*id] == *who));
+            }
+            "fetched" => {}
+            "bad" => drop(self.bad.insert(id(), (word(2), false))),
+            "posted" => drop(self.bad.insert(id(), (word(2), true))),
+            _ => panic!("nobody tells {line:?}"),
+        }
+    }
+
+    /// Whether anybody at all was about to acknowledge this.
+    pub fn may_be_finished(&self, id: u64) -> bool {
+        self.finishing.values().any(|all| all.contains(&id))
+    }
+
+    /// Requests that were answered, and whose answer nobody has begun to fetch.
+    pub fn unfetched(&self) -> impl Iterator<Item = u64> {
+        let server = self.done.get("server").into_iter().flatten().copied();
+        server.filter(|id| self.asked.contains(id) && !self.fetching.contains(id))
+    }
+}

@@ -1,0 +1,139 @@
+//! What a journal has to be after a power cut: all that was acknowledged or shown, in order, and open to the next writer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use linkspan::{ErrorKind, Message, Options, Publisher, Subscriber, Value};
+
+use super::facts::Facts;
+use super::histories::Random;
+use super::life::{Live, state};
+use super::text::{self, Shape};
+
+const NOW: Duration = Duration::ZERO;
+
+/// The number of the text that the next writer sends.
+const NEXT: u64 = u64::MAX;
+
+fn options(set: &[(&str, Value)]) -> Options {
+    let mut options = Options::default();
+    for (name, value) in set {
+        options.set(name, value).unwrap();
+    }
+    options
+}
+
+/// Looks at what is left.
+pub fn judge(root: &Path, form: u64, facts: &Facts, live: &Live, random: &mut Random) -> Result<(), String> {
+    std::fs::create_dir_all(state(root)).unwrap();
+    let endpoint = format!("journal:{}/lab@x.journal", state(root).display());
+    let judge = Judge { endpoint, shape: Shape::of(form), facts, oldest: live.oldest };
+    // Readers may come before the next writer, and what they were shown stays.
+    let before = if random.one_in(2) { Some(judge.all()?) } else { None };
+    let publisher =
+        Publisher::new(&judge.endpoint, &options(&[("segment_bytes", judge.shape.segment.into())]))
+            .map_err(|e| format!("the next writer is refused: {e}"))?;
+    let number =
+        publisher.send(&Value::from("next")).map_err(|e| format!("the next message is refused: {e}"))?;
+    let mut all = judge.all()?;
+    if all.pop_last() != Some((number, NEXT)) {
+        return Err(format!("the next message got number {number}, and is not the last"));
+    }
+    if let Some(before) = before.filter(|before| *before != all) {
+        return Err(format!("readers were shown {before:?}, and the next writer left {all:?}"));
+    }
+    let last = judge.numbers().map(|(number, _)| number).max().unwrap_or(0);
+    if number <= last {
+        return Err(format!("the next message got number {number}, and {last} was given before"));
+    }
+    for name in facts.finishing.keys() {
+        judge.consumer(name, number)?;
+    }
+    Ok(())
+}
+
+struct Judge<'a> {
+    endpoint: String,
+    shape: Shape,
+    facts: &'a Facts,
+    oldest: u64,
+}
+
+impl Judge<'_> {
+    /// The numbers that were given away for certain, and the texts under them.
+    fn numbers(&self) -> impl Iterator<Item = (u64, u64)> {
+        let both = self.facts.kept.iter().chain(&self.facts.seen);
+        both.filter_map(|(id, number)| Some(((*number)?, *id)))
+    }
+
+    /// All that is there, by number.
+    fn all(&self) -> Result<BTreeMap<u64, u64>, String> {
+        let reader = Subscriber::new(&self.endpoint, &options(&[("from", "first".into())]))
+            .map_err(|e| format!("no reader: {e}"))?;
+        let mut all = BTreeMap::new();
+        let mut last = None;
+        loop {
+            let message = match reader.try_recv() {
+                Ok(message) => message,
+                Err(e) if matches!(e.kind(), ErrorKind::Empty | ErrorKind::NotFound) => break,
+                Err(e) => return Err(format!("a reader from the first on, after {last:?}: {e}")),
+            };
+            let number = message.sequence();
+            if last.is_some_and(|last| last + 1 != number) {
+                return Err(format!("number {number} follows {last:?}"));
+            }
+            last = Some(number);
+            let id = known(&message)?;
+            if id != NEXT && !self.facts.tried.contains_key(&id) {
+                return Err(format!("number {number} holds text {id}, which nobody sent"));
+            }
+            all.insert(number, id);
+        }
+        for (number, id) in self.numbers().filter(|(number, _)| *number >= self.oldest) {
+            if all.get(&number) != Some(&id) {
+                return Err(format!("number {number} was text {id}, and is {:?}", all.get(&number)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whoever reads under a name goes on where it stopped, or a little before.
+    fn consumer(&self, name: &str, last: u64) -> Result<(), String> {
+        let options = options(&[("client_id", name.into())]);
+        let reader =
+            Subscriber::new(&self.endpoint, &options).map_err(|e| format!("the reader {name}: {e}"))?;
+        let most = self.facts.finishing[name].last().copied().unwrap_or(0);
+        let mut next = None;
+        while next != Some(last + 1) {
+            match reader.recv(NOW) {
+                Ok(message) => {
+                    let number = message.sequence();
+                    if next.is_some_and(|next| next != number) {
+                        return Err(format!("the reader {name} was given {number} and not {next:?}"));
+                    }
+                    if next.is_none() && number > (most + 1).max(self.oldest) {
+                        return Err(format!(
+                            "the reader {name} goes on at {number}, and had acknowledged {most}"
+                        ));
+                    }
+                    known(&message)?;
+                    next = Some(number + 1);
+                }
+                // The rule on bytes waits for nobody.
+                Err(e) if e.kind() == ErrorKind::Lagged && self.shape.bytes.is_some() && next.is_none() => {}
+                Err(e) => return Err(format!("the reader {name}, at {next:?}: {e}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn known(message: &Message) -> Result<u64, String> {
+    let number = message.sequence();
+    let text = message.value().and_then(Value::as_text).map_err(|e| format!("number {number}: {e}"))?;
+    if text == "next" {
+        return Ok(NEXT);
+    }
+    text::id(text).ok_or_else(|| format!("number {number} holds no text of ours: {text:.60}"))
+}

@@ -1,0 +1,229 @@
+//! Lives of a program with power cuts and kills between them: what it does is recorded, cut off at any step, and its disk's
+//! images are looked at by the library; from some of them the next life goes on.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::disk::{Disk, Image, Inode, Step};
+use super::facts::Facts;
+use super::histories::Random;
+use super::mutants::Mutant;
+use super::{Kind, trace};
+
+/// How many lives follow each other.
+const LIVES: usize = 3;
+
+/// Numbers of texts that a life has for itself.
+const TEXTS: u64 = 1000;
+
+/// What a chain of lives has shown.
+#[derive(Clone, Copy, Default)]
+pub struct Count {
+    /// Programs that were recorded.
+    pub lives: usize,
+    /// Images that were looked at; each differs from all others of its life.
+    pub images: usize,
+    /// Those of a life that began with an image: cut off during recovery, or after it.
+    pub again: usize,
+}
+
+impl Count {
+    /// Adds another.
+    pub fn add(&mut self, other: Count) {
+        self.lives += other.lives;
+        self.images += other.images;
+        self.again += other.again;
+    }
+}
+
+/// A chain of lives.
+pub struct Chain<'a> {
+    /// What is played.
+    pub kind: Kind,
+    /// Which chances.
+    pub seed: u64,
+    /// What the record leaves out.
+    pub mutant: Option<&'a Mutant>,
+    /// How many images are drawn in a life.
+    pub images: usize,
+    /// A directory of its own, on a file system that is quick.
+    pub folder: &'a Path,
+}
+
+impl Chain<'_> {
+    /// Plays them all. The error names the seed, the step and what is wrong.
+    pub fn run(&self) -> Result<Count, String> {
+        let mut random = Random::new(self.seed);
+        let form = random.below(18) as u64;
+        let mut count = Count::default();
+        let mut begins = vec![(Disk::empty(), Facts::default())];
+        for life in 0..LIVES {
+            let mut next = Vec::new();
+            for (number, (disk, facts)) in begins.into_iter().enumerate() {
+                let told = |why: String| {
+                    format!(
+                        "{:?}, life {life}.{number}: {why}\nLINKSPAN_SEED={} plays it again",
+                        self.kind, self.seed
+                    )
+                };
+                let (program, root) = self.program(form, random.below(1 << 30), life as u64 * TEXTS);
+                let steps = trace::record(&disk, &root, program).map_err(told)?;
+                std::fs::remove_dir_all(&root).unwrap();
+                count.lives += 1;
+                let steps = self.mutant.map_or_else(|| steps.clone(), |mutant| mutant.leave_out(&steps));
+                let images = if life == 0 { self.images } else { self.images / 2 };
+                let cuts = Cuts { chain: self, form, disk, steps, facts };
+                let looked = cuts.look(images, &mut random, &mut next).map_err(told)?;
+                count.images += looked;
+                count.again += if life == 0 { 0 } else { looked };
+            }
+            begins = next;
+            // From two of them the second life, from one of those the third.
+            let keep = if life == 0 { 2 } else { 1 };
+            while begins.len() > keep {
+                begins.swap_remove(random.below(begins.len()));
+            }
+        }
+        Ok(count)
+    }
+
+    fn program(&self, form: u64, seed: usize, first: u64) -> (Command, PathBuf) {
+        let root = self.folder.join("disk");
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir(&root).unwrap();
+        let mut program = Command::new(victim());
+        let path = match self.kind {
+            Kind::File => root.join("lab.file").display().to_string(),
+            _ => "lab/x".to_owned(),
+        };
+        let numbers = [form, seed as u64, first].map(|number| number.to_string());
+        program.arg(self.kind.role()).arg(path).args(numbers);
+        program.env("LINKSPAN_DIR", self.folder.join("run"));
+        program.env("LINKSPAN_STATE_DIR", state(&root));
+        (program, root)
+    }
+}
+
+/// The state directory, which is made by whoever needs it first.
+pub fn state(root: &Path) -> PathBuf {
+    root.join("var/state")
+}
+
+fn victim() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/power_victim");
+    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
+    path
+}
+
+/// One life, to be cut off at any of its steps.
+struct Cuts<'a> {
+    chain: &'a Chain<'a>,
+    form: u64,
+    disk: Disk,
+    steps: Vec<Step>,
+    facts: Facts,
+}
+
+impl Cuts<'_> {
+    /// Looks at so many images; leaves some from which the next life begins.
+    fn look(
+        mut self,
+        images: usize,
+        random: &mut Random,
+        next: &mut Vec<(Disk, Facts)>,
+    ) -> Result<usize, String> {
+        let mut cuts: Vec<usize> = (0..images).map(|_| random.below(self.steps.len() + 1)).collect();
+        cuts.sort_unstable();
+        let (mut at, mut seen) = (0, HashSet::new());
+        let steps = std::mem::take(&mut self.steps);
+        for cut in cuts {
+            for step in &steps[at..cut] {
+                if let Step::Said(line) = step {
+                    self.facts.add(line);
+                }
+                self.disk.play(step);
+            }
+            at = cut;
+            let image = self.disk.cut(random);
+            if !seen.insert((image.hash(), self.facts.count())) {
+                continue;
+            }
+            let live = Live::of(&self.disk);
+            if let Err(why) = self.judge(&image, &live, random) {
+                let kept = self.keep(&image);
+                let last = told(&steps[..cut]);
+                return Err(format!(
+                    "{why}\nthe image is kept in {}; the last steps before the cut:\n{last}",
+                    kept.display()
+                ));
+            }
+            if random.one_in(4) {
+                // Half of the next lives follow a kill and no cut: what they find may go with a later one.
+                let disk = if random.one_in(2) { self.disk.killed() } else { image.disk() };
+                next.push((disk, self.facts.clone()));
+            }
+        }
+        Ok(seen.len())
+    }
+
+    fn judge(&self, image: &Image, live: &Live, random: &mut Random) -> Result<(), String> {
+        let root = self.chain.folder.join("image");
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir(&root).unwrap();
+        image.write(&root);
+        self.chain.kind.judge(&root, self.form, &self.facts, live, random)
+    }
+
+    /// What is wrong stays, for whoever looks into it.
+    fn keep(&self, image: &Image) -> PathBuf {
+        let name = format!("linkspan-power-{:?}-{}", self.chain.kind, self.chain.seed);
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        image.write(&path);
+        path
+    }
+}
+
+/// What the program itself would have seen at the moment of the cut.
+pub struct Live {
+    /// The number with which the journal begins.
+    pub oldest: u64,
+}
+
+impl Live {
+    fn of(disk: &Disk) -> Live {
+        let number = |name: &str| name.strip_suffix(".segment")?.parse().ok();
+        Live { oldest: disk.names().filter_map(number).min().unwrap_or(1) }
+    }
+}
+
+/// The last steps, for people.
+fn told(steps: &[Step]) -> String {
+    let mut names: HashMap<Inode, String> = HashMap::new();
+    let mut lines = Vec::new();
+    for step in steps {
+        let of = |inode: &Inode| names.get(inode).cloned().unwrap_or_else(|| format!("({inode})"));
+        lines.push(match step {
+            Step::NewFile(inode) => format!("new file ({inode})"),
+            Step::NewDirectory(inode) => format!("new directory ({inode})"),
+            Step::Name(directory, name, Some(inode)) => {
+                format!("{}/{name} is ({inode}) {}", of(directory), of(inode))
+            }
+            Step::Name(directory, name, None) => format!("{}/{name} is gone", of(directory)),
+            Step::Write(inode, at, bytes) => format!("{}: {} bytes at {at}", of(inode), bytes.len()),
+            Step::Resize(inode, length) => format!("{}: cut to {length}", of(inode)),
+            Step::SyncBegins(_, inode) => format!("{}: sync begins", of(inode)),
+            Step::SyncEnds(_, inode) => format!("{}: synced", of(inode)),
+            Step::Said(line) => format!("    {line}"),
+        });
+        if let Step::Name(_, name, Some(inode)) = step {
+            names.insert(*inode, name.clone());
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(40)).join("\n")
+}

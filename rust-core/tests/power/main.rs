@@ -1,0 +1,184 @@
+//! Power cuts: a program that writes a journal, a durable spool or a durable file is recorded, its disk is left as a cut at any
+//! moment may leave it, and the library has to find in it all that the program was promised.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the program that is cut off, what it sends and tells | `victim`, `text`, `facts` |
+//! | recording what it does | `trace` |
+//! | what a disk holds for certain, and what a cut may leave | `disk` |
+//! | one life after another, each beginning with what is left of the one before | `life` |
+//! | what has to be there | `journal`, `spool`, `file` |
+//! | that a forgotten sync is found | `mutants` |
+//!
+//! `LINKSPAN_SEED` plays one chain of lives again, `LINKSPAN_IMAGES` says how many images there are to be.
+
+#[path = "../../src/histories.rs"]
+#[allow(dead_code, reason = "a part of it is used")]
+mod histories;
+
+mod disk;
+mod facts;
+mod file;
+mod journal;
+mod life;
+mod mutants;
+mod spool;
+#[allow(dead_code, reason = "the victim needs the rest")]
+mod text;
+mod trace;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use facts::Facts;
+use histories::{Random, given_seed};
+use life::{Chain, Count, Live};
+use mutants::MUTANTS;
+
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A journal: rolling, retention, readers with names, several threads that send.
+    Journal,
+    /// A durable spool with a server and clients.
+    Serve,
+    /// A durable spool with a channel.
+    Channel,
+    /// A file, renamed into place or written there.
+    File,
+}
+
+impl Kind {
+    fn role(self) -> &'static str {
+        match self {
+            Kind::Journal => "journal",
+            Kind::Serve => "serve",
+            Kind::Channel => "channel",
+            Kind::File => "file",
+        }
+    }
+
+    fn judge(
+        self,
+        root: &Path,
+        form: u64,
+        facts: &Facts,
+        live: &Live,
+        random: &mut Random,
+    ) -> Result<(), String> {
+        match self {
+            Kind::Journal => journal::judge(root, form, facts, live, random),
+            Kind::Serve => spool::judge_requests(root, facts, random.one_in(2)),
+            Kind::Channel => spool::judge_channel(root, facts),
+            Kind::File => file::judge(root, form, facts),
+        }
+    }
+}
+
+/// Images that are drawn in the first life of a chain; half as many in the others.
+const IMAGES: usize = 160;
+
+/// Where nothing is slow to sync.
+fn quick() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if tempfile::tempdir_in(&memory).is_ok() { memory } else { std::env::temp_dir() }
+}
+
+/// A seed that is told, unless one is given.
+fn seed() -> u64 {
+    let fresh =
+        || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 % 1_000_000_000 * 1000;
+    given_seed().unwrap_or_else(fresh)
+}
+
+/// Plays chains of lives until there were so many images, or one alone where a seed is given.
+fn survives(kind: Kind, share: usize) {
+    let wanted: usize = std::env::var("LINKSPAN_IMAGES").map_or(10_000, |n| n.parse().expect("a number"));
+    let wanted = wanted * share / 100;
+    let (begin, began) = (seed(), Instant::now());
+    println!("{kind:?}: seeds from {begin} on");
+    let (next, total, failed) = (AtomicU64::new(begin), Mutex::new(Count::default()), Mutex::new(None));
+    let is_over = || failed.lock().unwrap().is_some() || total.lock().unwrap().images >= wanted;
+    std::thread::scope(|scope| {
+        for _ in 0..4 * std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                let folder = tempfile::tempdir_in(quick()).unwrap();
+                while !is_over() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let chain = Chain { kind, seed, mutant: None, images: IMAGES, folder: folder.path() };
+                    match chain.run() {
+                        Ok(count) => total.lock().unwrap().add(count),
+                        Err(why) => drop(failed.lock().unwrap().get_or_insert(why)),
+                    }
+                    if given_seed().is_some() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    if let Some(why) = failed.into_inner().unwrap() {
+        panic!("{why}");
+    }
+    let Count { lives, images, again } = total.into_inner().unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{kind:?}: {images} images of {lives} lives, {again} of them after a second or third cut, {:.0} a second",
+        images as f64 / seconds
+    );
+}
+
+#[test]
+fn journal_after_power_loss_keeps_what_was_acknowledged() {
+    survives(Kind::Journal, 40);
+}
+
+#[test]
+fn durable_spool_with_requests_after_power_loss_keeps_what_was_acknowledged() {
+    survives(Kind::Serve, 25);
+}
+
+#[test]
+fn durable_spool_with_channel_after_power_loss_keeps_what_was_acknowledged() {
+    survives(Kind::Channel, 20);
+}
+
+#[test]
+fn durable_file_after_power_loss_holds_the_newest_acknowledged_value() {
+    survives(Kind::File, 15);
+}
+
+#[test]
+fn forgotten_syncs_are_found() {
+    let folder = tempfile::tempdir_in(quick()).unwrap();
+    let (begin, mut survivors) = (seed(), Vec::new());
+    println!("seeds from {begin} on");
+    for mutant in &MUTANTS {
+        let mut images = 0;
+        let found = (begin..begin + 60).find_map(|seed| {
+            let chain = Chain {
+                kind: mutant.kind,
+                seed,
+                mutant: Some(mutant),
+                images: IMAGES,
+                folder: folder.path(),
+            };
+            match chain.run() {
+                Ok(count) => {
+                    images += count.images;
+                    None
+                }
+                Err(why) => Some(why),
+            }
+        });
+        match found {
+            Some(why) => {
+                println!("{}: {images} images, then {}", mutant.name, why.lines().next().unwrap_or_default())
+            }
+            None => survivors.push(format!("{} ({images} images)", mutant.name)),
+        }
+    }
+    assert!(survivors.is_empty(), "nobody noticed that these were not synced: {}", survivors.join(", "));
+}

@@ -1,0 +1,78 @@
+//! What the program that is cut off sends, and how it sets things up: known to it and to whoever looks at what is left.
+
+use linkspan::{Options, Value};
+
+use super::histories::Random;
+
+/// The text that has this number: nothing to a few pages.
+pub fn text(id: u64) -> String {
+    let mut random = Random::new(id);
+    let length = match random.below(16) {
+        0..8 => random.below(300),
+        8..12 => 300 + random.below(1500),
+        12..15 => 3000 + random.below(6000),
+        _ => 15_000 + random.below(6000),
+    };
+    let mut text = format!("{id} ");
+    while text.len() < length {
+        let number = random.below(1 << 24);
+        text.extend((0..4).map(|n| char::from(b'a' + (number >> (6 * n) & 15) as u8)));
+    }
+    text
+}
+
+/// The number of a text, if it is whole.
+pub fn id(of: &str) -> Option<u64> {
+    let id = of.split(' ').next()?.parse().ok()?;
+    (text(id) == of).then_some(id)
+}
+
+/// How a journal is cut and what it keeps.
+pub struct Shape {
+    /// Bytes of a segment.
+    pub segment: i64,
+    /// Bytes that are kept.
+    pub bytes: Option<i64>,
+    /// Whether what everybody has consumed goes.
+    pub consumed: bool,
+}
+
+impl Shape {
+    /// One of several.
+    pub fn of(number: u64) -> Shape {
+        let segment = [8192, 14_000, 30_000][number as usize % 3];
+        let bytes = (number / 3 % 3 == 1).then_some(40_000);
+        Shape { segment, bytes, consumed: number / 3 % 3 == 2 }
+    }
+}
+
+/// How a file is written.
+#[derive(Clone, Copy)]
+pub struct Form {
+    /// The framing.
+    pub framing: &'static str,
+    /// Whether it is written in place.
+    pub locked: bool,
+}
+
+impl Form {
+    /// One of several.
+    pub fn of(number: u64) -> Form {
+        Form { framing: ["linkspan", "lines", "raw"][number as usize % 3], locked: number / 3 % 2 == 1 }
+    }
+
+    /// The options that say so.
+    pub fn options(self) -> linkspan::Result<Options> {
+        let mut options = Options::default();
+        options.set("durable", &true.into())?;
+        options.set("framing", &self.framing.into())?;
+        options.set("locked", &self.locked.into())?;
+        options.set("encoding", &if self.framing == "raw" { "raw" } else { "json" }.into())?;
+        Ok(options)
+    }
+
+    /// A text as such a file takes it.
+    pub fn value(self, text: &str) -> Value {
+        if self.framing == "raw" { Value::Bytes(text.as_bytes().to_vec().into()) } else { Value::from(text) }
+    }
+}
