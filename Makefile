@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-all test-nightly bench demo install python php lint clean
+.PHONY: help build test test-quick test-all test-nightly fuzz bench demo install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,10 +25,14 @@ test-all:
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --all
 
-test-nightly:  ## test-all (the whole grid of languages), and what takes hours: 100,000 kills, fuzzing (cargo-fuzz, a nightly compiler)
+test-nightly:  ## test-all (the whole grid of languages), and what takes hours: 100,000 kills, hours of fuzzing, sanitizers
 	@tools/apt.sh
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --nightly
+
+MINUTES ?= 10
+fuzz:  ## run each fuzzing target for MINUTES minutes (10)
+	fuzz/run --seconds $$(( $(MINUTES) * 60 ))
 
 bench:  ## measure ours beside the floors, as ratios
 	benches/run

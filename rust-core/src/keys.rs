@@ -137,9 +137,7 @@ impl Keyring {
     pub(crate) fn secret(&self) -> Result<Option<Vec<u8>>> {
         let path = self.own_path();
         let Some(text) = read_private(&path)? else { return Ok(None) };
-        let body = text.trim().strip_prefix(BEGIN.trim()).and_then(|rest| rest.strip_suffix(END.trim()));
-        let bytes = body.and_then(|body| STANDARD.decode(body.replace(['\n', '\r'], "")).ok());
-        bytes.map(Some).ok_or_else(|| no_key(&path))
+        secret_in(&text).map(Some).ok_or_else(|| no_key(&path))
     }
 
     /// Trusts a key, under a name of our own choice: 1 to 64 letters, digits, `.`, `_` and `-`. `AddressInUse` where that
@@ -210,6 +208,12 @@ impl Keyring {
         let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
         made.doing(format_args!("making the directory {}", path.display()))
     }
+}
+
+/// The key in the text of our own key's file.
+fn secret_in(text: &str) -> Option<Vec<u8>> {
+    let body = text.trim().strip_prefix(BEGIN.trim()).and_then(|rest| rest.strip_suffix(END.trim()))?;
+    STANDARD.decode(body.replace(['\n', '\r'], "")).ok()
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -294,6 +298,21 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     file.sync_all().doing(doing())?;
     let here = rustix::fs::CWD;
     rustix::fs::renameat_with(here, &new, here, path, rustix::fs::RenameFlags::NOREPLACE).doing(doing())
+}
+
+#[cfg(all(any(test, fuzzing), not(loom)))]
+/// Reads any bytes as a trusted key, as the key in a certificate, and as our own key's file.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    if let Ok(key) = String::from_utf8_lossy(bytes).trim().parse::<PublicKey>() {
+        assert_eq!(key.to_string().parse::<PublicKey>().ok(), Some(key));
+    }
+    if let Some(key) = PublicKey::from_spki(bytes) {
+        assert_eq!(key.to_spki(), bytes);
+    }
+    if let Some(secret) = std::str::from_utf8(bytes).ok().and_then(secret_in) {
+        drop(public(Path::new("own.key"), &secret));
+    }
 }
 
 #[cfg(test)]

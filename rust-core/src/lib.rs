@@ -55,6 +55,9 @@ pub mod doctor;
 mod documents;
 mod error;
 pub mod frame;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod histories;
 #[cfg(feature = "tls")]

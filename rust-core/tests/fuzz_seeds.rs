@@ -44,6 +44,14 @@ fn seeds_are_values_or_errors() {
 }
 
 #[test]
+fn transcode_fuzz_seeds_give_the_same_value_or_errors() {
+    for (name, bytes) in seeds("transcode") {
+        println!("transcode {name}");
+        strict::transcodes(&bytes);
+    }
+}
+
+#[test]
 fn header_seeds_are_headers_or_errors() {
     for (name, bytes) in seeds("header") {
         println!("header {name}");

@@ -279,6 +279,33 @@ fn plain_title(name: &str) -> String {
     if name.is_empty() { "process".into() } else { name }
 }
 
+#[cfg(all(any(test, fuzzing), not(loom)))]
+/// Reads any bytes as a hello or its answer: the first byte says which, and how the body is written; then the length of the
+/// extension, the extension and the body.
+pub fn fuzz(bytes: &[u8]) {
+    use crate::transport::extension;
+    let [how, length, rest @ ..] = bytes else { return };
+    let (extension, body) = rest.split_at(usize::from(*length).min(rest.len()));
+    let kind = if how & 1 == 0 { Kind::Hello } else { Kind::Error };
+    let encoding = Encoding::from_number(how >> 1 & 7).unwrap_or_default();
+    let copy = bytes::Bytes::copy_from_slice;
+    let header = Header { body: body.len() as u64, ..Header::new(kind, encoding) };
+    let frame = Incoming { header, extension: copy(extension), body: copy(body) };
+    if let Ok(greeting) = Greeting::from_frame(&frame)
+        && let Ok(again) = greeting.to_frame()
+    {
+        // What was read can be said again, and is the same.
+        let first = again.first_chunk().map(Header::from_bytes);
+        if let Some(Ok(header)) = first {
+            let body = again[header.body_offset()..].to_vec().into();
+            let again = Greeting::from_frame(&Incoming { header, extension: copy(&[]), body });
+            assert!(again.is_ok_and(|again| again == greeting), "{greeting:?}");
+        }
+    }
+    drop(read_answer(&frame));
+    drop(extension::read(extension));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

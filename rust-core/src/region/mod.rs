@@ -173,3 +173,17 @@ fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
     );
     Error::new(ErrorKind::OutOfRange, text)
 }
+
+#[cfg(all(any(test, fuzzing), not(loom)))]
+/// Reads any text as a layout, and the memory behind its first NUL by that layout.
+pub fn fuzz(bytes: &[u8]) {
+    let (text, memory) = bytes.split_at(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));
+    let Ok(layout) = String::from_utf8_lossy(text).parse::<Layout>() else { return };
+    assert!(layout.end() <= layout.size(), "{layout:?}");
+    assert!(layout.offsets().all(|(_, at)| at <= layout.end()), "{layout:?}");
+    if layout.end() <= 1 << 16 {
+        let mut memory = memory.to_vec();
+        memory.resize(layout.end(), 0x41);
+        drop(layout.values(&memory));
+    }
+}

@@ -250,6 +250,17 @@ impl fmt::Display for Endpoint {
     }
 }
 
+#[cfg(all(any(test, fuzzing), not(loom)))]
+/// Reads any text as an endpoint: one that is written in one way, and read from it again.
+pub fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(endpoint) = text.parse::<Endpoint>() {
+        let written = endpoint.to_string();
+        let again = written.parse::<Endpoint>();
+        assert!(again.is_ok_and(|again| again == endpoint), "{text:?} is written as {written:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

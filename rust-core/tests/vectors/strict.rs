@@ -1,6 +1,6 @@
 //! What holds for any bytes at all; used by the tests here, by the replay of seeds and by the fuzzing targets.
 
-use linkspan::codec::{decode, decode_into, encode};
+use linkspan::codec::{decode, decode_into, encode, transcode};
 use linkspan::value::{NdArrayRef, Sink};
 use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Limits, Result, Timestamp};
 
@@ -112,5 +112,29 @@ pub fn check(bytes: &[u8], encoding: Encoding) {
                 [ErrorKind::Malformed, ErrorKind::Unsupported, ErrorKind::TooLarge, ErrorKind::OutOfRange];
             assert!(kinds.contains(&error.kind()), "{} {bytes:02x?}: {error:?}", encoding.name());
         }
+    }
+}
+
+/// Transcodes the bytes behind the first, which says from which encoding to which: what comes out is the same value.
+#[allow(dead_code, reason = "not every test that holds bytes to this file's rules transcodes")]
+pub fn transcodes(bytes: &[u8]) {
+    let [which, bytes @ ..] = bytes else { return };
+    let encoding = |number: u8| Encoding::ALL[1 + usize::from(number) % 4];
+    let (from, to) = (encoding(*which), encoding(which >> 2));
+    let value = decode(bytes, from);
+    match (transcode(bytes, from, to), value) {
+        (Ok(written), Ok(value)) => {
+            assert_eq!(
+                decode(&written, to).unwrap(),
+                value,
+                "{} from {} {bytes:02x?}",
+                to.name(),
+                from.name()
+            );
+        }
+        (Err(_), Err(_)) => {}
+        // What is written may be larger than a message may be.
+        (Err(error), Ok(_)) => assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}"),
+        (Ok(_), Err(error)) => panic!("{bytes:02x?} was transcoded and not decoded: {error:?}"),
     }
 }

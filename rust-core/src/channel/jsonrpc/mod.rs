@@ -134,3 +134,34 @@ impl Dialect for JsonRpc {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(all(any(test, fuzzing), not(loom)))]
+/// Takes lines as a server and as a client, answers each request, and says each frame again.
+pub fn fuzz(bytes: &[u8]) {
+    use crate::codec::Encoding;
+    use crate::frame::{Header, Kind};
+    let limits = Limits::for_message(1 << 16);
+    for serves in [true, false] {
+        let rpc = JsonRpc::new(serves, limits, Arc::default());
+        for line in bytes.split(|b| *b == b'\n') {
+            let mut frames = VecDeque::new();
+            if rpc.hear(Ok(Bytes::copy_from_slice(line)), &mut frames).is_err() {
+                continue;
+            }
+            for frame in frames {
+                let header = match frame.header.kind {
+                    Kind::Request => Header::new(Kind::Reply, Encoding::Json),
+                    _ => Header { body: 0, ..frame.header },
+                };
+                let header = Header { correlation: frame.header.sequence, ..header };
+                let body: &[u8] = if frame.header.kind == Kind::Request { b"1" } else { &frame.body };
+                let frame = Outgoing::new(header, body);
+                if let Ok(Some(line)) = rpc.say(&frame) {
+                    let text = std::str::from_utf8(&line);
+                    assert!(text.is_ok(), "{text:?}");
+                }
+                rpc.said(&frame);
+            }
+        }
+    }
+}

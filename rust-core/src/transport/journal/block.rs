@@ -63,7 +63,7 @@ pub fn read<const N: usize>(magic: [u8; 8], newest: u32, bytes: &[u8]) -> Result
     }
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let check = crc32c::crc32c_append(crc32c::crc32c(&bytes[..8]), &[0; 4]);
-    if crc32c::crc32c_append(check, &bytes[12..]) != word(8) {
+    if !cfg!(fuzzing) && crc32c::crc32c_append(check, &bytes[12..]) != word(8) {
         return Err(Flaw::Damaged);
     }
     let version = word(12);

@@ -29,6 +29,8 @@ mod committed;
 mod consumer;
 mod folder;
 mod following;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+mod fuzz;
 mod listing;
 mod log;
 mod mask;
@@ -40,6 +42,8 @@ mod tail;
 mod writer;
 
 pub use following::Following;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub use fuzz::fuzz;
 pub use listing::listing;
 pub use log::Shape;
 pub use reader::{Reader, Start};

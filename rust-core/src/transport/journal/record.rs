@@ -150,7 +150,8 @@ pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<Said<'a>> {
     }
     let check = crc32c::crc32c_append(crc32c::crc32c(id), &bytes[..CHECK.start]);
     let check = crc32c::crc32c_append(crc32c::crc32c_append(check, &[0; 4]), &bytes[CHECK.end..]);
-    if check.to_le_bytes() != bytes[CHECK] {
+    // A fuzzer finds no check sums.
+    if !cfg!(fuzzing) && check.to_le_bytes() != bytes[CHECK] {
         return None;
     }
     let number = |range: std::ops::Range<usize>| Some(u64::from_be_bytes(bytes[range].try_into().ok()?));

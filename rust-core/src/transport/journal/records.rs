@@ -240,7 +240,7 @@ impl Records {
             };
             at += want as u64;
         }
-        if check != record.header.body_check {
+        if !cfg!(fuzzing) && check != record.header.body_check {
             return Ok(Some(wrong_sum(record, check)));
         }
         Ok(if there >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
@@ -263,7 +263,11 @@ impl Records {
         }
         let body = Bytes::from(body);
         let check = crc32c::crc32c(&body);
-        Ok(if check == record.header.body_check { Ok(body) } else { Err(wrong_sum(record, check)) })
+        Ok(if cfg!(fuzzing) || check == record.header.body_check {
+            Ok(body)
+        } else {
+            Err(wrong_sum(record, check))
+        })
     }
 
     /// The bytes of a body, or as many as there are.

@@ -169,7 +169,7 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
 
 /// A heap of words that stands for a memory file where there is no kernel: under loom and Miri, and in tests that
 /// write garbage into it.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) mod heap {
     use super::*;
 

@@ -12,6 +12,8 @@
 //! | a publisher's ring and its readers | `broadcast/` |
 
 mod broadcast;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub mod fuzz;
 mod link;
 #[cfg(test)]
 #[cfg(loom)]

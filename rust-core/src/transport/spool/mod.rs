@@ -294,3 +294,25 @@ impl SpoolRx {
         each!(self, SpoolRx, half => half.descriptors())
     }
 }
+
+#[cfg(all(any(test, fuzzing), not(loom)))]
+/// Reads the first line as the name of a file, and the rest as what stands in it.
+pub fn fuzz(bytes: &[u8]) {
+    use crate::frame::Kind;
+    let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));
+    let name = String::from_utf8_lossy(name);
+    for usual in [Kind::Data, Kind::Request, Kind::Reply] {
+        let said = name::Name::parse(&name, usual);
+        if let Some((number, who)) = &said.numbered {
+            let written = name::Name::format(*number, who, said.kind, said.encoding, usual);
+            assert_eq!(name::Name::parse(&written, usual), said, "{name:?} is written as {written:?}");
+            assert!(name::session(who) & 1 == 1 && who.starts_with(name::source(who)));
+            let _: bool = client::is_for(&name, who);
+        }
+        assert!(name.starts_with(name::stem(&name)) || name::is_hidden(&name));
+        let limits = crate::value::Limits::for_message(1 << 16);
+        if let Err(error) = reject::check(body, said.encoding, &limits, false) {
+            drop(reject::failure(&name, &error));
+        }
+    }
+}

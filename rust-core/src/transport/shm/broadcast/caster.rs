@@ -10,7 +10,7 @@ use crate::frame::{HEADER, Outgoing};
 /// The writing end. Words, in the order in which they change: `reserved` (up to where it may be overwriting), the
 /// record, then `latest`, `restart`, `count` and `tail`.
 #[derive(Debug)]
-pub(super) struct Caster<M> {
+pub(in crate::transport::shm) struct Caster<M> {
     mine: M,
     ring: u64,
     /// Behind the newest record, counted from the beginning of time.

@@ -8,7 +8,7 @@
 //! | the publisher: a ring that gives way to a larger one, and its view of each subscriber | `publisher` |
 //! | the subscriber: a follower that can sleep | `subscriber` |
 
-mod caster;
+pub(super) mod caster;
 mod follower;
 #[cfg(test)]
 #[cfg(loom)]

@@ -1,0 +1,46 @@
+//! All fuzzing targets in one program: `LINKSPAN_FUZZ` says which one runs. Built and started by `fuzz/run`.
+
+#![no_main]
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use linkspan::{Encoding, fuzzing};
+
+#[path = "../../rust-core/tests/vectors/headers.rs"]
+mod headers;
+#[path = "../../rust-core/tests/vectors/strict.rs"]
+mod strict;
+
+/// A target: its name, which is that of its seeds, and what it does with any bytes.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 15] = [
+    ("json", |bytes| strict::check(bytes, Encoding::Json)),
+    ("cbor", |bytes| strict::check(bytes, Encoding::Cbor)),
+    ("bson", |bytes| strict::check(bytes, Encoding::Bson)),
+    ("smile", |bytes| strict::check(bytes, Encoding::Smile)),
+    ("transcode", strict::transcodes),
+    ("header", headers::header),
+    ("hello", fuzzing::hello),
+    ("endpoint", fuzzing::endpoint),
+    ("ring", fuzzing::ring),
+    ("broadcast", fuzzing::broadcast),
+    ("journal", fuzzing::journal),
+    ("spool", fuzzing::spool),
+    ("jsonrpc", fuzzing::jsonrpc),
+    ("layout", fuzzing::layout),
+    ("keys", fuzzing::keys),
+];
+
+static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+
+fn chosen() -> fn(&[u8]) {
+    let wanted = std::env::var("LINKSPAN_FUZZ").unwrap_or_default();
+    match TARGETS.iter().find(|(name, _)| *name == wanted) {
+        Some((_, run)) => *run,
+        None => panic!("LINKSPAN_FUZZ is {wanted:?}; the targets are {:?}", TARGETS.map(|(name, _)| name)),
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| TARGET.get_or_init(chosen)(bytes));

@@ -1,0 +1,46 @@
+//! The fuzzing targets that reach behind the public interface: any bytes give a value or an error, and what holds for both.
+//!
+//! Only there under `cfg(fuzzing)` and in tests, which replay the seeds. The targets that need no more than the public interface
+//! are in `fuzz/`.
+
+pub use crate::channel::greeting::fuzz as hello;
+pub use crate::channel::jsonrpc::fuzz as jsonrpc;
+pub use crate::keys::fuzz as keys;
+pub use crate::region::fuzz as layout;
+pub use crate::transport::endpoint::fuzz as endpoint;
+pub use crate::transport::journal::fuzz as journal;
+pub use crate::transport::shm::fuzz::{broadcast, ring};
+pub use crate::transport::spool::fuzz as spool;
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    /// Replays the seeds of a target, each by its name.
+    fn replay(target: &str, run: fn(&[u8])) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+        let mut seeds: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        seeds.sort();
+        assert!(!seeds.is_empty(), "no seeds in {}", folder.display());
+        for seed in seeds {
+            println!("{target} {}", seed.display());
+            run(&std::fs::read(seed).unwrap());
+        }
+    }
+
+    #[test]
+    fn fuzz_seeds_of_internal_targets_are_values_or_errors() {
+        replay("hello", super::hello);
+        replay("jsonrpc", super::jsonrpc);
+        replay("keys", super::keys);
+        replay("layout", super::layout);
+        replay("endpoint", super::endpoint);
+        replay("journal", super::journal);
+        replay("broadcast", super::broadcast);
+        replay("ring", super::ring);
+        replay("spool", super::spool);
+    }
+}

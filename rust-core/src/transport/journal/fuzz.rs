@@ -1,0 +1,46 @@
+//! Any bytes as a segment of a journal, behind a page that is good. Check sums are not looked at while fuzzing.
+
+use std::fs::File;
+use std::io::Write;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::block::{self, Block};
+use super::folder::{PAGE, Segment};
+use super::records::{Look, Records, Walked, Want};
+use super::{committed, tail};
+
+/// Reads the bytes as blocks, and as the records of a segment in each way in which records are read.
+pub fn fuzz(bytes: &[u8]) {
+    if let Ok(Block { numbers, .. }) = block::read::<3>(committed::MAGIC, block::VERSION, bytes) {
+        assert_eq!(numbers.len(), 3);
+    }
+    let Ok(file) = memfd_create("linkspan-fuzz", MemfdFlags::CLOEXEC) else { return };
+    let mut file = File::from(file);
+    let page = vec![0; PAGE as usize];
+    if file.write_all(&page).and_then(|()| file.write_all(bytes)).is_err() {
+        return;
+    }
+    let segment = Segment { version: 2, id: [7; 16], first: 1, created: 0, high: 0 };
+    let length = PAGE + bytes.len() as u64;
+    let mut records = Records::new(file, segment);
+    if let Ok((tail, _)) = tail::follow(&mut records, 1, 0) {
+        assert!(tail.end <= length && tail.at <= tail.end, "a tail at {} of {length} bytes", tail.end);
+    }
+    records.forget();
+    for want in [Want::Head, Want::Check, Want::Body(1 << 16)] {
+        records.at = PAGE;
+        while let Ok(Look::Record(record)) = records.look(None, want) {
+            // Each record is further on than the one before, so a file comes to an end.
+            assert!(record.end > records.at, "a record that ends at {} where it begins", record.end);
+            if let Some(body) = record.body {
+                assert!(body.len() as u64 <= length, "a body of {} bytes", body.len());
+            }
+            records.at = record.end;
+        }
+    }
+    records.at = PAGE;
+    if let Ok((_, Walked::Behind | Walked::Stands(_))) = records.walk(u64::MAX, |_| true) {
+        assert!(records.at > PAGE);
+    }
+}

@@ -1,0 +1,173 @@
+//! Any bytes as a peer's memory: the words of its page, then its ring, then what it changes while the ring is read.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::broadcast::{Follower, Received, Start};
+use super::memory::heap::Heap;
+use super::memory::{Memory, OwnMemory};
+use super::reader::{Reader, Step};
+use super::segment::{PAGE, at};
+use crate::error::ErrorKind;
+
+const RING: usize = 4096;
+const LIMIT: u64 = 1 << 16;
+
+/// Words that both kinds of page have, and that their readers look at.
+const CONTROL: [usize; 9] = [
+    at::HEAD,
+    at::CONSUMED,
+    at::DATA_PARK,
+    at::ROOM_PARK,
+    at::ROOM_WANTED,
+    at::STATE,
+    at::RESTART,
+    at::COUNT,
+    at::FLAGS,
+];
+
+/// The memory that the bytes make, and what is left of them.
+fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
+    let heap = Heap::new(PAGE + RING);
+    let words = bytes.chunks_exact(8).map(|word| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(word);
+        u64::from_le_bytes(bytes)
+    });
+    let places = CONTROL.into_iter().chain((PAGE..PAGE + RING).step_by(8));
+    let mut words: Vec<u64> = words.collect();
+    let changes = words.split_off(words.len().min(CONTROL.len() + RING / 8));
+    for (place, word) in places.zip(words) {
+        heap.store(place, word, Ordering::Relaxed);
+    }
+    // A change is a word whose lowest bits say where, and the next one is what it becomes.
+    let changes: Vec<(usize, u64)> = changes
+        .chunks_exact(2)
+        .map(|pair| {
+            let place = pair[0] as usize % (RING / 8 + CONTROL.len());
+            let place =
+                CONTROL.get(place).copied().unwrap_or(PAGE + (place.saturating_sub(CONTROL.len())) * 8);
+            (place, pair[1])
+        })
+        .collect();
+    (heap, changes.into_iter())
+}
+
+/// Reads a channel's ring.
+pub fn ring(bytes: &[u8]) {
+    let (peer, changes) = memory(bytes);
+    let mut reader = Reader::new(Heap::new(PAGE), peer.clone(), RING, LIMIT);
+    let mut changes = changes.map(Some).chain([None]);
+    loop {
+        // A ring holds at most 256 records, so whoever reads more of a ring at rest runs in circles.
+        let mut read = 0;
+        loop {
+            read += 1;
+            assert!(read < 600, "a ring at rest comes to an end");
+            let frame = match reader.step() {
+                Ok(Step::Frame(record)) => reader.take(record),
+                Ok(Step::Assembled) => reader.take_assembled(),
+                Ok(Step::Piece) => Ok(None),
+                Ok(Step::Empty) => break,
+                Err(error) => Err(error),
+            };
+            match frame {
+                Ok(Some(frame)) => {
+                    assert!(frame.body.len() as u64 <= LIMIT, "a body of {} bytes", frame.body.len());
+                    reader.consume();
+                }
+                Ok(None) => {}
+                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {}
+                Err(e) => {
+                    assert!(matches!(e.kind(), ErrorKind::Malformed | ErrorKind::VersionMismatch), "{e:?}");
+                    return;
+                }
+            }
+        }
+        match changes.next() {
+            Some(Some((place, word))) => peer.store(place, word, Ordering::Relaxed),
+            _ => return,
+        }
+    }
+}
+
+/// Reads a publisher's ring, from each place where a reader may begin.
+pub fn broadcast(bytes: &[u8]) {
+    let (peer, changes) = memory(bytes);
+    // The newest record has a place of its own among the words of the page.
+    peer.store(at::LATEST, peer.load(at::HEAD, Ordering::Relaxed), Ordering::Relaxed);
+    let mut followers = [Start::Newest, Start::After(0), Start::After(3)]
+        .map(|start| Follower::new(peer.clone(), RING, LIMIT, start));
+    for change in changes.map(Some).chain([None]) {
+        for follower in &mut followers {
+            for turn in 0..20 {
+                let received = if turn % 5 == 4 { follower.latest() } else { follower.read() };
+                match received {
+                    Ok(Received::Frame(frame)) => {
+                        assert!(frame.body.len() <= RING, "a body of {} bytes", frame.body.len());
+                    }
+                    Ok(_) => {}
+                    Err(e) => {
+                        let allowed = [
+                            ErrorKind::Malformed,
+                            ErrorKind::VersionMismatch,
+                            ErrorKind::Lagged,
+                            ErrorKind::Stalled,
+                            ErrorKind::Disconnected,
+                            ErrorKind::TooLarge,
+                        ];
+                        assert!(allowed.contains(&e.kind()), "{e:?}");
+                    }
+                }
+            }
+        }
+        if let Some((place, word)) = change {
+            peer.store(place, word, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::broadcast::caster;
+    use super::super::tests::{data, pattern};
+    use super::super::writer::Writer;
+    use super::*;
+    use crate::frame::{Header, Outgoing};
+
+    /// The input that makes this memory; kept as a seed where that is asked for.
+    fn seed(target: &str, name: &str, memory: &Heap) -> Vec<u8> {
+        let places = CONTROL.into_iter().chain((PAGE..PAGE + RING).step_by(8));
+        let bytes: Vec<u8> = places.flat_map(|at| memory.load(at, Ordering::Relaxed).to_le_bytes()).collect();
+        if std::env::var_os("LINKSPAN_WRITE_SEEDS").is_some() {
+            let folder = format!("{}/../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+            std::fs::write(format!("{folder}/{name}"), &bytes).unwrap();
+        }
+        bytes
+    }
+
+    #[test]
+    fn fuzz_targets_take_what_honest_writers_wrote() {
+        for (name, lengths) in
+            [("small-frames", &[0usize, 7, 8, 100][..]), ("a-frame-in-pieces", &[900, 3000])]
+        {
+            let memory = Heap::new(PAGE + RING);
+            let mut writer = Writer::new(memory.clone(), Heap::new(PAGE), RING);
+            let extension = pattern(72, 3);
+            for (i, length) in lengths.iter().enumerate() {
+                let header = Header { body: *length as u64, extension: 72 * (i % 2), ..data(i as u64 + 1) };
+                let body = pattern(*length, 1);
+                let frame = Outgoing { header, extension: &extension[..72 * (i % 2)], body: &body };
+                writer.try_write(&frame).unwrap();
+            }
+            ring(&seed("ring", name, &memory));
+        }
+        let memory = Heap::new(PAGE + RING);
+        let mut writer = caster::Caster::new(memory.clone(), RING);
+        for (i, length) in [0usize, 10, 500].into_iter().enumerate() {
+            assert!(writer.write(&Outgoing::new(data(i as u64 + 1), &pattern(length, 2))));
+        }
+        // The words for the newest record and for the ring's end share their places with those of a channel's page.
+        broadcast(&seed("broadcast", "three-records", &memory));
+    }
+}
