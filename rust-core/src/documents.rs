@@ -12,7 +12,7 @@ const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 
 /// Each block and the document that it stands in.
-const BLOCKS: [(&str, &str); 30] = [
+const BLOCKS: [(&str, &str); 31] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),
@@ -35,6 +35,7 @@ const BLOCKS: [(&str, &str); 30] = [
     ("lock bytes", TRANSPORTS),
     ("proof", TRANSPORTS),
     ("segment", TRANSPORTS),
+    ("park word", TRANSPORTS),
     ("ring record", TRANSPORTS),
     ("broadcast record", TRANSPORTS),
     ("journal block", TRANSPORTS),

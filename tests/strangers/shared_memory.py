@@ -1,7 +1,7 @@
 """Shared memory in the standard library of Python alone, written from docs/transports.md and nothing else.
 
-Python has no fences: this relies on a processor that keeps stores in their order (x86-64), rings bells whether anybody sleeps
-or not, and looks again each second.
+Python has no fences: this relies on a processor that keeps stores in their order (x86-64), and looks again each second. It
+has no futex either: it sleeps in poll alone, and leaves those who sleep in the futex to their short time.
 """
 
 import fcntl
@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from stranger import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
+LAYOUT = 2
+# How we sleep, in the low bits of a park word, and the bytes that wake one who does.
+POLL = 2
+DATA, ROOM = b"\x01", b"\x02"
 # Words of a channel's page.
 HEAD, CONSUMED, DATA_PARK, ROOM_PARK, ROOM_WANTED, STATE = 128, 136, 256, 384, 392, 512
 # Words of a publisher's page.
@@ -51,7 +56,7 @@ def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
     os.posix_fallocate(fd, 0, PAGE + ring)
     memory = Memory(fd, PAGE + ring, mmap.PROT_READ | mmap.PROT_WRITE)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SHRINK | GROW | FUTURE_WRITE | SEAL)
-    for at, value in ((0, int.from_bytes(magic, "little")), (8, 1), (24, session), (32, PAGE), (40, ring)):
+    for at, value in ((0, int.from_bytes(magic, "little")), (8, LAYOUT), (24, session), (32, PAGE), (40, ring)):
         memory[at] = value
     return memory, fd
 
@@ -62,7 +67,7 @@ def open_peer(fd: int, magic: bytes, session: int) -> Memory:
     assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & wanted == wanted
     memory = Memory(fd, os.fstat(fd).st_size, mmap.PROT_READ)
     header = [memory[at] for at in (0, 8, 16, 24, 32, 40)]
-    assert header == [int.from_bytes(magic, "little"), 1, 0, session, PAGE, memory.ring], header
+    assert header == [int.from_bytes(magic, "little"), LAYOUT, 0, session, PAGE, memory.ring], header
     return memory
 
 
@@ -86,16 +91,37 @@ def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.s
     return s, answered(answer), fds
 
 
+def wake(s: socket.socket, word: int, woken: int, byte: bytes) -> int:
+    """Wakes a sleeper in poll, once for each value of its park word; gives the value for which it has been woken."""
+    if word & 3 == POLL and word != woken:
+        try:
+            s.send(byte, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            pass  # It is awake already, or gone.
+    return word
+
+
+def doze(s: socket.socket, memory: Memory, park: int, naps: int, there: Callable[[], bool]) -> int:
+    """Sleeps in poll for a second at most, unless it is there; gives the next value for the park word."""
+    memory[park] = naps | POLL
+    if not there() and select.select([s], [], [], 1)[0]:
+        try:
+            s.recv(64, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionResetError):
+            pass
+    memory[park] = naps + 4
+    return naps + 4
+
+
 class Offer:
-    """What one side of a channel hands over: its memory file and its two bells."""
+    """What one side of a channel hands over: its memory file."""
 
     SIZE = 64 << 10
 
     def __init__(self) -> None:
         self.session = random()
         self.memory, file = create(b"LINKSHM1", self.session, self.SIZE)
-        self.data, self.room = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
-        self.descriptors = [file, self.data, self.room]
+        self.descriptors = [file]
 
 
 class Ring:
@@ -105,19 +131,15 @@ class Ring:
 
     def __init__(self, own: Offer, s: socket.socket, theirs: dict[str, Any], descriptors: list[int]) -> None:
         self.own, self.socket, self.theirs = own, s, theirs
-        self.mine, self.data, self.room = own.memory, own.data, own.room
-        file, self.peer_data, self.peer_room = descriptors
+        self.mine = own.memory
+        [file] = descriptors
         self.peer = open_peer(file, b"LINKSHM1", theirs["session"])
         self.tail = self.head = self.sequence = self.consumed = self.naps = 0
+        self.data_woken = self.room_woken = 0
 
-    def sleep(self, park: int, bell: int) -> None:
-        """A second at most, or until the bell is rung."""
-        self.naps += 2
-        self.mine[park] = self.naps | 1
-        select.select([bell, self.socket], [], [], 1)
-        self.mine[park] = self.naps + 2
-        if select.select([bell], [], [], 0)[0]:
-            os.eventfd_read(bell)
+    def sleep(self, park: int, there: Callable[[], bool]) -> None:
+        """A second at most, or until a byte comes."""
+        self.naps = doze(self.socket, self.mine, park, self.naps, there)
 
     def record(self, shape: int, kind: int, encoding: int, content: bytes) -> None:
         size = (8 + len(content) + 15) // 16 * 16
@@ -125,10 +147,11 @@ class Ring:
         left = self.SIZE - self.tail % self.SIZE
         pad = left if left < size else 0
         until = time.monotonic() + SOON
-        while self.SIZE - (self.tail - self.peer[HEAD]) < pad + size + 16:
+        wanted = max(self.tail + pad + size + 16 - self.SIZE, 0)
+        while self.peer[HEAD] < wanted:
             assert time.monotonic() < until, "no room"
-            self.mine[ROOM_WANTED] = max(self.tail + pad + size + 16 - self.SIZE, 0)
-            self.sleep(ROOM_PARK, self.room)
+            self.mine[ROOM_WANTED] = wanted
+            self.sleep(ROOM_PARK, lambda: self.peer[HEAD] >= wanted)
         mine, tail = self.mine, self.tail
         mine[mine.place(tail + pad + size)] = 0
         if pad:
@@ -140,7 +163,7 @@ class Ring:
         word = len(content) | shape << 32 | kind << 36 | encoding << 40 | (mine.lap(tail) & 0xFFFF) << 48
         mine[mine.place(tail)] = word
         self.tail = tail + size
-        os.eventfd_write(self.peer_data, 1)
+        self.data_woken = wake(self.socket, self.peer[DATA_PARK], self.data_woken, DATA)
 
     def put(self, frame: Frame) -> None:
         numbers = (frame.sent, frame.sequence, frame.correlation)
@@ -159,14 +182,15 @@ class Ring:
         until = time.monotonic() + SOON
         while (word := peer[peer.place(self.head)]) == 0:
             assert time.monotonic() < until, "nothing came"
-            self.sleep(DATA_PARK, self.data)
+            self.sleep(DATA_PARK, lambda: peer[peer.place(self.head)] != 0)
         length, shape, lap = word & 0xFFFFFFFF, word >> 32 & 15, word >> 48
         assert lap == peer.lap(self.head) & 0xFFFF, "another lap"
         at = peer.place(self.head) + 8
         content = b"" if shape == PAD else peer.map[at : at + length]
         self.head += (8 + length + 15) // 16 * 16
         self.mine[HEAD] = self.head
-        os.eventfd_write(self.peer_room, 1)
+        if self.head >= self.peer[ROOM_WANTED]:
+            self.room_woken = wake(self.socket, self.peer[ROOM_PARK], self.room_woken, ROOM)
         return shape, word >> 36 & 15, word >> 40 & 7, content
 
     def get(self) -> Frame:
@@ -206,22 +230,19 @@ class Subscriber:
     def __init__(self, path: Path) -> None:
         session = random()
         self.page, page = create(b"LINKSUB1", session, 0)
-        self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         said = hello("publish", session)
-        self.socket, theirs, [file] = introduce(path, said, [page, self.bell])
+        self.socket, theirs, [file] = introduce(path, said, [page])
         self.ring = open_peer(file, b"LINKPUB1", theirs["session"])
         self.at = self.ring[LATEST] if self.ring[COUNT] else 0
+        self.naps = 0
 
     def next(self) -> Frame:
-        until, naps, ring = time.monotonic() + SOON, 1, self.ring
+        until, ring = time.monotonic() + SOON, self.ring
         while True:
             while ring[TAIL] == self.at:
                 assert time.monotonic() < until, "nothing came"
                 assert ring[STATE] == 0, "the publisher has closed or moved"
-                naps += 2
-                self.page[DATA_PARK] = naps
-                select.select([self.bell, self.socket], [], [], 1)
-                self.page[DATA_PARK] = naps + 1
+                self.naps = doze(self.socket, self.page, DATA_PARK, self.naps, lambda: ring[TAIL] != self.at)
             place = ring.place(self.at)
             word, sequence = ring[place], ring[place + 8]
             size, is_pad, lap = word & (1 << 48) - 1, word >> 48 & 1, word >> 49

@@ -88,20 +88,8 @@ impl Receiving {
     /// From now on keeps the descriptor readable exactly while something can be received.
     pub fn watch(&mut self) -> Result<()> {
         self.watched = true;
-        self.choose_edges()?;
         self.tell(false);
         Ok(())
-    }
-
-    /// While only our own sleep listens to the link's bell, it listens to the edges; somebody else's event loop is to
-    /// find it readable as long as there is something.
-    fn choose_edges(&mut self) -> Result<()> {
-        let edges = !self.watched;
-        match self.part.as_mut().and_then(|part| part.rx.by_edges(edges)) {
-            Some(bell) if edges => self.epoll.modify(bell, LINK, Interest::IN | Interest::ET),
-            Some(bell) => self.epoll.modify(bell, LINK, Interest::IN),
-            None => Ok(()),
-        }
     }
 
     /// Keeps a message that was only looked for; the descriptor goes on saying that it is there.
@@ -263,7 +251,7 @@ impl Receiving {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
         }
         self.part = Some(part);
-        self.choose_edges()
+        Ok(())
     }
 
     /// Sleeps until the link may have something, unless it has it already.
@@ -271,8 +259,11 @@ impl Receiving {
     /// What is to be acknowledged is acknowledged after the spin: in a dialogue the peer's next message ends the spin, and
     /// our next one carries the acknowledgement.
     fn sleep(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        if !waiting.is_none() && self.part.as_mut().is_some_and(|part| part.rx.spin()) {
-            return Ok(());
+        if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
+            // What the library has lent itself it gives back when the program knocks, which only epoll hears.
+            if part.rx.spin() || !self.lent && part.rx.sleep_briefly(waiting)? {
+                return Ok(());
+            }
         }
         speaker.speak(Occasion::Sleeping);
         let Some(part) = &mut self.part else { return Ok(()) };

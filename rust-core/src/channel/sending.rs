@@ -173,7 +173,7 @@ impl Sending {
         if part.tx.flush()? && !blocked || part.tx.park_room()? {
             return Ok(None);
         }
-        let (fd, what) = part.tx.room_descriptor();
+        let (fd, what) = part.tx.room_descriptor()?;
         // Its own, because the link's may be watched already.
         let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
         Ok(Some((own, what)))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::channel::record::Record;
-use crate::error::{Doing, ErrorKind, Result};
+use crate::error::{Doing, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::Payload;
 use crate::sys::poll::Interest;
@@ -111,7 +111,7 @@ impl Casting {
         match &mut state.way {
             Way::Shm { ring, subscribers } => {
                 ring.publish(&published.frame(false))?;
-                subscribers.iter_mut().for_each(|s| s.subscription.notify());
+                ring.notify(subscribers.iter_mut().map(|s| &mut s.subscription));
             }
             Way::Streams { subscribers } => {
                 for subscriber in &*subscribers {
@@ -165,12 +165,9 @@ impl Casting {
         let subscriber = if once {
             None
         } else {
-            let descriptors =
-                std::mem::take(&mut arrival.descriptors).try_into().map_err(|got: Vec<_>| {
-                    let text = format!("a subscriber brings 2 descriptors, here are {}", got.len());
-                    crate::Error::new(ErrorKind::Malformed, text)
-                })?;
-            let subscription = Subscription::from_descriptors(descriptors, session)?;
+            let descriptors = std::mem::take(&mut arrival.descriptors);
+            let socket = arrival.stream.clone().into_socket()?;
+            let subscription = Subscription::from_descriptors(descriptors, session, socket)?;
             let watcher = Arc::new(HangUp { casting: Arc::downgrade(self), id });
             Some(ShmSubscriber { id, subscription, _watched: arrival.watch(Interest::RDHUP, watcher)? })
         };

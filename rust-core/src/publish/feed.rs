@@ -60,11 +60,9 @@ impl Feed {
                 return Ok((None, Vec::new()));
             }
             let page = SubscriberPage::create(ours.session)?;
-            let cloned = |fd: BorrowedFd<'_>| {
-                fd.try_clone_to_owned().doing("duplicating a descriptor for the publisher")
-            };
-            let descriptors = page.descriptors_for_peer().into_iter().map(cloned).collect::<Result<_>>()?;
-            Ok((Some(page), descriptors))
+            let file = page.descriptor_for_peer().try_clone_to_owned();
+            let file = file.doing("duplicating a descriptor for the publisher")?;
+            Ok((Some(page), vec![file]))
         };
         let Some((mut called, theirs, page)) = dialler.dial(&ours, offer, wakers, waiting)? else {
             return Ok(None);
@@ -183,6 +181,14 @@ impl Feed {
         match &mut self.way {
             Way::Shm(reader) => reader.spin(),
             Way::Stream(_) | Way::Store(_) => false,
+        }
+    }
+
+    /// See the transport contract.
+    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        match &mut self.way {
+            Way::Shm(reader) => reader.sleep_briefly(waiting),
+            Way::Stream(_) | Way::Store(_) => Ok(false),
         }
     }
 

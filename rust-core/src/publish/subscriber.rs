@@ -450,6 +450,9 @@ impl Hearing {
         if !waiting.is_none() && feed.spin() {
             return Ok(());
         }
+        if !waiting.is_none() && feed.sleep_briefly(waiting)? {
+            return Ok(());
+        }
         self.bell.drain();
         self.parked = true;
         if feed.park()? {

@@ -365,7 +365,7 @@ impl Clients {
                     if tx.park_room()? {
                         return Ok(None);
                     }
-                    let (fd, what) = tx.room_descriptor();
+                    let (fd, what) = tx.room_descriptor()?;
                     let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
                     self.epoll.add(own.as_fd(), token | ROOM, what)?;
                     Ok(Some(own))

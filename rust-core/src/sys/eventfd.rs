@@ -1,12 +1,13 @@
-//! Wake-ups: a counter in the kernel that one process rings and another sleeps on.
+//! Wake-ups within the process: a counter in the kernel that one thread rings and another sleeps on. None is shared with
+//! a peer, who could make every read and write of it block.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Result};
 
 /// An eventfd, non-blocking.
 #[derive(Debug)]
@@ -16,18 +17,6 @@ impl EventFd {
     /// A new one, not rung.
     pub fn new() -> Result<EventFd> {
         Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
-    }
-
-    /// One that a peer has given us; anything but an eventfd is refused, because writing to it could block.
-    pub fn from_peer(fd: OwnedFd) -> Result<EventFd> {
-        let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
-            .doing("looking at a descriptor")?;
-        if link.as_os_str() != "anon_inode:[eventfd]" {
-            let text = format!("the peer sent {} where an eventfd was due", link.display());
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        rustix::io::ioctl_fionbio(&fd, true).doing("making a descriptor non-blocking")?;
-        Ok(EventFd(fd))
     }
 
     /// Wakes whoever sleeps on it. A full counter is rung enough.

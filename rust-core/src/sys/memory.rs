@@ -4,11 +4,13 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::futex::{self, Slept};
 use crate::sys::{fork, headroom};
 
 /// What a memory file must promise before it is mapped: it never shrinks (no SIGBUS), grows, or is written through
@@ -144,6 +146,11 @@ impl MemoryFile {
         self.mapping.word(at)
     }
 
+    /// Wakes at most so many threads that sleep on the word at `at`, and returns how many those were.
+    pub fn wake(&self, at: usize, at_most: u32) -> u32 {
+        futex::wake(self.mapping.word(at), at_most)
+    }
+
     /// Copies bytes of mine, which I alone write.
     #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
@@ -213,6 +220,11 @@ impl PeerMemory {
     #[inline]
     pub fn load(&self, at: usize, order: Ordering) -> u64 {
         self.mapping.word(at).load(order)
+    }
+
+    /// Sleeps while the low half of the word at `at` is that of `value`, at most so long.
+    pub fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+        futex::wait(self.mapping.word(at), value, at_most)
     }
 
     /// Asks for the cache line at `at`, which will be read soon.

@@ -14,7 +14,8 @@
 //! | sleeping until one of many things happens | `poll` |
 //! | noticing that a name appears, or that a moment has come | `inotify`, `timer` |
 //! | what a forked child may not touch | `fork` |
-//! | wake-ups, memory files, and how much memory is left | `eventfd`, `memory`, `headroom` |
+//! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
+//! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
 //! | threads of our own | `thread` |
 //! | signals that ask a program to stop | `stop` |
@@ -31,6 +32,7 @@ pub(crate) mod directory;
 pub(crate) mod eventfd;
 pub(crate) mod fifo;
 pub(crate) mod fork;
+pub(crate) mod futex;
 pub(crate) mod group;
 pub(crate) mod headroom;
 pub(crate) mod inet;

@@ -87,7 +87,7 @@ impl AsRawFd for Epoll {
     }
 }
 
-fn timespec(d: std::time::Duration) -> Timespec {
+pub(super) fn timespec(d: std::time::Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 

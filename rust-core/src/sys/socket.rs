@@ -21,7 +21,7 @@ use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The most descriptors that one message of ours carries.
-const MAX_DESCRIPTORS: usize = 4;
+const MAX_DESCRIPTORS: usize = 1;
 
 fn stream() -> Result<OwnedFd> {
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
@@ -190,6 +190,18 @@ fn close_listening(socket: OwnedFd) {
             close(waiting);
         }
     }
+}
+
+/// Like [`receive`], for a socket over which descriptors came once and none come any more. `Malformed` where some did.
+pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    let mut unwanted = Vec::new();
+    let got = rights::receive_with(socket, into, &mut unwanted);
+    if unwanted.is_empty() {
+        return got;
+    }
+    let text = format!("the peer sent {} descriptors where none are due", unwanted.len());
+    closing::close_aside(unwanted);
+    Err(Error::new(ErrorKind::Malformed, text))
 }
 
 /// Ends a connection for both sides at once, whoever else still holds the descriptor. What was sent is still delivered.

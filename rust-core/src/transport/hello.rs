@@ -21,7 +21,7 @@ use bytes::Bytes;
 const MAX_BODY: u64 = 16 << 10;
 
 /// The most descriptors that come with a hello.
-const MAX_DESCRIPTORS: usize = 3;
+const MAX_DESCRIPTORS: usize = 1;
 
 /// A hello that is being read.
 #[derive(Default)]

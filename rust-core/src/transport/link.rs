@@ -74,11 +74,10 @@ impl Offer {
     pub fn descriptors(&self) -> Result<Vec<OwnedFd>> {
         match self {
             Offer::Stream { .. } => Ok(Vec::new()),
-            Offer::Shm(segment) => segment
-                .descriptors_for_peer()
-                .into_iter()
-                .map(|fd| fd.try_clone_to_owned().doing("duplicating a descriptor for the peer"))
-                .collect(),
+            Offer::Shm(segment) => {
+                let file = segment.descriptor_for_peer().try_clone_to_owned();
+                Ok(vec![file.doing("duplicating a descriptor for the peer")?])
+            }
         }
     }
 
@@ -99,15 +98,8 @@ impl Offer {
             }
             Offer::Shm(mine) => {
                 let socket = stream.into_socket()?;
-                let descriptors = descriptors.try_into().map_err(|got: Vec<_>| {
-                    let text = format!(
-                        "a hello of a shared-memory link brings 3 descriptors, here are {}",
-                        got.len()
-                    );
-                    Error::new(ErrorKind::Malformed, text)
-                })?;
                 let peer = PeerSegment::from_descriptors(descriptors, peer_session)?;
-                let (tx, rx) = shm::link(Ends { mine, peer, socket, process }, limit, spin);
+                let (tx, rx) = shm::link(Ends { mine, peer, socket, process }, limit, spin)?;
                 Ok((Tx::Shm(tx), Rx::Shm(rx)))
             }
         }
@@ -195,15 +187,16 @@ impl Tx {
         }
     }
 
-    /// What is ready once there is room, and for what: a Unix socket becomes writable, shared memory rings a bell.
-    pub fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
-        match self {
+    /// What is ready once there is room, and for what: a Unix socket becomes writable, one of shared
+    /// memory readable.
+    pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
+        Ok(match self {
             Tx::Stream(half) => (half.descriptor(), Interest::OUT),
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
-            Tx::Shm(half) => (half.room_descriptor(), Interest::IN),
+            Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
             Tx::Spool(half) => (half.room_descriptor(), Interest::IN),
             Tx::Dgram(half) => (half.descriptor(), Interest::OUT),
-        }
+        })
     }
 
     /// The caller of this request has given up: where it can still be taken back, nobody works for it any more.
@@ -287,6 +280,15 @@ impl Rx {
         }
     }
 
+    /// Sleeps for a moment in the cheapest way there is, where that is worth it: then look again. False when it is time for
+    /// `park` and a longer sleep.
+    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        match self {
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => Ok(false),
+            Rx::Shm(half) => half.sleep_briefly(waiting),
+        }
+    }
+
     pub fn park(&mut self) -> Result<bool> {
         match self {
             Rx::Stream(half) => Ok(half.park()),
@@ -302,18 +304,6 @@ impl Rx {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => {}
             Rx::Shm(half) => half.unpark(),
-        }
-    }
-
-    /// Of [`Rx::descriptors`] the one that may be watched by its edges, which spares the system call that drains it;
-    /// `park` has to be told which it is.
-    pub fn by_edges(&mut self, edges: bool) -> Option<BorrowedFd<'_>> {
-        match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => None,
-            Rx::Shm(half) => {
-                half.by_edges(edges);
-                Some(half.bell())
-            }
         }
     }
 

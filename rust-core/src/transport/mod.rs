@@ -16,8 +16,9 @@
 //! **Receiving.** `try_recv()` gives the next frame in memory of our own, or none now. Frames come whole, in the order of
 //! sending, each once per link. `consumed()` says that the frame given last has been dealt with; a transport that can
 //! tells the sender. To sleep, call `park()`: true means that a frame is there after all; otherwise every descriptor of
-//! `descriptors()` wakes an epoll set when `try_recv` should be called again (level-triggered; a shared-memory bell by
-//! its edges once `by_edges(true)` has been said). After the sleep, `unpark()`. `spin()` looks for a frame for a few microseconds without the kernel, where that is worth it.
+//! `descriptors()` wakes an epoll set when `try_recv` should be called again (level-triggered). After the sleep, `unpark()`.
+//! `spin()` looks for a frame for a few microseconds without the kernel, and `sleep_briefly()` sleeps for a moment without any
+//! descriptor, where that is worth it; both come before `park()`.
 //!
 //! **Death.** When the peer's process ends, however it ends, the receiving half first gives every frame that was
 //! whole, then `Disconnected`, and keeps saying so; the sending half says `Disconnected` at the next call, also out of

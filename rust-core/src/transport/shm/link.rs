@@ -1,23 +1,25 @@
 //! The two halves of a connected pair of rings: sending, receiving, sleeping, and noticing that the peer is gone.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 
 use super::memory::{Memory, OwnMemory};
-use super::park::{Bell, Park};
+use super::park::{Park, SHORT, Stage, Waker};
 use super::peer::Peer;
 use super::reader::{Reader, Step};
 use super::segment::{PeerSegment, Segment, at, state};
+use super::signals::{Signal, Signals};
 use super::spin::Spin;
 use super::writer::Writer;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing};
 use crate::sys::fork::{self, Guarded};
+use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::poll::wait_any;
 use crate::transport::Sent;
@@ -32,44 +34,47 @@ pub(crate) struct Ends {
     pub mine: Segment,
     /// The peer's.
     pub peer: PeerSegment,
-    /// The socket over which they came. Nothing is sent over it any more; its hang-up means that the peer is gone.
+    /// The socket over which they came. Bytes over it wake a side that sleeps in poll; its hang-up means that the peer is gone.
     pub socket: Arc<Guarded>,
     /// The peer's process, where the kernel gives one.
     pub process: Option<Arc<OwnedFd>>,
 }
 
 /// Makes the two halves. Bodies above `limit` bytes are refused; `spin` bounds the time of looking before sleeping.
-pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> (ShmTx, ShmRx) {
+pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> Result<(ShmTx, ShmRx)> {
     let (mine, peer) = (ends.mine.memory.clone(), ends.peer.memory.clone());
     let writer = Writer::new(mine.clone(), peer.clone(), ends.mine.ring);
     let reader = Reader::new(mine, peer, ends.peer.ring, limit);
     let shared = Arc::new(Shared {
         mine: ends.mine,
         peer: ends.peer,
+        signals: Signals::new(ends.socket.clone())?,
         life: Peer::new(ends.socket, ends.process),
         end: OnceLock::new(),
         heard: AtomicBool::new(false),
+        last_heard: AtomicI64::new(i64::MIN),
         generation: fork::generation(),
     });
     let tx = ShmTx {
         writer,
-        bell: Bell::default(),
-        park: Park::new(at::ROOM_PARK),
+        waker: Waker::new(at::DATA_WAKE),
+        park: Park::new(at::ROOM_PARK, at::ROOM_WAKE),
         spin: Spin::new(spin),
+        short_passed: false,
         doubts: 0,
         shared: shared.clone(),
     };
     let rx = ShmRx {
         reader,
-        bell: Bell::default(),
-        park: Park::new(at::DATA_PARK),
+        waker: Waker::new(at::ROOM_WAKE),
+        park: Park::new(at::DATA_PARK, at::DATA_WAKE),
         spin: Spin::new(spin),
+        short_passed: false,
         vain: 0,
         suspicious: false,
-        edges: false,
         shared,
     };
-    (tx, rx)
+    Ok((tx, rx))
 }
 
 /// What both halves look at.
@@ -78,10 +83,13 @@ struct Shared {
     mine: Segment,
     peer: PeerSegment,
     life: Peer,
+    signals: Signals,
     /// Why the link has ended, once it has.
     end: OnceLock<Error>,
     /// A frame has come since the sending half looked last: the peer lives, no need to ask the kernel.
     heard: AtomicBool,
+    /// When the last frame that has come was sent, as the peer says, ns since 1970.
+    last_heard: AtomicI64,
     generation: u64,
 }
 
@@ -107,13 +115,34 @@ impl Shared {
     fn is_gone(&self) -> Result<bool> {
         self.life.is_gone().map_err(|e| self.end(e))
     }
+
+    /// Before a half sleeps in poll.
+    fn prepare(&self, half: Signal) -> Result<()> {
+        self.signals.prepare(half).map_err(|e| self.end(e))
+    }
+
+    /// Wakes the half of the peer that waits for this, out of whichever sleep its park word tells.
+    #[cold]
+    fn wake(&self, waker: &mut Waker, park: u64, signal: Signal) {
+        match waker.take(park) {
+            Some(Stage::Futex) => drop(waker.wake_futex(&self.mine.memory, 1)),
+            Some(Stage::Poll) => signal.send(self.life.socket()),
+            None => {}
+        }
+    }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         // In a forked child the mapping is absent, and the link is the parent's.
         if fork::generation() == self.generation {
-            self.mine.memory.store(at::STATE, state::CLOSED, Ordering::Release);
+            self.mine.memory.store_fenced(at::STATE, state::CLOSED);
+            for (park, wake) in [(at::DATA_PARK, at::DATA_WAKE), (at::ROOM_PARK, at::ROOM_WAKE)] {
+                // From poll it is woken by the socket, which hangs up next.
+                if Stage::of(self.peer.memory.load_fenced(park)) == Some(Stage::Futex) {
+                    Waker::resume(wake, &self.mine.memory).wake_futex(&self.mine.memory, 1);
+                }
+            }
         }
     }
 }
@@ -127,9 +156,11 @@ fn disconnected() -> Error {
 #[derive(Debug)]
 pub(crate) struct ShmTx {
     writer: RingWriter,
-    bell: Bell,
+    waker: Waker,
     park: Park,
     spin: Spin,
+    /// The short stage has passed since there was room last.
+    short_passed: bool,
     /// Frames sent since the last sign of life.
     doubts: u64,
     shared: Arc<Shared>,
@@ -140,9 +171,10 @@ impl ShmTx {
     #[inline]
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         self.check()?;
-        self.check_sleeper()?;
+        self.check_sleeper(frame.header.sent)?;
         let sent = self.writer.try_write(frame).map_err(|e| self.shared.end(e))?;
         if sent != Sent::Blocked {
+            self.short_passed = false;
             self.wake_reader();
         }
         Ok(sent)
@@ -158,7 +190,7 @@ impl ShmTx {
     /// See the contract; true when nothing of an adopted frame is left to bring away.
     pub fn flush(&mut self) -> Result<bool> {
         self.check()?;
-        self.check_sleeper()?;
+        self.check_sleeper(i64::MAX)?;
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
         self.wake_reader();
         Ok(flushed)
@@ -166,45 +198,11 @@ impl ShmTx {
 
     /// Sleeps until trying again may help.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.wait(waiting, |writer| writer.has_room(), |writer| writer.wanted())
-    }
-
-    /// About to sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it may at once.
-    pub fn park_room(&mut self) -> Result<bool> {
-        self.check()?;
-        let mine = &self.shared.mine;
-        mine.room.drain();
-        mine.memory.store(at::ROOM_WANTED, self.writer.wanted(), Ordering::Relaxed);
-        self.park.lie_down(&mine.memory);
-        let there = self.writer.has_room().map_err(|e| self.shared.end(e))?;
-        if there {
-            self.park.get_up(&self.shared.mine.memory);
-        }
-        Ok(there)
-    }
-
-    /// Rung when there is room again.
-    pub fn room_descriptor(&self) -> BorrowedFd<'_> {
-        self.shared.mine.room.as_fd()
-    }
-
-    /// Frames sent, or adopted, that the peer has not consumed; known also after its death.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the floor above asks with a message, as over sockets"))]
-    pub fn unacknowledged(&mut self) -> Result<u64> {
-        self.writer.unacknowledged().map_err(|e| self.shared.end(e))
-    }
-
-    fn wait(
-        &mut self,
-        waiting: &mut Waiting<'_>,
-        mut there: impl FnMut(&mut RingWriter) -> Result<bool>,
-        wanted: impl Fn(&RingWriter) -> u64,
-    ) -> Result<()> {
         self.check()?;
         let writer = &mut self.writer;
         let mut failed = None;
         let found = self.spin.look(|| {
-            there(writer).unwrap_or_else(|e| {
+            writer.has_room().unwrap_or_else(|e| {
                 failed = Some(e);
                 true
             })
@@ -215,27 +213,71 @@ impl ShmTx {
         if found {
             return Ok(());
         }
-        let mine = &self.shared.mine;
-        mine.memory.store(at::ROOM_WANTED, wanted(&self.writer), Ordering::Relaxed);
-        self.park.lie_down(&mine.memory);
-        let slept = match there(&mut self.writer) {
-            Ok(true) => Ok(()),
-            Ok(false) => self.sleep(waiting),
-            Err(error) => Err(self.shared.end(error)),
-        };
-        self.park.get_up(&self.shared.mine.memory);
+        if !std::mem::replace(&mut self.short_passed, true) {
+            match self.sleep_briefly(waiting)? {
+                Slept::Woken => return waiting.woke(false),
+                Slept::Interrupted => return waiting.woke(true),
+                Slept::TimedOut => {}
+            }
+        }
+        let slept = if self.park_in_poll()? { Ok(()) } else { self.sleep(waiting) };
+        self.park.unpark(&self.shared.mine.memory);
         slept
     }
 
-    fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let Shared { mine, life, .. } = &*self.shared;
-        let [socket, process] = life.interests();
-        let [room, socket, process] =
-            wait_any(waiting, [(mine.room.as_fd(), PollFlags::IN), socket, process])?;
-        if room.contains(PollFlags::IN) {
-            mine.room.drain();
+    /// About to sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it may at once.
+    pub fn park_room(&mut self) -> Result<bool> {
+        self.check()?;
+        self.park_in_poll()
+    }
+
+    fn park_in_poll(&mut self) -> Result<bool> {
+        let Shared { mine, .. } = &*self.shared;
+        self.shared.prepare(Signal::Room)?;
+        mine.memory.store(at::ROOM_WANTED, self.writer.wanted(), Ordering::Relaxed);
+        self.park.park(&mine.memory, Stage::Poll);
+        let there = self.writer.has_room().map_err(|e| self.shared.end(e))?;
+        if there {
+            self.park.unpark(&mine.memory);
         }
-        if life.judge([socket, process]).map_err(|e| self.shared.end(e))? {
+        Ok(there)
+    }
+
+    /// Readable when there may be room again, or something to read.
+    pub fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
+        self.shared.signals.room_descriptor()
+    }
+
+    /// Frames sent, or adopted, that the peer has not consumed; known also after its death.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the floor above asks with a message, as over sockets"))]
+    pub fn unacknowledged(&mut self) -> Result<u64> {
+        self.writer.unacknowledged().map_err(|e| self.shared.end(e))
+    }
+
+    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Slept> {
+        let Some(at_most) = short(waiting) else { return Ok(Slept::TimedOut) };
+        let Shared { mine, peer, .. } = &*self.shared;
+        mine.memory.store(at::ROOM_WANTED, self.writer.wanted(), Ordering::Relaxed);
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let slept = self.park.sleep_briefly(&mine.memory, &peer.memory, at_most, || {
+            writer.has_room().unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        match failed {
+            Some(error) => Err(self.shared.end(error)),
+            None => slept,
+        }
+    }
+
+    fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Shared { life, signals, .. } = &*self.shared;
+        let [socket, process] = life.interests();
+        let room = (signals.room_bell()?, PollFlags::IN);
+        let [_, socket, process] = wait_any(waiting, [room, socket, process])?;
+        if life.judge([socket, process]) {
             return Err(self.shared.end(disconnected()));
         }
         Ok(())
@@ -271,39 +313,48 @@ impl ShmTx {
     /// A sleeper may as well be a corpse. It is asked before anything is written: afterwards it may have read the frame
     /// and ended, and an error would have the frame sent a second time. The call that rings is the dear one anyway.
     #[inline]
-    fn check_sleeper(&self) -> Result<()> {
-        let word = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
-        if self.bell.is_due(word) { self.check_kernel() } else { Ok(()) }
+    fn check_sleeper(&self, now: i64) -> Result<()> {
+        let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
+        if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
+    }
+
+    /// One that sent something within the time of the short stage and is in it has just gone to sleep: asking the kernel
+    /// would cost more than waking it. It says so itself, but lies about that to its own harm alone.
+    #[cold]
+    fn check_parked(&self, park: u64, now: i64) -> Result<()> {
+        let since = now.saturating_sub(self.shared.last_heard.load(Ordering::Relaxed));
+        let lately = (0..SHORT.as_nanos() as i64).contains(&since);
+        if Stage::of(park) == Some(Stage::Futex) && lately { Ok(()) } else { self.check_kernel() }
     }
 
     #[inline]
     fn wake_reader(&mut self) {
-        let word = self.shared.peer.memory.load_fenced(at::DATA_PARK);
-        if self.bell.is_due(word) {
-            self.ring(word);
+        let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
+        if self.waker.is_due(park) {
+            self.shared.wake(&mut self.waker, park, Signal::Data);
         }
     }
+}
 
-    #[cold]
-    fn ring(&mut self, word: u64) {
-        self.bell.rung(word);
-        self.shared.peer.data.ring();
-    }
+/// How long the short stage may take; nothing where the deadline has passed, which the next stage says.
+fn short(waiting: &mut Waiting<'_>) -> Option<Duration> {
+    Some(waiting.sleep().ok()?.map_or(SHORT, |left| left.min(SHORT)))
 }
 
 /// The receiving half.
 #[derive(Debug)]
 pub(crate) struct ShmRx {
     reader: RingReader,
-    bell: Bell,
+    waker: Waker,
     park: Park,
     spin: Spin,
+    /// The short stage has passed since a frame came last: an idle link sleeps in poll at once, and so does one that is woken
+    /// for nothing.
+    short_passed: bool,
     /// Looks in a row that found nothing.
     vain: u32,
     /// The peer may be gone: ask when there is nothing more to read.
     suspicious: bool,
-    /// Whether the bell wakes by its edges, so that nobody needs to drain it.
-    edges: bool,
     shared: Arc<Shared>,
 }
 
@@ -325,7 +376,10 @@ impl ShmRx {
             match self.reader.step() {
                 Ok(Step::Frame(record)) => return self.give(|reader| reader.take(record)),
                 Ok(Step::Assembled) => return self.give(Reader::take_assembled),
-                Ok(Step::Piece) => self.wake_writer(),
+                Ok(Step::Piece) => {
+                    self.short_passed = false;
+                    self.wake_writer();
+                }
                 Ok(Step::Empty) if ended => return Err(self.shared.end(disconnected())),
                 Ok(Step::Empty) if self.has_left()? => drop(self.shared.end(disconnected())),
                 Ok(Step::Empty) => return Ok(None),
@@ -344,12 +398,15 @@ impl ShmRx {
         self.vain = 0;
         // A sign of life. Should the peer have gone since, then the next sleep ends at once and raises the question anew.
         self.suspicious = false;
+        self.short_passed = false;
         if !self.shared.heard.load(Ordering::Relaxed) {
             self.shared.heard.store(true, Ordering::Relaxed);
         }
         let taken = take(&mut self.reader);
-        if taken.is_err() {
-            return taken.map_err(|error| self.failed(error));
+        match &taken {
+            Ok(Some(frame)) => self.shared.last_heard.store(frame.header.sent, Ordering::Relaxed),
+            Ok(None) => {}
+            Err(_) => return taken.map_err(|error| self.failed(error)),
         }
         taken
     }
@@ -387,14 +444,12 @@ impl ShmRx {
     #[inline]
     fn wake_writer(&mut self) {
         let peer = &self.shared.peer;
-        let word = peer.memory.load_fenced(at::ROOM_PARK);
-        if !self.bell.is_due(word)
-            || self.reader.head() < peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
+        let park = peer.memory.load_fenced(at::ROOM_PARK);
+        if self.waker.is_due(park)
+            && self.reader.head() >= peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
         {
-            return;
+            self.shared.wake(&mut self.waker, park, Signal::Room);
         }
-        self.bell.rung(word);
-        peer.room.ring();
     }
 
     /// Looks for a few microseconds; true when something is there.
@@ -404,17 +459,35 @@ impl ShmRx {
         self.spin.look(|| reader.is_ready())
     }
 
+    /// Sleeps for a moment in the futex, once after each frame: false when it is time for [`ShmRx::park`] and a longer sleep.
+    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        if self.short_passed {
+            return Ok(false);
+        }
+        let Some(at_most) = short(waiting) else { return Ok(false) };
+        let Shared { mine, peer, .. } = &*self.shared;
+        let (reader, shared) = (&self.reader, &self.shared);
+        let there = || reader.is_ready_fenced() || shared.end.get().is_some() || shared.has_closed();
+        let slept = self.park.sleep_briefly(&mine.memory, &peer.memory, at_most, there)?;
+        self.short_passed = true;
+        if slept == Slept::TimedOut {
+            return Ok(false);
+        }
+        waiting.woke(slept == Slept::Interrupted)?;
+        Ok(true)
+    }
+
     /// About to sleep on [`ShmRx::descriptors`]; true when there is something to look at after all.
     pub fn park(&mut self) -> Result<bool> {
         let mine = &self.shared.mine;
-        // In this order: a ring for the value that is stored next must not be drained.
-        if !self.edges {
-            mine.data.drain();
-        }
-        self.park.lie_down(&mine.memory);
         self.suspicious = true;
+        if self.shared.prepare(Signal::Data).is_err() {
+            // The link has ended by it, as the next look says.
+            return Ok(true);
+        }
+        self.park.park(&mine.memory, Stage::Poll);
         if self.reader.is_ready_fenced() || self.shared.end.get().is_some() || self.shared.has_closed() {
-            self.park.get_up(&mine.memory);
+            self.park.unpark(&mine.memory);
             return Ok(true);
         }
         Ok(false)
@@ -422,23 +495,14 @@ impl ShmRx {
 
     /// Awake again.
     pub fn unpark(&mut self) {
-        self.park.get_up(&self.shared.mine.memory);
+        self.park.unpark(&self.shared.mine.memory);
     }
 
-    /// Rung when a frame has come.
-    pub fn bell(&self) -> BorrowedFd<'_> {
-        self.shared.mine.data.as_fd()
-    }
-
-    /// Says that the epoll set that sleeps on the bell looks at its edges, or no longer.
-    pub fn by_edges(&mut self, edges: bool) {
-        self.edges = edges;
-    }
-
-    /// What wakes an epoll set (for reading) when `try_recv` should be called again: the bell for data, the socket,
-    /// the peer's process.
+    /// What wakes an epoll set (for reading) when `try_recv` should be called again: the socket, the peer's process, and what
+    /// the sending half has read from the socket.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        [self.shared.mine.data.as_fd()].into_iter().chain(self.shared.life.descriptors()).collect()
+        let Shared { signals, life, .. } = &*self.shared;
+        life.descriptors().chain(signals.data_descriptor()).collect()
     }
 
     /// The socket to the peer.

@@ -10,12 +10,13 @@ use loom::thread;
 
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
-use super::park::{Bell, Park};
+use super::park::{Park, SHORT, Stage, Waker};
 use super::reader::{Reader, Step};
 use super::segment::{PAGE, at};
 use super::writer::Writer;
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
+use crate::sys::futex::Slept;
 use crate::transport::Sent;
 
 /// Room for one record of a word and a half: every message ends a lap or begins one.
@@ -31,7 +32,7 @@ fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
 }
 
 fn ring() -> (Arc<Heap>, Arc<Heap>, Writing, Reading) {
-    let (writing, reading) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
+    let (writing, reading) = (Heap::new(PAGE + RING), Heap::new(at::ROOM_WAKE + 8));
     let writer = Writer::in_halves(writing.clone(), reading.clone(), RING);
     let reader = Reader::new(reading.clone(), writing.clone(), RING, 1 << 20);
     (writing, reading, writer, reader)
@@ -78,77 +79,224 @@ fn records_arrive_whole_and_in_order_while_the_ring_is_lapped() {
     });
 }
 
-#[test]
-fn a_reader_that_goes_to_sleep_is_woken() {
-    model(3, || {
-        let (_, reading, mut writer, mut reader) = ring();
-        let event = Arc::new(Notify::new());
-        let writing = thread::spawn({
-            let (event, peer) = (event.clone(), reading.clone());
-            move || {
-                let mut bell = Bell::default();
-                for sequence in 1..=2 {
-                    while !write(&mut writer, sequence) {
-                        thread::yield_now();
-                    }
-                    let word = peer.load_fenced(at::DATA_PARK);
-                    if bell.is_due(word) {
-                        bell.rung(word);
-                        event.notify();
-                    }
-                }
-            }
-        });
-        let mut park = Park::new(at::DATA_PARK);
-        for sequence in 1..=2 {
-            while !read(&mut reader, sequence) {
-                park.lie_down(&reading);
-                if !reader.is_ready_fenced() {
-                    event.wait();
-                }
-                park.get_up(&reading);
-            }
-            reader.consume();
+/// Wakes a sleeper as a link does; the byte over the socket is the notification.
+fn wake(waker: &mut Waker, park: u64, mine: &Heap, byte: &Notify) {
+    if !waker.is_due(park) {
+        return;
+    }
+    match waker.take(park) {
+        Some(Stage::Futex) => drop(waker.wake_futex(mine, 1)),
+        Some(Stage::Poll) => byte.notify(),
+        None => {}
+    }
+}
+
+/// Sleeps as a link does: for a moment in the futex, then until a byte comes.
+fn sleep(park: &mut Park, mine: &Heap, peer: &Heap, byte: &Notify, mut there: impl FnMut() -> bool) {
+    if park.sleep_briefly(mine, peer, SHORT, &mut there).unwrap() == Slept::TimedOut {
+        park.park(mine, Stage::Poll);
+        if !there() {
+            byte.wait();
         }
-        writing.join().unwrap();
+    }
+    park.unpark(mine);
+}
+
+/// A reader that sleeps until two messages have come, whose time in the futex may pass at any moment.
+fn reader_sleeps(time_passes: bool) {
+    let (writing, reading, mut writer, mut reader) = ring();
+    let byte = Arc::new(Notify::new());
+    let sending = thread::spawn({
+        let (byte, mine, peer) = (byte.clone(), writing.clone(), reading.clone());
+        move || {
+            let mut waker = Waker::new(at::DATA_WAKE);
+            for sequence in 1..=2 {
+                while !write(&mut writer, sequence) {
+                    thread::yield_now();
+                }
+                wake(&mut waker, peer.load_fenced(at::DATA_PARK), &mine, &byte);
+            }
+        }
     });
+    let clock = time_passes.then(|| {
+        let peer = writing.clone();
+        thread::spawn(move || peer.time_passes())
+    });
+    let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
+    for sequence in 1..=2 {
+        while !read(&mut reader, sequence) {
+            sleep(&mut park, &reading, &writing, &byte, || reader.is_ready_fenced());
+        }
+        reader.consume();
+    }
+    sending.join().unwrap();
+    clock.into_iter().for_each(|clock| clock.join().unwrap());
 }
 
 #[test]
-fn a_writer_that_waits_for_room_is_woken() {
-    model(3, || {
-        let (writing, _, mut writer, mut reader) = ring();
-        let event = Arc::new(Notify::new());
+fn reader_asleep_in_the_futex_is_woken() {
+    model(3, || reader_sleeps(false));
+}
+
+#[test]
+fn reader_asleep_in_the_futex_or_in_poll_is_woken() {
+    model(2, || reader_sleeps(true));
+}
+
+#[test]
+fn writer_asleep_until_there_is_room_is_woken() {
+    model(2, || {
+        let (writing, reading, mut writer, mut reader) = ring();
+        let byte = Arc::new(Notify::new());
         let receiving = thread::spawn({
-            let (event, peer) = (event.clone(), writing.clone());
+            let (byte, mine, peer) = (byte.clone(), reading.clone(), writing.clone());
             move || {
-                let mut bell = Bell::default();
+                let mut waker = Waker::new(at::ROOM_WAKE);
                 for sequence in 1..=2 {
                     while !read(&mut reader, sequence) {
                         thread::yield_now();
                     }
                     reader.consume();
-                    let word = peer.load_fenced(at::ROOM_PARK);
-                    if bell.is_due(word) && reader.head() >= peer.load(at::ROOM_WANTED, Ordering::Relaxed) {
-                        bell.rung(word);
-                        event.notify();
+                    let park = peer.load_fenced(at::ROOM_PARK);
+                    if reader.head() >= peer.load(at::ROOM_WANTED, Ordering::Relaxed) {
+                        wake(&mut waker, park, &mine, &byte);
                     }
                 }
             }
         });
-        let mut park = Park::new(at::ROOM_PARK);
+        let clock = thread::spawn({
+            let peer = reading.clone();
+            move || peer.time_passes()
+        });
+        let mut park = Park::new(at::ROOM_PARK, at::ROOM_WAKE);
         for sequence in 1..=2 {
             while !write(&mut writer, sequence) {
                 writing.store(at::ROOM_WANTED, writer.wanted(), Ordering::Relaxed);
-                park.lie_down(&writing);
-                if !writer.has_room().unwrap() {
-                    event.wait();
-                }
-                park.get_up(&writing);
+                sleep(&mut park, &writing, &reading, &byte, || writer.has_room().unwrap());
             }
         }
         receiving.join().unwrap();
+        clock.join().unwrap();
     });
+}
+
+/// What a mutant leaves out of the protocol. The waker's and the sleeper's steps stand here as they are in `park`, around one
+/// word of news, so that each of them can be taken out: without it a wake-up is lost, and the model deadlocks.
+#[derive(Clone, Copy, PartialEq)]
+enum Without {
+    Nothing,
+    /// The waker wakes and leaves the wake word as it was.
+    WakeWord,
+    /// The sleeper loads the wake word only after it has looked for the last time.
+    WordBeforeParking,
+    /// The sleeper sleeps right after having stored its park word.
+    LastLook,
+    /// The sleeper stores its park word without a fence behind it.
+    SleepersFence,
+    /// The waker looks at the park word without a fence behind the news.
+    WakersFence,
+    /// In poll the park word stays what it was in the futex, for which the waker has woken already.
+    NewValue,
+}
+
+fn one_wake_up(without: Without, stage: Stage) {
+    // In the place of the news stands the consumed number, which nobody else uses here.
+    const NEWS: usize = at::CONSUMED;
+    let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
+    let byte = Arc::new(Notify::new());
+    let waking = thread::spawn({
+        // The waker's memory is the sleeper's peer.
+        let (byte, mine, peer) = (byte.clone(), peer.clone(), mine.clone());
+        move || {
+            let mut waker = Waker::new(at::DATA_WAKE);
+            match without {
+                Without::WakersFence => mine.store(NEWS, 1, Ordering::Release),
+                _ => mine.store_fenced(NEWS, 1),
+            }
+            let park = peer.load_fenced(at::DATA_PARK);
+            match waker.is_due(park).then(|| waker.take(park)).flatten() {
+                Some(Stage::Futex) if without == Without::WakeWord => drop(mine.wake(at::DATA_WAKE, 1)),
+                Some(Stage::Futex) => drop(waker.wake_futex(&mine, 1)),
+                Some(Stage::Poll) => byte.notify(),
+                None => {}
+            }
+        }
+    });
+    let there = || peer.load_fenced(NEWS) != 0;
+    let store = |word: u64| match without {
+        Without::SleepersFence => mine.store(at::DATA_PARK, word, Ordering::Release),
+        _ => mine.store_fenced(at::DATA_PARK, word),
+    };
+    let before = peer.load(at::DATA_WAKE, Ordering::Acquire);
+    if stage == Stage::Futex || without == Without::NewValue {
+        store(4 | Stage::Futex as u64);
+    }
+    if without == Without::LastLook || !there() {
+        if stage == Stage::Futex {
+            let before = match without {
+                Without::WordBeforeParking => peer.load(at::DATA_WAKE, Ordering::Acquire),
+                _ => before,
+            };
+            peer.wait_while(at::DATA_WAKE, before, SHORT).unwrap();
+        } else {
+            if without != Without::NewValue {
+                store(8 | Stage::Poll as u64);
+            }
+            if without == Without::LastLook || !there() {
+                byte.wait();
+            }
+        }
+    }
+    waking.join().unwrap();
+}
+
+#[test]
+fn one_wake_up_whole_protocol_is_never_lost() {
+    for stage in [Stage::Futex, Stage::Poll] {
+        model(3, move || one_wake_up(Without::Nothing, stage));
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_without_a_change_of_the_wake_word_is_lost() {
+    model(3, || one_wake_up(Without::WakeWord, Stage::Futex));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_with_the_wake_word_loaded_after_parking_is_lost() {
+    model(3, || one_wake_up(Without::WordBeforeParking, Stage::Futex));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_from_the_futex_without_the_last_look_is_lost() {
+    model(3, || one_wake_up(Without::LastLook, Stage::Futex));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_from_poll_without_the_last_look_is_lost() {
+    model(3, || one_wake_up(Without::LastLook, Stage::Poll));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_without_the_sleepers_fence_is_lost() {
+    model(3, || one_wake_up(Without::SleepersFence, Stage::Futex));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_without_the_wakers_fence_is_lost() {
+    model(3, || one_wake_up(Without::WakersFence, Stage::Poll));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_wake_up_from_poll_with_the_park_word_of_the_futex_is_lost() {
+    model(3, || one_wake_up(Without::NewValue, Stage::Poll));
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use crate::error::Result;
+use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// Memory that somebody writes and this side reads. Positions are multiples of 8 for words; a position outside panics, so
@@ -19,6 +22,8 @@ pub(crate) trait Memory {
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]);
     /// Bytes that the writer may be overwriting; `at` is a multiple of 8. To be validated afterwards.
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]);
+    /// Sleeps while the low half of a word is that of `value`, at most so long.
+    fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept>;
 }
 
 /// Memory that this side alone writes.
@@ -32,6 +37,8 @@ pub(crate) trait OwnMemory: Memory {
     fn copy_in(&self, at: usize, from: &[u8]);
     /// Bytes where others may be reading; `at` is a multiple of 8, and the last word is filled up with zeros.
     fn copy_in_racing(&self, at: usize, from: &[u8]);
+    /// Wakes at most so many that sleep on a word, and returns how many those were. Change the word before!
+    fn wake(&self, at: usize, at_most: u32) -> u32;
 }
 
 /// Orders the racing copies of a broadcast ring against the words that validate them.
@@ -68,6 +75,10 @@ impl Memory for PeerMemory {
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         PeerMemory::copy_out_racing(self, at, into);
     }
+
+    fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+        PeerMemory::wait_while(self, at, value, at_most)
+    }
 }
 
 impl Memory for MemoryFile {
@@ -90,6 +101,11 @@ impl Memory for MemoryFile {
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         // Nobody else writes here.
         MemoryFile::copy_out(self, at, into);
+    }
+
+    fn wait_while(&self, _at: usize, _value: u64, _at_most: Duration) -> Result<Slept> {
+        // This side alone writes here, so it has nothing to wait for.
+        Ok(Slept::TimedOut)
     }
 }
 
@@ -115,6 +131,10 @@ impl OwnMemory for MemoryFile {
     #[inline]
     fn copy_in_racing(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in_racing(self, at, from);
+    }
+
+    fn wake(&self, at: usize, at_most: u32) -> u32 {
+        MemoryFile::wake(self, at, at_most)
     }
 }
 
@@ -143,6 +163,10 @@ impl<M: Memory> Memory for Arc<M> {
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         (**self).copy_out_racing(at, into);
     }
+
+    fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+        (**self).wait_while(at, value, at_most)
+    }
 }
 
 impl<M: OwnMemory> OwnMemory for Arc<M> {
@@ -165,6 +189,10 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     fn copy_in_racing(&self, at: usize, from: &[u8]) {
         (**self).copy_in_racing(at, from);
     }
+
+    fn wake(&self, at: usize, at_most: u32) -> u32 {
+        (**self).wake(at, at_most)
+    }
 }
 
 /// A heap of words that stands for a memory file where there is no kernel: under loom and Miri, and in tests that
@@ -174,22 +202,37 @@ pub(super) mod heap {
     use super::*;
 
     #[cfg(loom)]
-    use loom::sync::atomic::AtomicU64;
+    use loom::sync::{Condvar, Mutex, atomic::AtomicU64};
     #[cfg(not(loom))]
-    use std::sync::atomic::AtomicU64;
+    use std::sync::{Condvar, Mutex, atomic::AtomicU64};
 
     /// The words. Payload goes word by word with relaxed order, so loom shows every stale value it may have.
-    pub struct Heap(Vec<AtomicU64>);
+    pub struct Heap {
+        words: Vec<AtomicU64>,
+        /// The kernel's queue of those who sleep on a word, and whether their time has passed: under loom no time passes, and a
+        /// thread of the model says that it has.
+        sleepers: (Mutex<bool>, Condvar),
+    }
 
     impl Heap {
         /// So many bytes, all zero.
         pub fn new(bytes: usize) -> Arc<Heap> {
-            Arc::new(Heap((0..=index(bytes - 8)).map(|_| AtomicU64::new(0)).collect()))
+            Arc::new(Heap {
+                words: (0..=index(bytes - 8)).map(|_| AtomicU64::new(0)).collect(),
+                sleepers: (Mutex::new(false), Condvar::new()),
+            })
+        }
+
+        /// The time of every sleep on a word of this memory has passed.
+        #[cfg(loom)]
+        pub fn time_passes(&self) {
+            *self.sleepers.0.lock().unwrap() = true;
+            self.sleepers.1.notify_all();
         }
 
         fn word(&self, at: usize) -> &AtomicU64 {
             assert_eq!(at % 8, 0, "a word between two words");
-            &self.0[index(at)]
+            &self.words[index(at)]
         }
 
         fn byte(&self, at: usize) -> u8 {
@@ -207,9 +250,9 @@ pub(super) mod heap {
     fn index(at: usize) -> usize {
         use crate::transport::shm::segment::PAGE;
         if at >= PAGE {
-            return 15 + (at - PAGE) / 8;
+            return 18 + (at - PAGE) / 8;
         }
-        assert!(at < 640 && at % 128 < 24, "not a shared word of the header page");
+        assert!(at < 768 && at % 128 < 24, "not a shared word of the header page");
         at / 128 * 3 + at % 128 / 8
     }
 
@@ -238,6 +281,26 @@ pub(super) mod heap {
                     to.write(from);
                 }
             }
+        }
+
+        /// As the kernel does it: the word is compared under the lock that a waker takes after having changed it.
+        fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+            let (late, woken) = &self.sleepers;
+            let late = late.lock().unwrap();
+            if self.load(at, Ordering::Relaxed) as u32 != value as u32 {
+                return Ok(Slept::Woken);
+            }
+            if *late {
+                return Ok(Slept::TimedOut);
+            }
+            #[cfg(loom)]
+            let timed_out = {
+                let _ = at_most;
+                *woken.wait(late).unwrap()
+            };
+            #[cfg(not(loom))]
+            let timed_out = woken.wait_timeout(late, at_most).unwrap().1.timed_out();
+            Ok(if timed_out { Slept::TimedOut } else { Slept::Woken })
         }
     }
 
@@ -269,6 +332,13 @@ pub(super) mod heap {
                 word[..chunk.len()].copy_from_slice(chunk);
                 self.word(at + i * 8).store(u64::from_le_bytes(word), Ordering::Relaxed);
             }
+        }
+
+        fn wake(&self, _at: usize, at_most: u32) -> u32 {
+            // Nobody comes between the look at the word and the sleep.
+            drop(self.sleepers.0.lock().unwrap());
+            self.sleepers.1.notify_all();
+            at_most
         }
     }
 }

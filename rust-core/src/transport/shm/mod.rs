@@ -6,7 +6,7 @@
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
 //! | the record header | `record` |
 //! | the two ends of a ring | `writer`, `reader` |
-//! | looking, sleeping, waking | `spin`, `park` |
+//! | looking, sleeping, waking | `spin`, `park`, `signals` |
 //! | whether the peer lives | `peer` |
 //! | the two halves of a connected pair, as the contract wants them | `link` |
 //! | a publisher's ring and its readers | `broadcast/` |
@@ -27,6 +27,7 @@ mod record;
 #[cfg(not(loom))]
 mod ring_tests;
 mod segment;
+mod signals;
 mod spin;
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -1,52 +1,194 @@
-//! Sleeping and waking: a word that is odd while its owner sleeps, and a bell that is rung once per odd value.
+//! Parking and waking: a word in the sleeper's page says how it sleeps, and the waker wakes it once per value of that word.
+//!
+//! Both words are written by one side and are hostile input to the other: any value of either makes a side wake somebody
+//! in vain or sleep longer than it must, never block. A sleeper in the futex looks again after [`SHORT`] in any case.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::memory::OwnMemory;
+use super::memory::{Memory, OwnMemory};
+use crate::error::Result;
+use crate::sys::futex::Slept;
 
-/// The sleeper's side. It makes its word odd, looks once more whether what it waits for is there, and only then sleeps.
-#[derive(Debug)]
-pub(super) struct Park {
-    at: usize,
-    word: u64,
+/// The longest sleep in the futex: the end of the peer's process and other descriptors are noticed after it, within 5 ms in all.
+/// Beyond the next tick of a kernel with 250 a second, because a timer that is to come first has to be set in the hardware,
+/// which on a virtual machine costs as much as the rest of the sleep (7.7 µs a round trip, against 5.2).
+pub(super) const SHORT: Duration = Duration::from_micros(4500);
+
+/// How a side sleeps, in the two low bits of its park word; 0 is awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In `FUTEX_WAIT` on the waker's wake word, for a moment.
+    Futex = 1,
+    /// In poll or epoll, where a byte over the socket wakes it.
+    Poll = 2,
 }
 
-impl Park {
-    /// The word at this place of my own memory, awake.
-    pub const fn new(at: usize) -> Park {
-        Park { at, word: 0 }
-    }
+impl Stage {
+    /// The bits of a park word that hold it.
+    const BITS: u64 = 3;
 
-    /// About to sleep: a new odd value, then a full fence. Look again after this!
-    pub fn lie_down(&mut self, mine: &impl OwnMemory) {
-        self.word = (self.word | 1) + 2;
-        mine.store_fenced(self.at, self.word);
-    }
-
-    /// Awake: nobody needs to ring.
-    pub fn get_up(&mut self, mine: &impl OwnMemory) {
-        if self.word % 2 == 1 {
-            self.word += 1;
-            mine.store(self.at, self.word, Ordering::Release);
+    /// What a park word says; nothing where it says that its owner is awake, or says what has no meaning.
+    pub fn of(word: u64) -> Option<Stage> {
+        match word & Stage::BITS {
+            1 => Some(Stage::Futex),
+            2 => Some(Stage::Poll),
+            _ => None,
         }
     }
 }
 
-/// The waker's side: remembers for which value it rang.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    rung: u64,
+/// The sleeper's side: its park word, and the wake word of the other side.
+#[derive(Debug)]
+pub(super) struct Park {
+    at: usize,
+    wake_at: usize,
+    word: u64,
 }
 
-impl Bell {
-    /// Whether a sleeper with this park word is still to be woken. Load the word fenced, after telling the news.
-    #[inline]
-    pub fn is_due(&self, word: u64) -> bool {
-        word % 2 == 1 && word != self.rung
+impl Park {
+    /// The park word at `at` of my own memory, awake; the peer's wake word is at `wake_at` of its memory.
+    pub const fn new(at: usize, wake_at: usize) -> Park {
+        Park { at, wake_at, word: 0 }
     }
 
-    /// The bell is rung for this word.
-    pub fn rung(&mut self, word: u64) {
-        self.rung = word;
+    /// About to sleep: a new value, then a full fence. Look again after this!
+    pub fn park(&mut self, mine: &impl OwnMemory, stage: Stage) {
+        self.word = ((self.word | Stage::BITS) + 1) | stage as u64;
+        mine.store_fenced(self.at, self.word);
+    }
+
+    /// Awake: nobody needs to wake this side.
+    pub fn unpark(&mut self, mine: &impl OwnMemory) {
+        if self.word & Stage::BITS != 0 {
+            self.word &= !Stage::BITS;
+            mine.store(self.at, self.word, Ordering::Release);
+        }
+    }
+
+    /// Sleeps in the futex for at most `at_most`, unless it is `there`. Awake afterwards; look again after
+    /// [`Slept::TimedOut`] too, with the next stage.
+    pub fn sleep_briefly(
+        &mut self,
+        mine: &impl OwnMemory,
+        peer: &impl Memory,
+        at_most: Duration,
+        there: impl FnOnce() -> bool,
+    ) -> Result<Slept> {
+        // Before parking: a waker that sees the park word changes this, and the sleep ends before it begins.
+        let before = peer.load(self.wake_at, Ordering::Acquire);
+        self.park(mine, Stage::Futex);
+        let slept = if there() { Ok(Slept::Woken) } else { peer.wait_while(self.wake_at, before, at_most) };
+        self.unpark(mine);
+        slept
+    }
+}
+
+/// The waker's side: its wake word, and the value of the park word for which it has woken the sleeper.
+#[derive(Debug)]
+pub(super) struct Waker {
+    at: usize,
+    word: u64,
+    woken: u64,
+}
+
+impl Waker {
+    /// The wake word at `at` of my own memory, which is 0.
+    pub const fn new(at: usize) -> Waker {
+        Waker { at, word: 0, woken: 0 }
+    }
+
+    /// The wake word at `at` of my own memory, as another waker has left it.
+    pub fn resume(at: usize, mine: &impl OwnMemory) -> Waker {
+        Waker { at, word: mine.load(at, Ordering::Relaxed), woken: 0 }
+    }
+
+    /// Whether a sleeper with this park word is still to be woken. Load the word fenced, after telling the news.
+    #[inline]
+    pub fn is_due(&self, park: u64) -> bool {
+        park & Stage::BITS != 0 && park != self.woken
+    }
+
+    /// The stage that a sleeper which is due is to be woken from; it counts as woken from now on.
+    pub fn take(&mut self, park: u64) -> Option<Stage> {
+        self.woken = park;
+        Stage::of(park)
+    }
+
+    /// Wakes at most so many sleepers in the futex, and returns how many those were. The word changes first, for those who
+    /// have looked for the last time and do not sleep yet.
+    pub fn wake_futex(&mut self, mine: &impl OwnMemory, at_most: u32) -> u32 {
+        self.word = self.word.wrapping_add(1);
+        mine.store(self.at, self.word, Ordering::Release);
+        mine.wake(self.at, at_most)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::super::memory::heap::Heap;
+    use super::super::segment::at;
+    use super::super::signals::Signal;
+    use super::*;
+
+    #[test]
+    fn park_word_each_sleep_has_a_new_value_and_its_stage() {
+        let memory = Heap::new(1024);
+        let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
+        let mut seen = std::collections::HashSet::from([0]);
+        for _ in 0..4 {
+            for stage in [Stage::Futex, Stage::Poll] {
+                park.park(&*memory, stage);
+                let word = memory.load(at::DATA_PARK, Ordering::Relaxed);
+                assert_eq!(Stage::of(word), Some(stage));
+                assert!(seen.insert(word), "{word} was used before");
+            }
+            park.unpark(&*memory);
+            assert_eq!(Stage::of(memory.load(at::DATA_PARK, Ordering::Relaxed)), None);
+        }
+    }
+
+    #[test]
+    fn waker_any_park_word_wakes_at_most_once() {
+        let mut waker = Waker::new(at::DATA_WAKE);
+        for word in [0, 1, 2, 3, 4, 5, u64::MAX, u64::MAX - 1, u64::MAX - 2, 1 << 63] {
+            let due = waker.is_due(word);
+            assert_eq!(due, word & 3 != 0);
+            if due {
+                let stage = waker.take(word);
+                assert_eq!(stage.is_some(), word & 3 != 3, "{word}");
+                assert!(!waker.is_due(word));
+            }
+        }
+    }
+
+    #[test]
+    fn documents_have_the_park_word() {
+        let says = [
+            (Some(Stage::Futex), "asleep in `FUTEX_WAIT` on the peer's wake word"),
+            (Some(Stage::Poll), "asleep in poll or epoll on the socket"),
+        ];
+        let mut rows = vec![["0–1".into(), "0".into(), "awake".into()]];
+        for (stage, says) in says {
+            let value = (0..4).find(|word| Stage::of(*word) == stage).unwrap();
+            rows.push(["0–1".into(), value.to_string(), says.to_owned()]);
+        }
+        rows.push(["2–63".into(), "a count".into(), "another one for each sleep".into()]);
+        let words = crate::documents::table(["bits", "value", "what it says"], rows);
+        let bytes =
+            [(Signal::Data as u8, "there is something to read"), (Signal::Room as u8, "there is room")]
+                .map(|(byte, says)| [byte.to_string(), says.to_owned()]);
+        let bytes = crate::documents::table(["byte over the socket", "what it says"], bytes);
+        crate::documents::check("park word", &format!("{words}\n{bytes}"));
+    }
+
+    #[test]
+    fn sleeper_whose_waker_never_wakes_looks_again_after_the_short_stage() {
+        let (mine, peer) = (Heap::new(1024), Heap::new(1024));
+        let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
+        let slept = park.sleep_briefly(&mine, &peer, SHORT, || false).unwrap();
+        assert_eq!(slept, Slept::TimedOut);
+        assert_eq!(Stage::of(mine.load(at::DATA_PARK, Ordering::Relaxed)), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, Result};
 use crate::sys::fork::Guarded;
 
 /// What tells us: the socket over which the memory files came, and the process where the kernel gives one (a child
@@ -17,12 +17,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Over the socket nothing is sent any more.
+    /// Over the socket nothing is sent any more but the bytes of [`super::signals`].
     pub fn new(socket: Arc<Guarded>, process: Option<Arc<OwnedFd>>) -> Peer {
         Peer { socket, process }
     }
 
-    #[cfg(test)]
+    /// The socket.
     pub fn socket(&self) -> &Arc<Guarded> {
         &self.socket
     }
@@ -38,25 +38,18 @@ impl Peer {
         [(self.socket.as_fd(), PollFlags::IN | PollFlags::RDHUP), (process, PollFlags::IN)]
     }
 
-    /// Asks the kernel, without waiting. `Malformed` when the peer has sent something over the socket.
+    /// Asks the kernel, without waiting.
     #[cold]
     pub fn is_gone(&self) -> Result<bool> {
         let mut fds = self.interests().map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
         // Not a wait, so a signal can't interrupt it.
         rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("asking whether the peer lives")?;
-        self.judge(fds.map(|fd| fd.revents()))
+        Ok(self.judge(fds.map(|fd| fd.revents())))
     }
 
     /// What [`Peer::interests`] are ready for says whether the peer is gone.
-    pub fn judge(&self, [socket, process]: [PollFlags; 2]) -> Result<bool> {
+    pub fn judge(&self, [socket, process]: [PollFlags; 2]) -> bool {
         let hung_up = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-        if socket.intersects(hung_up) || (self.process.is_some() && process.contains(PollFlags::IN)) {
-            return Ok(true);
-        }
-        if socket.contains(PollFlags::IN) {
-            let text = "the peer sent bytes over the socket of a shared-memory link, which carries none";
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        Ok(false)
+        socket.intersects(hung_up) || (self.process.is_some() && process.contains(PollFlags::IN))
     }
 }

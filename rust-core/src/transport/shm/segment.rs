@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use super::memory::{Memory, OwnMemory};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::eventfd::EventFd;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// The first page: what the file is, then one block of 128 bytes (two cache lines, which are fetched as a pair) for each
@@ -28,9 +27,9 @@ pub(super) mod at {
     pub const HEAD: usize = 128;
     /// How many of the peer's frames the owner has consumed: the acknowledgement.
     pub const CONSUMED: usize = 136;
-    /// Odd while the owner sleeps until there is something to read.
+    /// How the owner sleeps until there is something to read: see [`super::super::park`].
     pub const DATA_PARK: usize = 256;
-    /// Odd while the owner sleeps until there is room in its ring.
+    /// How the owner sleeps until there is room in its ring.
     pub const ROOM_PARK: usize = 384;
     /// The peer's head from which on waking the owner is worth while.
     pub const ROOM_WANTED: usize = 392;
@@ -46,6 +45,12 @@ pub(super) mod at {
     pub const RESTART: usize = 392;
     /// Broadcast: records written so far.
     pub const COUNT: usize = 400;
+    /// Changes before the owner wakes a peer that sleeps in the futex on this word until there is something to read.
+    pub const DATA_WAKE: usize = 640;
+    /// The same for a peer that sleeps until there is room.
+    pub const ROOM_WAKE: usize = 648;
+    /// Broadcast: not 0 once subscribers are no longer woken from the futex.
+    pub const POLL_ONLY: usize = 648;
 }
 
 /// Values of the word at [`at::STATE`].
@@ -67,7 +72,7 @@ pub(crate) const MAX_RING: usize = 1 << 30;
 /// The ring of a channel that says nothing else.
 pub(crate) const DEFAULT_RING: usize = 256 << 10;
 
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 /// One side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 /// A publisher's ring.
@@ -113,7 +118,9 @@ pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u6
     }
     let layout = word(at::LAYOUT);
     if layout != LAYOUT {
-        let text = format!("the peer's memory file has layout {layout}, this library knows layout {LAYOUT}");
+        let text = format!(
+            "the peer's memory file has layout {layout}, this library knows layout {LAYOUT}; let both sides use one version"
+        );
         return Err(Error::new(ErrorKind::VersionMismatch, text).at(at::LAYOUT));
     }
     if word(at::FLAGS) != 0 {
@@ -142,12 +149,10 @@ pub(super) fn ring_length(buffer: usize) -> Result<usize> {
     Ok(buffer.max(MIN_RING).next_power_of_two())
 }
 
-/// This side's half of a channel's memory: its file, which it alone writes, and the two bells it sleeps on.
+/// This side's half of a channel's memory: its file, which it alone writes.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(super) memory: Arc<MemoryFile>,
-    pub(super) data: EventFd,
-    pub(super) room: EventFd,
     pub(super) ring: usize,
 }
 
@@ -155,13 +160,12 @@ impl Segment {
     /// A segment for the session of this incarnation, with a ring of at least `buffer` bytes.
     pub fn create(session: u64, buffer: usize) -> Result<Segment> {
         let ring = ring_length(buffer)?;
-        let memory = Arc::new(create(CHANNEL, session, ring)?);
-        Ok(Segment { memory, data: EventFd::new()?, room: EventFd::new()?, ring })
+        Ok(Segment { memory: Arc::new(create(CHANNEL, session, ring)?), ring })
     }
 
-    /// What the peer needs, in this order: the memory file, the bell for data, the bell for room.
-    pub fn descriptors_for_peer(&self) -> [BorrowedFd<'_>; 3] {
-        [self.memory.fd(), self.data.as_fd(), self.room.as_fd()]
+    /// What the peer needs: the memory file.
+    pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
+        self.memory.fd()
     }
 }
 
@@ -169,18 +173,28 @@ impl Segment {
 #[derive(Debug)]
 pub(crate) struct PeerSegment {
     pub(super) memory: Arc<PeerMemory>,
-    pub(super) data: EventFd,
-    pub(super) room: EventFd,
     pub(super) ring: usize,
 }
 
 impl PeerSegment {
-    /// Checks and maps what the peer sent, in the order of [`Segment::descriptors_for_peer`].
-    pub fn from_descriptors(descriptors: [OwnedFd; 3], session: u64) -> Result<PeerSegment> {
-        let [memory, data, room] = descriptors;
-        let (memory, ring) = open(memory.as_fd(), CHANNEL, session)?;
-        let (data, room) = (EventFd::from_peer(data)?, EventFd::from_peer(room)?);
-        Ok(PeerSegment { memory: Arc::new(memory), data, room, ring })
+    /// Checks and maps what came along with the peer's hello.
+    pub fn from_descriptors(descriptors: Vec<OwnedFd>, session: u64) -> Result<PeerSegment> {
+        let (memory, ring) = open(only(descriptors)?.as_fd(), CHANNEL, session)?;
+        Ok(PeerSegment { memory: Arc::new(memory), ring })
+    }
+}
+
+/// The memory file, which is all that goes along with a hello: nothing that another process could make us wait on.
+pub(super) fn only(descriptors: Vec<OwnedFd>) -> Result<OwnedFd> {
+    match <[OwnedFd; 1]>::try_from(descriptors) {
+        Ok([memory]) => Ok(memory),
+        Err(got) => {
+            let text = format!(
+                "a hello over shared memory brings 1 descriptor, a memory file of layout {LAYOUT}; here are {}",
+                got.len()
+            );
+            Err(Error::new(ErrorKind::Malformed, text))
+        }
     }
 }
 
@@ -189,8 +203,8 @@ mod tests {
     use super::super::memory::heap::Heap;
     use super::*;
 
-    fn sent(segment: &Segment) -> [OwnedFd; 3] {
-        segment.descriptors_for_peer().map(|fd| fd.try_clone_to_owned().unwrap())
+    fn sent(segment: &Segment) -> Vec<OwnedFd> {
+        vec![segment.descriptor_for_peer().try_clone_to_owned().unwrap()]
     }
 
     #[test]
@@ -200,6 +214,27 @@ mod tests {
         assert_eq!((mine.ring, theirs.ring), (8192, 8192));
         let error = PeerSegment::from_descriptors(sent(&mine), 43).unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(at::SESSION as u64)));
+    }
+
+    #[test]
+    fn segment_descriptors_nobody_asked_for_are_refused() {
+        let mine = Segment::create(42, 5000).unwrap();
+        for count in [0, 2, 3] {
+            let descriptors = (0..count).flat_map(|_| sent(&mine)).collect();
+            let error = PeerSegment::from_descriptors(descriptors, 42).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+            assert!(error.text().ends_with(&format!("here are {count}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn segment_of_another_layout_is_a_version_mismatch() {
+        let memory = Heap::new(PAGE + 4096);
+        format(&memory, CHANNEL, 7, 4096);
+        memory.store(at::LAYOUT, 1, Ordering::Relaxed);
+        let error = check(&memory, PAGE + 4096, CHANNEL, 7).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::VersionMismatch);
+        assert!(error.text().contains("layout 1"), "{error}");
     }
 
     #[test]
@@ -245,11 +280,15 @@ mod tests {
             ),
             (at::HEAD, "channel", "head: up to where the owner has read the peer's ring".into()),
             (at::CONSUMED, "channel", "how many of the peer's frames the owner has dealt with".into()),
-            (at::DATA_PARK, "channel", "odd while the owner sleeps until there is something to read".into()),
+            (
+                at::DATA_PARK,
+                "channel",
+                "park word: how the owner sleeps until there is something to read".into(),
+            ),
             (
                 at::ROOM_PARK,
                 "channel",
-                "odd while the owner sleeps until there is room in its own ring".into(),
+                "park word: how the owner sleeps until there is room in its own ring".into(),
             ),
             (at::ROOM_WANTED, "channel", "the peer's head from which on waking the owner helps".into()),
             (at::RESERVED, "broadcast", "up to where the publisher may be overwriting".into()),
@@ -259,7 +298,22 @@ mod tests {
             (at::COUNT, "broadcast", "records written so far".into()),
             (at::STATE, "channel, broadcast", format!("state: {states}")),
             (at::CONSUMED, "subscriber", "sequence of the message that was read last".into()),
-            (at::DATA_PARK, "subscriber", "odd while the subscriber sleeps".into()),
+            (at::DATA_PARK, "subscriber", "park word: how the subscriber sleeps".into()),
+            (
+                at::DATA_WAKE,
+                "channel, broadcast",
+                "wake word: changes before the owner wakes a peer that waits for something to read".into(),
+            ),
+            (
+                at::ROOM_WAKE,
+                "channel",
+                "wake word: changes before the owner wakes a peer that waits for room".into(),
+            ),
+            (
+                at::POLL_ONLY,
+                "broadcast",
+                "not 0: nobody is woken from the futex any more, so sleep in poll at once".into(),
+            ),
         ]
         .map(|(at, page, says)| [at.to_string(), page.to_owned(), says]);
         let table = crate::documents::table(["offset", "in the page of", "what the 8 bytes say"], rows);

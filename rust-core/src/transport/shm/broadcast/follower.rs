@@ -109,6 +109,16 @@ impl<P: Memory> Follower<P> {
         self.peer.load_fenced(at::TAIL) != self.at || self.peer.load_fenced(at::STATE) != state::OPEN
     }
 
+    /// The publisher's memory.
+    pub fn peer(&self) -> &P {
+        &self.peer
+    }
+
+    /// Whether the publisher wakes those who sleep in the futex.
+    pub fn wakes_from_futex(&self) -> bool {
+        self.peer.load(at::POLL_ONLY, Ordering::Relaxed) == 0
+    }
+
     /// Where to go on in the ring that the publisher has moved to.
     pub fn resume(&self) -> Start {
         self.sequence.map_or(Start::Newest, Start::After)

@@ -11,10 +11,11 @@ use loom::thread;
 
 use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
-use super::super::park::{Bell, Park};
+use super::super::park::{Park, SHORT, Stage, Waker};
 use super::super::segment::{PAGE, at};
 use super::caster::Caster;
 use super::follower::{Follower, Start};
+use crate::sys::futex::Slept;
 
 /// Two records of two words.
 const RING: usize = 32;
@@ -64,38 +65,58 @@ fn what_is_intact_after_the_copy_was_copied_whole() {
     });
 }
 
-#[test]
-fn a_subscriber_that_goes_to_sleep_is_woken() {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(|| {
-        let (memory, page) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
-        let mut caster = Caster::new(memory.clone(), RING);
-        let event = Arc::new(Notify::new());
-        let publishing = thread::spawn({
-            let (memory, page, event) = (memory.clone(), page.clone(), event.clone());
-            move || {
-                let mut bell = Bell::default();
-                for number in 1..=2 {
-                    write(&mut caster, &memory, number);
-                    let word = page.load_fenced(at::DATA_PARK);
-                    if bell.is_due(word) {
-                        bell.rung(word);
-                        event.notify();
-                    }
+/// A subscriber sleeps until two messages have come, first in the futex, whose time may pass at any moment, then in poll.
+fn subscriber_sleeps(time_passes: bool) {
+    let (memory, page) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
+    let mut caster = Caster::new(memory.clone(), RING);
+    let byte = Arc::new(Notify::new());
+    let publishing = thread::spawn({
+        let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
+        move || {
+            // The wake word is the ring's, and which sleep was ended is known of each subscriber.
+            let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
+            for number in 1..=2 {
+                write(&mut caster, &memory, number);
+                let park = page.load_fenced(at::DATA_PARK);
+                match subscription.is_due(park).then(|| subscription.take(park)).flatten() {
+                    Some(Stage::Futex) => drop(ring.wake_futex(&memory, u32::MAX)),
+                    Some(Stage::Poll) => byte.notify(),
+                    None => {}
                 }
-            }
-        });
-        let mut park = Park::new(at::DATA_PARK);
-        for number in 1..=2 {
-            while memory.load(at::TAIL, Ordering::Acquire) < number * 16 {
-                park.lie_down(&page);
-                if memory.load_fenced(at::TAIL) < number * 16 {
-                    event.wait();
-                }
-                park.get_up(&page);
             }
         }
-        publishing.join().unwrap();
     });
+    let clock = time_passes.then(|| {
+        let memory = memory.clone();
+        thread::spawn(move || memory.time_passes())
+    });
+    let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
+    for number in 1..=2 {
+        let there = || memory.load_fenced(at::TAIL) >= number * 16;
+        while memory.load(at::TAIL, Ordering::Acquire) < number * 16 {
+            if park.sleep_briefly(&page, &memory, SHORT, there).unwrap() == Slept::TimedOut {
+                park.park(&page, Stage::Poll);
+                if !there() {
+                    byte.wait();
+                }
+            }
+            park.unpark(&page);
+        }
+    }
+    publishing.join().unwrap();
+    clock.into_iter().for_each(|clock| clock.join().unwrap());
+}
+
+#[test]
+fn subscriber_asleep_in_the_futex_is_woken() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| subscriber_sleeps(false));
+}
+
+#[test]
+fn subscriber_asleep_in_the_futex_or_in_poll_is_woken() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| subscriber_sleeps(true));
 }

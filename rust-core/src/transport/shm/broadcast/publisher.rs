@@ -1,17 +1,18 @@
 //! The publisher's side: its ring, which gives way to a larger one, and its view of each subscriber.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::park::Bell;
+use super::super::park::{Stage, Waker};
 use super::super::segment::{self, MAX_RING, at, state};
+use super::super::signals::Signal;
 use super::caster::Caster;
 use super::record::Mark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
-use crate::sys::eventfd::EventFd;
-use crate::sys::fork;
+use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// Where a frame went.
@@ -27,6 +28,10 @@ pub(crate) enum Published {
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     caster: Caster<MemoryFile>,
+    /// For those who follow the ring there is now.
+    waker: Waker,
+    /// Whether subscribers may sleep in the futex.
+    futex: bool,
     session: u64,
     generation: u64,
 }
@@ -35,7 +40,13 @@ impl Broadcast {
     /// A ring of at least `buffer` bytes for the session of this incarnation.
     pub fn create(session: u64, buffer: usize) -> Result<Broadcast> {
         let caster = fresh(session, segment::ring_length(buffer)?)?;
-        Ok(Broadcast { caster, session, generation: fork::generation() })
+        Ok(Broadcast {
+            caster,
+            waker: Waker::new(at::DATA_WAKE),
+            futex: true,
+            session,
+            generation: fork::generation(),
+        })
     }
 
     /// What a subscriber needs: the memory file.
@@ -43,7 +54,7 @@ impl Broadcast {
         self.caster.memory().fd()
     }
 
-    /// Publishes a frame; then notify every [`Subscription`]. A frame above half the ring makes a ring of four times
+    /// Publishes a frame; then call [`Broadcast::notify`]. A frame above half the ring makes a ring of four times
     /// its size; `TooLarge` above what a ring may have, `OutOfMemory` when there is none, and then nothing has changed.
     pub fn publish(&mut self, frame: &Outgoing<'_>) -> Result<Published> {
         if self.caster.write(frame) {
@@ -65,10 +76,34 @@ impl Broadcast {
                 "a message did not fit the ring that was made for it",
             ));
         }
-        let old = std::mem::replace(&mut self.caster, larger);
+        larger.memory().store(at::POLL_ONLY, u64::from(!self.futex), Ordering::Release);
         // Last, so that whoever sees it and asks is given the ring that has the message.
-        old.memory().store_fenced(at::STATE, state::MOVED);
+        self.caster.memory().store_fenced(at::STATE, state::MOVED);
+        self.wake_futex(u32::MAX);
+        self.caster = larger;
+        self.waker = Waker::new(at::DATA_WAKE);
         Ok(Published::Moved)
+    }
+
+    /// Wakes the subscribers that sleep; to be called after each [`Broadcast::publish`]. Waits for none of them.
+    pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
+        let in_futex =
+            subscribers.map(Subscription::wake).filter(|stage| *stage == Some(Stage::Futex)).count();
+        if in_futex > 0 {
+            self.wake_futex(u32::try_from(in_futex).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Wakes all that sleep in the futex, of which `expected` are subscribers. Where many more slept there, somebody fills the
+    /// queue to make this slow, and nobody is woken that way any more.
+    fn wake_futex(&mut self, expected: u32) {
+        /// Subscribers that have just left and may still sleep.
+        const SLACK: u32 = 64;
+        let woken = self.waker.wake_futex(self.caster.memory(), u32::MAX);
+        if self.futex && woken > expected.saturating_add(SLACK) {
+            self.futex = false;
+            self.caster.memory().store(at::POLL_ONLY, 1, Ordering::Release);
+        }
     }
 
     /// Bytes of the ring.
@@ -82,7 +117,9 @@ impl Drop for Broadcast {
     fn drop(&mut self) {
         // In a forked child the mapping is absent, and the ring is the parent's.
         if fork::generation() == self.generation {
-            self.caster.memory().store(at::STATE, state::CLOSED, Ordering::Release);
+            self.caster.memory().store_fenced(at::STATE, state::CLOSED);
+            // From poll they are woken by their sockets, which hang up next.
+            self.wake_futex(u32::MAX);
         }
     }
 }
@@ -91,20 +128,25 @@ fn fresh(session: u64, ring: usize) -> Result<Caster<MemoryFile>> {
     Ok(Caster::new(segment::create(segment::BROADCAST, session, ring)?, ring))
 }
 
-/// The publisher's view of one subscriber: whether it sleeps, and the bell that wakes it.
+/// The publisher's view of one subscriber: whether it sleeps, and how to wake it.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     page: PeerMemory,
-    data: EventFd,
-    bell: Bell,
+    socket: Arc<Guarded>,
+    /// Its wake word is the ring's; here is which of its sleeps were ended.
+    waker: Waker,
 }
 
 impl Subscription {
-    /// Checks and maps what a subscriber of this session sent: its page and its bell.
-    pub fn from_descriptors(descriptors: [OwnedFd; 2], session: u64) -> Result<Subscription> {
-        let [page, data] = descriptors;
-        let (page, _) = segment::open(page.as_fd(), segment::PAGE_OF_SUBSCRIBER, session)?;
-        Ok(Subscription { page, data: EventFd::from_peer(data)?, bell: Bell::default() })
+    /// Checks and maps the page that a subscriber of this session sent over `socket`.
+    pub fn from_descriptors(
+        descriptors: Vec<OwnedFd>,
+        session: u64,
+        socket: Arc<Guarded>,
+    ) -> Result<Subscription> {
+        let (page, _) =
+            segment::open(segment::only(descriptors)?.as_fd(), segment::PAGE_OF_SUBSCRIBER, session)?;
+        Ok(Subscription { page, socket, waker: Waker::new(at::DATA_WAKE) })
     }
 
     /// The number of the last message that the subscriber has read, as it says; 0 before the first.
@@ -112,12 +154,16 @@ impl Subscription {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
 
-    /// Wakes the subscriber if it sleeps; to be called after each [`Broadcast::publish`].
-    pub fn notify(&mut self) {
-        let word = self.page.load_fenced(at::DATA_PARK);
-        if self.bell.is_due(word) {
-            self.bell.rung(word);
-            self.data.ring();
+    /// Wakes the subscriber if it sleeps in poll; what it is to be woken from.
+    fn wake(&mut self) -> Option<Stage> {
+        let park = self.page.load_fenced(at::DATA_PARK);
+        if !self.waker.is_due(park) {
+            return None;
         }
+        let stage = self.waker.take(park);
+        if stage == Some(Stage::Poll) {
+            Signal::Data.send(&self.socket);
+        }
+        stage
     }
 }

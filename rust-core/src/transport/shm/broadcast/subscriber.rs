@@ -1,40 +1,38 @@
 //! The subscriber's side: a follower that can sleep, and the page that tells the publisher when it does.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::memory::OwnMemory;
-use super::super::park::Park;
+use super::super::park::{Park, SHORT, Stage};
 use super::super::peer::Peer;
 use super::super::segment::{self, at};
+use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
 use super::follower::{Follower, Received, Start};
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::eventfd::EventFd;
 use crate::sys::fork::Guarded;
+use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// A subscriber's own page: the publisher reads from it whether the subscriber sleeps.
 #[derive(Debug)]
 pub(crate) struct SubscriberPage {
     memory: MemoryFile,
-    data: EventFd,
 }
 
 impl SubscriberPage {
     /// A page for the session of this incarnation.
     pub fn create(session: u64) -> Result<SubscriberPage> {
-        Ok(SubscriberPage {
-            memory: segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)?,
-            data: EventFd::new()?,
-        })
+        Ok(SubscriberPage { memory: segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)? })
     }
 
-    /// What the publisher needs, in this order: the page, the bell.
-    pub fn descriptors_for_peer(&self) -> [BorrowedFd<'_>; 2] {
-        [self.memory.fd(), self.data.as_fd()]
+    /// What the publisher needs: the page.
+    pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
+        self.memory.fd()
     }
 }
 
@@ -46,6 +44,11 @@ pub(crate) struct BroadcastReader {
     park: Park,
     spin: Spin,
     publisher: Peer,
+    signals: Signals,
+    /// The short stage has passed since a frame came last.
+    short_passed: bool,
+    /// Why the subscription has ended, where it was not the publisher that ended it.
+    end: Option<Error>,
     /// The publisher may be gone: ask when there is nothing more to read.
     suspicious: bool,
     /// Looks in a row that found nothing.
@@ -66,9 +69,12 @@ impl BroadcastReader {
         BroadcastReader {
             follower,
             page,
-            park: Park::new(at::DATA_PARK),
+            park: Park::new(at::DATA_PARK, at::DATA_WAKE),
             spin: Spin::new(spin),
+            signals: Signals::without_sender(socket.clone()),
             publisher: Peer::new(socket, process),
+            short_passed: false,
+            end: None,
             suspicious: false,
             vain: 0,
             gone: false,
@@ -78,6 +84,9 @@ impl BroadcastReader {
     /// The next frame, nothing, or that the publisher has moved; errors as [`Follower::read`] says, and `Disconnected`
     /// once everything has been read that a gone publisher left.
     pub fn try_recv(&mut self) -> Result<Received> {
+        if let Some(end) = &self.end {
+            return Err(end.clone());
+        }
         loop {
             let gone = self.gone;
             match self.follower.read()? {
@@ -96,6 +105,7 @@ impl BroadcastReader {
                 }
                 Received::Frame(frame) => {
                     self.page.memory.store(at::CONSUMED, frame.header.sequence, Ordering::Relaxed);
+                    self.short_passed = false;
                     return Ok(Received::Frame(frame));
                 }
                 other => return Ok(other),
@@ -124,11 +134,33 @@ impl BroadcastReader {
         self.spin.look(|| follower.is_ready())
     }
 
+    /// Sleeps for a moment in the futex, once after each frame: false when it is time for [`BroadcastReader::park`] and a
+    /// longer sleep.
+    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        if self.short_passed || self.gone || !self.follower.wakes_from_futex() {
+            return Ok(false);
+        }
+        // A deadline that has passed is told by the next stage.
+        let Ok(left) = waiting.sleep() else { return Ok(false) };
+        let at_most = left.map_or(SHORT, |left| left.min(SHORT));
+        let (park, follower) = (&mut self.park, &self.follower);
+        let there = || follower.is_ready_fenced();
+        let slept = park.sleep_briefly(&self.page.memory, follower.peer(), at_most, there)?;
+        self.short_passed = true;
+        if slept == Slept::TimedOut {
+            return Ok(false);
+        }
+        waiting.woke(slept == Slept::Interrupted)?;
+        Ok(true)
+    }
+
     /// About to sleep on [`BroadcastReader::descriptors`]; true when there is something to look at after all.
     pub fn park(&mut self) -> Result<bool> {
-        // In this order: a ring for the value that is stored next must not be drained.
-        self.page.data.drain();
-        self.park.lie_down(&self.page.memory);
+        if let Err(end) = self.signals.prepare(Signal::Data) {
+            self.end = Some(end);
+            return Ok(true);
+        }
+        self.park.park(&self.page.memory, Stage::Poll);
         self.suspicious = true;
         if self.gone || self.follower.is_ready_fenced() {
             self.unpark();
@@ -139,11 +171,11 @@ impl BroadcastReader {
 
     /// Awake again.
     pub fn unpark(&mut self) {
-        self.park.get_up(&self.page.memory);
+        self.park.unpark(&self.page.memory);
     }
 
     /// What wakes an epoll set (for reading) when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        [self.page.data.as_fd()].into_iter().chain(self.publisher.descriptors()).collect()
+        self.publisher.descriptors().collect()
     }
 }

@@ -164,13 +164,14 @@ fn what_is_over_the_limit_is_skipped() {
     assert_is(&frame(reader.read()), 2, 100);
 }
 
-fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscription, OwnedFd) {
+fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscription, Arc<Guarded>) {
     let (mine, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let page = SubscriberPage::create(4).unwrap();
-    let sent = page.descriptors_for_peer().map(|fd| fd.try_clone_to_owned().unwrap());
-    let subscription = Subscription::from_descriptors(sent, 4).unwrap();
+    let sent = vec![page.descriptor_for_peer().try_clone_to_owned().unwrap()];
+    let theirs = Arc::new(Guarded::new(theirs.into()));
+    let subscription = Subscription::from_descriptors(sent, 4, theirs.clone()).unwrap();
     let socket = Arc::new(Guarded::new(mine.into()));
-    (BroadcastReader::new(follow(broadcast), page, socket, None, spin), subscription, theirs.into())
+    (BroadcastReader::new(follow(broadcast), page, socket, None, spin), subscription, theirs)
 }
 
 fn recv(reader: &mut BroadcastReader) -> Result<Incoming> {
@@ -183,7 +184,7 @@ fn recv(reader: &mut BroadcastReader) -> Result<Incoming> {
         match reader.try_recv()? {
             Received::Frame(frame) => return Ok(frame),
             Received::Moved => panic!("nobody moved"),
-            Received::Nothing if reader.spin() || reader.park()? => {}
+            Received::Nothing if reader.spin() || reader.sleep_briefly(&mut waiting)? || reader.park()? => {}
             Received::Nothing => {
                 epoll.wait(&mut waiting, &mut Vec::new())?;
                 reader.unpark();
@@ -208,13 +209,13 @@ fn a_sleeping_subscriber_is_woken_for_each_message_and_for_the_end() {
         for sequence in 1..=200 {
             turn.store(true, Ordering::Release);
             publish(&mut broadcast, sequence, 30);
-            subscription.notify();
+            broadcast.notify([&mut subscription].into_iter());
             while turn.load(Ordering::Acquire) && !reading.is_finished() {
                 std::thread::yield_now();
             }
         }
         // As if the process had been killed: the ring says nothing, the socket hangs up.
-        drop(socket);
+        rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
         assert_eq!(reading.join().unwrap(), ErrorKind::Disconnected);
     });
 }
@@ -233,7 +234,7 @@ fn a_parked_subscriber_stays_readable_until_it_parks_again() {
         !ready.is_empty()
     };
     publish(&mut broadcast, 1, 1);
-    subscription.notify();
+    broadcast.notify([&mut subscription].into_iter());
     assert!(reader.park().unwrap(), "what came before parking counts");
     assert_is(&frame(reader.try_recv()), 1, 1);
     assert!(matches!(reader.try_recv(), Ok(Received::Nothing)));
@@ -241,7 +242,7 @@ fn a_parked_subscriber_stays_readable_until_it_parks_again() {
     assert!(!readable());
     for sequence in 2..=3 {
         publish(&mut broadcast, sequence, 1);
-        subscription.notify();
+        broadcast.notify([&mut subscription].into_iter());
     }
     assert!(readable());
     assert_is(&frame(reader.try_recv()), 2, 1);

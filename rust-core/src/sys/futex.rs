@@ -1,0 +1,81 @@
+//! Sleeping on a word of shared memory, and waking whoever sleeps there.
+
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Flags};
+
+use super::poll::timespec;
+use crate::error::{Doing, Result};
+
+/// How a sleep on a word ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// The word has changed, or somebody woke us: what is waited for may be there.
+    Woken,
+    /// The time has passed.
+    TimedOut,
+    /// A signal has come.
+    Interrupted,
+}
+
+/// Sleeps while the low half of the word is that of `value`, at most so long. The word may lie in memory that is mapped
+/// read-only; whoever may write it can end the sleep and cannot prolong it.
+pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
+    // Not `PRIVATE`: the other process is found by the page, whatever its address there.
+    match futex::wait(low_half(word), Flags::empty(), value as u32, Some(&timespec(at_most))) {
+        Ok(()) | Err(Errno::AGAIN) => Ok(Slept::Woken),
+        Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
+        Err(Errno::INTR) => Ok(Slept::Interrupted),
+        Err(e) => Err(e).doing("sleeping on a word of shared memory"),
+    }
+}
+
+/// Wakes at most so many threads that sleep on the word, in whichever process, and returns how many those were. Never waits.
+pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
+    // The word is mapped for as long as it is borrowed, which is all that could be wrong here.
+    let woken = futex::wake(low_half(word), Flags::empty(), at_most).unwrap_or(0);
+    u32::try_from(woken).unwrap_or(u32::MAX)
+}
+
+/// The kernel compares 32 bits: on a little-endian machine those at the word's own address.
+fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    const { assert!(cfg!(target_endian = "little")) };
+    // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel reads through
+    // this reference, and it reads atomically.
+    unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::sys::memory::{MemoryFile, PeerMemory};
+
+    const AT: usize = 64;
+
+    #[test]
+    fn futex_wait_changed_word_returns_at_once() {
+        let word = AtomicU64::new(7);
+        assert_eq!(wait(&word, 6, Duration::from_secs(60)).unwrap(), Slept::Woken);
+        assert_eq!(wait(&word, 7, Duration::from_millis(1)).unwrap(), Slept::TimedOut);
+    }
+
+    #[test]
+    fn futex_wait_read_only_mapping_is_woken_through_the_writable_one() {
+        let mine = MemoryFile::create("linkspan-test", 4096).unwrap();
+        let theirs = PeerMemory::open(mine.fd(), 4096, 4096).unwrap();
+        std::thread::scope(|s| {
+            let sleeping = s.spawn(|| theirs.wait_while(AT, 0, Duration::from_secs(60)).unwrap());
+            // It wakes whichever of the two comes first: the change of the word, or the call.
+            while !sleeping.is_finished() {
+                mine.word(AT).fetch_add(1 << 32, Ordering::Release);
+                mine.wake(AT, 1);
+                std::thread::yield_now();
+            }
+            assert_eq!(sleeping.join().unwrap(), Slept::Woken, "the high half is not compared");
+        });
+    }
+}

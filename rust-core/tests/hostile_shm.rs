@@ -1,0 +1,402 @@
+//! Peers over shared memory that were let in and then do their worst with what both sides hold: words, bytes, descriptors. Nobody
+//! else waits for them.
+
+use std::io::{IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use linkspan::codec::{decode, encode};
+use linkspan::frame::{HEADER, Header, Kind, VERSION};
+use linkspan::{Channel, Encoding, ErrorKind, Options, Publisher, Server, Subscriber, Value};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+
+mod support;
+use support::{SOON, name};
+
+const PAGE: usize = 4096;
+const RING: usize = 4096;
+const LAYOUT: u64 = 2;
+/// Words of a page: park words, states, wake words.
+const DATA_PARK: usize = 256;
+const ROOM_PARK: usize = 384;
+const DATA_WAKE: usize = 640;
+
+/// A memory file of a hostile peer, which any thread of it writes to.
+struct Memory {
+    file: OwnedFd,
+    words: &'static [AtomicU64],
+}
+
+impl Memory {
+    fn new(magic: &[u8; 8], layout: u64, session: u64, ring: usize) -> Memory {
+        let bytes = PAGE + ring;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = rustix::fs::memfd_create("hostile", flags).unwrap();
+        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).unwrap();
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as long as the process.
+        let words = unsafe {
+            let start =
+                rustix::mm::mmap(std::ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0).unwrap();
+            std::slice::from_raw_parts(start.cast::<AtomicU64>(), bytes / 8)
+        };
+        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&file, seals).unwrap();
+        let memory = Memory { file, words };
+        let header = [u64::from_le_bytes(*magic), layout, 0, session, PAGE as u64, ring as u64];
+        header.into_iter().enumerate().for_each(|(i, word)| memory.store(i * 8, word));
+        memory
+    }
+
+    fn store(&self, at: usize, value: u64) {
+        self.words[at / 8].store(value, Ordering::SeqCst);
+    }
+}
+
+fn socket_of(endpoint: &str) -> PathBuf {
+    let (transport, name) = endpoint.split_once(':').unwrap();
+    let file = format!("{}.{transport}", name.replace('/', "@"));
+    PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file)
+}
+
+fn hello(pattern: &str, session: u64) -> Vec<u8> {
+    let entries = [
+        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
+        ("pattern", pattern.into()),
+        ("session", i64::try_from(session).unwrap().into()),
+        ("limit", (64i64 << 20).into()),
+        ("pid", 1i64.into()),
+        ("title", "hostile".into()),
+    ];
+    let map = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let body = encode(&Value::Map(map), Encoding::Cbor).unwrap();
+    let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Cbor) };
+    [&header.to_bytes()[..], &body].concat()
+}
+
+fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(descriptors.is_empty() || ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
+    let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    assert_eq!(sent.unwrap(), bytes.len());
+}
+
+/// The next frame on the socket, and what came along.
+fn receive(socket: &UnixStream) -> (Header, Value, Vec<OwnedFd>) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut header = [0; HEADER];
+    let mut into = [IoSliceMut::new(&mut header)];
+    let got = rustix::net::recvmsg(socket, &mut into, &mut ancillary, RecvFlags::WAITALL).unwrap();
+    assert_eq!(got.bytes, HEADER, "a whole header");
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            descriptors.extend(fds);
+        }
+    }
+    let header = Header::from_bytes(&header).unwrap();
+    let mut rest = vec![0; header.body_offset() - HEADER + header.body as usize];
+    (&*socket).read_exact(&mut rest).unwrap();
+    let body = decode(&rest[header.body_offset() - HEADER..], Encoding::Cbor).unwrap();
+    (header, body, descriptors)
+}
+
+/// A hostile peer that has been let in.
+struct Peer {
+    socket: UnixStream,
+    memory: Memory,
+    _theirs: Vec<OwnedFd>,
+}
+
+const SESSION: u64 = 4711;
+
+fn connect(endpoint: &str) -> UnixStream {
+    let socket = UnixStream::connect(socket_of(endpoint)).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket
+}
+
+fn client(endpoint: &str) -> Peer {
+    let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSHM1", LAYOUT, SESSION, RING));
+    send(&socket, &hello("channel", SESSION), &[memory.file.as_fd()]);
+    let_in(socket, memory)
+}
+
+fn subscriber(endpoint: &str) -> Peer {
+    let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSUB1", LAYOUT, SESSION, 0));
+    send(&socket, &hello("publish", SESSION), &[memory.file.as_fd()]);
+    let_in(socket, memory)
+}
+
+fn let_in(socket: UnixStream, memory: Memory) -> Peer {
+    let (header, body, theirs) = receive(&socket);
+    assert_eq!((header.kind, theirs.len()), (Kind::Hello, 1), "{body:?}");
+    Peer { socket, memory, _theirs: theirs }
+}
+
+/// Runs something over and over beside the honest ones.
+fn meanwhile(mut hostile: impl FnMut(u64) + Send, honest: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    /// However the honest part ends, the other one does, too.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    thread::scope(|s| {
+        let _over = Over(&over);
+        s.spawn(|| (1..).take_while(|_| !over.load(Ordering::Relaxed)).for_each(&mut hostile));
+        honest();
+    });
+}
+
+/// A publisher and an honest subscriber of it.
+fn published() -> (String, Publisher, Subscriber) {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::Int(0)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(0));
+    (endpoint, publisher, subscriber)
+}
+
+fn all_arrives(publisher: &Publisher, subscriber: &Subscriber, count: i64) {
+    for i in 1..=count {
+        publisher.send(&Value::Int(i)).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+    }
+}
+
+/// A server that echoes, and an honest client of it.
+fn beside_a_client(work: impl FnOnce(&str, &dyn Fn(i64))) {
+    struct Closing<'a>(&'a Server);
+    impl Drop for Closing<'_> {
+        fn drop(&mut self) {
+            self.0.close(SOON).unwrap();
+        }
+    }
+    let endpoint = name("shm");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        let _closing = Closing(&server);
+        let honest = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        work(&endpoint, &|count| {
+            for i in 0..count {
+                assert_eq!(honest.call(&Value::Int(i), SOON).unwrap().value().unwrap(), &Value::Int(i));
+            }
+        });
+        let kinds: Vec<_> = honest.events().iter().map(|e| e.kind.name()).collect();
+        assert_eq!(kinds, ["connected"], "the honest client was not thrown out");
+    });
+}
+
+fn refused(socket: &UnixStream) -> ErrorKind {
+    let (header, body, descriptors) = receive(socket);
+    assert_eq!((header.kind, descriptors.len()), (Kind::Error, 0), "{body:?}");
+    ErrorKind::from_code(body.at("code").unwrap().as_u64().unwrap() as u16).unwrap()
+}
+
+/// Eventfds that block, full and empty: whoever wrote to the one or read from the other would wait for ever.
+fn eventfds_that_block() -> [OwnedFd; 2] {
+    use rustix::event::{EventfdFlags, eventfd};
+    let full = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    rustix::io::write(&full, &(u64::MAX - 1).to_le_bytes()).unwrap();
+    [full, eventfd(0, EventfdFlags::CLOEXEC).unwrap()]
+}
+
+#[test]
+fn hello_descriptors_that_nobody_asked_for_are_refused_and_closed() {
+    let (published_at, publisher, honest) = published();
+    beside_a_client(|served_at, calls| {
+        for (endpoint, pattern, magic, ring) in
+            [(served_at, "channel", b"LINKSHM1", RING), (&published_at, "publish", b"LINKSUB1", 0)]
+        {
+            for layout in [1, LAYOUT] {
+                let memory = Memory::new(magic, layout, SESSION, ring);
+                // Even a peer that looks asleep to all that wake it.
+                memory.store(DATA_PARK, 2);
+                let (here, there) = UnixStream::pair().unwrap();
+                let [full, empty] = eventfds_that_block();
+                let socket = connect(endpoint);
+                let offer = [memory.file.as_fd(), full.as_fd(), empty.as_fd(), there.as_fd()];
+                // Of a subscriber of layout 1 two were wanted, of a client three.
+                let count = if layout == 1 { 2 + usize::from(ring > 0) } else { 4 };
+                send(&socket, &hello(pattern, SESSION), &offer[..count]);
+                drop(there);
+                assert_eq!(refused(&socket), ErrorKind::Malformed, "{pattern} of layout {layout}");
+                here.set_read_timeout(Some(SOON)).unwrap();
+                assert_eq!((&here).read(&mut [0]).unwrap(), 0, "what came along is closed");
+            }
+            // The memory file alone, in the layout of before.
+            let memory = Memory::new(magic, 1, SESSION, ring);
+            let socket = connect(endpoint);
+            send(&socket, &hello(pattern, SESSION), &[memory.file.as_fd()]);
+            assert_eq!(refused(&socket), ErrorKind::VersionMismatch);
+        }
+        calls(10);
+        all_arrives(&publisher, &honest, 10);
+    });
+}
+
+#[test]
+fn subscriber_that_sleeps_anew_all_the_time_and_reads_no_bytes_holds_nobody_up() {
+    let (endpoint, publisher, honest) = published();
+    let hostile = [subscriber(&endpoint), subscriber(&endpoint)];
+    // One asks for a byte for each message, until its socket takes no more; the other for the futex.
+    meanwhile(
+        |turn| {
+            hostile[0].memory.store(DATA_PARK, turn << 2 | 2);
+            hostile[1].memory.store(DATA_PARK, turn << 2 | 1);
+        },
+        || all_arrives(&publisher, &honest, 3000),
+    );
+}
+
+#[test]
+fn subscriber_that_fills_the_queue_of_the_wake_word_holds_nobody_up() {
+    let (endpoint, publisher, honest) = published();
+    let hostile = Arc::new(subscriber(&endpoint));
+    let over = Arc::new(AtomicBool::new(false));
+    // SAFETY: a fresh mapping of the publisher's ring, which never shrinks and is never unmapped here.
+    let ring: &'static [AtomicU64] = unsafe {
+        let file = hostile._theirs[0].as_fd();
+        let start =
+            rustix::mm::mmap(std::ptr::null_mut(), PAGE, ProtFlags::READ, MapFlags::SHARED, file, 0).unwrap();
+        std::slice::from_raw_parts(start.cast(), PAGE / 8)
+    };
+    let word = &ring[DATA_WAKE / 8];
+    let sleepers: Vec<_> = (0..200)
+        .map(|_| {
+            let over = over.clone();
+            thread::spawn(move || {
+                use rustix::thread::futex;
+                // SAFETY: the low half of the word, on a little-endian machine.
+                let half = unsafe { std::sync::atomic::AtomicU32::from_ptr(word.as_ptr().cast()) };
+                while !over.load(Ordering::Relaxed) {
+                    let now = word.load(Ordering::Acquire) as u32;
+                    let nap = rustix::time::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+                    let _ = futex::wait(half, futex::Flags::empty(), now, Some(&nap));
+                }
+            })
+        })
+        .collect();
+    all_arrives(&publisher, &honest, 500);
+    over.store(true, Ordering::Relaxed);
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    all_arrives(&publisher, &honest, 100);
+}
+
+#[test]
+fn client_that_floods_bytes_is_let_go_of_and_the_others_are_served() {
+    beside_a_client(|endpoint, calls| {
+        let hostile = client(endpoint);
+        let flood = vec![1; 100_000];
+        hostile.socket.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+        let ended = AtomicBool::new(false);
+        meanwhile(
+            |_| match rustix::net::send(&hostile.socket, &flood, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => {
+                    ended.store(true, Ordering::Relaxed)
+                }
+                Ok(_) | Err(rustix::io::Errno::AGAIN) => {}
+                Err(e) => panic!("{e}"),
+            },
+            || {
+                calls(200);
+                let deadline = std::time::Instant::now() + SOON;
+                while !ended.load(Ordering::Relaxed) {
+                    assert!(std::time::Instant::now() < deadline, "the flood was to end its connection");
+                    calls(1);
+                }
+            },
+        );
+    });
+}
+
+#[test]
+fn client_that_scribbles_over_its_park_and_wake_words_holds_nobody_up() {
+    beside_a_client(|endpoint, calls| {
+        let hostile: Vec<_> = (0..4).map(|_| client(endpoint)).collect();
+        let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711u64);
+        println!("LINKSPAN_SEED={seed}");
+        let mut random = seed | 1;
+        meanwhile(
+            |turn| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let at = [DATA_PARK, ROOM_PARK, DATA_WAKE, DATA_WAKE + 8][random as usize % 4];
+                hostile[turn as usize % 4].memory.store(at, random >> ((random >> 8) % 64));
+            },
+            || calls(500),
+        );
+    });
+}
+
+#[test]
+fn client_that_comes_again_while_it_is_let_go_of_stops_neither_acceptor_nor_server() {
+    beside_a_client(|endpoint, calls| {
+        let mut last = client(endpoint);
+        for _ in 0..300 {
+            // The same session each time: the acceptor looks for the link that the server is just letting go of, because of
+            // these bytes.
+            let _ = rustix::net::send(&last.socket, b"??", SendFlags::NOSIGNAL);
+            last = client(endpoint);
+            calls(1);
+        }
+        drop(Channel::connect(endpoint, &Options::default(), SOON).unwrap());
+    });
+}
+
+/// What an honest subscriber or client meets at a hostile name.
+fn host(endpoint: &str) -> UnixListener {
+    let path = socket_of(endpoint);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    UnixListener::bind(path).unwrap()
+}
+
+#[test]
+fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
+    let endpoint = name("shm");
+    let listener = host(&endpoint);
+    let ring = Memory::new(b"LINKPUB1", LAYOUT, SESSION, RING);
+    let hostile = thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let (_, _, page) = receive(&socket);
+        assert_eq!(page.len(), 1);
+        send(&socket, &hello("publish", SESSION), &[ring.file.as_fd()]);
+        // As long as the subscriber is there: any value of the wake word, and a byte now and then.
+        socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        for turn in 0.. {
+            ring.store(DATA_WAKE, turn * 0x0101_0101);
+            if turn % 64 == 0 {
+                let _ = rustix::net::send(&socket, &[1], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+            }
+            if matches!((&socket).read(&mut [0]), Ok(0)) {
+                return;
+            }
+        }
+    });
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    for _ in 0..2 {
+        let error = subscriber.recv(Duration::from_millis(500)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    }
+    subscriber.close();
+    hostile.join().unwrap();
+}
