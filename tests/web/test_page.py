@@ -1,8 +1,11 @@
 """The page in a real browser: what it shows is live, it answers, and it fits."""
 
+import urllib.error
+import urllib.request
 from urllib.parse import urlsplit
 
 import pytest
+from conftest import PATIENCE
 
 CHANGES = "([s, before]) => document.querySelector(s).textContent !== before"
 # How many pixels of a plot are of the colour that it draws in.
@@ -140,3 +143,11 @@ def test_the_form_is_reached_and_used_with_the_keyboard(live):
     live.page.keyboard.press("Tab")
     live.page.keyboard.press("Enter")
     live.wait("() => document.querySelector('#answer').textContent.includes('128 samples, 65 frequencies')")
+
+
+@pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example:80"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}])
+@pytest.mark.parametrize("path", ["events.php", "spectrum.php?window=128"])
+def test_another_page_is_told_nothing(observatory, header, path):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(f"{observatory.address.rstrip('/')}/{path}", headers=header), timeout=PATIENCE)
+    assert refused.value.code == 403

@@ -6,6 +6,8 @@ use Linkspan\Channel;
 use Linkspan\LinkspanException;
 use function Linkspan\subscribe;
 
+require __DIR__ . '/ours.php';
+
 const STREAM_SECONDS = 20.0; // then the browser asks again, with Last-Event-ID: no worker of PHP is held for long
 const SILENT_SECONDS = 1.5;  // a program that says nothing for so long is missing; each speaks twice a second or more
 const HISTORY = 2000;        // samples that a new page is given at once

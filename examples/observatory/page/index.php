@@ -23,6 +23,9 @@ function chip(string $part): string
     return "<span class=\"chip\" data-part=\"$part\" data-name=\"$name\" data-state=\"waiting\">"
         . "<i></i>$name <small>$language</small> <b>waiting</b></span>";
 }
+header("Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    . "base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+header('X-Content-Type-Options: nosniff');
 ?>
 <!doctype html>
 <html lang="en">

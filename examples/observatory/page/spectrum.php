@@ -6,6 +6,8 @@ use Linkspan\Channel;
 use Linkspan\LinkspanException;
 use Linkspan\RemoteException;
 
+require __DIR__ . '/ours.php';
+
 ini_set('serialize_precision', '7');
 header('Content-Type: application/json');
 header('Cache-Control: no-store');
