@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -114,6 +115,13 @@ def test_the_door_is_the_same(desk):
         assert status == 403 and "0644" in said["detail"]
     finally:
         (desk.folder / "token").chmod(0o600)
+    # What another user could have put there is no token, whatever its mode.
+    os.chown(desk.folder / "token", 65534, -1)
+    try:
+        status, _, said = desk.ask("GET", "/api/services")
+        assert status == 403 and "own" in said["detail"]
+    finally:
+        os.chown(desk.folder / "token", os.geteuid(), -1)
 
 
 def test_events_are_not_held_back(desk):
