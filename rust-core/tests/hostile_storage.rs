@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
-use linkspan::{Channel, ErrorKind, Server, Value, registry};
+use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value, latest, registry};
 
 mod support;
 use support::spools::{called, json, names};
@@ -438,4 +438,184 @@ fn more_names_than_are_held_at_once_are_served_in_their_order() {
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.value().unwrap(), &Value::Int(i as i64));
     }
+}
+
+#[test]
+fn link_in_the_place_of_a_journal_s_directory_gives_nothing_away() {
+    let place = Place::new("journal");
+    place.secrets();
+    let secret = place.secret.path().to_owned();
+    place.member(|path| symlink(&secret, path).unwrap());
+    let mut shared = Options::default();
+    shared.set("mode", &0o660.into()).unwrap();
+    shared.set("group", &i64::from(GROUP).into()).unwrap();
+    for error in [
+        Publisher::new(&place.endpoint, &shared).err().unwrap(),
+        latest(&place.endpoint, &Options::default(), NOW).err().unwrap(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(
+            error.text().contains("a symbolic link") && error.text().contains(&format!("uid {MEMBER}")),
+            "{error}"
+        );
+    }
+    root_looks_around();
+    place.untouched();
+    fs::remove_file(&place.path).unwrap();
+    // A directory of root's that a member gave the name is opened to nobody.
+    let (own, name) = (place.path.with_extension("own"), place.path.clone());
+    fs::create_dir(&own).unwrap();
+    fs::set_permissions(&own, PermissionsExt::from_mode(0o700)).unwrap();
+    fs::write(own.join("thesis"), "precious").unwrap();
+    place.member(|_| fs::rename(&own, &name).unwrap());
+    let _ = Publisher::new(&place.endpoint, &shared).map(|publisher| publisher.send(&Value::Int(1)).unwrap());
+    assert_eq!(name.metadata().unwrap().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn links_pipes_and_second_names_in_a_journal_are_refused() {
+    let place = Place::new("journal");
+    place.secrets();
+    let mut shared = Options::default();
+    shared.set("mode", &0o660.into()).unwrap();
+    shared.set("group", &i64::from(GROUP).into()).unwrap();
+    let publisher = Publisher::new(&place.endpoint, &shared).unwrap();
+    for i in 1..=3i64 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    publisher.close();
+    drop(publisher);
+    let segment = "00000000000000000001.segment";
+    let thesis = place.secret.path().join("thesis");
+    for at in ["committed", segment, "logger.consumer"] {
+        let good = place.path.join(at);
+        let kept = fs::read(&good).ok();
+        for kind in ["link", "pipe", "second name"] {
+            assert!(place.swap(at, |at| match kind {
+                "link" => symlink(&thesis, at).unwrap(),
+                "pipe" => fifo(at),
+                // As a member can where the kernel does not protect from that (fs.protected_hardlinks).
+                _ => fs::write(at, "x").unwrap(),
+            }));
+            if kind == "second name" {
+                fs::remove_file(&good).unwrap();
+                fs::hard_link(&thesis, &good).unwrap();
+            }
+            let reads = || {
+                let mut named = Options::default();
+                named.set("client_id", &"logger".into())?;
+                Subscriber::new(&place.endpoint, &named)?.recv(Duration::from_millis(200)).map(drop)
+            };
+            let errors = [
+                Publisher::new(&place.endpoint, &shared).err().filter(|_| at != "logger.consumer"),
+                reads().err(),
+            ];
+            for error in errors.iter().flatten() {
+                let kinds = [ErrorKind::PermissionDenied, ErrorKind::Corrupt];
+                assert!(kinds.contains(&error.kind()) && error.text().contains(at), "{at} {kind}: {error}");
+            }
+            assert!(errors[1].is_some(), "{at} {kind}");
+            root_looks_around();
+            fs::remove_file(&good).unwrap();
+            fs::remove_file(place.path.join(format!(".aside-{at}"))).ok();
+            place.untouched();
+        }
+        if let Some(kept) = kept {
+            fs::write(&good, kept).unwrap();
+        }
+    }
+    Publisher::new(&place.endpoint, &shared).unwrap().send(&Value::Int(4)).unwrap();
+}
+
+#[test]
+fn place_of_another_user_s_consumer_is_refused() {
+    let place = Place::new("journal");
+    let mut shared = Options::default();
+    shared.set("mode", &0o660.into()).unwrap();
+    shared.set("group", &i64::from(GROUP).into()).unwrap();
+    let publisher = Publisher::new(&place.endpoint, &shared).unwrap();
+    for i in 1..=2i64 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    let reads = |uid| {
+        as_user(uid, GROUP, || {
+            let mut named = Options::default();
+            named.set("client_id", &"logger".into())?;
+            let subscriber = Subscriber::new(&place.endpoint, &named)?;
+            // The second tells that the first was consumed.
+            subscriber.recv(SOON)?;
+            subscriber.recv(SOON)?;
+            subscriber.close();
+            Ok::<(), linkspan::Error>(())
+        })
+    };
+    reads(MEMBER).unwrap();
+    for uid in [OTHER, 0] {
+        let error = reads(uid).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(error.text().contains("client_id") && error.text().contains("logger.consumer"), "{error}");
+    }
+}
+
+#[test]
+fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
+    for lock in [false, true] {
+        let place = Place::new("file");
+        place.secrets();
+        let mut options = json();
+        options.set("locked", &lock.into()).unwrap();
+        let publish = |uid: u32, value: i64| {
+            let send = || Publisher::new(&place.endpoint, &options)?.send(&Value::Int(value)).map(drop);
+            if uid == 0 { send() } else { as_user(uid, GROUP, send) }
+        };
+        let told = |error: linkspan::Error| {
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+            assert!(error.text().contains(place.path.to_str().unwrap()), "{error}");
+        };
+        publish(MEMBER, 1).unwrap();
+        publish(OTHER, 2).unwrap();
+        // Root is not led to write into what is a member's, nor to put its own there with a member's mode.
+        told(publish(0, 3).unwrap_err());
+        fs::remove_file(&place.path).unwrap();
+        publish(0, 4).unwrap();
+        fs::set_permissions(&place.path, PermissionsExt::from_mode(0o640)).unwrap();
+        chown(&place.path, None, Some(GROUP + 1)).unwrap();
+        told(publish(MEMBER, 5).unwrap_err());
+        publish(0, 6).unwrap();
+        let facts = place.path.metadata().unwrap();
+        assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o777), (0, GROUP + 1, 0o640), "as it was set");
+        // What lies where a new value is made, and in the place of the value itself.
+        let new = place.path.with_file_name(format!(".new.{}", place.path.file_name().unwrap().display()));
+        let thesis = place.secret.path().join("thesis");
+        place.member(|_| symlink(&thesis, &new).unwrap());
+        publish(0, 7).unwrap();
+        fs::remove_file(&place.path).unwrap();
+        fs::hard_link(&thesis, &place.path).unwrap();
+        let read = latest(&place.endpoint, &options, NOW).unwrap_err();
+        assert_eq!(read.kind(), ErrorKind::PermissionDenied, "{read}");
+        let _ = publish(0, 8);
+        fs::remove_file(&place.path).unwrap();
+        place.member(fifo);
+        assert_eq!(latest(&place.endpoint, &options, NOW).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert!(publish(0, 9).is_err());
+        fs::remove_file(&place.path).unwrap();
+        place.untouched();
+    }
+}
+
+#[test]
+fn file_that_counts_to_the_end_is_no_value_and_the_next_one_is() {
+    let place = Place::new("file");
+    let publisher = Publisher::new(&place.endpoint, &json()).unwrap();
+    publisher.send(&Value::Int(1)).unwrap();
+    let mut bytes = fs::read(&place.path).unwrap();
+    bytes[24..32].copy_from_slice(&u64::MAX.to_le_bytes());
+    bytes[12..16].fill(0);
+    let check = crc32c::crc32c(&bytes[..64]).to_le_bytes();
+    bytes[12..16].copy_from_slice(&check);
+    fs::write(&place.path, &bytes).unwrap();
+    let error = latest(&place.endpoint, &json(), NOW).unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.text().contains("number"), "{error}");
+    assert_eq!(publisher.send(&Value::Int(2)).unwrap(), 2);
+    assert_eq!(latest(&place.endpoint, &json(), NOW).unwrap().value().unwrap(), &Value::Int(2));
 }

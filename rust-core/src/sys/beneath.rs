@@ -16,6 +16,7 @@
 //! what is root's, and no more.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -358,17 +359,27 @@ impl<'a> Beneath<'a> {
 
     /// The names in it, hidden ones too, in no order. Those that are no UTF-8 are none of ours.
     pub fn names(&self) -> Result<Vec<String>> {
-        let doing = || format!("reading the directory {}", self.path.display());
         let mut names = Vec::new();
+        self.each_name(|name| {
+            names.push(name.to_owned());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(names)
+    }
+
+    /// The same, and holds none of them: others may have put millions there.
+    pub fn each_name(&self, mut each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
+        let doing = || format!("reading the directory {}", self.path.display());
         for entry in Dir::read_from(self.fd).doing(doing())? {
             if let Ok(name) = entry.doing(doing())?.file_name().to_str()
                 && name != "."
                 && name != ".."
+                && each(name)?.is_break()
             {
-                names.push(name.to_owned());
+                break;
             }
         }
-        Ok(names)
+        Ok(())
     }
 }
 

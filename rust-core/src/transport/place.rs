@@ -246,8 +246,6 @@ impl Place {
     }
 }
 
-pub use crate::sys::beneath::temporary;
-
 /// The name that a temporary one is to become.
 pub fn of_temporary(file: &str) -> Option<&str> {
     beneath::of_staged(file).map(|(name, _)| name)

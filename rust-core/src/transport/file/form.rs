@@ -8,6 +8,9 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
 
+/// The largest number of a value: nobody writes so often.
+const LARGEST: u64 = 1 << 62;
+
 /// What the file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -49,10 +52,11 @@ impl Form {
         }
     }
 
-    /// The number of the frame that this beginning of a file belongs to.
+    /// The number of the frame that this beginning of a file belongs to, where that can be counted on from.
     pub fn sequence(self, beginning: &[u8]) -> Option<u64> {
         let header = beginning.first_chunk::<HEADER>()?;
-        (self == Form::Frame).then(|| Header::from_bytes(header).ok())?.map(|header| header.sequence)
+        let header = (self == Form::Frame).then(|| Header::from_bytes(header).ok())??;
+        (header.sequence < LARGEST).then_some(header.sequence)
     }
 
     /// The most bytes of a file whose body has at most `limit`.
@@ -108,6 +112,9 @@ fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
         ErrorKind::Malformed => corrupt(e.text(), e.offset().unwrap_or(0) as usize),
         _ => e,
     })?;
+    if header.sequence > LARGEST {
+        return Err(corrupt(&format!("its number is {}, and none is above {LARGEST}", header.sequence), 24));
+    }
     let start = header.body_offset();
     let end = header.body.saturating_add(start as u64);
     if end > bytes.len() as u64 || (end < bytes.len() as u64 && !tail) {

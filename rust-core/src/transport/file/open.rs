@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::sys::beneath::Owner;
 use crate::sys::fork::Guarded;
 use crate::transport::place::Place;
 
@@ -31,43 +32,15 @@ impl Opened {
 
 /// When a file was last written to.
 pub fn changed(facts: &Stat) -> SystemTime {
-    let since = Duration::new(
-        u64::try_from(facts.st_mtime).unwrap_or(0),
-        u32::try_from(facts.st_mtime_nsec).unwrap_or(0),
-    );
-    UNIX_EPOCH + since
+    let nanoseconds = u32::try_from(facts.st_mtime_nsec).ok().filter(|n| *n < 1_000_000_000).unwrap_or(0);
+    let since = Duration::new(u64::try_from(facts.st_mtime).unwrap_or(0), nanoseconds);
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
-/// The file of a name; none where there is none.
-pub fn open(place: &Place, flags: OFlags, mode: u32) -> Result<Option<Opened>> {
-    let shown = place.path();
-    let doing = || format!("opening {}", shown.display());
-    // Without NONBLOCK a FIFO of that name would keep us here.
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = match rustix::fs::openat(&place.directory, &place.file, flags, Mode::from_raw_mode(mode)) {
-        Ok(file) => Arc::new(Guarded::new(file)),
-        Err(Errno::NOENT) if !flags.contains(OFlags::CREATE) => return Ok(None),
-        Err(Errno::NXIO | Errno::ISDIR) => return Err(other(place)),
-        Err(Errno::LOOP) => {
-            let text = format!(
-                "{} is a symbolic link, which is not followed; use the path that it points to",
-                shown.display()
-            );
-            return Err(Error::new(ErrorKind::PermissionDenied, text));
-        }
-        Err(e) => return Err(e).doing(doing()),
-    };
-    let facts = rustix::fs::fstat(&file).doing(doing())?;
-    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
-        return Err(other(place));
-    }
-    Ok(Some(Opened { file, facts }))
-}
-
-fn other(place: &Place) -> Error {
-    let text =
-        format!("{} is not a regular file; move it away, or choose another name", place.path().display());
-    Error::new(ErrorKind::Corrupt, text)
+/// The file of a name, with this access; none where there is none. Never waits.
+pub fn open(place: &Place, access: OFlags, owner: Owner) -> Result<Option<Opened>> {
+    let opened = place.directory.beneath().file(&place.file, access, owner)?;
+    Ok(opened.map(|opened| Opened { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
 }
 
 /// Whether a directory is there no more, although we have it open.

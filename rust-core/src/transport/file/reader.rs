@@ -12,6 +12,7 @@ use super::{Form, Settings};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, MAX_EXTENSION};
+use crate::sys::beneath::Owner;
 use crate::sys::eventfd::EventFd;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::wait_readable;
@@ -73,7 +74,7 @@ pub struct Listing {
 
 /// What there is to say of the file at a place, without its value; none where there is no such file.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
-    let Some(opened) = open::open(place, OFlags::RDONLY, 0)? else { return Ok(None) };
+    let Some(opened) = open::open(place, OFlags::RDONLY, Owner::Anybody)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
     let n = open::read_at(&opened.file, &mut beginning, 0)
         .doing(format_args!("reading {}", place.path().display()))?;
@@ -173,7 +174,7 @@ impl Reader {
 
     /// Why there is nothing to read, where there is no file.
     pub fn why_nothing(&self) -> Option<Error> {
-        let there = open::open(&self.place, OFlags::RDONLY, 0);
+        let there = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
         matches!(there, Ok(None)).then(|| self.absent(false))
     }
 
@@ -191,7 +192,7 @@ impl Reader {
     }
 
     fn look(&mut self) -> Result<Look> {
-        let opened = open::open(&self.place, OFlags::RDONLY, 0);
+        let opened = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Look::Absent);
         };
@@ -241,7 +242,13 @@ impl Reader {
             });
             Limits::for_message(limit).check_message(size)?;
         }
-        let mut bytes = vec![0; size as usize];
+        let mut bytes = Vec::new();
+        let length = usize::try_from(size).unwrap_or(usize::MAX);
+        if bytes.try_reserve_exact(length).is_err() {
+            let text = format!("there is no memory for the {size} bytes of {}", self.place.path().display());
+            return Err(Error::new(ErrorKind::OutOfMemory, text));
+        }
+        bytes.resize(length, 0);
         let filled = self.fill(&opened, &mut bytes)?;
         bytes.truncate(filled);
         // From here on others may write: readers who overlap could keep a writer out for long.

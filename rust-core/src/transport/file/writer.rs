@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{FallocateFlags, FileType, OFlags};
 use rustix::io::Errno;
 
 use super::open::{self, Opened};
@@ -11,11 +11,11 @@ use super::{Form, Settings};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
-use crate::sys::group;
+use crate::sys::beneath::{self, Owner, is_ours, kind_of};
 use crate::sys::lock;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::place::{self, Place};
+use crate::transport::place::Place;
 
 /// Writes values into one file, in turn with whoever else does.
 pub struct Writer {
@@ -62,23 +62,31 @@ impl Writer {
             let n = open::read_at(&old.file, &mut beginning, 0).ok()?;
             self.settings.form.sequence(&beginning[..n])
         });
-        stored.unwrap_or(self.last) + 1
+        // A number at the end of the range is nobody's to count on from.
+        stored.unwrap_or(self.last).saturating_add(1)
     }
 
     fn by_renaming(&self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (directory, file) = (&self.place.directory, &self.place.file);
         let _lock = lock::take(directory, file, waiting)?;
-        // What is there and cannot be read is replaced like anything else: a rename follows no link.
-        let old = open::open(&self.place, OFlags::RDONLY, 0).ok().flatten();
+        let old = self.replaceable()?;
         let number = self.next(old.as_ref());
         let (head, body, end) = self.settings.form.write(frame, number)?;
-        let there = old.map(|old| old.facts.st_mode & 0o777);
-        let mode = self.settings.mode.or(there).unwrap_or(directory.file_mode());
-        let temporary = place::temporary(file);
-        // Under the lock, so what a killed writer left there is nobody's.
-        self.remove(&temporary)?;
-        let written =
-            self.write_new(&temporary, mode, [&head, body, end]).and_then(|()| self.give_name(&temporary));
+        // What somebody has set for a file of ours stays; another user's word on its own file is not taken for ours.
+        let kept = old.as_ref().map(|old| &old.facts).filter(|facts| is_ours(facts));
+        let mode = self.settings.mode.or(kept.map(|facts| facts.st_mode & 0o777));
+        let mode = mode.unwrap_or(directory.file_mode());
+        let own = rustix::process::getegid().as_raw();
+        let group = self.settings.group.or(kept.map(|facts| facts.st_gid).filter(|group| *group != own));
+        // Under the lock, so what a killed writer of ours left there is nobody's; in the place of another's it is made under
+        // a name that nobody can have taken.
+        let mut temporary = beneath::temporary(file);
+        if self.remove(&temporary).is_err() {
+            temporary = beneath::staged(file)?;
+        }
+        let written = self
+            .write_new(&temporary, mode, group, [&head, body, end])
+            .and_then(|()| self.give_name(&temporary));
         if written.is_err() {
             // The first error is the one that counts; what cannot be removed now is removed by the next writer.
             let _ = self.remove(&temporary);
@@ -86,13 +94,39 @@ impl Writer {
         written.map(|()| number)
     }
 
-    fn write_new(&self, name: &str, mode: u32, pieces: Pieces<'_>) -> Result<()> {
+    /// The file that is there, which may be replaced: ours, whatever it is, or another user's that is open to us for writing.
+    /// Root replaces what is its own.
+    fn replaceable(&self) -> Result<Option<Opened>> {
+        let (around, file) = (self.place.directory.beneath(), &self.place.file);
+        let Some(facts) = around.facts(file)? else { return Ok(None) };
+        if is_ours(&facts) {
+            // What cannot be read is replaced like anything else: a rename follows no link.
+            return Ok(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten());
+        }
+        if !rustix::process::geteuid().is_root()
+            && kind_of(&facts) == FileType::RegularFile
+            && let Ok(Some(opened)) = open::open(&self.place, OFlags::RDWR, Owner::Anybody)
+        {
+            return Ok(Some(opened));
+        }
+        Err(around.refuse(
+            file,
+            &facts,
+            "and what is another user's, and not open to this one, is not replaced",
+        ))
+    }
+
+    fn write_new(&self, name: &str, mode: u32, group: Option<u32>, pieces: Pieces<'_>) -> Result<()> {
         let doing = || format!("writing {}", self.place.directory.path().join(name).display());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let bits = Mode::from_raw_mode(mode);
-        let file = rustix::fs::openat(&self.place.directory, name, flags, bits & Mode::from_raw_mode(0o600))
-            .doing(doing())?;
-        self.give_owner(&file, bits)?;
+        // Where the group that the file had is not ours to give, ours does not get its rights.
+        let own_group = self.settings.group;
+        let beneath = self.place.directory.beneath();
+        let file = match beneath.create(name, mode, group) {
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && group != own_group => {
+                beneath.create(name, mode & !0o070, own_group)?
+            }
+            made => made?,
+        };
         write_all(&file, pieces, 0).doing(doing())?;
         if self.settings.durable {
             rustix::fs::fdatasync(&file).doing(doing())?;
@@ -111,20 +145,9 @@ impl Writer {
         Ok(())
     }
 
-    fn give_owner(&self, file: impl AsFd, mode: Mode) -> Result<()> {
-        let doing = || format!("setting group and mode of {}", self.place.path().display());
-        group::give(&file, self.place.path().display(), self.settings.group)?;
-        // The umask may have taken bits away.
-        rustix::fs::fchmod(&file, mode).doing(doing())
-    }
-
-    fn remove(&self, file: &str) -> Result<()> {
-        match rustix::fs::unlinkat(&self.place.directory, file, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => {
-                Err(e).doing(format_args!("removing {}", self.place.directory.path().join(file).display()))
-            }
-        }
+    /// Removes what is ours; `PermissionDenied` for what is another user's.
+    fn remove(&self, file: &str) -> Result<bool> {
+        self.place.directory.beneath().remove(file)
     }
 
     fn in_place(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
@@ -162,18 +185,16 @@ impl Writer {
     fn open_in_place(&self) -> Result<Opened> {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
-            if let Some(opened) = open::open(&self.place, OFlags::RDWR, 0)? {
+            // Root writes into no file of another user's.
+            let owner = if rustix::process::geteuid().is_root() { Owner::Ours } else { Owner::Anybody };
+            if let Some(opened) = open::open(&self.place, OFlags::RDWR, owner)? {
                 return Ok(opened);
             }
-            match open::open(&self.place, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode & 0o600) {
-                Ok(Some(opened)) => {
-                    self.give_owner(&opened.file, Mode::from_raw_mode(mode))?;
-                    return Ok(opened);
-                }
+            match self.place.directory.beneath().create(&self.place.file, mode, self.settings.group) {
                 // Somebody was quicker: use that one.
-                Ok(None) => {}
-                Err(e) if e.errno() == Some(libc::EEXIST) => {}
-                Err(e) => return Err(e),
+                Err(e) if e.kind() == ErrorKind::AddressInUse => {}
+                // Opened in the next round.
+                made => drop(made?),
             }
         }
     }

@@ -48,6 +48,7 @@ impl Consumer {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
+        folder.check_ours(&consumer_name(name), "whose client_id it is in this journal")?;
         let found = read(folder, name, true)?;
         let position = found.as_ref().map(|(_, _, position)| *position);
         let place = found.map(|(file, count, _)| (file, count));

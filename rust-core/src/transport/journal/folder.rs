@@ -1,15 +1,17 @@
 //! A journal's directory: which segments and consumers there are, and how a file in it comes to be.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::block::{self, Block, Flaw, Identity, LARGEST};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged};
 use crate::sys::{group, headroom};
 use crate::transport::place::{Access, Place};
 
@@ -18,7 +20,6 @@ pub const PAGE: u64 = 4096;
 
 const SEGMENT: &str = ".segment";
 const CONSUMER: &str = ".consumer";
-const TEMPORARY: &str = ".new.";
 pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 
 /// The version of a segment's layout. In segments of version 1 a body may hold what looks like a record; from 2 on none does,
@@ -55,27 +56,59 @@ impl Folder {
     /// Opens the directory; none where there is none.
     pub fn open(place: &Place, access: Access) -> Result<Option<Folder>> {
         let path = place.path();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = match rustix::fs::openat(&*place.directory, &place.file, flags, Mode::empty()) {
-            Ok(handle) => handle,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(e) => return Err(e).doing(format_args!("opening the journal {}", path.display())),
+        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
+            return Ok(None);
         };
+        let handle = opened.fd;
         let mode = access.mode.unwrap_or(place.directory.file_mode());
         Ok(Some(Folder { place: place.clone(), path, handle, mode, group: access.group }))
     }
 
-    /// Opens the directory, made if need be.
+    /// Opens the directory to write to it, made if need be. `PermissionDenied` where it is another user's and we are root,
+    /// who is not to write what that user can have anything made of.
     pub fn create(place: &Place, access: Access) -> Result<Folder> {
-        if let Some(folder) = Folder::open(place, access)? {
-            return Ok(folder);
-        }
         let doing = || format!("making the journal {}", place.path().display());
-        match rustix::fs::mkdirat(&*place.directory, &place.file, Mode::from_raw_mode(0o700)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(e) => return Err(e).doing(doing()),
+        let opened = match Folder::open(place, access)? {
+            Some(folder) => Some(folder),
+            None => {
+                match rustix::fs::mkdirat(&*place.directory, &place.file, Mode::from_raw_mode(0o700)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(e) => return Err(e).doing(doing()),
+                }
+                Folder::open(place, access)?
+            }
+        };
+        let Some(folder) = opened else { return Err(Error::new(ErrorKind::NotFound, doing())) };
+        let facts = rustix::fs::fstat(&folder.handle).doing(doing())?;
+        if !is_ours(&facts) && rustix::process::geteuid().is_root() {
+            return Err(place.directory.beneath().refuse(&place.file, &facts, "whose journal it is"));
         }
-        Folder::open(place, access)?.ok_or_else(|| Error::new(ErrorKind::NotFound, doing()))
+        // Whoever may write to the directory around could have given any directory of ours this name: only an empty one is
+        // opened to others.
+        if is_ours(&facts) && folder.is_empty()? {
+            folder.admit()?;
+        }
+        Ok(folder)
+    }
+
+    /// Sets who may enter it.
+    fn admit(&self) -> Result<()> {
+        group::give(&self.handle, self.path.display(), self.group)?;
+        // Whoever may read a file of it may enter it too; what a group shares stays the group's.
+        let enter = self.mode | (self.mode & 0o444) >> 2;
+        let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
+        rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared))
+            .doing(format_args!("setting the mode of {}", self.path.display()))
+    }
+
+    /// Whether nothing is in it but what somebody who was killed had begun to make.
+    fn is_empty(&self) -> Result<bool> {
+        let mut is_empty = true;
+        self.beneath().each_name(|name| {
+            is_empty = of_staged(name).is_some();
+            Ok(if is_empty { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(is_empty)
     }
 
     /// Brings the names in it to the disk.
@@ -89,20 +122,12 @@ impl Folder {
         self.place.directory.sync_names()
     }
 
-    /// Tells those who wait for the journal that it is all there, and sets who may enter it, if it is ours.
+    /// Tells those who wait for the journal that it is all there.
     pub fn announce(&self) -> Result<()> {
-        let doing = || format!("setting the mode of {}", self.path.display());
-        let facts = rustix::fs::fstat(&self.handle).doing(doing())?;
-        if facts.st_uid == rustix::process::geteuid().as_raw() {
-            group::give(&self.handle, self.path.display(), self.group)?;
-            // Whoever may read a file of it may enter it too; what a group shares stays the group's.
-            let enter = self.mode | (self.mode & 0o444) >> 2;
-            let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
-            rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared)).doing(doing())?;
-        }
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let times = Timestamps { last_access: now, last_modification: now };
-        rustix::fs::futimens(&self.handle, &times).doing(doing())
+        rustix::fs::futimens(&self.handle, &times)
+            .doing(format_args!("setting the time of {}", self.path.display()))
     }
 
     /// The path of a file in it, for texts.
@@ -110,44 +135,41 @@ impl Folder {
         self.path.join(name)
     }
 
-    fn names(&self) -> Result<Vec<String>> {
-        let doing = || format!("reading the journal {}", self.path.display());
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle).doing(doing())? {
-            if let Ok(name) = entry.doing(doing())?.file_name().to_str() {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
+    fn beneath(&self) -> Beneath<'_> {
+        Beneath::new(self.handle.as_fd(), &self.path)
     }
 
     /// The first numbers of its segments, in their order.
     pub fn segments(&self) -> Result<Vec<u64>> {
         let mut all = Vec::new();
-        for name in self.names()? {
+        self.beneath().each_name(|name| {
             let number = name.strip_suffix(SEGMENT).filter(|n| n.len() == 20).and_then(|n| n.parse().ok());
             match number {
                 Some(first @ 1..=LARGEST) => all.push(first),
                 Some(first) => {
                     let text = format!(
                         "{} is no segment of a journal: records are numbered from 1 to {LARGEST}, not {first}; move it away",
-                        self.path(&name).display()
+                        self.path(name).display()
                     );
                     return Err(Error::new(ErrorKind::Corrupt, text));
                 }
                 None => {}
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         all.sort_unstable();
         Ok(all)
     }
 
     /// The names of those who read it from where they stopped, in their order.
     pub fn consumers(&self) -> Result<Vec<String>> {
-        let consumer = |name: &String| {
-            name.strip_suffix(CONSUMER).filter(|n| !n.starts_with(TEMPORARY)).map(str::to_owned)
-        };
-        let mut all: Vec<String> = self.names()?.iter().filter_map(consumer).collect();
+        let mut all = Vec::new();
+        self.beneath().each_name(|name| {
+            if let Some(consumer) = name.strip_suffix(CONSUMER).filter(|name| of_staged(name).is_none()) {
+                all.push(consumer.to_owned());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         all.sort_unstable();
         Ok(all)
     }
@@ -155,21 +177,25 @@ impl Folder {
     /// Opens a file of it; none where there is none.
     pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-        let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
-            Ok(file) => Ok(Some(file.into())),
-            Err(Errno::NOENT) => Ok(None),
-            Err(e) => Err(e).doing(format_args!("opening {}", self.path(name).display())),
+        Ok(self.beneath().file(name, access, Owner::Anybody)?.map(|opened| opened.fd.into()))
+    }
+
+    /// Refuses a file that is another user's; `why` says what that means.
+    pub fn check_ours(&self, name: &str, why: &str) -> Result<()> {
+        match self.beneath().facts(name)? {
+            Some(facts) if !is_ours(&facts) => Err(self.beneath().refuse(name, &facts, why)),
+            _ => Ok(()),
         }
     }
 
     /// Makes a file that appears with these bytes in it, on the disk with its name, or not at all.
     pub fn make(&self, name: &str, bytes: &[u8]) -> Result<File> {
         headroom::check_file(PAGE.max(bytes.len() as u64))?;
-        let temporary = [TEMPORARY, name].concat();
+        // A name that nobody can have taken before us, whoever may write to the directory.
+        let new = staged(name)?;
         let doing = || format!("making {}", self.path(name).display());
-        let made = self.write_new(&temporary, bytes).and_then(|file| {
-            rustix::fs::renameat(&self.handle, &temporary, &self.handle, name).doing(doing())?;
+        let made = self.write_new(&new, bytes).and_then(|file| {
+            self.beneath().rename(self.beneath(), &new, name)?;
             Ok(file)
         });
         match made {
@@ -178,23 +204,16 @@ impl Folder {
                 Ok(file)
             }
             Err(e) => {
-                self.remove(&temporary)?;
+                self.remove(&new)?;
                 Err(e)
             }
         }
     }
 
     fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File> {
-        let doing = || format!("making {}", self.path(name).display());
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mode = Mode::from_raw_mode(self.mode);
-        let file =
-            rustix::fs::openat(&self.handle, name, flags, mode & Mode::from_raw_mode(0o600)).doing(doing())?;
-        group::give(&file, self.path(name).display(), self.group)?;
-        // Not before it is that group's; and the umask may have taken bits away.
-        rustix::fs::fchmod(&file, mode).doing(doing())?;
-        let file = File::from(file);
-        file.write_all_at(bytes, 0).and_then(|()| file.sync_data()).doing(doing())?;
+        let file = File::from(self.beneath().create(name, self.mode, self.group)?);
+        let written = file.write_all_at(bytes, 0).and_then(|()| file.sync_data());
+        written.doing(format_args!("making {}", self.path(name).display()))?;
         Ok(file)
     }
 
@@ -209,12 +228,14 @@ impl Folder {
     /// Removes what a writer that was killed had begun to make. Only for who holds the journal's lock; a consumer's file
     /// that is just being made is its maker's.
     pub fn sweep(&self) -> Result<()> {
-        for name in self.names()? {
-            if name.starts_with(TEMPORARY) && name.ends_with(SEGMENT) {
-                self.remove(&name)?;
+        self.beneath().each_name(|name| {
+            let is_segment = of_staged(name).is_some_and(|(name, _)| name.ends_with(SEGMENT));
+            // What another user began to make is that user's.
+            if is_segment && self.beneath().facts(name)?.is_some_and(|facts| is_ours(&facts)) {
+                self.remove(name)?;
             }
-        }
-        Ok(())
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// Begins a segment.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -309,20 +309,9 @@ impl Folder {
         self.facts(name).is_some()
     }
 
-    /// Gives every name in it, hidden ones too, in no order, and holds none of them: there may be millions. Names that are
-    /// no UTF-8 are none of ours.
-    pub fn each_name(&self, mut each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
-        let doing = || format!("reading the directory {}", self.path.display());
-        for entry in Dir::read_from(&self.fd).doing(doing())? {
-            if let Ok(name) = entry.doing(doing())?.file_name().to_str()
-                && name != "."
-                && name != ".."
-                && each(name)?.is_break()
-            {
-                break;
-            }
-        }
-        Ok(())
+    /// Gives every name in it. See [`Beneath::each_name`].
+    pub fn each_name(&self, each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
+        self.beneath().each_name(each)
     }
 
     /// The names in it that are wanted, in no order: 65,536 at most, which is far more than anybody has who means well.
