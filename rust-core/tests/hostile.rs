@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
@@ -759,4 +759,64 @@ fn source_of_another_user_says_whose_it_is() {
     stream.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
     let accepted = listener.accept(SOON).unwrap();
     assert_eq!(accepted.recv(SOON).unwrap().source(), "panelroot-1");
+}
+
+/// What silent connections of another user leave of a listener: descriptors for no more than a few of them, and a place for others.
+fn silent_connections_of_another_user(endpoint: &str, options: &Options, connect: impl Fn() -> OwnedFd + Sync) {
+    const SILENT: usize = 200;
+    let server = Server::serve(endpoint, options).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        let _closing = Closing(&server);
+        let call = || {
+            let good = Channel::connect(endpoint, &Options::default(), SOON).unwrap();
+            good.call(&Value::Int(1), SOON).unwrap();
+        };
+        call();
+        let before = descriptors();
+        let silent: Vec<_> =
+            support::as_user(NOBODY, NOBODY, || (0..SILENT).map(|_| connect()).collect());
+        // It came after all of those.
+        call();
+        let held = descriptors() - before - silent.len();
+        assert!(held <= 24, "{held} descriptors for connections that say nothing");
+    });
+}
+
+#[test]
+fn silent_connections_of_another_user_are_bounded_and_keep_nobody_out() {
+    for transport in ["shm", "unix"] {
+        let shared = Shared::new(transport, &[i64::from(NOBODY)]);
+        silent_connections_of_another_user(&shared.endpoint, &shared.options, || shared.connect().into());
+    }
+    let endpoint = name("tcp");
+    let address: std::net::SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+    silent_connections_of_another_user(&endpoint, &Options::default(), || {
+        TcpStream::connect(address).unwrap().into()
+    });
+}
+
+#[test]
+fn callers_that_make_room_for_others_come_again_by_themselves() {
+    // More at once than may wait, all of one user that is not the listener's.
+    let shared = Shared::new("unix", &[i64::from(NOBODY)]);
+    let server = Server::serve(&shared.endpoint, &shared.options).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        let _closing = Closing(&server);
+        let callers: Vec<_> = (0..32)
+            .map(|i| {
+                let endpoint = &shared.endpoint;
+                s.spawn(move || {
+                    support::as_user(NOBODY, NOBODY, || {
+                        let channel = Channel::connect(endpoint, &Options::default(), SOON).unwrap();
+                        channel.call(&Value::Int(i), SOON).unwrap().value().unwrap().clone()
+                    })
+                })
+            })
+            .collect();
+        for (i, caller) in callers.into_iter().enumerate() {
+            assert_eq!(caller.join().unwrap(), Value::Int(i as i64));
+        }
+    });
 }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::admission::{Bounds, Claimant};
 use super::fifo;
 use super::hello::Reading;
 use super::place::{Claim, Place};
@@ -118,6 +119,7 @@ struct Harbour {
     born: u64,
     epoll: Epoll,
     bell: EventFd,
+    bounds: Bounds,
     state: Mutex<State>,
 }
 
@@ -190,6 +192,7 @@ struct Calling {
     stream: Stream,
     doorman: Arc<dyn Doorman>,
     credentials: Option<Credentials>,
+    claimant: Claimant,
     entry: Entry,
     reading: Reading,
     patience: Instant,
@@ -224,6 +227,7 @@ pub fn open(mooring: Mooring, doorman: Arc<dyn Doorman>) -> Result<Berth> {
                 born: fork::generation(),
                 epoll: Epoll::new()?,
                 bell: EventFd::new()?,
+                bounds: Bounds::of_process(),
                 state: Mutex::default(),
             });
             harbour.epoll.add(&harbour.bell, BELL, Interest::IN)?;
@@ -393,6 +397,8 @@ impl Harbour {
                         let _ = doorman.enter(Entrant { stream, harbour: self.clone() });
                         continue;
                     }
+                    let claimant = stream.claimant(credentials.as_ref());
+                    while self.make_room(claimant) {}
                     let mut state = self.state();
                     let token = state.next_token();
                     if self.epoll.add(stream.readable().0, token, Interest::IN | Interest::RDHUP).is_ok() {
@@ -404,6 +410,7 @@ impl Harbour {
                                 stream,
                                 doorman,
                                 credentials,
+                                claimant,
                                 entry,
                                 reading: Reading::default(),
                                 patience,
@@ -421,6 +428,22 @@ impl Harbour {
                 }
             }
         }
+    }
+
+    /// Lets go of the one that makes room for a newcomer; false where there is room. One whose hello has come by now is answered;
+    /// any other sees that it was hung up on, and calls again.
+    fn make_room(self: &Arc<Self>, newcomer: Claimant) -> bool {
+        let mut state = self.state();
+        let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.claimant));
+        let Some(token) = self.bounds.to_drop(waiting, newcomer) else { return false };
+        let Some(mut caller) = state.callers.remove(&token) else { return false };
+        drop(state);
+        self.epoll.remove(caller.stream.readable().0);
+        match caller.hear_more() {
+            Ok(false) => {}
+            heard => self.hear_out(caller, heard.map(drop)),
+        }
+        true
     }
 
     /// Answers whoever has said hello in a pipe, and watches the next pipe.

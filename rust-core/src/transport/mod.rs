@@ -36,7 +36,7 @@
 //! | names, and their places in a directory | `endpoint`, `place` |
 //! | what each can do | `capability` |
 //! | who holds a name that nobody can be asked at | `about` |
-//! | newcomers: who answers them, what is said first | `harbour`, `hello` |
+//! | newcomers: who answers them, what is said first, how many may wait | `harbour`, `hello`, `admission` |
 //! | the two halves of a link, whichever the transport | `link` |
 //! | ends without a hello, and who sent a frame there | `loose`, `extension` |
 //! | bytes in order, and links over them | `stream`, `socket` |
@@ -48,6 +48,7 @@
 //! | many writers and one reader, best effort | `dgram` |
 
 pub(crate) mod about;
+pub(crate) mod admission;
 pub(crate) mod capability;
 pub(crate) mod dgram;
 pub(crate) mod endpoint;

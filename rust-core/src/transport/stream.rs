@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
+use super::admission::Claimant;
 use super::fifo::Pipes;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -209,6 +210,26 @@ impl Stream {
         match self {
             Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// Whose it is, before it has said anything: its user where it is of this machine, else its address.
+    pub fn claimant(&self, credentials: Option<&Credentials>) -> Claimant {
+        if let Some(who) = credentials {
+            return Claimant::User(who.uid);
+        }
+        match self {
+            Stream::Inet(socket) => match (inet::peer_address(&**socket), inet::own_address(&**socket)) {
+                (Ok(from), Ok(to)) => {
+                    inet::user_calling(from, to).map_or(Claimant::at(from.ip()), Claimant::User)
+                }
+                _ => Claimant::Unknown,
+            },
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => {
+                inet::peer_address(tls.socket()).map_or(Claimant::Unknown, |from| Claimant::at(from.ip()))
+            }
+            Stream::Socket(_) | Stream::Pipes(_) => Claimant::Unknown,
         }
     }
 
