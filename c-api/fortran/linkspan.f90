@@ -132,6 +132,7 @@ module linkspan_c_interface
       type(c_ptr) :: on_wait_context = c_null_ptr
       integer(c_int64_t) :: replay_count = 0
       integer(c_int64_t) :: replay_bytes = 0
+      integer(c_int64_t) :: absent_clients = 0
       type(c_ptr) :: from = c_null_ptr
       integer(c_int64_t) :: segment_bytes = 0
       integer(c_int64_t) :: retain_bytes = 0
@@ -475,10 +476,11 @@ module linkspan_c_interface
          type(c_ptr), value :: message
          integer(c_int32_t) :: outcome
       end function
-      subroutine c_message_release(message) bind(C, name="linkspan_message_release")
+      function c_message_release(message) bind(C, name="linkspan_message_release") result(outcome)
          import
          type(c_ptr), value :: message
-      end subroutine
+         integer(c_int32_t) :: outcome
+      end function
       function c_message_clear(message) bind(C, name="linkspan_message_clear") result(outcome)
          import
          type(c_ptr), value :: message
@@ -514,10 +516,11 @@ module linkspan_c_interface
          integer(c_int64_t), value :: timeout
          integer(c_int32_t) :: outcome
       end function
-      subroutine c_release(object) bind(C, name="linkspan_release")
+      function c_release(object) bind(C, name="linkspan_release") result(outcome)
          import
          type(c_ptr), value :: object
-      end subroutine
+         integer(c_int32_t) :: outcome
+      end function
       function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
@@ -1006,6 +1009,8 @@ module linkspan
       ! Messages, and bytes of them, that are kept until they are acknowledged; then send waits.
       integer(int64) :: replay_count = 0
       integer(int64) :: replay_bytes = 0
+      ! For how many clients that are away a listener keeps messages; 0 is 256.
+      integer(int64) :: absent_clients = 0
       ! Where a subscriber to a journal begins that is new there: "first", "newest", the number of a message, or a
       ! time such as "2026-11-20T12:00:00Z".
       character(:), allocatable :: from
@@ -1586,6 +1591,7 @@ contains
       lent%c%durable = logical(options%durable, c_bool)
       lent%c%replay_count = options%replay_count
       lent%c%replay_bytes = options%replay_bytes
+      lent%c%absent_clients = options%absent_clients
       lent%c%segment_bytes = options%segment_bytes
       lent%c%retain_bytes = options%retain_bytes
       lent%c%retain_seconds = options%retain_seconds

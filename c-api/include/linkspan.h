@@ -166,6 +166,8 @@ typedef struct linkspan_options {
     uint64_t replay_count;
     // How many bytes of them; one message is always taken.
     uint64_t replay_bytes;
+    // For how many clients that are away a listener keeps messages, 0 for 256; more are forgotten, which `linkspan_events` tells.
+    uint64_t absent_clients;
     // Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
     // `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
     const char *from;

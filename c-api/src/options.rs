@@ -61,6 +61,8 @@ pub struct linkspan_options {
     pub replay_count: u64,
     /// How many bytes of them; one message is always taken.
     pub replay_bytes: u64,
+    /// For how many clients that are away a listener keeps messages, 0 for 256; more are forgotten, which `linkspan_events` tells.
+    pub absent_clients: u64,
     /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
     /// `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
     pub from: *const c_char,
@@ -102,6 +104,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     on_wait_context: ptr::null_mut(),
     replay_count: 0,
     replay_bytes: 0,
+    absent_clients: 0,
     from: ptr::null(),
     segment_bytes: 0,
     retain_bytes: 0,
@@ -157,6 +160,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("mode", given.mode.into()),
         ("replay_count", given.replay_count),
         ("replay_bytes", given.replay_bytes),
+        ("absent_clients", given.absent_clients),
         ("segment_bytes", given.segment_bytes),
         ("retain_bytes", given.retain_bytes),
     ] {

@@ -19,12 +19,20 @@ pub fn list(json: bool) -> Result<(), Ending> {
     let mut rows = vec![titles.map(String::from).to_vec()];
     rows.extend(listed.iter().map(row));
     let mut text = table::text(&rows);
-    for Listed { endpoint, trouble, .. } in &listed {
-        if let Some(trouble) = trouble {
-            text += &told(endpoint, trouble);
-        }
+    for listed in &listed {
+        text.extend(listed.trouble.as_ref().map(|trouble| told(&listed.endpoint, trouble)));
+        text.extend(lost(listed));
     }
     output::write(text.as_bytes())
+}
+
+/// What a listener has lost that it had promised to keep.
+fn lost(listed: &Listed) -> Option<String> {
+    let count = listed.forgotten.filter(|count| *count > 0)?;
+    Some(format!(
+        "{}: {count} messages for clients that are away are lost: too many are away; see its events and the option absent_clients\n",
+        listed.endpoint
+    ))
 }
 
 /// What is wrong with a name, in one line.

@@ -7,7 +7,8 @@
  * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, null for ever),
  * client_id (a name that stays the same when the program starts again), buffer (bytes), limit (bytes), delivery ('latest',
  * 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be carried out twice),
- * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), framing ('linkspan', 'lines',
+ * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), absent_clients (for how many
+ * clients that are away), framing ('linkspan', 'lines',
  * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), on_wait (a callable that runs about every 100 ms of a wait;
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked. What a transport cannot do is UnsupportedException, with

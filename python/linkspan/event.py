@@ -11,10 +11,10 @@ class Event(NamedTuple):
     """One thing that happened, as `events()` tells it."""
 
     #: What.
-    kind: Literal["connected", "disconnected", "lagged", "back"]
+    kind: Literal["connected", "disconnected", "lagged", "back", "forgotten"]
     #: When.
     at: Timestamp
-    #: How many messages were missed, for `lagged`.
+    #: How many messages were missed, for `lagged`, or are lost that were kept for an absent client, for `forgotten`.
     missed: int
     #: More for a person: who came, why it went.
     text: str

@@ -35,6 +35,8 @@ class Options(TypedDict, total=False):
     replay_count: int
     #: Bytes of them: 64 MiB.
     replay_bytes: int
+    #: Clients that are away for whom a listener keeps messages: 256. More are forgotten, which `events()` tells.
+    absent_clients: int
     #: Plain framing for peers that know nothing of Linkspan: JSON text and JSON-RPC 2.0 in lines, or raw bytes.
     framing: Literal["linkspan", "lines", "raw"]
     #: Whether what was accepted survives the death of both ends and of the machine.

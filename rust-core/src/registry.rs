@@ -43,6 +43,8 @@ pub struct Listed {
     pub peers: Option<u64>,
     /// How many messages the slowest subscriber has still to read.
     pub behind: Option<u64>,
+    /// Messages that were kept for clients that are away, and are lost because too many were.
+    pub forgotten: Option<u64>,
     /// Who reads a journal under a name of its own, and how many messages each has still to consume.
     pub consumers: Vec<(String, u64)>,
     /// Why nothing was told: not permitted, or no answer.
@@ -62,6 +64,7 @@ impl Listed {
             ("messages", self.messages.into()),
             ("peers", self.peers.into()),
             ("behind", self.behind.into()),
+            ("forgotten", self.forgotten.into()),
             (
                 "consumers",
                 Value::Map(self.consumers.iter().map(|(name, n)| (name.clone(), (*n).into())).collect()),
@@ -250,6 +253,7 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
         messages: None,
         peers: None,
         behind: None,
+        forgotten: None,
         consumers: Vec::new(),
         trouble: None,
     }
@@ -350,5 +354,6 @@ impl Listed {
         self.messages = number("messages");
         self.peers = number("peers");
         self.behind = number("behind");
+        self.forgotten = number("forgotten");
     }
 }

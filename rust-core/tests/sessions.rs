@@ -365,3 +365,51 @@ mod fifo {
     a_server_gets_what_its_predecessor_had_not_consumed
     }
 }
+
+/// A client with this name comes, is sent so many messages, and goes without having consumed any.
+fn comes_and_goes(listener: &Listener, endpoint: &str, client_id: &str, messages: i64) {
+    let client = Channel::connect(endpoint, &options(&[("client_id", client_id.into())]), SOON).unwrap();
+    let to_client = listener.accept(SOON).unwrap();
+    for i in 0..messages {
+        to_client.send(&Value::Int(i), SOON).unwrap();
+    }
+    drop(client);
+    assert_eq!(to_client.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+#[test]
+fn visitors_for_whom_nothing_is_kept_do_not_displace_an_absent_client() {
+    let endpoint = name("unix");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    comes_and_goes(&listener, &endpoint, "panel", 3);
+    // More than are remembered.
+    for i in 0..300 {
+        comes_and_goes(&listener, &endpoint, &format!("visitor-{i}"), 0);
+    }
+    let panel = Channel::connect(&endpoint, &options(&[("client_id", "panel".into())]), SOON).unwrap();
+    let to_panel = listener.accept(SOON).unwrap();
+    to_panel.send(&Value::Int(3), SOON).unwrap();
+    assert_eq!(numbers(&panel, 4), [0, 1, 2, 3]);
+    assert_eq!(listener.stats().at("forgotten").unwrap(), &Value::from(0u64));
+}
+
+#[test]
+fn what_is_lost_of_absent_clients_is_an_event_a_counter_and_listed() {
+    let endpoint = name("unix");
+    let few = options(&[("absent_clients", Value::Int(2))]);
+    let listener = Listener::listen(&endpoint, &few).unwrap();
+    for (client, messages) in [("first", 3), ("second", 1), ("third", 1)] {
+        comes_and_goes(&listener, &endpoint, client, messages);
+    }
+    let events = listener.events();
+    let lost: Vec<_> = events.iter().filter(|event| event.kind.name() == "forgotten").collect();
+    assert_eq!(lost.len(), 1, "{events:?}");
+    assert_eq!(lost[0].missed, 3);
+    assert!(lost[0].text.contains("first") && lost[0].text.contains("absent_clients"), "{lost:?}");
+    let stats = listener.stats();
+    assert_eq!(stats.at("forgotten").unwrap(), &Value::from(3u64));
+    assert_eq!(stats.at("dropped").unwrap(), &Value::from(3u64));
+    let listed = linkspan::registry::list().unwrap();
+    let ours = listed.iter().find(|listed| listed.endpoint == endpoint).unwrap();
+    assert_eq!(ours.forgotten, Some(3));
+}

@@ -65,6 +65,8 @@ struct options {
     std::uint64_t replay_count = 0;
     /// How many bytes of them.
     std::uint64_t replay_bytes = 0;
+    /// For how many clients that are away a listener keeps messages; more are forgotten, which `events` tells.
+    std::uint64_t absent_clients = 0;
     /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message as
     /// `std::to_string` writes it, or a time such as `"2026-11-20T12:00:00Z"`.
     std::string from;
@@ -132,6 +134,7 @@ public:
         c_.schema = text(o.schema);
         c_.replay_count = o.replay_count;
         c_.replay_bytes = o.replay_bytes;
+        c_.absent_clients = o.absent_clients;
         c_.from = text(o.from);
         c_.segment_bytes = o.segment_bytes;
         c_.retain_bytes = o.retain_bytes;

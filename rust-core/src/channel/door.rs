@@ -131,12 +131,13 @@ pub struct Seat {
     stream: Stream,
     /// Who remembers the peer once the link has ended.
     register: Option<(Weak<Register>, Identity)>,
-    record: Arc<OnceLock<Arc<Record>>>,
+    /// Who is told what is lost by its going.
+    losses: Arc<OnceLock<Arc<Record>>>,
 }
 
 impl Seat {
     pub fn new(stream: Stream) -> Seat {
-        Seat { stream, register: None, record: Arc::default() }
+        Seat { stream, register: None, losses: Arc::default() }
     }
 
     /// Ends the link, which the other side knows to be cut.
@@ -154,9 +155,13 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Some((register, identity)) = self.register.take() else { return };
         let Some(register) = register.upgrade() else { return };
-        let dropped = register.leave(&identity, self);
-        if let (true, Some(record)) = (dropped > 0, self.record.get()) {
-            record.dropped.fetch_add(dropped, Ordering::Relaxed);
+        for (who, lost) in register.leave(&identity, self) {
+            match self.losses.get() {
+                Some(record) if who.is_lasting() => record.forgot(&who.shown(), lost),
+                // Only the same program could have come back for it.
+                Some(record) => drop(record.dropped.fetch_add(lost, Ordering::Relaxed)),
+                None => {}
+            }
         }
     }
 }
@@ -210,6 +215,7 @@ pub struct Door {
     /// Where it is: with the port that it got where the program left that open.
     pub endpoint: Endpoint,
     record: Arc<OnceLock<Arc<Record>>>,
+    losses: Arc<OnceLock<Arc<Record>>>,
     /// What holds the name where nobody has to answer at it, or tells of it: that goes while the name is still ours.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     berth: Mutex<Option<Berth>>,
@@ -222,6 +228,7 @@ struct Keeper {
     queue: Arc<Queue>,
     /// The counters of the object behind the door.
     record: Arc<OnceLock<Arc<Record>>>,
+    losses: Arc<OnceLock<Arc<Record>>>,
     /// For a channel with one peer.
     one: Option<One>,
     register: Arc<Register>,
@@ -248,7 +255,7 @@ impl Door {
             bell: EventFd::new()?,
             closed: AtomicBool::new(false),
         });
-        let record = Arc::new(OnceLock::new());
+        let (record, losses): (Arc<OnceLock<_>>, Arc<OnceLock<_>>) = Default::default();
         options.check(
             endpoint.transport(),
             if pattern == Pattern::Request { Use::Request } else { Use::Channel },
@@ -264,7 +271,7 @@ impl Door {
             });
             queue.bell.ring();
             let (endpoint, kept) = (endpoint.clone(), Mutex::new(keeps));
-            return Ok(Door { queue, endpoint, record, berth: Mutex::default(), kept });
+            return Ok(Door { queue, endpoint, record, losses, berth: Mutex::default(), kept });
         }
         if endpoint.transport() == Transport::Fifo && options.framing != Framing::Linkspan {
             // One pipe for all who write: there is one link, from the beginning.
@@ -272,7 +279,7 @@ impl Door {
             queue.links().push_back(plain::link(stream, pattern, options, &Arc::default(), false)?);
             queue.bell.ring();
             let (endpoint, kept) = (endpoint.clone(), Mutex::default());
-            return Ok(Door { queue, endpoint, record, berth: Mutex::default(), kept });
+            return Ok(Door { queue, endpoint, record, losses, berth: Mutex::default(), kept });
         }
         let (claim, endpoint) = claim(endpoint, pattern, options, one.is_some())?;
         let keeper = Keeper {
@@ -281,6 +288,7 @@ impl Door {
             options: options.clone(),
             queue: queue.clone(),
             record: record.clone(),
+            losses: losses.clone(),
             one: one.map(|memory| One { seat: Mutex::default(), memory: memory.clone() }),
             register: Register::new(options),
             numbers: Arc::default(),
@@ -291,7 +299,7 @@ impl Door {
             None => None,
         };
         let berth = harbour::open(claim, Arc::new(keeper))?;
-        Ok(Door { queue, endpoint, record, berth: Mutex::new(Some(berth)), kept: Mutex::new(about) })
+        Ok(Door { queue, endpoint, record, losses, berth: Mutex::new(Some(berth)), kept: Mutex::new(about) })
     }
 
     /// Gives the name away and lets go of those who were not accepted; wakes who waits for one.
@@ -303,10 +311,16 @@ impl Door {
         self.queue.bell.ring();
     }
 
+    /// What is lost of what was kept for peers that are away is told here.
+    pub fn tells_losses_to(&self, record: &Arc<Record>) {
+        let _ = self.losses.set(record.clone());
+    }
+
     /// Whoever asks about the name is told these counters.
     pub fn tells_of(&self, record: &Arc<Record>) {
         // A door belongs to one object for its life.
         let _ = self.record.set(record.clone());
+        self.tells_losses_to(record);
     }
 }
 
@@ -374,6 +388,9 @@ impl Keeper {
             };
             state.insert("peers".into(), Value::from(peers));
         }
+        if let Some(losses) = self.losses.get() {
+            state.insert("forgotten".into(), losses.forgotten.load(Ordering::Relaxed).into());
+        }
         state
     }
 
@@ -430,7 +447,7 @@ impl Doorman for Keeper {
         let descriptors = offer.descriptors()?;
         let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));
         let stream = arrival.stream.clone();
-        let seat = Arc::new(Seat { stream, register, record: self.record.clone() });
+        let seat = Arc::new(Seat { stream, register, losses: self.losses.clone() });
         let peer = Peer::new(&theirs, &self.options, owner);
         let (tx, rx) = offer.join(
             arrival.stream,

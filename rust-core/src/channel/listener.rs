@@ -1,17 +1,21 @@
 //! Listeners: take one peer after the other, each a channel of its own.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::door::{Door, Peer};
 use super::ends::{Channel, Role};
 use super::greeting::random;
 use super::memory::Memory;
 use super::options::Options;
+use super::record::{Event, Record};
 use super::renewal::{Origin, Renewal};
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
+use crate::value::Value;
 
 /// Listens at an endpoint and gives a [`Channel`] for each peer that connects.
 ///
@@ -20,6 +24,7 @@ pub struct Listener {
     endpoint: Endpoint,
     options: Options,
     door: Door,
+    record: Arc<Record>,
     born: u64,
 }
 
@@ -29,7 +34,22 @@ impl Listener {
         let endpoint: Endpoint = endpoint.parse()?;
         let door = Door::open(&endpoint, options.pattern, options, None).map_err(|e| e.on(&endpoint))?;
         let endpoint = door.endpoint.clone();
-        Ok(Listener { endpoint, options: options.clone(), door, born: fork::generation() })
+        let record = Arc::<Record>::default();
+        door.tells_losses_to(&record);
+        Ok(Listener { endpoint, options: options.clone(), door, record, born: fork::generation() })
+    }
+
+    /// What happened since the last call: [`EventKind::Forgotten`](super::EventKind::Forgotten) where messages are lost that were
+    /// kept for a client that is away. What happens to a peer that is here is told by its channel.
+    pub fn events(&self) -> Vec<Event> {
+        self.record.take()
+    }
+
+    /// Counters: `forgotten`, messages that were kept for clients that are away and are lost; `dropped`, those and what was kept
+    /// for clients that could not come back.
+    pub fn stats(&self) -> Value {
+        let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
+        Value::map([("forgotten", of(&self.record.forgotten)), ("dropped", of(&self.record.dropped))])
     }
 
     /// Takes the next peer; `Timeout` where none came.

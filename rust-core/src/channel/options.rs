@@ -115,6 +115,9 @@ pub struct Options {
     pub replay_count: usize,
     /// Bytes of them, at most: 64 MiB. One message is always taken.
     pub replay_bytes: u64,
+    /// How many clients that are away a listener keeps messages for; then those for whom nothing is kept are forgotten, and
+    /// after them the oldest, which is told in `events()` and counted.
+    pub absent_clients: usize,
     /// How messages stand on a stream of bytes.
     pub framing: Framing,
     /// Whether what was accepted is to survive the death of both ends and of the machine.
@@ -163,6 +166,7 @@ impl Default for Options {
             idempotent: false,
             replay_count: 1 << 16,
             replay_bytes: 64 << 20,
+            absent_clients: 256,
             framing: Framing::Linkspan,
             durable: false,
             group: None,
@@ -245,6 +249,7 @@ impl Options {
             "idempotent" => self.idempotent = value.as_bool()?,
             "replay_count" => self.replay_count = within(value, 1, 1 << 24)? as usize,
             "replay_bytes" => self.replay_bytes = within(value, 1, 1 << 40)?,
+            "absent_clients" => self.absent_clients = within(value, 1, 1 << 20)? as usize,
             "framing" => {
                 let all = [("linkspan", Framing::Linkspan), ("lines", Framing::Lines), ("raw", Framing::Raw)];
                 self.framing = one_of(value, all)?;
@@ -277,7 +282,7 @@ impl Options {
             }
             _ => {
                 let text = format!(
-                    "no option is called {name}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, framing, durable, mode, group, allow_uids, allow_gids, from, segment_bytes, retain_bytes, retain_seconds, retain_consumed, locked and spin",
+                    "no option is called {name}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, absent_clients, framing, durable, mode, group, allow_uids, allow_gids, from, segment_bytes, retain_bytes, retain_seconds, retain_consumed, locked and spin",
                     name = quoted(name)
                 );
                 return Err(Error::new(ErrorKind::Missing, text));
@@ -528,6 +533,7 @@ mod tests {
                 "idempotent" => (o.idempotent.to_string(), "requests may be carried out twice: one whose server died goes to the next"),
                 "replay_count" => (o.replay_count.to_string(), "messages that are kept for sending again, at most; then send waits"),
                 "replay_bytes" => (o.replay_bytes.to_string(), "bytes of them, at most; one is always taken"),
+                "absent_clients" => (o.absent_clients.to_string(), "clients that are away for whom a listener keeps messages, at most; more are forgotten, which it is told"),
                 "framing" => (o.framing.name().to_owned(), "linkspan, lines, raw"),
                 "durable" => (o.durable.to_string(), "what was accepted is on the disk"),
                 "mode" => (format!("{:?}", o.mode), "the mode of what is made; none: 0600, or 0660 in a directory that a group shares"),

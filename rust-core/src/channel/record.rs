@@ -18,6 +18,8 @@ pub enum EventKind {
     Lagged,
     /// It is there again.
     Back,
+    /// Messages that were kept for a client that is away are kept no longer: too many others are away, or too much is kept.
+    Forgotten,
 }
 
 impl EventKind {
@@ -28,6 +30,7 @@ impl EventKind {
             EventKind::Disconnected => "disconnected",
             EventKind::Lagged => "lagged",
             EventKind::Back => "back",
+            EventKind::Forgotten => "forgotten",
         }
     }
 }
@@ -39,7 +42,7 @@ pub struct Event {
     pub kind: EventKind,
     /// When.
     pub at: Timestamp,
-    /// How many messages were missed, for [`EventKind::Lagged`].
+    /// How many messages were missed, for [`EventKind::Lagged`], or are lost, for [`EventKind::Forgotten`].
     pub missed: u64,
     /// More for a person: who came, why it went.
     pub text: String,
@@ -57,6 +60,8 @@ pub struct Record {
     pub missed: AtomicU64,
     /// Answers and messages that came for a caller who had given up, or were meant for a peer that had gone.
     pub dropped: AtomicU64,
+    /// Of those, the ones that were kept for a client that may still come back.
+    pub forgotten: AtomicU64,
     /// How many are connected now, where there may be several.
     pub present: AtomicU64,
 }
@@ -74,6 +79,16 @@ impl Record {
     pub fn lagged(&self, missed: u64) {
         self.missed.fetch_add(missed, Ordering::Relaxed);
         self.push(EventKind::Lagged, missed, format!("{missed} messages missed"));
+    }
+
+    /// Messages that were kept for a client that is away are lost.
+    pub fn forgot(&self, client: &str, messages: u64) {
+        self.dropped.fetch_add(messages, Ordering::Relaxed);
+        self.forgotten.fetch_add(messages, Ordering::Relaxed);
+        let text = format!(
+            "{messages} messages that were kept for {client}, which is away: more clients are away than absent_clients allows, or more is kept for them than replay_bytes"
+        );
+        self.push(EventKind::Forgotten, messages, text);
     }
 
     /// Counts what did not come through where nothing is sent again.
@@ -119,6 +134,7 @@ impl Record {
             ("received".to_owned(), of(&self.received)),
             ("missed".to_owned(), of(&self.missed)),
             ("dropped".to_owned(), of(&self.dropped)),
+            ("forgotten".to_owned(), of(&self.forgotten)),
             ("connections".to_owned(), of(&self.connected)),
         ])
     }

@@ -8,11 +8,8 @@ use super::greeting;
 use super::memory::Memory;
 use super::options::Options;
 use super::session::Identity;
-use super::session::peers::{PeerLimits, Peers};
+use super::session::peers::{Kept, PeerLimits, Peers};
 use crate::error::{Error, ErrorKind, Result, quoted};
-
-/// Peers that are away and remembered, at most.
-const AWAY: usize = 256;
 
 /// The memories of one listener's peers.
 pub struct Register {
@@ -33,7 +30,7 @@ struct Here {
 impl Register {
     pub fn new(options: &Options) -> Arc<Register> {
         let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
-        let limits = PeerLimits { count: AWAY, bytes };
+        let limits = PeerLimits { count: options.absent_clients, bytes };
         let known = Known { here: HashMap::new(), away: Peers::new(limits) };
         Arc::new(Register { options: options.clone(), known: Mutex::new(known) })
     }
@@ -83,16 +80,21 @@ impl Register {
         known.here.insert(identity.clone(), here);
     }
 
-    /// The link that this seat was taken for has ended. Gives how many messages nobody will get any more.
-    pub fn leave(&self, identity: &Identity, seat: *const Seat) -> u64 {
+    /// The link that this seat was taken for has ended. Gives those for whom what was kept is lost by that, each with how many
+    /// messages.
+    pub fn leave(&self, identity: &Identity, seat: *const Seat) -> Vec<(Identity, u64)> {
         let mut known = self.known();
         if known.here.get(identity).is_none_or(|here| here.seat.as_ptr() != seat) {
-            return 0;
+            return Vec::new();
         }
-        let Some(gone) = known.here.remove(identity) else { return 0 };
-        let bytes = gone.memory.both().outbox.unacknowledged().bytes;
-        let forgotten = known.away.put_away(identity.clone(), gone.memory, bytes);
-        forgotten.iter().map(|(_, memory)| memory.both().outbox.drop_kept() as u64).sum()
+        let Some(gone) = known.here.remove(identity) else { return Vec::new() };
+        let kept = {
+            let both = gone.memory.both();
+            Kept { count: both.outbox.kept_count(), bytes: both.outbox.unacknowledged().bytes }
+        };
+        let forgotten = known.away.put_away(identity.clone(), gone.memory, kept);
+        let lost = |(who, memory): (Identity, Arc<Memory>)| (who, memory.both().outbox.drop_kept() as u64);
+        forgotten.into_iter().map(lost).filter(|(_, lost)| *lost > 0).collect()
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
         let register = Register::new(&options);
         let panel = Identity::of_dialler(Owner::Anyone, Some("panel"), 1);
         let memory = Memory::new(7, &options);
-        register.known().away.put_away(panel.clone(), memory.clone(), 4096);
+        register.known().away.put_away(panel.clone(), memory.clone(), Kept { count: 1, bytes: 4096 });
         let recalled = register.recall(&panel, 2).unwrap();
         assert!(Arc::ptr_eq(&recalled, &memory));
         assert_eq!(register.known().away.bytes(), 4096);

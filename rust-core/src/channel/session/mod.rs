@@ -122,6 +122,17 @@ impl Identity {
         }
     }
 
+    /// How it is called in texts.
+    pub fn shown(&self) -> String {
+        match self {
+            Identity::Listener => "the listener".to_owned(),
+            Identity::Named(Owner::User(uid), name) => format!("{name} of uid {uid}"),
+            Identity::Named(Owner::Key(key), name) => format!("{name}@{key}"),
+            Identity::Named(Owner::Anyone, name) => name.to_string(),
+            Identity::Nameless(..) => "a client without a name".to_owned(),
+        }
+    }
+
     /// Whether it may come back as another incarnation.
     pub fn is_lasting(&self) -> bool {
         !matches!(self, Identity::Nameless(..))
