@@ -977,7 +977,7 @@ linkspan_status linkspan_fileno(const void *object,
                                 int *fd);
 
 // What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
-// (`connected`, `disconnected`, `lagged`, `back`), `at`, `missed` and `text`. The caller releases it.
+// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `object` is live, `events` may be written.

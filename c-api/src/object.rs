@@ -200,7 +200,7 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
 }
 
 /// What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
-/// (`connected`, `disconnected`, `lagged`, `back`), `at`, `missed` and `text`. The caller releases it.
+/// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `object` is live, `events` may be written.
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn linkspan_events(
                 Any::Server(server) => server.events(),
                 Any::Publisher(publisher) => publisher.events(),
                 Any::Subscriber(subscriber) => subscriber.events(),
-                Any::Listener(_) => return Err(has_none("a listener has no events; its channels have")),
+                Any::Listener(listener) => listener.events(),
                 Any::Serving(_) | Any::Controller(_) => {
                     return Err(has_none(
                         "what happens to services is in their logs: linkspan_controller_log",
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn linkspan_stats(
                 Any::Subscriber(subscriber) => subscriber.stats(),
                 Any::Serving(serving) => serving.service.stats(),
                 Any::Controller(controller) => controller.stats(Timeout::Default)?,
-                Any::Listener(_) => return Err(has_none("a listener counts nothing; its channels do")),
+                Any::Listener(listener) => listener.stats(),
                 Any::Region(_) | Any::Walk(_) => return Err(has_none("a region or a walk counts nothing")),
             }))
         })
