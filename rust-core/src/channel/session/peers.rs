@@ -150,7 +150,11 @@ mod tests {
         assert_eq!(peers.put_away(named("b"), 4, bytes(0)), [(nameless(2), 2)]);
         assert_eq!(peers.put_away(named("c"), 5, bytes(0)), [(nameless(3), 3)]);
         assert_eq!(peers.put_away(named("d"), 6, bytes(0)), [(named("a"), 1)]);
-        assert_eq!(peers.put_away(nameless(9), 7, bytes(0)), [(nameless(9), 7)], "names are worth more than it");
+        assert_eq!(
+            peers.put_away(nameless(9), 7, bytes(0)),
+            [(nameless(9), 7)],
+            "names are worth more than it"
+        );
         assert_eq!(peers.count(), 3);
     }
 
@@ -160,7 +164,10 @@ mod tests {
         peers.put_away(named("a"), 1, bytes(60));
         peers.put_away(nameless(2), 2, bytes(30));
         assert_eq!(peers.put_away(named("b"), 3, bytes(60)), [(nameless(2), 2), (named("a"), 1)]);
-        assert_eq!(peers.put_away(named("huge"), 4, bytes(usize::MAX)), [(named("b"), 3), (named("huge"), 4)]);
+        assert_eq!(
+            peers.put_away(named("huge"), 4, bytes(usize::MAX)),
+            [(named("b"), 3), (named("huge"), 4)]
+        );
         assert_eq!((peers.count(), peers.bytes()), (0, 0));
     }
 
@@ -178,6 +185,9 @@ mod tests {
         }
         assert_eq!((peers.get(&named("a")), peers.get(&nameless(3))), (Some(&1), Some(&3)));
         // Where more is kept than may be, it is no help to forget those.
-        assert_eq!(peers.put_away(named("e"), 6, bytes(995)), [(named("visitor-999"), 999), (nameless(3), 3), (named("a"), 1)]);
+        assert_eq!(
+            peers.put_away(named("e"), 6, bytes(995)),
+            [(named("visitor-999"), 999), (nameless(3), 3), (named("a"), 1)]
+        );
     }
 }
