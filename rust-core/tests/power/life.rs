@@ -154,8 +154,11 @@ impl Cuts<'_> {
             }
             let live = Live::of(&self.disk);
             if let Err(why) = self.judge(&image, &live, random) {
-                let kept = self.keep(&image);
-                let last = told(&steps[..cut]);
+                // A mutant's images are as wrong as they are to be.
+                if self.chain.mutant.is_some() {
+                    return Err(why);
+                }
+                let (kept, last) = (self.keep(&image), told(&steps[..cut]));
                 return Err(format!(
                     "{why}\nthe image is kept in {}; the last steps before the cut:\n{last}",
                     kept.display()
