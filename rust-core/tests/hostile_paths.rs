@@ -239,3 +239,51 @@ fn temporaries_that_are_links_are_not_written_through() {
         as_member(|| planted.iter().for_each(|name| drop(fs::remove_file(run.join(name)))));
     }
 }
+
+/// Holds every byte of the lock file that all may open, until the file is dropped.
+fn hold_every_lock(run: &Path) -> fs::File {
+    let path = run.join(".lock");
+    let file =
+        fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).unwrap();
+    let mut all = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    for _ in 0..20_000 {
+        // SAFETY: the descriptor is open, and `all` is a flock that lives through the call.
+        if unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&file), libc::F_OFD_SETLK, &raw mut all) }
+            == 0
+        {
+            return file;
+        }
+        // Another of these tests holds one of them for a moment.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("the locks of {} never came free: {}", path.display(), std::io::Error::last_os_error());
+}
+
+#[test]
+fn locks_held_by_a_member_stop_nobody_s_sockets() {
+    let around = tempfile::tempdir().unwrap();
+    let run = around.path();
+    if is_root() {
+        chown(run, None, Some(GROUP)).unwrap();
+    }
+    fs::set_permissions(run, Permissions::from_mode(0o2770)).unwrap();
+    let held = as_member(|| hold_every_lock(run));
+    for transport in ["unix", "dgram"] {
+        let path = run.join("held");
+        let endpoint = format!("{transport}:{}", path.display());
+        // What a killed program of ours left is taken over.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let open = listen(&endpoint, &wide()).unwrap();
+        // The lock is one that works: nobody else of the same user listens there.
+        if transport == "unix" {
+            let error = listen(&endpoint, &wide()).err();
+            assert_eq!(error.map(|e| e.kind()), Some(ErrorKind::AddressInUse));
+        }
+        drop(Channel::connect(&endpoint, &Options::default(), support::SOON).unwrap());
+        drop(open);
+        assert!(!path.exists());
+    }
+    // What tells others that somebody is there is told again as soon as nobody keeps us from it.
+    drop(held);
+    drop(listen(&format!("unix:{}", run.join("held").display()), &wide()).unwrap());
+}

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::frame;
 use crate::registry::{self, Listed};
 use crate::sys::directory::Directory;
+use crate::sys::lock;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,10 +86,16 @@ pub fn examine() -> Vec<Finding> {
 /// The names that are open here, and what keeps us from them.
 fn names() -> Vec<Finding> {
     // What keeps us from the directory as a whole has been told.
-    if Directory::runtime().is_err() {
-        return Vec::new();
-    }
+    let Ok(directory) = Directory::runtime() else { return Vec::new() };
     let mut findings = Vec::new();
+    // Where the kernel keeps us from it, whoever is at a name tells.
+    if let Err(e) = lock::is_locked(&directory, "doctor")
+        && e.errno().is_none()
+    {
+        let what =
+            format!("no locks can be looked at, and spool:, journal:, file: and fifo: fail: {}", e.text());
+        findings.push(Finding::problem(what, "remove it: whoever needs one next makes another"));
+    }
     match registry::clean() {
         Ok(cleaned) => {
             if !cleaned.removed.is_empty() {

@@ -467,9 +467,14 @@ const DIGITS: usize = 16;
 /// A name under which something is made before it gets its own, and which nobody can have taken before us:
 /// `.new.NAME~0123456789abcdef`.
 pub fn staged(name: &str) -> Result<String> {
-    let mut bytes = [0; 8];
+    Ok(format!("{TEMPORARY}{name}{MARK}{}", digits()?))
+}
+
+/// Sixteen hexadecimal digits drawn by chance, which nobody foresees.
+pub fn digits() -> Result<String> {
+    let mut bytes = [0; DIGITS / 2];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(8) => Ok(format!("{TEMPORARY}{name}{MARK}{:016x}", u64::from_le_bytes(bytes))),
+        Ok(got) if got == bytes.len() => Ok(format!("{:016x}", u64::from_le_bytes(bytes))),
         _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random bytes")),
     }
 }

@@ -19,6 +19,8 @@ pub struct Directory {
     handle: OwnedFd,
     /// 0600 for a directory of one user, 0660 for one that a group shares.
     file_mode: u32,
+    /// Whether users other than its owner may make names in it.
+    is_open: bool,
 }
 
 impl Directory {
@@ -46,13 +48,18 @@ impl Directory {
     pub fn existing(path: &Path) -> Result<Directory> {
         let doing = || format!("opening the directory {}", path.display());
         let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
-        let file_mode = mode_in(&rustix::fs::fstat(&handle).doing(doing())?);
-        Ok(Directory { path: path.to_owned(), handle, file_mode })
+        let facts = rustix::fs::fstat(&handle).doing(doing())?;
+        Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
-    /// A directory that is open already; `path` is for texts.
-    pub fn opened(path: PathBuf, handle: OwnedFd, file_mode: u32) -> Directory {
-        Directory { path, handle, file_mode }
+    /// A directory that is open already, of which the kernel says this; `path` is for texts.
+    pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
+        Directory { path, handle, file_mode: mode_in(facts), is_open: facts.st_mode & 0o022 != 0 }
+    }
+
+    /// The same, where the files in it have another mode than its own mode says.
+    pub fn with_file_mode(self, file_mode: u32) -> Directory {
+        Directory { file_mode, ..self }
     }
 
     /// The names in it, to be opened, made and removed as is safe where others can write.
@@ -89,8 +96,7 @@ impl Directory {
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
-        let file_mode = mode_in(&facts);
-        Ok(Directory { path: path.to_owned(), handle, file_mode })
+        Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
     /// Its path.
@@ -129,6 +135,11 @@ impl Directory {
     /// Whether a group shares it.
     pub fn is_shared(&self) -> bool {
         self.file_mode == 0o660
+    }
+
+    /// Whether users other than its owner may make names in it, members of a group or everybody.
+    pub fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// A runtime directory at this path, for tests that are not to look at the environment.

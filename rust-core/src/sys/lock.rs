@@ -1,10 +1,14 @@
 //! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
+//!
+//! Whoever may open that file may hold any byte of it. Where other users may make names in the directory, a name that has one
+//! owner, such as a socket's, is therefore decided by a file that its user alone can open (`.lock.UID.DIGITS`, see
+//! [`try_own`]); the byte in the file for all then tells others that somebody is there, and nothing depends on getting it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::beneath::{self, Opened, Owner};
 use super::directory::{Directory, whose};
@@ -13,6 +17,9 @@ use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
+/// What stands in front of the number of a user, whose own file of locks it is.
+const OWN: &str = ".lock.";
+
 /// Milliseconds that a sweep may take.
 const SWEEP: u32 = 50;
 
@@ -20,9 +27,16 @@ const SWEEP: u32 = 50;
 #[derive(Debug)]
 pub struct Lock {
     held: Vec<Held>,
+    /// Whether others can see that it is held.
+    is_seen: bool,
 }
 
 impl Lock {
+    /// Whether others can see that it is held; false where another user holds the byte that would tell them.
+    pub fn is_seen(&self) -> bool {
+        self.is_seen
+    }
+
     /// Holds the lock of another name of the same directory from now on, too; false where a living process has it.
     pub fn also(&mut self, directory: &Directory, name: &str) -> Result<bool> {
         let Some(file) = self.held.first().map(|held| held.file().clone()) else { return Ok(false) };
@@ -113,7 +127,80 @@ fn denied(directory: &Directory, error: Error) -> Error {
 pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::byte(offset(name)));
-    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held] }))
+    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_seen: true }))
+}
+
+/// Takes the lock of a name that has one owner, or none where a living process of this user holds it. What another user holds
+/// keeps nobody out: between users it is decided who has a name by whose the thing is that lies there.
+pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
+    if !directory.is_open() {
+        return try_lock(directory, name);
+    }
+    let mut held = Vec::new();
+    for file in own_files(directory)? {
+        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
+        let file = Arc::new(Guarded::new(opened.fd));
+        match record_lock::try_take(&file, Span::byte(offset(name))).map_err(|e| doing(directory, name, e))? {
+            Some(taken) => held.push(taken),
+            None => return Ok(None),
+        }
+    }
+    if held.is_empty() {
+        let text = format!(
+            "the files of locks of uid {} in {} are removed as soon as they are made; see who does that",
+            rustix::process::geteuid().as_raw(),
+            directory.path().display()
+        );
+        return Err(Error::new(ErrorKind::Stalled, text));
+    }
+    // A file for all that is not one, or that is closed to us, tells nobody anything.
+    let seen = try_lock(directory, name).unwrap_or_default();
+    let is_seen = seen.is_some();
+    held.extend(seen.into_iter().flat_map(|lock| lock.held));
+    Ok(Some(Lock { held, is_seen }))
+}
+
+/// This user's own files of locks, made if need be. There is one, but for those who come first at the same moment: each makes
+/// one before it looks, and takes its lock in all that it sees, so that of two one sees the other's.
+fn own_files(directory: &Directory) -> Result<Vec<String>> {
+    let there = existing_own_files(directory)?;
+    if !there.is_empty() {
+        return Ok(there);
+    }
+    let name = format!("{OWN}{}.{}", rustix::process::geteuid().as_raw(), beneath::digits()?);
+    drop(directory.beneath().create(&name, 0o600, None).map_err(|e| denied(directory, e))?);
+    existing_own_files(directory)
+}
+
+fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
+    let beneath = directory.beneath();
+    let prefix = format!("{OWN}{}.", rustix::process::geteuid().as_raw());
+    let mut ours = Vec::new();
+    for name in beneath.names()?.into_iter().filter(|name| name.starts_with(&prefix)) {
+        let facts = beneath.facts(&name)?.filter(beneath::is_ours);
+        if facts.is_some_and(|facts| beneath::kind_of(&facts) == FileType::RegularFile) {
+            ours.push(name);
+        }
+    }
+    // All take them in the same order, so that of several one gets all.
+    ours.sort_unstable();
+    Ok(ours)
+}
+
+/// Whether a living process holds the lock of a name that has one owner, as far as this user can know. A look changes
+/// nothing.
+pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
+    if directory.is_open() {
+        for file in existing_own_files(directory)? {
+            let there = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+            if let Some(there) = there
+                && record_lock::holder(there.fd, Span::byte(offset(name)))?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    is_locked(directory, name)
 }
 
 fn doing(directory: &Directory, name: &str, error: Error) -> Error {
@@ -124,20 +211,29 @@ fn doing(directory: &Directory, name: &str, error: Error) -> Error {
 /// Takes the lock of a name unless somebody keeps it. Whoever looks for what the dead have left (`linkspan ls` does) has it for a
 /// moment, which is waited for.
 pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
+    after_a_sweep(|| try_lock(directory, name))
+}
+
+/// The same for the lock of a name that has one owner: see [`try_own`].
+pub fn own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
+    after_a_sweep(|| try_own(directory, name))
+}
+
+fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>> {
     for _ in 0..SWEEP {
-        if let Some(lock) = try_lock(directory, name)? {
+        if let Some(lock) = take()? {
             return Ok(Some(lock));
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    try_lock(directory, name)
+    take()
 }
 
 /// Takes the lock of a name, waiting for whoever has it; then `Stalled`.
 pub fn take(directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Lock> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::take(file, Span::byte(offset(name)), waiting);
-    Ok(Lock { held: vec![held.map_err(|e| doing(directory, name, e))?] })
+    Ok(Lock { held: vec![held.map_err(|e| doing(directory, name, e))?], is_seen: true })
 }
 
 /// Whether this kernel has such locks at all, tried on a file that nobody else sees.
@@ -216,6 +312,41 @@ mod tests {
         assert!(!is_locked(&directory, "a").unwrap() && !is_locked(&directory, "b").unwrap());
         assert!(is_locked(&directory, "c").unwrap());
         drop(other);
+    }
+
+    #[test]
+    fn own_lock_is_one_process_s_however_many_come_first_and_whatever_others_hold() {
+        use std::os::unix::fs::PermissionsExt;
+        for round in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
+            let directory = Directory::existing(folder.path()).unwrap();
+            // What a member of the group can do: hold every byte of the file that all may open.
+            let hostile = Arc::new(open(&directory).unwrap());
+            let _hostile =
+                (round % 2 == 0).then(|| record_lock::try_take(&hostile, Span::WRITE).unwrap().unwrap());
+            let barrier = std::sync::Barrier::new(8);
+            let held: Vec<Lock> = std::thread::scope(|scope| {
+                let tries = || {
+                    barrier.wait();
+                    try_own(&directory, "a").unwrap()
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(tries)).collect();
+                all.into_iter().filter_map(|one| one.join().unwrap()).collect()
+            });
+            assert!(held.len() <= 1, "{} hold it at once", held.len());
+            assert!(held.iter().all(|lock| lock.is_seen() == (round % 2 == 1)));
+            drop(held);
+            let lock = own(&directory, "a").unwrap().unwrap();
+            assert!(is_held(&directory, "a").unwrap() && try_own(&directory, "a").unwrap().is_none());
+            assert!(try_own(&directory, "b").unwrap().is_some());
+            drop(lock);
+            assert!(try_own(&directory, "a").unwrap().is_some());
+            for name in existing_own_files(&directory).unwrap() {
+                let mode = folder.path().join(&name).metadata().unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Staging {
             // Empty, if it is still ours; the error is what counts.
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
-        let inside = Directory::opened(path, opened.fd, parent.file_mode());
+        let inside = Directory::opened(path, opened.fd, &opened.facts);
         let parent = parent.as_fd().try_clone_to_owned();
         let parent =
             parent.map_err(|e| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0)))?;

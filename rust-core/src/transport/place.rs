@@ -99,7 +99,8 @@ impl Place {
         socket::connect(&self.directory, &self.file, carries, patience)
     }
 
-    fn is_answered(&self) -> Result<bool> {
+    /// Whether somebody listens here who does not hang up at once.
+    pub fn is_answered(&self) -> Result<bool> {
         match self.connect(Carries::Bytes, Duration::ZERO) {
             // A process that is just ending may still have a queue to connect to; it hangs up as it goes. One that lives
             // gives a newcomer seconds to say hello.
@@ -116,14 +117,12 @@ impl Place {
 
     /// The same, at once: for one who calls whoever has the name instead.
     pub fn try_claim(&self, access: Access) -> Result<Claim> {
-        let Some(lock) = lock::try_lock(&self.directory, &self.file)? else {
-            let text =
-                format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
-            return Err(Error::new(ErrorKind::AddressInUse, text));
+        let Some(lock) = lock::try_own(&self.directory, &self.file)? else {
+            return Err(self.in_use());
         };
         // Under the lock, so what lies at either name is nobody's. A socket is made and listens before it gets its name:
         // whoever sees the name can connect.
-        self.check_socket()?;
+        self.check_socket(&lock)?;
         self.sweep_beginnings()?;
         let mode = access.mode.unwrap_or(self.directory.file_mode());
         let staging = Staging::new(&self.directory, &self.file)?;
@@ -137,7 +136,7 @@ impl Place {
     }
 
     /// Refuses to put a socket in the place of something else, or of what another user has left: a path may name anything.
-    fn check_socket(&self) -> Result<()> {
+    fn check_socket(&self, lock: &Lock) -> Result<()> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(()) };
         let kind = beneath::kind_of(&facts);
@@ -150,14 +149,26 @@ impl Place {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
-        if !beneath::is_ours(&facts) {
-            return Err(beneath.refuse(
-                &self.file,
-                &facts,
-                "and what another user has left is not taken over",
-            ));
+        self.check_ours(&self.file, lock)
+    }
+
+    /// Refuses to take a name where something of another user lies: `AddressInUse` where that one seems to live,
+    /// `PermissionDenied` where it does not. The lock is that of the place.
+    pub fn check_ours(&self, name: &str, lock: &Lock) -> Result<()> {
+        let beneath = self.directory.beneath();
+        match beneath.facts(name)?.filter(|facts| !beneath::is_ours(facts)) {
+            None => Ok(()),
+            Some(_) if !lock.is_seen() => Err(self.in_use()),
+            Some(facts) => {
+                Err(beneath.refuse(name, &facts, "and what another user has left is not taken over"))
+            }
         }
-        Ok(())
+    }
+
+    fn in_use(&self) -> Error {
+        let text =
+            format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
+        Error::new(ErrorKind::AddressInUse, text)
     }
 
     /// The same for a socket that has its address from the kernel already, where a name tells of it for listings alone.
@@ -167,7 +178,7 @@ impl Place {
         gate: Gate,
         about: impl FnOnce() -> Result<About>,
     ) -> Result<Claim> {
-        let Some(lock) = lock::claim(&self.directory, &self.file)? else {
+        let Some(lock) = lock::own(&self.directory, &self.file)? else {
             let text = format!("somebody else has the lock of {}; end it first", self.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
@@ -177,13 +188,23 @@ impl Place {
 
     /// Whether a living process listens here.
     pub fn is_claimed(&self) -> Result<bool> {
-        lock::is_locked(&self.directory, &self.file)
+        lock::is_held(&self.directory, &self.file)
+    }
+
+    /// The lock under which what the dead have left is removed. What several users write has one that they share.
+    fn try_lock(&self) -> Result<Option<Lock>> {
+        let is_shared = [".spool", ".journal", ".file"].iter().any(|kind| self.file.ends_with(kind));
+        if is_shared {
+            lock::try_lock(&self.directory, &self.file)
+        } else {
+            lock::try_own(&self.directory, &self.file)
+        }
     }
 
     /// Removes what a dead listener of ours left; what another user left stays, and is told.
     pub fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        let Some(_lock) = lock::try_lock(&self.directory, &self.file)? else {
+        let Some(lock) = self.try_lock()? else {
             if self.is_spool() {
                 swept.and(spool::tidy_beside(self)?);
             }
@@ -202,15 +223,21 @@ impl Place {
                 swept.note(self.remove_socket())?;
             }
         }
+        if !lock.is_seen() {
+            // Another user says that somebody lives there, and what is that one's was not left.
+            swept.left.clear();
+        }
         Ok(swept)
     }
 
     /// The same, and removes a spool that is empty.
     pub fn clean(&self) -> Result<Swept> {
         let mut swept = self.sweep()?;
-        match lock::try_lock(&self.directory, &self.file)? {
-            Some(_lock) if self.is_spool() => swept.note(spool::remove_if_unused(self))?,
-            _ => {}
+        if !self.is_spool() {
+            return Ok(swept);
+        }
+        if let Some(_lock) = self.try_lock()? {
+            swept.note(spool::remove_if_unused(self))?;
         }
         Ok(swept)
     }

@@ -43,6 +43,7 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
     let place = Place::of(endpoint)?;
     let lock = take_lock(&place)?;
     // Under the lock, so what lies at either name is nobody's. The socket is ready before it gets its name.
+    place.check_ours(&place.file, &lock)?;
     place.remove_leftovers()?;
     let staging = Staging::new(&place.directory, &place.file)?;
     let entry = staging.entry("dgram");
@@ -62,7 +63,7 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
 /// One who sweeps, or gives the name away, may hold the lock for a moment; one who reads there holds it for good.
 fn take_lock(place: &Place) -> Result<Lock> {
     for _ in 0..50 {
-        if let Some(lock) = lock::try_lock(&place.directory, &place.file)? {
+        if let Some(lock) = lock::try_own(&place.directory, &place.file)? {
             return Ok(lock);
         }
         if datagram::connect(&place.directory, &place.file).is_ok_and(|writer| writer.is_some()) {

@@ -28,7 +28,7 @@ const TRIES: usize = 16;
 /// but does not answer in time.
 pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
     // Nobody is waited for who would only be found out to be dead, and to look wakes nobody.
-    if !lock::is_locked(&place.directory, &place.file)? {
+    if !may_be_served(place)? {
         return Ok(Call::Nobody);
     }
     let Some(mut role) = take_role(place)? else {
@@ -45,7 +45,8 @@ pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Ca
             _ => e,
         })?
         else {
-            return Ok(Call::Busy);
+            let served = lock::is_held(&place.directory, &place.file)?;
+            return Ok(if served { Call::Busy } else { Call::Nobody });
         };
         match try_call(place, hello, ends, role, waiting)? {
             Tried::Answered(called) => return Ok(Call::Answered(*called)),
@@ -58,6 +59,11 @@ pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Ca
         }
     }
     Ok(Call::Busy)
+}
+
+/// Whether somebody may serve the name: where a stranger can hold the byte that would say so, the pipe alone does.
+fn may_be_served(place: &Place) -> Result<bool> {
+    Ok(place.directory.is_open() || lock::is_held(&place.directory, &place.file)?)
 }
 
 /// The lock of the name's one client. One that has just died, or a link of our own that has just ended, may still hold it
@@ -135,7 +141,7 @@ fn try_call(
         // Asked before the pipe is: an answer is written before the next pair gets the names.
         names.drain();
         let taken = !have_names(place, &pipes)?;
-        let served = lock::is_locked(&place.directory, &place.file)?;
+        let served = may_be_served(place)?;
         match reading.read_more(&stream, &|_| Ok(())) {
             Ok(true) => {
                 let (answer, descriptors) = std::mem::take(&mut reading).finish()?;

@@ -63,7 +63,7 @@ impl Claim {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once)?;
         let found = pair::find(&place)?;
-        pair::check_ours(&place)?;
+        pair::check_ours(&place, &lock)?;
         // What a dead one of ours had begun.
         pair::sweep_temporary(&place)?;
         let keeps = endpoint.absolute().is_some() && found.is_some() && !is_our_own(&place);
@@ -166,7 +166,7 @@ impl Drop for Claim {
 fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
     let mut tries = 0;
     loop {
-        if let Some(lock) = lock::try_lock(&place.directory, &place.file)? {
+        if let Some(lock) = lock::try_own(&place.directory, &place.file)? {
             return Ok(lock);
         }
         if at_once || tries == 50 || is_served(place)? {

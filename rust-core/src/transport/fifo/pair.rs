@@ -3,9 +3,10 @@
 use rustix::fs::FileType;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Owner};
+use crate::sys::beneath::Owner;
 use crate::sys::fifo::{self, End, Found};
 use crate::sys::fork::Guarded;
+use crate::sys::lock::Lock;
 use crate::sys::staging::{self, Staging, Swept};
 use crate::transport::place::Place;
 
@@ -106,15 +107,10 @@ pub fn find(place: &Place) -> Result<Option<Found>> {
     fifo::look(&place.directory, &place.file)
 }
 
-/// Refuses to take a name where a pipe of another user lies, or one of its answers.
-pub fn check_ours(place: &Place) -> Result<()> {
-    let beneath = place.directory.beneath();
-    for name in [place.file.clone(), reply(&place.file)] {
-        if let Some(facts) = beneath.facts(&name)?.filter(|facts| !beneath::is_ours(facts)) {
-            return Err(beneath.refuse(&name, &facts, "and what is another user's is not taken over"));
-        }
-    }
-    Ok(())
+/// Refuses to take a name where a pipe of another user lies, or one of its answers: see [`Place::check_ours`].
+pub fn check_ours(place: &Place, lock: &Lock) -> Result<()> {
+    place.check_ours(&place.file, lock)?;
+    place.check_ours(&reply(&place.file), lock)
 }
 
 /// Refuses to read at pipes that somebody has made ready whom we do not trust: neither we, nor root, nor whose directory it is.

@@ -42,7 +42,7 @@ impl Drop for Hold {
 /// never comes to an end, however many writers come and go. `AddressInUse` where a living process listens.
 pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     let place = Place::of(endpoint)?;
-    let Some(lock) = lock::claim(&place.directory, &place.file)? else {
+    let Some(lock) = lock::own(&place.directory, &place.file)? else {
         let text =
             format!("somebody else reads {}; write to it, or end that one first", place.path().display());
         return Err(Error::new(ErrorKind::AddressInUse, text));
@@ -55,7 +55,7 @@ pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     // what is in it was for that.
     let made = found.is_none() || endpoint.absolute().is_none();
     if made {
-        pair::check_ours(&place)?;
+        pair::check_ours(&place, &lock)?;
         pair::sweep(&place)?;
     } else {
         pair::check_trusted(&place)?;
@@ -114,7 +114,7 @@ pub fn reach(place: &Place) -> Result<Call<Stream>> {
 /// Whether a program that knows of locks listens here. No lock file is made to find that out.
 fn is_served(place: &Place) -> bool {
     let any = place.directory.path().join(lock::NAME).exists();
-    any && lock::is_locked(&place.directory, &place.file).unwrap_or(false)
+    any && lock::is_held(&place.directory, &place.file).unwrap_or(false)
 }
 
 fn removed(place: &Place) -> Error {

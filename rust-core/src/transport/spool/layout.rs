@@ -106,7 +106,9 @@ impl Layout {
             .as_fd()
             .try_clone_to_owned()
             .doing(format_args!("duplicating the descriptor of {}", hello.path().display()))?;
-        let locks = Directory::opened(hello.path().to_owned(), handle, mode);
+        let around = rustix::fs::fstat(&handle)
+            .doing(format_args!("looking at the directory {}", hello.path().display()))?;
+        let locks = Directory::opened(hello.path().to_owned(), handle, &around).with_file_mode(mode);
         Ok(Some(Layout { place: place.clone(), server, client, rejected, hello, locks, root, facts }))
     }
 

@@ -41,7 +41,7 @@ impl Token {
                 return Ok(token);
             }
             // The lock is held only by one who makes the token, for as long as it takes to write it.
-            match lock::try_lock(directory, NAME)? {
+            match lock::try_own(directory, NAME)? {
                 Some(_lock) if Token::read(directory)?.is_none() => make(directory)?,
                 Some(_) => {}
                 None => std::thread::sleep(Duration::from_millis(1)),
