@@ -24,6 +24,8 @@ pub struct Receiving {
     /// Messages that came while a caller waited for another one.
     pub inbox: VecDeque<Message>,
     parked: bool,
+    /// Frames in a row that were no messages.
+    vain: u32,
     /// Whether the program sleeps on our descriptor itself.
     watched: bool,
     /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
@@ -52,6 +54,9 @@ pub enum Taken {
 /// Messages that wait to be received while a thread reads for acknowledgements, at most.
 const FULL: usize = 1 << 16;
 
+/// After so many frames in a row that are no messages the clock is looked at; and so many are read by who does not wait.
+const VAIN: u32 = 64;
+const VAIN_AT_ONCE: u32 = 4096;
 const LINK: u64 = 1;
 const ORIGIN: u64 = 2;
 
@@ -69,6 +74,7 @@ impl Receiving {
             generation: 0,
             inbox: VecDeque::new(),
             parked: false,
+            vain: 0,
             watched: false,
             leaving: false,
             lent: false,
@@ -148,8 +154,14 @@ impl Receiving {
             match got {
                 Ok(Some(frame)) => {
                     match self.sort(frame, renewal, record) {
-                        Ok(None) => {}
-                        Ok(Some(taken)) => return Ok(taken),
+                        Ok(None) => self.in_vain(waiting)?,
+                        Ok(Some(taken)) => {
+                            match taken {
+                                Taken::Message(_) => self.vain = 0,
+                                Taken::Bye | Taken::Ack => self.in_vain(waiting)?,
+                            }
+                            return Ok(taken);
+                        }
                         // What it says cannot be: nothing that follows is to be relied on.
                         Err(e) => {
                             self.lose(renewal, record, &e);
@@ -177,6 +189,17 @@ impl Receiving {
                 }
             }
         }
+    }
+
+    /// A frame came that is no message. However many do, the caller comes back at its deadline.
+    fn in_vain(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.vain += 1;
+        if self.vain < if waiting.is_none() { VAIN_AT_ONCE } else { VAIN } {
+            return Ok(());
+        }
+        self.vain = 0;
+        // What is left of them is looked at again, by an event loop, too.
+        waiting.sleep().map(drop).inspect_err(|_| self.tell(true))
     }
 
     /// What one frame means; none where it means nothing to the program.

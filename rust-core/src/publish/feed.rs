@@ -39,6 +39,8 @@ pub enum Look {
     Frame(Incoming),
     /// Nothing new.
     Nothing,
+    /// A frame that is no message, which is left aside.
+    Noise,
     /// The publisher goes on elsewhere: dial it again.
     Moved,
 }
@@ -122,12 +124,11 @@ impl Feed {
                 Received::Moved => Look::Moved,
             }),
             Way::Store(shelf) => Ok(shelf.look()?.map_or(Look::Nothing, Look::Frame)),
-            Way::Stream(rx) => loop {
-                let Some(frame) = rx.try_recv()? else { return Ok(Look::Nothing) };
-                if frame.header.kind == Kind::Data {
-                    return Ok(Look::Frame(frame));
-                }
-            },
+            Way::Stream(rx) => Ok(match rx.try_recv()? {
+                Some(frame) if frame.header.kind == Kind::Data => Look::Frame(frame),
+                Some(_) => Look::Noise,
+                None => Look::Nothing,
+            }),
         }
     }
 

@@ -59,6 +59,10 @@ struct Hearing {
     ready: Vec<Ready>,
 }
 
+/// After so many looks that gave no message the clock is looked at.
+const VAIN: u32 = 64;
+/// So many frames at most are read by who wants what is there, and no more.
+const AT_ONCE: u32 = 1 << 16;
 const FEED: u64 = 1;
 const NAME: u64 = 2;
 const WAKE: u64 = 3;
@@ -142,7 +146,7 @@ impl Subscriber {
             hearing.tell();
             return Ok(Some(message));
         }
-        let mut missed = 0;
+        let (mut missed, mut vain) = (0, 0u32);
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
@@ -155,7 +159,7 @@ impl Subscriber {
                     if self.options.delivery == Some(Delivery::Latest) {
                         // Whatever is newer is what was asked for.
                         let mut at_once = Waiting::at_once();
-                        loop {
+                        for _ in 0..AT_ONCE {
                             match self.one(hearing, &mut at_once) {
                                 Ok(Some(newer)) => {
                                     message = newer;
@@ -174,7 +178,14 @@ impl Subscriber {
                     hearing.tell();
                     return Ok(Some(message));
                 }
-                Ok(None) => {}
+                // However often a publisher moves, or says what is no message, the caller comes back at its deadline.
+                Ok(None) => {
+                    vain += 1;
+                    if vain.is_multiple_of(VAIN) {
+                        // What is left is looked at again, by an event loop, too.
+                        waiting.sleep().inspect_err(|_| hearing.tell())?;
+                    }
+                }
                 Err(e) if e.kind() == ErrorKind::Lagged => {
                     missed += self.count_missed(&e);
                     if self.options.delivery != Some(Delivery::Latest) {
@@ -222,6 +233,8 @@ impl Subscriber {
                 }
                 Ok(Some(message))
             }
+            // What came is no message; more of it may be there.
+            Ok(Look::Noise) => Ok(None),
             Ok(Look::Nothing) => {
                 let slept = hearing.sleep(&self.wake, waiting);
                 slept.map(|()| None).map_err(|e| hearing.explain(e))
@@ -325,7 +338,7 @@ impl Subscriber {
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
                 Ok(Some(Look::Moved)) => hearing.let_go(),
-                Ok(None) => {
+                Ok(Some(Look::Noise) | None) => {
                     if let Some(newest) = self.read_to_the_end(hearing, waiting)? {
                         return Ok(newest);
                     }
@@ -351,9 +364,17 @@ impl Subscriber {
             feed.unpark();
         }
         let mut at_once = Waiting::at_once();
+        let mut read = 0;
         while hearing.feed.is_some() {
             match self.one(hearing, &mut at_once) {
-                Ok(Some(message)) => hearing.kept = Some(message),
+                Ok(Some(message)) => {
+                    hearing.kept = Some(message);
+                    read += 1;
+                    // One who publishes faster than we read has no end.
+                    if read >= AT_ONCE {
+                        return Ok(hearing.kept.clone());
+                    }
+                }
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Lagged => {
                     if let Some(next) = hearing.next.take() {
@@ -379,7 +400,7 @@ impl Subscriber {
             return Ok(true);
         }
         let mut waiting = Waiting::at_once();
-        loop {
+        for _ in 0..AT_ONCE {
             match self.one(&mut hearing, &mut waiting) {
                 Ok(Some(message)) => {
                     hearing.next = Some(message);
@@ -390,6 +411,7 @@ impl Subscriber {
                 Err(e) => return Err(e.on(&self.shown)),
             }
         }
+        Ok(false)
     }
 
     /// What happened since the last call.

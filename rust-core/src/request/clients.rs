@@ -26,6 +26,8 @@ struct Client {
     peer: Peer,
     outlet: Arc<Outlet>,
     parked: bool,
+    /// Whether its token stands in [`Clients::turn`].
+    queued: bool,
     /// What its hello said; none where there was no hello.
     met: Option<Met>,
     /// Whether it takes its leave, and waits to hear how far we have come.
@@ -76,6 +78,8 @@ pub struct Clients {
     clients: HashMap<u64, Client>,
     /// Those that may have something, in the order of their turn.
     turn: VecDeque<u64>,
+    /// Frames taken since all clients were last looked at.
+    taken: u32,
     last_token: u64,
     wake: Arc<EventFd>,
     options: Options,
@@ -87,6 +91,9 @@ pub struct Clients {
     pub watched: bool,
 }
 
+/// After so many frames of clients that always have more, the others are looked at, too: those that sleep, those whose
+/// answers wait, whoever closes the server, the deadline.
+const ROUND: u32 = 64;
 const DOOR: u64 = 0;
 const WAKE: u64 = 1;
 const STOP: u64 = 2;
@@ -119,6 +126,7 @@ impl Clients {
             epoll,
             clients: HashMap::new(),
             turn: VecDeque::new(),
+            taken: 0,
             last_token: FIRST,
             wake,
             options: options.clone(),
@@ -146,20 +154,30 @@ impl Clients {
 
     /// The next request of whoever's turn it is.
     pub fn next(&mut self, door: &Door, waiting: &mut Waiting<'_>) -> Result<Next> {
+        let mut vain = 0;
         loop {
             self.welcome(door)?;
+            let before = self.taken;
             if let Some(request) = self.look()? {
                 return Ok(Next::Request(request));
             }
+            vain += self.taken - before;
             self.bring_away()?;
-            if waiting.is_none() && !self.watched {
+            let busy = !self.turn.is_empty();
+            if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
             }
-            if self.park_all()? {
+            if self.park_all()? && !busy {
                 continue;
             }
+            self.taken = 0;
             let mut ready = std::mem::take(&mut self.ready);
-            let slept = if waiting.is_none() {
+            let slept = if busy {
+                // Clients that say much keep neither the others waiting nor the caller beyond its deadline.
+                self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
+                let late = vain >= ROUND && waiting.deadline().has_passed();
+                if late { Err(waiting.timed_out()) } else { Ok(()) }
+            } else if waiting.is_none() {
                 // An event loop was woken by one of these; who is parked is only looked at for a reason.
                 self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
                 if ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
@@ -176,8 +194,7 @@ impl Clients {
                     }
                     STOP => ended = Some(Next::Stopped),
                     token if token & ROOM != 0 => {}
-                    token if !self.turn.contains(&token) => self.turn.push_back(token),
-                    _ => {}
+                    token => self.queue(token),
                 }
             }
             self.ready = ready;
@@ -213,6 +230,7 @@ impl Clients {
                 peer,
                 outlet,
                 parked: false,
+                queued: false,
                 met,
                 asked: false,
                 room: None,
@@ -220,18 +238,30 @@ impl Clients {
                 _seat: seat,
             };
             self.clients.insert(token, client);
-            self.turn.push_back(token);
+            self.queue(token);
             self.count_present();
         }
         Ok(())
     }
 
-    /// Goes round those that may have something until one has, or none.
+    /// Gives a client its turn, once.
+    fn queue(&mut self, token: u64) {
+        if let Some(client) = self.clients.get_mut(&token).filter(|client| !client.queued) {
+            client.queued = true;
+            self.turn.push_back(token);
+        }
+    }
+
+    /// Goes round those that may have something until one has, or none, or it is time to look at the others.
     fn look(&mut self) -> Result<Option<Request>> {
-        while let Some(token) = self.turn.pop_front() {
-            let Some(client) = self.clients.get_mut(&token).filter(|client| !client.listens_only) else {
+        while self.taken < ROUND
+            && let Some(token) = self.turn.pop_front()
+        {
+            let Some(client) = self.clients.get_mut(&token) else { continue };
+            client.queued = false;
+            if client.listens_only {
                 continue;
-            };
+            }
             if client.parked {
                 client.rx.unpark();
                 client.parked = false;
@@ -252,6 +282,8 @@ impl Clients {
             }
             match got {
                 Ok(Some(frame)) => {
+                    self.taken += 1;
+                    client.queued = true;
                     self.turn.push_back(token);
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
@@ -311,6 +343,8 @@ impl Clients {
                 // One frame of it was too large, and was skipped; its sender has been told the limit in the hello.
                 Err(e) if client.rx.goes_on_after(&e) => {
                     self.record.count(&self.record.dropped);
+                    self.taken += 1;
+                    client.queued = true;
                     self.turn.push_back(token);
                 }
                 // The one way to all of them.
@@ -387,10 +421,11 @@ impl Clients {
     /// Lets every client wake us; true where one has something after all.
     fn park_all(&mut self) -> Result<bool> {
         for (token, client) in &mut self.clients {
-            if client.parked || client.listens_only {
+            if client.parked || client.queued || client.listens_only {
                 continue;
             }
             if client.rx.park().unwrap_or(true) {
+                client.queued = true;
                 self.turn.push_back(*token);
             } else {
                 client.parked = true;
