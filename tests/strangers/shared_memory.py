@@ -128,6 +128,8 @@ class Ring:
     """A channel's two rings, as a stream of frames."""
 
     SIZE = Offer.SIZE
+    #: Seconds in which the other side reads and answers.
+    patience: float = SOON
 
     def __init__(self, own: Offer, s: socket.socket, theirs: dict[str, Any], descriptors: list[int]) -> None:
         self.own, self.socket, self.theirs = own, s, theirs
@@ -146,7 +148,7 @@ class Ring:
         assert 8 + len(content) <= self.SIZE // 8
         left = self.SIZE - self.tail % self.SIZE
         pad = left if left < size else 0
-        until = time.monotonic() + SOON
+        until = time.monotonic() + self.patience
         wanted = max(self.tail + pad + size + 16 - self.SIZE, 0)
         while self.peer[HEAD] < wanted:
             assert time.monotonic() < until, "no room"
@@ -167,7 +169,7 @@ class Ring:
 
     def put(self, frame: Frame) -> None:
         numbers = (frame.sent, frame.sequence, frame.correlation)
-        content = b"".join(n.to_bytes(8, "little") for n in numbers) + frame.body
+        content = b"".join((n & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little") for n in numbers) + frame.body
         most = self.SIZE // 8 - 8
         if len(content) <= most:
             return self.record(LINKED, frame.kind, frame.encoding, content)
@@ -179,7 +181,7 @@ class Ring:
     def next_record(self) -> tuple[int, int, int, bytes]:
         """Shape, kind, encoding and what lies behind the word."""
         peer = self.peer
-        until = time.monotonic() + SOON
+        until = time.monotonic() + self.patience
         while (word := peer[peer.place(self.head)]) == 0:
             assert time.monotonic() < until, "nothing came"
             self.sleep(DATA_PARK, lambda: peer[peer.place(self.head)] != 0)
@@ -232,9 +234,16 @@ class Subscriber:
         self.page, page = create(b"LINKSUB1", session, 0)
         said = hello("publish", session)
         self.socket, theirs, [file] = introduce(path, said, [page])
+        self.descriptors = [page, file]
         self.ring = open_peer(file, b"LINKPUB1", theirs["session"])
         self.at = self.ring[LATEST] if self.ring[COUNT] else 0
         self.naps = 0
+
+    def close(self) -> None:
+        """Goes without a word."""
+        self.socket.close()
+        while self.descriptors:
+            os.close(self.descriptors.pop())
 
     def next(self) -> Frame:
         until, ring = time.monotonic() + SOON, self.ring

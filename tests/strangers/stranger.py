@@ -289,15 +289,22 @@ def proof(token: bytes, side: bytes, address: str, caller: bytes, listener: byte
     return hmac.digest(token, text, hashlib.sha256)
 
 
-def connect_tcp(directory: Path, port: int, pattern: str) -> Link:
+def prove(directory: Path, port: int) -> Stream:
+    """Calls a listener, and shows it that we know the token."""
     token = (directory / ".token").read_bytes()
     s = socket.create_connection(("127.0.0.1", port))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream = Stream(s.fileno(), s.fileno(), s)
     ours, address = os.urandom(32), f"127.0.0.1:{port}"
     stream.put(Frame(HELLO, body=ours))
     both = stream.get().body
     assert both[32:] == proof(token, b"listener", address, ours, both[:32]), "this is not the listener"
     stream.put(Frame(HELLO, body=proof(token, b"caller  ", address, ours, both[:32])))
+    return stream
+
+
+def connect_tcp(directory: Path, port: int, pattern: str) -> Link:
+    stream = prove(directory, port)
     stream.put(hello(pattern, random()))
     stream.checked = True
     return Link(stream, answered(stream.get()))

@@ -1,0 +1,95 @@
+"""A directory, honest programs in it, and the honest pairs beside which hostile peers do their worst."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+# The independent implementation of the protocol is the strangers'.
+sys.path.insert(0, str(HERE.parent / "strangers"))
+
+from party import Party  # noqa: E402
+from scene import Scene  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a runtime directory `run`, and a state directory `state`."""
+    path = tmp_path_factory.mktemp("hostile")
+    (path / "run").mkdir(mode=0o700)
+    (path / "state").mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Path:
+    """The runtime directory."""
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def party(folder: Path) -> Iterator[Callable[..., Party]]:
+    """Starts honest programs; at the end each of them lives, and has said nothing on its standard error."""
+    parties: list[Party] = []
+
+    def start(prepare: Callable[[], None] | None = None) -> Party:
+        log = folder / f"party-{len(parties)}.log"
+        parties.append(Party(folder / "run", folder / "state", log, prepare))
+        return parties[-1]
+
+    yield start
+    try:
+        for one in parties:
+            one.check()
+    finally:
+        for one in parties:
+            one.end()
+
+
+@pytest.fixture(scope="module")
+def scene(folder: Path, party: Callable[..., Party]) -> Callable[[str, str], Scene]:
+    """The honest pair of a pattern over a transport, made once for all cases of a file."""
+    made: dict[tuple[str, str], Scene] = {}
+
+    def of(transport: str, pattern: str) -> Scene:
+        if (transport, pattern) not in made:
+            made[transport, pattern] = Scene(folder / "run", transport, pattern, party(), party())
+        return made[transport, pattern]
+
+    return of
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Chance, from a seed that is told; LINKSPAN_SEED runs it again."""
+    seed = int(os.environ.get("LINKSPAN_SEED") or int.from_bytes(os.urandom(4), "little"))
+    print(f"LINKSPAN_SEED={seed} runs {request.node.name} again")
+    return random.Random(seed)
+
+
+@pytest.fixture
+def linkspan(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the program to its end."""
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), **more,
+        }
+        return subprocess.run(
+            [PROGRAM, *words], env=environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60
+        )
+
+    return run
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]

@@ -1,0 +1,261 @@
+"""Hostile peers: a proper admission, by an implementation of the protocol that is not the library's, and then whatever a case wants.
+
+Nothing here knows what an honest peer would do next; it is given bytes, words and descriptors, and writes them.
+"""
+
+import mmap
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import shared_memory
+import stranger
+from shared_memory import DATA_PARK, ROOM_PARK
+from stranger import Frame, Link, Stream
+
+#: Each way in which a conversation with a hostile peer may end for it: it sees the end, an answer, or nothing.
+ENDED, ANSWERED, SILENT = "ended", "answered", "silent"
+#: Seconds in which an answer would come to somebody whom the other side has not done with.
+A_MOMENT = 0.05
+
+
+class Meddler(shared_memory.Ring):
+    """The rings of a hostile peer: it writes raw words where its next record would stand."""
+
+    patience = 0.3
+
+    def __init__(
+        self, own: shared_memory.Offer, s: socket.socket, theirs: dict[str, Any], descriptors: list[int]
+    ) -> None:
+        super().__init__(own, s, theirs, descriptors)
+        self.descriptors = [*own.descriptors, *descriptors]
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        self.socket.close()
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+    def write_raw(self, word: int, content: bytes = b"", advance: int = 0) -> None:
+        """A record word and what lies behind it, at the tail, whatever that does there."""
+        at = self.mine.place(self.tail)
+        room = len(self.mine.map) - at - 8
+        self.mine.map[at + 8 : at + 8 + min(len(content), room)] = content[:room]
+        self.mine[at] = word
+        self.tail += advance
+        self.wake()
+
+    def word(self, shape: int, kind: int, encoding: int, length: int, flags: int = 0, lap: int | None = None) -> int:
+        lap = self.mine.lap(self.tail) if lap is None else lap
+        return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (lap & 0xFFFF) << 48
+
+    def wake(self) -> None:
+        """Has the other side look."""
+        self.data_woken = shared_memory.wake(self.socket, self.peer[DATA_PARK], self.data_woken, shared_memory.DATA)
+        self.room_woken = shared_memory.wake(self.socket, self.peer[ROOM_PARK], self.room_woken, shared_memory.ROOM)
+
+    def has_something(self) -> bool:
+        return self.peer[self.peer.place(self.head)] != 0
+
+
+def meet(transport: str, directory: Path, endpoint: str, pattern: str, **more: Any) -> Link:
+    """Comes to an honest listener and is let in."""
+    if transport == "tcp":
+        stream = stranger.prove(directory, int(endpoint.rsplit(":", 1)[1]))
+        stream.put(stranger.hello(pattern, more.pop("session", stranger.random()), **more))
+        stream.checked = True
+        return Link(stream, stranger.answered(stream.get()))
+    path = path_of(directory, endpoint)
+    if transport == "unix":
+        return stranger.connect_unix(path, pattern, **more)
+    if pattern == "publish":
+        return Link(shared_memory.Subscriber(path), {})
+    own = shared_memory.Offer()
+    said = stranger.hello(pattern, own.session, **more)
+    return link_of(Meddler(own, *shared_memory.introduce(path, said, own.descriptors)))
+
+
+def offer(magic: bytes, session: int, ring: int = 64 << 10) -> list[int]:
+    """The descriptors that go with a hello of this session, as an honest peer would have made them."""
+    _, file = shared_memory.create(magic, session, 0 if magic == b"LINKSUB1" else ring)
+    return [file]
+
+
+def link_of(ring: shared_memory.Ring) -> Link:
+    return Link(ring, ring.theirs)
+
+
+def path_of(directory: Path, endpoint: str) -> Path:
+    transport, name = endpoint.split(":", 1)
+    return directory / f"{name.replace('/', '@')}.{transport}"
+
+
+def socket_of(link: Link) -> socket.socket:
+    return link.stream.keeps if isinstance(link.stream, Stream) else link.stream.socket
+
+
+def hang_up(link: Link) -> None:
+    """Goes without a word."""
+    if isinstance(link.stream, Stream):
+        link.stream.keeps.close()
+    else:
+        link.stream.close()
+
+
+def put_bytes(link: Link, data: bytes) -> str:
+    """As many of these bytes as the other side takes at once; whether it has hung up."""
+    s = socket_of(link)
+    s.setblocking(False)
+    until = time.monotonic() + 0.2
+    try:
+        while data and time.monotonic() < until:
+            try:
+                data = data[s.send(data) :]
+            except BlockingIOError:
+                select.select([], [s], [], 0.05)
+    except OSError:
+        return ENDED
+    return SILENT
+
+
+def looks(link: Link, patience: float = A_MOMENT) -> str:
+    """What the other side makes of us: an answer, an end, or nothing."""
+    s, ring = socket_of(link), link.stream
+    until = time.monotonic() + patience
+    while True:
+        if isinstance(ring, Meddler) and ring.has_something():
+            return ANSWERED
+        left = max(until - time.monotonic(), 0)
+        try:
+            if select.select([s], [], [], min(left, 0.001) if isinstance(ring, Meddler) else left)[0]:
+                return ANSWERED if s.recv(1, socket.MSG_PEEK) else ENDED
+        except (OSError, ValueError):
+            return ENDED
+        if left == 0:
+            return SILENT
+
+
+@contextmanager
+def ignoring_its_end() -> Iterator[None]:
+    """The other side may have hung up on us, or take nothing any more: that is its right, and what a stranger asserts of an honest
+    one is not asserted here."""
+    with suppress(OSError, EOFError, ValueError, AssertionError, stranger.Refused):
+        yield
+
+
+class Host:
+    """A hostile listener at a name: whoever connects is let in, over `unix:` or `shm:`."""
+
+    def __init__(self, directory: Path, endpoint: str) -> None:
+        self.transport = endpoint.split(":")[0]
+        self.listener = stranger.Listener(directory, path_of(directory, endpoint).name)
+        self.listens = True
+
+    def accept(self, pattern: str, **more: Any) -> Link:
+        s, hello, descriptors = self.hear()
+        return self.answer(s, hello, descriptors, pattern, **more)
+
+    def hear(self) -> tuple[socket.socket, dict[str, Any], list[int]]:
+        """The next who comes, and its hello; whoever only asks is told."""
+        while True:
+            s, _ = self.listener.socket.accept()
+            with ignoring_its_end():
+                frame, descriptors = shared_memory.receive_with_descriptors(s)
+                return s, stranger.answered(frame), descriptors
+            s.close()
+
+    def answer(
+        self, s: socket.socket, theirs: dict[str, Any], descriptors: list[int], pattern: str, **more: Any
+    ) -> Link:
+        if self.transport == "unix":
+            stream = Stream(s.fileno(), s.fileno(), s)
+            stream.put(stranger.hello(pattern, stranger.random(), first=1, **more))
+            return Link(stream, theirs)
+        own = shared_memory.Offer()
+        said = stranger.hello(pattern, own.session, first=1, **more)
+        socket.send_fds(s, [said.to_bytes()], own.descriptors)
+        return link_of(Meddler(own, s, theirs, descriptors))
+
+    def hide(self) -> None:
+        """Listens no more."""
+        if self.listens:
+            self.listener.close()
+        self.listens = False
+
+    def close(self) -> None:
+        self.hide()
+
+
+class Pulpit(Host):
+    """A hostile publisher over shared memory: its ring is written by hand."""
+
+    RING = 64 << 10
+
+    def __init__(self, directory: Path, endpoint: str) -> None:
+        super().__init__(directory, endpoint)
+        self.session = stranger.random()
+        self.memory, self.file = shared_memory.create(b"LINKPUB1", self.session, self.RING)
+        self.tail = self.count = 0
+        self.subscribers: list[tuple[socket.socket, list[int]]] = []
+        #: The value of its park word for which each was woken last.
+        self.woken: dict[socket.socket, int] = {}
+
+    def admit(self, **more: Any) -> dict[str, Any]:
+        """Lets a subscriber in."""
+        s, theirs, descriptors = self.hear()
+        said = stranger.hello("publish", self.session, first=1, **more)
+        socket.send_fds(s, [said.to_bytes()], [self.file])
+        self.subscribers.append((s, descriptors))
+        return theirs
+
+    def publish(self, value: Any, sequence: int | None = None, spoil: Any = None) -> None:
+        """A record like an honest one; `spoil` may change its bytes, words included, before they are written."""
+        memory = self.memory
+        number = self.count + 1 if sequence is None else sequence
+        frame = Frame(stranger.DATA, stranger.CBOR, 0, number, 0, time.time_ns(), b"", stranger.encode(value))
+        size = (16 + 64 + len(frame.body) + 15) // 16 * 16
+        left = self.RING - self.tail % self.RING
+        if left < size:
+            memory[memory.place(self.tail)] = left | 1 << 48 | (memory.lap(self.tail) & 0x7FFF) << 49
+            self.tail += left
+        words = (size | (memory.lap(self.tail) & 0x7FFF) << 49, number)
+        record = b"".join(word.to_bytes(8, "little") for word in words) + frame.to_bytes()[:64] + frame.body
+        record = bytearray(record.ljust(size, b"\0"))
+        if spoil is not None:
+            spoil(record)
+        memory[shared_memory.RESERVED] = self.tail + size
+        at = memory.place(self.tail)
+        memory.map[at : at + size] = bytes(record)
+        self.count += 1
+        for word, value in (
+            (shared_memory.COUNT, self.count),
+            (shared_memory.RESTART, self.tail),
+            (shared_memory.LATEST, self.tail),
+            (shared_memory.TAIL, self.tail + size),
+        ):
+            memory[word] = value
+        self.tail += size
+        self.wake()
+
+    def wake(self) -> None:
+        for s, descriptors in self.subscribers:
+            with suppress(OSError):
+                if descriptors:
+                    with mmap.mmap(descriptors[0], shared_memory.PAGE, prot=mmap.PROT_READ) as page:
+                        word = int.from_bytes(page[DATA_PARK : DATA_PARK + 8], "little")
+                    self.woken[s] = shared_memory.wake(s, word, self.woken.get(s, 0), shared_memory.DATA)
+
+    def close(self) -> None:
+        self.hide()
+        for s, descriptors in self.subscribers:
+            s.close()
+            for fd in descriptors:
+                os.close(fd)
+        if self.file >= 0:
+            os.close(self.file)
+        self.file, self.subscribers = -1, []

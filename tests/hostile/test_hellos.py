@@ -1,0 +1,239 @@
+"""First words that no honest peer says: each key in each wrong form, to those who listen and to those who call."""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import pytest
+
+import shared_memory
+import stranger
+from party import EFFORT, SOON
+from peer import A_MOMENT, Host, hang_up, ignoring_its_end, looks, meet, offer, path_of
+from scene import Scene
+from stranger import CBOR, HELLO, Frame, Stream, encode
+
+Scenes = Callable[[str, str], Scene]
+TOP = 1 << 64
+WRONG: list[Any] = [
+    None, True, 0, 1, -1, TOP - 1, -TOP, 1.5, float("nan"), "", "x", "x" * 10_000, "../../etc", "a/b", "a\0b", "\x1b[2J", b"", b"\xff" * 64,
+    [], [1], [TOP - 1, TOP - 1, TOP - 1], [1, 2, 3, 4], ["x", None, 1.0], {}, {"0": 1}, [[[[[[[[[[]]]]]]]]]],
+]  # fmt: skip
+KEYS = (
+    "versions", "pattern", "session", "first", "keeps", "received", "limit", "pid", "title", "client_id", "once", "ask", "state",
+    "made up",
+)  # fmt: skip
+#: What no honest peer says of its session, its limits and how far it has come.
+CLAIMS: list[dict[str, Any]] = [
+    {"session": 0}, {"session": TOP - 1}, {"first": TOP - 1}, {"first": 1 << 63}, {"keeps": [TOP - 1, TOP - 1]}, {"keeps": [0, 0]},
+    {"received": [4711, TOP - 1, TOP - 1]}, {"received": [0, TOP - 1, 0]}, {"received": [4711, 0, TOP - 1]}, {"limit": 0}, {"limit": 1},
+    {"limit": TOP - 1}, {"pid": 0}, {"pid": 1}, {"pid": TOP - 1}, {"pid": (1 << 32) + 1}, {"versions": [0, TOP - 1]}, {"versions": [2, 1]},
+    {"once": True, "ask": True}, {"client_id": "server"}, {"client_id": "x" * 64}, {"client_id": "x" * 65}, {"client_id": ".."},
+]  # fmt: skip
+
+
+def spoilt(spoken: str, /, **changed: Any) -> Frame:
+    """A hello with something in it that is said otherwise."""
+    good = stranger.decode(stranger.hello(spoken, stranger.random()).body)
+    return Frame(HELLO, CBOR, body=encode({**good, **changed}))
+
+
+def bodies() -> Iterator[bytes]:
+    """Bodies of hellos that are no maps, or maps that are none."""
+    good = stranger.hello("channel", 4711).body
+    yield from (good[:at] for at in range(0, len(good), 3))
+    yield from (bytes([good[0] + 1]) + good[1:] + encode("pid") + encode(1), good + b"\0", b"\xbf" + good[1:] + b"\xff")
+    yield from (encode([]), encode({}), encode("hello"), b"\xa1" * 4000, b"\x9f" * 4000, b"\xd9\xd9\xf7" * 4000 + good)
+    yield encode({str(n): n for n in range(1500)})
+    yield encode({**stranger.decode(good), "more": "x" * 15_000})
+    yield encode({**stranger.decode(good), "more": "x" * 17_000})
+    yield json.dumps(stranger.decode(good)).encode()
+
+
+def reach(scene: Scene) -> Stream:
+    """A connection on which nothing was said but what proves that we may come."""
+    if scene.transport == "tcp":
+        return stranger.prove(scene.directory, int(scene.endpoint.rsplit(":", 1)[1]))
+    s = stranger.socket_at(path_of(scene.directory, scene.endpoint), socket.socket.connect)
+    return Stream(s.fileno(), s.fileno(), s)
+
+
+def put_with_memory(s: socket.socket, frame: Frame, magic: bytes) -> None:
+    """Says it with a memory file that is as the protocol wants it, for the session that is said."""
+    session = 4711
+    with suppress(Exception):
+        session = stranger.decode(frame.body)["session"] % TOP
+    descriptors = offer(magic, session)
+    socket.send_fds(s, [frame.to_bytes()], descriptors)
+    for fd in descriptors:
+        os.close(fd)
+
+
+def say(scene: Scene, frame: Frame) -> None:
+    stream = reach(scene)
+    with ignoring_its_end():
+        if scene.transport == "shm":
+            put_with_memory(stream.keeps, frame, b"LINKSUB1" if scene.pattern == "publish" else b"LINKSHM1")
+        else:
+            stream.put(frame)
+        looks(stranger.Link(stream, {}), A_MOMENT)
+    stream.keeps.close()
+
+
+@pytest.mark.parametrize("pattern", ["request", "channel", "publish"])
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
+def test_caller_says_each_key_in_each_wrong_form(scene: Scenes, transport: str, pattern: str) -> None:
+    honest = scene(transport, pattern)
+    with honest.judged():
+        for n, key in enumerate(KEYS):
+            for value in WRONG:
+                say(honest, spoilt(pattern, **{key: value}))
+            good = stranger.decode(stranger.hello(pattern, stranger.random()).body)
+            good.pop(key, None)
+            say(honest, Frame(HELLO, CBOR, body=encode(good)))
+            honest.work(1)
+        for claim in CLAIMS:
+            say(honest, spoilt(pattern, **claim))
+        honest.work()
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
+def test_caller_says_what_is_no_hello(scene: Scenes, transport: str) -> None:
+    honest = scene(transport, "request")
+    with honest.judged():
+        for body in bodies():
+            for encoding in range(5):
+                say(honest, Frame(HELLO, encoding, body=body))
+        for kind in range(10):
+            say(honest, stranger.hello("request", 4711)._replace(kind=kind, sequence=TOP - 1, correlation=TOP - 1))
+        honest.work()
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_caller_claims_what_was_never_sent_and_comes_again(scene: Scenes, transport: str) -> None:
+    """One name and one session, over and over, each time with another story of what it has had."""
+    honest = scene(transport, "request")
+    session = stranger.random()
+    with honest.judged():
+        links = []
+        for taken in (0, 1, 2, 5, 1 << 40, TOP - 1, 0):
+            for more in ({"client_id": "greedy"}, {}):
+                with ignoring_its_end():
+                    claim = {"received": [session, taken, taken], "keeps": [10, 10], **more}
+                    if transport == "unix":
+                        claim["first"] = taken + 1 if taken < TOP - 1 else taken
+                    link = meet(transport, honest.directory, honest.endpoint, "request", **claim)
+                    links.append(link)
+                    theirs = link.theirs["session"]
+                    link.send(stranger.REQUEST, ["hostile"])
+                    looks(link)
+                    link = meet(
+                        transport, honest.directory, honest.endpoint, "request", **{**claim, "received": [theirs, taken, taken]}
+                    )
+                    links.append(link)
+                    link.send(stranger.REQUEST, ["hostile"])
+                    looks(link)
+            honest.work(1)
+        for link in links:
+            hang_up(link)
+
+
+@pytest.mark.parametrize("pattern", ["request", "publish"])
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_listener_answers_with_what_is_no_hello(scene: Scenes, transport: str, pattern: str) -> None:
+    """Whoever calls a hostile listener is told what is wrong there, in time."""
+    honest = scene(transport, pattern)
+    name = f"{transport}:hostile/listener"
+    answers = [spoilt(pattern, **{key: value}) for key in KEYS for value in WRONG[::3]]
+    answers += [spoilt(pattern, **claim) for claim in CLAIMS]
+    answers += [Frame(HELLO, CBOR, body=body) for body in list(bodies())[::4]]
+    for said in ({}, {"code": 0, "text": "x"}, {"code": 119, "text": "x"}, {"code": TOP - 1, "text": None}, {"code": 106, "text": "\x1b[2J" * 3000}):
+        answers.append(Frame(stranger.ERROR, CBOR, body=encode(said)))
+    if EFFORT == 1:
+        answers = answers[::4]
+    host = Host(honest.directory, name)
+    host.listener.socket.settimeout(0.2)
+    ended = threading.Event()
+    left = iter(answers)
+
+    def serve() -> None:
+        for answer in left:
+            while not ended.is_set():
+                try:
+                    s, _ = host.listener.socket.accept()
+                except TimeoutError:
+                    continue
+                with ignoring_its_end(), s:
+                    _, descriptors = shared_memory.receive_with_descriptors(s)
+                    if transport == "shm":
+                        put_with_memory(s, answer, b"LINKPUB1" if pattern == "publish" else b"LINKSHM1")
+                    else:
+                        s.sendall(answer.to_bytes())
+                    for fd in descriptors:
+                        os.close(fd)
+                break
+        ended.set()
+
+    serving = threading.Thread(target=serve, daemon=True)
+    with honest.judged():
+        serving.start()
+        for _ in answers:
+            verb = "subscribe" if pattern == "publish" else "connect"
+            became = honest.guest.outcome(verb, "hostile", name, timeout=0.02)
+            if became == "done":
+                use = ("drain", "hostile", 1, 0.002) if pattern == "publish" else ("call", "hostile", 1, 0.002)
+                honest.guest.outcome(*use)
+                honest.guest.outcome("close" if pattern == "publish" else "close_at_once", "hostile")
+        ended.set()
+        serving.join(SOON)
+        host.close()
+        honest.work()
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
+def test_caller_scrambles_its_hello(scene: Scenes, chance: Random, transport: str) -> None:
+    honest = scene(transport, "channel")
+    with honest.judged():
+        for n in range(60 * EFFORT):
+            body = bytearray(stranger.hello("channel", stranger.random(), client_id="x").body)
+            for _ in range(chance.randrange(1, 4)):
+                body[chance.randrange(len(body))] = chance.randrange(256)
+            say(honest, Frame(HELLO, CBOR, body=bytes(body)))
+            if n % 16 == 0:
+                honest.work(1)
+
+
+def test_listings_show_no_control_characters_of_others(scene: Scenes, linkspan: Callable[..., Any]) -> None:
+    """A title, and a state, are another program's words: a terminal is shown none that it would obey."""
+    honest = scene("unix", "request")
+    host = Host(honest.directory, "unix:hostile/titled")
+    host.listener.socket.settimeout(0.2)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            try:
+                s, _ = host.listener.socket.accept()
+            except TimeoutError:
+                continue
+            with ignoring_its_end(), s:
+                shared_memory.receive_with_descriptors(s)
+                state = {"encoding": "\x1b]0;owned\x07", "messages": 1, "peers": 1, "waiting": 0}
+                said = stranger.hello("request", 4711, title="\x1b[2J\x07\r\n\x9b31mroot", state=state, client_id="\x1b[1A")
+                s.sendall(said.to_bytes())
+
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
+    for words in (("ls",), ("ls", "--json"), ("doctor",)):
+        shown = linkspan(*words)
+        text = (shown.stdout + shown.stderr).replace("\n", "")
+        assert words[0] != "ls" or "hostile/titled" in text
+        assert not [c for c in text if c < " " or "\x7f" <= c < "\xa0"], (words, text)
+    ended.set()
+    serving.join(SOON)
+    host.close()
