@@ -7,7 +7,7 @@
 //!   writings, or none, left in it; now and then each sector of 512 bytes for itself. A sector is whole.
 //! - Its length: any that it had since the last sync. What was never written behind it reads as zeros.
 //! - A directory: each name that changed since the directory's last sync means what it meant after any of those changes, or
-//!   before them, independently of all others. So a rename may be undone at one of its names and not at the other.
+//!   before them, independently of all others; but a rename never leaves a file under both its names.
 //! - `fsync` and `fdatasync` bring what was done to that very file or directory before they began, and nothing else: neither
 //!   a file's name with the file nor an order among several.
 //!
@@ -268,6 +268,13 @@ impl Keep<'_> {
                 Some(target) => entries.insert(name.clone(), target),
                 None => entries.remove(name),
             };
+        }
+        // A rename is one transaction: it never leaves a file under its old name as well.
+        for (name, inode) in entries.clone() {
+            let is_old = directory.live.get(&name) != Some(&inode);
+            if is_old && entries.values().filter(|other| **other == inode).count() > 1 {
+                entries.remove(&name);
+            }
         }
         entries
     }

@@ -140,7 +140,15 @@ impl Cuts<'_> {
         cuts.sort_unstable();
         let (mut at, mut seen) = (0, HashSet::new());
         let steps = std::mem::take(&mut self.steps);
-        for cut in cuts {
+        for mut cut in cuts {
+            // The two names of a rename change at once.
+            if let [.., Step::Name(to, _, Some(_))] = &steps[..cut]
+                && let Some(Step::Name(from, _, None)) = steps.get(cut)
+                && to == from
+            {
+                cut += 1;
+            }
+            let cut = cut.max(at);
             for step in &steps[at..cut] {
                 if let Step::Said(line) = step {
                     self.facts.add(line);
