@@ -153,7 +153,7 @@ impl<'a> Beneath<'a> {
         if !self.is_of(facts, owner)? {
             return Err(self.refuse(name, facts, "which this program does not trust for it"));
         }
-        if kind == FileType::RegularFile && facts.st_nlink > 1 {
+        if kind == FileType::RegularFile && facts.st_nlink > 1 && self.others_may_write()? {
             let what = format!(
                 "{} has {} names (hard links), and another of them may be in a place that this program must not touch",
                 self.shown(name).display(),
@@ -163,6 +163,13 @@ impl<'a> Beneath<'a> {
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
         Ok(())
+    }
+
+    /// Whether anybody but us and root can have given a file a name here. Where nobody can, a second name is a backup's, or
+    /// what a power cut has left of a renaming.
+    fn others_may_write(&self) -> Result<bool> {
+        let around = rustix::fs::fstat(self.fd).doing(format_args!("looking at {}", self.path.display()))?;
+        Ok(around.st_mode & 0o022 != 0 || !(is_ours(&around) || around.st_uid == 0))
     }
 
     fn is_of(&self, facts: &Stat, owner: Owner) -> Result<bool> {
@@ -511,6 +518,8 @@ mod tests {
     #[test]
     fn reading_in_the_place_of_a_file_is_refused_without_waiting() {
         let (folder, directory) = folder();
+        // Where others can make names, a second one may be theirs.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o770)).unwrap();
         let beneath = directory.beneath();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "precious").unwrap();
