@@ -55,7 +55,7 @@ impl Bounds {
 
     /// The one that makes room for a newcomer, by its number; none where there is room. Numbers grow with the time of coming:
     /// the oldest goes, of the newcomer's own where those are as many as may be, else of whoever has most.
-    pub fn to_drop(&self, waiting: impl Iterator<Item = (u64, Claimant)>, newcomer: Claimant) -> Option<u64> {
+    pub fn to_drop(self, waiting: impl Iterator<Item = (u64, Claimant)>, newcomer: Claimant) -> Option<u64> {
         let mut of: HashMap<Claimant, (usize, u64)> = HashMap::new();
         let mut all = 0;
         for (number, claimant) in waiting {
