@@ -67,7 +67,7 @@ def put_with_memory(s: socket.socket, frame: Frame, magic: bytes) -> None:
     """Says it with a memory file that is as the protocol wants it, for the session that is said."""
     session = 4711
     with suppress(Exception):
-        session = stranger.decode(frame.body)["session"] % TOP
+        session = int(stranger.decode(frame.body)["session"]) % TOP
     descriptors = offer(magic, session)
     socket.send_fds(s, [frame.to_bytes()], descriptors)
     for fd in descriptors:
