@@ -1,0 +1,280 @@
+"""A hostile second user in a directory that a group shares, and one outside it: nothing that is not theirs changes, nobody hangs."""
+
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import neighbour
+import stranger
+from conftest import PROGRAM
+from neighbour import GROUP, HONEST, JOURNAL, MEMBER, OUTSIDER, RUNTIME, SPOOL, STATE, THINGS, Honest, Snapshot
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+LOOKS = (("ls",), ("ls", "--json"), ("doctor",), ("clean",))
+WAIT = ("--timeout", "0.3")
+SAME_NAMES = tuple(
+    [("recv", f"{t}:lab/x", "--count", "1", *WAIT) for t in ("unix", "shm", "fifo", "dgram", "spool")]
+    + [("call", f"{t}:lab/x", "1", *WAIT) for t in ("unix", "shm", "fifo", "spool")]
+    + [("send", f"{t}:lab/x", "1", *WAIT) for t in ("dgram", "fifo", "unix")]
+    + [("pub", "file:lab/x", "1", "--for", "0"), ("pub", "journal:lab/x", "1"), ("latest", "file:lab/x", *WAIT)]
+    + [("sub", f"{t}:lab/x", "--count", "1", *WAIT) for t in ("journal", "file", "unix")]
+    + [("sub", "journal:lab/x", "-o", "client_id=logger", "--count", "1", *WAIT)]
+    + [("call", "spool:lab/x", "1", "-o", "durable=true", *WAIT), ("recv", "spool:lab/x", "-o", "durable=true", "--count", "1", *WAIT)]
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with the program, a directory that a group shares, and canaries beside it."""
+    path = Path(tempfile.mkdtemp(prefix="neighbours-"))
+    path.chmod(0o755)
+    shutil.copy(PROGRAM, path / "linkspan")
+    for name in ("run", "state"):
+        (path / name).mkdir()
+        os.chown(path / name, 0, GROUP)
+        (path / name).chmod(0o2770)
+    neighbour.canaries(path / "canary")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def honest(folder: Path) -> Honest:
+    return Honest(folder, folder / "linkspan")
+
+
+@pytest.fixture
+def before(folder: Path) -> Iterator[Snapshot]:
+    """What nobody may have changed at the end."""
+    was = neighbour.snapshot(folder / "canary")
+    yield was
+    now = neighbour.snapshot(folder / "canary")
+    assert now == was, {path: (was.get(path), now.get(path)) for path in was.keys() | now.keys() if was.get(path) != now.get(path)}
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_member_lays_things_at_every_name(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
+    canary = folder / "canary"
+
+    def lay() -> None:
+        neighbour.lay(folder / "run", RUNTIME, THINGS[thing], canary)
+        neighbour.lay(folder / "state", STATE, THINGS[thing], canary)
+
+    neighbour.done_as(MEMBER, [GROUP], lay)
+    honest.all_at_once(*LOOKS)
+    honest.meet("unix", "other")
+    honest.all_at_once(*SAME_NAMES)
+    honest.all_at_once(*LOOKS)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_member_lays_things_into_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
+    """The directories are its own, and so is all that is in them; another user's program comes to use them."""
+    canary = folder / "canary"
+
+    def lay() -> None:
+        for spool in (folder / "run/lab@x.spool", folder / "state/lab@x.spool"):
+            spool.mkdir(mode=0o2770)
+            neighbour.lay(spool, SPOOL, THINGS[thing], canary)
+        (folder / "state/lab@x.journal").mkdir(mode=0o2770)
+        neighbour.lay(folder / "state/lab@x.journal", JOURNAL, THINGS[thing], canary)
+
+    neighbour.done_as(MEMBER, [GROUP], lay)
+    honest.all_at_once(*LOOKS)
+    honest.all_at_once(*[words for words in SAME_NAMES if "spool:lab/x" in words or "journal:lab/x" in words])
+    honest.meet("spool", "other")
+    honest.all_at_once(*LOOKS)
+
+
+@pytest.mark.parametrize("inside", [".boot", "server", "client", "hello", "rejected"])
+def test_member_makes_a_spool_whose_parts_lead_elsewhere(folder: Path, honest: Honest, before: Snapshot, inside: str) -> None:
+    """Each part alone is a link, and the others are as they should be: the sweeps come as far as they can."""
+    canary = folder / "canary/root"
+
+    def lay() -> None:
+        spool = folder / "run/lab@x.spool"
+        spool.mkdir(mode=0o2770)
+        for name in ("server", "client", "hello", "rejected"):
+            if name == inside:
+                (spool / name).symlink_to(canary / name)
+            else:
+                (spool / name).mkdir(mode=0o2770)
+        if inside == ".boot":
+            (spool / ".boot").symlink_to(canary / f"{1:020}.somebody.json")
+        else:
+            (spool / ".boot").write_text("00000000-0000-0000-0000-000000000000")
+
+    neighbour.done_as(MEMBER, [GROUP], lay)
+    honest.all_at_once(*LOOKS)
+    honest.all_at_once(*[words for words in SAME_NAMES if "spool:lab/x" in words])
+    honest.meet("spool", "other")
+
+
+def test_member_exchanges_what_others_make_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
+    """What is made under another name first is replaced by a link as soon as it is there, and the other way about."""
+    canary = folder / "canary"
+    targets = [canary / "root" / f"{1:020}.somebody.json", canary / "honest", canary / "socket"]
+
+    def exchange() -> None:
+        run = folder / "run"
+        for name in os.listdir(run):
+            if name.startswith(".new.") or name.endswith((".unix", ".fifo", ".reply", ".dgram", ".spool")):
+                link = run / f".swap.{os.getpid()}"
+                for target in targets:
+                    link.symlink_to(target)
+                    os.rename(link, run / name)
+
+    with neighbour.meanwhile(MEMBER, [GROUP], exchange), neighbour.meanwhile(MEMBER, [GROUP], exchange):
+        for _ in range(3):
+            honest.all_at_once(*SAME_NAMES)
+            honest.all_at_once(*LOOKS)
+
+
+def test_member_exchanges_directories_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
+    """A spool's and a journal's directories turn into links between two looks."""
+    canary = folder / "canary/root"
+
+    def exchange() -> None:
+        for at in (folder / "run/lab@x.spool", folder / "state/lab@x.spool", folder / "state/lab@x.journal"):
+            at.mkdir(mode=0o2770, exist_ok=True)
+            for name in ("server", "client", "hello", "rejected"):
+                (at / name).mkdir(mode=0o2770, exist_ok=True)
+                aside = at / f".{name}"
+                os.rename(at / name, aside)
+                (at / name).symlink_to(canary / name)
+                (at / name).unlink()
+                os.rename(aside, at / name)
+            aside = at.with_name(f".aside.{at.name}")
+            os.rename(at, aside)
+            at.symlink_to(canary)
+            at.unlink()
+            os.rename(aside, at)
+
+    with neighbour.meanwhile(MEMBER, [GROUP], exchange):
+        for _ in range(3):
+            honest.all_at_once(*LOOKS, *[words for words in SAME_NAMES if "spool:lab/x" in words or "journal:lab/x" in words])
+
+
+def test_member_holds_leases_on_what_it_wrote(folder: Path, honest: Honest, before: Snapshot) -> None:
+    spool, journal = folder / "run/lab@x.spool", folder / "state/lab@x.journal"
+    requests = [spool / "server" / f"{n:020}.member.json" for n in (1, 2)]
+    others = [folder / "run/.is.lab@x.fifo", folder / "run/lab@x.file", spool / ".boot", spool / "hello/.lock", journal / "committed"]
+
+    def write() -> None:
+        for part in ("server", "client", "hello", "rejected"):
+            (spool / part).mkdir(mode=0o2770, parents=True)
+        spool.chmod(0o2770)
+        journal.mkdir(mode=0o2770)
+        for file in [*requests, *others]:
+            file.write_text("{}")
+            file.chmod(0o666)
+
+    neighbour.done_as(MEMBER, [GROUP], write)
+    with neighbour.meanwhile(MEMBER, [GROUP], lambda: neighbour.hold_leases(*requests, *others)):
+        honest.all_at_once(*LOOKS)
+        honest.all_at_once(*[words for words in SAME_NAMES if words[0] != "recv"])
+        honest.all_at_once(("recv", "spool:lab/x", "--count", "1", "--timeout", "3"))
+        honest.meet("spool", "other")
+        honest.meet("unix", "other")
+
+
+def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: Snapshot) -> None:
+    """Names cannot be taken then; whoever tries is told in time, and what only looks goes on."""
+    honest.meet("unix", "first")
+
+    def hold() -> None:
+        for directory in (folder / "run", folder / "state"):
+            neighbour.hold_locks(directory / ".lock")
+        signal.pause()
+
+    with neighbour.meanwhile(MEMBER, [GROUP], hold):
+        honest.all_at_once(*LOOKS)
+        honest.all_at_once(*SAME_NAMES)
+
+
+def test_member_tells_lies_about_living_holders(folder: Path, honest: Honest, before: Snapshot) -> None:
+    """`.is.` of names whose locks are held, of every kind; listings read and connect to none of it."""
+    names = ("lab@x.fifo", "lab@x.dgram", "127.0.0.1:9.tcp")
+
+    def lie() -> None:
+        run = folder / "run"
+        for n, thing in enumerate(THINGS.values()):
+            for name in names:
+                file = name.replace("lab@x", f"lab@x{n}").replace(":9.", f":{n + 10}.")
+                try:
+                    thing(run / f".is.{file}", folder / "canary")
+                except OSError:
+                    continue
+                stranger.try_lock(run, file)
+        signal.pause()
+
+    honest.meet("unix", "first")
+    with neighbour.meanwhile(MEMBER, [GROUP], lie):
+        honest.all_at_once(*LOOKS)
+        honest.meet("unix", "other")
+        honest.meet("fifo", "other")
+
+
+@pytest.mark.parametrize("kind", ["zero", "null", "tty", "hard link", "root's pipe"])
+def test_somebody_has_left_a_device_or_a_hard_link(folder: Path, honest: Honest, before: Snapshot, kind: str) -> None:
+    """Only root can have made these; they are met all the same."""
+
+    def thing(at: Path, canary: Path) -> None:
+        match kind:
+            case "zero" | "null" | "tty":
+                os.mknod(at, stat.S_IFCHR | 0o666, os.makedev(*{"zero": (1, 5), "null": (1, 3), "tty": (5, 0)}[kind]))
+            case "hard link":
+                own = folder / "linked"
+                own.touch()
+                os.link(own, at)
+            case _:
+                os.mkfifo(at, 0o666)
+
+    neighbour.lay(folder / "run", RUNTIME, thing, folder / "canary")
+    neighbour.lay(folder / "state", STATE, thing, folder / "canary")
+    spool = folder / "run/lab@y.spool"
+    spool.mkdir(mode=0o2770)
+    neighbour.lay(spool, SPOOL, thing, folder / "canary")
+    honest.all_at_once(*LOOKS)
+    honest.all_at_once(*SAME_NAMES, ("recv", "spool:lab/y", "--count", "1", *WAIT), ("call", "spool:lab/y", "1", *WAIT))
+    honest.meet("unix", "other")
+
+
+def test_outsider_reaches_nothing(folder: Path, honest: Honest, before: Snapshot) -> None:
+    """Whoever is not in the group neither reads nor writes there, and comes in nowhere."""
+    serving = honest.start(0, "recv", "unix:lab/kept", "--count", "1", "--json", "--timeout", "30")
+    was = set(os.listdir(folder / "run"))
+    reached = folder / "reached"
+    reached.mkdir()
+    reached.chmod(0o777)
+
+    def attack() -> None:
+        for what in (
+            lambda: os.listdir(folder / "run"),
+            lambda: neighbour.lay(folder / "run", RUNTIME, THINGS["a file of garbage"], folder / "canary"),
+            lambda: stranger.connect_unix(folder / "run/lab@kept.unix", "channel"),
+            lambda: os.chdir(folder / "run"),
+            lambda: os.rename(folder / "run", folder / "gone"),
+        ):
+            try:
+                what()
+            except (OSError, stranger.Refused):
+                continue
+            if what() is not None:
+                (reached / "it").touch()
+
+    neighbour.done_as(OUTSIDER, [], attack)
+    assert not list(reached.iterdir())
+    code, said = honest.run(OUTSIDER, "ls")
+    assert "lab/kept" not in said, (code, said)
+    assert honest.run(HONEST, "send", "unix:lab/kept", "7", "--timeout", "30")[0] == 0
+    assert honest.outcome(serving) == (0, "7\n")
+    left = set(os.listdir(folder / "run")) - was - {"lab@kept.unix"}
+    assert all(name.startswith(".lock") for name in left), left
