@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::PoisonError;
 
 use super::disk::{Disk, Image, Inode, Step};
 use super::facts::Facts;
@@ -185,7 +186,10 @@ impl Cuts<'_> {
         let root = self.chain.folder.join("image");
         let _ = std::fs::remove_dir_all(&root);
         std::fs::create_dir(&root).unwrap();
-        image.write(&root);
+        {
+            let _quiet = trace::STARTING.read().unwrap_or_else(PoisonError::into_inner);
+            image.write(&root);
+        }
         self.chain.kind.judge(&root, self.form, &self.facts, live, random)
     }
 

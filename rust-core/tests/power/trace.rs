@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::disk::{Disk, Inode, ROOT, Step};
 
@@ -23,6 +23,10 @@ const DUPLICATES: [i64; 2] = [0, 0x406];
 const MAP_SHARED_OR_VALIDATE: i64 = 3;
 const PROT_WRITE: i64 = 2;
 
+/// Held while a program is started: until it runs, it has every file open that another thread is just writing, and a spool
+/// leaves such files alone.
+pub static STARTING: RwLock<()> = RwLock::new(());
+
 /// Runs a program on what a disk holds, written into an empty directory, and gives what it did there.
 pub fn record(disk: &Disk, root: &Path, mut program: Command) -> Result<Vec<Step>, String> {
     disk.now().write(root);
@@ -34,7 +38,15 @@ pub fn record(disk: &Disk, root: &Path, mut program: Command) -> Result<Vec<Step
         strace.env(name, value.unwrap_or_default());
     }
     program = strace;
-    let out = program.stdin(Stdio::null()).output().expect("strace has to be installed, see tools/apt.sh");
+    program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let started = {
+        let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+        program.spawn()
+    };
+    let out = started
+        .expect("strace has to be installed, see tools/apt.sh")
+        .wait_with_output()
+        .expect("strace is waited for");
     if !out.status.success() {
         let told = String::from_utf8_lossy(&out.stderr);
         return Err(format!("the program did not come to its end: {}: {told}", out.status));
