@@ -31,8 +31,12 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     done == 0
 }
 
-/// Copies the next bytes and leaves them there; true with them where descriptors come along with the last of those. None
-/// where nothing is there yet.
+/// Copies the next bytes and leaves them there, and every descriptor with them. None where nothing is there yet.
+///
+/// False with them means that a read of exactly these bytes takes no descriptor. True means that descriptors are there: along
+/// with the last of these bytes, or further behind. The kernel goes on to the first message that carries some even once it
+/// has copied what was asked for, and says the same of both (`unix_stream_read_generic`); but it never copies bytes from
+/// behind such a message.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
     // Without a place for descriptors: those that are looked at only are never the last of their kind, so that nothing is
@@ -112,7 +116,8 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(peek(&ours, &mut bytes).unwrap(), Some((4, true)));
         }
-        assert_eq!(peek(&ours, &mut bytes[..2]).unwrap(), Some((2, false)), "those behind are not looked at");
+        // Whether it tells of those that are further behind is the kernel's affair.
+        assert!(matches!(peek(&ours, &mut bytes[..2]).unwrap(), Some((2, _))));
         let mut taken = Vec::new();
         assert_eq!(receive_with(&ours, &mut bytes[..2], &mut taken).unwrap(), Some(2));
         assert!(taken.is_empty());
@@ -122,6 +127,7 @@ mod tests {
             "a read ends at descriptors"
         );
         assert_eq!(taken.len(), 1);
+        assert_eq!(peek(&ours, &mut bytes).unwrap(), Some((2, false)), "they are taken");
         assert!(take_all(&ours).is_empty());
         assert_eq!(peek(&ours, &mut bytes).unwrap(), None);
     }

@@ -77,7 +77,7 @@ impl Reading {
         }
     }
 
-    /// Takes the rest of a hello with its descriptors, which are there.
+    /// Takes the rest of a hello, with the descriptors that come with it. Descriptors that come behind it stay where they are.
     fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
         let have = self.bytes.len();
         self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
@@ -120,11 +120,11 @@ impl Reading {
 enum Received {
     Nothing,
     Bytes(usize),
-    /// Descriptors come with the next bytes.
+    /// Descriptors come with the next bytes, or behind them.
     Descriptors,
 }
 
-/// Takes what is there up to where descriptors come along.
+/// Takes what is there, unless descriptors are there too.
 fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<Received> {
     Ok(match rights::peek(socket, into)? {
         None => Received::Nothing,
@@ -313,4 +313,87 @@ pub fn stalled(shown: &dyn Display) -> Error {
 /// Says whose the socket or the pipe is and what would help.
 pub fn denied(place: &Place, error: Error) -> Error {
     place.denied("connect to", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::Encoding;
+    use crate::frame::Outgoing;
+    use crate::sys::memory::MemoryFile;
+
+    /// Both ends of a connection, the first as a listener reads it.
+    fn connection() -> (Stream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Stream::Socket(Arc::new(socket::of_caller(ours.into()).unwrap())), theirs)
+    }
+
+    fn send(to: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        assert_eq!(socket::send(to, &[IoSlice::new(bytes)], descriptors).unwrap(), Some(bytes.len()));
+    }
+
+    fn said() -> Vec<u8> {
+        let hello = Outgoing::new(Header::new(Kind::Hello, Encoding::Cbor), b"greetings");
+        [hello.head().as_slice(), hello.body].concat()
+    }
+
+    fn waiting(stream: &Stream) -> usize {
+        let Stream::Socket(socket) = stream else { panic!("a socket") };
+        rights::take_all(&**socket).len()
+    }
+
+    #[test]
+    fn hello_in_pieces_takes_no_descriptors_that_come_behind_it() {
+        let (stream, theirs) = connection();
+        let hello = said();
+        for at in [1, HEADER - 1, HEADER, HEADER + 1, hello.len() - 1, hello.len()] {
+            send(&theirs, &hello[..at], &[]);
+            if at < hello.len() {
+                send(&theirs, &hello[at..], &[]);
+            }
+            send(&theirs, b"behind", &[theirs.as_fd()]);
+            let mut reading = Reading::default();
+            assert!(reading.read_more(&stream, &|_| Ok(())).unwrap(), "in pieces of {at} bytes and the rest");
+            let (incoming, descriptors) = reading.finish().unwrap();
+            assert_eq!(&incoming.body[..], b"greetings");
+            assert!(descriptors.is_empty());
+            assert_eq!(waiting(&stream), 1, "they are still there");
+        }
+    }
+
+    #[test]
+    fn refused_hello_leaves_its_descriptors_untaken() {
+        let (stream, theirs) = connection();
+        send(&theirs, &said(), &[theirs.as_fd()]);
+        let refuse = |_: &Incoming| Err(Error::new(ErrorKind::PermissionDenied, "not you"));
+        let refused = Reading::default().read_more(&stream, &refuse).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(waiting(&stream), 1);
+    }
+
+    #[test]
+    fn descriptors_in_the_middle_of_a_hello_are_malformed_and_untaken() {
+        let (stream, theirs) = connection();
+        let hello = said();
+        send(&theirs, &hello[..HEADER + 2], &[theirs.as_fd()]);
+        send(&theirs, &hello[HEADER + 2..], &[]);
+        let refused = Reading::default().read_more(&stream, &|_| Ok(())).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Malformed);
+        assert_eq!(waiting(&stream), 1);
+    }
+
+    #[test]
+    fn hello_with_a_memory_file_brings_it() {
+        let (stream, theirs) = connection();
+        let memory = MemoryFile::create("linkspan-test", 4096).unwrap();
+        send(&theirs, &said(), &[memory.fd()]);
+        send(&theirs, b"behind", &[]);
+        let mut reading = Reading::default();
+        assert!(reading.read_more(&stream, &|_| Ok(())).unwrap());
+        assert_eq!(reading.finish().unwrap().1.len(), 1);
+    }
 }
