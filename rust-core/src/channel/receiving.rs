@@ -279,16 +279,16 @@ impl Receiving {
 
     /// Sleeps until the link may have something, unless it has it already.
     ///
-    /// What is to be acknowledged is acknowledged after the spin: in a dialogue the peer's next message ends the spin, and
-    /// our next one carries the acknowledgement.
+    /// What is to be acknowledged is acknowledged first, before the spin: a receiver that is killed while its messages keep
+    /// coming would otherwise have consumed some whose sender does not know it, and its next incarnation gets them again.
     fn sleep(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        speaker.speak(Occasion::Sleeping);
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
             // What the library has lent itself it gives back when the program knocks, which only epoll hears.
             if part.rx.spin() || !self.lent && part.rx.sleep_briefly(waiting)? {
                 return Ok(());
             }
         }
-        speaker.speak(Occasion::Sleeping);
         let Some(part) = &mut self.part else { return Ok(()) };
         if waiting.is_none() && !self.watched {
             return Err(waiting.timed_out());
