@@ -34,7 +34,7 @@ const fn forgotten(name: &'static str, kind: Kind, of: fn(&str) -> bool) -> Muta
 
 /// All of them.
 pub const MUTANTS: [Mutant; 20] = [
-    forgotten("a round of records", Kind::Journal, |name| is_segment(name)),
+    forgotten("a round of records", Kind::Journal, is_segment),
     forgotten("a new segment's page", Kind::Journal, |name| is_new(name, ".segment")),
     forgotten("the journal's directory", Kind::Journal, |name| name.ends_with(".journal")),
     forgotten("the directory around the journal", Kind::Journal, |name| name == "state"),
@@ -46,7 +46,7 @@ pub const MUTANTS: [Mutant; 20] = [
     Mutant {
         name: "a round of records after it was acknowledged",
         kind: Kind::Journal,
-        of: |name| is_segment(name),
+        of: is_segment,
         fault: Fault::AfterTheWord,
     },
     Mutant {
