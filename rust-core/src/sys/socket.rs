@@ -157,6 +157,22 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
+/// Like [`receive`], behind what is in the list already: at most so many bytes, for which there is room.
+pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+    let room = into.spare_capacity_mut();
+    let most = most.min(room.len());
+    match rustix::net::recv(socket, &mut room[..most], RecvFlags::DONTWAIT) {
+        Ok(((came, _), _)) => {
+            let (came, have) = (came.len(), into.len());
+            // SAFETY: the call has initialised so many bytes of the room behind what there was.
+            unsafe { into.set_len(have + came) };
+            Ok(Some(came))
+        }
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a socket"),
+    }
+}
+
 /// Like [`receive`] for a Unix socket whose sender may give descriptors along although nobody wants any: where the kernel
 /// cannot refuse them, they are taken and closed aside, because a plain read closes them in the reader's own time.
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
@@ -167,6 +183,11 @@ pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<
     let got = rights::receive_with(socket, into, &mut unwanted);
     closing::close_aside(unwanted);
     got
+}
+
+/// Whether [`receive`] does for Unix sockets what [`receive_bytes_alone`] does.
+pub fn refuses_descriptors() -> bool {
+    *REFUSES
 }
 
 /// Whether this kernel refuses senders of descriptors where nobody wants any.

@@ -40,6 +40,7 @@
 //! | the two halves of a link, whichever the transport | `link` |
 //! | ends without a hello, and who sent a frame there | `loose`, `extension` |
 //! | bytes in order, and links over them | `stream`, `socket` |
+//! | large messages that have come in part | `partial` |
 //! | links to programs that know nothing of Linkspan | `plain` |
 //! | shared memory; a directory of files | `shm`; `spool` |
 //! | what is kept on a disk | `journal` |
@@ -60,6 +61,7 @@ pub(crate) mod hello;
 pub(crate) mod journal;
 mod link;
 pub(crate) mod loose;
+mod partial;
 pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod shm;

@@ -46,6 +46,24 @@ impl Stream {
         }
     }
 
+    /// Like [`Stream::read`], behind what is in the list already: at most so many bytes, for which there is room.
+    pub fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+        /// As much is made zero before it is read, where the reader asks for that: little enough to stay in a cache.
+        const STEP: usize = 64 << 10;
+        match self {
+            Stream::Socket(socket) if socket::refuses_descriptors() => {
+                return socket::receive_behind(&**socket, into, most);
+            }
+            Stream::Inet(socket) => return socket::receive_behind(&**socket, into, most),
+            _ => {}
+        }
+        let have = into.len();
+        into.resize(have + most.min(STEP), 0);
+        let got = self.read(&mut into[have..]);
+        into.truncate(have + if let Ok(Some(came)) = got { came } else { 0 });
+        got
+    }
+
     /// Writes as much as there is room for now; none where there is no room.
     #[inline]
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Header, Incoming};
-use crate::sys::memory::prefer_large_pages;
+use crate::transport::partial::Partial;
 
 /// The reading end: the ring is the peer's, the head is ours.
 ///
@@ -40,11 +40,10 @@ pub(super) struct Reader<M, P> {
 struct Assembly {
     header: Header,
     extension: Vec<u8>,
-    body: Vec<u8>,
+    /// None once it was refused: nothing is kept then, and it is only waited out.
+    body: Option<Partial>,
     /// Bytes of extension and body that are still to come.
     missing: u64,
-    /// Nothing is kept: it was refused, and is only waited out.
-    refused: bool,
 }
 
 /// What one look into the ring gave.
@@ -99,6 +98,14 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[cfg(test)]
     pub fn is_inside_a_frame(&self) -> bool {
         self.assembly.is_some()
+    }
+
+    /// How many bytes of the body of a large frame have come.
+    #[cfg(test)]
+    pub fn come(&self) -> usize {
+        let of =
+            |assembly: &Assembly| Some(assembly.header.body as usize - assembly.body.as_ref()?.missing());
+        self.assembly.as_ref().and_then(of).unwrap_or(0)
     }
 
     /// Looks for the next record. `Malformed` is for good; `TooLarge` and `OutOfMemory` are about one frame, which is
@@ -192,10 +199,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// The frame that the last step completed.
     #[cold]
     pub fn take_assembled(&mut self) -> Result<Option<Incoming>> {
-        let Some(Assembly { header, extension, body, .. }) = self.assembly.take_if(|a| a.missing == 0) else {
-            return Err(Error::new(ErrorKind::Internal, "a frame was taken that was not complete"));
-        };
-        Ok(Some(Incoming { header, extension: extension.into(), body: aligned(body) }))
+        match self.assembly.take_if(|a| a.missing == 0) {
+            Some(Assembly { header, extension, body: Some(body), .. }) => {
+                let body = aligned(body.finish()?);
+                Ok(Some(Incoming { header, extension: extension.into(), body }))
+            }
+            _ => Err(Error::new(ErrorKind::Internal, "a frame was taken that was not complete")),
+        }
     }
 
     #[inline]
@@ -221,20 +231,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             let text = "the peer's ring holds the first piece of a message that would end with it";
             return Err(Error::new(ErrorKind::Malformed, text));
         };
-        let mut assembly =
-            Assembly { header, extension: Vec::new(), body: Vec::new(), missing: total, refused: false };
+        let mut assembly = Assembly { header, extension: Vec::new(), body: None, missing: total };
         let mut refusal = None;
         if header.body > self.limit {
             refusal = Some(too_large(header.body, self.limit));
-        } else if assembly.extension.try_reserve_exact(header.extension).is_err()
-            || assembly.body.try_reserve_exact(header.body as usize).is_err()
-        {
-            let text = format!("no memory for a message of {} bytes, which was skipped", header.body);
-            refusal = Some(Error::new(ErrorKind::OutOfMemory, text));
+        } else if let Err(e) = memory::reserve(&mut assembly.extension, header.extension) {
+            refusal = Some(e);
+        } else {
+            assembly.body = Some(Partial::begin(header.body as usize, self.limit));
         }
-        assembly.refused = refusal.is_some();
-        prefer_large_pages(assembly.body.spare_capacity_mut());
-        self.put(&mut assembly, content + HEADER, here as usize);
+        refusal = self.put(&mut assembly, content + HEADER, here as usize)?.or(refusal);
         self.assembly = Some(assembly);
         self.at += record.size();
         self.release();
@@ -249,31 +255,46 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             let text = "the peer's ring holds more pieces of a message than its header announced";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        self.put(&mut assembly, content, record.length());
+        let refusal = self.put(&mut assembly, content, record.length())?;
         if assembly.missing > 0 {
             self.assembly = Some(assembly);
             self.at += record.size();
             self.release();
-            return Ok(Step::Piece);
+            return refusal.map_or(Ok(Step::Piece), Err);
         }
         self.pass(record, assembly.header.sequence);
-        if assembly.refused {
+        if assembly.body.is_none() {
             self.release();
-            return Ok(Step::Piece);
+            return refusal.map_or(Ok(Step::Piece), Err);
         }
         self.assembly = Some(assembly);
         Ok(Step::Assembled)
     }
 
-    /// Copies `length` bytes, which are not more than are missing, into the frame.
-    fn put(&self, assembly: &mut Assembly, content: usize, length: usize) {
+    /// Copies `length` bytes, which are not more than are missing, into the frame. Gives why it is refused from now on, where
+    /// there is no memory for them; an error is for good.
+    fn put(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<Option<Error>> {
         assembly.missing -= length as u64;
-        if assembly.refused {
-            return;
-        }
+        let Some(body) = &mut assembly.body else { return Ok(None) };
         let of_extension = length.min(assembly.header.extension - assembly.extension.len());
         self.append(&mut assembly.extension, content, of_extension);
-        self.append(&mut assembly.body, content + of_extension, length - of_extension);
+        let (mut from, end) = (content + of_extension, content + length);
+        while from < end {
+            let appended = body.append(|bytes, most| {
+                let here = most.min(end - from);
+                self.append(bytes, from, here);
+                Ok(Some(here))
+            });
+            match appended {
+                Ok(here) => from += here.unwrap_or(0),
+                Err(e) if e.kind() == ErrorKind::OutOfMemory => {
+                    assembly.body = None;
+                    return Ok(Some(e));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
     }
 
     fn append(&self, to: &mut Vec<u8>, from: usize, length: usize) {

@@ -244,3 +244,38 @@ fn a_frame_of_2_to_the_63_bytes_takes_no_memory() {
     assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::TooLarge);
     assert!(matches!(reader.step(), Ok(Step::Empty)));
 }
+
+#[test]
+fn large_frames_that_have_come_in_part_share_one_budget() {
+    const RING: usize = 1 << 20;
+    const LIMIT: u64 = 64 << 20;
+    // Of each a bit more than a quarter has come, so that room is kept for all of it.
+    const COME: usize = 17 << 20;
+    let body = vec![7; LIMIT as usize];
+    let header = Header { body: LIMIT, ..data(1) };
+    let frame = Outgoing { header, extension: &[], body: &body };
+    let mut ends: Vec<Ends> = Vec::new();
+    for _ in 0..6 {
+        let (writing, reading) = (Heap::new(PAGE + RING), Heap::new(PAGE));
+        let mut writer = Writer::new(writing.clone(), reading.clone(), RING);
+        let mut reader = Reader::new(reading, writing, RING, LIMIT);
+        while reader.come() < COME {
+            assert_eq!(writer.try_write(&frame).unwrap(), Sent::Part);
+            assert_eq!(take(&mut reader).unwrap().0, Step::Piece);
+        }
+        ends.push((writer, reader));
+    }
+    let mut given_up = 0;
+    for (mut writer, mut reader) in ends {
+        assert_eq!(writer.try_write(&frame).unwrap(), Sent::Part);
+        match take(&mut reader) {
+            Ok((step, _)) => assert_eq!(step, Step::Piece),
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::Disconnected, "{e}");
+                assert!(e.text().contains("were given up"), "{e}");
+                given_up += 1;
+            }
+        }
+    }
+    assert!((2..6).contains(&given_up), "{given_up}");
+}

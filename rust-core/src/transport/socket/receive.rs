@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::error::{Doing, Error, ErrorKind, Result, memory};
+use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags};
+use crate::transport::partial::Partial;
 use crate::transport::stream::Stream;
 use crate::value::Limits;
 
@@ -37,8 +38,7 @@ pub struct StreamRx {
 /// A frame that is longer than what was left of the buffer.
 struct Long {
     header: Header,
-    bytes: Vec<u8>,
-    filled: usize,
+    bytes: Partial,
 }
 
 impl StreamRx {
@@ -70,15 +70,15 @@ impl StreamRx {
             if let Some(over) = &self.over {
                 return Err(over.clone());
             }
-            let into = match &mut self.long {
-                Some(long) => &mut long.bytes[long.filled..],
+            let read = match &mut self.long {
+                Some(long) => long.bytes.append(|bytes, most| self.stream.read_behind(bytes, most)),
                 None => {
                     self.buffer.copy_within(self.start..self.end, 0);
                     (self.start, self.end) = (0, self.end - self.start);
-                    &mut self.buffer[self.end..]
+                    self.stream.read(&mut self.buffer[self.end..])
                 }
             };
-            match self.stream.read(into) {
+            match read {
                 // What it wrote before it went may have come since: read on to the end.
                 Ok(None) if self.suspicious && self.stream.has_ended()? => self.suspicious = false,
                 Ok(None) if std::mem::take(&mut self.suspicious) && self.has_ended()? => {
@@ -102,12 +102,18 @@ impl StreamRx {
                     if !std::mem::take(&mut self.suspicious) {
                         self.vain = 0;
                     }
-                    match &mut self.long {
-                        Some(long) => long.filled += n,
-                        None => self.end += n,
+                    if self.long.is_none() {
+                        self.end += n;
                     }
                 }
-                Err(e) => self.over = Some(e),
+                Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => {
+                    self.skip = self.long.take().map_or(0, |long| long.bytes.missing() as u64);
+                    return Err(e);
+                }
+                Err(e) => {
+                    self.long = None;
+                    self.over = Some(e);
+                }
             }
         }
     }
@@ -115,11 +121,11 @@ impl StreamRx {
     /// The next frame of those that have been read, if one is whole.
     fn buffered(&mut self) -> Result<Option<Incoming>> {
         if let Some(long) = &self.long {
-            if long.filled < long.bytes.len() {
+            if long.bytes.missing() > 0 {
                 return Ok(None);
             }
             return match self.long.take() {
-                Some(long) => self.check(split(long.header, Bytes::from(long.bytes))).map(Some),
+                Some(long) => self.finish(long).map(Some),
                 None => Ok(None),
             };
         }
@@ -148,13 +154,44 @@ impl StreamRx {
             return self.check(frame).map(Some);
         }
         if whole > self.buffer.len() {
-            let mut bytes = memory::zeroed(whole)?;
-            let filled = there.len();
-            bytes[..filled].copy_from_slice(there);
-            (self.start, self.end) = (0, 0);
-            self.long = Some(Long { header, bytes, filled });
+            self.begin(header, whole)?;
         }
         Ok(None)
+    }
+
+    /// The first bytes of a frame that is longer than the buffer are in there.
+    fn begin(&mut self, header: Header, whole: usize) -> Result<()> {
+        let there = &self.buffer[self.start..self.end];
+        let mut bytes = Partial::begin(whole, self.limit);
+        let begun = bytes.append(|bytes, _| {
+            // Fewer than any room.
+            bytes.extend_from_slice(there);
+            Ok(Some(there.len()))
+        });
+        (self.start, self.end) = (0, 0);
+        match begun {
+            Ok(_) => self.long = Some(Long { header, bytes }),
+            Err(e) if e.kind() == ErrorKind::OutOfMemory => {
+                self.skip = (whole - there.len()) as u64;
+                return Err(e);
+            }
+            Err(e) => {
+                self.over = Some(e.clone());
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    /// The long frame, which has come to its end.
+    fn finish(&mut self, long: Long) -> Result<Incoming> {
+        match long.bytes.finish() {
+            Ok(bytes) => self.check(split(long.header, Bytes::from(bytes))),
+            Err(e) => {
+                self.over = Some(e.clone());
+                Err(e)
+            }
+        }
     }
 
     /// Compares a body with its check sum, where its sender gave one. Damage on the way ends the link: who knows what else

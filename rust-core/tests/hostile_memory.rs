@@ -1,0 +1,108 @@
+//! Peers that make others hold memory for them: what all of them may have together is bounded, and honest ones go on.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+
+use linkspan::codec::encode;
+use linkspan::frame::{HEADER, Header, Kind, VERSION};
+use linkspan::{Channel, Encoding, Map, Options, Server, Value};
+
+mod support;
+use support::{SOON, name};
+
+const MIB: usize = 1 << 20;
+/// The default of `limit`.
+const LIMIT: usize = 64 * MIB;
+/// What all messages that have come in part may hold.
+const BUDGET: usize = 4 * LIMIT;
+/// Half-sent messages of this many bytes each, of which this many come.
+const PEERS: usize = 7;
+const SENT: usize = 60 * MIB;
+
+fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let header = Header { body: body.len() as u64, ..Header::new(kind, Encoding::Cbor) };
+    [&header.to_bytes()[..], body].concat()
+}
+
+/// A hand-written client that was let in.
+fn admitted(endpoint: &str, session: i64) -> UnixStream {
+    let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix";
+    let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file);
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let said: Map = [
+        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
+        ("pattern", "channel".into()),
+        ("session", session.into()),
+        ("limit", (LIMIT as i64).into()),
+        ("pid", 1i64.into()),
+        ("title", "hostile".into()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    let body = encode(&Value::Map(said), Encoding::Cbor).unwrap();
+    stream.write_all(&frame(Kind::Hello, &body)).unwrap();
+    let mut head = [0; HEADER];
+    stream.read_exact(&mut head).unwrap();
+    let header = Header::from_bytes(&head).unwrap();
+    assert_eq!(header.kind, Kind::Hello);
+    stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
+    stream
+}
+
+/// Bytes of memory in use by this process.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Closes a server however the test ends, so that the thread that runs it does, too.
+struct Closing<'a>(&'a Server);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close(SOON).unwrap();
+    }
+}
+
+#[test]
+fn half_sent_messages_of_many_peers_hold_bounded_memory_and_stop_nobody() {
+    let endpoint = name("unix");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
+        let _closing = Closing(&server);
+        let good = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        good.call(&Value::Int(1), SOON).unwrap();
+        let body = vec![0xf6; SENT];
+        let header = Header { body: LIMIT as u64, sequence: 1, ..Header::new(Kind::Request, Encoding::Cbor) };
+        let before = resident();
+        let mut peers: Vec<_> = (0..PEERS).map(|at| admitted(&endpoint, at as i64 + 1)).collect();
+        for peer in &mut peers {
+            peer.write_all(&header.to_bytes()).unwrap();
+            peer.write_all(&body).unwrap();
+        }
+        let more = resident().saturating_sub(before);
+        assert!(more < BUDGET + 48 * MIB, "{} MiB are held for messages that have not come", more / MIB);
+        // An honest message that is long, too, while they hold all that there is.
+        let long = Value::Bytes(vec![7; 12 * MIB].into());
+        assert_eq!(good.call(&long, SOON).unwrap().value().unwrap(), &long);
+        let kinds: Vec<_> = good.events().iter().map(|e| e.kind.name()).collect();
+        assert_eq!(kinds, ["connected"], "the good client was not thrown out");
+        // Those that gave way learn it as soon as they go on: at least as many as the budget has no place for.
+        for peer in &mut peers {
+            peer.write_all(&[0xf6]).unwrap();
+        }
+        for peer in &mut peers[..PEERS - BUDGET / LIMIT] {
+            assert_eq!(peer.read(&mut [0]).unwrap_or(0), 0, "its conversation has ended");
+        }
+        let told = server.events();
+        let given_up = told.iter().filter(|e| e.text.contains("bytes of a message were given up")).count();
+        assert!((PEERS - BUDGET / LIMIT..PEERS).contains(&given_up), "{told:?}");
+        good.call(&Value::Int(2), SOON).unwrap();
+    });
+}
