@@ -244,6 +244,16 @@ impl Listener {
         format!("<linkspan.Listener {}>", self.endpoint())
     }
 
+    /// What happened since the last call: forgotten, where messages that were kept for an absent client are lost.
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        told(py, self.door.events())
+    }
+
+    /// Counters.
+    fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        object(&self.door.stats(), Builder::copying(py))
+    }
+
     /// A file descriptor that is readable while `accept` would not wait.
     fn fileno(&self) -> i32 {
         self.door.fileno()

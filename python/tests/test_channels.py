@@ -366,3 +366,21 @@ def test_the_connector_comes_back_to_a_listener_that_restarts(peer, name):
     kinds = [event.kind for event in ch.events()]
     assert sorted(kinds) == ["back", "connected", "disconnected"] and kinds[0] == "connected"
     assert ch.stats()["connections"] == 2 and ch.events() == []
+
+
+def test_a_listener_tells_what_is_lost_of_clients_that_are_away(name):
+    with linkspan.listen(name, absent_clients=1) as listener:
+        assert listener.events() == [] and listener.stats() == {"forgotten": 0, "dropped": 0}
+        for client in ["first", "second"]:
+            with linkspan.connect(name, client_id=client, timeout=10) as ch:
+                ours = listener.accept(timeout=10)
+                ours.send("kept")
+                ch.recv()
+                ours.send("and lost")
+            del ours
+        with linkspan.connect(name, client_id="third", timeout=10), listener.accept(timeout=10):
+            pass
+        told = listener.events()
+        assert {event.kind for event in told} == {"forgotten"} and "first" in told[0].text
+        assert listener.stats()["forgotten"] == sum(event.missed for event in told) > 0
+        assert listener.events() == []
