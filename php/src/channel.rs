@@ -186,6 +186,12 @@ impl Listener {
     pub fn fileno(&self) -> i64 {
         self.inner.fileno().into()
     }
+    pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| Ok(events(self.inner.events())))
+    }
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| table(&self.inner.stats()))
+    }
     pub fn close(&self) {
         self.inner.close();
     }

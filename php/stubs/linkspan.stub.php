@@ -330,6 +330,9 @@ final class Listener
     public function accept(?float $timeout = DEFAULT_TIMEOUT): Channel {}
     public function endpoint(): string {}
     public function fileno(): int {}
+    /** @return list<Event> what happened since the last call */
+    public function events(): array {}
+    public function stats(): array {}
     public function close(): void {}
 }
 

@@ -38,6 +38,7 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
         assert($a->stats()['sent'] === 21 && $b->stats()['received'] === 21 && is_int($a->fileno()) && is_int($listener->fileno()));
         $events = $a->events();
         assert($events[0]->kind === 'connected' && $events[0]->at instanceof Timestamp && $a->events() === []);
+        assert($listener->events() === [] && $listener->stats() === ['forgotten' => 0, 'dropped' => 0]);
         $listener->close();
         unset($listener, $a, $b);
     }
