@@ -193,13 +193,25 @@ pub fn refuses_descriptors() -> bool {
 /// Whether this kernel refuses senders of descriptors where nobody wants any.
 static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
 
-/// Closes a Unix socket; aside, where something is in it that nobody has read: the descriptors among that are closed with it.
+/// Closes a Unix socket; aside, where descriptors that nobody has taken may be in it: they are closed with it.
 fn close(socket: OwnedFd) {
     // Nothing comes after this.
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
-    let unread = shut.is_ok() && rustix::io::ioctl_fionread(&socket).is_ok_and(|bytes| bytes > 0);
-    if unread {
+    if shut.is_ok() && may_hold_descriptors(&socket) {
         closing::close_aside([socket]);
+    }
+}
+
+/// Whether there may be descriptors among what is to be read. A few bytes are looked at, such as those that wake a sleeper,
+/// because a thread for each socket that has them would be many; where more bytes are unread, there may be.
+fn may_hold_descriptors(socket: impl AsFd) -> bool {
+    let mut bytes = [0; 64];
+    match rustix::io::ioctl_fionread(&socket) {
+        Ok(0) | Err(_) => false,
+        Ok(unread) => {
+            let looked = rights::peek(&socket, &mut bytes);
+            !matches!(looked, Ok(Some((seen, false))) if seen as u64 == unread)
+        }
     }
 }
 
@@ -229,4 +241,31 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
 pub fn hang_up(socket: impl AsFd) {
     // One that is not connected any more has hung up already.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn unread_bytes_alone_are_told_from_descriptors() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        assert!(!may_hold_descriptors(&ours), "nothing is there");
+        theirs.write_all(b"wake").unwrap();
+        assert!(!may_hold_descriptors(&ours), "four bytes");
+        let file = tempfile::tempfile().unwrap();
+        send(&theirs, &[IoSlice::new(b"x")], &[file.as_fd()]).unwrap();
+        assert!(may_hold_descriptors(&ours), "a file behind four bytes");
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(&[0; 65]).unwrap();
+        assert!(may_hold_descriptors(&ours), "more than is looked at");
+        rustix::net::shutdown(&ours, rustix::net::Shutdown::Both).unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"wake").unwrap();
+        rustix::net::shutdown(&ours, rustix::net::Shutdown::Both).unwrap();
+        assert!(!may_hold_descriptors(&ours), "what came before the shutdown is still looked at");
+    }
 }
