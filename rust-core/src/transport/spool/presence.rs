@@ -85,6 +85,7 @@ impl Presence {
     }
 
     fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
+        super::sweep::forget_beginnings(layout, who)?;
         let file = layout.hello.replace_ours(who, text.as_bytes())?;
         let born = fork::generation();
         Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, _lock: lock })

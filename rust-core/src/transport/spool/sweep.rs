@@ -127,6 +127,14 @@ pub fn forget_the_dead(layout: &Layout) -> Result<Swept> {
     Ok(swept)
 }
 
+/// Removes what somebody of this name had begun to say of itself when it was killed. For one who holds the name now.
+pub fn forget_beginnings(layout: &Layout, who: &str) -> Result<()> {
+    for name in layout.hello.names(|name| begun(name) == Some(who))? {
+        take_away(&layout.hello, &name, &mut Swept::default())?;
+    }
+    Ok(())
+}
+
 /// The name that a file is to get.
 fn begun(name: &str) -> Option<&str> {
     beneath::of_staged(name).map(|(name, _)| name)
