@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 import sys
 import urllib.parse
 from dataclasses import dataclass, field
@@ -34,6 +35,19 @@ def started(command, folder, pattern, **env):
         if found := re.search(pattern, line.decode()):
             return process, found
     raise AssertionError(f"{command} ended with {process.wait()}: {Path(log.name).read_text()}")
+
+
+def listens(process, address):
+    """Waits until somebody accepts connections at this address: PHP's server says so before it does."""
+    host, port = address.removeprefix("http://").rsplit(":", 1)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, f"PHP's server ended with {process.poll()}"
+            assert time.monotonic() < until, f"nobody listens at {address} within {PATIENCE} s"
+            time.sleep(0.02)
 
 
 def ended(process, how=signal.SIGTERM):
@@ -133,6 +147,7 @@ def open_desk(kind, folder):
     serve = ROOT / "examples/controller-page/serve"
     try:
         php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
+        listens(php, found[1])
     except BaseException:
         ended(process)
         raise
