@@ -5,9 +5,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
-import time
 import sys
+import time
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,8 +124,6 @@ class Desk:
 
 def free_port():
     """A port that nobody listens at; PHP's server does not say which one it took."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
