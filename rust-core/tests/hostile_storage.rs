@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value, latest, registry};
@@ -100,8 +100,16 @@ fn fifo(at: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, at, kind, rustix::fs::Mode::from_raw_mode(0o666), 0).unwrap();
 }
 
+/// Held for reading while a test needs a spool of root's that is empty: a sweep of another test, in the same directory, removes it.
+static SWEEP: RwLock<()> = RwLock::new(());
+
+fn no_sweep() -> RwLockReadGuard<'static, ()> {
+    SWEEP.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What root's programs do without being asked for more.
 fn root_looks_around() {
+    let _others_wait = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     registry::list().unwrap();
     registry::clean().unwrap();
 }
@@ -111,10 +119,12 @@ fn links_in_a_root_spool_lead_nowhere() {
     for at in ["rejected", "client", "server", "hello", ".boot"] {
         let place = Place::spool();
         place.secrets();
+        let quiet = no_sweep();
         drop(Server::serve(&place.endpoint, &json()).unwrap());
         let secret = place.secret.path().to_owned();
         let target = if at == ".boot" { secret.join("thesis") } else { secret };
         place.swap(at, |at| symlink(target, at).unwrap());
+        drop(quiet);
         root_looks_around();
         place.untouched();
         // Refused, or served as ever: but nothing is written there.
@@ -190,6 +200,7 @@ fn forged_boot_file_wipes_nothing() {
 #[test]
 fn what_is_old_and_another_user_s_stays_and_is_told() {
     let place = Place::spool();
+    let alone = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     drop(Server::serve(&place.endpoint, &json()).unwrap());
     for (folder, name) in [("rejected", "theirs"), ("client", "theirs.json"), ("hello", "php-1+00000000")] {
         let path = place.path.join(folder).join(name);
@@ -207,6 +218,7 @@ fn what_is_old_and_another_user_s_stays_and_is_told() {
     }
     // A directory in the place of a file ends no sweep.
     place.member(|path| fs::create_dir(path.join("rejected/junk")).unwrap());
+    drop(alone);
     root_looks_around();
     drop(Server::serve(&place.endpoint, &json()).unwrap());
 }
@@ -429,10 +441,12 @@ fn client_id_of_another_user_is_refused() {
 fn more_names_than_are_held_at_once_are_served_in_their_order() {
     const COUNT: usize = 17_000;
     let place = Place::spool();
+    let quiet = no_sweep();
     drop(Server::serve(&place.endpoint, &json()).unwrap());
     for i in 0..COUNT {
         fs::write(place.path.join(format!("server/{i:06}.data.json")), i.to_string()).unwrap();
     }
+    drop(quiet);
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     for i in 0..COUNT {
         let request = server.next(SOON).unwrap().unwrap();
