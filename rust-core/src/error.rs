@@ -215,7 +215,8 @@ impl Error {
         self.0.offset
     }
 
-    /// How many messages a subscriber missed, for [`ErrorKind::Lagged`].
+    /// How many messages a subscriber missed, for [`ErrorKind::Lagged`]; how many were lost that were sent before, where `send` or
+    /// `close` says so with [`ErrorKind::Disconnected`].
     pub fn missed(&self) -> Option<u64> {
         self.0.missed
     }
@@ -228,6 +229,22 @@ impl Error {
     /// What the other side's handler answered, for [`ErrorKind::Remote`].
     pub fn remote_failure(&self) -> Option<&RemoteFailure> {
         self.0.remote.as_ref()
+    }
+
+    /// The same error, which also says how many messages that were sent before are lost.
+    #[must_use]
+    pub(crate) fn and_lost(self, lost: u64) -> Error {
+        let text = format!("{}; {lost} messages that were sent before are lost", self.0.text);
+        let mut error = self.with_missed(lost);
+        error.0.text = text;
+        error
+    }
+
+    /// Says how many messages are lost.
+    #[must_use]
+    pub(crate) fn with_missed(mut self, missed: u64) -> Error {
+        self.0.missed = Some(missed);
+        self
     }
 
     /// Says whether the call may be tried again, where that depends on more than the kind.

@@ -435,7 +435,11 @@ impl Doorman for Keeper {
         }
         self.pattern.admits(theirs.pattern)?;
         let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
-        let identity = Identity::of_dialler(owner.clone(), theirs.client_id.as_deref(), theirs.session);
+        let name = theirs.client_id.as_deref();
+        let identity = match &self.one {
+            Some(_) => Identity::of_other_end(owner.clone(), name),
+            None => Identity::of_dialler(owner.clone(), name, theirs.session),
+        };
         self.check_room(Some((&identity, theirs.session)))?;
         let memory = match &self.one {
             Some(one) => one.memory.clone(),

@@ -201,6 +201,11 @@ impl Channel {
 
     /// Sends a value; gives its sequence number. Waits while the other side is away or takes nothing; an error leaves
     /// the message with the caller.
+    ///
+    /// What was not consumed when the other side went is sent again to the next one that comes in its place: the next listener,
+    /// the same `client_id`, and, where this side made the channel with [`Channel::open`], whoever of the same user connects next. A
+    /// client without a `client_id` that a [`Listener`](super::Listener) accepted cannot come back: what was kept for it is lost, and
+    /// the next `send`, or `close`, is `Disconnected` with the number of messages in [`Error::missed`], once.
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
         self.send_payload(&self.encode(value)?, wait)
     }
@@ -236,6 +241,19 @@ impl Channel {
     }
 
     fn put_flagged(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+        if draft.kind != Kind::Data {
+            return self.put_now(draft, waiting);
+        }
+        // Before this one takes the place of what is lost, the program is told.
+        let lost = self.renewal.memory.take_untold();
+        if lost > 0 {
+            return Err(leaving::lost_before(lost));
+        }
+        let put = self.put_now(draft, waiting);
+        if put.is_ok() { put } else { self.with_losses(put) }
+    }
+
+    fn put_now(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (nature, bytes) = (nature(draft.kind, draft.flags), draft.payload.body().len());
         self.check()?;
         self.endpoint.check_way(self.role == Role::Connector, "send")?;

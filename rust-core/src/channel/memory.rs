@@ -1,9 +1,10 @@
 //! What one peer and we remember of each other: the two sides of the session, shared by a channel's threads and its door.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::options::{Delivery, Options};
+use super::record::Record;
 use super::session::inbox::{Occasion, Worth};
 use super::session::{Hello, Identity, Inbox, Nature, Outbox, ReplayLimits};
 use crate::error::Result;
@@ -36,6 +37,8 @@ pub struct Memory {
     unsaid: AtomicBool,
     /// Whether the other side waits for that.
     asked: AtomicBool,
+    /// Data that was kept for a peer that cannot come back, and of whose loss the program has not been told.
+    untold: AtomicU64,
 }
 
 impl Memory {
@@ -53,6 +56,7 @@ impl Memory {
             replays: AtomicBool::new(false),
             unsaid: AtomicBool::new(false),
             asked: AtomicBool::new(false),
+            untold: AtomicU64::new(0),
         })
     }
 
@@ -67,12 +71,36 @@ impl Memory {
         Hello::ours(&both.outbox, &both.inbox)
     }
 
-    /// A new link leads to this peer: gives how many messages nobody will get any more.
-    pub fn link_up(&self, hello: &Hello, identity: Identity) -> Result<u64> {
+    /// A new link leads to this peer. What was kept for another one is dropped, and counted in `record`.
+    pub fn link_up(&self, hello: &Hello, identity: Identity, record: &Record) -> Result<()> {
         let mut both = self.both();
         let resumed = both.outbox.link_up(hello, identity)?;
         self.replays.store(both.outbox.to_replay().is_some(), Ordering::Release);
-        Ok(resumed.dropped as u64)
+        drop(both);
+        self.give_up(resumed.dropped as u64, resumed.lost as u64, record);
+        Ok(())
+    }
+
+    /// The peer cannot come back: what is kept for it is dropped, and counted in `record`.
+    pub fn drop_kept(&self, record: &Record) {
+        let mut both = self.both();
+        let lost = both.outbox.kept_data() as u64;
+        let dropped = both.outbox.drop_kept() as u64;
+        drop(both);
+        self.give_up(dropped, lost, record);
+    }
+
+    fn give_up(&self, dropped: u64, lost: u64, record: &Record) {
+        record.dropped.fetch_add(dropped, Ordering::Relaxed);
+        if lost > 0 {
+            record.gave_up(lost);
+            self.untold.fetch_add(lost, Ordering::AcqRel);
+        }
+    }
+
+    /// How many messages were lost since the program was last told so.
+    pub fn take_untold(&self) -> u64 {
+        if self.untold.load(Ordering::Acquire) == 0 { 0 } else { self.untold.swap(0, Ordering::AcqRel) }
     }
 
     /// The other side has said to have consumed everything up to this number.

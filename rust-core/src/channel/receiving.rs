@@ -251,6 +251,14 @@ impl Receiving {
         })
     }
 
+    /// Takes the receiving half of the newest link where it has none, waiting for one if need be.
+    pub fn join(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        if self.part.is_some() {
+            return Ok(());
+        }
+        self.connect(speaker.renewal, speaker.record, waiting)
+    }
+
     fn connect(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
         self.drop_part();
         let renewed = renewal.renew_rx(&mut self.generation, record, waiting);

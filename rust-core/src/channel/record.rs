@@ -18,7 +18,8 @@ pub enum EventKind {
     Lagged,
     /// It is there again.
     Back,
-    /// Messages that were kept for a client that is away are kept no longer: too many others are away, or too much is kept.
+    /// Messages that were sent are lost: the client for which they were kept cannot come back, because it has no `client_id`, or
+    /// they are kept no longer, because too many others are away or too much is kept for them.
     Forgotten,
 }
 
@@ -88,6 +89,13 @@ impl Record {
         let text = format!(
             "{messages} messages that were kept for {client}, which is away: more clients are away than absent_clients allows, or more is kept for them than replay_bytes"
         );
+        self.push(EventKind::Forgotten, messages, text);
+    }
+
+    /// Messages that were kept for a peer that cannot come back are lost.
+    pub fn gave_up(&self, messages: u64) {
+        let text =
+            format!("{messages} messages that the other side had not said to have consumed before it went");
         self.push(EventKind::Forgotten, messages, text);
     }
 

@@ -175,10 +175,9 @@ impl Renewal {
         if self.may_return() || self.endpoint.transport().capabilities().cuts {
             return;
         }
-        let mut both = self.memory.both();
-        if both.outbox.peer().is_some_and(|(identity, _)| !identity.is_lasting()) {
-            let dropped = both.outbox.drop_kept() as u64;
-            record.dropped.fetch_add(dropped, Ordering::Relaxed);
+        let lasts = self.memory.both().outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
+        if !lasts {
+            self.memory.drop_kept(record);
         }
     }
 

@@ -110,8 +110,7 @@ impl Sending {
         }
         let part = renewal.renew_tx(&mut self.generation, record, waiting)?;
         if let Some(met) = &part.met {
-            let dropped = renewal.memory.link_up(&met.hello, met.identity.clone())?;
-            record.dropped.fetch_add(dropped, Ordering::Relaxed);
+            renewal.memory.link_up(&met.hello, met.identity.clone(), record)?;
         }
         self.part = Some(part);
         Ok(())

@@ -58,8 +58,7 @@ impl Outlet {
     ) -> Result<Outlet> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(met) = met {
-            let dropped = met.memory.link_up(&met.hello, met.identity.clone())?;
-            record.dropped.fetch_add(dropped, Ordering::Relaxed);
+            met.memory.link_up(&met.hello, met.identity.clone(), &record)?;
             let mut both = met.memory.both();
             while let Some((kept, number)) = both.outbox.to_replay() {
                 bytes += kept.payload.body().len() as u64;

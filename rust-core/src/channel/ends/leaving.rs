@@ -35,7 +35,7 @@ impl Channel {
         sending.drop_part();
         receiving.drop_part();
         self.renewal.seal();
-        left.map_err(|e| e.on(&self.shown))
+        self.with_losses(left).map_err(|e| e.on(&self.shown))
     }
 
     fn take_leave(
@@ -55,10 +55,14 @@ impl Channel {
             if count == 0 {
                 return sending.see_out(&self.renewal, waiting);
             }
+            let read = receiving.generation;
             match self.bring_away(sending, receiving, &mut said_on, waiting) {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::Disconnected && self.renewal.may_return() => {
-                    sending.drop_part();
+                    // Where the link that ended is the one before it, the newer one still has to say what it was given.
+                    if sending.generation <= read {
+                        sending.drop_part();
+                    }
                     // While it is away, the wait for it ends this.
                     if waiting.deadline().has_passed() {
                         return Err(unconsumed(waiting.timed_out(), count));
@@ -84,9 +88,11 @@ impl Channel {
         said_on: &mut u64,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
+        // First the half that receives: a link that it makes here is the one over which is sent again.
+        receiving.join(&self.speaker(), waiting)?;
         sending.join(&self.renewal, &self.record, waiting)?;
         if *said_on != sending.generation {
-            sending.say_bye(&self.renewal, waiting)?;
+            sending.say_bye(&self.renewal, waiting).inspect_err(|_| sending.drop_part())?;
             *said_on = sending.generation;
         }
         match receiving.link_next(&self.speaker(), waiting, false)? {
@@ -130,15 +136,41 @@ impl Drop for Channel {
     }
 }
 
+impl Channel {
+    /// Adds what was lost of what was sent before, if the program has not been told so yet.
+    pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
+        match (done, self.renewal.memory.take_untold()) {
+            (done, 0) => done,
+            (Ok(_), lost) => Err(lost_before(lost)),
+            (Err(e), lost) => {
+                let lost = lost.saturating_add(e.missed().unwrap_or(0));
+                Err(e.and_lost(lost))
+            }
+        }
+    }
+}
+
+/// What was sent is lost, because the one that it was meant for went and cannot come back.
+pub(super) fn lost_before(lost: u64) -> Error {
+    let text = format!(
+        "{lost} messages that were sent before are lost: the other side went without having said that it consumed them, and one without a client_id cannot come back for them"
+    );
+    Error::new(ErrorKind::Disconnected, text).with_missed(lost)
+}
+
 fn unconsumed(error: Error, count: u64) -> Error {
     let what = format!("{count} messages were sent that the other side had not said to have consumed");
     match error.kind() {
-        ErrorKind::Timeout | ErrorKind::Full => Error::new(ErrorKind::Timeout, format!("closed; {what}")),
+        ErrorKind::Timeout | ErrorKind::Full => {
+            Error::new(ErrorKind::Timeout, format!("closed; {what}")).with_missed(count)
+        }
         ErrorKind::InvalidState => {
             Error::new(ErrorKind::Disconnected, format!("the other side takes its leave, too; {what}"))
+                .with_missed(count)
         }
         ErrorKind::Disconnected | ErrorKind::NotFound => {
             Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}"))
+                .with_missed(count)
         }
         _ => error,
     }

@@ -107,6 +107,9 @@ pub enum Owner {
 pub enum Identity {
     /// Whoever listens at the endpoint that we dial.
     Listener,
+    /// A dialler without a name at a channel of two ends: the next one of the same owner is its successor, as the next
+    /// listener is for a dialler.
+    OtherEnd(Owner),
     /// A dialler with a stable name.
     Named(Owner, Arc<str>),
     /// A dialler without one: a cut link of it resumes, a next incarnation it does not have.
@@ -122,10 +125,19 @@ impl Identity {
         }
     }
 
+    /// Who dialled a channel of two ends: its name if it has one, else its owner.
+    pub fn of_other_end(owner: Owner, name: Option<&str>) -> Identity {
+        match name {
+            Some(name) => Identity::Named(owner, name.into()),
+            None => Identity::OtherEnd(owner),
+        }
+    }
+
     /// How it is called in texts.
     pub fn shown(&self) -> String {
         match self {
             Identity::Listener => "the listener".to_owned(),
+            Identity::OtherEnd(_) => "the other end".to_owned(),
             Identity::Named(Owner::User(uid), name) => format!("{name} of uid {uid}"),
             Identity::Named(Owner::Key(key), name) => format!("{name}@{key}"),
             Identity::Named(Owner::Anyone, name) => name.to_string(),

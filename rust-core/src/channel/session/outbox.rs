@@ -75,6 +75,8 @@ pub struct Resumed {
     pub incarnation: Incarnation,
     /// Messages that nobody will get any more.
     pub dropped: usize,
+    /// Of those, the data: what the program sent and was promised.
+    pub lost: usize,
 }
 
 /// What the other side has not said to have consumed.
@@ -277,6 +279,7 @@ impl<M: Clone> Outbox<M> {
             Some(_) => Incarnation::Another,
         };
         self.acknowledged(consumed)?;
+        let lost = if incarnation == Incarnation::Another { self.kept_data() } else { 0 };
         let dropped = match incarnation {
             Incarnation::First | Incarnation::Same => 0,
             // The requests that they answer are forgotten.
@@ -289,7 +292,7 @@ impl<M: Clone> Outbox<M> {
         self.settled = if incarnation == Incarnation::Same { taken } else { 0 };
         self.loose = (0, 0);
         self.peer = Some((identity, hello.session));
-        Ok(Resumed { incarnation, dropped })
+        Ok(Resumed { incarnation, dropped, lost })
     }
 
     /// The peer will not come back: gives how many messages nobody will get.
@@ -307,6 +310,11 @@ impl<M: Clone> Outbox<M> {
     /// How many messages are kept.
     pub fn kept_count(&self) -> usize {
         self.kept.len()
+    }
+
+    /// How many of them are data.
+    pub fn kept_data(&self) -> usize {
+        self.kept.iter().filter(|kept| kept.nature == Nature::Data).count()
     }
 
     /// Its part of `stats()`.
