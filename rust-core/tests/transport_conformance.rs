@@ -336,6 +336,39 @@ fn a_descriptor_for_event_loops(t: &str) {
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
+/// A call that sends may be the first to notice that the peer has gone. An event loop waits for the descriptor alone.
+fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
+    let endpoint = name(t);
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    let fd = b.fileno().unwrap();
+    drop(a);
+    assert!(readable(fd, 20));
+    let noticed = (0..1000).find_map(|i| b.try_send(&Value::Int(i)).err()).expect("the end is noticed");
+    assert_eq!(noticed.kind(), ErrorKind::Disconnected);
+    assert!(readable(fd, 0), "its end was not received yet");
+    assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
+    assert!(!readable(fd, 0), "its end was received");
+    // A side that connects again has to be called for that, and then sleeps until somebody listens.
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let fd = a.fileno().unwrap();
+    drop((b, listener.accept(SOON).unwrap(), listener));
+    assert!(readable(fd, 20));
+    let unsent = (0..1000).find_map(|i| a.try_send(&Value::Int(i)).err()).expect("the end is noticed");
+    assert!(matches!(unsent.kind(), ErrorKind::Full | ErrorKind::Disconnected), "{unsent}");
+    assert!(readable(fd, 0), "it has not tried to connect again");
+    assert_eq!(a.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    if t != "tcp" {
+        assert!(!readable(fd, 0), "nobody listens");
+    }
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    assert!(readable(fd, 20), "somebody listens");
+    assert_eq!(a.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    listener.accept(SOON).unwrap().send(&Value::Int(7), SOON).unwrap();
+    assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
+}
+
 fn closing_wakes_who_waits(t: &str) {
     let (waits, waiting) = support::told_while_waiting();
     let (a, _b) = pair(&name(t), &waits);
@@ -416,7 +449,8 @@ suite! {
     open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came
     closing_after_a_look_at_who_has_left a_second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
-    a_descriptor_for_event_loops on_wait_ends_a_wait closing_wakes_who_waits a_server_is_called closing_gives_the_name_away
+    a_descriptor_for_event_loops descriptor_is_readable_after_send_noticed_the_end on_wait_ends_a_wait
+    closing_wakes_who_waits a_server_is_called closing_gives_the_name_away
 }
 
 macro_rules! suite_of {

@@ -16,16 +16,12 @@ import stranger
 from conftest import PROGRAM
 from party import EFFORT, SOON, Cost, Party, until
 from peer import hang_up, ignoring_its_end, looks, put_bytes
+from scene import SPARE_DESCRIPTORS
 from stranger import COMMAND, ERROR, EVENT, JSON, REPLY, REQUEST, Link
 
 TOP = 1 << 64
 Map = dict[str, Any]
 BAD: list[Any] = [None, True, -1, TOP - 1, 1.5, "", "x" * 300, "../..", "a b", "\x1b[2J", [], ["x"] * 100, {}, {"$bytes": "!"}, [[[[[]]]]]]
-
-
-#: Descriptors that the controller may still hold for peers that have gone: now and then it lets go of one only when others come.
-#: They are few, whatever has come and gone.
-SPARE_DESCRIPTORS = 64
 
 
 class Controlled:

@@ -106,6 +106,15 @@ impl Receiving {
 
     /// The next message, in the inbox or from the link.
     pub fn next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
+        let next = self.find_next(speaker, waiting);
+        if self.watched && next.is_err() && self.part.is_none() {
+            // The caller is told now that the link has ended, and the inbox is empty.
+            self.bell.drain();
+        }
+        next
+    }
+
+    fn find_next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
         if let Some(message) = self.inbox.pop_front() {
             self.tell(false);
             return Ok(Taken::Message(message));
@@ -347,6 +356,10 @@ impl Receiving {
             renewal.lost(record);
         }
         self.drop_part();
+        if self.watched {
+            // It may be a call that sends which notices it: an event loop has to receive to be told, or to connect again.
+            self.bell.ring();
+        }
     }
 
     /// Reads what is there without waiting, for the acknowledgements among it; messages go into the inbox.
