@@ -214,11 +214,7 @@ fn first_words_to_tcp() {
 fn admitted(endpoint: &str) -> Box<dyn Connection> {
     let mut stream = raw(endpoint);
     stream.write_all(&hello(greeting())).unwrap();
-    let mut head = [0; HEADER];
-    stream.read_exact(&mut head).unwrap();
-    let header = Header::from_bytes(&head).unwrap();
-    assert_eq!(header.kind, Kind::Hello);
-    stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
+    support::read_hello(&mut stream);
     stream
 }
 

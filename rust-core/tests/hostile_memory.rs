@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 
 use linkspan::codec::encode;
-use linkspan::frame::{HEADER, Header, Kind, VERSION};
+use linkspan::frame::{Header, Kind, VERSION};
 use linkspan::{Channel, Encoding, Map, Options, Server, Value};
 
 mod support;
@@ -46,11 +46,7 @@ fn admitted(endpoint: &str, session: i64) -> UnixStream {
     .collect();
     let body = encode(&Value::Map(said), Encoding::Cbor).unwrap();
     stream.write_all(&frame(Kind::Hello, &body)).unwrap();
-    let mut head = [0; HEADER];
-    stream.read_exact(&mut head).unwrap();
-    let header = Header::from_bytes(&head).unwrap();
-    assert_eq!(header.kind, Kind::Hello);
-    stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
+    support::read_hello(&mut stream);
     stream
 }
 

@@ -616,9 +616,8 @@ mod tests {
 
     #[test]
     fn what_is_another_user_s_is_neither_read_removed_nor_replaced() {
-        if !rustix::process::geteuid().is_root() {
-            return;
-        }
+        let root = rustix::process::geteuid().is_root();
+        assert!(root, "this test gives files to another user, so run it as root");
         let (folder, directory) = folder();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "theirs").unwrap();

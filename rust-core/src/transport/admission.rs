@@ -3,14 +3,19 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
 
-/// Whose connection it is, as far as that is known before it has said anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use crate::sys::peer::Credentials;
+
+/// Whose connection it is, as far as that is known without its word.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Claimant {
     /// A user of this machine.
     User(u32),
+    /// The holder of a key that is trusted under this name.
+    Key(Arc<str>),
     /// Whoever calls from an address; of IPv6 the first half, because one caller has all of the other.
     Address(IpAddr),
     /// Nobody can tell.
@@ -18,6 +23,11 @@ pub enum Claimant {
 }
 
 impl Claimant {
+    /// The user that the kernel names.
+    pub fn of(who: Option<&Credentials>) -> Claimant {
+        who.map_or(Claimant::Unknown, |who| Claimant::User(who.uid))
+    }
+
     /// One that calls from this address.
     pub fn at(ip: IpAddr) -> Claimant {
         Claimant::Address(match ip {
@@ -49,13 +59,13 @@ impl Bounds {
         Bounds { all, each: 8.min(all / 2), own: all / 2, us: rustix::process::geteuid().as_raw() }
     }
 
-    fn of(&self, claimant: Claimant) -> usize {
-        if claimant == Claimant::User(self.us) { self.own } else { self.each }
+    fn of(&self, claimant: &Claimant) -> usize {
+        if *claimant == Claimant::User(self.us) { self.own } else { self.each }
     }
 
     /// The one that makes room for a newcomer, by its number; none where there is room. Numbers grow with the time of coming:
     /// the oldest goes, of the newcomer's own where those are as many as may be, else of whoever has most.
-    pub fn to_drop(self, waiting: impl Iterator<Item = (u64, Claimant)>, newcomer: Claimant) -> Option<u64> {
+    pub fn to_drop(self, waiting: impl Iterator<Item = (u64, Claimant)>, newcomer: &Claimant) -> Option<u64> {
         let mut of: HashMap<Claimant, (usize, u64)> = HashMap::new();
         let mut all = 0;
         for (number, claimant) in waiting {
@@ -63,7 +73,7 @@ impl Bounds {
             (*count, *oldest) = (*count + 1, number.min(*oldest));
             all += 1;
         }
-        if let Some((count, oldest)) = of.get(&newcomer)
+        if let Some((count, oldest)) = of.get(newcomer)
             && *count >= self.of(newcomer)
         {
             return Some(*oldest);
@@ -88,19 +98,19 @@ mod tests {
 
     #[test]
     fn one_s_own_oldest_makes_room_where_it_has_as_many_as_may_be() {
-        assert_eq!(BOUNDS.to_drop(user(7, 4..6), Claimant::User(7)), None);
-        assert_eq!(BOUNDS.to_drop(user(7, 4..7), Claimant::User(7)), Some(4));
-        assert_eq!(BOUNDS.to_drop(user(7, 4..7), Claimant::User(8)), None);
-        assert_eq!(BOUNDS.to_drop(user(0, 1..5), Claimant::User(0)), None, "our own user has more");
-        assert_eq!(BOUNDS.to_drop(user(0, 1..6), Claimant::User(0)), Some(1));
+        assert_eq!(BOUNDS.to_drop(user(7, 4..6), &Claimant::User(7)), None);
+        assert_eq!(BOUNDS.to_drop(user(7, 4..7), &Claimant::User(7)), Some(4));
+        assert_eq!(BOUNDS.to_drop(user(7, 4..7), &Claimant::User(8)), None);
+        assert_eq!(BOUNDS.to_drop(user(0, 1..5), &Claimant::User(0)), None, "our own user has more");
+        assert_eq!(BOUNDS.to_drop(user(0, 1..6), &Claimant::User(0)), Some(1));
     }
 
     #[test]
     fn the_heaviest_makes_room_for_others_where_all_are_as_many_as_may_be() {
         let waiting = || user(0, 20..25).chain(user(7, 1..4)).chain(user(8, 10..12));
-        assert_eq!(BOUNDS.to_drop(waiting(), Claimant::User(9)), Some(20));
+        assert_eq!(BOUNDS.to_drop(waiting(), &Claimant::User(9)), Some(20));
         let even = || user(1, 30..33).chain(user(7, 1..4)).chain(user(8, 10..13)).chain(user(9, 40..41));
-        assert_eq!(BOUNDS.to_drop(even(), Claimant::User(5)), Some(1), "of as heavy ones the oldest");
+        assert_eq!(BOUNDS.to_drop(even(), &Claimant::User(5)), Some(1), "of as heavy ones the oldest");
     }
 
     #[test]

@@ -398,7 +398,7 @@ impl Harbour {
                         continue;
                     }
                     let claimant = stream.claimant(credentials.as_ref());
-                    while self.make_room(claimant) {}
+                    while self.make_room(&claimant) {}
                     let mut state = self.state();
                     let token = state.next_token();
                     if self.epoll.add(stream.readable().0, token, Interest::IN | Interest::RDHUP).is_ok() {
@@ -432,9 +432,9 @@ impl Harbour {
 
     /// Lets go of the one that makes room for a newcomer; false where there is room. One whose hello has come by now is answered;
     /// any other sees that it was hung up on, and calls again.
-    fn make_room(self: &Arc<Self>, newcomer: Claimant) -> bool {
+    fn make_room(self: &Arc<Self>, newcomer: &Claimant) -> bool {
         let mut state = self.state();
-        let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.claimant));
+        let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.claimant.clone()));
         let Some(token) = self.bounds.to_drop(waiting, newcomer) else { return false };
         let Some(mut caller) = state.callers.remove(&token) else { return false };
         drop(state);

@@ -1,13 +1,17 @@
 //! Memory of large messages that have come in part: taken as the bytes come, and bounded for the whole process.
 //!
 //! A peer may announce a message up to `limit`, send most of it and then nothing for ever; so may the next one. What all
-//! such messages hold is counted here. Where one needs more than there is, the one that holds the most loses what has come
-//! of it, and its link ends: a peer of good will connects again and sends it again, and everybody else goes on.
+//! such messages hold is counted here, for each sender: a user, or the holder of a key. Where one needs more than there is, the
+//! sender whose messages hold the most loses what has come of its largest, and the link of that ends: a peer of good will
+//! connects again and sends it again, and everybody else goes on. So no sender loses anything while it holds less than its even
+//! share, however many messages another one has begun.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::admission::Claimant;
 use crate::error::{Error, ErrorKind, Result, memory};
 
 /// All of them together may hold this many messages of the length of `limit` ...
@@ -34,6 +38,7 @@ struct Budget {
 struct Entry {
     reserved: usize,
     limit: u64,
+    sender: Claimant,
     held: Arc<Held>,
 }
 
@@ -64,8 +69,13 @@ impl Budget {
         let most = all.iter().map(|entry| entry.limit.saturating_mul(MESSAGES)).fold(LEAST, u64::max);
         let mut goes_on = true;
         while goes_on && all.iter().map(|entry| entry.reserved as u64).sum::<u64>() > most {
+            let mut of: HashMap<&Claimant, usize> = HashMap::new();
+            all.iter().for_each(|entry| *of.entry(&entry.sender).or_default() += entry.reserved);
             // Of those that hold as much, the one that has waited longest for its next piece.
-            let weight = |entry: &Entry| (entry.reserved, u64::MAX - entry.held.fed.load(Ordering::Relaxed));
+            let weight = |entry: &Entry| {
+                let age = u64::MAX - entry.held.fed.load(Ordering::Relaxed);
+                (of.get(&entry.sender).copied(), entry.reserved, age)
+            };
             let Some(heaviest) = (0..all.len()).max_by_key(|at| weight(&all[*at])) else { break };
             let entry = all.swap_remove(heaviest);
             goes_on = !Arc::ptr_eq(&entry.held, held);
@@ -92,16 +102,21 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// The beginning of a message of `whole` bytes, on a link whose messages are at most `limit` long.
-    pub fn begin(whole: usize, limit: u64) -> Partial {
-        Partial::within(&BUDGET, whole, limit)
+    /// The beginning of a message of `whole` bytes from this sender, on a link whose messages are at most `limit` long.
+    pub fn begin(whole: usize, limit: u64, sender: Claimant) -> Partial {
+        Partial::within(&BUDGET, whole, limit, sender)
     }
 
-    fn within(budget: &'static Budget, whole: usize, limit: u64) -> Partial {
+    fn within(budget: &'static Budget, whole: usize, limit: u64, sender: Claimant) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(Held { bytes: Mutex::new(Some(Vec::new())), fed });
-        lock(&budget.all).push(Entry { reserved: 0, limit, held: held.clone() });
+        lock(&budget.all).push(Entry { reserved: 0, limit, sender, held: held.clone() });
         Partial { budget, held, whole, have: 0, reserved: 0 }
+    }
+
+    /// How many bytes have come.
+    pub fn have(&self) -> usize {
+        self.have
     }
 
     /// How many bytes are still to come.
@@ -135,7 +150,20 @@ impl Partial {
         filled
     }
 
-    /// All of it; none is missing any more.
+    /// The same for bytes that were read already; there are no more of them than are missing.
+    pub fn extend(&mut self, mut from: &[u8]) -> Result<()> {
+        while !from.is_empty() {
+            let appended = self.append(|bytes, most| {
+                let here = most.min(from.len());
+                bytes.extend_from_slice(&from[..here]);
+                Ok(Some(here))
+            })?;
+            from = &from[appended.unwrap_or(0)..];
+        }
+        Ok(())
+    }
+
+    /// What has come; the caller knows that it is all.
     pub fn finish(self) -> Result<Vec<u8>> {
         lock(&self.held.bytes).take().ok_or_else(|| self.lost())
     }
@@ -144,8 +172,8 @@ impl Partial {
     fn lost(&self) -> Error {
         let text = format!(
             "{} of {} bytes of a message were given up: more than {MESSAGES} times `limit` and {} MiB were needed for \
-             messages that have come in part, and this one held the most; it is to be sent again, with fewer at once or \
-             with a higher `limit` on the receiving side",
+             messages that have come in part, and its sender held the most; it is to be sent again, with fewer at once \
+             or with a higher `limit` on the receiving side",
             self.have,
             self.whole,
             LEAST >> 20
@@ -172,6 +200,7 @@ mod tests {
 
     const MIB: usize = 1 << 20;
     const LIMIT: u64 = 64 << 20;
+    const OURS: Claimant = Claimant::User(0);
 
     fn budget() -> &'static Budget {
         Box::leak(Box::new(Budget::new()))
@@ -197,7 +226,7 @@ mod tests {
     #[test]
     fn room_grows_with_what_has_come_and_ends_with_the_message() {
         let budget = budget();
-        let mut partial = Partial::within(budget, 50 * MIB + 3, LIMIT);
+        let mut partial = Partial::within(budget, 50 * MIB + 3, LIMIT, OURS);
         assert_eq!(counted(budget), 0, "an announcement costs nothing");
         for (bytes, reserved) in
             [(1, 2 * MIB), (2 * MIB - 1, 2 * MIB), (1, 16 * MIB), (14 * MIB - 1, 16 * MIB)]
@@ -215,10 +244,10 @@ mod tests {
     #[test]
     fn heaviest_message_loses_once_all_hold_too_much() {
         let budget = budget();
-        let mut heavy: Vec<_> = (0..4).map(|_| Partial::within(budget, 64 * MIB, LIMIT)).collect();
+        let mut heavy: Vec<_> = (0..4).map(|_| Partial::within(budget, 64 * MIB, LIMIT, OURS)).collect();
         heavy.iter_mut().for_each(|one| feed(one, 60 * MIB).unwrap());
         feed(&mut heavy[0], 1).unwrap();
-        let mut light = Partial::within(budget, 2 * MIB, LIMIT);
+        let mut light = Partial::within(budget, 2 * MIB, LIMIT, OURS);
         feed(&mut light, 2 * MIB).unwrap();
         assert_eq!(counted(budget), 3 * 64 * MIB + 2 * MIB);
         let lost = feed(&mut heavy[1], 1).unwrap_err();
@@ -236,18 +265,37 @@ mod tests {
     #[test]
     fn message_that_would_hold_the_most_gives_way_itself() {
         let budget = budget();
-        let mut light: Vec<_> = (0..52).map(|_| Partial::within(budget, 4 * MIB, LIMIT)).collect();
+        let mut light: Vec<_> = (0..52).map(|_| Partial::within(budget, 4 * MIB, LIMIT, OURS)).collect();
         light.iter_mut().for_each(|one| feed(one, 2 * MIB + 1).unwrap());
-        let mut heavy = Partial::within(budget, 64 * MIB, LIMIT);
+        let mut heavy = Partial::within(budget, 64 * MIB, LIMIT, OURS);
         assert_eq!(feed(&mut heavy, 17 * MIB).unwrap_err().kind(), ErrorKind::Disconnected);
         light.iter_mut().for_each(|one| feed(one, 1).unwrap());
+    }
+
+    #[test]
+    fn sender_with_many_messages_takes_no_room_from_others() {
+        let budget = budget();
+        let begin = |whole: usize, uid: u32| Partial::within(budget, whole, LIMIT, Claimant::User(uid));
+        // Each of them holds less than the one large message of the other user.
+        let mut many: Vec<_> = (0..64).map(|_| begin(4 * MIB, 7)).collect();
+        many.iter_mut().for_each(|one| feed(one, 2 * MIB + 1).unwrap());
+        assert_eq!(counted(budget), 256 * MIB, "all that there is");
+        let mut large = begin(64 * MIB, 8);
+        feed(&mut large, 64 * MIB).unwrap();
+        let lost = many.iter_mut().filter_map(|one| feed(one, 1).err()).count();
+        assert_eq!(lost, 16, "so many messages made room for it");
+        // A third sender has its share of what two had.
+        let mut third = Partial::within(budget, 64 * MIB, LIMIT, Claimant::Key("sensor".into()));
+        feed(&mut third, 64 * MIB).unwrap();
+        assert_eq!(large.finish().unwrap().len(), 64 * MIB);
+        assert_eq!(third.finish().unwrap().len(), 64 * MIB);
     }
 
     #[test]
     fn higher_limit_makes_room_for_as_many_messages() {
         let budget = budget();
         let limit = LIMIT * 2;
-        let all: Vec<_> = (0..8).map(|_| Partial::within(budget, 17 * MIB, limit)).collect();
+        let all: Vec<_> = (0..8).map(|_| Partial::within(budget, 17 * MIB, limit, OURS)).collect();
         // Counted, not written: the memory is the test's.
         for (at, one) in all.iter().enumerate() {
             assert!(budget.reserve(&one.held, 64 * MIB), "{at}");
@@ -259,7 +307,7 @@ mod tests {
 
     #[test]
     fn memory_that_is_not_there_is_out_of_memory() {
-        let mut partial = Partial::within(budget(), isize::MAX as usize, u64::MAX);
+        let mut partial = Partial::within(budget(), isize::MAX as usize, u64::MAX, OURS);
         partial.have = 1 << 61;
         partial.reserved = partial.have;
         assert_eq!(feed(&mut partial, 1).unwrap_err().kind(), ErrorKind::OutOfMemory);

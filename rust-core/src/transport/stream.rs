@@ -233,10 +233,8 @@ impl Stream {
 
     /// Whose it is, before it has said anything: its user where it is of this machine, else its address.
     pub fn claimant(&self, credentials: Option<&Credentials>) -> Claimant {
-        if let Some(who) = credentials {
-            return Claimant::User(who.uid);
-        }
         match self {
+            _ if credentials.is_some() => Claimant::of(credentials),
             Stream::Inet(socket) => match (inet::peer_address(&**socket), inet::own_address(&**socket)) {
                 (Ok(from), Ok(to)) => {
                     inet::user_calling(from, to).map_or(Claimant::at(from.ip()), Claimant::User)
@@ -248,6 +246,14 @@ impl Stream {
                 inet::peer_address(tls.socket()).map_or(Claimant::Unknown, |from| Claimant::at(from.ip()))
             }
             Stream::Socket(_) | Stream::Pipes(_) => Claimant::Unknown,
+        }
+    }
+
+    /// Whose the messages are that come over it: a key's or a user's where those are known, else an address's.
+    pub fn sender(&self) -> Claimant {
+        match self.key_name() {
+            Some(key) => Claimant::Key(key.into()),
+            None => self.claimant(self.credentials().ok().flatten().as_ref()),
         }
     }
 

@@ -59,6 +59,15 @@ pub fn name(transport: &str) -> String {
     format!("{transport}:test/{count}")
 }
 
+/// Reads the answer to a hello that lets us in.
+pub fn read_hello(stream: &mut (impl Read + ?Sized)) {
+    let mut head = [0; HEADER];
+    stream.read_exact(&mut head).unwrap();
+    let header = Header::from_bytes(&head).unwrap();
+    assert_eq!(header.kind, Kind::Hello);
+    stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
+}
+
 /// Whether a descriptor is readable within so many seconds.
 pub fn readable(fd: RawFd, seconds: i64) -> bool {
     // SAFETY: the object under test keeps the descriptor open.

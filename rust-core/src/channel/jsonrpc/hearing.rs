@@ -15,6 +15,12 @@ use crate::frame::{Header, Incoming, Kind};
 use crate::message::failure;
 use crate::value::Timestamp;
 
+/// Requests in one batch, at most: each becomes a message, and every item that is none an answer, however short it was.
+const LONGEST_BATCH: usize = 4_096;
+
+/// The longest id, as it is written: it is kept until its request is answered.
+const LONGEST_ID: usize = 1_024;
+
 /// The members of an object, each value as it is written.
 type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
@@ -59,9 +65,9 @@ fn is_rpc(members: &Members<'_>) -> bool {
     member(members, "jsonrpc") == Some("\"2.0\"")
 }
 
-/// Text, a number or null.
+/// Text, a number or null, of a length that can be kept.
 fn is_id(value: &str) -> bool {
-    !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
+    value.len() <= LONGEST_ID && !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
 }
 
 /// Why an object that is meant as a request or a notification is none.
@@ -79,7 +85,7 @@ fn fault(members: &Members<'_>) -> Option<Error> {
         return wrong("params", "has an array or an object as its params");
     }
     if member(members, "id").is_some_and(|id| !is_id(id)) {
-        return wrong("id", "has text, a number or null as its id");
+        return wrong("id", "has text, a number or null as its id, of at most 1,024 bytes");
     }
     None
 }
@@ -169,6 +175,15 @@ impl Hearing<'_> {
     fn serve_batch(&mut self, line: &Bytes, items: &[&str], into: &mut VecDeque<Incoming>) -> Result<()> {
         if items.is_empty() {
             let error = Error::new(ErrorKind::Malformed, "a batch holds at least one request");
+            into.push_back(self.objection(INVALID_REQUEST, &error, "null", None)?);
+            return Ok(());
+        }
+        if items.len() > LONGEST_BATCH {
+            let text = format!(
+                "a batch holds at most {LONGEST_BATCH} requests, and this one {}; send several",
+                items.len()
+            );
+            let error = Error::new(ErrorKind::TooLarge, text);
             into.push_back(self.objection(INVALID_REQUEST, &error, "null", None)?);
             return Ok(());
         }

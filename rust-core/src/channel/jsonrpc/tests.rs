@@ -313,3 +313,26 @@ fn a_peer_that_asks_and_is_never_answered_takes_a_bounded_memory() {
     let line = rpc.say(&Outgoing::new(reply(11), b"1")).unwrap().unwrap();
     assert_eq!(text(&line), r#"{"jsonrpc":"2.0","result":1,"id":10}"#);
 }
+
+#[test]
+fn batch_of_many_short_items_gets_one_objection() {
+    let most = hear(&rpc(true), &format!("[{}1]", "1,".repeat(4_095)));
+    assert_eq!(most.len(), 4_096);
+    let server = rpc(true);
+    let refused = hear(&server, &format!("[{}1]", "1,".repeat(4_096)));
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].header.kind, Kind::Error);
+    assert_eq!(server.open().owed.len(), 1, "nothing is kept for the items");
+}
+
+#[test]
+fn id_that_is_long_is_not_kept() {
+    let request = |id: usize| format!(r#"{{"jsonrpc":"2.0","method":"m","id":"{}"}}"#, "x".repeat(id));
+    for serves in [true, false] {
+        let (short, long) = (rpc(serves), rpc(serves));
+        assert_eq!(hear(&short, &request(1_022))[0].header.kind, Kind::Request);
+        let refused = hear(&long, &request(1_023)).remove(0);
+        assert_eq!(refused.header.kind, if serves { Kind::Error } else { Kind::Data });
+        assert!(long.open().owed.values().all(|owed| owed.id.len() <= 4), "only null is owed an answer");
+    }
+}

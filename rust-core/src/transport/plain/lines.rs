@@ -1,8 +1,11 @@
-//! Bytes into lines.
+//! Bytes into lines. A line that is longer than one read is memory that a peer holds for as long as it likes, and counted with all
+//! messages that have come in part.
 
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::admission::Claimant;
+use crate::transport::partial::Partial;
 
 /// Space for one read.
 const STEP: usize = 64 << 10;
@@ -15,6 +18,10 @@ pub struct Lines {
     /// Up to here no end of a line was found.
     looked: usize,
     limit: usize,
+    /// What has come of a line that is longer than one read; `start` is where it goes on.
+    long: Option<Partial>,
+    /// Whose the lines are, once one was long enough to ask.
+    sender: Option<Claimant>,
     /// Within a line over the limit: what comes until its end is forgotten.
     skipping: bool,
 }
@@ -23,14 +30,25 @@ impl Lines {
     /// Lines of at most so many bytes, their end not counted.
     pub fn new(limit: u64) -> Lines {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Lines { buffer: Vec::new(), start: 0, end: 0, looked: 0, limit, skipping: false }
+        Lines {
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            looked: 0,
+            limit,
+            long: None,
+            sender: None,
+            skipping: false,
+        }
     }
 
     /// Space for what is read next; [`Lines::came`] says how much it was.
     pub fn room(&mut self) -> &mut [u8] {
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.looked, self.end) = (self.looked - self.start, self.end - self.start);
-        self.start = 0;
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.looked, self.end) = (self.looked - self.start, self.end - self.start);
+            self.start = 0;
+        }
         if self.buffer.len() < self.end + STEP {
             self.buffer.resize(self.end + STEP, 0);
         }
@@ -42,7 +60,7 @@ impl Lines {
         self.end += count;
     }
 
-    /// What has come and is not given yet.
+    /// What has come and is not given yet, of lines that are not long.
     pub fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -53,22 +71,16 @@ impl Lines {
         self.looked = self.looked.max(self.start);
     }
 
-    /// The next whole line that is not blank, without its end. `TooLarge` once for a line over the limit.
-    pub fn next(&mut self) -> Option<Result<Bytes>> {
+    /// The next whole line that is not blank, without its end. `TooLarge` or `OutOfMemory` once for a line that is skipped.
+    /// `Disconnected` where a long one was given up for those of others: then nothing that follows is to be given.
+    pub fn next(&mut self, sender: &dyn Fn() -> Claimant) -> Option<Result<Bytes>> {
         loop {
             let found = self.buffer[self.looked..self.end].iter().position(|byte| *byte == b'\n');
             let Some(at) = found else {
                 self.looked = self.end;
-                if self.skipping {
-                    self.start = self.end;
-                } else if self.end - self.start > self.limit.saturating_add(1) {
-                    // One more may be the first half of the line's end.
-                    self.start = self.end;
-                    self.skipping = true;
-                    return Some(Err(self.too_large()));
-                }
+                let kept = self.keep_half(sender);
                 self.give_back();
-                return None;
+                return kept.err().map(Err);
             };
             let line = self.start..self.looked + at;
             (self.start, self.looked) = (line.end + 1, line.end + 1);
@@ -88,27 +100,76 @@ impl Lines {
         if std::mem::take(&mut self.skipping) { None } else { self.cut(line) }
     }
 
-    /// Whether [`Lines::next`] has something to give.
+    /// Whether [`Lines::next`] has something to give. Looks at no byte twice, however few come at a time.
     pub fn has_line(&mut self) -> bool {
         loop {
-            let waiting = &self.buffer[self.start..self.end];
-            let Some(at) = waiting.iter().position(|byte| *byte == b'\n') else { return false };
-            if !self.skipping && !is_blank(&waiting[..at]) {
+            let found = self.buffer[self.looked..self.end].iter().position(|byte| *byte == b'\n');
+            let Some(at) = found else {
+                self.looked = self.end;
+                return false;
+            };
+            let line = self.start..self.looked + at;
+            if !self.skipping && (self.long.is_some() || !is_blank(&self.buffer[line.clone()])) {
                 return true;
             }
             self.skipping = false;
-            self.start += at + 1;
-            self.looked = self.start;
+            (self.start, self.looked) = (line.end + 1, line.end + 1);
         }
     }
 
-    fn cut(&self, line: std::ops::Range<usize>) -> Option<Result<Bytes>> {
-        let line = &self.buffer[line];
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if is_blank(line) {
-            return None;
+    /// Keeps what has come of a line whose end has not.
+    fn keep_half(&mut self, sender: &dyn Fn() -> Claimant) -> Result<()> {
+        if self.skipping {
+            self.start = self.end;
+            return Ok(());
         }
-        Some(if line.len() > self.limit { Err(self.too_large()) } else { Ok(Bytes::copy_from_slice(line)) })
+        let half = &self.buffer[self.start..self.end];
+        let whole = self.long.as_ref().map_or(0, Partial::have) + half.len();
+        // One more may be the first half of the line's end.
+        let most = self.limit.saturating_add(1);
+        let kept = if whole > most {
+            Err(self.too_large())
+        } else if self.long.is_some() || half.len() > STEP {
+            let sender = self.sender.get_or_insert_with(sender);
+            let begin = || Partial::begin(most, self.limit as u64, sender.clone());
+            self.long.get_or_insert_with(begin).extend(half)
+        } else {
+            return Ok(());
+        };
+        self.start = self.end;
+        if kept.is_err() {
+            (self.long, self.skipping) = (None, true);
+        }
+        kept
+    }
+
+    fn cut(&mut self, line: std::ops::Range<usize>) -> Option<Result<Bytes>> {
+        let here = &self.buffer[line];
+        let Some(mut long) = self.long.take() else {
+            let line = here.strip_suffix(b"\r").unwrap_or(here);
+            return match line {
+                _ if is_blank(line) => None,
+                _ if line.len() > self.limit => Some(Err(self.too_large())),
+                _ => Some(Ok(Bytes::copy_from_slice(line))),
+            };
+        };
+        // The carriage return of its end may have come before.
+        if long.have() + here.len() > self.limit.saturating_add(1) {
+            return Some(Err(self.too_large()));
+        }
+        let mut line = match long.extend(here).and_then(|()| long.finish()) {
+            Ok(line) => line,
+            Err(error) => return Some(Err(error)),
+        };
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        line.shrink_to_fit();
+        match line {
+            _ if is_blank(&line) => None,
+            _ if line.len() > self.limit => Some(Err(self.too_large())),
+            _ => Some(Ok(line.into())),
+        }
     }
 
     fn too_large(&self) -> Error {
@@ -119,7 +180,7 @@ impl Lines {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// A long line's memory is not kept for short ones.
+    /// The room of several reads is not kept where there is nothing in it.
     fn give_back(&mut self) {
         if self.start == self.end && self.buffer.len() > STEP {
             self.buffer = Vec::new();
@@ -148,7 +209,7 @@ mod tests {
         let mut given = Vec::new();
         loop {
             let has = lines.has_line();
-            match lines.next() {
+            match lines.next(&|| Claimant::User(0)) {
                 Some(Ok(line)) => {
                     assert!(has);
                     given.push(String::from_utf8(line.to_vec()).unwrap());
@@ -188,6 +249,34 @@ mod tests {
         assert_eq!(given, ["TooLarge"]);
         assert!(lines.buffer.len() <= 2 * STEP, "{}", lines.buffer.len());
         assert_eq!(feed(&mut lines, b"end\nnext\n"), ["next"]);
+    }
+
+    #[test]
+    fn long_line_is_the_same_however_it_comes_and_ends() {
+        for length in [STEP - 1, STEP, STEP + 1, 2 * STEP, 5 * STEP + 7] {
+            for end in ["\n", "\r\n"] {
+                let mut lines = Lines::new(length as u64);
+                let line = "x".repeat(length);
+                let text = [b"short\n", line.as_bytes(), end.as_bytes(), b"next\n"].concat();
+                let given: Vec<String> = text.chunks(4097).flat_map(|part| feed(&mut lines, part)).collect();
+                assert!(given == ["short", &line, "next"], "{length} {end:?}: {} lines", given.len());
+            }
+            let mut lines = Lines::new(length as u64 - 1);
+            let given = feed(&mut lines, format!("{}\nnext\n", "x".repeat(length)).as_bytes());
+            assert_eq!(given, ["TooLarge", "next"], "{length}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_long_line_is_counted_with_messages_that_have_come_in_part() {
+        let mut lines = Lines::new(64 << 20);
+        assert_eq!(feed(&mut lines, &vec![b'x'; 3 << 20]), Vec::<String>::new());
+        assert_eq!(lines.long.as_ref().map(Partial::have), Some(3 << 20));
+        assert!(lines.buffer.len() <= 2 * STEP, "{}", lines.buffer.len());
+        assert_eq!(feed(&mut lines, b"\n").concat().len(), 3 << 20);
+        assert!(lines.long.is_none());
+        assert_eq!(feed(&mut lines, &vec![b'x'; 3 << 20]), Vec::<String>::new());
+        assert_eq!(lines.last().unwrap().unwrap().len(), 3 << 20);
     }
 
     #[test]

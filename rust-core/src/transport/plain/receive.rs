@@ -66,9 +66,13 @@ impl PlainRx {
                 }
                 // A connection that was cut may have been cut within a line.
                 let last = |lines: &mut Lines| if self.ended { lines.last() } else { None };
-                if let Some(line) = lines.next().or_else(|| last(lines)) {
-                    dialect.hear(line, ready)?;
-                    continue;
+                match lines.next(&|| self.stream.sender()).or_else(|| last(lines)) {
+                    Some(Err(e)) if e.kind() == ErrorKind::Disconnected => self.over = Some(e),
+                    Some(line) => {
+                        dialect.hear(line, ready)?;
+                        continue;
+                    }
+                    None => {}
                 }
             }
             if let Some(over) = &self.over {

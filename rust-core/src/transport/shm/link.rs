@@ -21,8 +21,10 @@ use crate::frame::{Incoming, Outgoing};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::peer::credentials;
 use crate::sys::poll::wait_any;
 use crate::transport::Sent;
+use crate::transport::admission::Claimant;
 
 type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
 type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
@@ -44,7 +46,8 @@ pub(crate) struct Ends {
 pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> Result<(ShmTx, ShmRx)> {
     let (mine, peer) = (ends.mine.memory.clone(), ends.peer.memory.clone());
     let writer = Writer::new(mine.clone(), peer.clone(), ends.mine.ring);
-    let reader = Reader::new(mine, peer, ends.peer.ring, limit);
+    let mut reader = Reader::new(mine, peer, ends.peer.ring, limit);
+    reader.sender = Claimant::of(credentials(&*ends.socket).ok().as_ref());
     let shared = Arc::new(Shared {
         mine: ends.mine,
         peer: ends.peer,

@@ -10,6 +10,7 @@ use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Header, Incoming};
+use crate::transport::admission::Claimant;
 use crate::transport::partial::Partial;
 
 /// The reading end: the ring is the peer's, the head is ours.
@@ -32,6 +33,8 @@ pub(super) struct Reader<M, P> {
     /// The last sequence number that came.
     sequence: u64,
     limit: u64,
+    /// Whose the messages are.
+    pub sender: Claimant,
     assembly: Option<Assembly>,
 }
 
@@ -74,6 +77,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             consumed: 0,
             sequence: 0,
             limit,
+            sender: Claimant::Unknown,
             assembly: None,
         }
     }
@@ -238,7 +242,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         } else if let Err(e) = memory::reserve(&mut assembly.extension, header.extension) {
             refusal = Some(e);
         } else {
-            assembly.body = Some(Partial::begin(header.body as usize, self.limit));
+            assembly.body = Some(Partial::begin(header.body as usize, self.limit, self.sender.clone()));
         }
         refusal = self.put(&mut assembly, content + HEADER, here as usize)?.or(refusal);
         self.assembly = Some(assembly);

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags};
+use crate::transport::admission::Claimant;
 use crate::transport::partial::Partial;
 use crate::transport::stream::Stream;
 use crate::value::Limits;
@@ -20,6 +21,8 @@ pub struct StreamRx {
     stream: Stream,
     process: Option<Arc<OwnedFd>>,
     limit: u64,
+    /// Whose its messages are, once one was long enough to ask.
+    sender: Option<Claimant>,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -49,6 +52,7 @@ impl StreamRx {
             stream,
             process,
             limit,
+            sender: None,
             buffer,
             start: 0,
             end: 0,
@@ -162,7 +166,8 @@ impl StreamRx {
     /// The first bytes of a frame that is longer than the buffer are in there.
     fn begin(&mut self, header: Header, whole: usize) -> Result<()> {
         let there = &self.buffer[self.start..self.end];
-        let mut bytes = Partial::begin(whole, self.limit);
+        let sender = self.sender.get_or_insert_with(|| self.stream.sender());
+        let mut bytes = Partial::begin(whole, self.limit, sender.clone());
         let begun = bytes.append(|bytes, _| {
             // Fewer than any room.
             bytes.extend_from_slice(there);
