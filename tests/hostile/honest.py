@@ -91,6 +91,15 @@ def calls(name: str, first: int, count: int, timeout: float) -> int:
     return count
 
 
+def asks(name: str, first: int, count: int, timeout: float) -> int:
+    """So many calls in the form of JSON-RPC, each answered with what was asked."""
+    for n in range(first, first + count):
+        value = {"method": "echo", "params": [OURS, n, "x" * (n * 131 % 5000)]}
+        answer = things[name].call(value, timeout=timeout).value
+        assert answer == value, f"call {n} was answered with {answer!r}"
+    return count
+
+
 def echoes(name: str, first: int, count: int, timeout: float) -> int:
     """So many messages over a channel, each of which comes back in its place."""
     for n in range(first, first + count):

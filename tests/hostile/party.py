@@ -2,22 +2,32 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 HERE = Path(__file__).resolve().parent
 #: Only guards against a hang.
 SOON = float(os.environ.get("LINKSPAN_HOSTILE_PATIENCE", "60"))
 #: The factor by which random parts are longer at night.
 EFFORT = int(os.environ.get("LINKSPAN_HOSTILE", "1"))
+T = TypeVar("T")
+
+
+def some(chance: random.Random, cases: Iterable[T], most: int) -> list[T]:
+    """All cases by night; by day so many of them at most, drawn by chance, in their order."""
+    every = list(cases)
+    if EFFORT > 1 or len(every) <= most:
+        return every
+    return [every[at] for at in sorted(chance.sample(range(len(every)), most))]
 
 
 class Became(Exception):

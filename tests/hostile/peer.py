@@ -152,7 +152,7 @@ class Host:
     """A hostile listener at a name: whoever connects is let in, over `unix:` or `shm:`."""
 
     def __init__(self, directory: Path, endpoint: str) -> None:
-        self.transport = endpoint.split(":")[0]
+        self.transport, self.endpoint = endpoint.split(":")[0], endpoint
         self.listener = stranger.Listener(directory, path_of(directory, endpoint).name)
         self.listens = True
 
@@ -189,6 +189,40 @@ class Host:
 
     def close(self) -> None:
         self.hide()
+
+
+class TcpHost(Host):
+    """The same over `tcp:` on this machine: it knows the token."""
+
+    def __init__(self, directory: Path) -> None:
+        self.token = (directory / ".token").read_bytes()
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.endpoint, self.listens = f"tcp://{self.address}", True
+
+    def accept(self, pattern: str, **more: Any) -> Link:
+        while True:
+            s, _ = self.socket.accept()
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with ignoring_its_end():
+                stream = Stream(s.fileno(), s.fileno(), s)
+                theirs, ours = stream.get().body, os.urandom(32)
+                shown = stranger.proof(self.token, b"listener", self.address, theirs, ours)
+                stream.put(Frame(stranger.HELLO, body=ours + shown))
+                assert stream.get().body == stranger.proof(self.token, b"caller  ", self.address, theirs, ours)
+                said = stranger.answered(stream.get())
+                stream.put(stranger.hello(pattern, stranger.random(), first=1, **more))
+                stream.checked = True
+                return Link(stream, said)
+            s.close()
+
+    def hide(self) -> None:
+        self.socket.close()
+
+
+def host_at(transport: str, directory: Path, name: str) -> Host:
+    """A hostile listener over this transport; `name` is its own where names are chosen."""
+    return TcpHost(directory) if transport == "tcp" else Host(directory, f"{transport}:{name}")
 
 
 class Pulpit(Host):

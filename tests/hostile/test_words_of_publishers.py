@@ -8,7 +8,7 @@ import pytest
 
 import shared_memory
 import words
-from party import EFFORT, SOON, Party
+from party import EFFORT, SOON, Party, some
 from peer import Pulpit, path_of
 from scene import Scene
 
@@ -81,11 +81,11 @@ def gone(pulpit: Pulpit, reader: Party) -> None:
 
 @pytest.mark.parametrize("word", words.BROADCAST)
 def test_publisher_writes_any_value_into_a_word_of_its_page(
-    honest: Scene, pulpit: Callable[[], Pulpit], word: str
+    honest: Scene, pulpit: Callable[[], Pulpit], chance: Random, word: str
 ) -> None:
     at = words.BROADCAST[word]
     with honest.judged():
-        for nth in range(len(words.values(0, Pulpit.RING))):
+        for nth in some(chance, range(len(words.values(0, Pulpit.RING))), 10):
             made = pulpit()
             choices = words.values(made.memory[at], Pulpit.RING)
             made.memory[at] = choices[nth % len(choices)]
@@ -98,9 +98,9 @@ def test_publisher_writes_any_value_into_a_word_of_its_page(
             gone(made, honest.guest)
 
 
-def test_publisher_writes_records_that_are_none(honest: Scene, pulpit: Callable[[], Pulpit]) -> None:
+def test_publisher_writes_records_that_are_none(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
     with honest.judged():
-        for n, (_, word) in enumerate(words.broadcast_words(96, 0)):
+        for n, (_, word) in enumerate(some(chance, words.broadcast_words(96, 0), 50)):
             made = pulpit()
 
             def spoil(record: bytearray, word: int = word) -> None:
@@ -113,9 +113,9 @@ def test_publisher_writes_records_that_are_none(honest: Scene, pulpit: Callable[
             gone(made, honest.guest)
 
 
-def test_publisher_writes_headers_that_are_none(honest: Scene, pulpit: Callable[[], Pulpit]) -> None:
+def test_publisher_writes_headers_that_are_none(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
     with honest.judged():
-        for byte in range(8, 80):
+        for byte in some(chance, range(8, 80), 30):
             made = pulpit()
 
             def spoil(record: bytearray, byte: int = byte) -> None:

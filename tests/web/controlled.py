@@ -144,10 +144,13 @@ def open_desk(kind, folder):
         return Desk(kind, folder, address[1], address[2], process)
     assert EXTENSION.exists(), f"{EXTENSION} is missing; build it with: cargo build -p linkspan-php"
     serve = ROOT / "examples/controller-page/serve"
+    begun = [process]
     try:
         php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
+        begun.append(php)
         listens(php, found[1])
     except BaseException:
-        ended(process)
+        for one in begun:
+            ended(one)
         raise
     return Desk(kind, folder, found[1], found[2], process, [php])

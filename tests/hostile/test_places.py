@@ -1,0 +1,145 @@
+"""Hostile peers at named pipes and at a mailslot, beside an honest pair over a socket of the same program."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import frames
+import stranger
+from party import EFFORT, SOON
+from peer import ignoring_its_end, path_of
+from scene import Scene
+from stranger import DATA, REQUEST, Frame, Link
+
+Scenes = Callable[[str, str], Scene]
+
+
+def hang_up(link: Link) -> None:
+    """Lets go of the pipes, and of the locks that say that we live."""
+    role, ours = link.stream.keeps
+    for fd in (link.stream.reader, link.stream.writer, role, ours):
+        os.close(fd)
+
+
+def put(link: Link, data: bytes) -> None:
+    """As much of it as the pipe takes."""
+    with ignoring_its_end():
+        while data:
+            data = data[os.write(link.stream.writer, data[:4096]) :]
+
+
+class Pipes:
+    """A server at a pair of pipes, which takes one client at a time."""
+
+    def __init__(self, honest: Scene) -> None:
+        self.honest, self.file = honest, "lab@pipes.fifo"
+        honest.host.do("serve", "pipes", "fifo:lab/pipes")
+
+    def meet(self) -> Link:
+        return stranger.connect_fifo(self.honest.directory, self.file, "request")
+
+    def work(self) -> None:
+        """Whoever is honest is let in once the hostile one has gone, and is answered."""
+        guest = self.honest.guest
+        guest.do("connect", "pipes", "fifo:lab/pipes", timeout=SOON)
+        guest.do("calls", "pipes", 0, 2, SOON)
+        guest.do("close", "pipes")
+
+
+@pytest.fixture(scope="module")
+def pipes(scene: Scenes) -> Pipes:
+    return Pipes(scene("unix", "request"))
+
+
+def test_client_of_pipes_says_what_cannot_be(pipes: Pipes) -> None:
+    with pipes.honest.judged():
+        for n, (_, said) in enumerate(frames.misplaced(1)):
+            link = pipes.meet()
+            put(link, b"".join(frame.to_bytes(True) for frame in said))
+            hang_up(link)
+            if n % 8 == 0:
+                pipes.honest.work(1)
+                pipes.work()
+        pipes.work()
+
+
+def test_client_of_pipes_scrambles_what_it_says(pipes: Pipes, chance: Random) -> None:
+    with pipes.honest.judged():
+        for n in range(60 * EFFORT):
+            link = pipes.meet()
+            put(link, frames.scramble(chance, 1))
+            hang_up(link)
+            if n % 16 == 0:
+                pipes.honest.work(1)
+                pipes.work()
+        pipes.work()
+
+
+def test_client_of_pipes_says_half_a_frame_and_stays(pipes: Pipes) -> None:
+    """It holds the one place there is, which is its right; the server's other conversations go on."""
+    whole = Frame(REQUEST, stranger.CBOR, 0, 1, 0, 0, b"", stranger.encode("x" * 100)).to_bytes(True)
+    with pipes.honest.judged():
+        for length in (0, 1, 16, 63, 64, 100):
+            link = pipes.meet()
+            put(link, whole[:length])
+            pipes.honest.work()
+            hang_up(link)
+        pipes.work()
+
+
+def test_whoever_says_no_hello_in_a_pipe_keeps_nobody_out(pipes: Pipes, chance: Random) -> None:
+    """Bytes in the request pipe from one who was never let in."""
+    with pipes.honest.judged():
+        for n in range(20 * EFFORT):
+            pipe = os.open(pipes.honest.directory / pipes.file, os.O_WRONLY | os.O_NONBLOCK)
+            with ignoring_its_end():
+                os.write(pipe, frames.scramble(chance, 1) if n % 2 else chance.randbytes(3000))
+            os.close(pipe)
+            pipes.honest.work(1)
+            pipes.work()
+
+
+def test_writers_of_a_mailslot_say_what_cannot_be(scene: Scenes, chance: Random) -> None:
+    """The honest writer's messages come, all and in order; those that are none are counted and skipped."""
+    honest = scene("unix", "channel")
+    with honest.judged():
+        honest.host.do("open_channel", "slot", "dgram:lab/slot")
+        honest.guest.do("connect", "slot", "dgram:lab/slot", timeout=SOON)
+        path = path_of(honest.directory, "dgram:lab/slot")
+        count = 0
+
+        def sends(data: bytes) -> None:
+            nonlocal count
+            with stranger_at(path) as s, ignoring_its_end():
+                s.send(data)
+            if count % 8 == 0:
+                honest.guest.numbered("sends", "slot", 1, SOON)
+            count += 1
+
+        bad = [b"".join(frame.to_bytes() for frame in said) for _, said in frames.misplaced(1)]
+        bad += [data for _, data in frames.fields(DATA, 1)]
+        bad += [frames.scramble(chance, 1) for _ in range(100 * EFFORT)]
+        bad += [b"", b"x", bytes(64), bytes(100_000)]
+        expected = (len(bad) + 7) // 8
+        reading = honest.host.begin("read_all", "slot", expected, SOON)
+        for data in bad:
+            sends(data)
+        assert reading.result(SOON) == expected
+        honest.guest.do("close", "slot")
+        honest.host.do("close", "slot")
+
+
+def stranger_at(path: Path) -> socket.socket:
+    """A socket that writes into a mailslot, and waits for nobody."""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.settimeout(SOON)
+    directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        s.connect(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
+    return s
