@@ -6,10 +6,11 @@ Nothing here knows what an honest peer would do next; it is given bytes, words a
 import mmap
 import os
 import select
+import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,34 @@ def ignoring_its_end() -> Iterator[None]:
     one is not asserted here."""
     with suppress(OSError, EOFError, ValueError, AssertionError, stranger.Refused):
         yield
+
+
+@contextmanager
+def meanwhile(does: Callable[[], None]) -> Iterator[None]:
+    """A process that does this over and over, for as long as it goes."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            while True:
+                does()
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def flooding(link: Link, data: bytes) -> AbstractContextManager[None]:
+    """A process that writes this into a connection as fast as it goes, for as long as somebody takes it."""
+    s = socket_of(link)
+
+    def flood() -> None:
+        s.setblocking(True)
+        s.sendall(data)
+
+    return meanwhile(flood)
 
 
 class Host:

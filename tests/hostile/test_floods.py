@@ -1,14 +1,12 @@
 """Frames that mean nothing, without end: the others are served in turn, and each call comes back at its deadline."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from party import SOON
-from peer import Host, Pulpit, hang_up, meet
+from peer import Host, Pulpit, flooding, hang_up, meet
 from scene import Scene
 from stranger import ACK, BYE, CBOR, DATA, HELLO, REPLY, Frame, Link
 
@@ -21,24 +19,6 @@ NOISE = {
     "the same message": Frame(DATA, CBOR, 0, 1, 0, 0, b"", b"\x01"),
     "answers to nothing": Frame(REPLY, CBOR, 0, 1, 4711, 0, b"", b"\x01"),
 }
-
-
-@contextmanager
-def flooding(link: Link, data: bytes) -> Iterator[None]:
-    """A process that writes this into a connection as fast as it goes, for as long as somebody takes it."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            link.stream.keeps.setblocking(True)
-            while True:
-                link.stream.keeps.sendall(data)
-        finally:
-            os._exit(0)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def many(link: Link, frame: Frame, count: int = 1000) -> bytes:

@@ -10,10 +10,10 @@ import pytest
 
 import frames
 import stranger
-from party import EFFORT, SOON
+from party import EFFORT, SOON, until
 from peer import ignoring_its_end, path_of
 from scene import Scene
-from stranger import DATA, REQUEST, Frame, Link
+from stranger import DATA, REQUEST, Frame, Link, Stream
 
 Scenes = Callable[[str, str], Scene]
 
@@ -40,7 +40,30 @@ class Pipes:
         honest.host.do("serve", "pipes", "fifo:lab/pipes")
 
     def meet(self) -> Link:
-        return stranger.connect_fifo(self.honest.directory, self.file, "request")
+        """Comes as a client does: while the server puts the next pair of pipes in place, again."""
+        return until("a hostile client is let in", self.try_meet)
+
+    def try_meet(self) -> Link | None:
+        """As the strangers' client, which comes once; what it holds is let go of where it is not let in."""
+        directory = self.honest.directory
+        if (role := stranger.try_lock(directory, f"{self.file}#client")) is None:
+            return None
+        held = [role]
+        with ignoring_its_end():
+            held.append(answers := os.open(directory / f"{self.file}.reply", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            held.append(requests := os.open(directory / self.file, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            number = stranger.random()
+            ours = stranger.try_lock(directory, f"{self.file}#client#{number:016x}")
+            assert ours is not None
+            held.append(ours)
+            stream = Stream(answers, requests, (role, ours), checked=True)
+            stream.put(stranger.hello("request", stranger.random())._replace(sequence=number))
+            while (answer := stream.get()).correlation != number:
+                pass
+            return Link(stream, stranger.answered(answer))
+        for fd in held:
+            os.close(fd)
+        return None
 
     def work(self) -> None:
         """Whoever is honest is let in once the hostile one has gone, and is answered."""
