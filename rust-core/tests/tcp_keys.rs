@@ -227,6 +227,27 @@ fn try_all() {
     }
     assert_eq!(there.run(&call), "done");
 
+    // Who says nothing, or half of a first word, and stays, keeps nobody out, and is hung up on.
+    let silent: Vec<TcpStream> = (0..60)
+        .map(|n| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            if n % 2 == 1 {
+                stream.write_all(&[22, 3, 1, 2, 0, 1]).unwrap();
+            }
+            stream
+        })
+        .collect();
+    assert_eq!(there.run(&call), "done");
+    for (n, mut stream) in silent.into_iter().enumerate() {
+        match stream.read_to_end(&mut Vec::new()) {
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                panic!("silent caller {n} is still there")
+            }
+            _ended => {}
+        }
+    }
+
     here.keys().revoke("client").unwrap();
     let refused = there.run(&call);
     assert!(refused.starts_with("PermissionDenied"), "what was revoked counts at once: {refused}");
