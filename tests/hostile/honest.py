@@ -251,7 +251,8 @@ def obey(order: dict[str, Any], said: threading.Lock) -> None:
     except Exception as error:  # noqa: BLE001 - the test hears of it
         answer = {"error": type(error).__name__, "text": repr(error)}
     with said:
-        print(json.dumps({"id": order["id"], **answer}), flush=True)
+        # A hostile peer may have sent what JSON has no form for.
+        print(json.dumps({"id": order["id"], **answer}, default=repr), flush=True)
 
 
 def main() -> None:
