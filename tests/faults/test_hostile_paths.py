@@ -190,51 +190,50 @@ def test_a_file_under_a_write_lease_is_told_and_not_waited_for(folder, name):
     assert ("lease" if name != ".is.x.fifo" else f"belongs to uid {MEMBER}") in said, said
 
 
-@pytest.mark.parametrize("put", [*PUTS, put_leased_file], ids=lambda put: put.__name__.removeprefix("put_"))
-def test_the_record_of_a_living_holder_is_read_with_a_bound(folder, put):
+@contextlib.contextmanager
+def living_holder(folder):
+    """A program that holds the name `fifo:x`; gives the record that tells of it."""
     holder = subprocess.Popen(
-        [str(folder.path / "linkspan"), "recv", "fifo:x", "--count", "0", "--timeout", "forever"], env={**os.environ, "LINKSPAN_DIR": str(folder.run)},
-        stdin=subprocess.DEVNULL,
-    )
+        [str(folder.path / "linkspan"), "recv", "fifo:x", "--count", "0", "--timeout", "forever"],
+        env={**os.environ, "LINKSPAN_DIR": str(folder.run)}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         # Only who waits until it is there can replace it.
         assert folder.command("send", "fifo:x", "1", "--timeout", "20").returncode == 0
-        record = folder.run / ".is.x.fifo"
-        with as_member():
-            record.unlink()
-            put(folder, record)
-        listed = folder.command("ls")
-        assert "fifo:x" in listed.stdout
-        assert str(record) in listed.stdout, listed.stdout
-        folder.command("doctor")
-        folder.command("clean")
-        assert folder.look() == folder.before
-        assert record.lstat().st_uid == MEMBER
-        assert put is not put_leased_file or "lease" in listed.stdout, listed.stdout
+        yield folder.run / ".is.x.fifo"
     finally:
-        if put is put_leased_file:
-            os.close(leased)
         holder.kill()
         holder.wait(PATIENCE)
 
 
+@pytest.mark.parametrize("put", [*PUTS, put_leased_file], ids=lambda put: put.__name__.removeprefix("put_"))
+def test_the_record_of_a_living_holder_is_read_with_a_bound(folder, put):
+    with living_holder(folder) as record:
+        with as_member():
+            record.unlink()
+            put(folder, record)
+        try:
+            listed = folder.command("ls")
+            assert "fifo:x" in listed.stdout
+            assert str(record) in listed.stdout, listed.stdout
+            folder.command("doctor")
+            folder.command("clean")
+            assert folder.look() == folder.before
+            assert record.lstat().st_uid == MEMBER
+            assert put is not put_leased_file or "lease" in listed.stdout, listed.stdout
+        finally:
+            if put is put_leased_file:
+                os.close(leased)
+
+
 def test_a_record_that_lies_is_its_writer_s_word(folder):
-    holder = subprocess.Popen(
-        [str(folder.path / "linkspan"), "recv", "fifo:x", "--count", "0", "--timeout", "forever"], env={**os.environ, "LINKSPAN_DIR": str(folder.run)},
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        assert folder.command("send", "fifo:x", "1", "--timeout", "20").returncode == 0
-        record = folder.run / ".is.x.fifo"
+    with living_holder(folder) as record:
         with as_member():
             record.unlink()
             record.write_text('{"pid":1,"program":"not\\u001b[2Jme","uid":0,"pattern":"channel"}')
         row = next(line for line in folder.command("ls").stdout.splitlines() if line.startswith("fifo:x"))
         assert str(MEMBER) in row.split(), "the user is the owner of the file, as the kernel says"
         assert "\x1b" not in row
-    finally:
-        holder.kill()
-        holder.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("what", ["pipe", "device", "file", "link", "link on the way"])
