@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use linkspan::codec::{decode, encode};
 use linkspan::frame::{HEADER, Header, Kind, VERSION};
-use linkspan::{Channel, Encoding, ErrorKind, Options, Publisher, Server, Subscriber, Value};
+use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
@@ -26,10 +26,12 @@ use support::{SOON, name};
 
 const PAGE: usize = 4096;
 const RING: usize = 4096;
-const LAYOUT: u64 = 2;
-/// Words of a page: park words, states, wake words.
+const LAYOUT: u64 = 3;
+/// Words of a page: park words, wake words, the acknowledgement and what is wanted of it.
 const DATA_PARK: usize = 256;
 const ROOM_PARK: usize = 384;
+const ACKNOWLEDGED: usize = 144;
+const ACK_WANTED: usize = 400;
 const DATA_WAKE: usize = 640;
 
 /// A memory file of a hostile peer, which any thread of it writes to.
@@ -399,4 +401,28 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
     }
     subscriber.close();
     hostile.join().unwrap();
+}
+
+/// A peer that says in its page to have consumed what was never sent, or waits for any number, ends its own link at most.
+#[test]
+fn acknowledged_number_that_was_never_sent_ends_the_link() {
+    for said in [2, 1000, u64::MAX] {
+        let endpoint = name("shm");
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let peer = client(&endpoint);
+        let channel = listener.accept(SOON).unwrap();
+        for wanted in [1, u64::MAX] {
+            peer.memory.store(ACK_WANTED, wanted);
+            channel.stats();
+        }
+        channel.send(&Value::Int(1), SOON).unwrap();
+        assert_eq!(channel.stats().at("unacknowledged").unwrap(), &Value::from(1u64));
+        peer.memory.store(ACKNOWLEDGED, said);
+        // Looking at the figures reads it; the next call says what it was.
+        channel.stats();
+        let error = channel.send(&Value::Int(2), SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+        assert!(error.text().contains(&format!("acknowledges message {said}, and 1 were sent")), "{error}");
+        assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
+    }
 }

@@ -3,13 +3,14 @@
 import random
 from collections.abc import Iterator
 
-from shared_memory import COMPACT, CONSUMED, COUNT, DATA_PARK, FIRST, FULL, HEAD, LATEST, LINKED, PAD, PAGE, PIECE
+from shared_memory import ACK_WANTED, ACKNOWLEDGED, COMPACT, CONSUMED, COUNT, DATA_PARK, FIRST, FULL, HEAD, LATEST, LINKED, PAD, PAGE, PIECE
 from shared_memory import RESERVED, RESTART, ROOM_PARK, ROOM_WANTED, STATE, TAIL
 
 TOP = 1 << 64
 HEADER_WORDS = {"magic": 0, "layout": 8, "flags": 16, "session": 24, "ring begins": 32, "ring": 40}
 CHANNEL = {
     **HEADER_WORDS, "head": HEAD, "consumed": CONSUMED, "data park": DATA_PARK, "room park": ROOM_PARK,
+    "acknowledged": ACKNOWLEDGED, "ack wanted": ACK_WANTED,
     "room wanted": ROOM_WANTED, "state": STATE, "data wake": 640, "room wake": 648,
 }  # fmt: skip
 BROADCAST = {

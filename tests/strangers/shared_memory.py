@@ -19,12 +19,13 @@ from stranger import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
-LAYOUT = 2
+LAYOUT = 3
 # How we sleep, in the low bits of a park word, and the bytes that wake one who does.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
 # Words of a channel's page.
 HEAD, CONSUMED, DATA_PARK, ROOM_PARK, ROOM_WANTED, STATE = 128, 136, 256, 384, 392, 512
+ACKNOWLEDGED, ACK_WANTED = 144, 400
 # Words of a publisher's page.
 RESERVED, TAIL, LATEST, RESTART, COUNT = 128, 256, 384, 392, 400
 

@@ -29,7 +29,7 @@ use crate::transport::loose::{self, Ends, Terms};
 use crate::transport::place::{Access, Place};
 use crate::transport::stream::Stream;
 use crate::transport::tcp;
-use crate::transport::{Offer, Rx, Tx};
+use crate::transport::{Account, Offer, Rx, Tx};
 use crate::value::{Map, Value};
 
 /// Who is on the other side.
@@ -124,6 +124,8 @@ pub struct Met {
     pub hello: Hello,
     pub identity: Identity,
     pub memory: Arc<Memory>,
+    /// Where each side reads how far the other one has come; none where only frames say it.
+    pub account: Option<Arc<Account>>,
 }
 
 /// Taken while a link lives: a channel made by `open` has one for its one peer.
@@ -465,7 +467,7 @@ impl Doorman for Keeper {
             Some(one) => *one.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&seat),
             None => self.register.arrive(&identity, &memory, &seat),
         }
-        let met = Some(Met { hello: theirs.hello(), identity, memory });
+        let met = Some(Met { hello: theirs.hello(), identity, memory, account: tx.account() });
         let queue = self.queue.clone();
         let link = Link { tx, rx, peer, seat: Some(seat), met };
         let admitted = Box::new(move || {

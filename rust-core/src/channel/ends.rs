@@ -261,8 +261,17 @@ impl Channel {
         loop {
             let mut sending = self.sending.lock();
             let (room, open) = {
-                let both = self.renewal.memory.both();
-                (both.outbox.has_room(nature, bytes), both.outbox.kept_count())
+                let mut both = self.renewal.memory.both();
+                let room = both.has_room(nature, bytes);
+                let kept = both.outbox.kept_count();
+                if kept > 0 && kept.is_multiple_of(GATHER) {
+                    both.look();
+                }
+                if let Some(error) = both.lie() {
+                    sending.condemn(&error);
+                    return Err(error);
+                }
+                (room, both.outbox.kept_count())
             };
             if room {
                 let sent = sending.send(draft, &self.renewal, &self.record, &|| self.gather(), waiting);
@@ -292,10 +301,8 @@ impl Channel {
     pub fn ack(&self) -> Result<()> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
-        let mut both = self.renewal.memory.both();
-        let session = both.inbox.session();
-        both.inbox.acknowledge(session, u64::MAX);
-        drop(both);
+        let session = self.renewal.memory.both().inbox.session();
+        self.renewal.memory.acknowledge(session, u64::MAX);
         self.speaker().speak(Occasion::Leaving);
         drop(receiving);
         Ok(())
@@ -316,7 +323,7 @@ impl Channel {
 
     /// The program comes to receive again: what it was given before has been consumed.
     fn consume(&self, receiving: &Receiving) {
-        self.renewal.memory.both().inbox.consumed();
+        self.renewal.memory.consumed();
         self.speaker().speak(if receiving.asked { Occasion::Asked } else { Occasion::Passing });
     }
 
@@ -341,7 +348,7 @@ impl Channel {
 
     fn drop_answer(&self, message: &Message) {
         self.record.count(&self.record.dropped);
-        self.renewal.memory.both().inbox.finished(message.session(), message.sequence());
+        self.renewal.memory.finished(message.session(), message.sequence());
     }
 
     /// Whether a message can be received at once.

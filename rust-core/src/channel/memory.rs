@@ -3,14 +3,17 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::door::Met;
 use super::options::{Delivery, Options};
 use super::record::Record;
 use super::session::inbox::{Occasion, Worth};
-use super::session::{Hello, Identity, Inbox, Nature, Outbox, ReplayLimits};
-use crate::error::Result;
+use super::session::outbox::Unacknowledged;
+use super::session::{Hello, Inbox, Nature, Outbox, ReplayLimits};
+use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, flags};
 use crate::message::Payload;
 use crate::sys::eventfd::LazyBell;
+use crate::transport::Account;
 use crate::value::{Map, Value};
 
 /// A message that may have to be sent again.
@@ -20,10 +23,70 @@ pub struct Kept {
     pub payload: Payload,
 }
 
-/// Both sides of a session.
+/// Both sides of a session, and the words in shared memory that say how far each has come.
 pub struct Both {
     pub outbox: Outbox<Kept>,
     pub inbox: Inbox,
+    /// Where the link that is being read says how far we have come, and what it says.
+    says: Option<Arc<Account>>,
+    told: u64,
+    /// Where the link that is being written says how far the other side has come.
+    hears: Option<Arc<Account>>,
+    /// What that said and cannot be.
+    lie: Option<Error>,
+}
+
+impl Both {
+    /// Says in our page how far the program has come, where the other side reads it there.
+    #[inline]
+    fn publish(&mut self) {
+        if let Some(account) = &self.says {
+            let consumed = self.inbox.received().consumed;
+            if consumed > self.told {
+                self.told = consumed;
+                account.tell(consumed);
+            }
+        }
+    }
+
+    /// Reads in the other side's page how far it has come, where it says so there.
+    pub fn look(&mut self) {
+        if let Some(account) = &self.hears
+            && let Err(error) = self.outbox.acknowledged(account.told())
+        {
+            self.lie = Some(error);
+        }
+    }
+
+    /// What the other side's page says and cannot be: the link is to be ended.
+    #[inline]
+    pub fn lie(&mut self) -> Option<Error> {
+        self.lie.take()
+    }
+
+    /// Whether a message may be sent now; looked for in the other side's page if it seems not.
+    #[inline]
+    pub fn has_room(&mut self, nature: Nature, bytes: usize) -> bool {
+        self.outbox.has_room(nature, bytes) || {
+            self.look();
+            self.outbox.has_room(nature, bytes)
+        }
+    }
+
+    /// The number that a frame of its own should carry now, if one is due: see [`Inbox::to_say`].
+    #[inline]
+    pub fn to_say(&self, occasion: Occasion, to: u64) -> Option<u64> {
+        match &self.says {
+            Some(account) => self.inbox.to_say_beside_a_word(occasion, to, account.wanted()),
+            None => self.inbox.to_say(occasion, to),
+        }
+    }
+
+    /// The number that data and requests for this session carry in passing; 0 says nothing.
+    #[inline]
+    pub fn to_piggyback(&self, to: u64) -> u64 {
+        if self.says.is_some() { 0 } else { self.inbox.to_piggyback(to) }
+    }
 }
 
 /// The memory of one peer.
@@ -49,7 +112,14 @@ impl Memory {
             count: options.replay_count,
             bytes: usize::try_from(options.replay_bytes).unwrap_or(usize::MAX),
         });
-        let both = Both { outbox: Outbox::new(session, limits), inbox: Inbox::new(options.ack) };
+        let both = Both {
+            outbox: Outbox::new(session, limits),
+            inbox: Inbox::new(options.ack),
+            says: None,
+            told: 0,
+            hears: None,
+            lie: None,
+        };
         Arc::new(Memory {
             both: Mutex::new(both),
             acknowledgements: LazyBell::default(),
@@ -71,10 +141,14 @@ impl Memory {
         Hello::ours(&both.outbox, &both.inbox)
     }
 
-    /// A new link leads to this peer. What was kept for another one is dropped, and counted in `record`.
-    pub fn link_up(&self, hello: &Hello, identity: Identity, record: &Record) -> Result<()> {
+    /// A new link to this peer is written from now on. What was kept for another one is dropped, and counted in `record`.
+    pub fn link_up(&self, met: &Met, record: &Record) -> Result<()> {
         let mut both = self.both();
-        let resumed = both.outbox.link_up(hello, identity)?;
+        // How far the last one came stands in its page, whatever has become of it.
+        both.look();
+        (both.hears, both.lie) = (None, None);
+        let resumed = both.outbox.link_up(&met.hello, met.identity.clone())?;
+        both.hears = met.account.clone();
         self.replays.store(both.outbox.to_replay().is_some(), Ordering::Release);
         drop(both);
         self.give_up(resumed.dropped as u64, resumed.lost as u64, record);
@@ -84,6 +158,7 @@ impl Memory {
     /// The peer cannot come back: what is kept for it is dropped, and counted in `record`.
     pub fn drop_kept(&self, record: &Record) {
         let mut both = self.both();
+        both.look();
         let lost = both.outbox.kept_data() as u64;
         let dropped = both.outbox.drop_kept() as u64;
         drop(both);
@@ -101,6 +176,77 @@ impl Memory {
     /// How many messages were lost since the program was last told so.
     pub fn take_untold(&self) -> u64 {
         if self.untold.load(Ordering::Acquire) == 0 { 0 } else { self.untold.swap(0, Ordering::AcqRel) }
+    }
+
+    /// A new link from this peer is read from now on.
+    pub fn begin(&self, met: &Met) {
+        let mut both = self.both();
+        both.inbox.hello(&met.hello);
+        (both.says, both.told) = (met.account.clone(), 0);
+        both.publish();
+    }
+
+    /// The link is not written any more: what its page says last is read, and the page let go of.
+    pub fn sending_ended(&self, met: &Met) {
+        let mut both = self.both();
+        if is_same(&both.hears, &met.account) {
+            both.look();
+            both.hears = None;
+        }
+    }
+
+    /// The link is not read any more.
+    pub fn receiving_ended(&self, met: &Met) {
+        let mut both = self.both();
+        if is_same(&both.says, &met.account) {
+            both.says = None;
+        }
+    }
+
+    /// The program calls again: see [`Inbox::consumed`].
+    #[inline]
+    pub fn consumed(&self) {
+        let mut both = self.both();
+        both.inbox.consumed();
+        both.publish();
+    }
+
+    /// The program says itself what it has consumed: see [`Inbox::acknowledge`].
+    pub fn acknowledge(&self, session: u64, up_to: u64) {
+        let mut both = self.both();
+        both.inbox.acknowledge(session, up_to);
+        both.publish();
+    }
+
+    /// This one message has been consumed: see [`Inbox::finished`].
+    pub fn finished(&self, session: u64, number: u64) {
+        let mut both = self.both();
+        both.inbox.finished(session, number);
+        both.publish();
+    }
+
+    /// What the other side has not consumed, as far as it has said by now.
+    pub fn unacknowledged(&self) -> Unacknowledged {
+        let mut both = self.both();
+        both.look();
+        both.outbox.unacknowledged()
+    }
+
+    /// Asks for a frame once there is room for such a message, where the other side says nothing by itself.
+    pub fn want_room(&self, nature: Nature, bytes: usize) {
+        let both = self.both();
+        if let Some(account) = &both.hears
+            && !both.outbox.has_room(nature, bytes)
+        {
+            account.want(both.outbox.wanted());
+        }
+    }
+
+    /// Nobody waits for room any more.
+    pub fn want_no_room(&self) {
+        if let Some(account) = &self.both().hears {
+            account.want(0);
+        }
     }
 
     /// The other side has said to have consumed everything up to this number.
@@ -135,7 +281,8 @@ impl Memory {
 
     /// Adds what the session counts to an object's figures.
     pub fn add_to(&self, stats: &mut Map) {
-        let both = self.both();
+        let mut both = self.both();
+        both.look();
         let (out, inbox) = (both.outbox.figures(), both.inbox.figures());
         for (name, count) in [
             ("acknowledged", out.acknowledged),
@@ -144,10 +291,15 @@ impl Memory {
             ("consumed", inbox.consumed),
             ("unconsumed", inbox.unconsumed),
             ("duplicates", inbox.duplicates),
+            ("ack_frames", inbox.ack_frames),
         ] {
             stats.insert(name.into(), Value::from(count));
         }
     }
+}
+
+fn is_same(a: &Option<Arc<Account>>, b: &Option<Arc<Account>>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }
 
 /// What a message is to the session that sends it.

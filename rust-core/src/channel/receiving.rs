@@ -285,7 +285,7 @@ impl Receiving {
         let part = renewed?;
         self.asked = false;
         if let Some(met) = &part.met {
-            renewal.memory.both().inbox.hello(&met.hello);
+            renewal.memory.begin(met);
         }
         for fd in part.rx.descriptors() {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;

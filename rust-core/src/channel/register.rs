@@ -89,7 +89,8 @@ impl Register {
         }
         let Some(gone) = known.here.remove(identity) else { return Vec::new() };
         let kept = {
-            let both = gone.memory.both();
+            let mut both = gone.memory.both();
+            both.look();
             Kept { count: both.outbox.kept_count(), bytes: both.outbox.unacknowledged().bytes }
         };
         let forgotten = known.away.put_away(identity.clone(), gone.memory, kept);

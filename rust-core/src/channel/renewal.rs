@@ -55,6 +55,22 @@ impl TxPart {
     }
 }
 
+impl Drop for TxPart {
+    fn drop(&mut self) {
+        if let Some(met) = &self.met {
+            met.memory.sending_ended(met);
+        }
+    }
+}
+
+impl Drop for RxPart {
+    fn drop(&mut self) {
+        if let Some(met) = &self.met {
+            met.memory.receiving_ended(met);
+        }
+    }
+}
+
 /// Gives each half its part of the newest link.
 pub struct Renewal {
     pub origin: Origin,
@@ -359,7 +375,7 @@ impl Renewal {
             options.spin,
         )?;
         let (hello, memory) = (theirs.hello(), self.memory.clone());
-        let met = Some(Met { hello, identity: Identity::Listener, memory });
+        let met = Some(Met { hello, identity: Identity::Listener, memory, account: tx.account() });
         Ok(Link { tx, rx, peer, seat: Some(seat), met })
     }
 }

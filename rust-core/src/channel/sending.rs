@@ -110,7 +110,7 @@ impl Sending {
         }
         let part = renewal.renew_tx(&mut self.generation, record, waiting)?;
         if let Some(met) = &part.met {
-            renewal.memory.link_up(&met.hello, met.identity.clone(), record)?;
+            renewal.memory.link_up(met, record)?;
         }
         self.part = Some(part);
         Ok(())
@@ -127,9 +127,9 @@ impl Sending {
         // A link that breaks here is noticed by the next call that receives or sends.
         let _ = replay(part, renewal, &mut at_once);
         let session = part.session();
-        let Some(number) = renewal.memory.both().inbox.to_say(occasion, session) else { return };
+        let Some(number) = renewal.memory.both().to_say(occasion, session) else { return };
         if tell(part, Kind::Ack, number) {
-            renewal.memory.both().inbox.said(session, number);
+            renewal.memory.both().inbox.said_alone(session, number);
         }
     }
 
@@ -184,6 +184,13 @@ impl Sending {
         while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
     }
 
+    /// Ends the link, because of what the other side said.
+    pub fn condemn(&mut self, error: &Error) {
+        if let Some(part) = &mut self.part {
+            part.tx.condemn(error);
+        }
+    }
+
     /// Lets go of the link.
     pub fn drop_part(&mut self) {
         self.part = None;
@@ -194,7 +201,7 @@ impl Sending {
 /// given beside it: only messages that answer nothing have the place for that. 0 says nothing.
 fn numbered(header: Header, number: u64, both: &Both, to: u64) -> (Header, u64) {
     let has_place = matches!(header.kind, Kind::Data | Kind::Request);
-    let said = if has_place { both.inbox.to_piggyback(to) } else { 0 };
+    let said = if has_place { both.to_piggyback(to) } else { 0 };
     let correlation = if said > 0 { said } else { header.correlation };
     (Header { sequence: number, correlation, ..header }, said)
 }
@@ -283,7 +290,7 @@ impl Speaker<'_> {
         let memory = &self.renewal.memory;
         let due = memory.replays.load(Ordering::Acquire) || {
             let both = memory.both();
-            both.inbox.to_say(occasion, both.inbox.session()).is_some()
+            both.to_say(occasion, both.inbox.session()).is_some()
         };
         if !due {
             return;

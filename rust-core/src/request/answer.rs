@@ -30,7 +30,7 @@ pub struct Outlet {
     wake: Arc<EventFd>,
     /// Counts answers where there is no session.
     sequence: AtomicU64,
-    memory: Option<Arc<Memory>>,
+    met: Option<Met>,
     /// Requests that have no answer yet.
     open: AtomicU64,
     /// Whether the client says nothing more, and only waits for what it asked.
@@ -58,7 +58,7 @@ impl Outlet {
     ) -> Result<Outlet> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(met) = met {
-            met.memory.link_up(&met.hello, met.identity.clone(), &record)?;
+            met.memory.link_up(met, &record)?;
             let mut both = met.memory.both();
             while let Some((kept, number)) = both.outbox.to_replay() {
                 bytes += kept.payload.body().len() as u64;
@@ -73,11 +73,15 @@ impl Outlet {
             sequence: AtomicU64::new(0),
             open: AtomicU64::new(0),
             listens_only: AtomicBool::new(false),
-            memory: met.map(|met| met.memory.clone()),
+            met: met.cloned(),
             limit,
             options: options.clone(),
             record,
         })
+    }
+
+    fn memory(&self) -> Option<&Arc<Memory>> {
+        self.met.as_ref().map(|met| &met.memory)
     }
 
     fn state(&self) -> MutexGuard<'_, Outbound> {
@@ -86,14 +90,19 @@ impl Outlet {
 
     /// The number of a message that has been taken over, by the link or to be brought away later.
     fn number(&self, header: Header, payload: &Payload) -> u64 {
-        let Some(memory) = &self.memory else { return self.sequence.fetch_add(1, Ordering::Relaxed) + 1 };
+        let Some(memory) = self.memory() else { return self.sequence.fetch_add(1, Ordering::Relaxed) + 1 };
         let kept = || Kept { header, payload: payload.clone() };
-        let nature = nature(header.kind, header.flags);
-        memory.both().outbox.sent(nature, payload.body().len(), kept)
+        let (nature, bytes) = (nature(header.kind, header.flags), payload.body().len());
+        let mut both = memory.both();
+        if nature == Nature::IdempotentAnswer {
+            // It is kept where there is room.
+            both.has_room(Nature::Data, bytes);
+        }
+        both.outbox.sent(nature, bytes, kept)
     }
 
     fn next_number(&self) -> u64 {
-        match &self.memory {
+        match self.memory() {
             Some(memory) => memory.both().outbox.offer(),
             None => self.sequence.load(Ordering::Relaxed) + 1,
         }
@@ -101,8 +110,8 @@ impl Outlet {
 
     /// Says how far the program has come with this client's messages. What the link does not take now is said later.
     pub fn say(&self, session: u64, occasion: Occasion) {
-        let Some(memory) = &self.memory else { return };
-        let Some(number) = memory.both().inbox.to_say(occasion, session) else { return };
+        let Some(memory) = self.memory() else { return };
+        let Some(number) = memory.both().to_say(occasion, session) else { return };
         let mut state = self.state();
         let Outbound { tx: Some(sender), backlog, .. } = &mut *state else { return };
         if !backlog.is_empty() {
@@ -120,7 +129,7 @@ impl Outlet {
             // One who has gone is noticed where it is heard.
             Ok(Sent::Blocked) | Err(_) => return,
         }
-        memory.both().inbox.said(session, number);
+        memory.both().inbox.said_alone(session, number);
     }
 
     /// Sends, or keeps for later. What is meant for a client that has gone is dropped and counted, unless it may come back
@@ -132,7 +141,7 @@ impl Outlet {
             Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
         let Outbound { tx, backlog, bytes } = &mut *state;
         let Some(sender) = tx else {
-            if self.memory.is_some() && nature(kind, flags) == Nature::IdempotentAnswer {
+            if self.met.is_some() && nature(kind, flags) == Nature::IdempotentAnswer {
                 self.number(header, payload);
             } else {
                 self.record.count(&self.record.dropped);
@@ -240,8 +249,8 @@ impl Outlet {
 
     /// This message has been answered.
     fn finished(&self, message: &Message) {
-        if let Some(memory) = &self.memory {
-            memory.both().inbox.finished(message.session(), message.sequence());
+        if let Some(memory) = self.memory() {
+            memory.finished(message.session(), message.sequence());
         }
     }
 
@@ -256,7 +265,11 @@ impl Outlet {
         self.record.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
         state.tx = None;
         state.backlog.clear();
+        drop(state);
         self.settled();
+        if let Some(met) = &self.met {
+            met.memory.sending_ended(met);
+        }
     }
 }
 
@@ -280,11 +293,11 @@ impl Request {
     /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
     /// answer says so, too.
     pub fn ack(&self) {
-        let Some(memory) = &self.outlet.memory else {
+        let Some(memory) = self.outlet.memory() else {
             self.outlet.with_tx(|tx| tx.consumed_to(self.message.sequence()));
             return;
         };
-        memory.both().inbox.acknowledge(self.message.session(), self.message.sequence());
+        memory.acknowledge(self.message.session(), self.message.sequence());
         self.outlet.say(self.message.session(), Occasion::Leaving);
     }
 

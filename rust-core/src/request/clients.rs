@@ -39,11 +39,19 @@ struct Client {
     _seat: Option<Arc<Seat>>,
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(met) = &self.met {
+            met.memory.receiving_ended(met);
+        }
+    }
+}
+
 impl Client {
     /// The program calls again: what it was given has been consumed.
     fn consumed(&self) {
         let Some(met) = &self.met else { return };
-        met.memory.both().inbox.consumed();
+        met.memory.consumed();
         self.say(if self.asked { Occasion::Asked } else { Occasion::Passing });
     }
 
@@ -61,6 +69,9 @@ impl Client {
             met.memory.acknowledged(correlation)?;
         }
         let mut both = met.memory.both();
+        if let Some(lie) = both.lie() {
+            return Err(lie);
+        }
         Ok(match both.inbox.take(sequence, frame.body.len(), worth(kind, flags))? {
             Verdict::Duplicate => None,
             Verdict::New { missed } => {
@@ -214,7 +225,7 @@ impl Clients {
             }
             self.record.connected(&peer.source);
             if let Some(met) = &met {
-                met.memory.both().inbox.hello(&met.hello);
+                met.memory.begin(met);
             }
             let (record, wake) = (self.record.clone(), self.wake.clone());
             let outlet = match Outlet::new(tx, peer.limit, met.as_ref(), &self.options, record, wake) {

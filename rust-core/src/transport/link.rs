@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::dgram::{DgramRx, DgramTx};
 use super::endpoint::Transport;
 use super::plain::{PlainRx, PlainTx};
-use super::shm::{self, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
+use super::shm::{self, Account, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
 use super::socket::{StreamRx, StreamTx};
 use super::spool::{SpoolRx, SpoolTx};
 use super::stream::Stream;
@@ -122,6 +122,23 @@ impl Tx {
     /// Whether the other side knows nothing of Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Tx::Plain(_))
+    }
+
+    /// Where each side reads how far the other one has come; none where only frames say it.
+    pub fn account(&self) -> Option<Arc<Account>> {
+        match self {
+            Tx::Shm(half) => Some(Arc::new(half.account())),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => None,
+        }
+    }
+
+    /// Ends the link for both halves: what the other side says in its page cannot be.
+    pub fn condemn(&mut self, error: &Error) {
+        match self {
+            Tx::Shm(half) => half.condemn(error),
+            // They have no such page.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
+        }
     }
 
     /// How many messages it has taken and dropped since this was asked last.

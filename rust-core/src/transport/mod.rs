@@ -72,6 +72,7 @@ pub(crate) mod tcp;
 
 pub use crate::frame::{Incoming, Outgoing};
 pub use link::{Offer, Rx, Tx};
+pub(crate) use shm::Account;
 
 /// What did not come through where nothing is sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -71,9 +71,14 @@ impl Channel {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
         let mut sending = self.sending()?;
-        let both = self.renewal.memory.both();
-        let room = both.outbox.has_room(nature(draft.kind, flags), payload.body().len());
+        let mut both = self.renewal.memory.both();
+        let room = both.has_room(nature(draft.kind, flags), payload.body().len());
+        let lie = both.lie();
         drop(both);
+        if let Some(error) = lie {
+            sending.condemn(&error);
+            return Err(error);
+        }
         if !room {
             let text =
                 "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
@@ -153,7 +158,7 @@ impl Channel {
             };
             match message.header().kind {
                 Kind::Reply | Kind::Error if message.header().correlation == number => {
-                    self.renewal.memory.both().inbox.finished(message.session(), message.sequence());
+                    self.renewal.memory.finished(message.session(), message.sequence());
                     return match message.header().kind {
                         Kind::Error => Err(failure::from_message(&message)),
                         _ => Ok(message),
@@ -187,7 +192,7 @@ impl Channel {
             payload: &payload,
         };
         self.put_flagged(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
-        self.renewal.memory.both().inbox.finished(request.session(), request.sequence());
+        self.renewal.memory.finished(request.session(), request.sequence());
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ impl Channel {
         let mut sending = self.sending.lock();
         self.renewal.leave();
         receiving.leave();
-        self.renewal.memory.both().inbox.consumed();
+        self.renewal.memory.consumed();
         if !self.renewal.is_acknowledged_by_hand() {
             receiving.consumed();
         }
@@ -46,7 +46,7 @@ impl Channel {
     ) -> Result<()> {
         let mut said_on = 0;
         loop {
-            let count = || self.renewal.memory.both().outbox.unacknowledged().count;
+            let count = || self.renewal.memory.unacknowledged().count;
             if count() > 0 {
                 // What one who went has said last is still to be read.
                 receiving.gather(&self.speaker());
@@ -71,7 +71,7 @@ impl Channel {
                 Err(e) => {
                     // It may have gone between that look and our word: what it said last is still to be read.
                     receiving.gather(&self.speaker());
-                    let count = self.renewal.memory.both().outbox.unacknowledged().count;
+                    let count = self.renewal.memory.unacknowledged().count;
                     if count > 0 {
                         return Err(unconsumed(e, count));
                     }
@@ -102,7 +102,7 @@ impl Channel {
                 // Both take their leave at once: neither will read on. Each has said how far it has come.
                 sending.speak(Occasion::Asked, &self.renewal, &self.record);
                 let mut moment = Waiting::until(Deadline::after(PARTING).sooner(waiting.deadline()));
-                while self.renewal.memory.both().outbox.unacknowledged().count > 0 {
+                while self.renewal.memory.unacknowledged().count > 0 {
                     match receiving.link_next(&self.speaker(), &mut moment, false) {
                         Ok(Taken::Message(message)) => receiving.keep(message),
                         Ok(Taken::Bye) => {}
@@ -111,7 +111,7 @@ impl Channel {
                         Err(e) => return Err(e),
                     }
                 }
-                if self.renewal.memory.both().outbox.unacknowledged().count > 0 {
+                if self.renewal.memory.unacknowledged().count > 0 {
                     return Err(Error::new(ErrorKind::InvalidState, "the other side takes its leave, too"));
                 }
             }

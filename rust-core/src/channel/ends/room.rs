@@ -21,7 +21,8 @@ impl Channel {
     pub(super) fn await_room(&self, nature: Nature, bytes: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         let memory = &self.renewal.memory;
         // A thread of the program that comes to receive has the right to.
-        let enough = || self.receiving.is_claimed() || memory.both().outbox.has_room(nature, bytes);
+        let enough = || self.receiving.is_claimed() || memory.both().has_room(nature, bytes);
+        memory.want_room(nature, bytes);
         let read = match self.receiving.borrow() {
             Some(mut receiving) => {
                 let speaker = self.speaker();
@@ -37,7 +38,7 @@ impl Channel {
                 let (bell, ended) = (memory.acknowledgements.wanted()?, self.receiving.await_end()?);
                 self.speaker().speak(Occasion::Asked);
                 // It may have done so before it knew that somebody waits.
-                let go = memory.both().outbox.has_room(nature, bytes) || !self.receiving.is_claimed();
+                let go = memory.both().has_room(nature, bytes) || !self.receiving.is_claimed();
                 let fds = [bell.as_fd(), ended.as_fd(), self.renewal.wake.as_fd()];
                 let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
                 bell.drain();
@@ -45,10 +46,11 @@ impl Channel {
                 waited
             }
         };
+        memory.want_no_room();
         self.check()?;
         read.map_err(|e| match e.kind() {
             ErrorKind::Timeout => {
-                let left = memory.both().outbox.unacknowledged();
+                let left = memory.unacknowledged();
                 let text = format!(
                     "{} messages with {} bytes wait to be acknowledged, which is as much as is kept to be sent again (replay_count, replay_bytes); this one is still yours",
                     left.count, left.bytes

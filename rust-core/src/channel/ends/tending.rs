@@ -38,7 +38,7 @@ impl Channel {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind, correlation: to.number, flags, to: to.session, payload };
         self.put_flagged(&draft, &mut self.start(Wait::none())).map_err(|e| e.on(&self.shown))?;
-        self.renewal.memory.both().inbox.finished(to.session, to.number);
+        self.renewal.memory.finished(to.session, to.number);
         Ok(())
     }
 

@@ -69,6 +69,7 @@ pub struct Inbox {
     owed: Owed,
     duplicates: u64,
     missed: u64,
+    frames: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,6 +105,8 @@ pub struct InboxFigures {
     pub duplicates: u64,
     /// Messages of senders that keep nothing, lost on the way.
     pub missed: u64,
+    /// Frames that said nothing else than how far we have come.
+    pub ack_frames: u64,
 }
 
 impl Inbox {
@@ -122,6 +125,7 @@ impl Inbox {
             owed: Owed::default(),
             duplicates: 0,
             missed: 0,
+            frames: 0,
         }
     }
 
@@ -266,9 +270,24 @@ impl Inbox {
         due.then_some(self.consumed)
     }
 
+    /// The same where the other side reads the number for itself, in shared memory. Only one that waits needs a frame, to be
+    /// woken: from the number `wanted` on, 0 where it does not wait.
+    pub fn to_say_beside_a_word(&self, occasion: Occasion, to: u64, wanted: u64) -> Option<u64> {
+        if occasion == Occasion::Asked || wanted > 0 && wanted <= self.consumed {
+            return self.to_say(occasion, to).or_else(|| self.to_say(Occasion::Leaving, to));
+        }
+        None
+    }
+
     /// The number that data and requests for this session carry in passing; 0 says nothing.
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if to == self.session { self.consumed } else { 0 }
+    }
+
+    /// The same for a frame that says nothing else.
+    pub fn said_alone(&mut self, to: u64, number: u64) {
+        self.frames += 1;
+        self.said(to, number);
     }
 
     /// The link to this session has a frame that says so, or has passed it on with another one.
@@ -290,6 +309,7 @@ impl Inbox {
             unconsumed: unconsumed as u64,
             duplicates: self.duplicates,
             missed: self.missed,
+            ack_frames: self.frames,
         }
     }
 }

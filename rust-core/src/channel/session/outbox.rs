@@ -167,6 +167,12 @@ impl<M: Clone> Outbox<M> {
         !matches!(nature, Nature::Data | Nature::Idempotent) || self.fits(bytes)
     }
 
+    /// The number whose acknowledgement makes room, for some messages at a time: who waits for room waits for this one.
+    pub fn wanted(&self) -> u64 {
+        let some = self.kept.len().div_ceil(4).clamp(1, 64);
+        self.kept.get(some - 1).map_or(0, |kept| kept.number)
+    }
+
     fn fits(&self, bytes: usize) -> bool {
         let Some(limits) = self.limits else { return true };
         let below = self.kept.len() < limits.count.max(1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
+use super::account;
 use super::memory::{Memory, OwnMemory};
 use super::park::{Park, SHORT, Stage, Waker};
 use super::peer::Peer;
@@ -28,6 +29,9 @@ use crate::transport::admission::Claimant;
 
 type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
 type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
+
+/// How far each program has come with the other's messages.
+pub(crate) type Account = account::Account<Arc<MemoryFile>, Arc<PeerMemory>>;
 
 /// What the two sides have exchanged, from which a link is made.
 #[derive(Debug)]
@@ -197,6 +201,16 @@ impl ShmTx {
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
         self.wake_reader();
         Ok(flushed)
+    }
+
+    /// How far each side has come, in words that outlive the link and the peer.
+    pub fn account(&self) -> Account {
+        Account::new(self.shared.mine.memory.clone(), self.shared.peer.memory.clone())
+    }
+
+    /// Nothing that the peer says can be relied on: the link has ended.
+    pub fn condemn(&self, error: &Error) {
+        self.shared.end(error.clone());
     }
 
     /// Sleeps until trying again may help.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use loom::sync::Notify;
 use loom::thread;
 
+use super::account::Account;
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
 use super::park::{Park, SHORT, Stage, Waker};
@@ -297,6 +298,104 @@ fn one_wake_up_without_the_wakers_fence_is_lost() {
 #[should_panic(expected = "deadlock")]
 fn one_wake_up_from_poll_with_the_park_word_of_the_futex_is_lost() {
     model(3, || one_wake_up(Without::NewValue, Stage::Poll));
+}
+
+/// What a mutant leaves out of the protocol by which a sender waits for its messages to be consumed.
+#[derive(Clone, Copy, PartialEq)]
+enum Unsaid {
+    Nothing,
+    /// The receiver looks at what is wanted without a fence behind its number.
+    TellersFence,
+    /// The sender looks at the number without a fence behind what it wants.
+    WantersFence,
+    /// The sender sleeps right after having said what it wants.
+    LastLook,
+}
+
+/// A sender waits until two messages have been consumed; the frame that wakes it is the notification.
+fn one_acknowledgement(without: Unsaid) {
+    let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
+    let frame = Arc::new(Notify::new());
+    let consuming = thread::spawn({
+        let (frame, account, page) = (frame.clone(), Account::new(peer.clone(), mine.clone()), peer.clone());
+        move || {
+            for number in 1..=2 {
+                match without {
+                    Unsaid::TellersFence => page.store(at::ACKNOWLEDGED, number, Ordering::Release),
+                    _ => account.tell(number),
+                }
+                if (1..=number).contains(&account.wanted()) {
+                    frame.notify();
+                }
+            }
+        }
+    });
+    let account = Account::new(mine.clone(), peer);
+    match without {
+        Unsaid::WantersFence => mine.store(at::ACK_WANTED, 2, Ordering::Release),
+        _ => account.want(2),
+    }
+    if without == Unsaid::LastLook || account.told() < 2 {
+        frame.wait();
+        assert_eq!(account.told(), 2, "a frame came, and the number had not been told");
+    }
+    consuming.join().unwrap();
+}
+
+#[test]
+fn one_acknowledgement_that_is_waited_for_is_never_lost() {
+    model(3, || one_acknowledgement(Unsaid::Nothing));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_acknowledgement_without_the_tellers_fence_is_lost() {
+    model(3, || one_acknowledgement(Unsaid::TellersFence));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_acknowledgement_without_the_wanters_fence_is_lost() {
+    model(3, || one_acknowledgement(Unsaid::WantersFence));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_acknowledgement_without_the_last_look_is_lost() {
+    model(3, || one_acknowledgement(Unsaid::LastLook));
+}
+
+/// A receiver whose last word is that it has consumed a message, and then goes.
+fn last_word(in_order: bool) {
+    let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
+    let closing = thread::spawn({
+        let (account, page) = (Account::new(peer.clone(), mine.clone()), peer.clone());
+        move || {
+            if in_order {
+                account.tell(1);
+            }
+            page.store(at::STATE, 1, Ordering::Release);
+            if !in_order {
+                account.tell(1);
+            }
+        }
+    });
+    while peer.load(at::STATE, Ordering::Acquire) == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(Account::new(mine, peer).told(), 1, "what was consumed is known after the end");
+    closing.join().unwrap();
+}
+
+#[test]
+fn what_was_consumed_before_the_state_says_closed_is_known_after_it() {
+    model(3, || last_word(true));
+}
+
+#[test]
+#[should_panic(expected = "known after the end")]
+fn what_is_consumed_after_the_state_says_closed_may_be_missed() {
+    model(3, || last_word(false));
 }
 
 #[test]

@@ -8,9 +8,11 @@
 //! | the two ends of a ring | `writer`, `reader` |
 //! | looking, sleeping, waking | `spin`, `park`, `signals` |
 //! | whether the peer lives | `peer` |
+//! | how far each program has come with the other's messages | `account` |
 //! | the two halves of a connected pair, as the contract wants them | `link` |
 //! | a publisher's ring and its readers | `broadcast/` |
 
+mod account;
 mod broadcast;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzz;
@@ -37,5 +39,5 @@ mod writer;
 pub(crate) use broadcast::{
     Broadcast, BroadcastReader, Follower, Received, Start, SubscriberPage, Subscription,
 };
-pub(crate) use link::{Ends, ShmRx, ShmTx, link};
+pub(crate) use link::{Account, Ends, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, Segment};

@@ -25,14 +25,18 @@ pub(super) mod at {
     pub const RING_LENGTH: usize = 40;
     /// Up to where the owner has read the *peer's* ring: all before it is free again.
     pub const HEAD: usize = 128;
-    /// How many of the peer's frames the owner has consumed: the acknowledgement.
+    /// How many of the peer's frames the owner has dealt with, of whatever kind.
     pub const CONSUMED: usize = 136;
+    /// The number up to which the owner's program has consumed the messages of the peer's session: the acknowledgement.
+    pub const ACKNOWLEDGED: usize = 144;
     /// How the owner sleeps until there is something to read: see [`super::super::park`].
     pub const DATA_PARK: usize = 256;
     /// How the owner sleeps until there is room in its ring.
     pub const ROOM_PARK: usize = 384;
     /// The peer's head from which on waking the owner is worth while.
     pub const ROOM_WANTED: usize = 392;
+    /// The number of its own from which on the owner waits for a frame that acknowledges it; 0 where it does not wait.
+    pub const ACK_WANTED: usize = 400;
     /// See [`super::state`].
     pub const STATE: usize = 512;
     /// Broadcast: up to where the writer may be overwriting.
@@ -72,7 +76,7 @@ pub(crate) const MAX_RING: usize = 1 << 30;
 /// The ring of a channel that says nothing else.
 pub(crate) const DEFAULT_RING: usize = 256 << 10;
 
-const LAYOUT: u64 = 2;
+const LAYOUT: u64 = 3;
 /// One side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 /// A publisher's ring.
@@ -281,6 +285,12 @@ mod tests {
             (at::HEAD, "channel", "head: up to where the owner has read the peer's ring".into()),
             (at::CONSUMED, "channel", "how many of the peer's frames the owner has dealt with".into()),
             (
+                at::ACKNOWLEDGED,
+                "channel",
+                "the number up to which the owner's program has consumed the messages of the peer's session"
+                    .into(),
+            ),
+            (
                 at::DATA_PARK,
                 "channel",
                 "park word: how the owner sleeps until there is something to read".into(),
@@ -291,6 +301,11 @@ mod tests {
                 "park word: how the owner sleeps until there is room in its own ring".into(),
             ),
             (at::ROOM_WANTED, "channel", "the peer's head from which on waking the owner helps".into()),
+            (
+                at::ACK_WANTED,
+                "channel",
+                "the owner waits for an `ack` that says this number or a higher one; 0: it does not".into(),
+            ),
             (at::RESERVED, "broadcast", "up to where the publisher may be overwriting".into()),
             (at::TAIL, "broadcast", "behind the newest record".into()),
             (at::LATEST, "broadcast", "where the newest record begins".into()),

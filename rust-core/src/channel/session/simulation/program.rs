@@ -28,6 +28,7 @@ impl World<'_> {
     fn push_message(&mut self, i: usize, letter: Letter, number: u64) -> bool {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return false };
         let in_passing = matches!(letter.nature, Nature::Data | Nature::Request | Nature::Idempotent);
+        let in_passing = in_passing && self.said_on(i).is_none();
         let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
         let pushed = self.push(i, Frame::Message { letter, number, piggyback });
         if pushed && piggyback > 0 {
@@ -61,8 +62,17 @@ impl World<'_> {
     fn send_new(&mut self, i: usize, letter: Letter) -> bool {
         let Order::New { number } = self.ends[i].outbox.order() else { panic!("something goes first") };
         if !self.ends[i].outbox.has_room(letter.nature, letter.bytes) {
+            self.look(i);
+        }
+        if !self.ends[i].outbox.has_room(letter.nature, letter.bytes) {
             self.seen.no_room += 1;
+            if let Some(TxLink { id, .. }) = self.ends[i].tx.filter(|_| self.in_words) {
+                self.wants.insert((id, i), self.ends[i].outbox.wanted());
+            }
             return false;
+        }
+        if let Some(TxLink { id, .. }) = self.ends[i].tx {
+            self.wants.remove(&(id, i));
         }
         assert_eq!(self.ends[i].outbox.offer(), number);
         if !self.push_message(i, letter, number) {
@@ -100,11 +110,46 @@ impl World<'_> {
 
     fn say(&mut self, i: usize, occasion: Occasion) {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return };
-        if let Some(number) = self.ends[i].inbox.to_say(occasion, to)
+        let number = match self.said_on(i) {
+            Some(link) => {
+                let wanted = self.wants.get(&(link, 1 - i)).copied().unwrap_or(0);
+                self.ends[i].inbox.to_say_beside_a_word(occasion, to, wanted)
+            }
+            None => self.ends[i].inbox.to_say(occasion, to),
+        };
+        if let Some(number) = number
             && self.push(i, Frame::Ack(number))
         {
+            self.seen.woken += u64::from(self.in_words && occasion != Occasion::Asked);
             self.ends[i].inbox.said(to, number);
         }
+    }
+
+    /// The link whose word says how far this end has come, if there is one.
+    fn said_on(&self, i: usize) -> Option<u64> {
+        let link = self.ends[i].rx.front().filter(|link| self.in_words && link.begun)?;
+        Some(link.id)
+    }
+
+    /// Says in the word how far this end has come.
+    pub fn publish(&mut self, i: usize) {
+        let Some(link) = self.said_on(i) else { return };
+        let consumed = self.ends[i].inbox.received().consumed;
+        self.words.insert((link, i), consumed);
+        if self.ends[i].rx.front().is_none_or(|link| link.ended) {
+            // After a cut the sender may have looked for the last time; it looks again at what the next hello says.
+            return;
+        }
+        let published = self.published.entry(self.ends[i].inbox.session()).or_default();
+        *published = consumed.max(*published);
+    }
+
+    /// Reads the other side's word, of the link that this end writes to; that may have broken, and its reader have crashed.
+    pub fn look(&mut self, i: usize) {
+        let Some(TxLink { id, to, .. }) = self.ends[i].tx else { return };
+        let Some(told) = self.words.get(&(id, 1 - i)).copied() else { return };
+        self.seen.read_in_words += u64::from(told > self.ends[i].outbox.figures().acknowledged);
+        self.believe(i, told, to);
     }
 
     /// The program receives, or goes on waiting for an answer. False where nothing is there.
@@ -118,8 +163,11 @@ impl World<'_> {
                 end.let_go(None, u64::MAX, &mut self.truth);
             }
             end.inbox.consumed();
+            self.publish(i);
+            let end = &mut self.ends[i];
             if let Some(message) = end.local.pop_front() {
-                end.give(message, keeps, &mut self.truth);
+                self.is_not_consumed(message);
+                self.ends[i].give(message, keeps, &mut self.truth);
                 self.seen.given += 1;
                 self.moves += 1;
                 return true;
@@ -149,12 +197,22 @@ impl World<'_> {
                     }
                 }
                 _ => {
+                    self.is_not_consumed(message);
                     self.ends[i].give(message, self.keeps[1 - i].is_some(), &mut self.truth);
                     self.seen.given += 1;
                     return true;
                 }
             }
         }
+    }
+
+    /// What a word has said to be consumed is given to nobody again.
+    fn is_not_consumed(&self, Taken { session, number, letter }: Taken) {
+        let published = self.published.get(&session).copied().unwrap_or(0);
+        assert!(
+            letter.nature != Nature::Data || number > published,
+            "{number} of {session} was consumed before"
+        );
     }
 
     /// An answer came: whether it is the one that the program waits for.
@@ -169,6 +227,8 @@ impl World<'_> {
         self.truth.given(message.session, message.number, true);
         end.inbox.finished(message.session, message.number);
         self.truth.consumed(message.session, message.number);
+        self.publish(i);
+        let end = &mut self.ends[i];
         let Some(call) = end.call.filter(|call| call.number == request) else { return false };
         end.outbox.settled(call.number);
         end.call = None;
@@ -186,7 +246,10 @@ impl World<'_> {
                 link.begun = true;
                 end.inbox.hello(&link.hello);
                 end.losses.hello(link.hello.session, link.sent_before);
+                self.publish(i);
             }
+            let end = &mut self.ends[i];
+            let link = end.rx.front_mut()?;
             let (peer, id) = (link.hello.session, link.id);
             let Some(frame) = link.frames.pop_front() else {
                 if !link.ended {
@@ -287,6 +350,7 @@ impl World<'_> {
         end.hands.retain(|taken| (taken.session, taken.number) != (request.session, request.number));
         self.truth.consumed(request.session, request.number);
         end.inbox.finished(request.session, request.number);
+        self.publish(i);
     }
 
     /// The program says that it has consumed some of what it was given.
@@ -296,6 +360,7 @@ impl World<'_> {
         let Some(Taken { session, number, .. }) = end.hands.get(some).copied() else { return };
         end.let_go(Some(session), number, &mut self.truth);
         end.inbox.acknowledge(session, number);
+        self.publish(i);
         self.moves += 1;
     }
 
