@@ -995,7 +995,7 @@ linkspan_status linkspan_stats(const void *object,
 // Closes an object; waits of other threads end. It still has to be released.
 //
 // A channel closes once what was sent has been taken over, a server once its answers have, a service once its controller has
-// heard its goodbye, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
+// heard its goodbye, a publisher once its subscribers have been given what they had still to be given, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
 // value goes with its publisher.
 //
 // The caller sees to this:

@@ -261,7 +261,7 @@ pub unsafe extern "C" fn linkspan_stats(
 /// Closes an object; waits of other threads end. It still has to be released.
 ///
 /// A channel closes once what was sent has been taken over, a server once its answers have, a service once its controller has
-/// heard its goodbye, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
+/// heard its goodbye, a publisher once its subscribers have been given what they had still to be given, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
 /// value goes with its publisher.
 ///
 /// # Safety
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> 
             Any::Serving(serving) => return serving.service.close(wait),
             Any::Listener(listener) => listener.close(),
             Any::Controller(controller) => controller.close(),
-            Any::Publisher(publisher) => publisher.close(),
+            Any::Publisher(publisher) => return publisher.close(wait),
             Any::Subscriber(subscriber) => subscriber.close(),
             Any::Region(_) | Any::Walk(_) => {
                 return Err(has_none("a region or a walk is not closed, only released: linkspan_release"));

@@ -54,6 +54,7 @@ Examples:
 Examples:
   linkspan pub lab/temperature '{\"celsius\": 21.4}'
   linkspan pub lab/temperature 21.4 --for 60
+  linkspan pub lab/start true --wait-for 2 --for 0
   ./thermometer --json-lines | linkspan pub lab/temperature
   linkspan sub lab/a --json | linkspan pub unix:lab/b"
     )]
@@ -379,6 +380,12 @@ pub struct Pub {
     /// Stay so many seconds after the last value
     #[arg(long = "for", value_name = "SECONDS")]
     pub stay: Option<f64>,
+    /// Publish once so many subscribers are there
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub wait_for: usize,
+    /// Wait so many seconds for them, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout, requires = "wait_for")]
+    pub timeout: Timeout,
 }
 
 /// `linkspan sub`

@@ -15,6 +15,10 @@ pub fn publish(asked: &Pub, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
     let one = asked.value.as_deref().map(|text| input::value(text, stop)).transpose()?;
     let publisher = Publisher::new(&asked.opening.name, &options)?;
+    if asked.wait_for > 0 {
+        let mut check = || stop.check();
+        publisher.wait_for_subscribers(asked.wait_for, Wait::new(asked.timeout).tick(&mut check))?;
+    }
     let published = match &one {
         Some(value) => publisher.send(value).map(drop),
         None => publish_lines(&publisher, stop),
@@ -26,9 +30,19 @@ pub fn publish(asked: &Pub, stop: &Stop) -> Result<(), Ending> {
         None => Some(Instant::now()),
     };
     let stayed = published.and_then(|()| input::stay(stop, until));
-    publisher.close();
-    Ok(stayed?)
+    // Whoever asked it to stop waits for that, and not long.
+    let mut check = || stop.check();
+    let wait = match &stayed {
+        Ok(()) if stop.check().is_ok() => Wait::default().tick(&mut check),
+        _ => Wait::new(PARTING),
+    };
+    let closed = publisher.close(wait);
+    stayed?;
+    Ok(closed?)
 }
+
+/// How long subscribers that read slowly are served by a publisher that was asked to stop.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// Whether what is published there needs no publisher to stay.
 fn keeps(name: &str) -> bool {

@@ -149,3 +149,35 @@ fn a_journal_is_written_read_and_listed_by_one_program_after_the_other() {
     );
     assert_eq!(place.run(&["sub", "journal:none", "--timeout", "0.05"]).code, Some(4));
 }
+
+#[test]
+fn waiting_subscriber_gets_everything_of_a_short_publisher() {
+    on_each_transport(|place, name, _| {
+        let lines: String = (1..=1000).map(|n| format!("{n}\n")).collect();
+        for _ in 0..5 {
+            let subscriber = place.start(&["sub", &name("lab/t"), "--json", "--count", "1000"]);
+            place.wait_for_a_waiting_subscriber();
+            let published = place.run_with(&["pub", &name("lab/t")], lines.as_bytes());
+            assert_eq!((published.code, published.err.as_str()), (Some(0), ""));
+            let heard = subscriber.wait();
+            assert_eq!((heard.code, heard.err.as_str(), heard.out.as_str()), (Some(0), "", lines.as_str()));
+        }
+    });
+}
+
+#[test]
+fn publisher_waits_for_as_many_subscribers_as_it_is_told() {
+    on_each_transport(|place, name, file| {
+        let publisher = place.start(&["pub", &name("lab/t"), "7", "--wait-for", "2", "--for", "0"]);
+        place.wait_for(&file("lab/t"));
+        let subscribers = [1, 2].map(|_| place.start(&["sub", &name("lab/t"), "--json", "--count", "1"]));
+        for subscriber in subscribers {
+            let heard = subscriber.wait();
+            assert_eq!((heard.code, heard.out.as_str()), (Some(0), "7\n"), "{}", heard.err);
+        }
+        assert_eq!(publisher.wait().code, Some(0));
+        let alone = place.run(&["pub", &name("lab/t"), "7", "--wait-for", "1", "--timeout", "0.1"]);
+        assert_eq!(alone.code, Some(3), "{}", alone.err);
+        assert!(alone.err.contains("0 of 1 subscribers came in time"), "{}", alone.err);
+    });
+}

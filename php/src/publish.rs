@@ -54,8 +54,15 @@ impl Publisher {
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| table(&self.inner.stats()))
     }
-    pub fn close(&self) {
-        self.inner.close();
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn wait_for_subscribers(&self, count: i64, timeout: Seconds) -> PhpResult<()> {
+        let count = usize::try_from(count).unwrap_or(0);
+        edge(|| self.waiter.wait(timeout, |wait| self.inner.wait_for_subscribers(count, wait)))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn close(&self, timeout: Seconds) -> PhpResult<()> {
+        edge(|| self.waiter.wait(timeout, |wait| self.inner.close(wait)))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::Outcome;
 use crate::message::{Message, object};
-use crate::wait::{OnWait, Patience, between, options, publishing, waiting};
+use crate::wait::{OnWait, Patience, between, leave, options, publishing, waiting};
 use crate::walk::Walk;
 
 /// The one who publishes at an endpoint. It never waits for a subscriber.
@@ -67,18 +67,33 @@ impl Publisher {
         object(&self.source.stats(), Builder::copying(py))
     }
 
-    /// Publishes no longer; subscribers are told.
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.source.close());
+    /// Waits until so many subscribers are there; `Timeout` where fewer came.
+    #[pyo3(signature = (count=1, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn wait_for_subscribers(
+        &self,
+        py: Python<'_>,
+        count: usize,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<()> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count, wait))
+    }
+
+    /// Publishes no longer, once the subscribers have been served: those that were waiting connect, and slow ones are given what
+    /// is left. `Timeout` where one has not taken it in time; it is closed all the same.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
+    fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        waiting(py, timeout, self.on_wait.as_ref(), |wait| self.source.close(wait))
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
 
-    #[pyo3(signature = (*_raised))]
-    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
-        self.close(py);
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, raised: &Bound<'_, PyTuple>) -> Outcome<()> {
+        leave(raised, |patience| self.close(raised.py(), patience))
     }
 }
 

@@ -497,7 +497,7 @@ fn links_pipes_and_second_names_in_a_journal_are_refused() {
     for i in 1..=3i64 {
         publisher.send(&Value::Int(i)).unwrap();
     }
-    publisher.close();
+    publisher.close(SOON).unwrap();
     drop(publisher);
     let segment = "00000000000000000001.segment";
     let thesis = place.secret.path().join("thesis");

@@ -87,7 +87,7 @@ fn latest_alone(t: &str) {
     let large = Value::from(bytes::Bytes::from(vec![9; 3_000_000]));
     publisher.send(&large).unwrap();
     assert!(ask().unwrap().value().unwrap() == &large);
-    publisher.close();
+    publisher.close(SOON).unwrap();
     assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -231,7 +231,7 @@ fn a_descriptor_for_event_loops(t: &str) {
         assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         assert!(!support::readable(fd, 0));
     }
-    publisher.close();
+    publisher.close(SOON).unwrap();
     assert!(support::readable(fd, 20));
     assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();

@@ -57,7 +57,7 @@ fn write(endpoint: &str, who: &str, count: usize) -> Result<()> {
         let sequence = publisher.send(&body(who, i))?;
         say(&format!("{sequence} {who} {i}"));
     }
-    publisher.close();
+    publisher.close(linkspan::Wait::default()).unwrap();
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn refused(endpoint: &str, count: usize) -> Result<()> {
                 }
                 Err(e) => {
                     say(&format!("{} again, made anew", e.kind()));
-                    publisher.close();
+                    publisher.close(linkspan::Wait::default()).unwrap();
                     publisher = Publisher::new(endpoint, &short()?)?;
                 }
             }
@@ -130,7 +130,7 @@ fn fill(endpoint: &str, ballast: &str) -> Result<()> {
     std::fs::remove_file(ballast).unwrap_or_else(|_| exit(5));
     let last = publisher.send(&body("full", sent))?;
     say(&format!("sent {last}"));
-    publisher.close();
+    publisher.close(linkspan::Wait::default()).unwrap();
     let mut options = Options::default();
     options.set("from", &"first".into())?;
     let subscriber = Subscriber::new(endpoint, &options)?;

@@ -140,7 +140,7 @@ fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     say("published")?;
     // Until those who read what it holds have done so.
     wait_for_a_line()?;
-    publisher.close();
+    publisher.close(linkspan::Wait::default()).unwrap();
     Ok(())
 }
 

@@ -59,6 +59,38 @@ def test_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
 
 
 @as_root
+def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
+    """Receiving needs no space, and makes room; the doctor says what is the matter."""
+    child = start(
+        """
+        import subprocess
+        directory, name, program = os.environ["LINKSPAN_DIR"], sys.argv[1], sys.argv[2]
+        with linkspan.connect(name, durable=True) as sender:
+            sent = 0
+            try:
+                while True:
+                    sender.send("x" * 1000, timeout=1.0)
+                    sent += 1
+            except linkspan.Error as error:
+                print(type(error).__name__)
+            sender.close(timeout=0.0)
+        made = fill(directory)
+        doctor = subprocess.run([program, "doctor"], capture_output=True, text=True).stdout
+        print("no space" in doctor or "no inode" in doctor)
+        with linkspan.listen(name) as listener:
+            receiver = listener.accept(timeout=10.0)
+            received = sum(len(receiver.recv(timeout=10.0).value) == 1000 for _ in range(sent))
+        print(sent > 0 and received == sent)
+        """,
+        endpoint("spool", "drained"), str(Path(__file__).parents[2] / "target" / "debug" / "linkspan"),
+        within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},
+    )
+    full, told, drained = lines(child)
+    assert full in NO_SPACE
+    assert (told, drained) == ("True", "True")
+
+
+@as_root
 @answering
 def test_a_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
     """Those who are connected go on, or are told, and go on later; nothing is lost, nobody is let go of."""

@@ -173,7 +173,7 @@ impl Part {
                 break;
             }
         }
-        publisher.close();
+        publisher.close(linkspan::Wait::default()).unwrap();
         Ok(())
     }
 

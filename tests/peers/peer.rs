@@ -149,7 +149,7 @@ fn publish(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
         }
     }
     println!("{} published", all.len());
-    publisher.close();
+    publisher.close(linkspan::Wait::default()).unwrap();
     Ok(())
 }
 

@@ -78,6 +78,21 @@ impl Place {
     }
 
     /// Waits until somebody listens under this file name.
+    /// Waits until a subscriber has marked that it waits for a publisher here: a lock that may be shared.
+    pub fn wait_for_a_waiting_subscriber(&self) {
+        use std::os::unix::fs::MetadataExt;
+        let begun = std::time::Instant::now();
+        loop {
+            let inode = std::fs::metadata(self.path().join(".lock")).map_or(0, |facts| facts.ino());
+            let locks = std::fs::read_to_string("/proc/locks").unwrap();
+            if locks.lines().any(|lock| lock.contains("READ") && lock.contains(&format!(":{inode} "))) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no subscriber has marked that it waits: {locks}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub fn wait_for(&self, file: &str) {
         let begun = std::time::Instant::now();
         while !self.path().join(file).exists() {

@@ -9,6 +9,7 @@ use super::session::redial::{Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
+use crate::sys::lock::Lock;
 use crate::sys::poll::{is_readable, wait_readable};
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::{Endpoint, Transport};
@@ -166,6 +167,16 @@ impl Dialler {
             ErrorKind::Timeout => self.nobody(waiting).on(&self.endpoint),
             _ => e.on(&self.endpoint),
         })
+    }
+
+    /// Says beside the name that somebody waits there for a publisher, as long as this is kept; see
+    /// [`Place::is_awaited`]. None where nothing can be said.
+    pub fn mark(&self) -> Option<Lock> {
+        match &self.goal {
+            // Without a mark it waits all the same.
+            Goal::Place(place) => place.await_owner().ok(),
+            Goal::Pipe(_) | Goal::Address(_) => None,
+        }
     }
 
     /// What wakes an epoll set once calling again may help.

@@ -74,6 +74,15 @@ impl Pattern {
     }
 }
 
+/// The last message that a subscriber had of a publisher; zeros where it waited for one and has had nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct After {
+    /// The publisher's session.
+    pub session: u64,
+    /// The number in it.
+    pub number: u64,
+}
+
 /// What one side tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
@@ -81,6 +90,8 @@ pub struct Greeting {
     pub pattern: Pattern,
     /// Whether only the newest value is wanted: `latest()`.
     pub once: bool,
+    /// Of a subscriber that was there before, or that waited: behind which message it goes on. None begins with the newest.
+    pub after: Option<After>,
     /// Whether the caller only wants to know about the name, as a listing does: it is told, and not let in.
     pub ask: bool,
     /// What a caller that asks is told: counters.
@@ -109,6 +120,7 @@ impl Greeting {
         Ok(Greeting {
             pattern,
             once: false,
+            after: None,
             ask: false,
             state: None,
             client_id,
@@ -167,6 +179,9 @@ impl Greeting {
         if self.once {
             map.insert("once".into(), true.into());
         }
+        if let Some(after) = self.after {
+            map.insert("after".into(), vec![after.session, after.number].into());
+        }
         if self.ask {
             map.insert("ask".into(), true.into());
         }
@@ -195,6 +210,12 @@ impl Greeting {
         Ok(Greeting {
             pattern,
             once: optional("once").map(Value::as_bool).transpose()?.unwrap_or(false),
+            after: match optional("after") {
+                None => None,
+                Some(after) => {
+                    Some(After { session: after.at("0")?.as_u64()?, number: after.at("1")?.as_u64()? })
+                }
+            },
             ask: optional("ask").map(Value::as_bool).transpose()?.unwrap_or(false),
             state: optional("state").map(|state| state.as_map().cloned()).transpose()?,
             client_id: optional("client_id")

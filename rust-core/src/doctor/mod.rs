@@ -96,6 +96,7 @@ fn names() -> Vec<Finding> {
             format!("no locks can be looked at, and spool:, journal:, file: and fifo: fail: {}", e.text());
         findings.push(Finding::problem(what, "remove it: whoever needs one next makes another"));
     }
+    findings.extend(space(&directory));
     match registry::clean() {
         Ok(cleaned) => {
             if !cleaned.removed.is_empty() {
@@ -124,6 +125,24 @@ fn names() -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether there is space for new names, and for messages in spools.
+fn space(directory: &Directory) -> Option<Finding> {
+    // Where the file system does not say, whoever writes there is told.
+    let free = rustix::fs::fstatvfs(directory).ok()?;
+    let what = match (free.f_bavail, free.f_favail) {
+        (0, _) => "no space",
+        // A file system without inodes counts none.
+        (_, 0) if free.f_files > 0 => "no inode",
+        _ => return None,
+    };
+    let what = format!(
+        "there is {what} left in {}: nobody can listen at a new name, and no message can be added to a spool: there",
+        directory.path().display()
+    );
+    let remedy = "receive what waits in its spools (`linkspan recv`), which works on a full disk and makes room, or remove other files";
+    Some(Finding::problem(what, remedy))
 }
 
 /// What was left of a name. Where the kernel keeps us from it, whoever is at the name tells.

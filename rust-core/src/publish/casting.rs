@@ -1,14 +1,19 @@
 //! How a publisher reaches its subscribers: one ring that all read, or a stream for each.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::event::PollFlags;
+
+use super::history::{History, Published};
 use crate::channel::record::Record;
-use crate::error::{Doing, Result};
-use crate::frame::{Header, Kind, Outgoing, flags};
+use crate::deadline::Waiting;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{Header, Kind, Outgoing};
 use crate::message::Payload;
-use crate::sys::poll::Interest;
+use crate::sys::eventfd::LazyBell;
+use crate::sys::poll::{Interest, wait_any};
 use crate::transport::endpoint::Transport;
 use crate::transport::harbour::{Arrival, Entrant, Watched, Watcher};
 use crate::transport::plain::{self, Division};
@@ -21,21 +26,6 @@ use crate::value::Map;
 /// Bytes of a publisher's ring where nothing else is said.
 const RING: usize = 1 << 20;
 
-/// A published message, kept for those who come later.
-#[derive(Clone)]
-struct Published {
-    header: Header,
-    payload: Payload,
-}
-
-impl Published {
-    fn frame(&self, retained: bool) -> Outgoing<'_> {
-        let mut header = self.header;
-        header.flags |= if retained { flags::RETAINED } else { 0 };
-        Outgoing::new(header, self.payload.body())
-    }
-}
-
 /// What the program's thread and the harbour's share.
 pub struct Casting {
     state: Mutex<State>,
@@ -45,16 +35,17 @@ pub struct Casting {
     checked: bool,
     /// Bytes that the kernel may keep for one subscriber, where the program says.
     buffer: Option<usize>,
+    /// Rung when a subscriber comes, goes, or has been given what it was to be given.
+    changed: LazyBell,
 }
 
 struct State {
     way: Way,
-    newest: Option<Published>,
 }
 
 enum Way {
     Shm { ring: Broadcast, subscribers: Vec<ShmSubscriber> },
-    Streams { subscribers: Vec<Arc<StreamSubscriber>> },
+    Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>> },
 }
 
 struct ShmSubscriber {
@@ -74,6 +65,10 @@ struct Out {
     gone: Interest,
     /// The last number that went to it whole, or that the kernel has at least begun with.
     sequence: u64,
+    /// Whether the message that goes next is the one that was the newest when it came.
+    retained: bool,
+    /// Whether its queue in the kernel was full at the last look: then its [`Room`] is told when there is some.
+    full: bool,
     watched: Option<Watched>,
 }
 
@@ -86,17 +81,19 @@ impl Casting {
             }
             // What keeps its values has no subscribers that it knows of.
             Transport::Unix | Transport::Tcp | Transport::File | Transport::Journal => {
-                Way::Streams { subscribers: Vec::new() }
+                let history = History::new(buffer.unwrap_or(RING));
+                Way::Streams { history, subscribers: Vec::new() }
             }
             other => return Err(other.unavailable()),
         };
-        let state = Mutex::new(State { way, newest: None });
+        let state = Mutex::new(State { way });
         Ok(Casting {
             state,
             record: Record::default(),
             next_id: AtomicU64::new(1),
             checked: transport == Transport::Tcp,
             buffer,
+            changed: LazyBell::default(),
         })
     }
 
@@ -113,12 +110,12 @@ impl Casting {
                 ring.publish(&published.frame(false))?;
                 ring.notify(subscribers.iter_mut().map(|s| &mut s.subscription));
             }
-            Way::Streams { subscribers } => {
+            Way::Streams { history, subscribers } => {
+                history.push(published);
                 for subscriber in &*subscribers {
                     // One that is gone is taken out by the harbour, which sees its hang-up.
-                    let _ = subscriber.out().offer(&published, false);
+                    let _ = subscriber.out().give(history);
                 }
-                state.newest = Some(published);
             }
         }
         self.record.count(&self.record.sent);
@@ -128,14 +125,15 @@ impl Casting {
     /// What a listing shows: messages, subscribers, and how many messages the slowest of them has still to read.
     pub fn state_for_listing(&self) -> Map {
         let messages = self.record.sent.load(Ordering::Relaxed);
-        // One that has read nothing yet is given the newest alone.
+        // One that has read nothing of the ring yet is given the newest alone.
         let left = |read: u64| if read == 0 { messages.min(1) } else { messages.saturating_sub(read) };
         let (peers, behind) = match &self.state().way {
             Way::Shm { subscribers, .. } => {
                 (subscribers.len(), subscribers.iter().map(|s| left(s.subscription.read_so_far())).max())
             }
-            Way::Streams { subscribers } => {
-                (subscribers.len(), subscribers.iter().map(|s| left(s.out().sequence)).max())
+            Way::Streams { subscribers, .. } => {
+                let left = |s: &Arc<StreamSubscriber>| messages.saturating_sub(s.out().sequence);
+                (subscribers.len(), subscribers.iter().map(left).max())
             }
         };
         Map::from_iter([
@@ -149,7 +147,7 @@ impl Casting {
     pub fn subscribers(&self) -> usize {
         match &self.state().way {
             Way::Shm { subscribers, .. } => subscribers.len(),
-            Way::Streams { subscribers } => subscribers.len(),
+            Way::Streams { subscribers, .. } => subscribers.len(),
         }
     }
 
@@ -177,29 +175,32 @@ impl Casting {
         let ring =
             ring.descriptor_for_peer().try_clone_to_owned().doing("duplicating a ring's descriptor")?;
         subscribers.extend(subscriber);
+        drop(state);
+        self.changed.ring();
         Ok(vec![ring])
     }
 
-    /// Gives a subscriber with a socket of its own the newest value, and keeps it for more. To be called once its hello
-    /// has been answered.
+    /// Gives a subscriber with a socket of its own the newest value, or what it missed behind `after`, and keeps it for more. To
+    /// be called once its hello has been answered.
     pub fn admit_to_stream(
         self: &Arc<Self>,
         stream: Stream,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<Watched>,
         once: bool,
+        after: Option<u64>,
     ) {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         // A subscriber that reads slowly is to miss messages rather than to read old ones: where the kernel will not have
         // less in its queue, it gets more.
         let _ = self.buffer.map(|bytes| stream.keep_at_most(bytes));
         let tx = Tx::Stream(StreamTx::new(stream, self.checked));
-        let mut out = Out { tx, gone: Interest::RDHUP, sequence: 0, watched: None };
-        let state = self.state();
-        let newest = state.newest.clone();
+        let mut out = Out::new(tx, Interest::RDHUP);
+        let mut state = self.state();
+        let Way::Streams { history, .. } = &mut state.way else { return };
+        out.begin(history, after);
         // An error here is the hang-up of a newcomer: there is nobody to tell.
         if once {
-            let _ = match &newest {
-                Some(newest) => out.offer(newest, true),
+            let _ = match history.newest() {
+                Some(_) => out.give(history),
                 None => out
                     .tx
                     .try_send(&Outgoing::new(Header::new(Kind::Ack, crate::Encoding::Raw), &[]))
@@ -210,45 +211,112 @@ impl Casting {
                 return;
             }
         }
-        self.keep(state, id, out, watched, newest, once);
+        self.keep(state, out, watched);
     }
 
     /// Gives somebody who knows nothing of Linkspan the newest value as a line, and keeps it for more.
     pub fn admit_stranger(self: &Arc<Self>, entrant: Entrant, division: Division) {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let _ = self.buffer.map(|bytes| entrant.stream.keep_at_most(bytes));
         let (tx, _) = plain::link(entrant.stream.clone(), division, 0, false);
         // One that has stopped writing may have had nothing to say from the beginning.
-        let out = Out { tx: Tx::Plain(tx), gone: Interest::empty(), sequence: 0, watched: None };
-        let state = self.state();
-        let newest = state.newest.clone();
-        self.keep(state, id, out, |watcher| entrant.watch(Interest::empty(), watcher), newest, false);
+        let mut out = Out::new(Tx::Plain(tx), Interest::empty());
+        let mut state = self.state();
+        let Way::Streams { history, .. } = &mut state.way else { return };
+        out.begin(history, None);
+        self.keep(state, out, |watcher| entrant.watch(Interest::empty(), watcher));
     }
 
     /// Keeps a subscriber from now on, with what it has still to be given.
     fn keep(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        id: u64,
         out: Out,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<Watched>,
-        newest: Option<Published>,
-        once: bool,
     ) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let subscriber = Arc::new(StreamSubscriber { id, out: Mutex::new(out) });
         let watcher =
             Arc::new(Room { casting: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
-        if let Ok(watched) = watched(watcher) {
+        if let Ok(watched) = watched(watcher)
+            && let Way::Streams { history, subscribers } = &mut state.way
+        {
             let mut out = subscriber.out();
             out.watched = Some(watched);
-            if let Some(newest) = newest.filter(|_| !once) {
-                let _ = out.offer(&newest, true);
-            } else if once {
-                out.await_room(true);
-            }
+            let _ = out.give(history);
             drop(out);
-            if let Way::Streams { subscribers } = &mut state.way {
-                subscribers.push(subscriber);
+            subscribers.push(subscriber);
+        }
+        drop(state);
+        self.changed.ring();
+    }
+
+    /// Waits until each subscriber has been given everything, as far as the kernel is concerned, or has gone. `Timeout` with the
+    /// number of those that have not.
+    pub fn drain(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let bell = self.changed.wanted()?;
+        loop {
+            bell.drain();
+            let behind = self.behind();
+            if behind == 0 {
+                return Ok(());
+            }
+            match wait_any(waiting, [(bell.as_fd(), PollFlags::IN)]) {
+                Err(e) if e.kind() == ErrorKind::Timeout => {
+                    let text = format!(
+                        "closed; {behind} subscribers had not taken everything that was published: they read too slowly, or have stopped"
+                    );
+                    return Err(Error::new(ErrorKind::Timeout, text));
+                }
+                slept => drop(slept?),
+            }
+        }
+    }
+
+    fn behind(&self) -> usize {
+        match &mut self.state().way {
+            // What lies in the ring outlives us.
+            Way::Shm { .. } => 0,
+            Way::Streams { history, subscribers } => subscribers
+                .iter()
+                .filter(|subscriber| {
+                    let mut out = subscriber.out();
+                    // An error is its hang-up, which the harbour sees, too.
+                    out.give(history).is_ok()
+                        && (history.after(out.sequence).is_some() || matches!(out.tx.flush(), Ok(false)))
+                })
+                .count(),
+        }
+    }
+
+    /// Waits until so many subscribers are there.
+    pub fn await_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        let bell = self.changed.wanted()?;
+        loop {
+            bell.drain();
+            let there = self.subscribers();
+            if there >= count {
+                return Ok(());
+            }
+            match wait_any(waiting, [(bell.as_fd(), PollFlags::IN)]) {
+                Err(e) if e.kind() == ErrorKind::Timeout => {
+                    let text = format!(
+                        "{there} of {count} subscribers came in time; start the others, or wait longer"
+                    );
+                    return Err(Error::new(ErrorKind::Timeout, text));
+                }
+                slept => drop(slept?),
+            }
+        }
+    }
+
+    /// Waits until somebody comes or goes, or for a moment.
+    pub fn await_change(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let bell = self.changed.wanted()?;
+        match wait_any(waiting, [(bell.as_fd(), PollFlags::IN)]) {
+            Err(e) if e.kind() != ErrorKind::Timeout => Err(e),
+            _ => {
+                bell.drain();
+                Ok(())
             }
         }
     }
@@ -258,7 +326,7 @@ impl Casting {
         let mut state = self.state();
         let gone = match &mut state.way {
             Way::Shm { subscribers, .. } => (std::mem::take(subscribers), Vec::new()),
-            Way::Streams { subscribers } => (Vec::new(), std::mem::take(subscribers)),
+            Way::Streams { subscribers, .. } => (Vec::new(), std::mem::take(subscribers)),
         };
         drop(state);
         drop(gone);
@@ -271,12 +339,13 @@ impl Casting {
             Way::Shm { subscribers, .. } => {
                 (subscribers.extract_if(.., |s| s.id == id).collect(), Vec::new())
             }
-            Way::Streams { subscribers } => {
+            Way::Streams { subscribers, .. } => {
                 (Vec::new(), subscribers.extract_if(.., |s| s.id == id).collect())
             }
         };
         drop(state);
         drop(gone);
+        self.changed.ring();
     }
 }
 
@@ -287,26 +356,43 @@ impl StreamSubscriber {
 }
 
 impl Out {
-    /// Sends a message if there is room for it; a subscriber that has none misses it, and sees the gap in the numbers.
-    fn offer(&mut self, published: &Published, retained: bool) -> Result<()> {
-        let frame = published.frame(retained);
-        match self.tx.try_send(&frame)? {
-            Sent::Whole => {
-                self.sequence = published.header.sequence;
-                return Ok(());
-            }
-            Sent::Part => {
-                self.tx.adopt(&frame);
-                self.sequence = published.header.sequence;
-            }
-            Sent::Blocked => {}
+    fn new(tx: Tx, gone: Interest) -> Out {
+        Out { tx, gone, sequence: 0, retained: false, full: false, watched: None }
+    }
+
+    /// Begins behind the message of number `after`, for one that was there before or waited; else with the newest.
+    fn begin(&mut self, history: &History, after: Option<u64>) {
+        self.sequence = after.map_or(history.last().saturating_sub(1), |after| after.min(history.last()));
+        self.retained = after.is_none() && history.newest().is_some();
+    }
+
+    /// Gives it what follows, until its queue is full. What it has no room for stays in the history, and is missed once it has
+    /// gone from there: the subscriber sees the gap in the numbers.
+    fn give(&mut self, history: &History) -> Result<()> {
+        if self.full {
+            return Ok(());
         }
-        self.await_room(true);
+        while let Some(next) = history.after(self.sequence) {
+            let frame = next.frame(self.retained);
+            match self.tx.try_send(&frame)? {
+                Sent::Whole => {}
+                Sent::Part => self.tx.adopt(&frame),
+                Sent::Blocked => {
+                    self.await_room(true);
+                    return Ok(());
+                }
+            }
+            (self.sequence, self.retained) = (next.header.sequence, false);
+        }
+        if !self.tx.flush()? {
+            self.await_room(true);
+        }
         Ok(())
     }
 
-    fn await_room(&self, wanted: bool) {
+    fn await_room(&mut self, wanted: bool) {
         if let Some(watched) = &self.watched {
+            self.full = wanted;
             let what = if wanted { self.gone | Interest::OUT } else { self.gone };
             // The descriptor is in the set as long as it is watched.
             let _ = watched.change(what);
@@ -344,21 +430,17 @@ impl Watcher for Room {
             casting.remove(subscriber.id);
             return false;
         }
-        let newest = casting.state().newest.clone();
+        let mut state = casting.state();
+        let Way::Streams { history, .. } = &mut state.way else { return false };
         let mut out = subscriber.out();
-        match out.tx.flush() {
-            Ok(true) => {}
-            Ok(false) => return true,
-            Err(_) => {
-                drop(out);
-                casting.remove(subscriber.id);
-                return false;
-            }
-        }
         out.await_room(false);
-        match newest {
-            Some(newest) if newest.header.sequence > out.sequence => out.offer(&newest, false).is_ok(),
-            _ => true,
+        let given = out.give(history);
+        drop(out);
+        drop(state);
+        casting.changed.ring();
+        if given.is_err() {
+            casting.remove(subscriber.id);
         }
+        given.is_ok()
     }
 }

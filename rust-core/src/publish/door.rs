@@ -47,9 +47,17 @@ impl Doorman for Keeper {
             }
             _ => {
                 let casting = self.casting.clone();
+                // What it had of an earlier publisher says nothing of this one.
+                let ours = self.greeting.session;
+                let after = theirs.after.map(|after| if after.session == ours { after.number } else { 0 });
                 let admitted = Box::new(move || {
                     let stream = arrival.stream.clone();
-                    casting.admit_to_stream(stream, |w| arrival.watch(Interest::RDHUP, w), theirs.once);
+                    casting.admit_to_stream(
+                        stream,
+                        |w| arrival.watch(Interest::RDHUP, w),
+                        theirs.once,
+                        after,
+                    );
                 });
                 Ok(Answer { frame, descriptors: Vec::new(), admitted })
             }

@@ -6,11 +6,11 @@ use super::store::Shelf;
 use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::door::Peer;
-use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::greeting::{After, Greeting, Pattern};
 use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::{Incoming, Kind};
+use crate::frame::{Incoming, Kind, flags};
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::extension;
 use crate::transport::shm::{BroadcastReader, Follower, Received, Start, SubscriberPage};
@@ -33,6 +33,13 @@ enum Way {
     Store(Shelf),
 }
 
+/// Where a feed stopped: behind this number of this publisher's session; zeros where there was none to read from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    pub session: u64,
+    pub number: u64,
+}
+
 /// What a look gave.
 pub enum Look {
     /// A frame.
@@ -46,17 +53,19 @@ pub enum Look {
 }
 
 impl Feed {
-    /// Dials the publisher. `before` is the feed that it replaces, so that nothing is read twice. None where one of
-    /// `wakers` ended the wait for a publisher.
+    /// Dials the publisher. `before` is where the feed before this one stopped, or that none was found: then nothing is read
+    /// twice, and what a publisher that came meanwhile has said is read from its beginning. None begins with the newest. Gives
+    /// none where one of `wakers` ended the wait for a publisher.
     pub fn dial(
         dialler: &Dialler,
         transport: Transport,
         options: &Options,
-        before: Option<(u64, Start)>,
+        before: Option<Before>,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
-        let ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+        let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+        ours.after = before.map(|before| After { session: before.session, number: before.number });
         let offer = || -> Result<(Option<SubscriberPage>, Vec<OwnedFd>)> {
             if transport != Transport::Shm {
                 return Ok((None, Vec::new()));
@@ -72,12 +81,13 @@ impl Feed {
         Pattern::Publish.fits(theirs.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
         let source = Peer::new(&theirs, options, owner).source;
+        let behind = before.map(|before| if before.session == theirs.session { before.number } else { 0 });
         let way = match page {
             None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
             Some(page) => {
-                let start = match before {
-                    Some((session, start)) if session == theirs.session => start,
-                    _ => Start::Newest,
+                let start = match behind {
+                    Some(number) => Start::After(number),
+                    None => Start::Newest,
                 };
                 let follower =
                     Follower::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
@@ -90,7 +100,7 @@ impl Feed {
                 ))
             }
         };
-        Ok(Some(Feed { way, session: theirs.session, source, sequence: None }))
+        Ok(Some(Feed { way, session: theirs.session, source, sequence: behind }))
     }
 
     /// What a store holds and will hold: nobody has to be dialled.
@@ -153,11 +163,19 @@ impl Feed {
     /// How many messages are missing before this one, which came over a socket or from a file; the ring and a
     /// journal tell that themselves.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
-        if matches!(&self.way, Way::Shm(_)) || matches!(&self.way, Way::Store(shelf) if !shelf.has_gaps()) {
-            return 0;
-        }
-        let before = self.sequence.replace(frame.header.sequence);
-        before.map_or(0, |before| frame.header.sequence.saturating_sub(before.saturating_add(1)))
+        let counts = match &self.way {
+            Way::Shm(_) => return 0,
+            Way::Store(shelf) if !shelf.has_gaps() => return 0,
+            Way::Store(_) => false,
+            // What follows the newest that there was is told; without one, all that came before is missed.
+            Way::Stream(_) => frame.header.flags & flags::RETAINED == 0,
+        };
+        let sequence = frame.header.sequence;
+        let before = match self.sequence.replace(sequence) {
+            None if !counts => return 0,
+            before => before.unwrap_or(0),
+        };
+        sequence.saturating_sub(before.saturating_add(1))
     }
 
     /// The message of this number has been dealt with, and all before it: a journal keeps that.
@@ -168,13 +186,17 @@ impl Feed {
         }
     }
 
-    /// Where a feed that replaces this one goes on.
-    pub fn resume(&self) -> (u64, Start) {
-        let start = match &self.way {
-            Way::Shm(reader) => reader.resume(),
-            Way::Stream(_) | Way::Store(_) => Start::Newest,
+    /// Where a feed that replaces this one goes on. None where nothing was read that could be said to be the last.
+    pub fn stopped(&self) -> Option<Before> {
+        let number = match &self.way {
+            Way::Shm(reader) => match reader.resume() {
+                Start::After(number) => number,
+                Start::Newest => return None,
+            },
+            Way::Stream(_) => self.sequence.unwrap_or(0),
+            Way::Store(_) => return None,
         };
-        (self.session, start)
+        Some(Before { session: self.session, number })
     }
 
     /// See the transport contract.

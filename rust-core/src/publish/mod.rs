@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the public publisher | `publisher` |
 //! | how it reaches its subscribers: one ring for all, or a socket each | `casting` |
+//! | what a slow or late subscriber of a socket still gets | `history` |
 //! | who is let in | `door` |
 //! | values that are kept by themselves, without a publisher that answers | `store` |
 //! | the public subscriber | `subscriber` |
@@ -13,6 +14,7 @@
 mod casting;
 mod door;
 mod feed;
+mod history;
 mod latest;
 mod publisher;
 mod store;

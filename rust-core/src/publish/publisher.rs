@@ -3,19 +3,22 @@
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::casting::Casting;
 use super::door::Keeper;
 use super::store::{self, Store};
 use crate::channel::door::claim;
 use crate::channel::greeting::{Greeting, Pattern};
-use crate::channel::{Event, Options, Use, only_one, plain};
+use crate::channel::{Event, Framing, Options, PARTING, Use, only_one, plain};
+use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::harbour::{self, Berth};
+use crate::transport::place::Place;
 use crate::value::{Source, Timestamp, Value};
 
 /// Publishes at an endpoint. Subscribers come and go; late ones get the newest value first. A slow subscriber never
@@ -28,6 +31,8 @@ pub struct Publisher {
     store: Option<Store>,
     /// The number of the last message.
     sequence: Mutex<u64>,
+    /// Where subscribers say that they wait for us.
+    place: Option<Place>,
     /// What tells of the name where no hello is said: that goes while the name is still ours.
     about: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     berth: Mutex<Option<Berth>>,
@@ -49,7 +54,7 @@ impl Publisher {
         let store = Store::open(endpoint, options)?;
         let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
         let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
-        let mut about = None;
+        let (mut about, mut awaited) = (None, None);
         let (berth, endpoint) = if store.is_some() {
             (None, endpoint.clone())
         } else {
@@ -60,6 +65,7 @@ impl Publisher {
                 casting: casting.clone(),
             };
             let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
+            awaited = claim.place().filter(|_| options.framing == Framing::Linkspan).cloned();
             about = match claim.place() {
                 Some(place) => plain::about(&endpoint, place, Pattern::Publish, options)?,
                 None => None,
@@ -72,6 +78,7 @@ impl Publisher {
             casting,
             store,
             sequence: Mutex::new(0),
+            place: awaited,
             about: Mutex::new(about),
             berth: Mutex::new(berth),
             closed: AtomicBool::new(false),
@@ -147,9 +154,49 @@ impl Publisher {
         Value::Map(stats)
     }
 
-    /// Gives the name away. Subscribers read what is there, and wait for the next publisher.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+    /// Waits until so many subscribers are there, so that none of what follows is missed by them. `Timeout` where fewer came;
+    /// `Unsupported` for a store, which is read whether somebody writes or not.
+    pub fn wait_for_subscribers<'a>(&self, count: usize, wait: impl Into<Wait<'a>>) -> Result<()> {
+        fork::check(self.born)?;
+        if self.store.is_some() {
+            let text = "nobody has to be there: what is published is kept";
+            return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
+        }
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        self.casting.await_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Gives the name away, once the subscribers have been served. Those that were waiting for a publisher of this user get up to
+    /// a second to connect; those with a socket each (`unix:`, `tcp:`) are given what they have still to be given, and are told of
+    /// what they missed. Then they wait for the next publisher.
+    ///
+    /// `Timeout` where a subscriber had not taken everything in time; the publisher is closed all the same.
+    pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        if fork::check(self.born).is_err() || self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let served = self.serve_the_rest(&mut waiting);
+        self.give_away();
+        served.map_err(|e| e.on(&self.shown))
+    }
+
+    fn serve_the_rest(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let published = self.casting.record.sent.load(Ordering::Relaxed) > 0;
+        if let Some(place) = self.place.as_ref().filter(|_| published) {
+            let patience = Deadline::after(AWAITED).sooner(waiting.deadline());
+            // Where the mark cannot be looked at, nobody can have set it.
+            while !patience.has_passed() && place.is_awaited().unwrap_or(false) {
+                // The mark goes when the subscriber has connected; nothing tells of its going by itself.
+                let mut moment = Waiting::until(Deadline::after(STEP).sooner(patience));
+                self.casting.await_change(&mut moment)?;
+                waiting.woke(false)?;
+            }
+        }
+        self.casting.drain(waiting)
+    }
+
+    fn give_away(&self) {
         self.about.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.casting.end();
@@ -159,10 +206,14 @@ impl Publisher {
     }
 }
 
+/// How long subscribers that waited get to connect to a publisher that ends.
+const AWAITED: Duration = Duration::from_secs(1);
+/// How often it is looked meanwhile whether they have.
+const STEP: Duration = Duration::from_millis(5);
+
 impl Drop for Publisher {
     fn drop(&mut self) {
-        if self.born == fork::generation() {
-            self.close();
-        }
+        // Whoever wants to know whether all was taken calls `close`.
+        let _ = self.close(PARTING);
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::feed::{Feed, Look};
+use super::feed::{Before, Feed, Look};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
@@ -20,7 +20,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
 /// Hears what a publisher says: the newest value first, then every one that follows. The publisher need not be there yet,
-/// and may come back.
+/// and may come back: a subscriber that was there before it gets its values from the first one.
 ///
 /// A `journal:` is read whether somebody writes it or not, by any number of subscribers; with a `client_id` each goes on
 /// behind what it had consumed when it starts again, and only one reads under a name at a time (`AddressInUse`). Consumed is what
@@ -45,6 +45,10 @@ pub struct Subscriber {
 
 struct Hearing {
     feed: Option<Feed>,
+    /// Whether that publisher goes on elsewhere: to call it again is no new connection.
+    moved: bool,
+    /// Where the last feed stopped, or that there was nobody to read from.
+    before: Option<Before>,
     epoll: Epoll,
     /// Rung while a message waits on our side of the descriptor.
     bell: OwnBell,
@@ -69,7 +73,9 @@ const WAKE: u64 = 3;
 const STOP: u64 = 4;
 
 impl Subscriber {
-    /// Subscribes; does not wait for the publisher.
+    /// Subscribes, and connects where there is a publisher; does not wait for one. What is published from now on is received, or
+    /// [`Lagged`](ErrorKind::Lagged) tells how much of it was missed: a publisher that comes later is read from its
+    /// beginning, as far as it still has that.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
@@ -79,7 +85,7 @@ impl Subscriber {
         let (epoll, bell, wake) = (Epoll::new()?, OwnBell::new()?, EventFd::new()?);
         epoll.add(&bell, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
-        Ok(Subscriber {
+        let subscriber = Subscriber {
             shown: endpoint.to_string(),
             dialler,
             endpoint,
@@ -87,6 +93,8 @@ impl Subscriber {
             descriptor: epoll.as_raw_fd(),
             hearing: Mutex::new(Hearing {
                 feed: None,
+                before: None,
+                moved: false,
                 epoll,
                 bell,
                 kept: None,
@@ -101,7 +109,14 @@ impl Subscriber {
             closed: AtomicBool::new(false),
             wake,
             born: fork::generation(),
-        })
+        };
+        if subscriber.dialler.is_some()
+            && let Ok(mut hearing) = subscriber.hearing.lock()
+        {
+            // What is wrong there is met again, and told, by the first call that receives.
+            let _ = subscriber.connect(&mut hearing, &mut Waiting::at_once());
+        }
+        Ok(subscriber)
     }
 
     /// The next message. `Timeout` where none came, `NotFound` where there was no publisher all that time, `Lagged`
@@ -219,7 +234,7 @@ impl Subscriber {
             return Ok(Some(message));
         }
         if hearing.feed.is_none() {
-            self.connect(hearing, None, waiting)?;
+            self.connect(hearing, waiting)?;
         }
         let Some(feed) = &mut hearing.feed else { return Ok(None) };
         match feed.look() {
@@ -240,9 +255,9 @@ impl Subscriber {
                 slept.map(|()| None).map_err(|e| hearing.explain(e))
             }
             Ok(Look::Moved) => {
-                let resume = feed.resume();
+                hearing.moved = true;
                 hearing.let_go();
-                self.connect(hearing, Some(resume), waiting)?;
+                self.connect(hearing, waiting)?;
                 Ok(None)
             }
             Err(e)
@@ -267,21 +282,10 @@ impl Subscriber {
         }
     }
 
-    fn connect(
-        &self,
-        hearing: &mut Hearing,
-        before: Option<(u64, crate::transport::shm::Start)>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        let moved = before.is_some();
-        let mut wakers = vec![self.wake.as_fd()];
-        if hearing.stops {
-            wakers.push(stop::bell());
-        }
+    fn connect(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<()> {
+        let before = hearing.before;
         let dialled = match &self.dialler {
-            Some(dialler) => {
-                Feed::dial(dialler, self.endpoint.transport(), &self.options, before, &wakers, waiting)
-            }
+            Some(dialler) => self.dial(dialler, hearing, before, waiting),
             None => Feed::of_store(&self.endpoint, &self.options).map(Some),
         };
         match dialled {
@@ -291,13 +295,18 @@ impl Subscriber {
                 for fd in feed.descriptors() {
                     hearing.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !moved && self.dialler.is_some() {
+                if !hearing.moved && self.dialler.is_some() {
                     self.record.connected(&feed.source);
                 }
+                hearing.moved = false;
                 hearing.feed = Some(feed);
                 Ok(())
             }
             Err(e) => {
+                if e.kind() == ErrorKind::NotFound {
+                    // Whoever comes, comes after us.
+                    hearing.before.get_or_insert_default();
+                }
                 if let Some(dialler) = self.dialler.as_ref().filter(|_| hearing.watched) {
                     dialler.with_descriptors(|fds| {
                         for fd in fds {
@@ -308,6 +317,34 @@ impl Subscriber {
                 }
                 Err(e)
             }
+        }
+    }
+
+    /// Calls the publisher. Where there is none and one is waited for, a mark says so beside the name: a publisher that ends soon
+    /// waits until we have come.
+    fn dial(
+        &self,
+        dialler: &Dialler,
+        hearing: &mut Hearing,
+        before: Option<Before>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Feed>> {
+        let mut wakers = vec![self.wake.as_fd()];
+        if hearing.stops {
+            wakers.push(stop::bell());
+        }
+        let transport = self.endpoint.transport();
+        if waiting.is_none() {
+            return Feed::dial(dialler, transport, &self.options, before, &wakers, waiting);
+        }
+        match Feed::dial(dialler, transport, &self.options, before, &wakers, &mut Waiting::at_once()) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
+                let before = before.or((e.kind() == ErrorKind::NotFound).then(Before::default));
+                hearing.before = before;
+                let _mark = dialler.mark();
+                Feed::dial(dialler, transport, &self.options, before, &wakers, waiting)
+            }
+            dialled => dialled,
         }
     }
 
@@ -328,7 +365,7 @@ impl Subscriber {
             }
             if hearing.feed.is_none() {
                 hearing.kept = None;
-                self.connect(hearing, None, waiting)?;
+                self.connect(hearing, waiting)?;
             }
             let Some(feed) = &mut hearing.feed else { continue };
             match feed.newest() {
@@ -337,7 +374,10 @@ impl Subscriber {
                     return Ok(Message::new(frame, source, self.options.limits()));
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
-                Ok(Some(Look::Moved)) => hearing.let_go(),
+                Ok(Some(Look::Moved)) => {
+                    hearing.moved = true;
+                    hearing.let_go();
+                }
                 Ok(Some(Look::Noise) | None) => {
                     if let Some(newest) = self.read_to_the_end(hearing, waiting)? {
                         return Ok(newest);
@@ -531,6 +571,7 @@ impl Hearing {
 
     fn let_go(&mut self) {
         let Some(feed) = self.feed.take() else { return };
+        self.before = feed.stopped();
         for fd in feed.descriptors() {
             self.epoll.remove(fd);
         }

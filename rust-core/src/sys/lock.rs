@@ -187,6 +187,36 @@ fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
     Ok(ours)
 }
 
+/// Takes a lock that any number may hold at a time, as a sign for others of this user. In a directory where other users may make
+/// names it lies in the file that this user alone can open.
+pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
+    let files = if directory.is_open() { own_files(directory)? } else { vec![NAME.to_owned()] };
+    drop(open(directory)?);
+    let mut held = Vec::new();
+    for file in files {
+        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, owner(directory))? else { continue };
+        let span = Span::shared_byte(offset(name));
+        held.extend(record_lock::try_take(&Arc::new(Guarded::new(opened.fd)), span)?);
+    }
+    Ok(Lock { held, is_seen: true })
+}
+
+/// Whether somebody of this user holds such a lock. A look changes nothing.
+pub fn is_shared(directory: &Directory, name: &str) -> Result<bool> {
+    if !directory.is_open() {
+        return is_locked(directory, name);
+    }
+    for file in existing_own_files(directory)? {
+        let there = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+        if let Some(there) = there
+            && record_lock::holder(there.fd, Span::byte(offset(name)))?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether a living process holds the lock of a name that has one owner, as far as this user can know. A look changes
 /// nothing.
 pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {

@@ -36,6 +36,11 @@ impl Span {
         Span { how: libc::F_WRLCK, start: at, length: 1 }
     }
 
+    /// One byte, for those who share it: nobody writes.
+    pub const fn shared_byte(at: i64) -> Span {
+        Span { how: libc::F_RDLCK, start: at, length: 1 }
+    }
+
     fn request(self) -> libc::flock {
         libc::flock {
             l_type: self.how as i16,

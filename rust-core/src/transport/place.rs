@@ -115,6 +115,20 @@ impl Place {
         }
     }
 
+    /// Says that somebody waits for an owner of the name, until the lock is dropped. Any number may.
+    pub fn await_owner(&self) -> Result<Lock> {
+        lock::share(&self.directory, &self.awaited())
+    }
+
+    /// Whether somebody of this user's waits for an owner of the name. What another user says keeps nobody waiting.
+    pub fn is_awaited(&self) -> Result<bool> {
+        lock::is_shared(&self.directory, &self.awaited())
+    }
+
+    fn awaited(&self) -> String {
+        format!("{} awaited", self.file)
+    }
+
     /// The same, at once: for one who calls whoever has the name instead.
     pub fn try_claim(&self, access: Access) -> Result<Claim> {
         let Some(lock) = lock::try_own(&self.directory, &self.file)? else {

@@ -234,7 +234,7 @@ impl Tx {
         match self {
             Tx::Channel(channel) => channel.close(wait),
             Tx::Publisher(publisher) => {
-                publisher.close();
+                publisher.close(SOON).unwrap();
                 Ok(())
             }
         }

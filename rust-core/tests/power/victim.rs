@@ -182,7 +182,7 @@ impl Part {
                 }
                 _ => {
                     if self.random.one_in(2) {
-                        publisher.close();
+                        publisher.close(SOON).unwrap();
                     }
                     drop(publisher);
                     publisher = self.publisher(&endpoint)?;
@@ -190,7 +190,7 @@ impl Part {
             }
         }
         if self.random.one_in(2) {
-            publisher.close();
+            publisher.close(SOON).unwrap();
         }
         Ok(())
     }

@@ -434,7 +434,9 @@ impl Survivor {
         check_notes(&endpoint, matches!(role, Role::Talk | Role::Listen));
         let options = Options::default();
         match role {
-            Role::Publish | Role::Subscribe => Publisher::new(&endpoint, &options).unwrap().close(),
+            Role::Publish | Role::Subscribe => {
+                Publisher::new(&endpoint, &options).unwrap().close(SOON).unwrap()
+            }
             Role::Serve | Role::Call => Server::serve(&endpoint, &options).unwrap().close(SOON).unwrap(),
             Role::Listen | Role::Talk | Role::Tell | Role::Hear => {
                 drop(Channel::open(&endpoint, &options, SOON).unwrap())

@@ -68,8 +68,8 @@ pub enum SpoolRx {
 
 /// What holds the server's name.
 struct Claim {
-    _presence: Presence,
-    _about: About,
+    _presence: Option<Presence>,
+    _about: Option<About>,
     _lock: Lock,
 }
 
@@ -101,14 +101,23 @@ fn serve(place: Place, terms: &Terms) -> Result<Ends> {
     let layout = Arc::new(layout);
     let (tx, rx) = server::open(layout.clone(), terms)?;
     let more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
-    let about = About::write(&place, terms.pattern, &terms.source, more)?;
-    let presence = Presence::server(&layout, terms)?;
+    // On a full disk nobody can be told of the server, and it can still take messages away, which makes room.
+    let about = unless_full(About::write(&place, terms.pattern, &terms.source, more))?;
+    let presence = unless_full(Presence::server(&layout, terms))?;
     let claim = Claim { _presence: presence, _about: about, _lock: lock };
     Ok(Ends {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Server(tx))?)),
         rx: Rx::Spool(Box::new(SpoolRx::Server(rx))),
         keeps: Some(Box::new(claim)),
     })
+}
+
+/// What was written; none where there is no space for it.
+fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
+    match written {
+        Err(e) if e.kind() == ErrorKind::NoSpace => Ok(None),
+        written => written.map(Some),
+    }
 }
 
 /// Takes the lock of a place. Whoever sweeps, or makes a spool, holds it for a moment, and that is no reason to refuse.

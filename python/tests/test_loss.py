@@ -1,0 +1,42 @@
+"""What a publisher says reaches the subscribers that were there, also where it ends at once."""
+
+import threading
+
+import linkspan
+import pytest
+
+from conftest import endpoint
+
+SOON = 20.0
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_short_publisher_serves_a_waiting_subscriber(transport: str) -> None:
+    name = endpoint(transport)
+    received: list[int] = []
+    waits = threading.Event()
+
+    def receive() -> None:
+        with linkspan.subscribe(name) as subscriber:
+            # Called first after it has waited for a while: it has marked that it does.
+            received.extend(subscriber.recv(timeout=SOON, on_wait=lambda: waits.set() or True).value for _ in range(10))
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    assert waits.wait(SOON), "the subscriber does not wait"
+    with linkspan.publisher(name) as publisher:
+        for i in range(10):
+            publisher.send(i)
+    thread.join(SOON)
+    assert received == list(range(10))
+
+
+def test_subscriber_in_the_same_program_gets_what_follows() -> None:
+    name = endpoint("unix")
+    with linkspan.publisher(name) as publisher, linkspan.subscribe(name) as subscriber:
+        publisher.wait_for_subscribers(1, timeout=SOON)
+        for i in range(10):
+            publisher.send(i)
+        assert [subscriber.recv(timeout=SOON).value for _ in range(10)] == list(range(10))
+        with pytest.raises(linkspan.Timeout, match="1 of 2"):
+            publisher.wait_for_subscribers(2, timeout=0.05)

@@ -1,0 +1,156 @@
+//! What a publisher sends is received by the subscribers that were there, or they are told how many messages they missed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::{ErrorKind, Options, Publisher, Subscriber, Value};
+
+mod support;
+use support::{SOON, name};
+
+fn number(message: &linkspan::Message) -> i64 {
+    message.value().unwrap().as_i64().unwrap()
+}
+
+/// Counts what one subscriber receives and what it is told to have missed, until the publisher `ended` and no more comes.
+fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64) {
+    let (mut received, mut missed) = (0, 0);
+    loop {
+        let gone = ended.load(Ordering::Acquire);
+        match subscriber.recv(Duration::from_millis(100)) {
+            Ok(_) => received += 1,
+            Err(e) if e.kind() == ErrorKind::Lagged => missed += e.missed().unwrap(),
+            Err(e) if gone && matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => {
+                return (received, missed);
+            }
+            Err(e) => assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound), "{e}"),
+        }
+    }
+}
+
+fn closing_publisher_tells_a_slow_subscriber_of_every_message(t: &str) {
+    const SENT: u64 = 10_000;
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert!(!subscriber.poll().unwrap());
+    let ended = AtomicBool::new(false);
+    let (received, missed) = thread::scope(|s| {
+        let value = Value::from(vec![7u64; 100]);
+        for _ in 0..SENT {
+            publisher.send(&value).unwrap();
+        }
+        // Only now it begins to read: its tail is with the publisher, which is about to end.
+        let counting = s.spawn(|| count(&subscriber, &ended));
+        publisher.close(SOON).unwrap();
+        ended.store(true, Ordering::Release);
+        counting.join().unwrap()
+    });
+    assert_eq!(received + missed, SENT, "{received} received, {missed} told as missed");
+}
+
+fn subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    for i in 0..10 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    let received: Vec<i64> = (0..10).map(|_| number(&subscriber.recv(SOON).unwrap())).collect();
+    assert_eq!(received, (0..10).collect::<Vec<_>>());
+}
+
+fn subscriber_made_before_its_publisher_receives_everything(t: &str) {
+    let endpoint = name(t);
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    for i in 0..10 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    let received: Vec<i64> = (0..10).map(|_| number(&subscriber.recv(SOON).unwrap())).collect();
+    assert_eq!(received, (0..10).collect::<Vec<_>>());
+}
+
+fn subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed(t: &str) {
+    const SENT: u64 = 3000;
+    let endpoint = name(t);
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let value = Value::from(vec![7u64; 1000]);
+    for _ in 0..SENT {
+        publisher.send(&value).unwrap();
+    }
+    let ended = AtomicBool::new(true);
+    let (received, missed) = count(&subscriber, &ended);
+    assert!(missed > 0 && received > 1, "{received} received, {missed} told as missed");
+    assert_eq!(received + missed, SENT);
+}
+
+/// Waits until a subscriber has marked that it waits at this endpoint: a lock that may be shared, on the byte of the name.
+fn wait_until_awaited(endpoint: &str) {
+    let (transport, path) = endpoint.split_once(':').unwrap();
+    let name = format!("{}.{transport} awaited", path.replace('/', "@"));
+    let hash =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let byte = (hash >> 2).to_string();
+    let begun = Instant::now();
+    loop {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        if locks.lines().any(|lock| lock.contains("READ") && lock.ends_with(&format!("{byte} {byte}"))) {
+            return;
+        }
+        assert!(begun.elapsed() < SOON, "no subscriber has marked that it waits at {endpoint}: {locks}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn waiting_subscriber_receives_everything_of_a_short_publisher(t: &str) {
+    for _ in 0..20 {
+        let endpoint = name(t);
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        let received = thread::scope(|s| {
+            let waiting = s.spawn(|| {
+                let first = number(&subscriber.recv(SOON).unwrap());
+                let rest = (1..1000).map(|_| number(&subscriber.recv(SOON).unwrap()));
+                std::iter::once(first).chain(rest).collect::<Vec<_>>()
+            });
+            wait_until_awaited(&endpoint);
+            let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+            for i in 0..1000 {
+                publisher.send(&Value::Int(i)).unwrap();
+            }
+            publisher.close(SOON).unwrap();
+            waiting.join().unwrap()
+        });
+        assert_eq!(received, (0..1000).collect::<Vec<_>>());
+    }
+}
+
+macro_rules! on {
+    ($($t:ident: $($case:ident)*;)*) => {$(
+        mod $t {
+            $(#[test] fn $case() { super::$case(stringify!($t)) })*
+        }
+    )*};
+}
+
+on! {
+    unix:
+        closing_publisher_tells_a_slow_subscriber_of_every_message
+        subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
+        subscriber_made_before_its_publisher_receives_everything
+        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
+        waiting_subscriber_receives_everything_of_a_short_publisher;
+    shm:
+        closing_publisher_tells_a_slow_subscriber_of_every_message
+        subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
+        subscriber_made_before_its_publisher_receives_everything
+        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
+        waiting_subscriber_receives_everything_of_a_short_publisher;
+    tcp:
+        closing_publisher_tells_a_slow_subscriber_of_every_message
+        subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
+        subscriber_made_before_its_publisher_receives_everything
+        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed;
+}
