@@ -57,7 +57,8 @@ impl How {
 /// `TooLarge` over a limit, `Unsupported` (with the path) for what the encoding has no form for: only
 /// [`Encoding::Raw`], which carries bytes alone.
 pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+    // Most values are short: one allocation is enough for them.
+    let mut out = Vec::with_capacity(256);
     encode_into(value, encoding, &How::default(), &mut out)?;
     Ok(out)
 }

@@ -176,6 +176,12 @@ impl Counts {
         self.counts[container] = self.counts[container].saturating_add(1);
     }
 
+    /// Says how long the string with this number is.
+    #[inline]
+    pub(crate) fn set(&mut self, string: usize, length: usize) {
+        self.counts[string] = u32::try_from(length).unwrap_or(u32::MAX);
+    }
+
     /// Whether every count has been asked for.
     pub(crate) fn is_spent(&self) -> bool {
         self.next == self.counts.len()

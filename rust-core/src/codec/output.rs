@@ -8,12 +8,15 @@ pub(crate) struct Output<'a> {
     /// The buffer, with whatever stood in it before.
     pub(crate) bytes: &'a mut Vec<u8>,
     start: usize,
+    /// The bytes that may be written, as the limits say.
+    most: usize,
     limits: Limits,
 }
 
 impl<'a> Output<'a> {
     pub(crate) fn new(bytes: &'a mut Vec<u8>, limits: Limits) -> Output<'a> {
-        Output { start: bytes.len(), bytes, limits }
+        let most = usize::try_from(limits.message).unwrap_or(usize::MAX);
+        Output { start: bytes.len(), bytes, most, limits }
     }
 
     /// How many bytes have been written.
@@ -48,7 +51,10 @@ impl<'a> Output<'a> {
     /// Refuses to write `count` more bytes if that takes the message over its limit.
     #[inline]
     pub(crate) fn room(&self, count: usize) -> Result<()> {
-        self.limits.check_message((self.written() + count) as u64)
+        match self.written().checked_add(count) {
+            Some(length) if length <= self.most => Ok(()),
+            length => self.limits.check_message(length.unwrap_or(usize::MAX) as u64),
+        }
     }
 
     /// Refuses a message that has become too long.

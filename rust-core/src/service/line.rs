@@ -238,7 +238,7 @@ impl Line {
             Command::Describe => match Said::Introduction(self.introduction(inner)).to_value() {
                 Value::Map(mut map) => {
                     let of_its_report = ["what", "state", "since", "busy", "doing", "steps", "reason"];
-                    of_its_report.iter().for_each(|key| drop(map.shift_remove(*key)));
+                    of_its_report.iter().for_each(|key| drop(map.shift_remove(key)));
                     Value::Map(map)
                 }
                 other => other,

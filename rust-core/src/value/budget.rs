@@ -1,6 +1,6 @@
 //! The memory that decoding one value may hold, counted before it is asked for.
 
-use super::Value;
+use super::{Map, Value};
 use crate::error::{Error, ErrorKind, Result, memory};
 
 /// Bytes that are held, and how many may be.
@@ -13,8 +13,11 @@ pub(super) struct Budget {
 /// Bytes of an array's item in memory.
 pub(super) const ITEM: u64 = size_of::<Value>() as u64;
 
-/// Bytes of a map's entry in memory, beside its key's text and its place in the table: hash, key and value.
-const ENTRY: u64 = (size_of::<usize>() + size_of::<String>() + size_of::<Value>()) as u64;
+/// Bytes of a map's entry in memory, beside its key's text and its place in the table: key and value.
+const ENTRY: u64 = (size_of::<String>() + size_of::<Value>()) as u64;
+
+/// Bytes beside the places of a map's table: what stands in its box.
+const TABLE: u64 = 64;
 
 /// Bytes that an array of so many items takes.
 pub(super) fn array_bytes(items: usize) -> u64 {
@@ -23,7 +26,8 @@ pub(super) fn array_bytes(items: usize) -> u64 {
 
 /// Bytes that a map of so many entries takes, without the text of its keys.
 pub(super) fn map_bytes(entries: usize) -> u64 {
-    (entries as u64).saturating_mul(ENTRY).saturating_add(table_bytes(entries))
+    let table = if entries > Map::FEW { table_bytes(entries).saturating_add(TABLE) } else { 0 };
+    (entries as u64).saturating_mul(ENTRY).saturating_add(table)
 }
 
 /// Bytes of a hash table of so many words: a power of two of places, at most 7/8 full, each with a byte beside it.

@@ -18,6 +18,7 @@
 use std::borrow::Cow;
 
 use crate::error::Result;
+use crate::value::stack::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// The names of the escapes.
@@ -95,14 +96,14 @@ enum Open {
 /// The Sink over an encoding that lacks some values: writes those as escapes.
 pub(crate) struct Escape<P> {
     plain: P,
-    maps: Vec<Open>,
+    maps: Stack<Open>,
     /// A map of one entry has begun and its key decides how it is written.
     undecided: bool,
 }
 
 impl<P: Plain> Escape<P> {
     pub(crate) fn new(plain: P) -> Escape<P> {
-        Escape { plain, maps: Vec::new(), undecided: false }
+        Escape { plain, maps: Stack::new(Open::Plain), undecided: false }
     }
 
     pub(crate) fn into_inner(self) -> P {

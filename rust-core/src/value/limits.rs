@@ -1,10 +1,11 @@
 //! What one value may ask of us, and the Sink that counts it on the way to another.
 
 use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};
-use super::seen::Seen;
+use super::seen::{Seen, repeated_key};
 use super::sink::forward_scalars;
+use super::stack::Stack;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The least that [`Limits::memory`] is for a limit on messages: a small message is mostly nodes.
 const LEAST_MEMORY: u64 = 1 << 20;
@@ -83,7 +84,8 @@ pub struct Meter<S> {
     budget: Budget,
     seen: Seen,
     due: Due,
-    outer: Outer,
+    /// What is open around the innermost array or map.
+    outer: Stack<Due>,
 }
 
 /// What the innermost array or map still wants.
@@ -98,41 +100,21 @@ struct Due {
 /// At the top there is one value.
 const TOP: Due = Due { left: 1, map: false };
 
-/// What is open around the innermost array or map. Most values are shallow, and for those it needs no memory.
-struct Outer {
-    depth: u32,
-    near: [Due; Outer::NEAR],
-    far: Vec<Due>,
-}
-
-impl Outer {
-    const NEAR: usize = 8;
-
-    #[inline]
-    fn push(&mut self, due: Due) {
-        match self.near.get_mut(self.depth as usize) {
-            Some(place) => *place = due,
-            None => self.far.push(due),
-        }
-        self.depth += 1;
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Due> {
-        self.depth = self.depth.checked_sub(1)?;
-        match self.near.get(self.depth as usize) {
-            Some(due) => Some(*due),
-            None => self.far.pop(),
-        }
-    }
-}
-
-impl<S> Meter<S> {
+impl<S: Sink> Meter<S> {
     /// Counts what goes to `inner`.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
-        let outer = Outer { depth: 0, near: [TOP; Outer::NEAR], far: Vec::new() };
+        let keys = if inner.refuses_repeated_keys() { Keys::Trust } else { keys };
         let budget = Budget::new(limits.memory);
-        Meter { inner, limits, keys, nodes: 0, budget, seen: Seen::default(), due: TOP, outer }
+        Meter {
+            inner,
+            limits,
+            keys,
+            nodes: 0,
+            budget,
+            seen: Seen::default(),
+            due: TOP,
+            outer: Stack::new(TOP),
+        }
     }
 
     /// The sink behind, with all that was passed on.
@@ -175,8 +157,8 @@ impl<S> Meter<S> {
         if len as u64 > self.limits.nodes - self.nodes {
             return Err(over("node", self.limits.nodes, self.nodes.saturating_add(len as u64), "values"));
         }
-        if self.outer.depth >= self.limits.depth {
-            let asked = u64::from(self.outer.depth) + 1;
+        if self.outer.len() as u64 >= self.limits.depth.into() {
+            let asked = self.outer.len() as u64 + 1;
             return Err(over("depth", self.limits.depth.into(), asked, "levels"));
         }
         self.budget.hold(if map { map_bytes(len) } else { array_bytes(len) })?;
@@ -243,15 +225,15 @@ impl<S: Sink> Sink for Meter<S> {
         self.one_less()?;
         self.budget.hold(key.len() as u64)?;
         if self.keys == Keys::Check && !self.seen.insert(key.as_bytes(), &mut self.budget)? {
-            let text =
-                format!("the key {key} stands twice in one map; a map has each key once", key = quoted(key));
-            return Err(Error::new(ErrorKind::Malformed, text));
+            return Err(repeated_key(key));
         }
         self.inner.key(key)
     }
     fn end_map(&mut self) -> Result<()> {
         self.close(true)?;
-        self.seen.close(&mut self.budget);
+        if self.keys == Keys::Check {
+            self.seen.close(&mut self.budget);
+        }
         self.inner.end_map()
     }
     fn hold(&mut self, bytes: usize) -> Result<()> {

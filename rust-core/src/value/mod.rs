@@ -2,7 +2,7 @@
 //!
 //! | kind | lives in |
 //! |---|---|
-//! | null, bool, integers, floats, text, bytes, array, map | [`Value`] in `tree` |
+//! | null, bool, integers, floats, text, bytes, array, map | [`Value`] in `tree`, [`Map`] in `map` |
 //! | integers beyond 64 bits | [`BigInt`] in `bigint` |
 //! | exact decimal numbers | [`Decimal`] in `decimal` |
 //! | instants | [`Timestamp`] in `timestamp` |
@@ -17,11 +17,13 @@ mod budget;
 mod decimal;
 pub(crate) mod escape;
 mod limits;
+mod map;
 mod ndarray;
 mod path;
 mod seen;
 mod serde;
 mod sink;
+pub(crate) mod stack;
 mod timestamp;
 mod tree;
 pub(crate) mod unescape;
@@ -29,9 +31,11 @@ pub(crate) mod unescape;
 pub use bigint::BigInt;
 pub use decimal::{Decimal, DecimalParts};
 pub use limits::{Keys, Limits, Meter};
+pub use map::Map;
 pub use ndarray::{DType, Element, NdArray, NdArrayRef, Order};
 pub use path::Path;
+pub use seen::repeated_key;
 pub use serde::{from_value, to_value};
 pub use sink::{Sink, Source};
 pub use timestamp::Timestamp;
-pub use tree::{Map, Value, ValueBuilder};
+pub use tree::{Value, ValueBuilder};

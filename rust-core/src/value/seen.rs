@@ -4,8 +4,16 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::budget::{Budget, table_bytes};
-use crate::error::Result;
 use crate::error::memory::out_of_memory;
+use crate::error::{Error, ErrorKind, Result, quoted};
+
+/// The error for a key that its map had before: for a [`super::Sink`] that
+/// [refuses](super::Sink::refuses_repeated_keys) such keys itself.
+#[cold]
+pub fn repeated_key(key: &str) -> Error {
+    let text = format!("the key {key} stands twice in one map; a map has each key once", key = quoted(key));
+    Error::new(ErrorKind::Malformed, text)
+}
 
 /// The keys of all maps that are open, those of the innermost last: one buffer for all, so that a map costs no memory
 /// of its own. Most maps are small, and there a scan beats hashing.

@@ -48,6 +48,11 @@ pub trait Sink {
     fn key(&mut self, key: &str) -> Result<()>;
     /// Ends it.
     fn end_map(&mut self) -> Result<()>;
+    /// Whether [`Sink::key`] itself answers [`repeated_key`](crate::value::repeated_key) for a key that the map had before,
+    /// as a sink may that looks for it anyway. A [`crate::value::Meter`] that checks keys leaves it to such a sink.
+    fn refuses_repeated_keys(&self) -> bool {
+        false
+    }
     /// A decoder is about to ask for this many bytes beside the value, such as for text that comes in pieces:
     /// `TooLarge` where a limit on memory forbids it. Sinks without such a limit need not implement it.
     fn hold(&mut self, bytes: usize) -> Result<()> {
@@ -119,6 +124,9 @@ impl<T: Sink + ?Sized> Sink for &mut T {
     }
     fn end_map(&mut self) -> Result<()> {
         (**self).end_map()
+    }
+    fn refuses_repeated_keys(&self) -> bool {
+        (**self).refuses_repeated_keys()
     }
     fn hold(&mut self, bytes: usize) -> Result<()> {
         (**self).hold(bytes)

@@ -1,13 +1,10 @@
 //! `Value`: any value as a tree in memory, and the Sink that builds one.
 
 use bytes::Bytes;
-use indexmap::IndexMap;
 
-use super::{BigInt, Decimal, NdArray, NdArrayRef, Path, Sink, Source, Timestamp};
+use super::seen::repeated_key;
+use super::{BigInt, Decimal, Map, NdArray, NdArrayRef, Path, Sink, Source, Timestamp};
 use crate::error::{Error, ErrorKind, Result, memory};
-
-/// A map: text keys in the order they were put in, each once.
-pub type Map = IndexMap<String, Value>;
 
 /// Any value that Linkspan carries.
 ///
@@ -287,7 +284,8 @@ pub struct ValueBuilder {
 
 enum Open {
     Array(Vec<Value>),
-    Map(Map, Option<String>),
+    /// A map; the value of its last key is null until it comes.
+    Map(Map),
 }
 
 /// Below this many bytes a copy is cheaper than keeping the whole message alive.
@@ -318,10 +316,8 @@ impl ValueBuilder {
     fn put(&mut self, value: Value) -> Result<()> {
         match self.open.last_mut() {
             Some(Open::Array(items)) => items.push(value),
-            Some(Open::Map(entries, key)) => match key.take() {
-                Some(key) => {
-                    entries.insert(key, value);
-                }
+            Some(Open::Map(entries)) => match entries.last_mut() {
+                Some(place) => *place = value,
                 None => {
                     return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
                 }
@@ -395,23 +391,24 @@ impl Sink for ValueBuilder {
         self.close()
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        let mut entries = Map::new();
-        let room = len.min(RESERVE);
-        entries
-            .try_reserve_exact(room)
-            .map_err(|_| memory::out_of_memory(room.saturating_mul(size_of::<(usize, String, Value)>())))?;
-        self.open.push(Open::Map(entries, None));
+        self.open.push(Open::Map(Map::try_with_capacity(len.min(RESERVE))?));
         Ok(())
     }
     fn key(&mut self, key: &str) -> Result<()> {
         match self.open.last_mut() {
-            Some(Open::Map(_, next)) => *next = Some(memory::copy_text(key)?),
-            _ => return Err(Error::new(ErrorKind::Internal, "a key came outside a map")),
+            Some(Open::Map(entries)) if entries.contains_key(key) => Err(repeated_key(key)),
+            Some(Open::Map(entries)) => {
+                entries.push(memory::copy_text(key)?, Value::Null);
+                Ok(())
+            }
+            _ => Err(Error::new(ErrorKind::Internal, "a key came outside a map")),
         }
-        Ok(())
     }
     fn end_map(&mut self) -> Result<()> {
         self.close()
+    }
+    fn refuses_repeated_keys(&self) -> bool {
+        true
     }
 }
 
@@ -419,7 +416,7 @@ impl ValueBuilder {
     fn close(&mut self) -> Result<()> {
         match self.open.pop() {
             Some(Open::Array(items)) => self.put(Value::Array(items)),
-            Some(Open::Map(entries, _)) => self.put(Value::Map(entries)),
+            Some(Open::Map(entries)) => self.put(Value::Map(entries)),
             None => Err(Error::new(ErrorKind::Internal, "an end came without its beginning")),
         }
     }
@@ -444,6 +441,24 @@ mod tests {
         assert_eq!(builder.finish().unwrap(), value);
         assert_ne!(Value::Float(0.0), Value::Float(-0.0));
         assert_ne!(Value::Float(7.0), Value::Int(7));
+    }
+
+    #[test]
+    fn a_repeated_key_is_refused_by_the_builder_itself() {
+        for keys in [1, 16, 17, 40] {
+            let mut builder = ValueBuilder::new();
+            builder.begin_map(keys + 1).unwrap();
+            for i in 0..keys {
+                builder.key(&format!("k{i}")).unwrap();
+                builder.null().unwrap();
+            }
+            let error = builder.key("k0").unwrap_err();
+            assert_eq!(
+                (error.kind(), builder.refuses_repeated_keys()),
+                (ErrorKind::Malformed, true),
+                "{keys}"
+            );
+        }
     }
 
     #[test]

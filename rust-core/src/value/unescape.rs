@@ -6,6 +6,7 @@ mod scalar;
 use self::ndarray::Fields;
 use super::escape::name;
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::value::stack::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// What the next event means.
@@ -50,7 +51,7 @@ enum Open {
 pub(crate) struct Unescape<S> {
     inner: S,
     state: State,
-    open: Vec<Open>,
+    open: Stack<Open>,
     fields: Option<Box<Fields>>,
     /// Whether the top of the document may be a `$value`.
     wrapped_top: bool,
@@ -63,7 +64,13 @@ fn malformed(text: impl Into<String>) -> Error {
 
 impl<S: Sink> Unescape<S> {
     pub(crate) fn new(inner: S) -> Unescape<S> {
-        Unescape { inner, state: State::Plain, open: Vec::new(), fields: None, wrapped_top: false }
+        Unescape {
+            inner,
+            state: State::Plain,
+            open: Stack::new(Open::Passed),
+            fields: None,
+            wrapped_top: false,
+        }
     }
 
     /// The sink behind, once the value is complete.
@@ -82,7 +89,7 @@ impl<S: Sink> Unescape<S> {
         if self.state != State::Plain {
             return false;
         }
-        if self.open.last() == Some(&Open::Pair) {
+        if self.open.last() == Some(Open::Pair) {
             self.state = State::EndOfPair;
         }
         true

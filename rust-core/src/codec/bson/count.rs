@@ -4,6 +4,7 @@ use super::element::{cstring, length, skip};
 use super::{ARRAY, DOCUMENT};
 use crate::codec::input::{Counts, Input};
 use crate::value::Sink;
+use crate::value::stack::Stack;
 
 /// Counts the elements of every document and array, up to `levels` deep and `most` of them.
 pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut S) -> Counts {
@@ -16,14 +17,15 @@ pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut 
 
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
     length(input, 5).ok()?;
-    let mut open = vec![counts.open(sink)?];
+    let mut open = Stack::new(0);
+    open.push(counts.open(sink)?);
     while let Some(container) = open.last() {
         let kind = input.byte().ok()?;
         if kind == 0 {
             open.pop();
             continue;
         }
-        counts.add(*container);
+        counts.add(container);
         cstring(input).ok()?;
         if kind == DOCUMENT || kind == ARRAY {
             if open.len() >= levels {

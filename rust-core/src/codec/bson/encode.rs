@@ -8,12 +8,13 @@ use crate::codec::input::Input;
 use crate::codec::output::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::escape::{Plain, name};
+use crate::value::stack::Stack;
 use crate::value::{Decimal, Timestamp};
 
 /// Appends one document.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
-    open: Vec<Open>,
+    open: Stack<Open>,
     /// Where the type of the element stands whose key was written last: it is known when the value comes.
     kind_at: Option<usize>,
     /// Whether the document at the top was opened for a value that is no map.
@@ -34,7 +35,7 @@ const MAP: usize = usize::MAX;
 
 impl<'a> Encoder<'a> {
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
-        Encoder { out, open: Vec::new(), kind_at: None, wrapped: false }
+        Encoder { out, open: Stack::new(Open { length_at: 0, next: 0 }), kind_at: None, wrapped: false }
     }
 
     pub(crate) fn finish(mut self) -> Result<()> {
@@ -203,7 +204,8 @@ impl Plain for Encoder<'_> {
 
     #[inline]
     fn holds_key(&self, key: &str) -> bool {
-        !key.as_bytes().contains(&0)
+        // Keys are short, and a loop in place is over before a call has begun.
+        key.bytes().fold(true, |holds, byte| holds & (byte != 0))
     }
 
     /// Takes back what the map has so far and writes it again, pair by pair. Rare enough to be slow.

@@ -37,7 +37,7 @@ struct Decoder<'a, 's, S> {
 impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     fn new(text: &'a str, limits: &Limits, sink: &'s mut S) -> Decoder<'a, 's, S> {
         let levels = levels(limits);
-        let counts = count(text.as_bytes(), levels as usize, containers(limits), sink);
+        let counts = count(text.as_bytes(), levels as usize, containers(limits).saturating_mul(2), sink);
         Decoder { text, at: 0, sink, counts, levels, nodes: limits.most_nodes() }
     }
 
@@ -75,8 +75,7 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         let at = self.at;
         match self.peek()? {
             b'"' => {
-                let (text, end) = string::read(self.text, at, |bytes| self.sink.hold(bytes))?;
-                self.at = end;
+                let text = self.string(at)?;
                 self.sink.text(&text).map(|()| self.done_with(text))
             }
             b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
@@ -90,7 +89,17 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         .map_err(|e| e.at(at))
     }
 
-    fn word(&mut self, word: &str) -> Result<()> {
+    #[inline]
+    fn word(&mut self, word: &'static str) -> Result<()> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.no_word(word)
+    }
+
+    #[cold]
+    fn no_word(&mut self, word: &'static str) -> Result<()> {
         for expected in word.bytes() {
             if self.peek()? != expected {
                 return Err(malformed(self.at, format!("{word} is due")));
@@ -171,6 +180,18 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.sink.end_map()
     }
 
+    /// Takes the string whose opening quote stands at `at`; the sink holds what a text with escapes takes.
+    #[inline]
+    fn string(&mut self, at: usize) -> Result<Cow<'a, str>> {
+        let (text, end) = string::read(self.text, at, |backslash| {
+            let counted = self.counts.take().filter(|length| *length < u32::MAX as usize);
+            let most = counted.unwrap_or_else(|| string::most(self.text, at + 1, backslash));
+            self.sink.hold(most).map(|()| most).map_err(|e| e.at(at))
+        })?;
+        self.at = end;
+        Ok(text)
+    }
+
     /// Gives back what a text with escapes took.
     #[inline]
     fn done_with(&mut self, text: Cow<'a, str>) {
@@ -185,11 +206,47 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         if self.peek()? != b'"' {
             return Err(malformed(at, "a key in quotes is due"));
         }
-        let (key, end) = string::read(self.text, at, |bytes| self.sink.hold(bytes))?;
-        self.at = end;
+        let key = self.string(at)?;
         match self.sink.key(&key) {
             Ok(()) => Ok(key),
             Err(e) => Err(e.at(at).under_key(&key)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::codec::{decode, decode_into, encode};
+    use crate::value::{Limits, Value, ValueBuilder};
+    use crate::{Encoding, ErrorKind};
+
+    #[test]
+    fn texts_with_escapes_and_containers_keep_their_own_counts() {
+        let long = "x".repeat(100);
+        let text =
+            format!(r#"["\n",[1,2],{{"a\t":"\u0041{long}","b":[],"c\\":{{"d":"{long}\""}}}},"",[""]]"#);
+        let value = decode(text.as_bytes(), Encoding::Json).unwrap();
+        assert_eq!(value.at("2/a\t").unwrap(), &Value::from(format!("A{long}")));
+        assert_eq!(value.at("2/c\\/d").unwrap(), &Value::from(format!("{long}\"")));
+        assert_eq!(encode(&value, Encoding::Json).unwrap(), text.replace("\\u0041", "A").as_bytes());
+    }
+
+    #[test]
+    fn a_control_character_is_told_before_what_the_text_would_take() {
+        let limits = Limits { memory: 1000, ..Limits::default() };
+        let text = format!("[\"a\u{1}\\n\",\"{}\\n\"]", "x".repeat(5000));
+        let error = decode_into(text.as_bytes(), Encoding::Json, &limits, ValueBuilder::new()).err().unwrap();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(3)));
+        let text = text.replace('\u{1}', "b");
+        let error = decode_into(text.as_bytes(), Encoding::Json, &limits, ValueBuilder::new()).err().unwrap();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::TooLarge, Some(8)));
+    }
+
+    #[test]
+    fn integers_of_eighteen_and_more_digits_are_exact() {
+        for n in [0, 7, -7, 999_999_999_999_999_999, -999_999_999_999_999_999, i64::MAX, i64::MIN] {
+            assert_eq!(decode(n.to_string().as_bytes(), Encoding::Json).unwrap(), Value::Int(n));
+        }
+        assert_eq!(decode(b"-0", Encoding::Json).unwrap(), Value::Int(0));
     }
 }

@@ -11,21 +11,23 @@ use crate::value::escape::Plain;
 /// Appends one value, without any white space.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
+    /// Whether an item of the innermost array or map stands before the next.
+    follows: bool,
 }
 
 impl<'a> Encoder<'a> {
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
-        Encoder { out }
+        Encoder { out, follows: false }
     }
 
     pub(crate) fn finish(self) -> Result<()> {
         self.out.finish()
     }
 
-    /// Separates the next item from the one before: what was written last tells whether there is one.
+    /// Separates the next item from the one before, if there is one.
     #[inline]
     fn separate(&mut self) {
-        if self.out.written() > 0 && !matches!(self.out.bytes.last(), Some(b'[' | b'{' | b':')) {
+        if std::mem::replace(&mut self.follows, true) {
             self.out.push(b',');
         }
     }
@@ -69,8 +71,8 @@ impl Plain for Encoder<'_> {
 
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
-        self.separate();
-        string::write(&mut self.out, value)
+        let comma = std::mem::replace(&mut self.follows, true);
+        string::write(&mut self.out, comma, value, b"\"")
     }
 
     fn elements(&mut self, value: &[u8]) -> Result<()> {
@@ -88,30 +90,32 @@ impl Plain for Encoder<'_> {
 
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.separate();
+        self.follows = false;
         self.out.push(b'[');
         Ok(())
     }
 
     fn end_array(&mut self) -> Result<()> {
+        self.follows = true;
         self.out.push(b']');
         Ok(())
     }
 
     fn begin_map(&mut self, _: usize) -> Result<()> {
         self.separate();
+        self.follows = false;
         self.out.push(b'{');
         Ok(())
     }
 
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
-        self.separate();
-        string::write(&mut self.out, key)?;
-        self.out.push(b':');
-        Ok(())
+        let comma = std::mem::replace(&mut self.follows, false);
+        string::write(&mut self.out, comma, key, b"\":")
     }
 
     fn end_map(&mut self) -> Result<()> {
+        self.follows = true;
         self.out.push(b'}');
         Ok(())
     }

@@ -25,11 +25,17 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
     }
     if end > whole {
         send_float(&text[at..end], sink)?;
+    } else if end - first <= FIT {
+        let n = bytes[first..end].iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
+        sink.int(if first > at { -n } else { n })?;
     } else {
         send_integer(&text[at..end], sink)?;
     }
     Ok(end)
 }
+
+/// So many digits always fit 64 bits with a sign.
+const FIT: usize = 18;
 
 #[inline]
 fn digits(bytes: &[u8], from: usize) -> usize {

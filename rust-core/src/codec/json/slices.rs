@@ -10,7 +10,7 @@ pub(crate) fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let mut walk = Walk::into(text, b'{')?;
     let mut members = Vec::new();
     while walk.next_begins()? {
-        let (key, end) = string::read(text, walk.at, |_| Ok(())).ok()?;
+        let (key, end) = string::read(text, walk.at, |at| Ok(string::most(text, walk.at + 1, at))).ok()?;
         walk.at = end;
         walk.white_space();
         walk.at += 1; // the colon

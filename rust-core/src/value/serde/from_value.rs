@@ -187,7 +187,7 @@ enum Inside {
 }
 
 struct Entries {
-    left: indexmap::map::IntoIter<String, Value>,
+    left: std::vec::IntoIter<(String, Value)>,
     current: Option<(String, Value)>,
     inside: Inside,
 }

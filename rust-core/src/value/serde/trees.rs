@@ -68,6 +68,50 @@ fn escape<S: Serializer, T: Serialize + ?Sized>(
     map.end()
 }
 
+/// A map of a user's own type: each entry is a [`Value`] of its own.
+impl Serialize for Map {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Map {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
+        deserializer.deserialize_map(UserMap)
+    }
+}
+
+struct UserMap;
+
+impl<'de> Visitor<'de> for UserMap {
+    type Value = Map;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Map, A::Error> {
+        entries_of(map, |map| map.next_value())
+    }
+}
+
+/// The entries of a map, none of whose keys may come twice.
+fn entries_of<'de, A: MapAccess<'de>>(
+    mut map: A,
+    mut value: impl FnMut(&mut A) -> Result<Value, A::Error>,
+) -> Result<Map, A::Error> {
+    let mut entries = Map::new();
+    while let Some(key) = map.next_key::<String>()? {
+        if entries.contains_key(&key) {
+            let text = format!("the key {key} stands twice in one map", key = quoted(&key));
+            return Err(de::Error::custom(text));
+        }
+        let value = value(&mut map)?;
+        entries.push(key, value);
+    }
+    Ok(entries)
+}
+
 struct Entries<'a>(&'a Map);
 
 impl Serialize for Entries<'_> {
@@ -180,19 +224,8 @@ impl<'de> Visitor<'de> for Tree {
         }
         Ok(Value::Array(items))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Tree)?;
-            if entries.contains_key(&key) {
-                return Err(de::Error::custom(format!(
-                    "the key {key} stands twice in one map",
-                    key = quoted(&key)
-                )));
-            }
-            entries.insert(key, value);
-        }
-        Ok(Value::Map(entries))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        entries_of(map, |map| map.next_value_seed(Tree)).map(Value::Map)
     }
 }
 

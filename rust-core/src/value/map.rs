@@ -1,0 +1,354 @@
+//! A map: text keys in the order they were put in, each once.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::{Index, IndexMut};
+
+use hashbrown::HashTable;
+
+use super::Value;
+use super::budget::table_bytes;
+use crate::error::{Result, memory};
+
+/// A map: text keys in the order they were put in, each once.
+///
+/// Up to 16 entries lie in a list that is searched from its start; a hash table is made beside it above that. Equality
+/// does not ask for the order.
+#[derive(Clone, Default)]
+pub struct Map {
+    entries: Vec<(String, Value)>,
+    /// Where each key lies, once there are many.
+    places: Option<Box<Places>>,
+}
+
+/// The positions of the entries, by the hashes of their keys.
+#[derive(Clone, Default)]
+struct Places {
+    /// Seeded for each map, so that nobody can choose keys that collide.
+    state: RandomState,
+    table: HashTable<usize>,
+}
+
+impl Map {
+    /// Up to so many entries there is no table: a search from the start is faster than hashing.
+    pub(super) const FEW: usize = 16;
+
+    /// A map without entries.
+    pub fn new() -> Map {
+        Map::default()
+    }
+
+    /// A map with room for so many entries.
+    pub fn with_capacity(entries: usize) -> Map {
+        Map { entries: Vec::with_capacity(entries), places: None }
+    }
+
+    /// A map with room for exactly so many entries; `OutOfMemory` where there is none.
+    pub(super) fn try_with_capacity(entries: usize) -> Result<Map> {
+        let mut map = Map::new();
+        memory::reserve(&mut map.entries, entries)?;
+        if entries > Map::FEW {
+            let mut places = Box::<Places>::default();
+            places
+                .table
+                .try_reserve(entries, |_| 0)
+                .map_err(|_| memory::out_of_memory(table_bytes(entries) as usize))?;
+            map.places = Some(places);
+        }
+        Ok(map)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether there is an entry with this key.
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.get_index_of(key).is_some()
+    }
+
+    /// The zero-based position of the entry with this key.
+    #[inline]
+    pub fn get_index_of(&self, key: &str) -> Option<usize> {
+        match &self.places {
+            None => self.entries.iter().position(|(name, _)| name == key),
+            Some(places) => places.find(key, &self.entries),
+        }
+    }
+
+    /// The value with this key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.get_index_of(key).map(|position| &self.entries[position].1)
+    }
+
+    /// The value with this key, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.get_index_of(key).map(|position| &mut self.entries[position].1)
+    }
+
+    /// The entry at this zero-based position.
+    pub fn get_index(&self, position: usize) -> Option<(&String, &Value)> {
+        self.entries.get(position).map(|(key, value)| (key, value))
+    }
+
+    /// The entry at this zero-based position, its value to be changed.
+    pub fn get_index_mut(&mut self, position: usize) -> Option<(&String, &mut Value)> {
+        self.entries.get_mut(position).map(|(key, value)| (&*key, value))
+    }
+
+    /// The first entry.
+    pub fn first(&self) -> Option<(&String, &Value)> {
+        self.get_index(0)
+    }
+
+    /// Puts in an entry. A key that is there keeps its position; the value that it had is given back.
+    pub fn insert(&mut self, key: String, value: Value) -> Option<Value> {
+        self.insert_full(key, value).1
+    }
+
+    /// As [`Map::insert`]; gives the entry's position, too.
+    pub fn insert_full(&mut self, key: String, value: Value) -> (usize, Option<Value>) {
+        match self.get_index_of(&key) {
+            Some(position) => {
+                let before = std::mem::replace(&mut self.entries[position].1, value);
+                (position, Some(before))
+            }
+            None => (self.push(key, value), None),
+        }
+    }
+
+    /// Puts in an entry whose key is not there, and gives its position.
+    #[inline]
+    pub(in crate::value) fn push(&mut self, key: String, value: Value) -> usize {
+        let position = self.entries.len();
+        self.entries.push((key, value));
+        if let Some(places) = &mut self.places {
+            places.add(position, &self.entries);
+        } else if position >= Map::FEW {
+            self.find_places();
+        }
+        position
+    }
+
+    /// The value that was put in last.
+    #[inline]
+    pub(super) fn last_mut(&mut self) -> Option<&mut Value> {
+        self.entries.last_mut().map(|(_, value)| value)
+    }
+
+    /// Takes out the entry with this key; those behind it move up, in their order.
+    pub fn shift_remove(&mut self, key: &str) -> Option<Value> {
+        let position = self.get_index_of(key)?;
+        let (_, value) = self.entries.remove(position);
+        self.places = None;
+        if self.entries.len() > Map::FEW {
+            self.find_places();
+        }
+        Some(value)
+    }
+
+    /// Keeps the entries for which this holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&String, &mut Value) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+        self.places = None;
+        if self.entries.len() > Map::FEW {
+            self.find_places();
+        }
+    }
+
+    #[cold]
+    fn find_places(&mut self) {
+        let mut places = Box::<Places>::default();
+        for position in 0..self.entries.len() {
+            places.add(position, &self.entries);
+        }
+        self.places = Some(places);
+    }
+
+    /// The entries in their order.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(self.entries.iter())
+    }
+
+    /// The keys in their order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &String> + ExactSizeIterator {
+        self.entries.iter().map(|(key, _)| key)
+    }
+
+    /// The values in the order of their keys.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// The values in the order of their keys, to be changed.
+    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
+        self.entries.iter_mut().map(|(_, value)| value)
+    }
+}
+
+impl Places {
+    fn find(&self, key: &str, entries: &[(String, Value)]) -> Option<usize> {
+        let hash = self.state.hash_one(key);
+        self.table.find(hash, |position| entries[*position].0 == key).copied()
+    }
+
+    fn add(&mut self, position: usize, entries: &[(String, Value)]) {
+        let hash = |position: &usize| self.state.hash_one(&entries[*position].0);
+        self.table.insert_unique(hash(&position), position, hash);
+    }
+}
+
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Map) -> bool {
+        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl Eq for Map {}
+
+/// The value with this key; panics where there is none.
+impl Index<&str> for Map {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        self.get(key).expect("the map has an entry with this key")
+    }
+}
+
+/// The value at this position; panics where there is none.
+impl Index<usize> for Map {
+    type Output = Value;
+
+    fn index(&self, position: usize) -> &Value {
+        &self.entries[position].1
+    }
+}
+
+impl IndexMut<&str> for Map {
+    fn index_mut(&mut self, key: &str) -> &mut Value {
+        self.get_mut(key).expect("the map has an entry with this key")
+    }
+}
+
+impl IndexMut<usize> for Map {
+    fn index_mut(&mut self, position: usize) -> &mut Value {
+        &mut self.entries[position].1
+    }
+}
+
+impl Extend<(String, Value)> for Map {
+    fn extend<I: IntoIterator<Item = (String, Value)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl FromIterator<(String, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(entries: I) -> Map {
+        let entries = entries.into_iter();
+        let mut map = Map::with_capacity(entries.size_hint().0);
+        map.extend(entries);
+        map
+    }
+}
+
+impl<const N: usize> From<[(String, Value); N]> for Map {
+    fn from(entries: [(String, Value); N]) -> Map {
+        Map::from_iter(entries)
+    }
+}
+
+/// The entries of a [`Map`] in their order.
+#[derive(Clone, Debug)]
+pub struct Iter<'a>(std::slice::Iter<'a, (String, Value)>);
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a String, &'a Value);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(key, value)| (key, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|(key, value)| (key, value))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'a> IntoIterator for &'a Map {
+    type Item = (&'a String, &'a Value);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (String, Value);
+    type IntoIter = std::vec::IntoIter<(String, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_by_key_and_position_in_small_and_large_maps() {
+        for count in [0, 1, 15, 16, 17, 18, 100] {
+            let mut map: Map = (0..count).map(|i| (format!("k{i}"), Value::Int(i))).collect();
+            for i in 0..count {
+                let key = format!("k{i}");
+                assert_eq!(map.get(&key), Some(&Value::Int(i)), "{count}");
+                assert_eq!(map.get_index_of(&key), Some(i as usize));
+                assert_eq!(map.insert_full(key, Value::Int(-i)), (i as usize, Some(Value::Int(i))));
+            }
+            assert_eq!((map.get("other"), map.len()), (None, count as usize));
+            assert!(map.iter().map(|(key, _)| key.clone()).eq((0..count).map(|i| format!("k{i}"))));
+        }
+    }
+
+    #[test]
+    fn removed_entries_are_gone_and_the_others_keep_their_order() {
+        let mut map: Map = (0..40).map(|i| (format!("k{i}"), Value::Int(i))).collect();
+        for i in (0..40).step_by(2) {
+            assert_eq!(map.shift_remove(&format!("k{i}")), Some(Value::Int(i)));
+            assert_eq!(map.shift_remove(&format!("k{i}")), None);
+            assert_eq!(map.get("k39"), Some(&Value::Int(39)));
+        }
+        assert!(map.values().eq((0..40).skip(1).step_by(2).map(Value::Int).collect::<Vec<_>>().iter()));
+        map.retain(|_, value| *value != Value::Int(1));
+        assert_eq!((map.len(), map.get("k1"), map.get_index_of("k3")), (19, None, Some(0)));
+    }
+
+    #[test]
+    fn equality_does_not_ask_for_the_order() {
+        let map = |keys: [&str; 2]| keys.into_iter().map(|k| (k.to_owned(), Value::from(k))).collect::<Map>();
+        assert_eq!(map(["a", "b"]), map(["b", "a"]));
+        assert_ne!(map(["a", "b"]), map(["a", "c"]));
+    }
+}
