@@ -15,7 +15,7 @@ mod strict;
 /// A target: its name, which is that of its seeds, and what it does with any bytes.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 16] = [
     ("json", |bytes| strict::check(bytes, Encoding::Json)),
     ("cbor", |bytes| strict::check(bytes, Encoding::Cbor)),
     ("bson", |bytes| strict::check(bytes, Encoding::Bson)),
@@ -26,6 +26,7 @@ const TARGETS: [Target; 15] = [
     ("endpoint", fuzzing::endpoint),
     ("ring", fuzzing::ring),
     ("broadcast", fuzzing::broadcast),
+    ("segment", fuzzing::segment),
     ("journal", fuzzing::journal),
     ("spool", fuzzing::spool),
     ("jsonrpc", fuzzing::jsonrpc),

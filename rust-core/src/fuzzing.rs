@@ -10,6 +10,7 @@ pub use crate::region::fuzz as layout;
 pub use crate::transport::endpoint::fuzz as endpoint;
 pub use crate::transport::journal::fuzz as journal;
 pub use crate::transport::shm::fuzz::{broadcast, ring};
+pub use crate::transport::shm::fuzz_segment::segment;
 pub use crate::transport::spool::fuzz as spool;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod tests {
         replay("journal", super::journal);
         replay("broadcast", super::broadcast);
         replay("ring", super::ring);
+        replay("segment", super::segment);
         replay("spool", super::spool);
     }
 }

@@ -46,9 +46,9 @@ def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = 
 
 @pytest.fixture(scope="session")
 def libraries() -> Path:
-    """The folder with the libraries as cargo builds them."""
+    """The folder with the libraries as cargo builds them; LINKSPAN_LIBRARIES names others, which are built for a sanitizer, say."""
     run("cargo", "build", "--quiet", "--manifest-path", ROOT / "Cargo.toml", "-p", "linkspan-c", "-p", "linkspan-cli")
-    return TARGET
+    return Path(os.environ.get("LINKSPAN_LIBRARIES", TARGET))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The C, C++ and Fortran test programs under valgrind, AddressSanitizer and UndefinedBehaviorSanitizer."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ def try_all(language: str, program: str, binary: Path, environment: dict[str, st
 @pytest.mark.parametrize(("language", "program"), ALL)
 def test_sanitizers(language, program, tmp_path, prefix, environment):
     binary = build(language, program, tmp_path, prefix, SANITIZE)
-    strict = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    options = os.environ.get("LINKSPAN_ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
+    strict = {"ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1"}
     try_all(language, program, binary, {**environment, **strict}, [])
 
 

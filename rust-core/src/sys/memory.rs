@@ -135,6 +135,23 @@ impl MemoryFile {
         Ok(MemoryFile { file, mapping })
     }
 
+    /// What a hostile peer hands over: a file of any length, with these seals alone, which it still writes; on demand without
+    /// its last page.
+    #[cfg(any(test, fuzzing))]
+    pub fn forged(bytes: usize, seals: SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
+        let file = rustix::fs::memfd_create("forged", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .doing("making a memory file")?;
+        rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
+        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE)?;
+        if lacks_last_page {
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let at = (bytes as u64 - 1) & !4095;
+            rustix::fs::fallocate(&file, punch, at, 4096).doing("making a hole in a memory file")?;
+        }
+        rustix::fs::fcntl_add_seals(&file, seals).doing("sealing a memory file")?;
+        Ok(MemoryFile { file, mapping })
+    }
+
     /// The file, for the peer.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()

@@ -203,7 +203,11 @@ mod tests {
     const OURS: Claimant = Claimant::User(0);
 
     fn budget() -> &'static Budget {
-        Box::leak(Box::new(Budget::new()))
+        // Kept, or it is a leak to whoever looks for some.
+        static KEPT: Mutex<Vec<&Budget>> = Mutex::new(Vec::new());
+        let budget: &Budget = Box::leak(Box::new(Budget::new()));
+        KEPT.lock().unwrap().push(budget);
+        budget
     }
 
     fn counted(budget: &Budget) -> usize {

@@ -107,6 +107,12 @@ impl Hub {
         })
     }
 
+    /// Its limits, for a test whose outcome is not to hang on how fast the machine is.
+    #[cfg(test)]
+    pub(super) fn limits(&mut self) -> &mut Limits {
+        &mut self.roster.limits
+    }
+
     /// Where it listens, with the ports that it got.
     pub fn endpoints(&self) -> Vec<String> {
         self.doors.iter().map(Listener::endpoint).collect()

@@ -16,6 +16,8 @@ mod account;
 mod broadcast;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzz;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub mod fuzz_segment;
 mod link;
 #[cfg(test)]
 #[cfg(loom)]

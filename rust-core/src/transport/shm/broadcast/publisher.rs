@@ -155,7 +155,7 @@ impl Subscription {
     }
 
     /// Wakes the subscriber if it sleeps in poll; what it is to be woken from.
-    fn wake(&mut self) -> Option<Stage> {
+    pub(in crate::transport::shm) fn wake(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {
             return None;
