@@ -24,7 +24,7 @@ KINDS = [
     ("c64", "complex(real64)", "linkspan_c128"),
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
-RANKS = range(1, 8)
+RANKS = range(1, 16)
 HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller"]
 # Fortran does not tell a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
@@ -48,8 +48,9 @@ def constants(code: str) -> list[tuple[str, str]]:
 
 
 def constant_lines(code: str) -> list[str]:
-    kind = lambda name: "c_int64_t" if name == "linkspan_default" else "c_int32_t"
-    return [f"integer({kind(n)}), parameter :: {n} = {v}" for n, v in constants(code)]
+    # Of the kind that programs compare and pass, which a compiler's option may change; the C side is given its own.
+    kind = lambda name: "(c_int64_t)" if name == "linkspan_default" else ""
+    return [f"integer{kind(n)}, parameter :: {n} = {v}" for n, v in constants(code)]
 
 
 def argument(text: str) -> tuple[str, str]:
@@ -124,7 +125,7 @@ def colons(rank: int) -> str:
 
 def specific_names(what: str) -> list[str]:
     if what == "get":
-        names = [f"get_{k}_0" for k, _, _ in KINDS] + ["get_logical_0"]
+        names = [f"get_{k}_0" for k, _, _ in KINDS] + ["get_logical_0"] + [f"get_logical_{r}a" for r in RANKS]
         names += [f"get_{k}_{r}{form}" for k, _, _ in KINDS for r in RANKS for form in "ap"]
         return names + ["get_text", "get_texts", "get_timestamp"]
     names = [f"{what}_{k}" for k, _, _ in KINDS] + [f"{what}_logical"]
@@ -137,7 +138,7 @@ def put_scalar(kind: str) -> str:
                "b": ("bool", "one")}[kind[0]]
     return f"""
          if (present(key)) then
-            status = c_message_put_{c}(self%handle, key//c_null_char, {wide})
+            status = c_message_put_{c}(self%handle, terminated(key), {wide})
          else
             status = c_message_put_{c}(self%handle, value={wide})
          end if"""
@@ -179,7 +180,7 @@ def put_procedures(kind: str, declaration: str, dtype: str) -> str:
       type(c_ptr) :: place{one}{scalar}
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, {dtype}, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int({dtype}, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 """
 
@@ -222,7 +223,7 @@ def logical_procedures() -> str:
          end if
          place = c_loc(bytes)
       end if
-      status = put_elements(self, key, linkspan_bool, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_bool, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_logical_0(self, path, value, stat, errmsg)
@@ -231,8 +232,27 @@ def logical_procedures() -> str:
       logical, intent(out) :: value
 {TAIL}
       logical(c_bool) :: truth
-      call finish(c_message_get_bool(self%handle, path//c_null_char, truth), stat, errmsg)
+      call finish(c_message_get_bool(self%handle, terminated(path), truth), stat, errmsg)
       value = truth
+   end subroutine
+"""
+
+
+def get_logical_arrays(rank: int) -> str:
+    """Arrays of the default kind are copied from those of bytes."""
+    return f"""
+   subroutine get_logical_{rank}a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value{colons(rank)}
+{TAIL}
+      logical(c_bool), allocatable :: bytes{colons(rank)}
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_{rank}a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, errmsg, why)
    end subroutine
 """
 
@@ -247,13 +267,18 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
 """
     if kind in ("i64", "r64", "bool"):
         c = {"i64": "i64", "r64": "f64", "bool": "bool"}[kind]
-        return head + f"""      call finish(c_message_get_{c}(self%handle, path//c_null_char, value), stat, errmsg)
+        return head + f"""      call finish(c_message_get_{c}(self%handle, terminated(path), value), stat, errmsg)
    end subroutine
 """
     if kind == "r32":
         return head + """      real(real64) :: wide
-      call finish(c_message_get_f64(self%handle, path//c_null_char, wide), stat, errmsg)
-      value = real(wide, real32)
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      value = 0
+      status = c_message_get_f64(self%handle, terminated(path), wide)
+      if (status == linkspan_ok) call narrow(wide, path, value, status, why)
+      call finish(status, stat, errmsg, why)
    end subroutine
 """
     if kind[0] == "i":
@@ -263,7 +288,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      status = c_message_get_i64(self%handle, terminated(path), wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -276,20 +301,24 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
    end subroutine
 """
     # A complex number is an array without dimensions; a plain number has no imaginary part.
-    part = {"c32": "real32", "c64": "real64"}[kind]
+    narrowing = """         single = 0
+         if (status == linkspan_ok) call narrow(plain, path, single, status, why)
+         value = cmplx(single)"""
+    plain = {"c32": narrowing, "c64": "         value = cmplx(plain, kind=real64)"}[kind]
+    single = "\n      real(real32) :: single" if kind == "c32" else ""
     return head + f"""      type(c_array) :: from
       integer(c_int32_t) :: status, type
-      real(real64) :: plain
+      real(real64) :: plain{single}
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_type(self%handle, path//c_null_char, type)
+      status = c_message_get_type(self%handle, terminated(path), type)
       if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
          call look_up(self, path, 0, from, status, why)
-         if (status == linkspan_ok) status = copied(from, {dtype}, c_loc(value))
+         if (status == linkspan_ok) status = copied(from, int({dtype}, c_int32_t), c_loc(value))
       else if (status == linkspan_ok) then
-         status = c_message_get_f64(self%handle, path//c_null_char, plain)
-         value = cmplx(plain, kind={part})
+         status = c_message_get_f64(self%handle, terminated(path), plain)
+{plain}
       end if
       call finish(status, stat, errmsg, why)
    end subroutine
@@ -298,13 +327,14 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
 
 def get_list(kind: str) -> tuple[str, str]:
     """A list of single numbers, which languages without typed arrays send, goes into one dimension too."""
-    declared = "\n      integer :: i"
+    declared = "\n      integer :: i, state"
     body = f"""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_{kind}_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_{kind}_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -331,7 +361,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
       call look_up(self, path, {rank}, from, status, why)
       if (status == linkspan_ok) then
 {allocate}
-         if (size(value) > 0) status = copied(from, {dtype}, c_loc(value))
+         if (size(value) > 0) status = copied(from, int({dtype}, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, errmsg, why)
@@ -347,7 +377,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, {rank}, {dtype}, from, status, why)
+      call look_up_view(self, path, {rank}, int({dtype}, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:{rank}))
       call finish(status, stat, errmsg, why)
    end subroutine
@@ -467,10 +497,12 @@ def handle_procedures(name: str) -> str:
    end function
 """
     what = {"server": "request", "subscriber": "message"}.get(name)
+    missed = """ It goes on where messages were missed: `missed()` of the message says how many just
+   ! before it.""" if what == "message" else ""
     if what:
         out += f"""
    ! The next {what}, for ever unless told otherwise; false at close and at a stop signal. What `{what}` held is
-   ! released first.
+   ! released first.{missed}
    function {name}_next(self, {what}, timeout, stat, errmsg) result(more)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: {what}
@@ -492,6 +524,7 @@ def procedures() -> str:
         out.append(get_scalar(kind, declaration, dtype))
         out += [get_arrays(kind, declaration, dtype, rank) for rank in RANKS]
     out.append(logical_procedures())
+    out += [get_logical_arrays(rank) for rank in RANKS]
     return "".join(out).strip("\n")
 
 

@@ -1,9 +1,15 @@
 ! Linkspan for Fortran 2018: `use linkspan`.
 !
 ! Handles are released by `close` (messages by `release`); finalizers only help where that was forgotten. Every
-! procedure takes `stat=` and `errmsg=`; without `stat=` a failure stops the program with its text. Time-outs are
-! seconds; `linkspan_forever` waits for ever, and no time-out means the options' (30 s where they say nothing).
-! Keys and paths: keys and positions from zero joined by `/`, as in every language; `""` is the whole value.
+! procedure that can fail takes `stat=` and `errmsg=`; without `stat=` a failure stops the program with its text.
+! Time-outs are seconds; `linkspan_forever` waits for ever, and no time-out means the options' (30 s where they say
+! nothing).
+! Keys and paths: keys and positions from zero joined by `/`, as in every language; `""` is the whole value. In a key,
+! `~1` stands for `/` and `~0` for `~`.
+!
+! gfortran 12 does not finalize the result of a function: one of type(linkspan_message) leaks a reference at each
+! call.
+! Give messages back through an intent(inout) argument.
 !
 ! SPDX-License-Identifier: MIT OR Apache-2.0
 ! Written by generate.py from linkspan.f90.in and linkspan.h: change those.
@@ -15,89 +21,89 @@ module linkspan_c_interface
    public
 
    integer(c_int64_t), parameter :: linkspan_default = -1
-   integer(c_int32_t), parameter :: linkspan_bool = 0
-   integer(c_int32_t), parameter :: linkspan_i8 = 1
-   integer(c_int32_t), parameter :: linkspan_i16 = 2
-   integer(c_int32_t), parameter :: linkspan_i32 = 3
-   integer(c_int32_t), parameter :: linkspan_i64 = 4
-   integer(c_int32_t), parameter :: linkspan_u8 = 5
-   integer(c_int32_t), parameter :: linkspan_u16 = 6
-   integer(c_int32_t), parameter :: linkspan_u32 = 7
-   integer(c_int32_t), parameter :: linkspan_u64 = 8
-   integer(c_int32_t), parameter :: linkspan_f32 = 9
-   integer(c_int32_t), parameter :: linkspan_f64 = 10
-   integer(c_int32_t), parameter :: linkspan_c64 = 11
-   integer(c_int32_t), parameter :: linkspan_c128 = 12
-   integer(c_int32_t), parameter :: linkspan_row = 0
-   integer(c_int32_t), parameter :: linkspan_column = 1
-   integer(c_int32_t), parameter :: linkspan_role_listener = 0
-   integer(c_int32_t), parameter :: linkspan_role_connector = 1
-   integer(c_int32_t), parameter :: linkspan_raw = 0
-   integer(c_int32_t), parameter :: linkspan_json = 1
-   integer(c_int32_t), parameter :: linkspan_cbor = 2
-   integer(c_int32_t), parameter :: linkspan_bson = 3
-   integer(c_int32_t), parameter :: linkspan_smile = 4
-   integer(c_int32_t), parameter :: linkspan_type_null = 0
-   integer(c_int32_t), parameter :: linkspan_type_bool = 1
-   integer(c_int32_t), parameter :: linkspan_type_int = 2
-   integer(c_int32_t), parameter :: linkspan_type_uint = 3
-   integer(c_int32_t), parameter :: linkspan_type_big_int = 4
-   integer(c_int32_t), parameter :: linkspan_type_float = 5
-   integer(c_int32_t), parameter :: linkspan_type_text = 6
-   integer(c_int32_t), parameter :: linkspan_type_bytes = 7
-   integer(c_int32_t), parameter :: linkspan_type_timestamp = 8
-   integer(c_int32_t), parameter :: linkspan_type_uuid = 9
-   integer(c_int32_t), parameter :: linkspan_type_decimal = 10
-   integer(c_int32_t), parameter :: linkspan_type_ndarray = 11
-   integer(c_int32_t), parameter :: linkspan_type_array = 12
-   integer(c_int32_t), parameter :: linkspan_type_map = 13
-   integer(c_int32_t), parameter :: linkspan_ok = 0
-   integer(c_int32_t), parameter :: linkspan_transport_unavailable = 100
-   integer(c_int32_t), parameter :: linkspan_disconnected = 102
-   integer(c_int32_t), parameter :: linkspan_not_found = 103
-   integer(c_int32_t), parameter :: linkspan_missing = 104
-   integer(c_int32_t), parameter :: linkspan_address_in_use = 105
-   integer(c_int32_t), parameter :: linkspan_invalid_state = 106
-   integer(c_int32_t), parameter :: linkspan_invalid_endpoint = 107
-   integer(c_int32_t), parameter :: linkspan_out_of_memory = 108
-   integer(c_int32_t), parameter :: linkspan_wrong_type = 109
-   integer(c_int32_t), parameter :: linkspan_timeout = 110
-   integer(c_int32_t), parameter :: linkspan_full = 111
-   integer(c_int32_t), parameter :: linkspan_empty = 112
-   integer(c_int32_t), parameter :: linkspan_permission_denied = 113
-   integer(c_int32_t), parameter :: linkspan_too_large = 114
-   integer(c_int32_t), parameter :: linkspan_malformed = 115
-   integer(c_int32_t), parameter :: linkspan_unsupported = 116
-   integer(c_int32_t), parameter :: linkspan_schema_mismatch = 117
-   integer(c_int32_t), parameter :: linkspan_version_mismatch = 118
-   integer(c_int32_t), parameter :: linkspan_cancelled = 119
-   integer(c_int32_t), parameter :: linkspan_interrupted = 120
-   integer(c_int32_t), parameter :: linkspan_stalled = 121
-   integer(c_int32_t), parameter :: linkspan_remote = 122
-   integer(c_int32_t), parameter :: linkspan_out_of_range = 123
-   integer(c_int32_t), parameter :: linkspan_no_space = 124
-   integer(c_int32_t), parameter :: linkspan_lagged = 125
-   integer(c_int32_t), parameter :: linkspan_corrupt = 126
-   integer(c_int32_t), parameter :: linkspan_internal = 127
-   integer(c_int32_t), parameter :: linkspan_end = 0
-   integer(c_int32_t), parameter :: linkspan_step = 1
-   integer(c_int32_t), parameter :: linkspan_get_data = 2
-   integer(c_int32_t), parameter :: linkspan_pause = 3
-   integer(c_int32_t), parameter :: linkspan_run = 4
-   integer(c_int32_t), parameter :: linkspan_checkpoint = 5
-   integer(c_int32_t), parameter :: linkspan_shutdown = 6
-   integer(c_int32_t), parameter :: linkspan_config = 7
-   integer(c_int32_t), parameter :: linkspan_backup = 8
-   integer(c_int32_t), parameter :: linkspan_own = 9
-   integer(c_int32_t), parameter :: linkspan_state_starting = 1
-   integer(c_int32_t), parameter :: linkspan_state_ready = 2
-   integer(c_int32_t), parameter :: linkspan_state_running = 3
-   integer(c_int32_t), parameter :: linkspan_state_pausing = 4
-   integer(c_int32_t), parameter :: linkspan_state_paused = 5
-   integer(c_int32_t), parameter :: linkspan_state_checkpointing = 6
-   integer(c_int32_t), parameter :: linkspan_state_stopping = 7
-   integer(c_int32_t), parameter :: linkspan_state_stopped = 8
-   integer(c_int32_t), parameter :: linkspan_state_failed = 9
+   integer, parameter :: linkspan_bool = 0
+   integer, parameter :: linkspan_i8 = 1
+   integer, parameter :: linkspan_i16 = 2
+   integer, parameter :: linkspan_i32 = 3
+   integer, parameter :: linkspan_i64 = 4
+   integer, parameter :: linkspan_u8 = 5
+   integer, parameter :: linkspan_u16 = 6
+   integer, parameter :: linkspan_u32 = 7
+   integer, parameter :: linkspan_u64 = 8
+   integer, parameter :: linkspan_f32 = 9
+   integer, parameter :: linkspan_f64 = 10
+   integer, parameter :: linkspan_c64 = 11
+   integer, parameter :: linkspan_c128 = 12
+   integer, parameter :: linkspan_row = 0
+   integer, parameter :: linkspan_column = 1
+   integer, parameter :: linkspan_role_listener = 0
+   integer, parameter :: linkspan_role_connector = 1
+   integer, parameter :: linkspan_raw = 0
+   integer, parameter :: linkspan_json = 1
+   integer, parameter :: linkspan_cbor = 2
+   integer, parameter :: linkspan_bson = 3
+   integer, parameter :: linkspan_smile = 4
+   integer, parameter :: linkspan_type_null = 0
+   integer, parameter :: linkspan_type_bool = 1
+   integer, parameter :: linkspan_type_int = 2
+   integer, parameter :: linkspan_type_uint = 3
+   integer, parameter :: linkspan_type_big_int = 4
+   integer, parameter :: linkspan_type_float = 5
+   integer, parameter :: linkspan_type_text = 6
+   integer, parameter :: linkspan_type_bytes = 7
+   integer, parameter :: linkspan_type_timestamp = 8
+   integer, parameter :: linkspan_type_uuid = 9
+   integer, parameter :: linkspan_type_decimal = 10
+   integer, parameter :: linkspan_type_ndarray = 11
+   integer, parameter :: linkspan_type_array = 12
+   integer, parameter :: linkspan_type_map = 13
+   integer, parameter :: linkspan_ok = 0
+   integer, parameter :: linkspan_transport_unavailable = 100
+   integer, parameter :: linkspan_disconnected = 102
+   integer, parameter :: linkspan_not_found = 103
+   integer, parameter :: linkspan_missing = 104
+   integer, parameter :: linkspan_address_in_use = 105
+   integer, parameter :: linkspan_invalid_state = 106
+   integer, parameter :: linkspan_invalid_endpoint = 107
+   integer, parameter :: linkspan_out_of_memory = 108
+   integer, parameter :: linkspan_wrong_type = 109
+   integer, parameter :: linkspan_timeout = 110
+   integer, parameter :: linkspan_full = 111
+   integer, parameter :: linkspan_empty = 112
+   integer, parameter :: linkspan_permission_denied = 113
+   integer, parameter :: linkspan_too_large = 114
+   integer, parameter :: linkspan_malformed = 115
+   integer, parameter :: linkspan_unsupported = 116
+   integer, parameter :: linkspan_schema_mismatch = 117
+   integer, parameter :: linkspan_version_mismatch = 118
+   integer, parameter :: linkspan_cancelled = 119
+   integer, parameter :: linkspan_interrupted = 120
+   integer, parameter :: linkspan_stalled = 121
+   integer, parameter :: linkspan_remote = 122
+   integer, parameter :: linkspan_out_of_range = 123
+   integer, parameter :: linkspan_no_space = 124
+   integer, parameter :: linkspan_lagged = 125
+   integer, parameter :: linkspan_corrupt = 126
+   integer, parameter :: linkspan_internal = 127
+   integer, parameter :: linkspan_end = 0
+   integer, parameter :: linkspan_step = 1
+   integer, parameter :: linkspan_get_data = 2
+   integer, parameter :: linkspan_pause = 3
+   integer, parameter :: linkspan_run = 4
+   integer, parameter :: linkspan_checkpoint = 5
+   integer, parameter :: linkspan_shutdown = 6
+   integer, parameter :: linkspan_config = 7
+   integer, parameter :: linkspan_backup = 8
+   integer, parameter :: linkspan_own = 9
+   integer, parameter :: linkspan_state_starting = 1
+   integer, parameter :: linkspan_state_ready = 2
+   integer, parameter :: linkspan_state_running = 3
+   integer, parameter :: linkspan_state_pausing = 4
+   integer, parameter :: linkspan_state_paused = 5
+   integer, parameter :: linkspan_state_checkpointing = 6
+   integer, parameter :: linkspan_state_stopping = 7
+   integer, parameter :: linkspan_state_stopped = 8
+   integer, parameter :: linkspan_state_failed = 9
 
    type, bind(C) :: c_array
       integer(c_int32_t) :: dtype = 0
@@ -111,7 +117,7 @@ module linkspan_c_interface
    type, bind(C) :: c_options
       integer(c_size_t) :: size = 0
       type(c_ptr) :: encoding = c_null_ptr
-      integer(c_int64_t) :: timeout = 0
+      integer(c_int64_t) :: timeout = linkspan_default
       type(c_ptr) :: client_id = c_null_ptr
       integer(c_int64_t) :: buffer = 0
       integer(c_int64_t) :: limit = 0
@@ -887,11 +893,11 @@ module linkspan_c_interface
          character(kind=c_char), intent(in), optional :: text(*)
          integer(c_int32_t) :: outcome
       end function
-      function c_service_log(service, level, text) bind(C, name="linkspan_service_log") result(outcome)
+      function c_service_log(service, text, level) bind(C, name="linkspan_service_log") result(outcome)
          import
          type(c_ptr), value :: service
-         character(kind=c_char), intent(in), optional :: level(*)
          character(kind=c_char), intent(in), optional :: text(*)
+         character(kind=c_char), intent(in), optional :: level(*)
          integer(c_int32_t) :: outcome
       end function
       function c_service_shutdown(service) bind(C, name="linkspan_service_shutdown") result(outcome)
@@ -953,6 +959,8 @@ module linkspan
 
    ! A time-out: for ever, which has to be written out.
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
+   ! The time-out of options that name none: 30 s.
+   real(real64), parameter, public :: linkspan_default_timeout = -huge(1.0_real64)
 
    public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
    public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options
@@ -985,8 +993,8 @@ module linkspan
    ! What an endpoint is opened with; what is not named has its default.
    type :: linkspan_options
       character(:), allocatable :: encoding
-      ! Seconds that a call waits which is not told otherwise.
-      real(real64) :: timeout = -1
+      ! Seconds that a call waits which is not told otherwise; 0 for calls that do not wait, or linkspan_forever.
+      real(real64) :: timeout = linkspan_default_timeout
       character(:), allocatable :: client_id
       integer(int64) :: buffer = 0
       integer(int64) :: limit = 0
@@ -1026,7 +1034,8 @@ module linkspan
       logical :: locked = .false.
    end type
 
-   ! A message: one value, and for a received one where it came from. Assignment adds a reference to the same
+   ! A message: one value, and for a received one where it came from. Any number of threads read it; one that changes
+   ! it has to be alone with it. Assignment adds a reference to the same
    ! message; pointers that `get` gave live until the message is changed or its last reference goes.
    !
    ! A type of your own that has a message as a component: assign the component (`b%inner = a%inner`), not the whole.
@@ -1037,7 +1046,7 @@ module linkspan
    contains
       procedure :: clear => message_clear
       procedure :: release => message_release
-      ! put(key, value): numbers, logicals, complex numbers, text, timestamps; arrays of rank 1 to 7 as N-d arrays.
+      ! put(key, value): numbers, logicals, complex numbers, text, timestamps; arrays of rank 1 to 15 as N-d arrays.
       generic :: put => put_i8, put_i16, put_i32, put_i64, put_r32, put_r64, put_c32, put_c64, put_bool, &
          put_logical, put_text, put_texts, put_timestamp, put_message
       ! add(value): the same at the end of an open array, or as the whole value of an empty message.
@@ -1045,31 +1054,59 @@ module linkspan
          add_logical, add_text, add_texts, add_timestamp, add_message
       procedure :: put_null => message_put_null
       procedure :: put_bytes => message_put_bytes
+      ! A UUID is 16 bytes, most significant first; a decimal is its text, "1.10".
+      procedure :: put_uuid => message_put_uuid
+      procedure :: put_decimal => message_put_decimal
+      procedure :: add_uuid => message_add_uuid
+      procedure :: add_decimal => message_add_decimal
+      procedure :: get_uuid => message_get_uuid
+      procedure :: get_decimal => message_get_decimal
       procedure :: add_null => message_add_null
       procedure :: add_bytes => message_add_bytes
       procedure :: begin_map => message_begin_map
       procedure :: begin_array => message_begin_array
       procedure :: end => message_end
-      ! get(path, value): into scalars, allocatables (always; indices are kept, wider kinds are filled), pointers
-      ! (views: the exact kind, column-major from rank 2).
+      ! get(path, value): into scalars, allocatables (always; indices are kept, wider kinds are filled, integers of at
+      ! most 53 bits go into reals), pointers (views: the exact kind, column-major from rank 2). linkspan_out_of_range
+      ! for a number that does not fit, linkspan_wrong_type for another kind, linkspan_missing where nothing is.
       generic :: get => get_i8_0, get_i16_0, get_i32_0, get_i64_0, get_r32_0, get_r64_0, get_c32_0, get_c64_0, &
-         get_bool_0, get_logical_0, get_i8_1a, get_i8_1p, get_i8_2a, get_i8_2p, get_i8_3a, get_i8_3p, get_i8_4a, &
-         get_i8_4p, get_i8_5a, get_i8_5p, get_i8_6a, get_i8_6p, get_i8_7a, get_i8_7p, get_i16_1a, get_i16_1p, &
-         get_i16_2a, get_i16_2p, get_i16_3a, get_i16_3p, get_i16_4a, get_i16_4p, get_i16_5a, get_i16_5p, &
-         get_i16_6a, get_i16_6p, get_i16_7a, get_i16_7p, get_i32_1a, get_i32_1p, get_i32_2a, get_i32_2p, &
-         get_i32_3a, get_i32_3p, get_i32_4a, get_i32_4p, get_i32_5a, get_i32_5p, get_i32_6a, get_i32_6p, &
-         get_i32_7a, get_i32_7p, get_i64_1a, get_i64_1p, get_i64_2a, get_i64_2p, get_i64_3a, get_i64_3p, &
-         get_i64_4a, get_i64_4p, get_i64_5a, get_i64_5p, get_i64_6a, get_i64_6p, get_i64_7a, get_i64_7p, &
-         get_r32_1a, get_r32_1p, get_r32_2a, get_r32_2p, get_r32_3a, get_r32_3p, get_r32_4a, get_r32_4p, &
-         get_r32_5a, get_r32_5p, get_r32_6a, get_r32_6p, get_r32_7a, get_r32_7p, get_r64_1a, get_r64_1p, &
-         get_r64_2a, get_r64_2p, get_r64_3a, get_r64_3p, get_r64_4a, get_r64_4p, get_r64_5a, get_r64_5p, &
-         get_r64_6a, get_r64_6p, get_r64_7a, get_r64_7p, get_c32_1a, get_c32_1p, get_c32_2a, get_c32_2p, &
-         get_c32_3a, get_c32_3p, get_c32_4a, get_c32_4p, get_c32_5a, get_c32_5p, get_c32_6a, get_c32_6p, &
-         get_c32_7a, get_c32_7p, get_c64_1a, get_c64_1p, get_c64_2a, get_c64_2p, get_c64_3a, get_c64_3p, &
-         get_c64_4a, get_c64_4p, get_c64_5a, get_c64_5p, get_c64_6a, get_c64_6p, get_c64_7a, get_c64_7p, &
-         get_bool_1a, get_bool_1p, get_bool_2a, get_bool_2p, get_bool_3a, get_bool_3p, get_bool_4a, get_bool_4p, &
-         get_bool_5a, get_bool_5p, get_bool_6a, get_bool_6p, get_bool_7a, get_bool_7p, get_text, get_texts, &
-         get_timestamp
+         get_bool_0, get_logical_0, get_logical_1a, get_logical_2a, get_logical_3a, get_logical_4a, get_logical_5a, &
+         get_logical_6a, get_logical_7a, get_logical_8a, get_logical_9a, get_logical_10a, get_logical_11a, &
+         get_logical_12a, get_logical_13a, get_logical_14a, get_logical_15a, get_i8_1a, get_i8_1p, get_i8_2a, &
+         get_i8_2p, get_i8_3a, get_i8_3p, get_i8_4a, get_i8_4p, get_i8_5a, get_i8_5p, get_i8_6a, get_i8_6p, &
+         get_i8_7a, get_i8_7p, get_i8_8a, get_i8_8p, get_i8_9a, get_i8_9p, get_i8_10a, get_i8_10p, get_i8_11a, &
+         get_i8_11p, get_i8_12a, get_i8_12p, get_i8_13a, get_i8_13p, get_i8_14a, get_i8_14p, get_i8_15a, &
+         get_i8_15p, get_i16_1a, get_i16_1p, get_i16_2a, get_i16_2p, get_i16_3a, get_i16_3p, get_i16_4a, &
+         get_i16_4p, get_i16_5a, get_i16_5p, get_i16_6a, get_i16_6p, get_i16_7a, get_i16_7p, get_i16_8a, &
+         get_i16_8p, get_i16_9a, get_i16_9p, get_i16_10a, get_i16_10p, get_i16_11a, get_i16_11p, get_i16_12a, &
+         get_i16_12p, get_i16_13a, get_i16_13p, get_i16_14a, get_i16_14p, get_i16_15a, get_i16_15p, get_i32_1a, &
+         get_i32_1p, get_i32_2a, get_i32_2p, get_i32_3a, get_i32_3p, get_i32_4a, get_i32_4p, get_i32_5a, &
+         get_i32_5p, get_i32_6a, get_i32_6p, get_i32_7a, get_i32_7p, get_i32_8a, get_i32_8p, get_i32_9a, &
+         get_i32_9p, get_i32_10a, get_i32_10p, get_i32_11a, get_i32_11p, get_i32_12a, get_i32_12p, get_i32_13a, &
+         get_i32_13p, get_i32_14a, get_i32_14p, get_i32_15a, get_i32_15p, get_i64_1a, get_i64_1p, get_i64_2a, &
+         get_i64_2p, get_i64_3a, get_i64_3p, get_i64_4a, get_i64_4p, get_i64_5a, get_i64_5p, get_i64_6a, &
+         get_i64_6p, get_i64_7a, get_i64_7p, get_i64_8a, get_i64_8p, get_i64_9a, get_i64_9p, get_i64_10a, &
+         get_i64_10p, get_i64_11a, get_i64_11p, get_i64_12a, get_i64_12p, get_i64_13a, get_i64_13p, get_i64_14a, &
+         get_i64_14p, get_i64_15a, get_i64_15p, get_r32_1a, get_r32_1p, get_r32_2a, get_r32_2p, get_r32_3a, &
+         get_r32_3p, get_r32_4a, get_r32_4p, get_r32_5a, get_r32_5p, get_r32_6a, get_r32_6p, get_r32_7a, &
+         get_r32_7p, get_r32_8a, get_r32_8p, get_r32_9a, get_r32_9p, get_r32_10a, get_r32_10p, get_r32_11a, &
+         get_r32_11p, get_r32_12a, get_r32_12p, get_r32_13a, get_r32_13p, get_r32_14a, get_r32_14p, get_r32_15a, &
+         get_r32_15p, get_r64_1a, get_r64_1p, get_r64_2a, get_r64_2p, get_r64_3a, get_r64_3p, get_r64_4a, &
+         get_r64_4p, get_r64_5a, get_r64_5p, get_r64_6a, get_r64_6p, get_r64_7a, get_r64_7p, get_r64_8a, &
+         get_r64_8p, get_r64_9a, get_r64_9p, get_r64_10a, get_r64_10p, get_r64_11a, get_r64_11p, get_r64_12a, &
+         get_r64_12p, get_r64_13a, get_r64_13p, get_r64_14a, get_r64_14p, get_r64_15a, get_r64_15p, get_c32_1a, &
+         get_c32_1p, get_c32_2a, get_c32_2p, get_c32_3a, get_c32_3p, get_c32_4a, get_c32_4p, get_c32_5a, &
+         get_c32_5p, get_c32_6a, get_c32_6p, get_c32_7a, get_c32_7p, get_c32_8a, get_c32_8p, get_c32_9a, &
+         get_c32_9p, get_c32_10a, get_c32_10p, get_c32_11a, get_c32_11p, get_c32_12a, get_c32_12p, get_c32_13a, &
+         get_c32_13p, get_c32_14a, get_c32_14p, get_c32_15a, get_c32_15p, get_c64_1a, get_c64_1p, get_c64_2a, &
+         get_c64_2p, get_c64_3a, get_c64_3p, get_c64_4a, get_c64_4p, get_c64_5a, get_c64_5p, get_c64_6a, &
+         get_c64_6p, get_c64_7a, get_c64_7p, get_c64_8a, get_c64_8p, get_c64_9a, get_c64_9p, get_c64_10a, &
+         get_c64_10p, get_c64_11a, get_c64_11p, get_c64_12a, get_c64_12p, get_c64_13a, get_c64_13p, get_c64_14a, &
+         get_c64_14p, get_c64_15a, get_c64_15p, get_bool_1a, get_bool_1p, get_bool_2a, get_bool_2p, get_bool_3a, &
+         get_bool_3p, get_bool_4a, get_bool_4p, get_bool_5a, get_bool_5p, get_bool_6a, get_bool_6p, get_bool_7a, &
+         get_bool_7p, get_bool_8a, get_bool_8p, get_bool_9a, get_bool_9p, get_bool_10a, get_bool_10p, get_bool_11a, &
+         get_bool_11p, get_bool_12a, get_bool_12p, get_bool_13a, get_bool_13p, get_bool_14a, get_bool_14p, &
+         get_bool_15a, get_bool_15p, get_text, get_texts, get_timestamp
       procedure :: get_bytes => message_get_bytes
       procedure :: get_message => message_get_message
       procedure :: has => message_has
@@ -1122,6 +1159,21 @@ module linkspan
       procedure, private :: get_c64_0
       procedure, private :: get_bool_0
       procedure, private :: get_logical_0
+      procedure, private :: get_logical_1a
+      procedure, private :: get_logical_2a
+      procedure, private :: get_logical_3a
+      procedure, private :: get_logical_4a
+      procedure, private :: get_logical_5a
+      procedure, private :: get_logical_6a
+      procedure, private :: get_logical_7a
+      procedure, private :: get_logical_8a
+      procedure, private :: get_logical_9a
+      procedure, private :: get_logical_10a
+      procedure, private :: get_logical_11a
+      procedure, private :: get_logical_12a
+      procedure, private :: get_logical_13a
+      procedure, private :: get_logical_14a
+      procedure, private :: get_logical_15a
       procedure, private :: get_i8_1a
       procedure, private :: get_i8_1p
       procedure, private :: get_i8_2a
@@ -1136,6 +1188,22 @@ module linkspan
       procedure, private :: get_i8_6p
       procedure, private :: get_i8_7a
       procedure, private :: get_i8_7p
+      procedure, private :: get_i8_8a
+      procedure, private :: get_i8_8p
+      procedure, private :: get_i8_9a
+      procedure, private :: get_i8_9p
+      procedure, private :: get_i8_10a
+      procedure, private :: get_i8_10p
+      procedure, private :: get_i8_11a
+      procedure, private :: get_i8_11p
+      procedure, private :: get_i8_12a
+      procedure, private :: get_i8_12p
+      procedure, private :: get_i8_13a
+      procedure, private :: get_i8_13p
+      procedure, private :: get_i8_14a
+      procedure, private :: get_i8_14p
+      procedure, private :: get_i8_15a
+      procedure, private :: get_i8_15p
       procedure, private :: get_i16_1a
       procedure, private :: get_i16_1p
       procedure, private :: get_i16_2a
@@ -1150,6 +1218,22 @@ module linkspan
       procedure, private :: get_i16_6p
       procedure, private :: get_i16_7a
       procedure, private :: get_i16_7p
+      procedure, private :: get_i16_8a
+      procedure, private :: get_i16_8p
+      procedure, private :: get_i16_9a
+      procedure, private :: get_i16_9p
+      procedure, private :: get_i16_10a
+      procedure, private :: get_i16_10p
+      procedure, private :: get_i16_11a
+      procedure, private :: get_i16_11p
+      procedure, private :: get_i16_12a
+      procedure, private :: get_i16_12p
+      procedure, private :: get_i16_13a
+      procedure, private :: get_i16_13p
+      procedure, private :: get_i16_14a
+      procedure, private :: get_i16_14p
+      procedure, private :: get_i16_15a
+      procedure, private :: get_i16_15p
       procedure, private :: get_i32_1a
       procedure, private :: get_i32_1p
       procedure, private :: get_i32_2a
@@ -1164,6 +1248,22 @@ module linkspan
       procedure, private :: get_i32_6p
       procedure, private :: get_i32_7a
       procedure, private :: get_i32_7p
+      procedure, private :: get_i32_8a
+      procedure, private :: get_i32_8p
+      procedure, private :: get_i32_9a
+      procedure, private :: get_i32_9p
+      procedure, private :: get_i32_10a
+      procedure, private :: get_i32_10p
+      procedure, private :: get_i32_11a
+      procedure, private :: get_i32_11p
+      procedure, private :: get_i32_12a
+      procedure, private :: get_i32_12p
+      procedure, private :: get_i32_13a
+      procedure, private :: get_i32_13p
+      procedure, private :: get_i32_14a
+      procedure, private :: get_i32_14p
+      procedure, private :: get_i32_15a
+      procedure, private :: get_i32_15p
       procedure, private :: get_i64_1a
       procedure, private :: get_i64_1p
       procedure, private :: get_i64_2a
@@ -1178,6 +1278,22 @@ module linkspan
       procedure, private :: get_i64_6p
       procedure, private :: get_i64_7a
       procedure, private :: get_i64_7p
+      procedure, private :: get_i64_8a
+      procedure, private :: get_i64_8p
+      procedure, private :: get_i64_9a
+      procedure, private :: get_i64_9p
+      procedure, private :: get_i64_10a
+      procedure, private :: get_i64_10p
+      procedure, private :: get_i64_11a
+      procedure, private :: get_i64_11p
+      procedure, private :: get_i64_12a
+      procedure, private :: get_i64_12p
+      procedure, private :: get_i64_13a
+      procedure, private :: get_i64_13p
+      procedure, private :: get_i64_14a
+      procedure, private :: get_i64_14p
+      procedure, private :: get_i64_15a
+      procedure, private :: get_i64_15p
       procedure, private :: get_r32_1a
       procedure, private :: get_r32_1p
       procedure, private :: get_r32_2a
@@ -1192,6 +1308,22 @@ module linkspan
       procedure, private :: get_r32_6p
       procedure, private :: get_r32_7a
       procedure, private :: get_r32_7p
+      procedure, private :: get_r32_8a
+      procedure, private :: get_r32_8p
+      procedure, private :: get_r32_9a
+      procedure, private :: get_r32_9p
+      procedure, private :: get_r32_10a
+      procedure, private :: get_r32_10p
+      procedure, private :: get_r32_11a
+      procedure, private :: get_r32_11p
+      procedure, private :: get_r32_12a
+      procedure, private :: get_r32_12p
+      procedure, private :: get_r32_13a
+      procedure, private :: get_r32_13p
+      procedure, private :: get_r32_14a
+      procedure, private :: get_r32_14p
+      procedure, private :: get_r32_15a
+      procedure, private :: get_r32_15p
       procedure, private :: get_r64_1a
       procedure, private :: get_r64_1p
       procedure, private :: get_r64_2a
@@ -1206,6 +1338,22 @@ module linkspan
       procedure, private :: get_r64_6p
       procedure, private :: get_r64_7a
       procedure, private :: get_r64_7p
+      procedure, private :: get_r64_8a
+      procedure, private :: get_r64_8p
+      procedure, private :: get_r64_9a
+      procedure, private :: get_r64_9p
+      procedure, private :: get_r64_10a
+      procedure, private :: get_r64_10p
+      procedure, private :: get_r64_11a
+      procedure, private :: get_r64_11p
+      procedure, private :: get_r64_12a
+      procedure, private :: get_r64_12p
+      procedure, private :: get_r64_13a
+      procedure, private :: get_r64_13p
+      procedure, private :: get_r64_14a
+      procedure, private :: get_r64_14p
+      procedure, private :: get_r64_15a
+      procedure, private :: get_r64_15p
       procedure, private :: get_c32_1a
       procedure, private :: get_c32_1p
       procedure, private :: get_c32_2a
@@ -1220,6 +1368,22 @@ module linkspan
       procedure, private :: get_c32_6p
       procedure, private :: get_c32_7a
       procedure, private :: get_c32_7p
+      procedure, private :: get_c32_8a
+      procedure, private :: get_c32_8p
+      procedure, private :: get_c32_9a
+      procedure, private :: get_c32_9p
+      procedure, private :: get_c32_10a
+      procedure, private :: get_c32_10p
+      procedure, private :: get_c32_11a
+      procedure, private :: get_c32_11p
+      procedure, private :: get_c32_12a
+      procedure, private :: get_c32_12p
+      procedure, private :: get_c32_13a
+      procedure, private :: get_c32_13p
+      procedure, private :: get_c32_14a
+      procedure, private :: get_c32_14p
+      procedure, private :: get_c32_15a
+      procedure, private :: get_c32_15p
       procedure, private :: get_c64_1a
       procedure, private :: get_c64_1p
       procedure, private :: get_c64_2a
@@ -1234,6 +1398,22 @@ module linkspan
       procedure, private :: get_c64_6p
       procedure, private :: get_c64_7a
       procedure, private :: get_c64_7p
+      procedure, private :: get_c64_8a
+      procedure, private :: get_c64_8p
+      procedure, private :: get_c64_9a
+      procedure, private :: get_c64_9p
+      procedure, private :: get_c64_10a
+      procedure, private :: get_c64_10p
+      procedure, private :: get_c64_11a
+      procedure, private :: get_c64_11p
+      procedure, private :: get_c64_12a
+      procedure, private :: get_c64_12p
+      procedure, private :: get_c64_13a
+      procedure, private :: get_c64_13p
+      procedure, private :: get_c64_14a
+      procedure, private :: get_c64_14p
+      procedure, private :: get_c64_15a
+      procedure, private :: get_c64_15p
       procedure, private :: get_bool_1a
       procedure, private :: get_bool_1p
       procedure, private :: get_bool_2a
@@ -1248,13 +1428,29 @@ module linkspan
       procedure, private :: get_bool_6p
       procedure, private :: get_bool_7a
       procedure, private :: get_bool_7p
+      procedure, private :: get_bool_8a
+      procedure, private :: get_bool_8p
+      procedure, private :: get_bool_9a
+      procedure, private :: get_bool_9p
+      procedure, private :: get_bool_10a
+      procedure, private :: get_bool_10p
+      procedure, private :: get_bool_11a
+      procedure, private :: get_bool_11p
+      procedure, private :: get_bool_12a
+      procedure, private :: get_bool_12p
+      procedure, private :: get_bool_13a
+      procedure, private :: get_bool_13p
+      procedure, private :: get_bool_14a
+      procedure, private :: get_bool_14p
+      procedure, private :: get_bool_15a
+      procedure, private :: get_bool_15p
       procedure, private :: get_text
       procedure, private :: get_texts
       procedure, private :: get_timestamp
       final :: message_final
    end type
 
-   ! A channel: two ends, messages both ways, requests and replies.
+   ! A channel: two ends, messages both ways, requests and replies. One thread sends while another receives.
    type :: linkspan_channel
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1282,7 +1478,7 @@ module linkspan
       final :: channel_final
    end type
 
-   ! Waits for peers at an endpoint.
+   ! Waits for peers at an endpoint. For one thread at a time; another one may close it.
    type :: linkspan_listener
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1296,7 +1492,7 @@ module linkspan
       final :: listener_final
    end type
 
-   ! Answers the requests of any number of clients.
+   ! Answers the requests of any number of clients. One thread at a time takes them; any thread answers one.
    type :: linkspan_server
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1315,7 +1511,8 @@ module linkspan
       final :: server_final
    end type
 
-   ! Sends to any number of subscribers, and never waits for a slow one.
+   ! Sends to any number of subscribers, and never waits for a slow one. One thread at a time sends: let them take
+   ! turns.
    type :: linkspan_publisher
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1331,7 +1528,7 @@ module linkspan
       final :: publisher_final
    end type
 
-   ! Receives what a publisher sends.
+   ! Receives what a publisher sends. For one thread at a time; another one may close it.
    type :: linkspan_subscriber
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1351,7 +1548,8 @@ module linkspan
       final :: subscriber_final
    end type
 
-   ! Memory that another program shares and this one reads. Every call copies what is there at that moment.
+   ! Memory that another program shares and this one reads. Every call copies what is there at that moment. For any
+   ! number of threads.
    type :: linkspan_region
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1407,7 +1605,8 @@ module linkspan
       procedure :: arguments => command_arguments
    end type
 
-   ! A program that a controller can ask and tell: it comes for its commands, and says how each went.
+   ! A program that a controller can ask and tell: it comes for its commands, and says how each went. One thread takes
+   ! commands; log, shutdown, state and is_cancelled are for any.
    type :: linkspan_service
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1432,7 +1631,8 @@ module linkspan
       final :: service_final
    end type
 
-   ! A line to the controller of this machine, or of another one. Records of services and answers are maps, as
+   ! A line to the controller of this machine, or of another one. One thread at a time asks, another one may wait in
+   ! next. Records of services and answers are maps, as
    ! linkspan_controller in linkspan.h says.
    type :: linkspan_controller
       private
@@ -1553,18 +1753,47 @@ contains
       if (len(text) == 0) text = text_of(c_last_error_text())
    end function
 
+   ! A text for C, where it ends at its first NUL. In place of a text with one inside goes what the C side refuses as
+   ! such a text.
+   function terminated(text) result(ended)
+      character(*), intent(in) :: text
+      character(:), allocatable :: ended
+      if (index(text, c_null_char) == 0) then
+         ended = text//c_null_char
+      else
+         ended = char(255)//char(254)//"NUL"//c_null_char
+      end if
+   end function
+
+   ! A number as a real of 32 bits, where it is not beyond the largest.
+   subroutine narrow(wide, path, value, status, why)
+      real(real64), intent(in) :: wide
+      character(*), intent(in) :: path
+      real(real32), intent(inout) :: value
+      integer(c_int32_t), intent(inout) :: status
+      character(:), allocatable, intent(inout) :: why
+      if (abs(wide) > huge(value) .and. abs(wide) <= huge(wide)) then
+         status = linkspan_out_of_range
+         why = "a number is there that does not fit a real of 32 bits, at path "//path
+      else
+         value = real(wide, real32)
+      end if
+   end subroutine
+
    ! Seconds to C's nanoseconds.
    function nanoseconds(timeout) result(ns)
       real(real64), intent(in), optional :: timeout
       integer(c_int64_t) :: ns
       ns = linkspan_default
       if (.not. present(timeout)) return
-      if (timeout >= 9.2e9_real64) then
+      if (timeout >= linkspan_forever) then
          ns = huge(ns)
+      else if (timeout >= 9.2e9_real64) then
+         ns = -huge(ns) ! refused by C: too long
       else if (timeout >= 0) then
          ns = int(timeout*1.0e9_real64, c_int64_t)
       else
-         ns = -2 ! refused by the core, NaN too
+         ns = -huge(ns) - 1 ! refused by C: negative, or not a number
       end if
    end function
 
@@ -1582,7 +1811,7 @@ contains
       call lend_text(options%group, lent%group, lent%c%group)
       call lend_text(options%schema, lent%schema, lent%c%schema)
       call lend_text(options%from, lent%from, lent%c%from)
-      if (options%timeout >= 0) lent%c%timeout = nanoseconds(options%timeout)
+      if (.not. options%timeout <= linkspan_default_timeout) lent%c%timeout = nanoseconds(options%timeout)
       lent%c%buffer = options%buffer
       lent%c%limit = options%limit
       lent%c%mode = int(options%mode, c_int32_t)
@@ -1615,7 +1844,7 @@ contains
       character(:), allocatable, intent(inout), target :: kept
       type(c_ptr), intent(inout) :: pointer
       if (.not. allocated(given)) return
-      kept = given//c_null_char
+      kept = terminated(given)
       pointer = c_loc(kept)
    end subroutine
 
@@ -1687,7 +1916,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: encoding
       integer(c_int32_t) :: number
-      call finish(c_encoding_from_name(name//c_null_char, number), stat)
+      call finish(c_encoding_from_name(terminated(name), number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       encoding = number
    end function
@@ -1798,7 +2027,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_null(self%handle, key//c_null_char), stat)
+      call finish(c_message_put_null(self%handle, terminated(key)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -1809,7 +2038,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_bytes(self%handle, key//c_null_char, place_of(bytes), &
+      call finish(c_message_put_bytes(self%handle, terminated(key), place_of(bytes), &
                                       size(bytes, kind=c_size_t)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
@@ -1835,6 +2064,74 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
+   subroutine message_put_uuid(self, key, uuid, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      integer(int8), intent(in), target :: uuid(16)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_uuid(self%handle, terminated(key), c_loc(uuid)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_add_uuid(self, uuid, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      integer(int8), intent(in), target :: uuid(16)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_uuid(self%handle, uuid=c_loc(uuid)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_get_uuid(self, path, uuid, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), intent(out), target :: uuid(16)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      uuid = 0
+      call finish(c_message_get_uuid(self%handle, terminated(path), c_loc(uuid)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! An exact decimal number, as its text.
+   subroutine message_put_decimal(self, key, decimal, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key, decimal
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_decimal(self%handle, terminated(key), decimal, len(decimal, kind=c_size_t)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_add_decimal(self, decimal, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: decimal
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(self)
+      call finish(c_message_put_decimal(self%handle, text=decimal, length=len(decimal, kind=c_size_t)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_get_decimal(self, path, decimal, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      character(:), allocatable, intent(out) :: decimal
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_message_get_decimal(self%handle, terminated(path), pointer, length)
+      if (status == linkspan_ok) decimal = text_of_length(pointer, length)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    ! Begins a map under a key, or without one in an array or an empty message.
    subroutine message_begin_map(self, key, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
@@ -1843,7 +2140,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
       if (present(key)) then
-         call finish(c_message_begin_map(self%handle, key//c_null_char), stat)
+         call finish(c_message_begin_map(self%handle, terminated(key)), stat)
          if (present(errmsg)) call explain(errmsg, stat)
       else
          call finish(c_message_begin_map(self%handle), stat)
@@ -1859,7 +2156,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
       if (present(key)) then
-         call finish(c_message_begin_array(self%handle, key//c_null_char), stat)
+         call finish(c_message_begin_array(self%handle, terminated(key)), stat)
          if (present(errmsg)) call explain(errmsg, stat)
       else
          call finish(c_message_begin_array(self%handle), stat)
@@ -1885,7 +2182,7 @@ contains
       type(c_ptr) :: pointer
       integer(c_size_t) :: length
       integer(c_int32_t) :: status
-      status = c_message_get_bytes(self%handle, path//c_null_char, pointer, length)
+      status = c_message_get_bytes(self%handle, terminated(path), pointer, length)
       if (status == linkspan_ok) bytes = bytes_of(pointer, length)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -1900,19 +2197,26 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_message_get_message(self%handle, path//c_null_char, handle)
+      status = c_message_get_message(self%handle, terminated(path), handle)
       if (status == linkspan_ok) call take(value, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Whether there is a value at a path.
-   function message_has(self, path) result(has)
+   ! Whether there is a value at a path. That nothing is there is no failure.
+   function message_has(self, path, stat, errmsg) result(has)
       class(linkspan_message), intent(in) :: self
       character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       logical :: has
-      integer(c_int32_t) :: type
-      has = c_message_get_type(self%handle, path//c_null_char, type) == linkspan_ok
+      integer(c_int32_t) :: type, status
+      status = c_message_get_type(self%handle, terminated(path), type)
+      has = status == linkspan_ok
+      ! Below what is no map and no array lies nothing.
+      if (status == linkspan_missing .or. status == linkspan_wrong_type) status = linkspan_ok
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    ! How many values lie in the array or map at a path.
@@ -1923,7 +2227,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: count
       integer(c_size_t) :: number
-      call finish(c_message_count(self%handle, path//c_null_char, number), stat)
+      call finish(c_message_count(self%handle, terminated(path), number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       count = int(number)
    end function
@@ -1936,7 +2240,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: type
       integer(c_int32_t) :: number
-      call finish(c_message_get_type(self%handle, path//c_null_char, number), stat)
+      call finish(c_message_get_type(self%handle, terminated(path), number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       type = number
    end function
@@ -1949,7 +2253,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: rank
       type(c_array) :: array
-      call finish(c_message_get_array(self%handle, path//c_null_char, array), stat)
+      call finish(c_message_get_array(self%handle, terminated(path), array), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       rank = int(array%rank)
    end function
@@ -1965,63 +2269,92 @@ contains
       type(c_ptr) :: pointer
       integer(c_size_t) :: length
       integer(c_int32_t) :: status
-      status = c_message_get_key(self%handle, path//c_null_char, int(position, c_size_t), pointer, length)
+      status = c_message_get_key(self%handle, terminated(path), int(position, c_size_t), pointer, length)
       if (status == linkspan_ok) key = text_of_length(pointer, length)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Where a message came from; all zero for one that was built here.
-   function came_from(self) result(info)
+   ! Where a message came from; all zero for one that was built here, which is no failure.
+   subroutine came_from(self, info, status)
       class(linkspan_message), intent(in) :: self
-      type(c_message_info) :: info
+      type(c_message_info), intent(out) :: info
+      integer(c_int32_t), intent(out) :: status
       info%size = c_sizeof(info)
-      if (c_message_look(self%handle, info) /= linkspan_ok) info = c_message_info()
-   end function
+      status = linkspan_ok
+      if (c_associated(self%handle)) status = c_message_look(self%handle, info)
+      if (status /= linkspan_ok) info = c_message_info()
+      if (status == linkspan_invalid_state) status = linkspan_ok
+   end subroutine
 
    ! Its number in the sender's session, from 1; 0 for a message that was built here.
-   function message_sequence(self) result(sequence)
+   function message_sequence(self, stat, errmsg) result(sequence)
       class(linkspan_message), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       integer(int64) :: sequence
       type(c_message_info) :: info
-      info = came_from(self)
+      integer(c_int32_t) :: status
+      call came_from(self, info, status)
       sequence = info%sequence
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    ! When it was sent.
-   function message_sent(self) result(sent)
+   function message_sent(self, stat, errmsg) result(sent)
       class(linkspan_message), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       type(linkspan_timestamp) :: sent
       type(c_message_info) :: info
-      info = came_from(self)
+      integer(c_int32_t) :: status
+      call came_from(self, info, status)
       sent%nanoseconds = info%sent
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    ! How many messages were missed just before it.
-   function message_missed(self) result(missed)
+   function message_missed(self, stat, errmsg) result(missed)
       class(linkspan_message), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       integer(int64) :: missed
       type(c_message_info) :: info
-      info = came_from(self)
+      integer(c_int32_t) :: status
+      call came_from(self, info, status)
       missed = info%missed
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    ! Who sent it.
-   function message_source(self) result(source)
+   function message_source(self, stat, errmsg) result(source)
       class(linkspan_message), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: source
       type(c_message_info) :: info
-      info = came_from(self)
+      integer(c_int32_t) :: status
+      call came_from(self, info, status)
       source = text_of_length(info%source, info%source_length)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    ! How its body is written: linkspan_cbor and so on.
-   function message_encoding(self) result(encoding)
+   function message_encoding(self, stat, errmsg) result(encoding)
       class(linkspan_message), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       integer :: encoding
       type(c_message_info) :: info
-      info = came_from(self)
+      integer(c_int32_t) :: status
+      call came_from(self, info, status)
       encoding = info%encoding
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    ! ------------------------------------------------------------------------------------------- messages: put, get
@@ -2036,13 +2369,13 @@ contains
       integer(c_int32_t) :: status
       type(c_array) :: array
       array%dtype = dtype
-      array%order = merge(linkspan_column, linkspan_row, size(shape) > 1)
+      array%order = int(merge(linkspan_column, linkspan_row, size(shape) > 1), c_int32_t)
       array%rank = size(shape, kind=c_size_t)
       ! gfortran 12 says -1 for the extent of an empty array constructor.
       array%dims(:size(shape)) = max(shape, 0_c_int64_t)
       array%data = place
       if (present(key)) then
-         status = c_message_put_array(self%handle, key//c_null_char, array)
+         status = c_message_put_array(self%handle, terminated(key), array)
       else
          status = c_message_put_array(self%handle, array=array)
       end if
@@ -2057,7 +2390,7 @@ contains
       integer(c_int32_t), intent(out) :: status
       character(:), allocatable, intent(inout) :: why
       character(80) :: text
-      status = c_message_get_array(self%handle, path//c_null_char, array)
+      status = c_message_get_array(self%handle, terminated(path), array)
       if (status /= linkspan_ok) return
       if (array%rank == rank) return
       write (text, '(a, i0, a, i0, a)') "an array of rank ", array%rank, " is there, one of rank ", rank, &
@@ -2081,7 +2414,9 @@ contains
          why = "an array of "//dtype_name(array%dtype)//" is there, a pointer to "//dtype_name(dtype)// &
                " was given; get it into an allocatable of a kind that holds it, at path "//path
          status = linkspan_wrong_type
-      else if (array%order /= linkspan_column .and. count(array%dims(:rank) /= 1) > 1) then
+      else if (array%order /= linkspan_column .and. count(array%dims(:rank) /= 1) > 1 .and. &
+               all(array%dims(:rank) > 0)) then
+         ! An empty array has no order.
          why = "the array is row-major, a pointer views column-major data; get it into an allocatable, at path "// &
                path
          status = linkspan_wrong_type
@@ -2104,7 +2439,7 @@ contains
       logical :: is_list
       integer(c_int32_t) :: type
       is_list = .false.
-      if (c_message_get_type(self%handle, path//c_null_char, type) == linkspan_ok) &
+      if (c_message_get_type(self%handle, terminated(path), type) == linkspan_ok) &
          is_list = type == linkspan_type_array
    end function
 
@@ -2153,7 +2488,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -2161,7 +2496,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_i8, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_i8, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_i8_0(self, path, value, stat, errmsg)
@@ -2175,7 +2510,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      status = c_message_get_i64(self%handle, terminated(path), wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -2197,13 +2532,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_i8_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_i8_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -2214,7 +2550,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2232,7 +2568,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2251,7 +2587,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2269,7 +2605,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2288,7 +2624,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2306,7 +2642,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2325,7 +2661,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2343,7 +2679,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2362,7 +2698,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2380,7 +2716,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2399,7 +2735,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2417,7 +2753,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2437,7 +2773,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_i8, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2455,8 +2791,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_i8, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_i8, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i8, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i8_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int8), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_i8, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -2492,7 +3134,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -2500,7 +3142,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_i16, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_i16, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_i16_0(self, path, value, stat, errmsg)
@@ -2514,7 +3156,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      status = c_message_get_i64(self%handle, terminated(path), wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -2536,13 +3178,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_i16_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_i16_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -2553,7 +3196,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2571,7 +3214,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2590,7 +3233,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2608,7 +3251,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2627,7 +3270,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2645,7 +3288,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2664,7 +3307,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2682,7 +3325,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2701,7 +3344,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2719,7 +3362,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2738,7 +3381,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2756,7 +3399,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2776,7 +3419,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_i16, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2794,8 +3437,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_i16, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_i16, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i16, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i16_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int16), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_i16, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -2831,7 +3780,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -2839,7 +3788,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_i32, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_i32, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_i32_0(self, path, value, stat, errmsg)
@@ -2853,7 +3802,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, path//c_null_char, wide)
+      status = c_message_get_i64(self%handle, terminated(path), wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -2875,13 +3824,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_i32_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_i32_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -2892,7 +3842,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2910,7 +3860,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2929,7 +3879,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2947,7 +3897,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -2966,7 +3916,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -2984,7 +3934,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3003,7 +3953,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3021,7 +3971,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3040,7 +3990,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3058,7 +4008,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3077,7 +4027,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3095,7 +4045,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3115,7 +4065,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_i32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3133,8 +4083,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_i32, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_i32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i32_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_i32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -3170,7 +4426,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, key//c_null_char, int(one, c_int64_t))
+            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -3178,7 +4434,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_i64, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_i64, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_i64_0(self, path, value, stat, errmsg)
@@ -3187,7 +4443,7 @@ contains
       integer(int64), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_i64(self%handle, path//c_null_char, value), stat)
+      call finish(c_message_get_i64(self%handle, terminated(path), value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -3200,13 +4456,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_i64_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_i64_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -3217,7 +4474,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3235,7 +4492,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3254,7 +4511,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3272,7 +4529,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3291,7 +4548,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3309,7 +4566,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3328,7 +4585,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3346,7 +4603,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3365,7 +4622,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3383,7 +4640,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3402,7 +4659,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3420,7 +4677,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3440,7 +4697,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_i64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3458,8 +4715,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_i64, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_i64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_i64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_i64_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      integer(int64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_i64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -3495,7 +5058,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_f64(self%handle, key//c_null_char, real(one, c_double))
+            status = c_message_put_f64(self%handle, terminated(key), real(one, c_double))
          else
             status = c_message_put_f64(self%handle, value=real(one, c_double))
          end if
@@ -3503,7 +5066,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_f32, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_f32, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_r32_0(self, path, value, stat, errmsg)
@@ -3513,9 +5076,14 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       real(real64) :: wide
-      call finish(c_message_get_f64(self%handle, path//c_null_char, wide), stat)
-      if (present(errmsg)) call explain(errmsg, stat)
-      value = real(wide, real32)
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      value = 0
+      status = c_message_get_f64(self%handle, terminated(path), wide)
+      if (status == linkspan_ok) call narrow(wide, path, value, status, why)
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    subroutine get_r32_1a(self, path, value, stat, errmsg)
@@ -3527,13 +5095,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_r32_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_r32_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -3544,7 +5113,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3562,7 +5131,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3581,7 +5150,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3599,7 +5168,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3618,7 +5187,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3636,7 +5205,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3655,7 +5224,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3673,7 +5242,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3692,7 +5261,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3710,7 +5279,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3729,7 +5298,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3747,7 +5316,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3767,7 +5336,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_f32, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3785,8 +5354,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_f32, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_f32, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f32, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r32_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_f32, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -3822,7 +5697,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_f64(self%handle, key//c_null_char, real(one, c_double))
+            status = c_message_put_f64(self%handle, terminated(key), real(one, c_double))
          else
             status = c_message_put_f64(self%handle, value=real(one, c_double))
          end if
@@ -3830,7 +5705,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_f64, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_f64, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_r64_0(self, path, value, stat, errmsg)
@@ -3839,7 +5714,7 @@ contains
       real(real64), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_f64(self%handle, path//c_null_char, value), stat)
+      call finish(c_message_get_f64(self%handle, terminated(path), value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -3852,13 +5727,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_r64_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_r64_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -3869,7 +5745,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3887,7 +5763,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3906,7 +5782,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3924,7 +5800,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3943,7 +5819,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3961,7 +5837,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -3980,7 +5856,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -3998,7 +5874,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4017,7 +5893,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4035,7 +5911,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4054,7 +5930,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4072,7 +5948,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4092,7 +5968,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_f64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4110,8 +5986,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_f64, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_f64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_f64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_r64_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      real(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_f64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -4145,7 +6327,7 @@ contains
       type(c_ptr) :: place
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_c64, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_c64, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_c32_0(self, path, value, stat, errmsg)
@@ -4157,16 +6339,19 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status, type
       real(real64) :: plain
+      real(real32) :: single
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_type(self%handle, path//c_null_char, type)
+      status = c_message_get_type(self%handle, terminated(path), type)
       if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
          call look_up(self, path, 0, from, status, why)
-         if (status == linkspan_ok) status = copied(from, linkspan_c64, c_loc(value))
+         if (status == linkspan_ok) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
       else if (status == linkspan_ok) then
-         status = c_message_get_f64(self%handle, path//c_null_char, plain)
-         value = cmplx(plain, kind=real32)
+         status = c_message_get_f64(self%handle, terminated(path), plain)
+         single = 0
+         if (status == linkspan_ok) call narrow(plain, path, single, status, why)
+         value = cmplx(single)
       end if
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4181,13 +6366,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_c32_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_c32_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -4198,7 +6384,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4216,7 +6402,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4235,7 +6421,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4253,7 +6439,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4272,7 +6458,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4290,7 +6476,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4309,7 +6495,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4327,7 +6513,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4346,7 +6532,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4364,7 +6550,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4383,7 +6569,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4401,7 +6587,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4421,7 +6607,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_c64, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4439,8 +6625,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_c64, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_c64, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c32_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real32), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_c64, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -4474,7 +6966,7 @@ contains
       type(c_ptr) :: place
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_c128, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_c128, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_c64_0(self, path, value, stat, errmsg)
@@ -4489,12 +6981,12 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_type(self%handle, path//c_null_char, type)
+      status = c_message_get_type(self%handle, terminated(path), type)
       if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
          call look_up(self, path, 0, from, status, why)
-         if (status == linkspan_ok) status = copied(from, linkspan_c128, c_loc(value))
+         if (status == linkspan_ok) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
       else if (status == linkspan_ok) then
-         status = c_message_get_f64(self%handle, path//c_null_char, plain)
+         status = c_message_get_f64(self%handle, terminated(path), plain)
          value = cmplx(plain, kind=real64)
       end if
       call finish(status, stat, why)
@@ -4510,13 +7002,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_c64_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_c64_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -4527,7 +7020,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4545,7 +7038,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4564,7 +7057,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4582,7 +7075,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4601,7 +7094,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4619,7 +7112,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4638,7 +7131,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4656,7 +7149,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4675,7 +7168,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4693,7 +7186,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4712,7 +7205,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4730,7 +7223,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4750,7 +7243,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_c128, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4768,8 +7261,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_c128, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_c128, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_c64_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      complex(real64), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_c128, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -4805,7 +7604,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_bool(self%handle, key//c_null_char, one)
+            status = c_message_put_bool(self%handle, terminated(key), one)
          else
             status = c_message_put_bool(self%handle, value=one)
          end if
@@ -4813,7 +7612,7 @@ contains
       end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
-      status = put_elements(self, key, linkspan_bool, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_bool, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_bool_0(self, path, value, stat, errmsg)
@@ -4822,7 +7621,7 @@ contains
       logical(c_bool), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_bool(self%handle, path//c_null_char, value), stat)
+      call finish(c_message_get_bool(self%handle, terminated(path), value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -4835,13 +7634,14 @@ contains
       type(c_array) :: from
       integer(c_int32_t) :: status
       character(:), allocatable :: why
-      integer :: i
+      integer :: i, state
       why = ""
       if (is_list(self, path)) then
          allocate (value(self%count(path)))
          status = linkspan_ok
          do i = 1, size(value)
-            call get_bool_0(self, below(path, i - 1), value(i), stat=status, errmsg=why)
+            call get_bool_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
+            status = int(state, c_int32_t)
             if (status /= linkspan_ok) exit
          end do
          if (status /= linkspan_ok) deallocate (value)
@@ -4852,7 +7652,7 @@ contains
       call look_up(self, path, 1, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4870,7 +7670,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 1, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 1, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:1))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4889,7 +7689,7 @@ contains
       call look_up(self, path, 2, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4907,7 +7707,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 2, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 2, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:2))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4926,7 +7726,7 @@ contains
       call look_up(self, path, 3, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4944,7 +7744,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 3, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 3, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:3))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -4963,7 +7763,7 @@ contains
       call look_up(self, path, 4, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -4981,7 +7781,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 4, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 4, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:4))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -5000,7 +7800,7 @@ contains
       call look_up(self, path, 5, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -5018,7 +7818,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 5, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 5, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:5))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -5037,7 +7837,7 @@ contains
       call look_up(self, path, 6, from, status, why)
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -5055,7 +7855,7 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 6, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 6, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:6))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -5075,7 +7875,7 @@ contains
       if (status == linkspan_ok) then
          allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
             from%dims(7)))
-         if (size(value) > 0) status = copied(from, linkspan_bool, c_loc(value))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
          if (status /= linkspan_ok) deallocate (value)
       end if
       call finish(status, stat, why)
@@ -5093,8 +7893,314 @@ contains
       character(:), allocatable :: why
       why = ""
       nullify (value)
-      call look_up_view(self, path, 7, linkspan_bool, from, status, why)
+      call look_up_view(self, path, 7, int(linkspan_bool, c_int32_t), from, status, why)
       if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:7))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 8, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_8p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 8, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:8))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 9, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_9p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 9, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:9))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 10, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_10p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 10, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:10))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 11, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_11p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 11, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:11))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 12, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_12p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 12, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:12))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 13, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_13p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 13, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:13))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 14, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_14p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 14, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:14))
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), allocatable, target, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      call look_up(self, path, 15, from, status, why)
+      if (status == linkspan_ok) then
+         allocate (value(from%dims(1), from%dims(2), from%dims(3), from%dims(4), from%dims(5), from%dims(6), &
+            from%dims(7), from%dims(8), from%dims(9), from%dims(10), from%dims(11), from%dims(12), from%dims(13), &
+            from%dims(14), from%dims(15)))
+         if (size(value) > 0) status = copied(from, int(linkspan_bool, c_int32_t), c_loc(value))
+         if (status /= linkspan_ok) deallocate (value)
+      end if
+      call finish(status, stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_bool_15p(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical(c_bool), pointer, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: from
+      integer(c_int32_t) :: status
+      character(:), allocatable :: why
+      why = ""
+      nullify (value)
+      call look_up_view(self, path, 15, int(linkspan_bool, c_int32_t), from, status, why)
+      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:15))
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
@@ -5138,7 +8244,7 @@ contains
          end if
          place = c_loc(bytes)
       end if
-      status = put_elements(self, key, linkspan_bool, shape(value, kind=c_int64_t), place)
+      status = put_elements(self, key, int(linkspan_bool, c_int32_t), shape(value, kind=c_int64_t), place)
    end function
 
    subroutine get_logical_0(self, path, value, stat, errmsg)
@@ -5148,9 +8254,249 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       logical(c_bool) :: truth
-      call finish(c_message_get_bool(self%handle, path//c_null_char, truth), stat)
+      call finish(c_message_get_bool(self%handle, terminated(path), truth), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       value = truth
+   end subroutine
+
+   subroutine get_logical_1a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_1a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_2a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_2a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_3a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_3a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_4a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_4a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_5a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_5a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_6a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_6a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_7a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_7a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_8a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_8a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_9a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_9a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_10a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_10a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_11a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_11a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_12a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_12a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_13a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_13a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_14a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_14a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
+   end subroutine
+
+   subroutine get_logical_15a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      logical(c_bool), allocatable :: bytes(:, :, :, :, :, :, :, :, :, :, :, :, :, :, :)
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_15a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, why)
+      if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
    ! Text goes as it is given; the elements of an array without their trailing blanks, as an array of texts.
@@ -5181,7 +8527,7 @@ contains
       character(*), intent(in), optional :: key
       integer(c_int32_t) :: status
       if (present(key)) then
-         status = c_message_put_text(self%handle, key//c_null_char, value, len(value, kind=c_size_t))
+         status = c_message_put_text(self%handle, terminated(key), value, len(value, kind=c_size_t))
       else
          status = c_message_put_text(self%handle, text=value, length=len(value, kind=c_size_t))
       end if
@@ -5195,7 +8541,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       call ensure(self)
-      status = c_message_begin_array(self%handle, key//c_null_char)
+      status = c_message_begin_array(self%handle, terminated(key))
       if (status == linkspan_ok) status = store_texts(self, value)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5235,7 +8581,7 @@ contains
       type(c_ptr) :: pointer
       integer(c_size_t) :: length
       integer(c_int32_t) :: status
-      status = c_message_get_text(self%handle, path//c_null_char, pointer, length)
+      status = c_message_get_text(self%handle, terminated(path), pointer, length)
       if (status == linkspan_ok) value = text_of_length(pointer, length)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -5256,21 +8602,21 @@ contains
       why = ""
       longest = 0
       number = 0
-      status = c_message_get_type(self%handle, path//c_null_char, type)
+      status = c_message_get_type(self%handle, terminated(path), type)
       if (status == linkspan_ok .and. type /= linkspan_type_array) then
          status = linkspan_wrong_type
          why = "no array of texts is there, one was asked for, at path "//path
       end if
-      if (status == linkspan_ok) status = c_message_count(self%handle, path//c_null_char, number)
+      if (status == linkspan_ok) status = c_message_count(self%handle, terminated(path), number)
       do i = 0, int(number) - 1
          if (status /= linkspan_ok) exit
-         status = c_message_get_text(self%handle, below(path, i)//c_null_char, pointer, length)
+         status = c_message_get_text(self%handle, terminated(below(path, i)), pointer, length)
          longest = max(longest, length)
       end do
       if (status == linkspan_ok) then
          allocate (character(int(longest)) :: value(number))
          do i = 0, int(number) - 1
-            status = c_message_get_text(self%handle, below(path, i)//c_null_char, pointer, length)
+            status = c_message_get_text(self%handle, terminated(below(path, i)), pointer, length)
             value(i + 1) = text_of_length(pointer, length)
          end do
       end if
@@ -5295,7 +8641,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_timestamp(self%handle, key//c_null_char, value%nanoseconds), stat)
+      call finish(c_message_put_timestamp(self%handle, terminated(key), value%nanoseconds), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -5315,7 +8661,7 @@ contains
       type(linkspan_timestamp), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_timestamp(self%handle, path//c_null_char, value%nanoseconds), stat)
+      call finish(c_message_get_timestamp(self%handle, terminated(path), value%nanoseconds), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -5326,7 +8672,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call ensure(self)
-      call finish(c_message_put_message(self%handle, key//c_null_char, value%handle), stat)
+      call finish(c_message_put_message(self%handle, terminated(key), value%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -5798,7 +9144,8 @@ contains
    end function
 
    ! The next message, for ever unless told otherwise; false at close and at a stop signal. What `message` held is
-   ! released first.
+   ! released first. It goes on where messages were missed: `missed()` of the message says how many just
+   ! before it.
    function subscriber_next(self, message, timeout, stat, errmsg) result(more)
       class(linkspan_subscriber), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -5982,7 +9329,7 @@ contains
       type(lent_options) :: lent
       call channel_release(self)
       call lend(options, lent)
-      call finish(c_open(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat)
+      call finish(c_open(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -5996,7 +9343,7 @@ contains
       type(lent_options) :: lent
       call channel_release(self)
       call lend(options, lent)
-      call finish(c_connect(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle), stat)
+      call finish(c_connect(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6047,44 +9394,68 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   function channel_look(self) result(state)
+   subroutine channel_look(self, state, status)
       class(linkspan_channel), intent(in) :: self
-      type(c_channel_state) :: state
+      type(c_channel_state), intent(out) :: state
+      integer(c_int32_t), intent(out) :: status
       state%size = c_sizeof(state)
-      call finish(c_channel_look(self%handle, state))
-   end function
+      status = c_channel_look(self%handle, state)
+   end subroutine
 
    ! linkspan_role_listener or linkspan_role_connector.
-   function channel_role(self) result(role)
+   function channel_role(self, stat, errmsg) result(role)
       class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       integer :: role
       type(c_channel_state) :: state
-      state = channel_look(self)
+      integer(c_int32_t) :: status
+      call channel_look(self, state, status)
       role = state%role
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
-   function channel_readable(self) result(readable)
+   ! Whether it receives.
+   function channel_readable(self, stat, errmsg) result(readable)
       class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       logical :: readable
       type(c_channel_state) :: state
-      state = channel_look(self)
+      integer(c_int32_t) :: status
+      call channel_look(self, state, status)
       readable = state%readable
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
-   function channel_writable(self) result(writable)
+   ! Whether it sends.
+   function channel_writable(self, stat, errmsg) result(writable)
       class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       logical :: writable
       type(c_channel_state) :: state
-      state = channel_look(self)
+      integer(c_int32_t) :: status
+      call channel_look(self, state, status)
       writable = state%writable
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
-   function channel_endpoint(self) result(endpoint)
+   ! Its name, as transport and address.
+   function channel_endpoint(self, stat, errmsg) result(endpoint)
       class(linkspan_channel), intent(in) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: endpoint
       type(c_channel_state) :: state
-      state = channel_look(self)
+      integer(c_int32_t) :: status
+      call channel_look(self, state, status)
       endpoint = text_of_length(state%endpoint, state%endpoint_length)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end function
 
    subroutine listener_listen(self, endpoint, options, stat, errmsg)
@@ -6096,7 +9467,7 @@ contains
       type(lent_options) :: lent
       call listener_release(self)
       call lend(options, lent)
-      call finish(c_listen(endpoint//c_null_char, lent%c, self%handle), stat)
+      call finish(c_listen(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6120,7 +9491,7 @@ contains
       type(lent_options) :: lent
       call server_release(self)
       call lend(options, lent)
-      call finish(c_serve(endpoint//c_null_char, lent%c, self%handle), stat)
+      call finish(c_serve(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6130,7 +9501,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       if (.not. c_associated(self%handle)) then
-         call finish(linkspan_invalid_state, stat, "the server is closed")
+         call finish(int(linkspan_invalid_state, c_int32_t), stat, "the server is closed")
          if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
@@ -6151,11 +9522,11 @@ contains
       value = c_null_ptr
       if (present(detail)) value = detail%handle
       if (.not. c_associated(self%handle)) then
-         call finish(linkspan_invalid_state, stat, "the server is closed")
+         call finish(int(linkspan_invalid_state, c_int32_t), stat, "the server is closed")
          if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
-      call finish(c_fail(request%handle, int(code, c_int64_t), type//c_null_char, text//c_null_char, value), stat)
+      call finish(c_fail(request%handle, int(code, c_int64_t), terminated(type), terminated(text), value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6167,7 +9538,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       if (.not. c_associated(self%handle)) then
-         call finish(linkspan_invalid_state, stat, "the server is closed")
+         call finish(int(linkspan_invalid_state, c_int32_t), stat, "the server is closed")
          if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
@@ -6184,7 +9555,7 @@ contains
       type(lent_options) :: lent
       call publisher_release(self)
       call lend(options, lent)
-      call finish(c_publisher_new(endpoint//c_null_char, lent%c, self%handle), stat)
+      call finish(c_publisher_new(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6228,7 +9599,7 @@ contains
       type(lent_options) :: lent
       call subscriber_release(self)
       call lend(options, lent)
-      call finish(c_subscribe(endpoint//c_null_char, lent%c, self%handle), stat)
+      call finish(c_subscribe(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6239,7 +9610,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call region_release(self)
-      call finish(c_region_open(source//c_null_char, self%handle), stat)
+      call finish(c_region_open(terminated(source), self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6313,9 +9684,9 @@ contains
       at = 0
       if (present(offset)) at = offset
       if (present(counter)) then
-         status = c_region_read(self%handle, layout//c_null_char, at, counter//c_null_char, handle)
+         status = c_region_read(self%handle, terminated(layout), at, terminated(counter), handle)
       else
-         status = c_region_read(self%handle, layout//c_null_char, at, value=handle)
+         status = c_region_read(self%handle, terminated(layout), at, value=handle)
       end if
       if (status == linkspan_ok) call take(value, handle)
       call finish(status, stat)
@@ -6332,7 +9703,7 @@ contains
       type(lent_service_options) :: lent
       call service_release(self)
       call lend_service(options, lent)
-      call finish(c_service_start(name//c_null_char, lent%c, self%handle), stat)
+      call finish(c_service_start(terminated(name), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6437,7 +9808,7 @@ contains
       character(*), intent(in) :: text
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_service_failed(self%handle, command%c, int(status, c_int32_t), text//c_null_char), stat)
+      call finish(c_service_failed(self%handle, command%c, int(status, c_int32_t), terminated(text)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6448,7 +9819,7 @@ contains
       character(*), intent(in) :: text
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_service_fail(self%handle, int(status, c_int32_t), text//c_null_char), stat)
+      call finish(c_service_fail(self%handle, int(status, c_int32_t), terminated(text)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6458,7 +9829,7 @@ contains
       character(*), intent(in) :: text
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_service_reason(self%handle, text//c_null_char), stat)
+      call finish(c_service_reason(self%handle, terminated(text)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6472,7 +9843,7 @@ contains
       character(:), allocatable :: how
       how = "info"
       if (present(level)) how = level
-      call finish(c_service_log(self%handle, how//c_null_char, text//c_null_char), stat)
+      call finish(c_service_log(self%handle, terminated(text), terminated(how)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6541,7 +9912,7 @@ contains
       call controller_release(self)
       call lend(options, lent)
       if (present(endpoint)) then
-         status = c_controller_open(endpoint//c_null_char, lent%c, nanoseconds(timeout), self%handle)
+         status = c_controller_open(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle)
       else
          status = c_controller_open(options=lent%c, timeout=nanoseconds(timeout), controller=self%handle)
       end if
@@ -6574,7 +9945,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_controller_status(self%handle, service//c_null_char, nanoseconds(timeout), handle)
+      status = c_controller_status(self%handle, terminated(service), nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(record, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -6593,7 +9964,7 @@ contains
       integer(c_int32_t) :: status
       given = c_null_ptr
       if (present(arguments)) given = arguments%handle
-      status = c_controller_command(self%handle, service//c_null_char, command//c_null_char, given, &
+      status = c_controller_command(self%handle, terminated(service), terminated(command), given, &
                                     nanoseconds(timeout), handle)
       if (status == linkspan_ok) then
          if (present(value)) then
@@ -6628,12 +9999,12 @@ contains
       character(:), allocatable, target :: who, what, which
       integer(c_int32_t) :: status
       order%size = c_sizeof(order)
-      who = service//c_null_char
-      what = command//c_null_char
+      who = terminated(service)
+      what = terminated(command)
       order%service = c_loc(who)
       order%command = c_loc(what)
       if (present(id)) then
-         which = id//c_null_char
+         which = terminated(id)
          order%id = c_loc(which)
       end if
       if (present(arguments)) order%arguments = arguments%handle
@@ -6656,7 +10027,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_controller_answer(self%handle, service//c_null_char, id//c_null_char, nanoseconds(timeout), handle)
+      status = c_controller_answer(self%handle, terminated(service), terminated(id), nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(answer, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -6677,7 +10048,7 @@ contains
       number = 100
       if (present(lines)) number = int(lines, c_size_t)
       if (present(service)) then
-         status = c_controller_log(self%handle, service//c_null_char, number, nanoseconds(timeout), handle)
+         status = c_controller_log(self%handle, terminated(service), number, nanoseconds(timeout), handle)
       else
          status = c_controller_log(self%handle, lines=number, timeout=nanoseconds(timeout), log=handle)
       end if
@@ -6718,7 +10089,7 @@ contains
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_controller_forget(self%handle, service//c_null_char, nanoseconds(timeout)), stat)
+      call finish(c_controller_forget(self%handle, terminated(service), nanoseconds(timeout)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6750,7 +10121,7 @@ contains
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
       call lend(options, lent)
-      status = c_latest(endpoint//c_null_char, lent%c, nanoseconds(timeout), handle)
+      status = c_latest(terminated(endpoint), lent%c, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)

@@ -24,7 +24,7 @@
 #define LINKSPAN_ERROR_INIT \
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0}
 #define LINKSPAN_OPTIONS_INIT \
-    {sizeof(linkspan_options), NULL, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
+    {sizeof(linkspan_options), NULL, LINKSPAN_DEFAULT, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
      NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
@@ -104,7 +104,8 @@ typedef int32_t linkspan_order;
 typedef struct linkspan_array {
     // The type of the elements.
     linkspan_dtype dtype;
-    // Their order in memory.
+    // Their order in memory. What is read is in `LINKSPAN_ROW` where both orders are the same memory: where the array is
+    // empty, or at most one dimension is longer than 1.
     linkspan_order order;
     // How many of `dims` count; 0 for a single number.
     size_t rank;
@@ -116,7 +117,8 @@ typedef struct linkspan_array {
     size_t length;
 } linkspan_array;
 
-// What an endpoint is opened with. Zero and NULL mean the default, so all that is not named stays as it is.
+// What an endpoint is opened with. NULL and zero mean the default, except in `timeout`, whose default is
+// `LINKSPAN_DEFAULT` and where zero does not wait.
 //
 // Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
 typedef struct linkspan_options {
@@ -124,7 +126,8 @@ typedef struct linkspan_options {
     size_t size;
     // The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     const char *encoding;
-    // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, or `LINKSPAN_FOREVER`.
+    // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
+    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s.
     int64_t timeout;
     // A name that stays the same across restarts.
     const char *client_id;
@@ -652,7 +655,9 @@ extern "C" {
 
 // Copies an array's elements into memory of the caller's, so that the element at (i, j, …) stays at (i, j, …):
 // `to` gives the order to be had and the element type, either the same or a wider one that holds every value of it
-// (integers into wider integers, `float` into `double`, complex numbers likewise), else `WrongType`.
+// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real numbers into
+// complex ones), else `WrongType`. `OutOfRange` where an integer of 64 bits is no `double` exactly; `to->data` is then
+// partly written.
 //
 // `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
 //
@@ -909,7 +914,8 @@ linkspan_status linkspan_try_recv(const void *object, struct linkspan_message **
 
 // The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
 // or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
-// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL.
+// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL. That a
+// subscriber missed messages is no failure here: `missed` of `linkspan_message_look` says how many just before this one.
 //
 // The caller sees to this:
 // As for `linkspan_recv`.
@@ -1425,13 +1431,14 @@ linkspan_status linkspan_service_fail(const struct linkspan_service *service,
 // `service` is live, `text` is NULL or NUL-terminated.
 linkspan_status linkspan_service_reason(const struct linkspan_service *service, const char *text);
 
-// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`.
+// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for `"info"`;
+// `OutOfRange` for any other. Any thread may call it.
 //
 // The caller sees to this:
-// `service` is live, `level` and `text` are NUL-terminated.
+// `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
 linkspan_status linkspan_service_log(const struct linkspan_service *service,
-                                     const char *level,
-                                     const char *text);
+                                     const char *text,
+                                     const char *level);
 
 // As a signal to stop would: SHUTDOWN, and the second time, what is under way is given up. Any thread may call it.
 //

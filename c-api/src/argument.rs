@@ -15,6 +15,14 @@ pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 
+/// What the Fortran layer passes for a text that has a NUL inside: C would take the part before it for the whole. No UTF-8
+/// begins so.
+const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
+/// What the Fortran layer passes for a time-out that is negative or no number.
+const NO_TIMEOUT: i64 = i64::MIN;
+/// What the Fortran layer passes for more seconds than there are nanoseconds.
+const LONG_TIMEOUT: i64 = i64::MIN + 1;
+
 #[cold]
 pub(crate) fn is_null(what: &str) -> Error {
     Error::new(ErrorKind::InvalidState, format!("{what} is NULL"))
@@ -158,6 +166,10 @@ pub(crate) unsafe fn c_texts(
 /// Text, checked to be UTF-8.
 pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|e| {
+        if bytes == NUL_INSIDE {
+            let text = format!("{what} has a NUL character inside, where C's texts end; use one without it");
+            return Error::new(ErrorKind::Malformed, text);
+        }
         Error::new(ErrorKind::Malformed, format!("{what} is not UTF-8; send other bytes as bytes"))
             .at(e.valid_up_to())
     })
@@ -204,7 +216,14 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
         LINKSPAN_DEFAULT => Ok(Timeout::Default),
         LINKSPAN_FOREVER => Ok(Timeout::Forever),
         ns => u64::try_from(ns).map(|ns| Timeout::After(Duration::from_nanos(ns))).map_err(|_| {
-            let text = format!("a time-out of {ns} ns: give 0 or more, LINKSPAN_DEFAULT or LINKSPAN_FOREVER");
+            let text = match ns {
+                NO_TIMEOUT => {
+                    "a time-out that is negative or not a number: give 0 seconds or more, or linkspan_forever"
+                        .into()
+                }
+                LONG_TIMEOUT => "a time-out of more than 292 years: give linkspan_forever".into(),
+                ns => format!("a time-out of {ns} ns: give 0 or more, LINKSPAN_DEFAULT or LINKSPAN_FOREVER"),
+            };
             Error::new(ErrorKind::OutOfRange, text)
         }),
     }

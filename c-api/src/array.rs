@@ -52,7 +52,8 @@ pub const LINKSPAN_MAX_RANK: usize = 15;
 pub struct linkspan_array {
     /// The type of the elements.
     pub dtype: linkspan_dtype,
-    /// Their order in memory.
+    /// Their order in memory. What is read is in `LINKSPAN_ROW` where both orders are the same memory: where the array is
+    /// empty, or at most one dimension is longer than 1.
     pub order: linkspan_order,
     /// How many of `dims` count; 0 for a single number.
     pub rank: usize,
@@ -174,7 +175,9 @@ impl Aligned {
 
 /// Copies an array's elements into memory of the caller's, so that the element at (i, j, …) stays at (i, j, …):
 /// `to` gives the order to be had and the element type, either the same or a wider one that holds every value of it
-/// (integers into wider integers, `float` into `double`, complex numbers likewise), else `WrongType`.
+/// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real numbers into
+/// complex ones), else `WrongType`. `OutOfRange` where an integer of 64 bits is no `double` exactly; `to->data` is then
+/// partly written.
 ///
 /// `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
 ///
@@ -215,8 +218,11 @@ fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]
         return Ok(());
     }
     let Some(widen) = widening(from.dtype, dtype) else {
-        let text =
-            format!("an array of {} is there, which one of {} can't hold", from.dtype.name(), dtype.name());
+        let text = format!(
+            "an array of {} is there, which is not converted to {}: ask for a type that holds each of its values",
+            from.dtype.name(),
+            dtype.name()
+        );
         return Err(Error::new(ErrorKind::WrongType, text));
     };
     if to.is_empty() {
@@ -238,7 +244,9 @@ fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]
     let mut at = 0;
     for n in 0..count {
         let element = &from.data[at * size_from..(at + 1) * size_from];
-        widen(element, &mut to[n * size_to..(n + 1) * size_to]);
+        if !widen(element, &mut to[n * size_to..(n + 1) * size_to]) {
+            return Err(inexact(from.dtype, dtype, at));
+        }
         for i in 0..index.len() {
             let dimension = fastest(order, i);
             index[dimension] += 1;
@@ -253,36 +261,90 @@ fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]
     Ok(())
 }
 
-/// Writes one element as a wider one.
-type Widen = fn(&[u8], &mut [u8]);
+#[cold]
+fn inexact(from: DType, to: DType, at: usize) -> Error {
+    let text = format!(
+        "an array of {} is there, and the element at position {at} of its memory is no {} without loss",
+        from.name(),
+        to.name()
+    );
+    Error::new(ErrorKind::OutOfRange, text)
+}
 
-/// How one element becomes a wider one, little-endian as arrays are; none where it may lose something.
+/// Writes one element as a wider one; false where its value would change.
+type Widen = fn(&[u8], &mut [u8]) -> bool;
+
+/// Returns how an element becomes a wider one, little-endian as arrays are; none where the types do not allow it. Integers of 64
+/// bits become `double` one by one, as single numbers do.
 fn widening(from: DType, to: DType) -> Option<Widen> {
-    use DType::{Bool, C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
-    fn same(from: &[u8], to: &mut [u8]) {
+    use DType::{C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
+    fn same(from: &[u8], to: &mut [u8]) -> bool {
         to.copy_from_slice(from);
+        true
     }
-    fn unsigned(from: &[u8], to: &mut [u8]) {
+    fn unsigned(from: &[u8], to: &mut [u8]) -> bool {
         to[..from.len()].copy_from_slice(from);
         to[from.len()..].fill(0);
+        true
     }
-    fn signed(from: &[u8], to: &mut [u8]) {
+    fn signed(from: &[u8], to: &mut [u8]) -> bool {
         to[..from.len()].copy_from_slice(from);
-        to[from.len()..].fill(if from[from.len() - 1] & 0x80 == 0 { 0 } else { 0xff });
+        to[from.len()..].fill(sign(from));
+        true
     }
-    fn floats(from: &[u8], to: &mut [u8]) {
+    fn sign(from: &[u8]) -> u8 {
+        if from[from.len() - 1] & 0x80 == 0 { 0 } else { 0xff }
+    }
+    fn floats(from: &[u8], to: &mut [u8]) -> bool {
         for (from, to) in from.chunks_exact(4).zip(to.chunks_exact_mut(8)) {
             let wide = f64::from(f32::from_le_bytes([from[0], from[1], from[2], from[3]]));
             to.copy_from_slice(&wide.to_le_bytes());
         }
+        true
+    }
+    /// A real number as a complex one: the imaginary part is 0.
+    fn complex(from: &[u8], to: &mut [u8]) -> bool {
+        to.fill(0);
+        to[..from.len()].copy_from_slice(from);
+        true
+    }
+    fn wider_complex(from: &[u8], to: &mut [u8]) -> bool {
+        to.fill(0);
+        floats(from, &mut to[..8])
+    }
+    /// An integer of up to 64 bits, with its sign where the type has one, as a float that is exactly it.
+    fn float(from: &[u8], to: &mut [u8], fill: u8) -> bool {
+        const EXACT: u64 = 1 << 53;
+        let mut wide = [fill; 8];
+        wide[..from.len()].copy_from_slice(from);
+        let (magnitude, value) = if fill == 0 {
+            (u64::from_le_bytes(wide), u64::from_le_bytes(wide) as f64)
+        } else {
+            (i64::from_le_bytes(wide).unsigned_abs(), i64::from_le_bytes(wide) as f64)
+        };
+        match to.len() {
+            // Only integers of 8 and 16 bits come here, which a float holds.
+            4 => to.copy_from_slice(&(value as f32).to_le_bytes()),
+            _ => to.copy_from_slice(&value.to_le_bytes()),
+        }
+        magnitude <= EXACT
+    }
+    fn signed_float(from: &[u8], to: &mut [u8]) -> bool {
+        float(from, to, sign(from))
+    }
+    fn unsigned_float(from: &[u8], to: &mut [u8]) -> bool {
+        float(from, to, 0)
     }
     match (from, to) {
         (a, b) if a == b => Some(same),
         (U8, I16 | I32 | I64 | U16 | U32 | U64) => Some(unsigned),
         (U16, I32 | I64 | U32 | U64) | (U32, I64 | U64) => Some(unsigned),
         (I8, I16 | I32 | I64) | (I16, I32 | I64) | (I32, I64) => Some(signed),
+        (I8 | I16, F32 | F64) | (I32 | I64, F64) => Some(signed_float),
+        (U8 | U16, F32 | F64) | (U32 | U64, F64) => Some(unsigned_float),
         (F32, F64) | (C64, C128) => Some(floats),
-        (Bool, _) | (_, Bool) => None,
+        (F32, C64) | (F64, C128) => Some(complex),
+        (F32, C128) => Some(wider_complex),
         _ => None,
     }
 }

@@ -122,7 +122,8 @@ pub unsafe extern "C" fn linkspan_try_recv(
 
 /// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
 /// or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
-/// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL.
+/// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL. That a
+/// subscriber missed messages is no failure here: `missed` of `linkspan_message_look` says how many just before this one.
 ///
 /// # Safety
 /// As for `linkspan_recv`.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use linkspan::{Options, Result, Value};
 
-use crate::argument::{LINKSPAN_FOREVER, block, c_text_or_none, read_sized, timeout};
+use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, read_sized, timeout};
 
-/// What an endpoint is opened with. Zero and NULL mean the default, so all that is not named stays as it is.
+/// What an endpoint is opened with. NULL and zero mean the default, except in `timeout`, whose default is
+/// `LINKSPAN_DEFAULT` and where zero does not wait.
 ///
 /// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
 #[repr(C)]
@@ -19,7 +20,8 @@ pub struct linkspan_options {
     pub size: usize,
     /// The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     pub encoding: *const c_char,
-    /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, or `LINKSPAN_FOREVER`.
+    /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
+    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s.
     pub timeout: i64,
     /// A name that stays the same across restarts.
     pub client_id: *const c_char,
@@ -83,7 +85,7 @@ pub struct linkspan_options {
 const DEFAULT: linkspan_options = linkspan_options {
     size: size_of::<linkspan_options>(),
     encoding: ptr::null(),
-    timeout: 0,
+    timeout: LINKSPAN_DEFAULT,
     client_id: ptr::null(),
     buffer: 0,
     limit: 0,
@@ -207,7 +209,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         microseconds => core.set("spin", &Value::from(microseconds))?,
     }
     match given.timeout {
-        0 => {}
+        LINKSPAN_DEFAULT => {}
         LINKSPAN_FOREVER => core.set("timeout", &Value::Null)?,
         ns => {
             timeout(ns)?;

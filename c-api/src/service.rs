@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use linkspan::service::{ServiceLoop, ServiceOptions, Task};
-use linkspan::{Error, ErrorKind, RemoteFailure, Result, Value};
+use linkspan::{Error, ErrorKind, LogLevel, RemoteFailure, Result, Value};
 
 use crate::argument::{
     LINKSPAN_FOREVER, c_text, c_text_or_none, c_texts, give_sized, is_null, make, read_sized, tell, wait,
@@ -322,20 +322,22 @@ pub unsafe extern "C" fn linkspan_service_reason(
     }
 }
 
-/// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`.
+/// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for `"info"`;
+/// `OutOfRange` for any other. Any thread may call it.
 ///
 /// # Safety
-/// `service` is live, `level` and `text` are NUL-terminated.
+/// `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_log(
     service: *const linkspan_service,
-    level: *const c_char,
     text: *const c_char,
+    level: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         tell(service, |linkspan_service(serving)| {
-            serving.service.log(c_text(level, "a level")?, c_text(text, "a text")?);
+            let level: LogLevel = c_text_or_none(level, "a level")?.unwrap_or("info").parse()?;
+            serving.service.log(level.name(), c_text(text, "a text")?);
             Ok(())
         })
     }

@@ -93,8 +93,10 @@ impl ServiceLoop {
 
     /// Says something for its log, which its controller shows. The level is `debug`, `info`, `warning` or `error`.
     #[pyo3(signature = (text, level="info"))]
-    fn log(&self, py: Python<'_>, text: &str, level: &str) {
-        py.detach(|| self.inner.log(level, text));
+    fn log(&self, py: Python<'_>, text: &str, level: &str) -> Outcome<()> {
+        let level: linkspan::LogLevel = level.parse()?;
+        py.detach(|| self.inner.log(level.name(), text));
+        Ok(())
     }
 
     /// Says what is wrong although it goes on; an empty text for nothing.

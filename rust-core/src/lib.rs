@@ -84,7 +84,7 @@ pub use publish::{Publisher, Subscriber, latest, latest_persistent};
 pub use region::{Layout, Region};
 pub use request::{Request, Server};
 pub use service::{
-    Answer, Command, Controller, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, View,
+    Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, View,
     WatchOptions, run,
 };
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};

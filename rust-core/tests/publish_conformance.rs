@@ -143,6 +143,31 @@ fn the_slow_one_is_told_and_goes_on(t: &str) {
     assert!(slow.events().iter().any(|e| e.kind.name() == "lagged"));
 }
 
+fn slow_loop_goes_on_and_messages_tell_what_was_missed(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &options(&[("buffer", Value::Int(65_536))])).unwrap();
+    let slow = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(slow.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    while publisher.subscribers() == 0 {
+        thread::yield_now();
+    }
+    let body = Value::from(bytes::Bytes::from(vec![1; 4000]));
+    const SENT: u64 = 500;
+    for _ in 0..SENT {
+        publisher.send(&body).unwrap();
+    }
+    let (mut got, mut missed, mut last) = (0, 0, 0);
+    while last < SENT {
+        let message = slow.next(SOON).unwrap().expect("nobody closed it");
+        got += 1;
+        missed += message.missed();
+        assert_eq!(got + missed, message.sequence(), "each message tells what was missed before it");
+        last = message.sequence();
+    }
+    assert!(missed > 0);
+    assert!(slow.events().iter().any(|e| e.kind.name() == "lagged"));
+}
+
 fn who_wants_the_latest_is_not_told_of_the_rest(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -314,7 +339,7 @@ mod file {
 suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
     latest_over_a_kept_subscription
-    the_slow_one_is_told_and_goes_on who_wants_the_latest_is_not_told_of_the_rest publisher_restart
+    the_slow_one_is_told_and_goes_on slow_loop_goes_on_and_messages_tell_what_was_missed who_wants_the_latest_is_not_told_of_the_rest publisher_restart
     growing_messages one_name_one_pattern two_publishers a_descriptor_for_event_loops
     a_closed_subscriber_ends_its_loop closing_wakes_who_waits
 }

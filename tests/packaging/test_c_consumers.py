@@ -23,7 +23,7 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "vectors", "channel", "publish", "transports", "service")
+    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service")
     if (language, program) != ("fortran", "publish")  # its channel program does both
 ] + [("c", "threads"), ("c", "region"), ("c", "release")]
 
@@ -213,7 +213,12 @@ def test_names_and_symbols_of_the_library(prefix):
     assert exported == set((C_API / "symbols.txt").read_text().split())
 
 
-@pytest.mark.parametrize("standard", [("gcc", "c11", "c"), ("gcc", "c17", "c"), ("g++", "c++17", "c++"), ("g++", "c++20", "c++")])
+@pytest.mark.parametrize(
+    "standard",
+    [(compiler, version, "c") for compiler in ("gcc", "clang-14") for version in ("c11", "c17", "c2x")]
+    + [(compiler, version, "c++") for compiler in ("g++", "clang++-14") for version in ("c++17", "c++20", "c++2b")],
+    ids="-".join,
+)
 def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, environment):
     compiler, version, language = standard
     source = tmp_path / "alone"
@@ -223,13 +228,18 @@ def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_pa
         f"    linkspan_{k} {k} = LINKSPAN_{k.upper()}_INIT;\n    use(&{k});\n" for k in kinds
     )
     source.write_text(
-        "#include <linkspan.h>\nstatic void use(const void *p) { (void)p; }\n"
+        "#include <linkspan.h>\n#ifdef __cplusplus\n#include <linkspan.hpp>\n#endif\nstatic void use(const void *p) { (void)p; }\n"
         f"int main(void) {{\n{uses}    return linkspan_version()[0] == 0;\n}}\n"
     )
     flags = pkg_config(environment, "--cflags", "--libs")
-    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Werror"]
     run(compiler, f"-std={version}", *strict, "-x", language, source, "-o", tmp_path / "program", *flags)
     run(tmp_path / "program", env=environment)
+    if language == "c++":
+        # All that the templates become, too, in a program that uses them.
+        uses = outside("cpp", "message", tmp_path)
+        run(compiler, f"-std={version}", *strict, "-Wno-sign-conversion", uses, "-o", tmp_path / "message", *flags)
+        assert run(tmp_path / "message", env=environment).endswith("ok\n")
 
 
 def test_the_bridge_to_nlohmann_json(tmp_path, environment):

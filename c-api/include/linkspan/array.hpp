@@ -82,10 +82,10 @@ public:
     array_view() = default;
     /// One dimension.
     array_view(const T *data, std::size_t length) : array_view(data, {length}) {}
-    /// Any shape of at most 15 dimensions; `malformed` for more.
+    /// Any shape of at most 15 dimensions; throws `too_large` for more.
     array_view(const T *data, std::initializer_list<std::size_t> shape, linkspan::order o = order::row)
         : array_view(data, shape.begin(), shape.size(), o) {}
-    /// Any shape of at most 15 dimensions.
+    /// Any shape of at most 15 dimensions; throws `too_large` for more.
     array_view(const T *data, const std::vector<std::size_t> &shape, linkspan::order o = order::row)
         : array_view(data, shape.data(), shape.size(), o) {}
 
@@ -99,10 +99,12 @@ public:
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     std::size_t rank() const noexcept { return c_.rank; }
-    /// The length of a dimension.
+    /// The length of a dimension; throws std::out_of_range where there is no such dimension.
     std::size_t dim(std::size_t i) const { return i < c_.rank ? static_cast<std::size_t>(c_.dims[i]) : bad_rank(); }
     /// The lengths of all dimensions.
     std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
+    /// Its order in memory; of what was read, `row` where both are the same memory: where the array is empty, or at most one
+    /// dimension is longer than 1.
     linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
 
     iterator begin() const noexcept { return data(); }
@@ -139,7 +141,10 @@ public:
 
 private:
     template <class N> array_view(const T *data, const N *shape, std::size_t rank, linkspan::order o) {
-        if (rank > LINKSPAN_MAX_RANK) bad_rank();
+        if (rank > LINKSPAN_MAX_RANK) {
+            detail::refuse<too_large>(LINKSPAN_TOO_LARGE, "over the rank limit: " + std::to_string(rank) +
+                                                              " dimensions asked, 15 allowed");
+        }
         c_.dtype = detail::dtype_of<T>();
         c_.order = static_cast<linkspan_order>(o);
         c_.rank = rank;

@@ -177,9 +177,9 @@ inline void check(linkspan_status status) {
 
 namespace detail {
 
-/// An error that this side found by itself, in the table's terms.
-template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path) {
-    const std::string full = text + ", at path " + path;
+/// An error that this side found by itself, in the table's terms; `path` may be NULL.
+template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path = nullptr) {
+    const std::string full = path == nullptr ? text : text + ", at path " + path;
     linkspan_error e = LINKSPAN_ERROR_INIT;
     e.status = code;
     e.text = full.c_str();

@@ -54,6 +54,9 @@ struct big_int {
     std::vector<std::uint8_t> magnitude;
 };
 
+// gcc 12 takes the enumerators of a scoped enumeration for declarations of the namespace around it.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 /// The kind of a value.
 enum class type : linkspan_type {
     null = LINKSPAN_TYPE_NULL,
@@ -71,12 +74,21 @@ enum class type : linkspan_type {
     array = LINKSPAN_TYPE_ARRAY,
     map = LINKSPAN_TYPE_MAP,
 };
+#pragma GCC diagnostic pop
 
-/// A key, path or endpoint: NUL-terminated, lent for the call.
+/// A key, path or endpoint: NUL-terminated, lent for the call. Throws `malformed` for a std::string with a NUL inside, which
+/// C would cut there.
 class zstring {
 public:
     zstring(const char *text) : text_(text) {}
-    zstring(const std::string &text) : text_(text.c_str()) {}
+    zstring(const std::string &text) : text_(text.c_str()) {
+        const std::size_t at = text.find('\0');
+        if (at != std::string::npos) {
+            detail::refuse<malformed>(LINKSPAN_MALFORMED, "a key, path or name has a NUL character at byte " +
+                                                              std::to_string(at) +
+                                                              ", where C's texts end; use one without it");
+        }
+    }
     const char *c_str() const noexcept { return text_; }
 
 private:
@@ -159,6 +171,17 @@ private:
     linkspan_walk *c_;
 };
 
+namespace detail {
+
+/// Whether a `T` points into the message that it was read from.
+template <class T> inline constexpr bool is_view = false;
+template <> inline constexpr bool is_view<std::string_view> = true;
+template <> inline constexpr bool is_view<bytes_view> = true;
+template <class E> inline constexpr bool is_view<array_view<E>> = true;
+template <class E> inline constexpr bool is_view<std::vector<E>> = is_view<E>;
+
+} // namespace detail
+
 /// A message: one value, and for a received one where it came from. It is moved, not copied; `share()` gives
 /// another reference to the same message.
 class message {
@@ -204,13 +227,28 @@ public:
     message &end() & { return done(linkspan_message_end(c_)); }
     message &&end() && { return std::move(end()); }
 
+    // A path is keys and positions from zero, joined by `/`: `rows/0/name`; `""` is the whole value. In a key, `~1`
+    // stands for `/` and `~0` for `~`.
+
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view, bytes_view,
-    /// timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message.
-    template <class T> T get(zstring path = "") const;
-    /// The value at a path, or `otherwise` where nothing is at the path.
-    template <class T> T get_or(zstring path, T otherwise) const {
-        return contains(path) ? get<T>(path) : std::move(otherwise);
+    /// timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message. Throws `missing` where nothing is,
+    /// `wrong_type` where another type is, `out_of_range` for a number that does not fit.
+    ///
+    /// std::string_view, bytes_view and array_view are views into the message, so a temporary does not give them: keep the
+    /// message, or ask for std::string or std::vector.
+    template <class T> T get(zstring path = "") const & { return read<T>(path); }
+    template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get(zstring path = "") const && {
+        return read<T>(path);
     }
+    template <class T, std::enable_if_t<detail::is_view<T>, int> = 0> T get(zstring path = "") const && = delete;
+    /// The value at a path, or `otherwise` where nothing is at the path.
+    template <class T> T get_or(zstring path, T otherwise) const & {
+        return contains(path) ? read<T>(path) : std::move(otherwise);
+    }
+    template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get_or(zstring path, T otherwise) const && {
+        return contains(path) ? read<T>(path) : std::move(otherwise);
+    }
+    template <class T, std::enable_if_t<detail::is_view<T>, int> = 0> T get_or(zstring path, T otherwise) const && = delete;
     bool contains(zstring path) const {
         linkspan_type t;
         const linkspan_status status = linkspan_message_get_type(c_, path.c_str(), &t);
@@ -230,8 +268,9 @@ public:
         check(linkspan_message_count(c_, path.c_str(), &n));
         return n;
     }
-    /// The keys of the map at a path, in their order.
-    std::vector<std::string_view> keys(zstring path = "") const {
+    /// The keys of the map at a path, in their order: views into the message.
+    std::vector<std::string_view> keys(zstring path = "") const && = delete;
+    std::vector<std::string_view> keys(zstring path = "") const & {
         if (type_at(path) != type::map) get<std::string>(path); // throws the table's WrongType
         std::vector<std::string_view> all(count(path));
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -258,6 +297,7 @@ private:
     }
 
     template <class T> message &put_at(const char *key, const T &value);
+    template <class T> T read(zstring path) const;
 
     /// The elements of an N-d array in C's order.
     template <class E> std::vector<E> get_elements(const char *path) const {
@@ -342,7 +382,7 @@ template <class T> message &message::put_at(const char *key, const T &value) {
     }
 }
 
-template <class T> T message::get(zstring path) const {
+template <class T> T message::read(zstring path) const {
     const char *p = path.c_str();
     if constexpr (std::is_same_v<T, bool>) {
         bool v;
@@ -365,6 +405,15 @@ template <class T> T message::get(zstring path) const {
     } else if constexpr (std::is_floating_point_v<T>) {
         double v;
         check(linkspan_message_get_f64(c_, p, &v));
+        if constexpr (sizeof(T) < sizeof(double)) {
+            constexpr double most = std::numeric_limits<T>::max();
+            if (v < -most || v > most) {
+                if (v >= -std::numeric_limits<double>::max() && v <= std::numeric_limits<double>::max()) {
+                    detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE,
+                                                 std::to_string(v) + " does not fit a float; ask for a double", p);
+                }
+            }
+        }
         return static_cast<T>(v);
     } else if constexpr (std::is_same_v<T, std::string_view> || std::is_same_v<T, std::string>) {
         const char *text;
@@ -403,7 +452,8 @@ template <class T> T message::get(zstring path) const {
         if (a.dtype != detail::dtype_of<E>()) {
             const std::string text = std::string("an array of ") + detail::dtype_name(a.dtype) +
                                      " is there, a view of " + detail::dtype_name(detail::dtype_of<E>()) +
-                                     " was asked for; a std::vector of a wider type may be asked for instead";
+                                     " was asked for; ask for a view of " + detail::dtype_name(a.dtype) +
+                                     ", or for a std::vector whose elements hold each of its values";
             detail::refuse<wrong_type>(LINKSPAN_WRONG_TYPE, text, p);
         }
         return array_view<E>(a);

@@ -13,28 +13,38 @@ struct forever_t {};
 /// For ever, which has to be written out.
 inline constexpr forever_t forever{};
 
-/// How long a call waits: any std::chrono duration, `forever`, or nothing for what the options say (30 s where they
-/// say nothing).
+/// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for what the options say
+/// (30 s where they say nothing). Throws `out_of_range` for a duration that is negative, not a number, or longer than the
+/// 292 years of 64-bit nanoseconds.
 class timeout_value {
 public:
     constexpr timeout_value() = default;
     constexpr timeout_value(forever_t) : ns_(LINKSPAN_FOREVER) {}
     template <class R, class P>
-    constexpr timeout_value(std::chrono::duration<R, P> d)
-        : ns_(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()) {
-        // Below zero is refused by the core; -1 would mean the default there.
-        if (ns_ < 0) ns_ = LINKSPAN_DEFAULT - 1;
-    }
+    constexpr timeout_value(std::chrono::duration<R, P> d) : ns_(nanoseconds_of(d)) {}
     constexpr std::int64_t nanoseconds() const noexcept { return ns_; }
 
 private:
+    template <class R, class P> static constexpr std::int64_t nanoseconds_of(std::chrono::duration<R, P> d) {
+        const long double seconds = std::chrono::duration<long double>(d).count();
+        // Written so that what is not a number is refused, too.
+        if (!(seconds >= 0)) {
+            detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE,
+                                         "a time-out that is negative or not a number: give zero or more, or linkspan::forever");
+        }
+        if (seconds >= 9.2e9L) {
+            detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, "a time-out of more than 292 years: give linkspan::forever");
+        }
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count();
+    }
+
     std::int64_t ns_ = LINKSPAN_DEFAULT;
 };
 
 /// What an endpoint is opened with; what is not named has its default.
 struct options {
     std::optional<linkspan::encoding> encoding;
-    /// What a call waits that is not told otherwise.
+    /// What a call waits that is not told otherwise; zero for calls that do not wait.
     timeout_value timeout;
     /// A name that stays the same across restarts.
     std::string client_id;
@@ -113,9 +123,9 @@ struct on_wait {
 class c_options {
 public:
     explicit c_options(const options &o) {
-        const auto text = [](const std::string &t) { return t.empty() ? nullptr : t.c_str(); };
+        const auto text = [](const std::string &t) { return t.empty() ? nullptr : zstring(t).c_str(); };
         if (o.encoding) c_.encoding = name(*o.encoding);
-        c_.timeout = o.timeout.nanoseconds() == LINKSPAN_DEFAULT ? 0 : o.timeout.nanoseconds();
+        c_.timeout = o.timeout.nanoseconds();
         c_.client_id = text(o.client_id);
         c_.buffer = o.buffer;
         c_.limit = o.limit;

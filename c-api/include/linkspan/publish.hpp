@@ -6,7 +6,7 @@
 
 namespace linkspan {
 
-/// Sends to any number of subscribers, and never waits for a slow one.
+/// Sends to any number of subscribers, and never waits for a slow one. One thread at a time sends: let them take turns.
 class publisher : public detail::handle<linkspan_publisher> {
 public:
     explicit publisher(zstring endpoint, const options &o = {})
@@ -38,7 +38,8 @@ private:
         : handle(made.first, std::move(made.second)) {}
 };
 
-/// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`.
+/// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`. For one thread at a time; any
+/// thread may close it.
 class subscriber : public detail::handle<linkspan_subscriber> {
 public:
     using iterator = detail::next_iterator<subscriber>;
@@ -60,7 +61,8 @@ public:
         check(linkspan_try_recv(c(), &m));
         return message(m);
     }
-    /// The next message, for ever unless told otherwise; nothing at close and at a stop signal.
+    /// The next message, for ever unless told otherwise; nothing at close and at a stop signal. It goes on where messages
+    /// were missed: `info(m).missed` says how many just before this one.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_next(c(), t.nanoseconds(), &m));

@@ -156,9 +156,9 @@ public:
     void fail(const std::exception &why) const { fail(LINKSPAN_REMOTE, why.what()); }
     /// What is wrong although it goes on; `""` for nothing any more.
     void reason(zstring text) const { check(linkspan_service_reason(c(), text.c_str())); }
-    /// Adds a line to its log, of the level `debug`, `info`, `warning` or `error`.
+    /// Adds a line to its log, of the level `debug`, `info`, `warning` or `error`; throws `out_of_range` for another.
     void log(zstring text, zstring level = "info") const {
-        check(linkspan_service_log(c(), level.c_str(), text.c_str()));
+        check(linkspan_service_log(c(), text.c_str(), level.c_str()));
     }
     /// As a signal to stop would; the second time, what is under way is given up.
     void shutdown() const { check(linkspan_service_shutdown(c())); }

@@ -69,7 +69,9 @@ static void steps_come_until_a_signal_stops_them(void) {
         OK(linkspan_service_done(service, &command, NULL));
         CHECK(linkspan_service_done(service, &command, NULL) == LINKSPAN_INVALID_STATE);
     }
-    OK(linkspan_service_log(service, "info", "three steps"));
+    OK(linkspan_service_log(service, "three steps", "info"));
+    CHECK(linkspan_service_log(service, "info", "three steps") == LINKSPAN_OUT_OF_RANGE);
+    CHECK(strstr(linkspan_last_error_text(), "debug, info, warning and error") != NULL);
     OK(linkspan_service_reason(service, "the sensor is noisy"));
     OK(linkspan_service_reason(service, NULL));
     OK(linkspan_stats(service, &m));
@@ -167,7 +169,7 @@ static void serve(const char *name) {
     options.on_cancel = given_up;
     options.on_cancel_context = &told;
     OK(linkspan_service_start(name, &options, &service));
-    OK(linkspan_service_log(service, "info", "it counts"));
+    OK(linkspan_service_log(service, "it counts", NULL));
     while (linkspan_service_next(service, LINKSPAN_DEFAULT, &command) == LINKSPAN_OK && command.verb != LINKSPAN_END) {
         linkspan_message *value = NULL;
         linkspan_status status = LINKSPAN_OK;

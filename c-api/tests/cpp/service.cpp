@@ -64,6 +64,7 @@ void tasks_are_pulled() {
     other.next(10s); // dropped: it counts as done
     CHECK(other.stats().get<int>("steps") == 2 && other.epoch() != 0 && !other.is_connected() && other.fileno() >= 0);
     other.log("two steps");
+    thrown<linkspan::out_of_range>([&] { other.log("two steps", "loud"); });
     other.reason("noisy");
     auto task = other.next(10s);
     other.shutdown();
@@ -208,17 +209,17 @@ void control(const std::string &name) {
     order.id = "mine";
     controller.begin(order);
     tell("GET_DATA"); // which waits behind them
-    CHECK(controller.answer(name, begun.get<std::string>("id")).get<std::string_view>("outcome") == "DONE");
+    CHECK(controller.answer(name, begun.get<std::string>("id")).get<std::string>("outcome") == "DONE");
     CHECK(controller.answer(name, "mine").get<int>("value/twice") == 42);
     order.until_done = true;
-    CHECK(controller.begin(order).get<std::string_view>("id") == "mine"); // it is not carried out again
+    CHECK(controller.begin(order).get<std::string>("id") == "mine"); // it is not carried out again
     order.id = "";
     CHECK(controller.begin(order).get<int>("value/twice") == 42);
     order.epoch = controller.status(name).get<std::uint64_t>("epoch") ^ 1;
-    CHECK(controller.begin(order).get<std::string_view>("outcome") == "REJECTED");
+    CHECK(controller.begin(order).get<std::string>("outcome") == "REJECTED");
 
     thrown<linkspan::timeout>([&] { controller.command(name, "hold", 300ms); });
-    CHECK(tell("STATUS").get<std::string_view>("doing") == "hold"); // which the library answers
+    CHECK(tell("STATUS").get<std::string>("doing") == "hold"); // which the library answers
     tell("CANCEL");
     tell("GET_DATA");
     const auto log = controller.log(name);

@@ -55,6 +55,8 @@ struct Hearing {
     kept: Option<Message>,
     /// A message that came together with the news that others were missed.
     next: Option<Message>,
+    /// How many messages were missed that no message and no error has told of.
+    missed: u64,
     /// The number of the message that the program got last.
     given: u64,
     parked: bool,
@@ -99,6 +101,7 @@ impl Subscriber {
                 bell,
                 kept: None,
                 next: None,
+                missed: 0,
                 given: 0,
                 parked: false,
                 watched: false,
@@ -132,7 +135,8 @@ impl Subscriber {
     }
 
     /// The next message, for loops: without a time-out it waits for ever, and gives none once the subscriber is closed or
-    /// SIGINT or SIGTERM has asked the program to stop. With one it gives `Timeout`.
+    /// SIGINT or SIGTERM has asked the program to stop. With one it gives `Timeout`. It is no error here that messages were
+    /// missed, so that a loop goes on: [`Message::missed`] of the next message says how many.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.on_wait);
         self.hear(&mut waiting, true).map_err(|e| e.on(&self.shown))
@@ -161,7 +165,7 @@ impl Subscriber {
             hearing.tell();
             return Ok(Some(message));
         }
-        let (mut missed, mut vain) = (0, 0u32);
+        let mut vain = 0u32;
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
@@ -178,15 +182,17 @@ impl Subscriber {
                             match self.one(hearing, &mut at_once) {
                                 Ok(Some(newer)) => {
                                     message = newer;
-                                    missed += 1;
+                                    hearing.missed += 1;
                                 }
                                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                                    missed += self.count_missed(&e);
+                                    hearing.missed += self.count_missed(&e);
                                 }
                                 _ => break,
                             }
                         }
-                        message = message.with_missed(missed);
+                    }
+                    if hearing.missed > 0 {
+                        message = message.with_missed(std::mem::take(&mut hearing.missed));
                     }
                     self.record.count(&self.record.received);
                     hearing.given = message.sequence();
@@ -202,10 +208,12 @@ impl Subscriber {
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                    missed += self.count_missed(&e);
-                    if self.options.delivery != Some(Delivery::Latest) {
+                    let count = self.count_missed(&e);
+                    // A loop goes on: the next message tells how many were missed before it.
+                    if !iterates && self.options.delivery != Some(Delivery::Latest) {
                         return Err(e);
                     }
+                    hearing.missed += count;
                 }
                 Err(e) => return Err(e),
             }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::words::Line;
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Timestamp, Value};
 
 /// Lines kept, at most.
@@ -20,6 +21,49 @@ pub struct Log {
     first: u64,
     /// Those below this number have been said.
     said: u64,
+}
+
+/// How serious a line of a service's log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogLevel {
+    /// For whoever looks for a mistake.
+    Debug,
+    /// What happens in the usual course.
+    Info,
+    /// What may need a person later.
+    Warning,
+    /// What failed.
+    Error,
+}
+
+impl LogLevel {
+    /// All levels, the least serious first.
+    pub const ALL: [LogLevel; 4] = [LogLevel::Debug, LogLevel::Info, LogLevel::Warning, LogLevel::Error];
+
+    /// Returns the level's name, such as `warning`.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warning => "warning",
+            LogLevel::Error => "error",
+        }
+    }
+}
+
+impl std::str::FromStr for LogLevel {
+    type Err = Error;
+
+    /// Returns the level of a name; `OutOfRange` names those that there are.
+    fn from_str(name: &str) -> Result<LogLevel> {
+        LogLevel::ALL.into_iter().find(|level| level.name() == name).ok_or_else(|| {
+            let text = format!(
+                "no level of the log is called {}; there are debug, info, warning and error",
+                quoted(name)
+            );
+            Error::new(ErrorKind::OutOfRange, text)
+        })
+    }
 }
 
 impl Log {

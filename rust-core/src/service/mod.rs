@@ -32,6 +32,7 @@ pub use command::{Answer, Command, Outcome};
 pub use controller::{Controller, WatchOptions};
 pub use hub::{Hub, HubOptions, Stop};
 pub use line::OnCancel;
+pub use log::LogLevel;
 pub use notify::NOTIFY_VARIABLES;
 pub use pulling::{ServiceLoop, ServiceOptions, Task};
 pub use run::{Service, run};

@@ -1,0 +1,140 @@
+// Values at their limits: floats that do not fit, keys with a NUL, time-outs, views of temporaries, a loop over a slow subscription.
+#include <linkspan.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <type_traits>
+
+using namespace std::chrono_literals;
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                     \
+            std::exit(1);                                                                                    \
+        }                                                                                                    \
+    } while (0)
+
+namespace {
+
+template <class E, class F> E thrown(F &&f) {
+    try {
+        f();
+    } catch (const E &e) {
+        return e;
+    }
+    std::fprintf(stderr, "nothing was thrown\n");
+    std::exit(1);
+}
+
+// A view of a temporary's memory would dangle: there is no such function.
+template <class M, class T, class = void> struct gives : std::false_type {};
+template <class M, class T>
+struct gives<M, T, std::void_t<decltype(std::declval<M>().template get<T>(""))>> : std::true_type {};
+template <class M, class = void> struct gives_keys : std::false_type {};
+template <class M> struct gives_keys<M, std::void_t<decltype(std::declval<M>().keys())>> : std::true_type {};
+static_assert(gives<linkspan::message &, linkspan::array_view<double>>::value);
+static_assert(gives<const linkspan::message &, std::string_view>::value);
+static_assert(!gives<linkspan::message, linkspan::array_view<double>>::value);
+static_assert(!gives<linkspan::message, std::string_view>::value);
+static_assert(!gives<linkspan::message, linkspan::bytes_view>::value);
+static_assert(!gives<linkspan::message, std::vector<std::string_view>>::value);
+static_assert(gives<linkspan::message, std::string>::value && gives<linkspan::message, std::vector<double>>::value);
+static_assert(gives_keys<linkspan::message &>::value && !gives_keys<linkspan::message>::value);
+
+void numbers() {
+    const auto m = linkspan::message()
+                       .put("large", 1e300)
+                       .put("small", -1e300)
+                       .put("infinite", std::numeric_limits<double>::infinity())
+                       .put("fits", 0.5)
+                       .put("list", std::vector<std::int32_t>{1, -2})
+                       .put("wide", std::vector<std::int64_t>{(1LL << 53) + 1});
+    thrown<linkspan::out_of_range>([&] { m.get<float>("large"); });
+    CHECK(thrown<linkspan::out_of_range>([&] { m.get<float>("small"); }).path() == "small");
+    CHECK(std::isinf(m.get<float>("infinite")) && m.get<float>("fits") == 0.5f && m.get<double>("large") == 1e300);
+    // The advice of the refusal holds.
+    const auto advice = std::string(thrown<linkspan::wrong_type>([&] { m.get<linkspan::array_view<double>>("list"); }).what());
+    CHECK(advice.find("a view of i32, or for a std::vector") != std::string::npos);
+    CHECK(m.get<linkspan::array_view<std::int32_t>>("list")[1] == -2);
+    CHECK((m.get<std::vector<double>>("list") == std::vector<double>{1, -2}));
+    thrown<linkspan::out_of_range>([&] { m.get<std::vector<double>>("wide"); });
+}
+
+void texts() {
+    const std::string cut("ab\0cd", 5);
+    linkspan::message m;
+    m.put("ab", 1);
+    CHECK(std::string(thrown<linkspan::malformed>([&] { m.put(cut, 2); }).what()).find("byte 2") != std::string::npos);
+    thrown<linkspan::malformed>([&] { m.get<int>(cut); });
+    thrown<linkspan::malformed>([&] { linkspan::subscriber s("shm:test/" + cut); });
+    linkspan::options o;
+    o.client_id = cut;
+    thrown<linkspan::malformed>([&] { linkspan::subscriber s("shm:test/cut", o); });
+}
+
+void shapes() {
+    const int one = 1;
+    const std::vector<std::size_t> sixteen(16, 1);
+    thrown<linkspan::too_large>([&] { linkspan::array_view<int>(&one, sixteen); });
+    const linkspan::array_view<int> view(&one, {1, 1});
+    thrown<std::out_of_range>([&] { static_cast<void>(view.dim(2)); });
+    // An empty array keeps its shape, whatever it goes through; row and column order are the same memory there.
+    const auto m = linkspan::message().put("none", linkspan::array_view<double>(nullptr, {0, 3}, linkspan::order::column));
+    for (const auto e : {linkspan::encoding::cbor, linkspan::encoding::json, linkspan::encoding::bson, linkspan::encoding::smile}) {
+        const auto back = linkspan::decode(linkspan::encode(m, e), e);
+        const auto empty = back.get<linkspan::array_view<double>>("none");
+        CHECK(empty.empty() && (empty.shape() == std::vector<std::size_t>{0, 3}));
+        CHECK(empty.order() == linkspan::order::row);
+        CHECK(back.get<std::vector<double>>("none").empty() && empty.copy(linkspan::order::column).empty());
+    }
+}
+
+void timeouts() {
+    const linkspan::publisher out("shm:test/zero");
+    const linkspan::subscriber in("shm:test/zero");
+    const auto negative = thrown<linkspan::out_of_range>([&] { in.recv(-1s); });
+    CHECK(std::string(negative.what()).find("linkspan::forever") != std::string::npos);
+    thrown<linkspan::out_of_range>([&] { in.recv(std::chrono::duration<double>(std::nan(""))); });
+    thrown<linkspan::out_of_range>([&] { in.recv(std::chrono::duration<double>(1e30)); });
+    thrown<linkspan::out_of_range>([&] { in.recv(std::chrono::hours::max()); });
+    thrown<linkspan::timeout>([&] { in.recv(0s); });
+    bool waited = false;
+    linkspan::options o;
+    o.timeout = 0s;
+    o.on_wait = [&] { return !(waited = true); };
+    const linkspan::subscriber quick("shm:test/zero", o);
+    thrown<linkspan::timeout>([&] { quick.recv(); });
+    CHECK(!waited);
+    thrown<linkspan::cancelled>([&] { quick.recv(linkspan::forever); });
+}
+
+void a_loop_over_a_slow_subscription_goes_on() {
+    linkspan::options small;
+    small.buffer = 65536;
+    const linkspan::publisher out("shm:test/slow", small);
+    const linkspan::subscriber in("shm:test/slow");
+    thrown<linkspan::empty>([&] { in.try_recv(); });
+    const std::vector<std::uint8_t> body(4000);
+    for (int i = 0; i < 500; ++i) out.send(linkspan::message().put(linkspan::bytes_view(body)));
+    std::uint64_t got = 0, missed = 0;
+    for (const auto &m : in) {
+        got += 1;
+        missed += linkspan::info(m).missed;
+        if (linkspan::info(m).sequence == 500) break;
+    }
+    CHECK(missed > 0 && got + missed == 500);
+}
+
+} // namespace
+
+int main() {
+    numbers();
+    texts();
+    shapes();
+    timeouts();
+    a_loop_over_a_slow_subscription_goes_on();
+    std::puts("ok");
+}
