@@ -45,7 +45,7 @@ demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C o
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	cargo build --release -p linkspan-c -p linkspan-cli
 	c-api/install.sh "$(PREFIX)"
-	install -D -m 0755 "$(CARGO_TARGET_DIR)/release/linkspan" "$(DESTDIR)$(PREFIX)/bin/linkspan"
+	install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/linkspan" "$(DESTDIR)$(PREFIX)/bin/linkspan"
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
 	"$(CARGO_TARGET_DIR)/release/linkspan" completions bash \
 		> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/linkspan"

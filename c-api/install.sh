@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what was built: install.sh PREFIX [TARGET], TARGET being cargo's directory of the release build.
 #
-# Library names and the soname say version 0 of the interface; the files carry the full version. DESTDIR is honoured.
+# Library names and the soname say version 0 of the interface; the files carry the full version. DESTDIR is honoured. What a
+# program does not need of the libraries is stripped with $STRIP (strip); STRIP=: leaves all of it in.
 set -eu
 
 usage="usage: install.sh PREFIX [TARGET]"
@@ -22,14 +23,23 @@ for built in liblinkspan_c.so liblinkspan_c.a; do
     }
 done
 
-mkdir -p "$root/lib/pkgconfig" "$root/lib/cmake/linkspan" "$root/include/linkspan" "$root/share/linkspan/fortran"
+mkdir -p "$root/lib/pkgconfig" "$root/lib/cmake/linkspan" "$root/include/linkspan" "$root/share/linkspan/fortran" \
+    "$root/share/doc/linkspan/examples"
 install -m 755 "$target/liblinkspan_c.so" "$root/lib/liblinkspan.so.$version"
 ln -sf "liblinkspan.so.$version" "$root/lib/liblinkspan.so.0"
 ln -sf liblinkspan.so.0 "$root/lib/liblinkspan.so"
 install -m 644 "$target/liblinkspan_c.a" "$root/lib/liblinkspan.a"
+"${STRIP:-strip}" --strip-unneeded "$root/lib/liblinkspan.so.$version"
+"${STRIP:-strip}" --strip-debug "$root/lib/liblinkspan.a"
 install -m 644 "$here/include/linkspan.h" "$here/include/linkspan.hpp" "$root/include/"
 install -m 644 "$here"/include/linkspan/*.h* "$root/include/linkspan/"
 install -m 644 "$here/fortran/linkspan.f90" "$here/fortran/fpm.toml" "$root/share/linkspan/fortran/"
+documents="$root/share/doc/linkspan"
+install -m 644 "$here/../LICENSE-MIT" "$here/../LICENSE-APACHE" "$here/../README.md" "$here/../CHANGELOG.md" "$documents/"
+install -m 644 "$here"/../docs/*.md "$documents/"
+for source in "$here"/../examples/first/*.c "$here"/../examples/first/*.cpp "$here"/../examples/first/*.f90; do
+    install -m 644 "$source" "$documents/examples/"
+done
 for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \
     "$here/cmake/linkspan-config-version.cmake.in:$root/lib/cmake/linkspan/linkspan-config-version.cmake"; do

@@ -174,6 +174,74 @@ target_link_libraries(in_fortran PRIVATE linkspan::fortran)
         assert run(build / program, env=without).endswith("ok\n")
 
 
+def configured(folder: Path, environment: dict[str, str], prefix: Path, lists: str, **others: str) -> Path:
+    """A CMake project of these lists, with those of its folders, configured and built."""
+    for place, text in {"": lists, **others}.items():
+        (folder / place).mkdir(exist_ok=True)
+        (folder / place / "CMakeLists.txt").write_text(text)
+    build = folder / "build"
+    run("cmake", "-S", folder, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", env=environment)
+    run("cmake", "--build", build, env=environment)
+    return build
+
+
+@pytest.mark.parametrize("order", ["alone", "enabled after", "found again after"])
+def test_cmake_fortran_without_other_languages_or_enabled_later(order, tmp_path, environment, prefix):
+    outside("fortran", "message", tmp_path)
+    find = "find_package(linkspan REQUIRED)\n"
+    before = {"alone": "", "enabled after": find, "found again after": find}[order]
+    after = {"alone": find, "enabled after": "", "found again after": find}[order]
+    languages = "NONE" if before else "Fortran"
+    lists = (
+        f"cmake_minimum_required(VERSION 3.16)\nproject(consumer LANGUAGES {languages})\n"
+        f"{before}enable_language(Fortran)\n{after}"
+        "add_executable(in_fortran message.f90)\ntarget_link_libraries(in_fortran PRIVATE linkspan::fortran)\n"
+    )
+    build = configured(tmp_path, environment, prefix, lists)
+    assert run(build / "in_fortran", env=environment).endswith("ok\n")
+
+
+def test_cmake_sibling_folders_that_each_find_the_package(tmp_path, environment, prefix):
+    for language, folder in (("fortran", "one"), ("fortran", "two"), ("c", "three")):
+        (tmp_path / folder).mkdir()
+        outside(language, "message", tmp_path / folder)
+    lists = "cmake_minimum_required(VERSION 3.16)\nproject(consumer LANGUAGES C Fortran)\n"
+    lists += "".join(f"add_subdirectory({folder})\n" for folder in ("one", "two", "three"))
+    part = "find_package(linkspan REQUIRED)\nadd_executable({0} message.{1})\ntarget_link_libraries({0} PRIVATE linkspan::{2})\n"
+    build = configured(
+        tmp_path,
+        environment,
+        prefix,
+        lists,
+        one=part.format("in_one", "f90", "fortran"),
+        two=part.format("in_two", "f90", "fortran"),
+        three=part.format("in_three", "c", "static"),
+    )
+    for program in ("one/in_one", "two/in_two", "three/in_three"):
+        assert run(build / program, env=environment).endswith("ok\n")
+
+
+def test_default_integers_of_eight_bytes(tmp_path, environment):
+    """Programs that are compiled with -fdefault-integer-8 compile the module so, too."""
+    source = run("pkg-config", "--variable=fortrandir", "linkspan", env=environment).strip() + "/linkspan.f90"
+    eight = ["gfortran", "-std=f2018", "-fdefault-integer-8", "-Wall", "-Werror", "-Wno-maybe-uninitialized"]
+    run(*eight, "-J", tmp_path, "-c", source, "-o", tmp_path / "linkspan.o", cwd=tmp_path)
+    program = outside("fortran", "values", tmp_path)
+    run(*eight, "-I", tmp_path, program, tmp_path / "linkspan.o", "-o", tmp_path / "values", *pkg_config(environment, "--libs"))
+    assert run(tmp_path / "values", env=environment).endswith("ok\n")
+
+
+def test_installed_files_are_stripped_and_come_with_licences_documents_and_examples(prefix):
+    debug = re.compile(r"\.debug_info")
+    assert not debug.search(run("readelf", "-SW", prefix / "lib/liblinkspan.so"))
+    assert not debug.search(run("readelf", "-SW", prefix / "lib/liblinkspan.a"))
+    documents = prefix / "share/doc/linkspan"
+    for name in ("LICENSE-MIT", "LICENSE-APACHE", "README.md", "c.md", "cpp.md", "fortran.md"):
+        assert (documents / name).stat().st_size > 500
+    for suffix in SUFFIX.values():
+        assert (documents / f"examples/publish.{suffix}").exists()
+
+
 def test_fpm(tmp_path, environment, prefix):
     fpm = ROOT / ".venv/bin/fpm"
     assert fpm.exists(), "fpm is in tests/requirements.txt"

@@ -1,0 +1,38 @@
+"""The pages of C, C++ and Fortran: their programs are written, and their commands run, as a reader does it from top to bottom."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run
+
+# A file's name before its block, or a block of commands.
+BLOCK = re.compile(r"(?:`(?P<name>[\w.]+)`[^\n]*:\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```\n", re.S)
+# What `make install` does with a release build, which takes too long here: the fixture has installed the same with the same script.
+MAKE = """#!/bin/sh
+test "$*" = "install PREFIX=$HOME/.local" || exit 1
+"""
+
+
+@pytest.mark.parametrize(("page", "times"), [("c", 4), ("cpp", 3), ("fortran", 4)])
+def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environment, prefix):
+    home, work, stubs = (tmp_path / name for name in ("home", "work", "stubs"))
+    for folder in (home, work, stubs):
+        folder.mkdir()
+    (home / ".local").symlink_to(prefix)
+    (stubs / "make").write_text(MAKE)
+    (stubs / "make").chmod(0o755)
+    path = f"{stubs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
+    # The page alone says where things are. CMake runs the system's make.
+    told = ("PKG_CONFIG_PATH", "LD_LIBRARY_PATH")
+    env = {k: v for k, v in environment.items() if k not in told} | {"HOME": str(home), "PATH": path}
+    printed = ""
+    for block in BLOCK.finditer((ROOT / f"docs/{page}.md").read_text()):
+        if block["kind"] != "sh":
+            assert block["name"], f"a block of {block['kind']} without the name of its file"
+            (work / block["name"]).write_text(block["text"])
+            continue
+        commands = block["text"].replace("cmake -S", "cmake -DCMAKE_MAKE_PROGRAM=/usr/bin/make -S")
+        printed += run("bash", "-euc", commands, env=env, cwd=work)
+    assert len(re.findall(r"^21\.4$", printed, re.M)) == times, printed
