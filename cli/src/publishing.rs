@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, ErrorKind, Publisher, Subscriber, Wait};
+use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Wait};
 
 use crate::arguments::{Latest, Pub, Sub};
 use crate::ending::{self, Ending};
@@ -72,16 +72,16 @@ pub fn subscribe(asked: &Sub, stop: &Stop) -> Result<(), Ending> {
     loop {
         match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {
             Ok(Some(message)) => {
+                // Told, and gone on from: the values that are there matter more than those that are lost. Who asks for the latest
+                // value wants to miss the others.
+                if message.missed() > 0 && options.delivery != Some(Delivery::Latest) {
+                    ending::tell(&Error::lagged(message.missed()).on(&asked.opening.name));
+                }
                 output::message(&message, asked.shape)?;
                 // What is printed is dealt with: the next one of this name begins behind it.
                 subscriber.ack()?;
             }
             Ok(None) => return Ok(()),
-            // Told, and gone on from: the values that are there matter more than those that are lost.
-            Err(error) if error.kind() == ErrorKind::Lagged => {
-                ending::tell(&error);
-                continue;
-            }
             Err(error) => return Err(error.into()),
         }
         count += 1;
