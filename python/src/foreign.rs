@@ -1,15 +1,19 @@
 //! Objects beyond the built-in types: instants, arrays, NumPy's scalars, enums, UUIDs, decimals, dataclasses, mappings.
 
-use linkspan::value::Sink;
-use linkspan::{Decimal, Error, ErrorKind, Result, Timestamp};
+use linkspan::value::{NdArrayRef, Sink};
+use linkspan::{DType, Decimal, Error, ErrorKind, Order, Result, Timestamp};
 use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
+use pyo3::types::{
+    PyBytes, PyComplex, PyComplexMethods, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple,
+    PyType,
+};
 
 use crate::array::{Lent, NdArray};
 use crate::errors::{Failure, imported};
+use crate::numpy;
 use crate::timestamp;
 use crate::walk::{self, Raised, hold};
 
@@ -41,6 +45,15 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
         Kind::Scalar => {
             // By the kind of its type: the item of a datetime64 is an int that says nothing of its unit.
             let letter = object.getattr("dtype").and_then(|d| d.getattr("kind")).map_err(raise)?;
+            match letter.extract::<char>() {
+                Ok('M') => {
+                    let at = numpy::nanoseconds(object).map_err(failed)?;
+                    return sink.timestamp(Timestamp(at));
+                }
+                // A single complex number is an array without dimensions, as it would be in any other encoding of ours.
+                Ok('c') => return sink.ndarray(numpy::lend(object).map_err(failed)?.array()?),
+                _ => {}
+            }
             let known = letter.extract::<char>().is_ok_and(|letter| "biufUS".contains(letter));
             let plain = object.call_method0("item").map_err(raise)?;
             if !known || plain.get_type().is(object.get_type()) {
@@ -59,12 +72,17 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
             walk::object(&plain, sink, raised)
         }
         Kind::Buffer => {
-            let lent = Lent::new(object).map_err(failed)?;
+            let lent = numpy::lend(object).map_err(failed)?;
             sink.ndarray(lent.array()?)
         }
         Kind::Text => walk::text(object.cast().map_err(|e| raise(e.into()))?, sink),
         Kind::Int => walk::integer(object, sink, raised),
         Kind::Float => sink.float(object.extract().map_err(raise)?),
+        Kind::Complex => {
+            let number = object.cast::<PyComplex>().map_err(|e| raise(e.into()))?;
+            let parts = [number.real().to_le_bytes(), number.imag().to_le_bytes()].concat();
+            sink.ndarray(NdArrayRef::new(DType::C128, Order::Row, &[], &parts)?)
+        }
         Kind::Bytes => sink.bytes(object.cast::<PyBytes>().map_err(|e| raise(e.into()))?.as_bytes()),
         Kind::List => walk::list(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
         Kind::Tuple => walk::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
@@ -100,6 +118,7 @@ enum Kind {
     Text,
     Int,
     Float,
+    Complex,
     Bytes,
     List,
     Tuple,
@@ -133,6 +152,8 @@ fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
         Kind::Int
     } else if object.is_instance_of::<PyFloat>() {
         Kind::Float
+    } else if object.is_instance_of::<PyComplex>() {
+        Kind::Complex
     } else if object.is_instance_of::<PyBytes>() {
         Kind::Bytes
     } else if object.is_instance_of::<PyList>() {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `walk`, `foreign` | Python objects into events: the built-in types; everything else that is understood |
 //! | `builder` | events into Python objects |
+//! | `numpy` | NumPy's arrays and scalars that no buffer of numbers stands for |
 //! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
 //! | `timestamp` | instants into the class that Python code has of them |
 //! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
@@ -20,6 +21,7 @@ mod elements;
 mod errors;
 mod foreign;
 mod message;
+mod numpy;
 mod publish;
 mod region;
 mod serve;
@@ -48,7 +50,7 @@ mod _native {
     #[pymodule_export]
     use super::message::Message;
     #[pymodule_export]
-    use super::publish::{Publisher, Subscriber, latest};
+    use super::publish::{Available, Publisher, Subscriber, latest};
     #[pymodule_export]
     use super::region::Region;
     #[pymodule_export]
@@ -58,7 +60,7 @@ mod _native {
     #[pymodule_export]
     use super::timestamp::{clock, format_time, parse_time};
     #[pymodule_export]
-    use super::wait::wait_seconds;
+    use super::wait::{wait_any, wait_seconds};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -145,6 +145,12 @@ impl Subscriber {
         self.next(py, Patience::DEFAULT, None)
     }
 
+    /// The messages that are there, without waiting for more: of a `journal:` everything that is left to read, after which the
+    /// subscriber has caught up. `Lagged` comes out of it as of `recv`; iterating again goes on.
+    fn try_iter(slf: Bound<'_, Self>) -> Available {
+        Available(slf.unbind())
+    }
+
     /// Says that the last message, and all before it, has been dealt with: for a subscriber with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.reader.ack())?)
@@ -192,6 +198,23 @@ impl Subscriber {
     #[pyo3(signature = (*_raised))]
     fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.close(py);
+    }
+}
+
+/// The messages that are there, without waiting.
+#[pyclass(frozen, module = "linkspan._native")]
+pub struct Available(Py<Subscriber>);
+
+#[pymethods]
+impl Available {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Outcome<Option<Message>> {
+        let subscriber = self.0.get();
+        let taken = py.detach(|| subscriber.reader.try_iter().next());
+        Ok(taken.transpose()?.map(Message::new))
     }
 }
 

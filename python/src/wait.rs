@@ -1,6 +1,7 @@
 //! How a call waits: its time-out, the interpreter released meanwhile, signals looked at, the program's callback run.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
 use crate::errors::{Failure, Outcome};
+use crate::foreign::type_name;
 use crate::walk::Walk;
 
 /// The `timeout=` of a call: left out, `None` for ever, or seconds.
@@ -26,7 +28,15 @@ impl<'py> FromPyObject<'_, 'py> for Patience {
         if given.is_none() {
             return Ok(Patience(Timeout::Forever));
         }
-        Timeout::from_seconds(given.extract()?).map(Patience).map_err(|error| Failure::Core(error).into())
+        let Ok(seconds) = given.extract::<f64>() else {
+            let kind = type_name(&given);
+            let text = format!("timeout is seconds, or None for ever, and not {kind}");
+            return Err(Failure::from(Error::new(ErrorKind::WrongType, text).under_key("timeout")).into());
+        };
+        Timeout::from_seconds(seconds).map(Patience).map_err(|_| {
+            let text = format!("timeout={seconds}: give seconds from 0 upwards, or None to wait for ever");
+            Failure::from(Error::new(ErrorKind::OutOfRange, text).under_key("timeout")).into()
+        })
     }
 }
 
@@ -47,6 +57,36 @@ pub fn wait_seconds(timeout: Patience) -> Option<f64> {
 /// A callable that runs while a call waits.
 pub type OnWait = Option<Py<PyAny>>;
 
+/// The option `on_wait`; `WrongType` for what cannot be called.
+fn callback(given: &Bound<'_, PyAny>) -> Outcome<OnWait> {
+    if given.is_none() || given.is_callable() {
+        return Ok((!given.is_none()).then(|| given.clone().unbind()));
+    }
+    let text =
+        format!("on_wait is something that can be called without arguments, and not {}", type_name(given));
+    Err(Error::new(ErrorKind::WrongType, text).under_key("on_wait").into())
+}
+
+/// The positions of the descriptors that are readable, at least one of them. `Timeout` where none became so in time.
+#[pyfunction]
+#[pyo3(signature = (descriptors, *, timeout=Patience::DEFAULT, on_wait=None))]
+pub fn wait_any(
+    py: Python<'_>,
+    descriptors: Vec<i32>,
+    timeout: Patience,
+    on_wait: OnWait,
+) -> Outcome<Vec<usize>> {
+    for descriptor in &descriptors {
+        if *descriptor < 0 {
+            let text = format!("{descriptor} is no descriptor");
+            return Err(Error::new(ErrorKind::InvalidState, text).into());
+        }
+    }
+    // SAFETY: none is negative. One that its object closes meanwhile is told by poll as invalid, which the core refuses.
+    let borrowed: Vec<_> = descriptors.iter().map(|fd| unsafe { BorrowedFd::borrow_raw(*fd) }).collect();
+    waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::wait_any(&borrowed, wait))
+}
+
 /// Runs a call of the core that may wait, without the interpreter. On the main thread a tick looks at signals; what
 /// their handlers or the callback raise ends the wait and comes out unchanged.
 pub fn waiting<T: Send>(
@@ -55,7 +95,9 @@ pub fn waiting<T: Send>(
     on_wait: Option<&Py<PyAny>>,
     call: impl FnOnce(Wait<'_>) -> Result<T> + Send,
 ) -> Outcome<T> {
-    if on_wait.is_none() && !is_main_thread() {
+    if let Some(on_wait) = on_wait {
+        callback(on_wait.bind(py))?;
+    } else if !is_main_thread() {
         return Ok(py.detach(|| call(Wait::new(timeout)))?);
     }
     let raised = Mutex::new(None);
@@ -157,7 +199,11 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
     for (name, value) in given.into_iter().flatten() {
         let name = name.cast::<PyString>().map_err(PyErr::from)?.to_str()?;
         if name == "on_wait" {
-            on_wait = (!value.is_none()).then(|| value.unbind());
+            on_wait = callback(&value)?;
+            continue;
+        }
+        if name == "timeout" {
+            options.timeout = value.extract::<Patience>()?.0;
             continue;
         }
         // `from` is a word of the language, so it is written `from_` as a keyword.

@@ -1,6 +1,7 @@
 //! Time left: how long a call may wait, and what it does while it waits.
 
 use std::cell::Cell;
+use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,9 +34,11 @@ impl From<Option<Duration>> for Timeout {
 }
 
 impl Timeout {
-    /// From seconds, as Python, PHP, Fortran and the shell give them; `OutOfRange` for NaN and below zero.
+    /// From seconds, as Python, PHP, Fortran and the shell give them. More than a `Duration` holds, infinity included, is for
+    /// ever; `OutOfRange` for NaN and below zero.
     pub fn from_seconds(seconds: f64) -> Result<Timeout> {
-        if seconds == f64::INFINITY {
+        // 2^64 seconds are what a `Duration` does not hold any more.
+        if seconds >= 18_446_744_073_709_551_616.0 {
             return Ok(Timeout::Forever);
         }
         match Duration::try_from_secs_f64(seconds) {
@@ -284,6 +287,12 @@ impl<'a> Waiting<'a> {
     }
 }
 
+impl fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("timeout", &self.timeout).field("ticks", &self.tick.is_some()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,7 +320,10 @@ mod tests {
     #[test]
     fn seconds_are_checked() {
         assert_eq!(Timeout::from_seconds(0.5).unwrap(), Timeout::After(Duration::from_millis(500)));
-        assert_eq!(Timeout::from_seconds(f64::INFINITY).unwrap(), Timeout::Forever);
+        for ages in [f64::INFINITY, 1e30, 2f64.powi(64)] {
+            assert_eq!(Timeout::from_seconds(ages).unwrap(), Timeout::Forever);
+        }
+        assert!(matches!(Timeout::from_seconds(1e19).unwrap(), Timeout::After(_)));
         assert_eq!(Timeout::from_seconds(-1.0).unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(Timeout::from_seconds(f64::NAN).unwrap_err().kind(), ErrorKind::OutOfRange);
     }

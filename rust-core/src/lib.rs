@@ -39,8 +39,41 @@
 //! # }
 //! ```
 //!
+//! Types of the program's own travel by way of serde: [`Serde`] sends one, [`Message::to`] gives one back. Options are said one
+//! after the other, and subscribers and servers are iterators:
+//!
+//! ```no_run
+//! use linkspan::{Options, Publisher, Serde, Subscriber};
+//! # use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Reading {
+//!     celsius: f64,
+//! }
+//!
+//! # fn main() -> linkspan::Result<()> {
+//! let out = Publisher::new("lab/temperature", &Options::default().with_limit(1 << 16))?;
+//! out.send(&Serde(Reading { celsius: 21.4 }))?;
+//!
+//! for message in &Subscriber::new("lab/temperature", &Options::default().with_client_id("plot"))? {
+//!     println!("{}", message?.to::<Reading>()?.celsius);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Channels, listeners, servers and subscribers are descriptors for event loops ([`AsFd`](std::os::fd::AsFd)): when one is
+//! readable, the `try_…` call that does not wait has something to do. `examples/first/tokio.rs` joins them to tokio.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls`, by default | TCP beyond this machine |
+//! | `log` | what [`Channel::events`] and the like tell is written by the crate `log`, target `linkspan`, as it happens |
+//!
 //! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for ever, or [`Timeout::Default`]. Every error is one of
 //! the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
+
+#![deny(missing_debug_implementations)]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -80,15 +113,15 @@ pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, Quoted, RemoteFailure, Result, quoted};
 pub use message::{Message, Payload};
-pub use publish::{Publisher, Subscriber, latest, latest_persistent};
+pub use publish::{Messages, Publisher, Subscriber, TryMessages, latest, latest_persistent};
 pub use region::{Layout, Region};
-pub use request::{Request, Server};
+pub use request::{Request, Requests, Server};
 pub use service::{
-    Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, View,
+    Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks, View,
     WatchOptions, run,
 };
-pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Timestamp, Value};
-pub use verbs::{connect, listen, open, publisher, serve, subscribe};
+pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Serde, Timestamp, Value};
+pub use verbs::{connect, listen, open, publisher, serve, subscribe, wait_any};
 
 /// The README's first program in Rust is compiled with the tests.
 #[cfg(doctest)]

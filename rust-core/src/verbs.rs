@@ -1,10 +1,13 @@
 //! The verbs by themselves, with the options as they are: what most programs need.
 
+use std::os::fd::BorrowedFd;
+
 use crate::channel::{Channel, Listener, Options};
-use crate::deadline::Timeout;
+use crate::deadline::{Timeout, Wait};
 use crate::error::Result;
 use crate::publish::{Publisher, Subscriber};
 use crate::request::Server;
+use crate::sys::poll;
 
 /// Connects if somebody listens and listens otherwise: [`Channel::open`].
 pub fn open(endpoint: &str) -> Result<Channel> {
@@ -29,6 +32,27 @@ pub fn serve(endpoint: &str) -> Result<Server> {
 /// Says values to whoever listens: [`Publisher::new`].
 pub fn publisher(endpoint: &str) -> Result<Publisher> {
     Publisher::new(endpoint, &Options::default())
+}
+
+/// Waits until at least one of several objects has something to do, and gives their positions; 30 s where no time-out is given.
+/// `Timeout` where none had in time.
+///
+/// A readable object is one to look at with a call that does not wait, such as [`Subscriber::try_recv`], which may still find
+/// nothing: then wait again.
+///
+/// ```no_run
+/// use std::os::fd::AsFd;
+/// # fn main() -> linkspan::Result<()> {
+/// let (readings, orders) = (linkspan::subscribe("lab/temperature")?, linkspan::connect("lab/orders")?);
+/// for ready in linkspan::wait_any(&[readings.as_fd(), orders.as_fd()], None)? {
+///     let message = if ready == 0 { readings.try_recv() } else { orders.try_recv() };
+/// #   drop(message);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub fn wait_any<'a>(objects: &[BorrowedFd<'_>], wait: impl Into<Wait<'a>>) -> Result<Vec<usize>> {
+    poll::wait_first(&mut wait.into().start(Timeout::Default), objects)
 }
 
 /// Hears a publisher, which need not be there yet: [`Subscriber::new`].

@@ -5,7 +5,8 @@ mod leaving;
 mod room;
 mod tending;
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::dial::Dialler;
@@ -63,7 +64,7 @@ pub struct Channel {
     sending: Direction<Sending>,
     receiving: Direction<Receiving>,
     record: Arc<Record>,
-    descriptor: RawFd,
+    descriptor: Arc<OwnedFd>,
     born: u64,
 }
 
@@ -159,7 +160,7 @@ impl Channel {
             role,
             renewal,
             sending: Direction::new(Sending::default()),
-            descriptor: receiving.epoll().as_raw_fd(),
+            descriptor: receiving.epoll().shared(),
             receiving: Direction::new(receiving),
             record,
             born: fork::generation(),
@@ -398,7 +399,7 @@ impl Channel {
             Err(e) if e.kind() == ErrorKind::InvalidState && !self.is_closed() => {}
             looked => drop(looked?),
         }
-        Ok(self.descriptor)
+        Ok(self.descriptor.as_raw_fd())
     }
 
     /// Whether a message can be received at once.
@@ -420,6 +421,31 @@ impl Channel {
         stats.insert("role".into(), self.role.name().into());
         self.renewal.memory.add_to(&mut stats);
         Value::Map(stats)
+    }
+}
+
+/// The descriptor of [`Channel::fileno`]. Where that fails, because the channel is closed or another thread receives on it, the
+/// descriptor never becomes readable, and the next call says why.
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let _ = self.fileno();
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("endpoint", &self.shown)
+            .field("role", &self.role)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }
 

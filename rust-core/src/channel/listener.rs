@@ -1,5 +1,6 @@
 //! Listeners: take one peer after the other, each a channel of its own.
 
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,5 +98,24 @@ impl Listener {
         if self.born == fork::generation() {
             self.door.close();
         }
+    }
+}
+
+/// Readable while somebody waits to be accepted.
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fileno()
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("endpoint", &self.endpoint()).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,8 @@
 //! What a program may say about an object when it makes it: the same names in every language.
 
+mod builder;
+mod nearest;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -200,6 +203,7 @@ impl fmt::Debug for Options {
             .field("ack", &self.ack)
             .field("idempotent", &self.idempotent)
             .field("replay", &(self.replay_count, self.replay_bytes))
+            .field("absent_clients", &self.absent_clients)
             .field("framing", &self.framing)
             .field("durable", &self.durable)
             .field("group", &self.group)
@@ -218,12 +222,17 @@ impl Options {
     }
 
     /// Sets an option by its name. `WrongType` for another type, `OutOfRange` for an impossible number, `Unsupported`
-    /// for an option that the transports of this version do not have, `Missing` for a name that is none.
+    /// for an option that does not exist (the text names the nearest one) or that this version does not have.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
-        self.try_set(name, value).map_err(|e| e.under_key(name))
+        self.set_beside(&[], name, value)
     }
 
-    fn try_set(&mut self, name: &str, value: &Value) -> Result<()> {
+    /// The same for an object that takes more options than these, which a mistyped name may have meant.
+    pub(crate) fn set_beside(&mut self, more: &[&str], name: &str, value: &Value) -> Result<()> {
+        self.try_set(more, name, value).map_err(|e| e.under_key(name))
+    }
+
+    fn try_set(&mut self, more: &[&str], name: &str, value: &Value) -> Result<()> {
         match name {
             "encoding" => {
                 self.encoding = Encoding::from_name(value.as_text()?)?;
@@ -236,10 +245,10 @@ impl Options {
                 }
             }
             "client_id" => self.client_id = Some(client_id(value.as_text()?)?),
-            "buffer" => self.buffer = Some(within(value, 4 << 10, 1 << 30)? as usize),
+            "buffer" => self.buffer = Some(buffer(value)?),
             "limit" => self.limit = within(value, 1, 1 << 32)?,
             "delivery" => self.delivery = Some(delivery(value.as_text()?)?),
-            "mode" => self.mode = Some(within(value, 0, 0o777)? as u32),
+            "mode" => self.mode = Some(mode(value)?),
             "allow_uids" => self.allow_uids = numbers(value)?,
             "allow_gids" => self.allow_gids = numbers(value)?,
             "spin" => self.spin = Duration::from_micros(within(value, 0, 1_000_000)?),
@@ -280,13 +289,7 @@ impl Options {
                 let text = format!("the option {name} is not in this version");
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
-            _ => {
-                let text = format!(
-                    "no option is called {name}; there are encoding, timeout, client_id, buffer, limit, delivery, ack, idempotent, replay_count, replay_bytes, absent_clients, framing, durable, mode, group, allow_uids, allow_gids, from, segment_bytes, retain_bytes, retain_seconds, retain_consumed, locked and spin",
-                    name = quoted(name)
-                );
-                return Err(Error::new(ErrorKind::Missing, text));
-            }
+            _ => return Err(nearest::unknown(name, more)),
         }
         Ok(())
     }
@@ -307,8 +310,24 @@ impl Options {
         Access { mode: self.mode, group: self.group, ..Access::default() }
     }
 
+    /// Refuses what `set` refuses, where it was said without it.
+    fn check_values(&self) -> Result<()> {
+        let under = |name: &'static str| move |e: Error| e.under_key(name);
+        if let Some(name) = &self.client_id {
+            client_id(name).map_err(under("client_id"))?;
+        }
+        if let Some(bits) = self.mode {
+            mode(&u64::from(bits).into()).map_err(under("mode"))?;
+        }
+        if let Some(bytes) = self.buffer {
+            buffer(&(bytes as u64).into()).map_err(under("buffer"))?;
+        }
+        Ok(())
+    }
+
     /// Refuses, before anything is made or sent, what the transport cannot do, with the reason.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
+        self.check_values()?;
         let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;
         transport.require(framing, "the option framing")?;
         self.check_encoding()?;
@@ -424,6 +443,27 @@ fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
     Err(Error::new(ErrorKind::OutOfRange, format!("{number} is not between {least} and {most}")))
 }
 
+fn buffer(value: &Value) -> Result<usize> {
+    within(value, 4 << 10, 1 << 30).map(|bytes| bytes as usize)
+}
+
+/// A mode. The number 660 is what a person writes who means 0o660.
+fn mode(value: &Value) -> Result<u32> {
+    let number = value.as_u64()?;
+    if number <= 0o777 {
+        return Ok(number as u32);
+    }
+    let digits = number.to_string();
+    let hint = match u32::from_str_radix(&digits, 8) {
+        Ok(meant) if meant <= 0o777 => {
+            format!("; did you mean the octal number 0o{digits}, which is {meant}?")
+        }
+        _ => String::new(),
+    };
+    let text = format!("{number} is no mode: modes are 0 to 511 (0o777){hint}");
+    Err(Error::new(ErrorKind::OutOfRange, text))
+}
+
 fn numbers(value: &Value) -> Result<Vec<u32>> {
     let one = |(i, v): (usize, &Value)| {
         within(v, 0, u32::MAX.into()).map(|n| n as u32).map_err(|e| e.under_index(i))
@@ -499,7 +539,7 @@ mod tests {
             ("timeout", Value::from("1"), ErrorKind::WrongType),
             ("buffer", Value::from(1i64), ErrorKind::OutOfRange),
             ("client_id", Value::from("a b"), ErrorKind::InvalidEndpoint),
-            ("colour", Value::Null, ErrorKind::Missing),
+            ("colour", Value::Null, ErrorKind::Unsupported),
             ("schema", Value::from(true), ErrorKind::Unsupported),
             ("ack", Value::from("never"), ErrorKind::Unsupported),
             ("group", Value::from("no such group"), ErrorKind::NotFound),
@@ -510,19 +550,93 @@ mod tests {
         }
     }
 
-    /// The names that `set` knows, from the text in which it lists them.
-    fn names() -> Vec<String> {
-        let error = Options::default().set("no such option", &Value::Null).unwrap_err();
-        let (_, list) = error.text().split_once("there are ").unwrap();
-        list.replace(" and ", ", ").split(", ").map(str::to_owned).collect()
+    #[test]
+    fn decimal_mode_is_answered_with_the_octal_one() {
+        let refused = |mode: i64| Options::default().set("mode", &mode.into()).unwrap_err().text().to_owned();
+        assert!(refused(660).contains("0o660, which is 432"), "{}", refused(660));
+        assert!(!refused(989).contains("did you mean"), "{}", refused(989));
+        let mut options = Options::default();
+        options.set("mode", &0o660i64.into()).unwrap();
+        assert_eq!(options.mode, Some(0o660));
+    }
+
+    #[test]
+    fn fields_that_set_would_refuse_are_refused_where_an_object_is_made() {
+        for (options, field, kind) in [
+            (Options::default().with_client_id("a b"), "client_id", ErrorKind::InvalidEndpoint),
+            (Options::default().with_mode(0o1777), "mode", ErrorKind::OutOfRange),
+            (Options::default().with_buffer(1), "buffer", ErrorKind::OutOfRange),
+        ] {
+            let error = options.check(Transport::Unix, Use::Channel).unwrap_err();
+            assert_eq!((error.kind(), error.path()), (kind, Some(field)), "{error}");
+        }
+    }
+
+    #[test]
+    fn options_said_one_after_the_other_are_those_set_by_name() {
+        let said = Options::default()
+            .with_encoding(Encoding::Json)
+            .with_timeout(None)
+            .with_client_id("plot")
+            .with_buffer(8192)
+            .with_limit(100)
+            .with_delivery(Delivery::Durable)
+            .with_ack(Acknowledge::Manual)
+            .with_idempotent(true)
+            .with_replay(7, 8)
+            .with_absent_clients(9)
+            .with_framing(Framing::Raw)
+            .with_durable(true)
+            .with_mode(0o640)
+            .with_group(5)
+            .with_allow_uids([1, 2])
+            .with_allow_gids([3])
+            .with_from(StartAt::First)
+            .with_segment_bytes(16384)
+            .with_retain_bytes(1 << 20)
+            .with_retain(Duration::from_secs(60))
+            .with_retain_consumed(true)
+            .with_locked(true)
+            .with_spin(Duration::from_micros(3));
+        let mut set = Options::default();
+        for (name, value) in [
+            ("encoding", Value::from("json")),
+            ("timeout", Value::Null),
+            ("client_id", "plot".into()),
+            ("buffer", 8192.into()),
+            ("limit", 100.into()),
+            ("delivery", "durable".into()),
+            ("ack", "manual".into()),
+            ("idempotent", true.into()),
+            ("replay_count", 7.into()),
+            ("replay_bytes", 8.into()),
+            ("absent_clients", 9.into()),
+            ("framing", "raw".into()),
+            ("durable", true.into()),
+            ("mode", 0o640.into()),
+            ("group", 5.into()),
+            ("allow_uids", vec![1i64, 2].into()),
+            ("allow_gids", vec![3i64].into()),
+            ("from", "first".into()),
+            ("segment_bytes", 16384.into()),
+            ("retain_bytes", (1 << 20).into()),
+            ("retain_seconds", 60.0.into()),
+            ("retain_consumed", true.into()),
+            ("locked", true.into()),
+            ("spin", 3.into()),
+        ] {
+            set.set(name, &value).unwrap();
+        }
+        assert_eq!(format!("{said:?}"), format!("{set:?}"));
+        assert!(said.encoding_given && set.encoding_given && said.absent_clients == set.absent_clients);
     }
 
     #[test]
     fn the_documents_have_every_option() {
         let o = Options::default();
         let or_none = |value: Option<u64>| value.map_or("none".to_owned(), |n| n.to_string());
-        let rows = names().into_iter().map(|name| {
-            let (default, says) = match &*name {
+        let rows = nearest::NAMES.into_iter().map(|name| {
+            let (default, says) = match name {
                 "encoding" => (o.encoding.name().to_owned(), "how values are written: json, cbor, bson, smile, raw"),
                 "timeout" => (match o.timeout { Timeout::After(time) => time.as_secs_f64().to_string(), other => format!("{other:?}") }, "how long a call waits, in seconds; null is for ever"),
                 "client_id" => (format!("{:?}", o.client_id), "a name that stays when the program starts again: 1 to 64 letters, digits, . _ -"),

@@ -113,6 +113,12 @@ impl Record {
     }
 
     fn push(&self, kind: EventKind, missed: u64, text: String) {
+        #[cfg(feature = "log")]
+        {
+            let worse = matches!(kind, EventKind::Lagged | EventKind::Forgotten);
+            let level = if worse { log::Level::Warn } else { log::Level::Info };
+            log::log!(target: "linkspan", level, "{}: {text}", kind.name());
+        }
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() == KEPT {
             events.pop_front();

@@ -10,7 +10,7 @@ const TEXT: usize = 16 << 10;
 const SEGMENT: usize = 256;
 
 /// Text in quotes, with its odd characters escaped; cut after 64 characters, and then with its length in bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(&'a str);
 
 /// Text from outside, to be shown in an error text: bounded, however long it is.

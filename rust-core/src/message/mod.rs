@@ -5,11 +5,12 @@ pub(crate) mod failure;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Encoding, How};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::value::{Limits, Sink, Source, Timestamp, Value};
+use crate::value::{Limits, Sink, Source, Timestamp, Value, from_value};
 
 /// A message that has arrived. Clones share the body.
 #[derive(Clone, Debug)]
@@ -55,6 +56,23 @@ impl Message {
     /// The value at this path; `Missing` (104) or `WrongType` (109) say what stands there instead.
     pub fn get(&self, path: &str) -> Result<&Value> {
         self.value()?.at(path)
+    }
+
+    /// The value as a type of the program's own. `Missing`, `WrongType` and `OutOfRange` say where it is not one.
+    ///
+    /// ```
+    /// # use linkspan::{Message, Result};
+    /// #[derive(serde::Deserialize)]
+    /// struct Reading {
+    ///     celsius: f64,
+    /// }
+    ///
+    /// fn celsius(message: &Message) -> Result<f64> {
+    ///     Ok(message.to::<Reading>()?.celsius)
+    /// }
+    /// ```
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
+        from_value(codec::decode_shared(&self.0.body, self.0.header.encoding, &self.0.limits)?)
     }
 
     /// Decodes straight into a Sink; arrays reach it as slices of [`Message::body`] where their form allows it.

@@ -8,6 +8,7 @@
 //! | who is let in | `door` |
 //! | values that are kept by themselves, without a publisher that answers | `store` |
 //! | the public subscriber | `subscriber` |
+//! | it as an iterator and a descriptor | `joins` |
 //! | what it reads from | `feed` |
 //! | the newest value alone | `latest` |
 
@@ -15,11 +16,13 @@ mod casting;
 mod door;
 mod feed;
 mod history;
+mod joins;
 mod latest;
 mod publisher;
 mod store;
 mod subscriber;
 
+pub use joins::{Messages, TryMessages};
 pub use latest::{latest, latest_persistent};
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;

@@ -1,6 +1,7 @@
 //! The publisher: says its values to whoever listens, and waits for nobody.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -215,5 +216,14 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         // Whoever wants to know whether all was taken calls `close`.
         let _ = self.close(PARTING);
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("endpoint", &self.shown)
+            .field("subscribers", &self.subscribers())
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! The subscriber: hears a publisher, and the next one when that has gone.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::Mutex;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::feed::{Before, Feed, Look};
 use super::store;
@@ -39,7 +39,7 @@ pub struct Subscriber {
     record: Record,
     closed: AtomicBool,
     wake: EventFd,
-    descriptor: RawFd,
+    pub(super) descriptor: Arc<OwnedFd>,
     born: u64,
 }
 
@@ -92,7 +92,7 @@ impl Subscriber {
             dialler,
             endpoint,
             options: options.clone(),
-            descriptor: epoll.as_raw_fd(),
+            descriptor: epoll.shared(),
             hearing: Mutex::new(Hearing {
                 feed: None,
                 before: None,
@@ -480,7 +480,7 @@ impl Subscriber {
         if self.poll()? {
             only_one(&self.hearing, "receives")?.bell.ring();
         }
-        Ok(self.descriptor)
+        Ok(self.descriptor.as_raw_fd())
     }
 
     /// Counters and state, as a map.

@@ -1,6 +1,7 @@
 //! A request, its one answer, and the way back to the client that asked.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -380,5 +381,15 @@ impl Deref for Request {
 
     fn deref(&self) -> &Message {
         &self.message
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("endpoint", &self.shown)
+            .field("message", &self.message)
+            .field("answered", &self.answered)
+            .finish_non_exhaustive()
     }
 }

@@ -11,4 +11,4 @@ mod clients;
 mod server;
 
 pub use answer::Request;
-pub use server::Server;
+pub use server::{Requests, Server};

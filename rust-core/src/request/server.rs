@@ -1,6 +1,7 @@
 //! The server: takes the requests of many clients, one after the other.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,7 @@ pub struct Server {
     serving: Mutex<Option<Serving>>,
     wake: Arc<EventFd>,
     record: Arc<Record>,
-    descriptor: RawFd,
+    descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
     born: u64,
 }
@@ -45,7 +46,7 @@ impl Server {
         door.tells_of(&record);
         let shown: Arc<str> = door.endpoint.to_string().into();
         let clients = Clients::new(&door, wake.clone(), options, record.clone(), shown.clone())?;
-        let descriptor = clients.epoll().as_raw_fd();
+        let descriptor = clients.epoll().shared();
         Ok(Server {
             shown,
             options: options.clone(),
@@ -133,7 +134,7 @@ impl Server {
         }
         // Readable once, so that the event loop takes a first look, which arms the clients.
         self.wake.ring();
-        Ok(self.descriptor)
+        Ok(self.descriptor.as_raw_fd())
     }
 
     /// Counters and state, as a map.
@@ -176,5 +177,50 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Answers that were given are not lost by leaving; who wants to know whether all were taken calls `close`.
         let _ = self.close(PARTING);
+    }
+}
+
+/// The descriptor of [`Server::fileno`]. Where that fails, because another thread takes requests, it is not readable on its
+/// own, and the next call says why.
+impl AsFd for Server {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let _ = self.fileno();
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for Server {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// The requests as they come, for ever; ends as [`Server::next`] does.
+#[derive(Debug)]
+pub struct Requests<'a>(&'a Server);
+
+impl Iterator for Requests<'_> {
+    type Item = Result<Request>;
+
+    fn next(&mut self) -> Option<Result<Request>> {
+        self.0.next(None).transpose()
+    }
+}
+
+impl<'a> IntoIterator for &'a Server {
+    type Item = Result<Request>;
+    type IntoIter = Requests<'a>;
+
+    fn into_iter(self) -> Requests<'a> {
+        Requests(self)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("endpoint", &self.shown)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The client of a controller: asks it for services, has them carry out commands, watches them.
 
+use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -400,5 +401,11 @@ fn explain(error: Error, shown: &str) -> Error {
             Error::new(ErrorKind::NotFound, text).on(shown)
         }
         _ => error,
+    }
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller").field("endpoint", &self.shown).finish_non_exhaustive()
     }
 }

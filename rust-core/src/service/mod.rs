@@ -34,7 +34,7 @@ pub use hub::{Hub, HubOptions, Stop};
 pub use line::OnCancel;
 pub use log::LogLevel;
 pub use notify::NOTIFY_VARIABLES;
-pub use pulling::{ServiceLoop, ServiceOptions, Task};
+pub use pulling::{ServiceLoop, ServiceOptions, Task, Tasks};
 pub use run::{Service, run};
 pub use state::{State, View};
 pub use words::Order;

@@ -1,5 +1,6 @@
 //! The service's side for programs that pull: each comes for its next task, and says how it went.
 
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,8 @@ impl Default for ServiceOptions {
     }
 }
 
-impl std::fmt::Debug for ServiceOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ServiceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceOptions")
             .field("controller", &self.controller)
             .field("every", &self.every)
@@ -72,6 +73,9 @@ impl std::fmt::Debug for ServiceOptions {
 }
 
 impl ServiceOptions {
+    /// The options that a service has beside those of its link.
+    const NAMES: [&str; 5] = ["controller", "every", "paused", "description", "commands"];
+
     /// Sets an option by its name: `controller`, `every` (seconds), `paused`, `description`, `commands`, or one of the link's.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         let set = match name {
@@ -80,7 +84,7 @@ impl ServiceOptions {
             "paused" => value.as_bool().map(|paused| self.paused = paused),
             "description" => value.as_text().map(|text| self.description = text.to_owned()),
             "commands" => self.set_commands(value),
-            _ => return self.channel.set(name, value),
+            _ => return self.channel.set_beside(&Self::NAMES, name, value),
         };
         set.map_err(|e| e.under_key(name))
     }
@@ -356,5 +360,41 @@ impl Drop for Task {
             }
         };
         self.finish(result);
+    }
+}
+
+/// The tasks as they come; ends as [`ServiceLoop::next`] does.
+#[derive(Debug)]
+pub struct Tasks<'a>(&'a ServiceLoop);
+
+impl Iterator for Tasks<'_> {
+    type Item = Result<Task>;
+
+    fn next(&mut self) -> Option<Result<Task>> {
+        self.0.next(None).transpose()
+    }
+}
+
+impl<'a> IntoIterator for &'a ServiceLoop {
+    type Item = Result<Task>;
+    type IntoIter = Tasks<'a>;
+
+    fn into_iter(self) -> Tasks<'a> {
+        Tasks(self)
+    }
+}
+
+impl fmt::Debug for ServiceLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceLoop")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("work", &self.work).finish_non_exhaustive()
     }
 }

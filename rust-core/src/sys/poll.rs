@@ -1,19 +1,20 @@
 //! Sleeping until one of many things happens, without looking at a clock in between.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::deadline::Waiting;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, ErrorKind, Result};
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
 /// A set of descriptors to sleep on.
 #[derive(Debug)]
-pub struct Epoll(OwnedFd);
+pub struct Epoll(Arc<OwnedFd>);
 
 /// Something that woke us: the number given at `add`, and what is ready.
 #[derive(Clone, Copy, Debug)]
@@ -27,23 +28,28 @@ pub struct Ready {
 impl Epoll {
     /// An empty set.
     pub fn new() -> Result<Epoll> {
-        Ok(Epoll(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?))
+        Ok(Epoll(Arc::new(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?)))
+    }
+
+    /// The descriptor, which stays open as long as somebody has it.
+    pub fn shared(&self) -> Arc<OwnedFd> {
+        self.0.clone()
     }
 
     /// Adds a descriptor; hang-ups are always told.
     pub fn add(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
-        epoll::add(&self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
+        epoll::add(&*self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
     }
 
     /// Changes what a descriptor is watched for.
     pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
-        epoll::modify(&self.0, fd, EventData::new_u64(token), what)
+        epoll::modify(&*self.0, fd, EventData::new_u64(token), what)
             .doing("changing a descriptor in an epoll set")
     }
 
     /// Takes a descriptor out; one that is not in it is no error, because a closed one leaves by itself.
     pub fn remove(&self, fd: impl AsFd) {
-        let _ = epoll::delete(&self.0, fd);
+        let _ = epoll::delete(&*self.0, fd);
     }
 
     /// Sleeps until something is ready, the deadline, or a tick; `into` is empty after a tick.
@@ -64,7 +70,7 @@ impl Epoll {
         into.clear();
         let timeout = left.map(timespec);
         let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
-        match epoll::wait(&self.0, &mut events[..], timeout.as_ref()) {
+        match epoll::wait(&*self.0, &mut events[..], timeout.as_ref()) {
             Ok(n) => {
                 into.extend(events[..n].iter().map(|e| Ready { token: e.data.u64(), what: e.flags }));
                 Ok(false)
@@ -114,6 +120,31 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
     let on = on.iter().copied().chain(wake);
     let mut fds: Vec<_> = on.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     wait_each(waiting, &mut fds).map(drop)
+}
+
+/// Sleeps until descriptors are readable, or hung up, and gives their positions. `InvalidState` for one that is closed.
+pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
+    let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    // What is ready is told also where the call is not to wait.
+    let mut look = Some(Timespec::default());
+    loop {
+        let ready = match look.take() {
+            Some(at_once) => match rustix::event::poll(&mut fds, Some(&at_once)) {
+                Ok(_) | Err(Errno::INTR) => true,
+                Err(e) => return Err(e).doing("sleeping in poll"),
+            },
+            None => wait_each(waiting, &mut fds)?,
+        };
+        let told = |(i, fd): (usize, &PollFd<'_>)| (ready && !fd.revents().is_empty()).then_some(i);
+        let found: Vec<usize> = fds.iter().enumerate().filter_map(told).collect();
+        if let Some(i) = found.iter().find(|i| fds[**i].revents().contains(PollFlags::NVAL)) {
+            let text = format!("the descriptor at position {i} is closed");
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
 }
 
 /// Sleeps on descriptors, each for what is named beside it, until one is ready, the deadline, or a tick.

@@ -6,6 +6,7 @@ use super::sink::forward_scalars;
 use super::stack::Stack;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
 
 /// The least that [`Limits::memory`] is for a limit on messages: a small message is mostly nodes.
 const LEAST_MEMORY: u64 = 1 << 20;
@@ -241,6 +242,12 @@ impl<S: Sink> Sink for Meter<S> {
     }
     fn release(&mut self, bytes: usize) {
         self.budget.release(bytes as u64);
+    }
+}
+
+impl<S> fmt::Debug for Meter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 

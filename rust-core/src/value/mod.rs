@@ -35,7 +35,7 @@ pub use map::Map;
 pub use ndarray::{DType, Element, NdArray, NdArrayRef, Order};
 pub use path::Path;
 pub use seen::repeated_key;
-pub use serde::{from_value, to_value};
+pub use serde::{Serde, from_value, to_value};
 pub use sink::{Sink, Source};
 pub use timestamp::Timestamp;
 pub use tree::{Value, ValueBuilder};

@@ -1,6 +1,7 @@
 //! `Value`: any value as a tree in memory, and the Sink that builds one.
 
 use bytes::Bytes;
+use std::fmt;
 
 use super::seen::repeated_key;
 use super::{BigInt, Decimal, Map, NdArray, NdArrayRef, Path, Sink, Source, Timestamp};
@@ -419,6 +420,12 @@ impl ValueBuilder {
             Some(Open::Map(entries)) => self.put(Value::Map(entries)),
             None => Err(Error::new(ErrorKind::Internal, "an end came without its beginning")),
         }
+    }
+}
+
+impl fmt::Debug for ValueBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValueBuilder").field("done", &self.done).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop of a controller: it listens, takes what each peer says in turn, and says what its state decides.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::absence::Absence;
@@ -499,4 +500,10 @@ pub(super) fn hello(controller: u64) -> Value {
 
 fn encode(value: &Value) -> Result<Payload> {
     Payload::new(value, Encoding::Cbor, &crate::value::Limits::for_message(MESSAGE_LIMIT))
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("doors", &self.doors).finish_non_exhaustive()
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | [`to_value`]: any `Serialize` to a [`Value`] | `to_value` |
+//! | [`to_value`], [`Serde`]: any `Serialize` to a [`Value`], or to be sent | `to_value` |
 //! | [`from_value`]: a [`Value`] to any `Deserialize` | `from_value` |
 //! | [`Value`], [`Timestamp`], [`NdArray`] and the like inside such types, and in other formats | `trees` |
 //!
@@ -17,7 +17,7 @@ mod to_value;
 mod trees;
 
 pub use from_value::from_value;
-pub use to_value::to_value;
+pub use to_value::{Serde, to_value};
 
 use super::unescape::Unescape;
 use super::{Source, Value, ValueBuilder};

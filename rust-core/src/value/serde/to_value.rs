@@ -4,7 +4,7 @@ use serde::ser::{self, Serialize, Serializer};
 
 use super::{ESCAPED, resolve};
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{BigInt, Map, Value};
+use crate::value::{BigInt, Map, Sink, Source, Value};
 
 /// The value of anything that serde can take apart: structs and maps are maps, tuples and sequences arrays, enums as
 /// serde_json has them, `Option`'s `None` null.
@@ -13,6 +13,29 @@ use crate::value::{BigInt, Map, Value};
 /// [`BigInt`] inside keep their kind. `Unsupported` (with the path) for keys that are no text.
 pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value> {
     from.serialize(ToValue)
+}
+
+/// A value of the program's own type, sent as it is: `out.send(&Serde(&reading))`. [`Message::to`](crate::Message::to) is the
+/// way back.
+///
+/// ```
+/// # use linkspan::{Publisher, Result, Serde};
+/// #[derive(serde::Serialize)]
+/// struct Reading {
+///     celsius: f64,
+/// }
+///
+/// fn tell(out: &Publisher, celsius: f64) -> Result<u64> {
+///     out.send(&Serde(&Reading { celsius }))
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Serde<T>(pub T);
+
+impl<T: Serialize> Source for Serde<T> {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        to_value(&self.0)?.walk(sink)
+    }
 }
 
 struct ToValue;

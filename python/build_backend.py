@@ -1,0 +1,68 @@
+"""Builds the wheel: what maturin makes of the module, and the program `linkspan`, which pip puts on the path.
+
+maturin has either a module or a program in a wheel. So the program is built by cargo and added to maturin's wheel as the
+script that the wheel format has a place for. An editable install has the module alone: `cargo build` makes the program there.
+"""
+
+import base64
+import hashlib
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import maturin
+from maturin import (  # noqa: F401 - the rest of the interface is maturin's
+    build_editable,
+    build_sdist,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+
+WORKSPACE = pathlib.Path(__file__).resolve().parent.parent
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    """The hook that pip calls; gives the file's name."""
+    name = maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
+    if (WORKSPACE / "cli" / "Cargo.toml").exists():
+        add_program(pathlib.Path(wheel_directory) / name, build_program())
+    else:
+        print("the program linkspan is not in this source tree: the wheel has the module alone", file=sys.stderr)
+    return name
+
+
+def build_program():
+    """Builds the program for release, without its debugging information; gives its path."""
+    cargo = os.environ.get("CARGO", "cargo")
+    command = [cargo, "rustc", "--release", "--locked", "--package", "linkspan-cli", "--bin", "linkspan"]
+    subprocess.run([*command, "--", "-C", "strip=symbols"], cwd=WORKSPACE, check=True)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target"))
+    if triple := os.environ.get("CARGO_BUILD_TARGET"):
+        target /= triple
+    return target / "release" / "linkspan"
+
+
+def add_program(wheel, program):
+    """Adds an executable to a wheel as a script, and says so in its RECORD."""
+    added = wheel.with_suffix(".adding")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(added, "w", zipfile.ZIP_DEFLATED) as new:
+        [record] = [name for name in old.namelist() if name.endswith(".dist-info/RECORD")]
+        script = record.replace(".dist-info/RECORD", f".data/scripts/{program.name}")
+        for item in old.infolist():
+            if item.filename != record:
+                new.writestr(item, old.read(item))
+        data = program.read_bytes()
+        entry = zipfile.ZipInfo(script, old.getinfo(record).date_time)
+        entry.external_attr = 0o100755 << 16
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        new.writestr(entry, data)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        lines = old.read(record).decode().rstrip("\n").split("\n")
+        lines.insert(len(lines) - 1, f"{script},sha256={digest},{len(data)}")
+        new.writestr(old.getinfo(record), "\n".join(lines) + "\n")
+    added.replace(wheel)

@@ -1,0 +1,178 @@
+//! Options said one after the other: `Options::default().with_timeout(None).with_client_id("plot")`.
+
+use std::time::Duration;
+
+use super::{Acknowledge, Delivery, Framing, Options, StartAt};
+use crate::codec::Encoding;
+use crate::deadline::{OnWait, Timeout};
+
+/// The same options as [`Options::set`] takes by name. What cannot be is refused where an object is made with them.
+impl Options {
+    /// How values are written.
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Options {
+        (self.encoding, self.encoding_given) = (encoding, true);
+        self
+    }
+
+    /// How long a call waits that is not told otherwise; `None` for ever.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: impl Into<Timeout>) -> Options {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// A name that stays the same when the program starts again: 1 to 64 letters, digits, `.`, `_` and `-`.
+    #[must_use]
+    pub fn with_client_id(mut self, name: impl Into<String>) -> Options {
+        self.client_id = Some(name.into());
+        self
+    }
+
+    /// Bytes of a shared-memory ring, rounded up to a power of two.
+    #[must_use]
+    pub fn with_buffer(mut self, bytes: usize) -> Options {
+        self.buffer = Some(bytes);
+        self
+    }
+
+    /// The longest message in bytes that is sent or taken.
+    #[must_use]
+    pub fn with_limit(mut self, bytes: u64) -> Options {
+        self.limit = bytes;
+        self
+    }
+
+    /// What is promised about each message.
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Delivery) -> Options {
+        self.delivery = Some(delivery);
+        self
+    }
+
+    /// When a message counts as consumed.
+    #[must_use]
+    pub fn with_ack(mut self, ack: Acknowledge) -> Options {
+        self.ack = ack;
+        self
+    }
+
+    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    #[must_use]
+    pub fn with_idempotent(mut self, idempotent: bool) -> Options {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// How many messages, and bytes of them, are kept at most to be sent again.
+    #[must_use]
+    pub fn with_replay(mut self, count: usize, bytes: u64) -> Options {
+        (self.replay_count, self.replay_bytes) = (count, bytes);
+        self
+    }
+
+    /// How many clients that are away a listener keeps messages for.
+    #[must_use]
+    pub fn with_absent_clients(mut self, clients: usize) -> Options {
+        self.absent_clients = clients;
+        self
+    }
+
+    /// How messages stand on a stream of bytes.
+    #[must_use]
+    pub fn with_framing(mut self, framing: Framing) -> Options {
+        self.framing = framing;
+        self
+    }
+
+    /// Whether what was accepted is to survive the death of both ends and of the machine.
+    #[must_use]
+    pub fn with_durable(mut self, durable: bool) -> Options {
+        self.durable = durable;
+        self
+    }
+
+    /// The mode of what is made in the file system, such as `0o660`.
+    #[must_use]
+    pub fn with_mode(mut self, mode: u32) -> Options {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The group of what is made in the file system.
+    #[must_use]
+    pub fn with_group(mut self, gid: u32) -> Options {
+        self.group = Some(gid);
+        self
+    }
+
+    /// The users that may connect.
+    #[must_use]
+    pub fn with_allow_uids(mut self, uids: impl IntoIterator<Item = u32>) -> Options {
+        self.allow_uids = uids.into_iter().collect();
+        self
+    }
+
+    /// The groups that may connect.
+    #[must_use]
+    pub fn with_allow_gids(mut self, gids: impl IntoIterator<Item = u32>) -> Options {
+        self.allow_gids = gids.into_iter().collect();
+        self
+    }
+
+    /// Where a subscriber to a journal begins.
+    #[must_use]
+    pub fn with_from(mut self, from: StartAt) -> Options {
+        self.from = Some(from);
+        self
+    }
+
+    /// Bytes of a journal's segment.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Options {
+        self.segment_bytes = Some(bytes);
+        self
+    }
+
+    /// Bytes of a journal: the oldest segments go while all have more.
+    #[must_use]
+    pub fn with_retain_bytes(mut self, bytes: u64) -> Options {
+        self.retain_bytes = Some(bytes);
+        self
+    }
+
+    /// How long a journal keeps its messages.
+    #[must_use]
+    pub fn with_retain(mut self, age: Duration) -> Options {
+        self.retain_seconds = Some(age);
+        self
+    }
+
+    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    #[must_use]
+    pub fn with_retain_consumed(mut self, retain_consumed: bool) -> Options {
+        self.retain_consumed = retain_consumed;
+        self
+    }
+
+    /// Whether a `file:` is written in place under a lock of the file itself.
+    #[must_use]
+    pub fn with_locked(mut self, locked: bool) -> Options {
+        self.locked = locked;
+        self
+    }
+
+    /// How long a receiver looks into shared memory before it sleeps, at most.
+    #[must_use]
+    pub fn with_spin(mut self, spin: Duration) -> Options {
+        self.spin = spin;
+        self
+    }
+
+    /// Runs while a call waits; `false` ends the wait with `Cancelled`.
+    #[must_use]
+    pub fn with_on_wait(mut self, on_wait: OnWait) -> Options {
+        self.on_wait = Some(on_wait);
+        self
+    }
+}
