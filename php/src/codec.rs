@@ -1,11 +1,12 @@
 //! The codecs alone: `Linkspan\encode`, `decode`, `transcode`, and the enum that names them.
 
-use ext_php_rs::convert::StubLiteral;
+use ext_php_rs::convert::{FromZval, StubLiteral};
 use ext_php_rs::exception::PhpResult;
+use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::BailoutGuard;
-use linkspan::{Limits, codec};
+use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use crate::edge::edge;
 use crate::from_wire;
@@ -54,6 +55,46 @@ impl From<linkspan::Encoding> for Encoding {
     }
 }
 
+/// An encoding as an argument: a case of the enum, or its value as options have it; CBOR where it is left out.
+#[derive(Clone, Copy)]
+pub struct Named<'a>(Option<&'a Zval>);
+
+/// What a parameter has when it is left out.
+const CBOR: Named<'static> = Named(None);
+
+impl Named<'_> {
+    fn encoding(self) -> Result<linkspan::Encoding> {
+        let Some(given) = self.0 else { return Ok(linkspan::Encoding::Cbor) };
+        if let Some(name) = given.str() {
+            return linkspan::Encoding::from_name(name);
+        }
+        let case = Encoding::from_zval(given).ok_or_else(|| {
+            let text =
+                "an encoding is a case of Linkspan\\Encoding or its value: 'json', 'cbor', 'bson', 'smile', 'raw'";
+            Error::new(ErrorKind::WrongType, text)
+        })?;
+        Ok(case.into())
+    }
+}
+
+impl<'a> FromZval<'a> for Named<'a> {
+    const TYPE: DataType = DataType::Mixed;
+
+    fn from_zval(zval: &'a Zval) -> Option<Self> {
+        Some(Named(Some(zval.dereference())))
+    }
+
+    fn from_missing() -> Option<Self> {
+        Some(CBOR)
+    }
+}
+
+impl StubLiteral for Named<'_> {
+    fn stub_literal(&self) -> String {
+        Encoding::Cbor.stub_literal()
+    }
+}
+
 impl StubLiteral for Encoding {
     fn stub_literal(&self) -> String {
         use ext_php_rs::enum_::RegisteredEnum;
@@ -63,32 +104,32 @@ impl StubLiteral for Encoding {
 
 /// `Linkspan\encode`: a value as bytes.
 #[php_function]
-#[php(name = "Linkspan\\encode", defaults(encoding = Encoding::Cbor))]
-pub fn encode(value: &Zval, encoding: Encoding) -> PhpResult<Text> {
+#[php(name = "Linkspan\\encode", defaults(encoding = CBOR))]
+pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
     edge(|| {
-        let bytes = BailoutGuard::new(codec::encode(&PhpValue(value), encoding.into())?);
+        let bytes = BailoutGuard::new(codec::encode(&PhpValue(value), encoding.encoding()?)?);
         Ok(Text::of(bytes.as_slice()))
     })
 }
 
 /// `Linkspan\decode`: bytes as a value.
 #[php_function]
-#[php(name = "Linkspan\\decode", defaults(encoding = Encoding::Cbor))]
-pub fn decode(bytes: AnyString<'_>, encoding: Encoding) -> PhpResult<Zval> {
+#[php(name = "Linkspan\\decode", defaults(encoding = CBOR))]
+pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     edge(|| {
         // A copy, which arrays and bytes then share instead of making their own.
         let bytes = bytes::Bytes::copy_from_slice(bytes.0);
         let tape = Tape::sharing(bytes.clone());
-        from_wire::zval(codec::decode_into(&bytes, encoding.into(), &Limits::default(), tape)?)
+        from_wire::zval(codec::decode_into(&bytes, encoding.encoding()?, &Limits::default(), tape)?)
     })
 }
 
 /// `Linkspan\transcode`: bytes of one encoding as bytes of another.
 #[php_function]
 #[php(name = "Linkspan\\transcode")]
-pub fn transcode(bytes: AnyString<'_>, from: Encoding, to: Encoding) -> PhpResult<Text> {
+pub fn transcode(bytes: AnyString<'_>, from: Named<'_>, to: Named<'_>) -> PhpResult<Text> {
     edge(|| {
-        let bytes = BailoutGuard::new(codec::transcode(bytes.0, from.into(), to.into())?);
+        let bytes = BailoutGuard::new(codec::transcode(bytes.0, from.encoding()?, to.encoding()?)?);
         Ok(Text::of(bytes.as_slice()))
     })
 }

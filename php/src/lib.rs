@@ -22,6 +22,7 @@ mod service;
 mod signals;
 mod tape;
 mod to_wire;
+mod verbs;
 mod watch;
 mod zend;
 
@@ -33,7 +34,7 @@ use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 static INI: IniEntryDefs<2> = IniEntryDefs::new([
     IniEntryDef {
         on_modify: Some(options::timeout_changes),
-        ..IniEntryDef::new(c"linkspan.timeout", c"10", IniEntryPermission::All)
+        ..IniEntryDef::new(c"linkspan.timeout", c"30", IniEntryPermission::All)
     },
     IniEntryDef::end(),
 ]);
@@ -62,10 +63,9 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
-    publish::functions(codec::functions(module))
+    verbs::functions(publish::functions(codec::functions(module)))
         .name("linkspan")
         .info_function(info)
-        .constant(("Linkspan\\DEFAULT_TIMEOUT", options::DEFAULT_TIMEOUT, &[]))
         .enumeration::<codec::Encoding>()
         .enumeration::<service::State>()
         .enumeration::<service::View>()

@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 
+use ext_php_rs::convert::IntoZval;
+use ext_php_rs::error::Error as Problem;
 use ext_php_rs::exception::PhpResult;
+use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
-use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ce;
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::{ClassEntry, ce};
 use linkspan::{Error, ErrorKind, RemoteFailure, Result, Value};
 
 use crate::codec::Encoding;
-use crate::edge::edge;
+use crate::edge::{call_php, edge};
 use crate::from_wire;
 use crate::scalars::{Text, Timestamp};
 use crate::tape::Tape;
@@ -20,6 +23,8 @@ use crate::zend::{self, Made, made};
 #[php_class]
 #[php(name = "Linkspan\\Message", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct Message(pub linkspan::Message);
 
@@ -27,6 +32,8 @@ pub struct Message(pub linkspan::Message);
 #[php_class]
 #[php(name = "Linkspan\\Request", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct Request {
     inner: linkspan::Request,
@@ -120,6 +127,15 @@ macro_rules! reads_as_a_message {
                 let _ = offset;
                 edge(|| Err(read_only()))
             }
+            pub fn count(&self) -> PhpResult<i64> {
+                edge(|| count(self.message().value()?))
+            }
+            pub fn get_iterator(&self) -> PhpResult<ArrayIterator> {
+                edge(|| {
+                    count(self.message().value()?)?;
+                    ArrayIterator::over(self.message())
+                })
+            }
             pub fn wants_reply(&self) -> bool {
                 self.message().is_request()
             }
@@ -156,6 +172,71 @@ reads_as_a_message!(Request {
 
 /// JSON-RPC 2.0's "internal error".
 pub const HANDLER_FAILED: i64 = -32603;
+
+/// How many entries, items or positions of its first dimension a value has.
+fn count(value: &Value) -> Result<i64> {
+    let count = match value {
+        Value::Map(map) => Some(map.len() as u64),
+        Value::Array(items) => Some(items.len() as u64),
+        Value::NdArray(array) => array.shape.first().copied(),
+        _ => None,
+    };
+    count.and_then(|count| i64::try_from(count).ok()).ok_or_else(|| {
+        let text = format!("the message holds {}, which has no entries to count or to walk", value.type_name());
+        Error::new(ErrorKind::WrongType, text)
+    })
+}
+
+/// A `\ArrayIterator` to give back.
+pub struct ArrayIterator(Zval);
+
+impl ArrayIterator {
+    /// The entries of a message that holds a map, a list or an array.
+    fn over(message: &linkspan::Message) -> Result<ArrayIterator> {
+        let whole = from_wire::zval(message.walk_into(Tape::sharing(message.body().clone()))?)?;
+        let entries = match message.value()? {
+            Value::NdArray(array) => positions(&whole, array)?,
+            _ => whole,
+        };
+        call_php(|| {
+            let class = ClassEntry::try_find("ArrayIterator").ok_or(Problem::InvalidScope)?;
+            let object = class.new();
+            object.try_call_method("__construct", vec![&entries])?;
+            Ok(ArrayIterator(object.into_zval(false)?))
+        })?
+        .map_err(failed)
+    }
+}
+
+/// What `$array[0]`, `$array[1]` and so on give.
+fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
+    let object = whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is no object"))?;
+    let length = array.shape.first().copied().unwrap_or(0);
+    call_php(|| {
+        let mut items = ZendHashTable::new();
+        for i in 0..length {
+            items.push(object.try_call_method("offsetGet", vec![&(i as i64)])?)?;
+        }
+        let mut entries = Zval::new();
+        entries.set_hashtable(items);
+        Ok(entries)
+    })?
+    .map_err(failed)
+}
+
+fn failed(error: Problem) -> Error {
+    Error::new(ErrorKind::Internal, format!("PHP could not make an iterator: {error}"))
+}
+
+impl IntoZval for ArrayIterator {
+    const TYPE: DataType = DataType::object("ArrayIterator");
+    const NULLABLE: bool = false;
+
+    fn set_zval(self, zval: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
+        *zval = self.0;
+        Ok(())
+    }
+}
 
 fn read_only() -> Error {
     Error::new(ErrorKind::InvalidState, "a message is read-only: change its value and send that")

@@ -13,28 +13,25 @@ use crate::signals;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Entries, Key};
 
-/// What stands for "as the object's options say, else as linkspan.timeout says": C's LINKSPAN_DEFAULT.
-pub const DEFAULT_TIMEOUT: f64 = -1.0;
-
-/// A time-out argument: seconds, null for ever.
+/// A time-out argument: seconds, INF for ever; null where it is left out.
 #[derive(Clone, Copy)]
 pub struct Seconds(Option<f64>);
 
 impl Seconds {
-    /// What a parameter has when it is left out.
-    pub const DEFAULT: Seconds = Seconds(Some(DEFAULT_TIMEOUT));
+    /// What a parameter has when it is left out: as the object's options say, else as linkspan.timeout says.
+    pub const DEFAULT: Seconds = Seconds(None);
 
     fn timeout(self) -> Result<Timeout> {
-        match self.0 {
-            None => Ok(Timeout::Forever),
-            Some(DEFAULT_TIMEOUT) => Ok(Timeout::Default),
-            Some(seconds) => Timeout::from_seconds(seconds),
-        }
+        let Some(seconds) = self.0 else { return Ok(Timeout::Default) };
+        Timeout::from_seconds(seconds).map_err(|_| {
+            let text = format!("a time-out of {seconds} s: give seconds from 0 upwards, or INF to wait for ever");
+            Error::new(ErrorKind::OutOfRange, text)
+        })
     }
 
     /// This one; where it was left out, another.
     pub fn or_else(self, other: Seconds) -> Seconds {
-        if self.0 == Some(DEFAULT_TIMEOUT) { other } else { self }
+        if self.0.is_none() { other } else { self }
     }
 
     /// As the core has it; where it was left out, what the object's options say.
@@ -63,13 +60,14 @@ impl StubLiteral for Seconds {
     fn stub_literal(&self) -> String {
         match self.0 {
             None => "null".to_owned(),
-            Some(_) => "\\Linkspan\\DEFAULT_TIMEOUT".to_owned(),
+            Some(f64::INFINITY) => "INF".to_owned(),
+            Some(seconds) => seconds.to_string(),
         }
     }
 }
 
-/// The null that stands for ever, as a default of a parameter.
-pub const FOREVER: Seconds = Seconds(None);
+/// For ever, as a default of a parameter.
+pub const FOREVER: Seconds = Seconds(Some(f64::INFINITY));
 
 /// No wait at all.
 pub const NOT_AT_ALL: Seconds = Seconds(Some(0.0));
@@ -183,12 +181,16 @@ fn set_all(
             Key::Text(bytes) => String::from_utf8_lossy(bytes),
             Key::Number(number) => number.to_string().into(),
         };
-        if name != "on_wait" {
+        if name == "timeout" {
+            let given = Seconds::from_zval(zval).ok_or_else(|| {
+                let text = "a time-out is a number of seconds, INF for ever, or null where it is left out";
+                Error::new(ErrorKind::WrongType, text).under_key("timeout")
+            })?;
+            options.timeout = given.or(options.timeout).map_err(|e| e.under_key("timeout"))?;
+            waiter.asked = given.0.is_some().then_some(given);
+        } else if name != "on_wait" {
             let value = PhpValue(zval).to_value().map_err(|e| e.under_key(&name))?;
             options.set(&name, &value)?;
-            if name == "timeout" {
-                waiter.asked = Seconds::from_zval(zval);
-            }
         } else if zval.is_null() {
             waiter.on_wait = None;
         } else if zval.is_callable() {
@@ -206,7 +208,7 @@ fn seconds(text: &str) -> Result<Timeout> {
 }
 
 fn ini_timeout() -> Result<Timeout> {
-    seconds(zend::ini_text(c"linkspan.timeout").unwrap_or("10"))
+    seconds(zend::ini_text(c"linkspan.timeout").unwrap_or("30"))
 }
 
 /// Takes a new value of `linkspan.timeout` or refuses it: seconds from 0 upwards, or inf for ever.

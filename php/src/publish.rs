@@ -27,14 +27,19 @@ pub struct Publisher {
     waiter: Waiter,
 }
 
+impl Publisher {
+    /// A publisher with the options of the running function.
+    pub fn at(endpoint: &str, options: &[&Zval]) -> Result<Publisher> {
+        let (mut options, waiter) = options::of_call(options)?;
+        options.on_wait = Some(options::between());
+        Ok(Publisher { inner: linkspan::Publisher::new(endpoint, &options)?, waiter })
+    }
+}
+
 #[php_impl]
 impl Publisher {
     pub fn __construct(endpoint: &str, options: &[&Zval]) -> PhpResult<Self> {
-        edge(|| {
-            let (mut options, waiter) = options::of_call(options)?;
-            options.on_wait = Some(options::between());
-            Ok(Publisher { inner: linkspan::Publisher::new(endpoint, &options)?, waiter })
-        })
+        edge(|| Publisher::at(endpoint, options))
     }
     pub fn send(&self, value: &Zval) -> PhpResult<i64> {
         edge(|| {

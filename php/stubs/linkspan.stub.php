@@ -4,7 +4,7 @@
  * What the extension `linkspan` offers, for editors and analysers. Written by hand; tests/stubs.phpt compares it with
  * what the extension says of itself.
  *
- * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, null for ever),
+ * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, INF for ever),
  * client_id (a name that stays the same when the program starts again), buffer (bytes), limit (bytes), delivery ('latest',
  * 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be carried out twice),
  * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), absent_clients (for how many
@@ -14,8 +14,11 @@
  * retain_bytes, retain_seconds, retain_consumed; of a file locked. What a transport cannot do is UnsupportedException, with
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
  *
- * Time-outs are seconds. Left out they are what the option `timeout` says, else the ini entry `linkspan.timeout` (10 s);
- * null waits for ever, 0 never waits.
+ * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says, else the
+ * ini entry `linkspan.timeout` (30 s).
+ *
+ * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:, spool:, dgram:,
+ * file:, journal:, tcp://host:port.
  *
  * Values: null, bool, int, float, string (UTF-8), arrays (a list when the keys are 0 to n-1, else a map), stdClass (always
  * a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of backed enums. What arrives
@@ -24,17 +27,42 @@
 
 namespace Linkspan;
 
-/** The time-out that means: as the options or linkspan.timeout say. */
-const DEFAULT_TIMEOUT = -1.0;
+/**
+ * The value as bytes. An encoding is a case of Encoding or its value: `encode($value, 'json')`.
+ * @param Encoding|string $encoding
+ * @throws LinkspanException
+ */
+function encode(mixed $value, mixed $encoding = Encoding::Cbor): string {}
 
-/** The value as bytes. @throws LinkspanException */
-function encode(mixed $value, Encoding $encoding = Encoding::Cbor): string {}
+/**
+ * The value that these bytes are.
+ * @param Encoding|string $encoding
+ * @throws LinkspanException
+ */
+function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
 
-/** The value that these bytes are. @throws LinkspanException */
-function decode(string $bytes, Encoding $encoding = Encoding::Cbor): mixed {}
+/**
+ * Bytes of one encoding as bytes of another.
+ * @param Encoding|string $from
+ * @param Encoding|string $to
+ * @throws LinkspanException
+ */
+function transcode(string $bytes, mixed $from, mixed $to): string {}
 
-/** Bytes of one encoding as bytes of another. @throws LinkspanException */
-function transcode(string $bytes, Encoding $from, Encoding $to): string {}
+/** Connects if somebody listens at the endpoint and listens otherwise: Channel::open. @throws LinkspanException */
+function open(string $endpoint, mixed ...$options): Channel {}
+
+/** A channel to whoever listens or serves at the endpoint, once somebody does: Channel::connect. @throws LinkspanException */
+function connect(string $endpoint, mixed ...$options): Channel {}
+
+/** Listens at the endpoint: Listener::listen. @throws LinkspanException */
+function listen(string $endpoint, mixed ...$options): Listener {}
+
+/** Serves requests at the endpoint: Server::serve. @throws LinkspanException */
+function serve(string $endpoint, mixed ...$options): Server {}
+
+/** Publishes at the endpoint: new Publisher. @throws LinkspanException */
+function publisher(string $endpoint, mixed ...$options): Publisher {}
 
 /** Subscribes; does not wait for the publisher. Late ones get the latest value first. */
 function subscribe(string $endpoint, mixed ...$options): Subscriber {}
@@ -219,7 +247,7 @@ final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
  * What arrived. `$message['celsius']` is the value of a key, `$message[0]` an item, `$message->get('rows/0/x')` what lies at
  * a path: keys and positions joined by `/`, with ~1 for a / and ~0 for a ~ in a key.
  */
-final class Message implements \ArrayAccess, \JsonSerializable
+final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
     public readonly mixed $value;
     /** Its number in the sender's session, from 1. */
@@ -234,6 +262,10 @@ final class Message implements \ArrayAccess, \JsonSerializable
     private function __construct() {}
     /** @throws MissingException|WrongTypeException */
     public function get(string $path): mixed {}
+    /** How many entries the map has, items the list, or positions the array. @throws WrongTypeException for any other value */
+    public function count(): int {}
+    /** The entries of a map, the items of a list, the numbers or sub-arrays of an array. @throws WrongTypeException for any other value */
+    public function getIterator(): \ArrayIterator {}
     public function offsetExists(mixed $offset): bool {}
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
@@ -244,7 +276,7 @@ final class Message implements \ArrayAccess, \JsonSerializable
 }
 
 /** A message that waits for its one answer. When the last variable that holds it goes, the caller gets RemoteException. */
-final class Request implements \ArrayAccess, \JsonSerializable
+final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
     public readonly mixed $value;
     public readonly int $sequence;
@@ -254,6 +286,10 @@ final class Request implements \ArrayAccess, \JsonSerializable
     public readonly int $missed;
     private function __construct() {}
     public function get(string $path): mixed {}
+    /** How many entries the map has, items the list, or positions the array. @throws WrongTypeException for any other value */
+    public function count(): int {}
+    /** The entries of a map, the items of a list, the numbers or sub-arrays of an array. @throws WrongTypeException for any other value */
+    public function getIterator(): \ArrayIterator {}
     public function offsetExists(mixed $offset): bool {}
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
@@ -288,17 +324,17 @@ final class Channel
     /** Connects if somebody listens, listens otherwise. */
     public static function open(string $endpoint, mixed ...$options): Channel {}
     /** Gives the sequence number. */
-    public function send(mixed $value, ?float $timeout = DEFAULT_TIMEOUT): int {}
+    public function send(mixed $value, ?float $timeout = null): int {}
     /** @throws FullException where there is no room */
     public function trySend(mixed $value): int {}
     /** @throws TimeoutException */
-    public function recv(?float $timeout = DEFAULT_TIMEOUT): Message {}
+    public function recv(?float $timeout = null): Message {}
     /** @throws EmptyException where nothing is there */
     public function tryRecv(): Message {}
     /** @throws RemoteException|DisconnectedException|TimeoutException */
-    public function call(mixed $value, ?float $timeout = DEFAULT_TIMEOUT): Message {}
+    public function call(mixed $value, ?float $timeout = null): Message {}
     /** Answers a message that recv gave and that wants a reply. */
-    public function reply(Message $request, mixed $value, ?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function reply(Message $request, mixed $value, ?float $timeout = null): void {}
     /** Says that everything which was received so far has been consumed: for a channel with ack: 'manual'. */
     public function ack(): void {}
     /** Whether a message can be received at once. */
@@ -319,7 +355,7 @@ final class Channel
      */
     public function stats(): array {}
     /** Waits until the other side has consumed what was sent, then leaves. */
-    public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function close(?float $timeout = null): void {}
 }
 
 /** Takes one peer after the other, each a channel of its own. */
@@ -327,7 +363,7 @@ final class Listener
 {
     private function __construct() {}
     public static function listen(string $endpoint, mixed ...$options): Listener {}
-    public function accept(?float $timeout = DEFAULT_TIMEOUT): Channel {}
+    public function accept(?float $timeout = null): Channel {}
     public function endpoint(): string {}
     public function fileno(): int {}
     /** @return list<Event> what happened since the last call */
@@ -356,7 +392,7 @@ final class Server implements \IteratorAggregate
     private function __construct() {}
     public static function serve(string $endpoint, mixed ...$options): Server {}
     /** The next request; null once the server is closed or SIGINT or SIGTERM asked to stop. */
-    public function next(?float $timeout = null): ?Request {}
+    public function next(?float $timeout = INF): ?Request {}
     /**
      * Answers each request with what the handler returns. What it throws is answered with its class and text and shown
      * as a warning, and the next request is taken.
@@ -369,7 +405,7 @@ final class Server implements \IteratorAggregate
     public function endpoint(): string {}
     public function fileno(): int {}
     public function stats(): array {}
-    public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function close(?float $timeout = null): void {}
 }
 
 /**
@@ -424,10 +460,10 @@ final class Publisher
 final class Subscriber implements \IteratorAggregate
 {
     private function __construct() {}
-    public function recv(?float $timeout = DEFAULT_TIMEOUT): Message {}
+    public function recv(?float $timeout = null): Message {}
     public function tryRecv(): Message {}
     /** The next message; null once the subscriber is closed or SIGINT or SIGTERM asked to stop. */
-    public function next(?float $timeout = null): ?Message {}
+    public function next(?float $timeout = INF): ?Message {}
     /** @return Iteration<int, Message> */
     public function getIterator(): Iteration {}
     /** Says that the last message, and all before it, has been dealt with: for one with ack: 'manual'. */
@@ -460,24 +496,24 @@ final class Controller
      * commands that its state and view permit, for a page's buttons.
      * @return list<array<string, mixed>>
      */
-    public function services(?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function services(?float $timeout = null): array {}
     /** A service by its name, which is looked up by the calls. */
     public function service(string $name): ServiceHandle {}
     /**
      * The last lines of the controller's event log.
      * @return list<array{at: Timestamp, service: string, level: string, text: string}>
      */
-    public function log(int $lines = 100, ?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function log(int $lines = 100, ?float $timeout = null): array {}
     /**
      * Tells what happens to all services, or to those that are named, over a connection of its own; data_every (seconds) has their data
      * read so often as well. timeout is how long the next event is waited for, null for ever.
      * @param ?list<string> $services
      */
-    public function watch(?array $services = null, ?float $data_every = null, ?float $timeout = null): Watch {}
+    public function watch(?array $services = null, ?float $data_every = null, ?float $timeout = INF): Watch {}
     /** Has the controller forget a service that is not there any more. @throws InvalidStateException where it is connected */
-    public function forget(string $service, ?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function forget(string $service, ?float $timeout = null): void {}
     /** @return array<string, mixed> the controller's counters */
-    public function stats(?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function stats(?float $timeout = null): array {}
     public function endpoint(): string {}
     /** Leaves; commands that are under way are carried out. */
     public function close(): void {}
@@ -499,37 +535,37 @@ final class ServiceHandle
     public readonly string $name;
     private function __construct() {}
     /** What the controller knows of it: see Controller::services. @return array<string, mixed> */
-    public function status(?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function status(?float $timeout = null): array {}
     /** Its data as it is now. */
-    public function getData(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function getData(?float $timeout = null, bool $wait = true): mixed {}
     /** Has it finish its step, checkpoint, close what it has open, and wait. */
-    public function pause(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function pause(?float $timeout = null, bool $wait = true): mixed {}
     /** Has it open again and go on. */
-    public function run(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function run(?float $timeout = null, bool $wait = true): mixed {}
     /** Has it stand still, checkpoint, and go on. */
-    public function checkpoint(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function checkpoint(?float $timeout = null, bool $wait = true): mixed {}
     /** Has it checkpoint, close and end. A second one gives up what is still under way. */
-    public function shutdown(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function shutdown(?float $timeout = null, bool $wait = true): mixed {}
     /** Its settings; with an argument it is told to change them. */
-    public function config(mixed $settings = null, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function config(mixed $settings = null, ?float $timeout = null, bool $wait = true): mixed {}
     /** Has it write a copy of what it keeps to this path on its machine. */
-    public function backup(string $path, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function backup(string $path, ?float $timeout = null, bool $wait = true): mixed {}
     /** Withdraws the command with this id, or has it given up; without one, what is under way, a step too. */
-    public function cancel(?string $id = null, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function cancel(?string $id = null, ?float $timeout = null, bool $wait = true): mixed {}
     /** What it is and which commands it takes. */
-    public function describe(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function describe(?float $timeout = null, bool $wait = true): mixed {}
     /** Its counters. */
-    public function stats(?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function stats(?float $timeout = null, bool $wait = true): mixed {}
     /**
      * The last lines that the controller has of its log.
      * @return list<array{at: Timestamp, service: string, level: string, text: string}>
      */
-    public function log(int $lines = 100, ?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function log(int $lines = 100, ?float $timeout = null): array {}
     /**
      * Any command: one of the enum, or the name of the service's own.
      * @param Command|string $command
      */
-    public function command(mixed $command, mixed $arguments = null, ?float $timeout = DEFAULT_TIMEOUT, bool $wait = true): mixed {}
+    public function command(mixed $command, mixed $arguments = null, ?float $timeout = null, bool $wait = true): mixed {}
     /**
      * The full form: with an id of your own, 1 to 64 bytes. The same id is the same command, which is carried out once however often it
      * is said, and has the same answer for ten minutes: a form's token, say. epoch is the incarnation of the service that it is
@@ -537,11 +573,11 @@ final class ServiceHandle
      * @param Command|string $command
      * @param int|BigInt|null $epoch
      */
-    public function order(string $id, mixed $command, mixed $arguments = null, mixed $epoch = null, ?float $timeout = DEFAULT_TIMEOUT): Answer {}
+    public function order(string $id, mixed $command, mixed $arguments = null, mixed $epoch = null, ?float $timeout = null): Answer {}
     /** Has the controller forget it once it has gone. */
-    public function forget(?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function forget(?float $timeout = null): void {}
     /** What has become of the command with this id: its final answer, or Accepted while it is under way. */
-    public function answer(string $id, ?float $timeout = DEFAULT_TIMEOUT): Answer {}
+    public function answer(string $id, ?float $timeout = null): Answer {}
 }
 
 /** What has become of a command. */
@@ -571,7 +607,7 @@ final class Watch implements \IteratorAggregate
      * @return array<string, mixed>
      * @throws TimeoutException where nothing happens meanwhile
      */
-    public function next(?float $timeout = DEFAULT_TIMEOUT): array {}
+    public function next(?float $timeout = null): array {}
     /** @return Iteration<int, array<string, mixed>> */
     public function getIterator(): Iteration {}
     public function close(): void {}

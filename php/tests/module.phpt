@@ -12,15 +12,13 @@ ob_start();
 phpinfo(INFO_MODULES);
 $lines = explode("\n", strstr(ob_get_clean(), "\nlinkspan\n"));
 foreach (array_slice($lines, 3, 6) as $line) echo "$line\n";
-var_dump(Linkspan\DEFAULT_TIMEOUT);
 ?>
 --EXPECTF--
 bool(true)
-string(2) "10"
+string(2) "30"
 Linkspan => enabled
 Version => %d.%d.%d
 Encodings => json, cbor, bson, smile, raw
 
 Directive => Local Value => Master Value
-linkspan.timeout => 10 => 10
-float(-1)
+linkspan.timeout => 30 => 30

@@ -65,17 +65,17 @@ f = open(sys.argv[1], "r+b"); fcntl.lockf(f, fcntl.LOCK_EX); print("held", flush
 fgets($pipes[1]);
 fails(fn () => $out->send(['n' => 2]));
 $asked = 0;
-$patient = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: null, on_wait: function () use (&$asked) {
+$patient = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: INF, on_wait: function () use (&$asked) {
     return ++$asked < 2;
 });
 fails(fn () => $patient->send(['n' => 2]));
-$rings = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: null, on_wait: function () {
+$rings = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: INF, on_wait: function () {
     throw new DomainException('mine');
 });
 try { $rings->send(['n' => 2]); } catch (DomainException $e) { echo get_class($e), "\n"; }
 pcntl_async_signals(true);
 pcntl_signal(SIGALRM, function () { throw new DomainException('alarm'); });
-$forever = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: null);
+$forever = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: INF);
 try {
     pcntl_alarm(1);
     $forever->send(['n' => 2]);

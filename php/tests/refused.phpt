@@ -45,7 +45,7 @@ tell(fn () => decode("\x61\xff"));
 tell(fn () => transcode("\xff", Encoding::Cbor, Encoding::Json));
 tell(fn () => transcode('{"a":[1,tru]}', Encoding::Json, Encoding::Cbor));
 echo "---\n";
-try { encode(1, 'cbor'); } catch (TypeError $e) { echo get_class($e), "\n"; }
+try { encode(1, 5); } catch (Linkspan\WrongTypeException $e) { echo get_class($e), "\n"; }
 try { encode(); } catch (ArgumentCountError $e) { echo get_class($e), "\n"; }
 try { encode(value: 1, coding: 2); } catch (Error $e) { echo $e->getMessage(), "\n"; }
 ?>
@@ -69,6 +69,6 @@ Malformed 115 path=- offset=1
 Malformed 115 path=- offset=0
 Malformed 115 path=a/1 offset=11
 ---
-TypeError
+Linkspan\WrongTypeException
 ArgumentCountError
 Unknown named parameter $coding

@@ -12,16 +12,16 @@ use Linkspan\{Channel, Listener};
 runtime_directory();
 $listener = Listener::listen('unix:wait');
 $calls = 0;
-$ch = Channel::connect('unix:wait', on_wait: function () use (&$calls) { return ++$calls < 3; }, timeout: null);
+$ch = Channel::connect('unix:wait', on_wait: function () use (&$calls) { return ++$calls < 3; }, timeout: INF);
 fails(fn () => $ch->recv());
 echo "$calls calls\n";
 $calls = 0;
 $ch = Channel::connect('unix:wait', ...['on_wait' => function () { throw new LogicException('from on_wait'); }]);
-try { $ch->recv(null); } catch (LogicException $e) { echo get_class($e), ' ', $e->getMessage(), "\n"; }
+try { $ch->recv(INF); } catch (LogicException $e) { echo get_class($e), ' ', $e->getMessage(), "\n"; }
 fails(fn () => Channel::connect('unix:nobody', ['on_wait' => fn () => false]));
 // A wait inside a wait of the same object, in the same direction.
 $ch = Channel::connect('unix:wait', on_wait: function () use (&$ch) { fails(fn () => $ch->tryRecv()); return false; });
-fails(fn () => $ch->recv(null));
+fails(fn () => $ch->recv(INF));
 unset($ch);
 
 echo "--- signals\n";
@@ -60,7 +60,7 @@ echo "--- a fatal error\n";
 $peer = new Peer(<<<'PHP'
     register_shutdown_function(function () use (&$ch) { echo "shutdown, ", $ch->role(), "\n"; });
     $ch = Linkspan\Channel::connect('unix:wait', on_wait: function () { trigger_error('from on_wait', E_USER_ERROR); });
-    $ch->recv(null);
+    $ch->recv(INF);
     echo "not reached\n";
     PHP);
 echo $peer->finish();
@@ -84,16 +84,16 @@ bool(false)
 bool(false)
 string(4) "0.02"
 string(4) "0.02"
-string(2) "10"
+string(2) "30"
 --- options
-Missing at colour
+Unsupported at colour
 Unsupported at encoding
 WrongType at timeout
 OutOfRange at limit
 Unsupported at client_id
 WrongType at on_wait
 WrongType
-Missing at 7
+Unsupported at 7
 --- a fatal error
 
 Fatal error: from on_wait in %s on line %d

@@ -74,7 +74,7 @@ from .server import Server
 from .service import Service, run
 from .sqlite import sqlite_checkpoint
 from .timestamp import Timestamp
-from .verbs import connect, latest, listen, open, publisher, serve, subscribe
+from .verbs import connect, latest, listen, open, publisher, serve, subscribe, wait
 from .words import Command, Outcome, State, View
 
 __all__ = [
@@ -143,4 +143,5 @@ __all__ = [
     "sqlite_checkpoint",
     "subscribe",
     "transcode",
+    "wait",
 ]

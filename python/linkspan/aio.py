@@ -24,7 +24,7 @@ from .errors import Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout
 from .event import Event
 from .options import Options
 from .server import Server as _Server
-from .server import fail_with
+from .server import fail_with, log_failure
 
 T = TypeVar("T")
 C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
@@ -261,6 +261,7 @@ class Server(_Told[_Server]):
                 if not request.answered:
                     request.reply(answer)
             except Exception as error:  # every one of them is the caller's to see
+                log_failure(self.endpoint, request, error)
                 if not request.answered:
                     fail_with(request, error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,9 @@ class Server(_native.Server):
     def run(self, handler: Callable[[Request], Any]) -> None:
         """Answers each request with what the handler returns, until the server is closed or the program asked to stop.
 
-        What the handler raises is answered as `Remote` with its type and text, and the next request is taken. A
-        message that was sent rather than called is handed over, too, and wants no answer.
+        What the handler raises is answered as `Remote` with its type and text, and logged with its traceback by the logger
+        `linkspan.server`, unless it is a `Remote` of the handler's own; then the next request is taken. A message that was
+        sent rather than called is handed over, too, and wants no answer.
         """
         for request in self:
             try:
@@ -27,8 +29,18 @@ class Server(_native.Server):
                 if not request.answered:
                     request.reply(answer)
             except Exception as error:  # every one of them is the caller's to see
+                log_failure(self.endpoint, request, error)
                 if not request.answered:
                     fail_with(request, error)
+
+
+_LOG = logging.getLogger("linkspan.server")
+
+
+def log_failure(endpoint: str, request: Request, error: BaseException) -> None:
+    """Logs what a handler raised, which its server's operator would see nowhere else."""
+    if not isinstance(error, Remote):
+        _LOG.error("%s: the handler failed for a request of %s", endpoint, request.source, exc_info=error)
 
 
 def fail_with(request: Request, error: BaseException) -> None:

@@ -1,13 +1,28 @@
-"""What a program does first: open, connect, listen, serve, publish, subscribe."""
+"""What a program does first: open, connect, listen, serve, publish, subscribe.
+
+An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: `shm:`, `unix:`, `fifo:`, `spool:`,
+`dgram:`, `file:`, `journal:`, `tcp://host:port`. Options are keywords, the same for every verb: `help(linkspan.Options)`. What a
+transport cannot do is `Unsupported`, with the reason, before anything is made or sent.
+"""
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, Unpack
 
 from . import _native
 from ._native import Channel, Listener, Message, Publisher, Subscriber
 from .options import Options
 from .server import Server
+
+
+class HasFileno(Protocol):
+    """An object with a descriptor that an event loop can watch."""
+
+    def fileno(self) -> int: ...
+
+
+T = TypeVar("T", bound=HasFileno)
 
 
 def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
@@ -19,22 +34,28 @@ def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - 
 
 
 def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
-    """A channel to whoever listens or serves at the endpoint. Waits for them, and connects again if they restart."""
+    """A channel to whoever listens or serves at the endpoint. Waits for them, and connects again if they restart.
+
+    `NotFound` where nobody did within the option `timeout`: 30 seconds where it is left out, `None` waits for ever.
+    """
     return Channel.connect(endpoint, **options)
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
-    """Listens at the endpoint; each `accept` gives the channel to one peer."""
+    """Listens at the endpoint; each `accept` gives the channel to one peer. `AddressInUse` where a living process listens."""
     return Listener(endpoint, **options)
 
 
 def serve(endpoint: str, **options: Unpack[Options]) -> Server:
-    """Serves requests at the endpoint: `for request in serve(name): request.reply(…)`, or `serve(name).run(handler)`."""
+    """Serves requests at the endpoint: `for request in serve(name): request.reply(…)`, or `serve(name).run(handler)`.
+
+    `AddressInUse` where a living process has the name.
+    """
     return Server(endpoint, **options)
 
 
 def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
-    """Publishes at the endpoint. A publisher never waits for a slow subscriber."""
+    """Publishes at the endpoint. A publisher never waits for a slow subscriber. `AddressInUse` where a living process does."""
     return Publisher(endpoint, **options)
 
 
@@ -43,6 +64,29 @@ def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
     return Subscriber(endpoint, **options)
 
 
+def wait(
+    objects: Sequence[T],
+    *,
+    timeout: float | None = ...,  # type: ignore[assignment]
+    on_wait: Callable[[], bool | None] | None = None,
+) -> list[T]:
+    """Waits until at least one of several objects has something to do, and gives those that have.
+
+    The objects are channels, listeners, servers, subscribers, or anything with `fileno()`. What it gives is to be looked at with a
+    call that does not wait (`try_recv()`, `next(timeout=0)`), which may still find nothing: then wait again. `timeout` is in
+    seconds: left out 30, `None` for ever, 0 not at all. Raises `Timeout` where none had something to do in time::
+
+        for ready in linkspan.wait([readings, orders], timeout=None):
+            handle(ready.try_recv())
+    """
+    descriptors = [each.fileno() for each in objects]
+    given = {} if timeout is ... else {"timeout": timeout}
+    return [objects[i] for i in _native.wait_any(descriptors, on_wait=on_wait, **given)]
+
+
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:
-    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where nobody publishes."""
+    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where nobody publishes.
+
+    It does not wait for a publisher, unless the option `timeout` says how many seconds.
+    """
     return _native.latest(endpoint, **options)

@@ -77,7 +77,8 @@ impl Message {
         self.get(py, &escaped, Fallback(None))
     }
 
-    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`. Where there is none, the default
+    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`; in a key `~1` is a `/` and `~0` a
+    /// `~`, and the empty path is the whole value. Where there is none, the default
     /// that is given, else `Missing`, which says what stands there instead; `WrongType` where the path leads through a
     /// value that holds no others.
     #[pyo3(signature = (path, default=Fallback(None)))]

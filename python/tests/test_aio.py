@@ -104,7 +104,7 @@ def test_an_idempotent_call_is_carried_out_by_the_next_server(peer, name):
 
 
 @over("shm", "unix", "tcp", "spool")
-def test_a_server_with_a_coroutine_for_a_handler(peer, name):
+def test_a_server_with_a_coroutine_for_a_handler(peer, name, caplog):
     client = """
     ch = linkspan.connect(sys.argv[1], timeout=30)
     say(sum(ch.call({"n": n}).value for n in range(100)))
@@ -116,6 +116,7 @@ def test_a_server_with_a_coroutine_for_a_handler(peer, name):
 
     async def main():
         others = [peer(client, name) for _ in range(2)]
+        caplog.clear()
 
         async def handler(request):
             await asyncio.sleep(0)
@@ -129,6 +130,8 @@ def test_a_server_with_a_coroutine_for_a_handler(peer, name):
             assert await loop.run_in_executor(None, other.line) == "TypeError"
         await server.close()
         await serving
+        logged = [record.exc_info[0] for record in caplog.records if record.name == "linkspan.server"]
+        assert logged == [TypeError, TypeError]
 
     run(main())
 

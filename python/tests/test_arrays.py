@@ -69,8 +69,9 @@ def test_numpy_scalars_are_numbers():
 
 @pytest.mark.parametrize(
     "given",
-    [np.zeros(2, np.float16), np.zeros(2, "M8[s]"), np.array([None]), np.zeros(2, "U3"), np.zeros(2, [("a", "i4")]),
-     np.complex128(1j), np.datetime64("2026-01-01", "ns"), np.longdouble(1)],
+    [np.zeros(2, "M8[s]"), np.zeros(2, "m8[s]"), np.array([None]), np.zeros(2, "U3"), np.zeros(2, [("a", "i4")]),
+     np.zeros(2, np.longdouble), np.zeros(2, np.clongdouble), np.datetime64("NaT"), np.datetime64("3000-01-01"),
+     np.timedelta64(1, "s"), np.longdouble(1), np.ma.masked, np.ma.array([1, 2], mask=[0, 1])],
     ids=lambda g: str(g.dtype),
 )
 def test_what_has_no_element_type_is_refused_with_its_path(given):
@@ -208,3 +209,39 @@ def test_a_list_that_holds_itself_is_refused_as_an_option():
     endless.append(endless)
     with pytest.raises(linkspan.TooLarge, match="depth"):
         linkspan.connect("shm:test/endless", allow_uids=endless, timeout=0)
+
+
+@pytest.mark.parametrize("given", [np.zeros(2, "M8[s]"), np.zeros(2, "U3"), np.zeros(2, [("a", "i4")]), np.zeros(2, np.longdouble)])
+def test_refusal_names_the_dtype_and_the_way_out(given):
+    with pytest.raises(linkspan.Unsupported) as caught:
+        linkspan.encode(given)
+    assert f"dtype {given.dtype}" in str(caught.value) and "send " in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_float16_is_widened(encoding):
+    given = np.array([[0.5, -1.25, np.inf], [65504, 6e-8, 0]], np.float16)
+    got = back(given, encoding)
+    assert got.dtype == np.float32 and np.array_equal(got, given)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_complex_scalars_are_arrays_without_dimensions(encoding):
+    for given in [1.5 - 2j, np.complex128(1.5 - 2j), np.complex64(1.5 - 2j)]:
+        got = back({"z": given}, encoding)["z"]
+        assert got.shape == () and complex(got) == 1.5 - 2j
+
+
+def test_datetime64_is_a_timestamp():
+    for given, nanoseconds in [
+        (np.datetime64("2026-01-01T00:00:00.123456789"), 1767225600123456789), (np.datetime64("1969-12-31T23:59:59", "s"), -10**9),
+        (np.datetime64("1970-01-02", "D"), 86400 * 10**9),
+    ]:
+        assert back({"at": given})["at"] == linkspan.Timestamp(nanoseconds)
+
+
+def test_masked_array_without_masked_elements_is_an_array():
+    assert back(np.ma.array([1.5, 2.5])).tolist() == [1.5, 2.5]
+    assert back(np.ma.array([1, 2], mask=[0, 0])).tolist() == [1, 2]
+    with pytest.raises(linkspan.Unsupported, match=r"array\.filled"):
+        linkspan.encode(np.ma.array([1, 2], mask=[0, 1]))

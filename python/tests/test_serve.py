@@ -211,6 +211,27 @@ def test_select_waits_for_the_descriptor_and_finds_it_silent(name):
     assert results == [0, 1, 2]
 
 
+def test_what_a_handler_raises_is_logged_with_its_traceback(name, caplog):
+    results = []
+    with linkspan.serve(name) as server:
+
+        def handler(request):
+            if request["n"] == 0:
+                raise ZeroDivisionError("no such window")
+            if request["n"] == 1:
+                raise own
+            server.close(timeout=0)
+
+        own = linkspan.Remote("refused")
+        own.remote_type = "lab.refused"
+        thread = called(name, 3, results)
+        server.run(handler)
+        thread.join(30)
+    [record] = [r for r in caplog.records if r.name == "linkspan.server"]
+    assert record.levelname == "ERROR" and name in record.getMessage()
+    assert record.exc_info[0] is ZeroDivisionError
+
+
 def test_a_base_exception_leaves_run_and_answers(name):
     results = []
     with linkspan.serve(name) as server:

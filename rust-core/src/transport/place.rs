@@ -18,6 +18,7 @@ use crate::sys::beneath::{self, Owner};
 use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
+use crate::sys::peer;
 use crate::sys::poll::wait_any;
 use crate::sys::socket::{self, Carries};
 use crate::sys::staging::{self, Staging, Swept};
@@ -84,14 +85,27 @@ impl Place {
     pub fn claim(&self, access: Access) -> Result<Claim> {
         let mut tries = 0;
         loop {
-            match self.try_claim(access) {
+            let lock = lock::try_own(&self.directory, &self.file)?;
+            let is_locked = lock.is_none();
+            let claimed = match lock {
+                Some(lock) => self.claim_under(lock, access),
+                None => Err(self.in_use()),
+            };
+            match claimed {
                 Err(e) if e.kind() == ErrorKind::AddressInUse && tries < 50 && !self.is_answered()? => {
                     tries += 1;
                     std::thread::sleep(Duration::from_millis(1));
                 }
+                Err(_) if is_locked => return Err(self.in_use_by(self.listening_process())),
                 claimed => return claimed,
             }
         }
+    }
+
+    /// The process that listens here, where it can be asked.
+    fn listening_process(&self) -> Option<u32> {
+        let socket = self.connect(Carries::Bytes, Duration::ZERO).ok()??;
+        peer::credentials(&socket).ok()?.pid
     }
 
     /// A connection to the socket here, once there is a place in its queue; none where there is none in time.
@@ -131,9 +145,13 @@ impl Place {
 
     /// The same, at once: for one who calls whoever has the name instead.
     pub fn try_claim(&self, access: Access) -> Result<Claim> {
-        let Some(lock) = lock::try_own(&self.directory, &self.file)? else {
-            return Err(self.in_use());
-        };
+        match lock::try_own(&self.directory, &self.file)? {
+            Some(lock) => self.claim_under(lock, access),
+            None => Err(self.in_use()),
+        }
+    }
+
+    fn claim_under(&self, lock: Lock, access: Access) -> Result<Claim> {
         // Under the lock, so what lies at either name is nobody's. A socket is made and listens before it gets its name:
         // whoever sees the name can connect.
         self.check_socket(&lock)?;
@@ -180,8 +198,12 @@ impl Place {
     }
 
     fn in_use(&self) -> Error {
-        let text =
-            format!("somebody else listens at {}; connect to it, or end it first", self.path().display());
+        self.in_use_by(None)
+    }
+
+    fn in_use_by(&self, process: Option<u32>) -> Error {
+        let who = process.map_or_else(|| "somebody else".to_owned(), |pid| format!("process {pid}"));
+        let text = format!("{who} listens at {}; connect to it, or end it first", self.path().display());
         Error::new(ErrorKind::AddressInUse, text)
     }
 
