@@ -182,7 +182,8 @@ fn count(value: &Value) -> Result<i64> {
         _ => None,
     };
     count.and_then(|count| i64::try_from(count).ok()).ok_or_else(|| {
-        let text = format!("the message holds {}, which has no entries to count or to walk", value.type_name());
+        let text =
+            format!("the message holds {}, which has no entries to count or to walk", value.type_name());
         Error::new(ErrorKind::WrongType, text)
     })
 }

@@ -24,7 +24,8 @@ impl Seconds {
     fn timeout(self) -> Result<Timeout> {
         let Some(seconds) = self.0 else { return Ok(Timeout::Default) };
         Timeout::from_seconds(seconds).map_err(|_| {
-            let text = format!("a time-out of {seconds} s: give seconds from 0 upwards, or INF to wait for ever");
+            let text =
+                format!("a time-out of {seconds} s: give seconds from 0 upwards, or INF to wait for ever");
             Error::new(ErrorKind::OutOfRange, text)
         })
     }

@@ -68,12 +68,20 @@ fn masked_array<'a, 'py>(py: Python<'py>) -> PyResult<Option<&'a Bound<'py, PyAn
     imported(py, &MASKED, "numpy.ma", "MaskedArray").map(Some)
 }
 
+/// The days around 1970 of which 64 bits hold all nanoseconds.
+const DAYS: std::ops::Range<i64> = -106_751..106_751;
+
 /// A datetime64 as nanoseconds since 1970; refused where it is no time, or where nanoseconds do not hold it.
 pub fn nanoseconds(scalar: &Bound<'_, PyAny>) -> Outcome<i64> {
     let exact = scalar.call_method1("astype", ("datetime64[ns]",))?;
-    let nanoseconds: i64 = exact.call_method1("astype", ("int64",))?.call_method0("item")?.extract()?;
-    // NumPy multiplies without a look at overflow, and has the least number for "not a time".
-    if nanoseconds == i64::MIN || !exact.eq(scalar)? {
+    let number = |of: &Bound<'_, PyAny>| -> PyResult<i64> {
+        of.call_method1("astype", ("int64",))?.call_method0("item")?.extract()
+    };
+    let days = number(&scalar.call_method1("astype", ("datetime64[D]",))?)?;
+    let nanoseconds = number(&exact)?;
+    // NumPy multiplies without a look at overflow, so the days are looked at. The least number is "not a time", and finer units than
+    // nanoseconds are not rounded.
+    if !DAYS.contains(&days) || !exact.eq(scalar)? {
         return Err(refused(&format!(
             "{} has no form: a timestamp is nanoseconds since 1970",
             scalar.str()?

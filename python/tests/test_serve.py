@@ -212,21 +212,30 @@ def test_select_waits_for_the_descriptor_and_finds_it_silent(name):
 
 
 def test_what_a_handler_raises_is_logged_with_its_traceback(name, caplog):
-    results = []
-    with linkspan.serve(name) as server:
+    own = linkspan.Remote("refused")
+    own.remote_type = "lab.refused"
+    types = []
 
-        def handler(request):
-            if request["n"] == 0:
-                raise ZeroDivisionError("no such window")
-            if request["n"] == 1:
-                raise own
+    def handler(request):
+        raise ZeroDivisionError("no such window") if request["n"] == 0 else own
+
+    def calls():
+        try:
+            with linkspan.connect(name, timeout=30) as ch:
+                for n in range(2):
+                    try:
+                        ch.call({"n": n}, timeout=30)
+                    except linkspan.Remote as error:
+                        types.append(error.remote_type)
+        finally:
             server.close(timeout=0)
 
-        own = linkspan.Remote("refused")
-        own.remote_type = "lab.refused"
-        thread = called(name, 3, results)
+    with linkspan.serve(name) as server:
+        thread = threading.Thread(target=calls)
+        thread.start()
         server.run(handler)
         thread.join(30)
+    assert types == ["ZeroDivisionError", "lab.refused"]
     [record] = [r for r in caplog.records if r.name == "linkspan.server"]
     assert record.levelname == "ERROR" and name in record.getMessage()
     assert record.exc_info[0] is ZeroDivisionError

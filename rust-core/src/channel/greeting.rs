@@ -342,6 +342,22 @@ mod tests {
     }
 
     #[test]
+    fn hello_is_read_in_every_encoding_that_has_maps() {
+        let read = |encoding: Encoding| {
+            let frame = example().to_frame()?;
+            let header = Header::from_bytes(frame.first_chunk().unwrap())?;
+            let value = codec::decode(&frame[header.body_offset()..], Encoding::Cbor)?;
+            let body = codec::encode(&value, encoding)?;
+            let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, encoding) };
+            read_answer(&Incoming { header, extension: Default::default(), body: body.into() })
+        };
+        for encoding in [Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile] {
+            assert_eq!(read(encoding).unwrap(), example(), "{}", encoding.name());
+        }
+        assert!(read(Encoding::Raw).is_err());
+    }
+
+    #[test]
     fn the_documents_show_hellos() {
         let hello = example();
         check("hello", &fenced(&dump(&hello.to_frame().unwrap())));
