@@ -8,7 +8,7 @@ transport cannot do is `Unsupported`, with the reason, before anything is made o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar, Unpack
+from typing import Any, Protocol, TypeVar, Unpack
 
 from . import _native
 from ._native import Channel, Listener, Message, Publisher, Subscriber
@@ -23,6 +23,9 @@ class HasFileno(Protocol):
 
 
 T = TypeVar("T", bound=HasFileno)
+
+_LEFT_OUT: Any = ...
+"""The `timeout=` of a call that says none."""
 
 
 def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
@@ -67,7 +70,7 @@ def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
 def wait(
     objects: Sequence[T],
     *,
-    timeout: float | None = ...,  # type: ignore[assignment]
+    timeout: float | None = _LEFT_OUT,
     on_wait: Callable[[], bool | None] | None = None,
 ) -> list[T]:
     """Waits until at least one of several objects has something to do, and gives those that have.
@@ -80,8 +83,11 @@ def wait(
             handle(ready.try_recv())
     """
     descriptors = [each.fileno() for each in objects]
-    given = {} if timeout is ... else {"timeout": timeout}
-    return [objects[i] for i in _native.wait_any(descriptors, on_wait=on_wait, **given)]
+    if timeout is _LEFT_OUT:
+        ready = _native.wait_any(descriptors, on_wait=on_wait)
+    else:
+        ready = _native.wait_any(descriptors, timeout=timeout, on_wait=on_wait)
+    return [objects[i] for i in ready]
 
 
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:

@@ -153,3 +153,37 @@ impl Record {
         ])
     }
 }
+
+#[cfg(all(test, feature = "log"))]
+mod tests {
+    use super::*;
+
+    static WRITTEN: Mutex<Vec<(log::Level, String)>> = Mutex::new(Vec::new());
+
+    struct Keeps;
+
+    impl log::Log for Keeps {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            if record.target() == "linkspan" {
+                WRITTEN.lock().unwrap().push((record.level(), record.args().to_string()));
+            }
+        }
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn events_are_written_to_the_log() {
+        log::set_logger(&Keeps).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        let record = Record::default();
+        record.connected("logger-4711-of-this-test");
+        record.lagged(123_456_789);
+        let written = WRITTEN.lock().unwrap();
+        let has = |level, text: &str| written.contains(&(level, text.to_owned()));
+        assert!(has(log::Level::Info, "connected: logger-4711-of-this-test"), "{written:?}");
+        assert!(has(log::Level::Warn, "lagged: 123456789 messages missed"), "{written:?}");
+    }
+}
