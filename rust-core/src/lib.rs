@@ -100,6 +100,8 @@ mod publish;
 mod region;
 pub mod registry;
 mod request;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod service;
 mod sys;
 mod transport;

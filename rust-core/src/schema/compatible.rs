@@ -1,0 +1,243 @@
+//! Whether a program with one schema can read what a program with another one writes, and where not.
+
+use std::fmt;
+
+use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
+use super::unit;
+use crate::error::{Error, ErrorKind};
+
+/// One reason why a reader cannot read what a writer writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Difference {
+    /// Where in a message: names of fields joined by `/`; `*` for the values of a list or a map.
+    pub path: String,
+    /// What differs. "There" is the writer's schema, "here" the reader's.
+    pub text: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.text) } else { write!(f, "{}: {}", self.path, self.text) }
+    }
+}
+
+impl Schema {
+    /// Why this reader cannot read every message that `writer` allows; empty where it can.
+    ///
+    /// ```
+    /// # #[cfg(feature = "schema")] {
+    /// use linkspan::schema::Schema;
+    ///
+    /// let old = Schema::parse("name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"kW\"")?;
+    /// let new = Schema::parse("name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"")?;
+    /// let found = new.cannot_read(&old);
+    /// assert_eq!(found[0].to_string(), "watts: the unit is kW there and W here: 1 kW is 1000 W");
+    /// # }
+    /// # Ok::<(), linkspan::Error>(())
+    /// ```
+    pub fn cannot_read(&self, writer: &Schema) -> Vec<Difference> {
+        let mut comparison = Comparison { path: Vec::new(), found: Vec::new(), lengths: Vec::new() };
+        if self.name != writer.name {
+            comparison.add(format!("the schema is {} there and {} here", writer.name, self.name));
+        }
+        comparison.types(&writer.root, &self.root, false);
+        comparison.found
+    }
+
+    /// `SchemaMismatch` with the differences, unless this reader can read every message that `writer` allows.
+    pub fn check_writer(&self, writer: &Schema) -> crate::Result<()> {
+        let found = self.cannot_read(writer);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let shown: Vec<String> = found.iter().take(8).map(Difference::to_string).collect();
+        let more = if found.len() > 8 { format!("; and {} more", found.len() - 8) } else { String::new() };
+        let text = format!(
+            "schema {} version {} cannot read version {}: {}{more}",
+            self.name,
+            self.version,
+            writer.version,
+            shown.join("; ")
+        );
+        Err(Error::new(ErrorKind::SchemaMismatch, text))
+    }
+}
+
+struct Comparison<'a> {
+    path: Vec<&'a str>,
+    found: Vec<Difference>,
+    /// What the reader's names of lengths stand for in the writer's schema.
+    lengths: Vec<(&'a str, &'a Length)>,
+}
+
+impl<'a> Comparison<'a> {
+    fn add(&mut self, text: String) {
+        self.found.push(Difference { path: self.path.join("/"), text });
+    }
+
+    fn within(&mut self, name: &'a str, compare: impl FnOnce(&mut Self)) {
+        self.path.push(name);
+        compare(self);
+        self.path.pop();
+    }
+
+    /// Compares the type that a writer has (`there`) with a reader's (`here`).
+    fn types(&mut self, there: &'a Type, here: &'a Type, has_default: bool) {
+        match (&there.kind, &here.kind) {
+            (_, Kind::Any) => return,
+            (Kind::List(a, most_a), Kind::List(b, most_b)) => {
+                self.most(*most_a, *most_b, "values");
+                self.within("*", |all| all.types(a, b, false));
+            }
+            (Kind::Map(a), Kind::Map(b)) => self.within("*", |all| all.types(a, b, false)),
+            (Kind::Text(a), Kind::Text(b)) | (Kind::Bytes(a), Kind::Bytes(b)) => self.most(*a, *b, "bytes"),
+            (Kind::Enum(a), Kind::Enum(b)) => {
+                let unknown: Vec<&str> =
+                    a.iter().filter(|value| !b.contains(value)).map(String::as_str).collect();
+                if !unknown.is_empty() && !has_default {
+                    self.add(format!(
+                        "the values {} are there and not here; a default here would stand for them",
+                        unknown.join(", ")
+                    ));
+                }
+            }
+            (Kind::Record(a), Kind::Record(b)) => self.fields(a, b),
+            (Kind::Union(a), Kind::Union(b)) => {
+                for variant in a {
+                    match b.iter().find(|other| other.name == variant.name) {
+                        Some(other) => {
+                            self.within(&variant.name, |all| all.types(&variant.of, &other.of, false))
+                        }
+                        None => self.add(format!("the variant {} is there and not here", variant.name)),
+                    }
+                }
+            }
+            (Kind::Table(a), Kind::Table(b)) => self.fields(a, b),
+            (Kind::NdArray { .. }, Kind::NdArray { .. }) => self.arrays(there, here),
+            (a, b) if widens(a, b) => {}
+            _ => {
+                self.add(format!("the type is {there} there and {here} here"));
+                return;
+            }
+        }
+        if let Some(text) = unit::difference(there.unit.as_deref(), here.unit.as_deref()) {
+            self.add(text);
+        }
+        if let Some(range) = here.range
+            && !covers(range, there)
+        {
+            let there = there.range.map_or("no range".to_owned(), |range| range.to_string());
+            self.add(format!("the range is {there} there and {range} here, which is narrower"));
+        }
+    }
+
+    fn most(&mut self, there: Option<u64>, here: Option<u64>, what: &str) {
+        if let Some(here) = here
+            && there.is_none_or(|there| there > here)
+        {
+            let there = there.map_or("any number of".to_owned(), |there| format!("at most {there}"));
+            self.add(format!("{there} {what} there, at most {here} here"));
+        }
+    }
+
+    fn fields(&mut self, there: &'a [Field], here: &'a [Field]) {
+        for field in here {
+            let theirs = [&field.name]
+                .into_iter()
+                .chain(&field.aliases)
+                .find_map(|name| there.iter().find(|other| other.name == *name));
+            let needed = !field.optional && field.default.is_none();
+            self.within(&field.name, |all| match theirs {
+                None if needed => all.add("the field is missing there, and has no default here".to_owned()),
+                None => {}
+                Some(theirs) => {
+                    if needed && (theirs.optional || theirs.default.is_some()) {
+                        all.add("the field may be left out there, and has no default here".to_owned());
+                    }
+                    all.types(&theirs.of, &field.of, field.default.is_some());
+                }
+            });
+        }
+    }
+
+    fn arrays(&mut self, there: &'a Type, here: &'a Type) {
+        let (
+            Kind::NdArray { dtype: their_type, shape: their_shape, order: their_order },
+            Kind::NdArray { dtype, shape, order },
+        ) = (&there.kind, &here.kind)
+        else {
+            return;
+        };
+        if their_type != dtype {
+            self.add(format!("the dtype is {} there and {} here", their_type.name(), dtype.name()));
+        }
+        if order.is_some() && their_order != order {
+            let name = |order: &Option<crate::Order>| order.map_or("any", crate::Order::name);
+            self.add(format!("the order is {} there and {} here", name(their_order), name(order)));
+        }
+        let Some(shape) = shape else { return };
+        let fits = their_shape.as_ref().is_some_and(|theirs| {
+            theirs.len() == shape.len()
+                && theirs.iter().zip(shape).all(|(theirs, ours)| self.length(theirs, ours))
+        });
+        if !fits {
+            self.add(format!(
+                "the shape is {} there and {} here",
+                shape_text(their_shape.as_deref()),
+                shape_text(Some(shape))
+            ));
+        }
+    }
+
+    fn length(&mut self, there: &'a Length, here: &'a Length) -> bool {
+        match here {
+            Length::Any => true,
+            Length::Fixed(_) => there == here,
+            Length::Named(name) => match self.lengths.iter().find(|(known, _)| known == name) {
+                None => {
+                    self.lengths.push((name, there));
+                    true
+                }
+                // The reader says that two lengths are one; the writer must say so, too.
+                Some((_, known)) => *known == there && *there != Length::Any,
+            },
+        }
+    }
+}
+
+fn shape_text(shape: Option<&[Length]>) -> String {
+    shape.map_or("any".to_owned(), |shape| {
+        format!("[{}]", shape.iter().map(Length::to_string).collect::<Vec<_>>().join(", "))
+    })
+}
+
+/// Whether every number of the writer's kind is one of the reader's, exactly.
+fn widens(there: &Kind, here: &Kind) -> bool {
+    match (there, here) {
+        (Kind::Integer(there), Kind::Integer(here)) => {
+            let ((low, high), (least, greatest)) = (there.bounds(), here.bounds());
+            least <= low && high <= greatest
+        }
+        (Kind::Integer(there), Kind::F64) => !matches!(there, Width::I64 | Width::U64),
+        (Kind::Integer(there), Kind::F32) => matches!(there, Width::I8 | Width::U8 | Width::I16 | Width::U16),
+        (Kind::F32, Kind::F64) => true,
+        (a, b) => a == b,
+    }
+}
+
+/// Whether the reader's range has every number that the writer may send.
+fn covers(here: Range, there: &Type) -> bool {
+    let (low, high) = match (there.range, &there.kind) {
+        (Some(Range::Integer(low, high)), _) => (low, high),
+        (Some(Range::Float(low, high)), _) => {
+            return matches!(here, Range::Float(least, greatest) if least <= low && high <= greatest);
+        }
+        (None, Kind::Integer(width)) => width.bounds(),
+        _ => return false,
+    };
+    match here {
+        Range::Integer(least, greatest) => least <= low && high <= greatest,
+        Range::Float(least, greatest) => least <= low as f64 && high as f64 <= greatest,
+    }
+}

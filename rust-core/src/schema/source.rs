@@ -1,0 +1,100 @@
+//! The text of a schema, and errors that name file, line and column in it.
+
+use std::ops::Range;
+
+use crate::error::{Error, ErrorKind, quoted};
+
+/// The longest text of one file, in bytes: parsing one takes memory of a multiple of it.
+pub(super) const MAX_TEXT: usize = 256 << 10;
+
+/// One file: its name in errors, and its text.
+pub(super) struct Source {
+    pub(super) file: String,
+    pub(super) text: String,
+}
+
+impl Source {
+    /// A `Malformed` error at this place, as `FILE:LINE:COLUMN: text`. Lines and columns count from 1, columns in characters.
+    #[cold]
+    pub(super) fn error(&self, span: &Range<usize>, text: impl AsRef<str>) -> Error {
+        let start = span.start.min(self.text.len());
+        let start = (0..=start).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let before = &self.text[..start];
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before[before.rfind('\n').map_or(0, |end| end + 1)..].chars().count() + 1;
+        let text = format!("{}:{line}:{column}: {}", self.file, text.as_ref());
+        Error::new(ErrorKind::Malformed, text).at(start)
+    }
+}
+
+/// What stands there instead: a proposal if one of `known` is close to `word`, else the list of them.
+pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let nearest = known.iter().map(|name| (distance(word, name), *name)).min();
+    match nearest {
+        Some((far, name)) if far <= 1 + name.len() / 4 => format!("did you mean {}?", quoted(name)),
+        _ if known.is_empty() => "there is none".to_owned(),
+        _ => {
+            let names: Vec<&str> = known.iter().take(24).copied().collect();
+            let more = if known.len() > 24 { ", …" } else { "" };
+            format!("there are {}{more}", names.join(", "))
+        }
+    }
+}
+
+/// How many letters have to be put in, taken out, changed or swapped with the next one (optimal string alignment) to make one word of
+/// the other. Words are compared up to 64 bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (&a.as_bytes()[..a.len().min(64)], &b.as_bytes()[..b.len().min(64)]);
+    let mut before = vec![0; b.len() + 1];
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut next = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let changed = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            next[j] = changed.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                next[j] = next[j].min(before[j - 2] + 1);
+            }
+        }
+        (before, row) = (row, next);
+    }
+    row[b.len()]
+}
+
+/// Whether this can name a field in every language: a letter or underscore, then letters, digits, underscores; at most 63
+/// characters, as in Fortran.
+pub(super) fn is_field_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.len() <= 63
+}
+
+/// Whether this can name a schema: names of fields with dots between them, at most 128 characters.
+pub(super) fn is_schema_name(name: &str) -> bool {
+    name.len() <= 128 && name.split('.').all(is_field_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_names_line_and_column_in_characters() {
+        let source = Source { file: "a.toml".into(), text: "é = 1\nüü = x\n".into() };
+        let at = source.text.find('x').unwrap();
+        let error = source.error(&(at..at + 1), "no value");
+        assert_eq!(error.text(), "a.toml:2:6: no value");
+        assert_eq!(error.offset(), Some(at as u64));
+        // A span beyond the end, or inside a character, still has a place.
+        assert!(source.error(&(1..2), "x").text().starts_with("a.toml:1:1: "));
+        assert!(source.error(&(999..1000), "x").text().starts_with("a.toml:3:1: "));
+    }
+
+    #[test]
+    fn proposal_is_near_or_all() {
+        assert_eq!(proposal("optinal", ["optional", "unit"]), "did you mean \"optional\"?");
+        assert_eq!(proposal("zzz", ["optional", "unit"]), "there are optional, unit");
+    }
+}
