@@ -204,6 +204,13 @@ Examples:
     )]
     Region(Region),
 
+    /// Say what messages mean: check, show and compare schemas, and hold values against them
+    Schema {
+        /// What is to be done
+        #[command(subcommand)]
+        what: crate::schema::What,
+    },
+
     /// Write a value in another encoding
     #[command(
         after_help = "Reads standard input and writes standard output. Bytes that are refused end it with 1, with the error's name, number and offset on standard error, and nothing on standard output.

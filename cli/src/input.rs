@@ -43,6 +43,11 @@ impl<'a> Lines<'a> {
         Lines { input: Input::new(stop), start: 0, number: 0 }
     }
 
+    /// The number of the line whose value came last.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The next value, or none once standard input is at its end. An error names the line, and the offset in it.
     pub fn next(&mut self) -> Result<Option<Value>> {
         loop {

@@ -12,6 +12,7 @@
 //! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `adopt` |
 //! | machines that trust each other: keys | `keys` |
+//! | what messages mean: schema | `schema` |
 //! | encodings alone: transcode | `transcode` |
 //! | somebody else's memory: region | `region` |
 //! | what is left of a time-out | `budget` |
@@ -34,6 +35,7 @@ mod messages;
 mod output;
 mod publishing;
 mod region;
+mod schema;
 mod service;
 mod stop;
 mod table;
@@ -86,6 +88,7 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Controller(asked) => controller::controller(&asked, stop),
         Command::Top(asked) => top::top(&asked, stop),
         Command::Region(asked) => region::region(&asked),
+        Command::Schema { what } => schema::schema(&what, stop),
         Command::Transcode(asked) => transcode::transcode(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();

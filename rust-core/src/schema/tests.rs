@@ -469,3 +469,24 @@ fn numbers_widen_only_where_every_number_fits() {
     assert!(ranged.cannot_read(&parse("u8")).is_empty());
     assert!(!ranged.cannot_read(&parse("u16")).is_empty());
 }
+
+#[test]
+fn document_shows_a_schema_that_is_read_and_the_bytes_that_are_written() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let block = |word: &str| {
+        let (_, rest) = document.split_once(&format!("```{word}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let schema = Schema::parse(&block("toml")).unwrap();
+    schema.check(&Value::map([("at", Value::from(Timestamp(1))), ("watts", 3.5.into())])).unwrap();
+    let mut bytes = Vec::new();
+    for line in block("text").lines() {
+        // The digits stand in front of the explanation, which begins behind three blanks.
+        let digits: String = line.trim_start().split("   ").next().unwrap().split_whitespace().collect();
+        let pairs = digits.as_bytes().chunks(2);
+        bytes.extend(pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));
+    }
+    let small = Schema::parse("name = \"t\"\n[fields.c]\ntype = \"f64\"\nunit = \"Cel\"").unwrap();
+    assert_eq!(bytes, small.to_bytes());
+}

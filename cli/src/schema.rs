@@ -1,0 +1,197 @@
+//! `linkspan schema`: what messages mean; checked, shown, compared, and held against values.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use linkspan::schema::{Difference, Schema};
+use linkspan::{Error, ErrorKind};
+
+use crate::ending::Ending;
+use crate::stop::Stop;
+use crate::{input, output};
+
+/// No file of a schema is longer; the library says so, too, and says it better once it has one byte more.
+const MOST: u64 = (256 << 10) + 1;
+
+/// What is to be done with schemas.
+#[derive(Subcommand, Debug)]
+pub enum What {
+    /// Say whether a file holds a schema; with a second one, which of both can read what the other one writes
+    #[command(
+        after_help = "With one file: prints nothing and ends with 0, or prints file, line and column of the first error and ends with 1.
+With two, prints `backward` where programs with NEW read what programs with OLD write, and `forward` where programs with OLD read what
+programs with NEW write, each with the differences where it is not so. Ends with 1 unless what --require asks for is so: for a commit hook.
+
+Examples:
+  linkspan schema check power.schema.toml
+  git show HEAD:power.schema.toml > /tmp/old && linkspan schema check /tmp/old power.schema.toml --require backward"
+    )]
+    Check {
+        /// The schema, or the older one of two
+        file: PathBuf,
+        /// The newer schema
+        new: Option<PathBuf>,
+        /// Which direction has to be compatible
+        #[arg(long, value_enum, default_value = "both", requires = "new")]
+        require: Direction,
+    },
+
+    /// Print a schema with every name resolved
+    #[command(after_help = "Examples:
+  linkspan schema show power.schema.toml")]
+    Show {
+        /// The schema
+        file: PathBuf,
+    },
+
+    /// Print what differs between two schemas, in both directions
+    #[command(
+        after_help = "Ends with 0 where nothing differs for programs that exchange messages, else with 1.
+
+Examples:
+  linkspan schema diff old.schema.toml new.schema.toml"
+    )]
+    Diff {
+        /// The older schema
+        old: PathBuf,
+        /// The newer schema
+        new: PathBuf,
+    },
+
+    /// Print the fingerprint of a schema: SHA-256 of its canonical form, in hexadecimal digits
+    #[command(
+        after_help = "Descriptions (`doc`) and the layout of the file are not in it; units, ranges, defaults and aliases are.
+
+Examples:
+  linkspan schema fingerprint power.schema.toml"
+    )]
+    Fingerprint {
+        /// The schema
+        file: PathBuf,
+    },
+
+    /// Check values from standard input, one JSON text a line, against a schema
+    #[command(
+        after_help = "Each value that does not fit is an error with its line, its path, what is expected and what was found; then it ends with 1.
+
+Examples:
+  linkspan sub lab/power --json | linkspan schema validate power.schema.toml"
+    )]
+    Validate {
+        /// The schema
+        file: PathBuf,
+    },
+}
+
+/// Which program has the newer schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// New programs read what old ones write
+    Backward,
+    /// Old programs read what new ones write
+    Forward,
+    /// Both
+    Both,
+    /// None: the answer is printed, and the program ends with 0
+    None,
+}
+
+/// Does it.
+pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
+    match what {
+        What::Check { file, new: None, .. } => {
+            load(file)?;
+            Ok(())
+        }
+        What::Check { file, new: Some(new), require } => compare(&load(file)?, &load(new)?, *require),
+        What::Show { file } => output::write(load(file)?.to_toml().as_bytes()),
+        What::Diff { old, new } => diff(&load(old)?, &load(new)?),
+        What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
+        What::Validate { file } => validate(&load(file)?, stop),
+    }
+}
+
+/// The schema in a file and in those that it includes.
+fn load(file: &std::path::Path) -> linkspan::Result<Schema> {
+    let name = file.to_str().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", file.display()))
+    })?;
+    Schema::load(name, &mut text)
+}
+
+fn text(path: &str) -> linkspan::Result<String> {
+    let refused = |why: std::io::Error| {
+        let error = Error::os(format_args!("reading the schema {path}"), why.raw_os_error().unwrap_or(0));
+        if error.kind() == ErrorKind::Internal {
+            return Error::new(ErrorKind::Unsupported, format!("reading the schema {path}: {why}"));
+        }
+        error
+    };
+    let file = File::open(path).map_err(refused)?;
+    if file.metadata().map_err(refused)?.is_dir() {
+        let text = format!("the schema {path} is a directory: name a file in it");
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes).map_err(refused)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::new(ErrorKind::Malformed, format!("the schema {path} is not UTF-8")).at(at)
+    })
+}
+
+fn compare(old: &Schema, new: &Schema, require: Direction) -> Result<(), Ending> {
+    let (backward, forward) = (new.cannot_read(old), old.cannot_read(new));
+    let mut out = direction("backward", "programs with the new schema", "old", &backward);
+    out += &direction("forward", "programs with the old schema", "new", &forward);
+    output::write(out.as_bytes())?;
+    let holds = match require {
+        Direction::Backward => backward.is_empty(),
+        Direction::Forward => forward.is_empty(),
+        Direction::Both => backward.is_empty() && forward.is_empty(),
+        Direction::None => true,
+    };
+    if holds { Ok(()) } else { Err(Ending::Found) }
+}
+
+fn direction(name: &str, readers: &str, writers: &str, found: &[Difference]) -> String {
+    if found.is_empty() {
+        return format!("{name}: {readers} read what {writers} ones write\n");
+    }
+    let mut out = format!("not {name}: {readers} cannot read all that {writers} ones write\n");
+    for difference in found {
+        out += &format!("  {difference}\n");
+    }
+    out
+}
+
+fn diff(old: &Schema, new: &Schema) -> Result<(), Ending> {
+    if old.fingerprint() == new.fingerprint() {
+        return Ok(());
+    }
+    let (backward, forward) = (new.cannot_read(old), old.cannot_read(new));
+    if backward.is_empty() && forward.is_empty() {
+        output::write(b"the fingerprints differ; each reads all that the other one writes\n")?;
+        return Ok(());
+    }
+    let mut out = String::new();
+    for (found, sides) in [(&backward, "new reads old"), (&forward, "old reads new")] {
+        for difference in found {
+            out += &format!("{sides}: {difference}\n");
+        }
+    }
+    output::write(out.as_bytes())?;
+    Err(Ending::Found)
+}
+
+fn validate(schema: &Schema, stop: &Stop) -> Result<(), Ending> {
+    let mut lines = input::Lines::new(stop);
+    while let Some(value) = lines.next()? {
+        schema
+            .check(&value)
+            .map_err(|error| error.on(format_args!("standard input, line {}", lines.number())))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `linkspan schema` with the real program.
+
+mod program;
+
+use std::io::Write;
+use std::process::Stdio;
+
+use program::{Place, Said};
+
+const OLD: &str = "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n";
+
+fn run(place: &Place, words: &[&str], input: &str) -> Said {
+    let mut command = place.command(words);
+    command.current_dir(place.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let ended = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+}
+
+fn file(place: &Place, name: &str, text: &str) {
+    std::fs::write(place.path().join(name), text).unwrap();
+}
+
+#[test]
+fn schema_check_says_nothing_or_names_file_line_and_column() {
+    let place = Place::new();
+    file(&place, "good.toml", OLD);
+    file(&place, "bad.toml", &OLD.replace("f64", "f46"));
+    let said = run(&place, &["schema", "check", "good.toml"], "");
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    let said = run(&place, &["schema", "check", "bad.toml"], "");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("bad.toml:3:8: no type is called \"f46\": did you mean \"f64\"?"),
+        "{}",
+        said.err
+    );
+    for (name, kind) in [("none.toml", "NotFound"), (".", "Unsupported")] {
+        let said = run(&place, &["schema", "check", name], "");
+        assert!(said.code == Some(1) && said.err.contains(kind), "{}", said.err);
+    }
+    std::fs::write(place.path().join("bytes.toml"), b"name = \"x\xff\"").unwrap();
+    let said = run(&place, &["schema", "show", "bytes.toml"], "");
+    assert!(
+        said.code == Some(1) && said.err.contains("Malformed") && said.err.contains("at byte 9"),
+        "{}",
+        said.err
+    );
+    // A file without end costs no more than the longest schema.
+    let said = run(&place, &["schema", "check", "/dev/zero"], "");
+    assert!(said.code == Some(1) && said.err.contains("TooLarge"), "{}", said.err);
+}
+
+#[test]
+fn schema_check_of_two_is_for_a_commit_hook() {
+    let place = Place::new();
+    file(&place, "old.toml", OLD);
+    file(&place, "more.toml", &format!("{OLD}[fields.more]\ntype = \"u8\"\n"));
+    let said = run(&place, &["schema", "check", "old.toml", "more.toml"], "");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.out.starts_with("not backward: ") && said.out.contains("\n  more: the field is missing there"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("\nforward: programs with the old schema read"), "{}", said.out);
+    for (require, code) in [("forward", 0), ("backward", 1), ("both", 1), ("none", 0)] {
+        let said = run(&place, &["schema", "check", "old.toml", "more.toml", "--require", require], "");
+        assert_eq!(said.code, Some(code), "{require}");
+    }
+    file(&place, "kilo.toml", &OLD.replace("\"W\"", "\"kW\""));
+    let said = run(&place, &["schema", "diff", "old.toml", "kilo.toml"], "");
+    assert_eq!(said.code, Some(1));
+    assert_eq!(
+        said.out,
+        "new reads old: watts: the unit is W there and kW here: 1 W is 0.001 kW\nold reads new: watts: the unit is kW there and W here: 1 kW is 1000 W\n"
+    );
+    let said = run(&place, &["schema", "diff", "old.toml", "old.toml"], "");
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn schema_show_resolves_included_files_and_keeps_the_fingerprint() {
+    let place = Place::new();
+    file(&place, "geo.toml", "name = \"geo.point\"\n[fields]\nlatitude = \"f64\"\n");
+    file(&place, "all.toml", "name = \"all\"\ninclude = [\"geo.toml\"]\n[fields]\nat = \"geo.point\"\n");
+    let shown = run(&place, &["schema", "show", "all.toml"], "");
+    assert!(
+        shown.out.contains("[fields.at.fields.latitude]\ntype = \"f64\"\n"),
+        "{}{}",
+        shown.out,
+        shown.err
+    );
+    file(&place, "shown.toml", &shown.out);
+    let fingerprint = run(&place, &["schema", "fingerprint", "all.toml"], "").out;
+    assert_eq!(fingerprint.trim().len(), 64);
+    assert_eq!(run(&place, &["schema", "fingerprint", "shown.toml"], "").out, fingerprint);
+}
+
+#[test]
+fn schema_validate_names_the_line_and_the_path() {
+    let place = Place::new();
+    file(&place, "power.toml", OLD);
+    let said = run(&place, &["schema", "validate", "power.toml"], "{\"watts\": 1.5}\n\n{\"watts\": 2}\n");
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let said = run(&place, &["schema", "validate", "power.toml"], "{\"watts\": 1.5}\n{\"watts\": \"2\"}\n");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains(
+            "standard input, line 2: schema power: f64 in W is expected, text was found, at path watts"
+        ),
+        "{}",
+        said.err
+    );
+}
