@@ -24,6 +24,7 @@ pub enum Side {
 ///
 /// `WrongType`, `OutOfRange`, `TooLarge` or `Missing` says what is expected and what was found; the path is added by what drives the
 /// sink, as for every sink. What was passed on before an error is a part of a value.
+#[derive(Debug)]
 pub struct Checker<'a, S> {
     schema: &'a str,
     root: &'a Type,

@@ -3,6 +3,7 @@
 use crate::schema::model::{Field, Type};
 
 /// A list or a map whose values come.
+#[derive(Debug)]
 pub(super) enum Open<'a> {
     /// Part of a value of any type.
     Any,
@@ -31,7 +32,7 @@ pub(super) enum Open<'a> {
 }
 
 /// The positions of fields that came.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Seen {
     first: u64,
     /// The positions from 64 on.
