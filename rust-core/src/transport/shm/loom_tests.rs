@@ -335,9 +335,12 @@ fn one_acknowledgement(without: Unsaid) {
         Unsaid::WantersFence => mine.store(at::ACK_WANTED, 2, Ordering::Release),
         _ => account.want(2),
     }
-    if without == Unsaid::LastLook || account.told() < 2 {
+    if without == Unsaid::LastLook {
         frame.wait();
-        assert_eq!(account.told(), 2, "a frame came, and the number had not been told");
+    }
+    // A wait may end for nothing, as it does where another frame comes: each time the sender looks again.
+    while account.told() < 2 {
+        frame.wait();
     }
     consuming.join().unwrap();
 }
