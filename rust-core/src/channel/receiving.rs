@@ -1,6 +1,7 @@
 //! Receiving over a link that may break: the next frame, a sleep until there is one, a new link.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::greeting::Pattern;
 use super::memory::worth;
@@ -57,6 +58,9 @@ const FULL: usize = 1 << 16;
 /// After so many frames in a row that are no messages the clock is looked at; and so many are read by who does not wait.
 const VAIN: u32 = 64;
 const VAIN_AT_ONCE: u32 = 4096;
+/// How long one who has just said something waits for an answer before it says how far it has come: beyond the next tick of the
+/// kernel's clock, because an earlier one has to be set in the hardware.
+const PAUSE: Duration = Duration::from_micros(4500);
 const LINK: u64 = 1;
 const ORIGIN: u64 = 2;
 
@@ -297,9 +301,11 @@ impl Receiving {
     /// Sleeps until the link may have something, unless it has it already.
     ///
     /// What is to be acknowledged is acknowledged first, before the spin: a receiver that is killed while its messages keep
-    /// coming would otherwise have consumed some whose sender does not know it, and its next incarnation gets them again.
+    /// coming would otherwise have consumed some whose sender does not know it, and its next incarnation gets them again. In a
+    /// dialogue that is one message, and the acknowledgement waits for a moment: the next thing that we send says it in passing.
     fn sleep(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        speaker.speak(Occasion::Sleeping);
+        let pauses = !waiting.is_none() && !self.lent;
+        speaker.speak(if pauses { Occasion::Pausing } else { Occasion::Sleeping });
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
             // What the library has lent itself it gives back when the program knocks, which only epoll hears.
             if part.rx.spin() || !self.lent && part.rx.sleep_briefly(waiting)? {
@@ -320,9 +326,19 @@ impl Receiving {
             // Stays parked: the program sleeps on our descriptor.
             return Err(waiting.timed_out());
         }
-        let slept = self.epoll.wait(waiting, &mut self.ready);
+        let slept = self.sleep_in_epoll(speaker, waiting);
         self.rouse();
         slept
+    }
+
+    fn sleep_in_epoll(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        if speaker.owes(Occasion::Sleeping) {
+            if self.epoll.wait_at_most(PAUSE, waiting, &mut self.ready)? {
+                return Ok(());
+            }
+            speaker.speak(Occasion::Sleeping);
+        }
+        self.epoll.wait(waiting, &mut self.ready)
     }
 
     fn rouse(&mut self) {

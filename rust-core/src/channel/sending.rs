@@ -79,8 +79,8 @@ impl Sending {
                     let mut both = renewal.memory.both();
                     let keep = || Kept { header, payload: draft.payload.clone() };
                     let number = both.outbox.sent(nature, draft.payload.body().len(), keep);
-                    if said > 0 {
-                        both.inbox.said(part.session(), said);
+                    if has_place(draft.kind) {
+                        both.inbox.said_in_passing(part.session(), said);
                     }
                     drop(both);
                     record.count_alone(&record.sent);
@@ -200,10 +200,14 @@ impl Sending {
 /// The header with its number, and with what it says in passing of how far we have come with the session `to`, which is
 /// given beside it: only messages that answer nothing have the place for that. 0 says nothing.
 fn numbered(header: Header, number: u64, both: &Both, to: u64) -> (Header, u64) {
-    let has_place = matches!(header.kind, Kind::Data | Kind::Request);
-    let said = if has_place { both.to_piggyback(to) } else { 0 };
+    let said = if has_place(header.kind) { both.to_piggyback(to) } else { 0 };
     let correlation = if said > 0 { said } else { header.correlation };
     (Header { sequence: number, correlation, ..header }, said)
+}
+
+/// Whether a message has a place to say in passing how far we have come.
+fn has_place(kind: Kind) -> bool {
+    matches!(kind, Kind::Data | Kind::Request)
 }
 
 /// Sends again what this link is to have and has not.
@@ -285,14 +289,16 @@ pub struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
+    /// Whether something would be due on this occasion.
+    pub fn owes(&self, occasion: Occasion) -> bool {
+        let both = self.renewal.memory.both();
+        both.to_say(occasion, both.inbox.session()).is_some()
+    }
+
     /// Says what is due. Where another thread sends, that one says it when it lets go of the direction.
     pub fn speak(&self, occasion: Occasion) {
         let memory = &self.renewal.memory;
-        let due = memory.replays.load(Ordering::Acquire) || {
-            let both = memory.both();
-            both.to_say(occasion, both.inbox.session()).is_some()
-        };
-        if !due {
+        if !memory.replays.load(Ordering::Acquire) && !self.owes(occasion) {
             return;
         }
         if let Some(mut sending) = self.sending.borrow() {

@@ -59,6 +59,19 @@ impl Epoll {
         waiting.woke(interrupted)
     }
 
+    /// The same for so long at most; false where that has passed, or the deadline.
+    pub fn wait_at_most(
+        &self,
+        most: std::time::Duration,
+        waiting: &mut Waiting<'_>,
+        into: &mut Vec<Ready>,
+    ) -> Result<bool> {
+        let sleep = waiting.sleep()?.map_or(most, |left| left.min(most));
+        let interrupted = self.sleep(Some(sleep), into)?;
+        waiting.woke(interrupted)?;
+        Ok(interrupted || !into.is_empty())
+    }
+
     /// What is ready now.
     #[cfg(test)]
     pub fn look(&self, into: &mut Vec<Ready>) -> Result<()> {

@@ -35,7 +35,9 @@ pub enum Verdict {
 pub enum Occasion {
     /// The next message is looked for.
     Passing,
-    /// Nothing is there, and the receiver is about to sleep.
+    /// Nothing is there, and the receiver is about to wait for a moment: whoever has just said something is likely to be answered.
+    Pausing,
+    /// Nothing has come for a moment, and the receiver is about to sleep.
     Sleeping,
     /// The other side takes its leave and waits for it.
     Asked,
@@ -65,6 +67,9 @@ pub struct Inbox {
     consumed: u64,
     /// The number up to which the sender has been told so on this link.
     said: u64,
+    /// Whether we have sent something that can say it in passing since a message was taken last: then the two sides are in a
+    /// dialogue, and the next thing that we send says it.
+    spoke: bool,
     /// Consumed and not said: whether it is worth a frame of its own, how many messages and bytes.
     owed: Owed,
     duplicates: u64,
@@ -122,6 +127,7 @@ impl Inbox {
             given: 0,
             consumed: 0,
             said: 0,
+            spoke: false,
             owed: Owed::default(),
             duplicates: 0,
             missed: 0,
@@ -152,6 +158,7 @@ impl Inbox {
         self.keeps = hello.keeps.map(|limits| (OFTEN.min(limits.count as u64 / 4).max(1), limits.bytes / 4));
         // What was said on the last link may not have arrived.
         self.said = 0;
+        self.spoke = false;
         self.owed = Owed { soon: self.consumed > 0 && self.keeps.is_some(), ..Owed::default() };
     }
 
@@ -169,6 +176,7 @@ impl Inbox {
         let missed = if lost { number.saturating_sub(self.expected) } else { 0 };
         self.missed = self.missed.saturating_add(missed);
         self.taken = number;
+        self.spoke = false;
         self.expected = self.expected.max(number.saturating_add(1));
         self.open.push_back(Open { number, bytes, worth, state: State::Taken });
         Ok(Verdict::New { missed })
@@ -261,6 +269,7 @@ impl Inbox {
         let due = match occasion {
             Occasion::Asked => true,
             Occasion::Leaving => unsaid,
+            Occasion::Pausing => unsaid && self.owed.soon && !self.spoke,
             Occasion::Sleeping => unsaid && self.owed.soon,
             Occasion::Passing => {
                 let (count, bytes) = self.keeps.unwrap_or((u64::MAX, usize::MAX));
@@ -282,6 +291,12 @@ impl Inbox {
     /// The number that data and requests for this session carry in passing; 0 says nothing.
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if to == self.session { self.consumed } else { 0 }
+    }
+
+    /// The same for data and requests, which say it in passing; 0 where they said nothing.
+    pub fn said_in_passing(&mut self, to: u64, number: u64) {
+        self.spoke |= to == self.session;
+        self.said(to, number);
     }
 
     /// The same for a frame that says nothing else.

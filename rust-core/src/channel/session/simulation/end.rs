@@ -85,6 +85,8 @@ pub struct End {
     pub call: Option<Call>,
     /// Whether the program waits for what comes.
     pub asleep: bool,
+    /// Whether it has found nothing once, and is not asleep yet.
+    pub paused: bool,
     pub losses: Losses,
     /// The number that was given last, for each session.
     order: Vec<(u64, u64)>,
@@ -105,6 +107,7 @@ impl End {
             to_answer: VecDeque::new(),
             call: None,
             asleep: false,
+            paused: false,
             losses: Losses::default(),
             order: Vec::new(),
             answer_not_kept: false,

@@ -31,8 +31,9 @@ impl World<'_> {
         let in_passing = in_passing && self.said_on(i).is_none();
         let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
         let pushed = self.push(i, Frame::Message { letter, number, piggyback });
-        if pushed && piggyback > 0 {
-            self.ends[i].inbox.said(to, piggyback);
+        let has_place = matches!(letter.nature, Nature::Data | Nature::Request | Nature::Idempotent);
+        if pushed && has_place {
+            self.ends[i].inbox.said_in_passing(to, piggyback);
         }
         pushed
     }
@@ -180,6 +181,12 @@ impl World<'_> {
                     // Its link broke, and the call has failed.
                     return true;
                 }
+                if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
+                    // Nothing has come yet; the time of the pause passes, or not, before the next look.
+                    self.say(i, Occasion::Pausing);
+                    self.moves += 1;
+                    return false;
+                }
                 self.say(i, Occasion::Sleeping);
                 self.ends[i].asleep = true;
                 return false;
@@ -264,6 +271,7 @@ impl World<'_> {
                 continue;
             };
             self.moves += 1;
+            self.ends[i].paused = false;
             match frame {
                 Frame::Ack(number) => self.believe(i, number, peer),
                 Frame::Bye => self.say(i, Occasion::Asked),
