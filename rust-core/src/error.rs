@@ -172,14 +172,16 @@ impl Error {
             libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ETOOMANYREFS => {
                 ErrorKind::OutOfMemory
             }
-            libc::ENOSPC | libc::EDQUOT => ErrorKind::NoSpace,
+            libc::ENOSPC | libc::EDQUOT | libc::EFBIG => ErrorKind::NoSpace,
             libc::ENAMETOOLONG => ErrorKind::InvalidEndpoint,
             libc::ENOSYS | libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT => {
                 ErrorKind::TransportUnavailable
             }
             _ => ErrorKind::Internal,
         };
-        let mut error = Error::new(kind, format!("{doing}: {}", std::io::Error::from_raw_os_error(errno)));
+        let hint = if errno == libc::EFBIG { ": see ulimit -f" } else { "" };
+        let said = std::io::Error::from_raw_os_error(errno);
+        let mut error = Error::new(kind, format!("{doing}: {said}{hint}"));
         error.0.os = Some(errno);
         error
     }

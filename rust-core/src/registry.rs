@@ -2,6 +2,7 @@
 //! their files tell.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::channel::greeting::{self, Greeting, Pattern};
@@ -10,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::{Directory, state_path};
 use crate::sys::peer::{self, Credentials};
 use crate::sys::socket::Carries;
+use crate::sys::thread;
 use crate::sys::user;
 use crate::transport::about;
 use crate::transport::endpoint::{Endpoint, Transport};
@@ -18,6 +20,7 @@ use crate::transport::file;
 use crate::transport::hello::{self, Call};
 use crate::transport::journal;
 use crate::transport::place::{self, Place};
+use crate::transport::spool;
 use crate::transport::tcp::{self, Address};
 use crate::value::Value;
 
@@ -41,7 +44,7 @@ pub struct Listed {
     pub messages: Option<u64>,
     /// Clients or subscribers that are connected.
     pub peers: Option<u64>,
-    /// How many messages the slowest subscriber has still to read.
+    /// How many messages the slowest subscriber has still to read; of a spool, how many wait in it for its server.
     pub behind: Option<u64>,
     /// Messages that were kept for clients that are away, and are lost because too many were.
     pub forgotten: Option<u64>,
@@ -76,6 +79,10 @@ impl Listed {
 
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// And all of them together have so long.
+const PATIENCE_WITH_ALL: Duration = Duration::from_secs(3);
+/// Listeners that are asked at the same time.
+const AT_ONCE: usize = 32;
 
 /// The runtime directory of this process, made if need be: for files that belong to its user's programs beside the names.
 pub fn directory() -> Result<std::path::PathBuf> {
@@ -89,18 +96,44 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 }
 
 /// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
-/// `spool:` that is served in the state directory, in the order of the names. What dead processes of this user left is
+/// `spool:`, served or not, in the order of the names. Listeners are asked side by side, and all of them together for at most
+/// 3 s; one that was not heard by then is listed with that as its trouble. What dead processes of this user left is
 /// removed on the way; what other users left is not, and is listed with that as its trouble. Sockets at absolute paths
 /// (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
-    let mut listed = Vec::new();
-    for (endpoint, place) in places()?.into_iter().chain(lasting()?) {
-        match endpoint.transport() {
-            Transport::File => listed.extend(look_into(&endpoint, &place)),
-            Transport::Journal => listed.extend(look_into_journal(&endpoint, &place)),
-            _ => listed.extend(look_at(&endpoint, &place)),
+    let mut places = places()?;
+    places.extend(lasting()?);
+    look_at_all(&places)
+}
+
+/// Looks at all of them side by side; in the order of the names.
+fn look_at_all(places: &[(Endpoint, Place)]) -> Result<Vec<Listed>> {
+    let ends = Deadline::after(PATIENCE_WITH_ALL);
+    let next = AtomicUsize::new(0);
+    let look = || {
+        let mut listed = Vec::new();
+        while let Some((endpoint, place)) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+            listed.extend(match endpoint.transport() {
+                Transport::File => look_into(endpoint, place),
+                Transport::Journal => look_into_journal(endpoint, place),
+                Transport::Spool => look_into_spool(endpoint, place),
+                _ => look_at(endpoint, place, ends),
+            });
         }
-    }
+        listed
+    };
+    let mut listed = std::thread::scope(|scope| {
+        let help = |_| thread::start_scoped(scope, "linkspan-list", look).ok();
+        // Where no thread can be had, this one does it all.
+        let helpers: Vec<_> = (1..places.len().min(AT_ONCE)).map_while(help).collect();
+        let mut listed = look();
+        for helper in helpers {
+            listed.extend(helper.join().map_err(|_| {
+                Error::new(ErrorKind::Internal, "a thread that asked listeners ended in a defect")
+            })?);
+        }
+        Ok::<_, Error>(listed)
+    })?;
     listed.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
     Ok(listed)
 }
@@ -109,8 +142,11 @@ pub fn list() -> Result<Vec<Listed>> {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Cleaned {
-    /// The endpoints of which something was removed.
+    /// The endpoints of which something was removed and nothing is left.
     pub removed: Vec<String>,
+    /// The endpoints that are still there, such as a spool with messages, and of which something was removed that dead
+    /// processes had left beside them.
+    pub tidied: Vec<String>,
     /// The endpoints of which something was left, and why: because it belongs to another user, or could not be removed.
     pub left: Vec<(String, Error)>,
 }
@@ -126,7 +162,12 @@ pub fn clean() -> Result<Cleaned> {
             Ok(swept) => {
                 cleaned.left.extend(swept.left.into_iter().map(|why| (endpoint.clone(), why)));
                 if swept.any {
-                    cleaned.removed.push(endpoint);
+                    // What cannot be looked at is still there.
+                    let is_there =
+                        place.directory.beneath().facts(&place.file).map_or(true, |it| it.is_some())
+                            || place.is_claimed().unwrap_or(true);
+                    let list = if is_there { &mut cleaned.tidied } else { &mut cleaned.removed };
+                    list.push(endpoint);
                 }
             }
             Err(e) => cleaned.left.push((endpoint, e)),
@@ -167,7 +208,7 @@ fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<
 }
 
 /// The name that a file belongs to, whether it is what is made before the name, or tells of it.
-fn named(file: &str) -> &str {
+pub(crate) fn named(file: &str) -> &str {
     let file = place::of_temporary(file).unwrap_or(file);
     let file = about::of_about(file).unwrap_or(file);
     fifo::of_reply(file).unwrap_or(file)
@@ -190,12 +231,12 @@ fn is_live(place: &Place) -> (bool, Option<Error>) {
 }
 
 /// What there is to tell of a name that a process holds, or of what another user has left there.
-fn look_at(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
+fn look_at(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Option<Listed> {
     let (live, trouble) = is_live(place);
     // Whoever serves what we may not remove may live although no lock says so.
     let is_socket = matches!(endpoint.transport(), Transport::Shm | Transport::Unix);
     let asks = live || is_socket && trouble.is_some() && place.is_answered().unwrap_or(false);
-    let asked = if asks { look(endpoint, place) } else { Ok(None) };
+    let asked = if asks { look(endpoint, place, ends) } else { Ok(None) };
     if let (false, Ok(Some(told))) = (live, &asked) {
         return Some(told.clone());
     }
@@ -248,6 +289,26 @@ fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
     Some(listed)
 }
 
+/// What a spool holds; it is there whether somebody serves it or not.
+fn look_into_spool(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
+    let mut listed = nothing_told(endpoint);
+    let (live, trouble) = is_live(place);
+    listed.trouble = trouble;
+    if live {
+        listed.read_record(place);
+    }
+    match spool::listing(place) {
+        Ok(None) if !live && listed.trouble.is_none() => return None,
+        Ok(None) => {}
+        Ok(Some(there)) => {
+            listed.behind = Some(there.waiting);
+            listed.user.get_or_insert_with(|| name_of(there.uid));
+        }
+        Err(e) => listed.trouble = listed.trouble.or(Some(e)),
+    }
+    Some(listed)
+}
+
 fn nothing_told(endpoint: &Endpoint) -> Listed {
     Listed {
         endpoint: endpoint.to_string(),
@@ -266,7 +327,7 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
 }
 
 /// Asks whoever holds a name; none where it was given away meanwhile.
-fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
+fn look(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Result<Option<Listed>> {
     let mut listed = nothing_told(endpoint);
     let said = listed.read_record(place);
     if endpoint.transport() == Transport::Fifo {
@@ -276,12 +337,18 @@ fn look(endpoint: &Endpoint, place: &Place) -> Result<Option<Listed>> {
         return Ok(Some(listed));
     }
     // Nobody can be asked at the others: what is wrong with their record has been told.
-    if matches!(endpoint.transport(), Transport::Fifo | Transport::Spool | Transport::Dgram) {
+    if matches!(endpoint.transport(), Transport::Fifo | Transport::Dgram) {
         return Ok(Some(listed));
     }
     let mut hello = Greeting::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
-    let mut waiting = Waiting::until(Deadline::after(PATIENCE));
+    if ends.has_passed() {
+        let text =
+            format!("it was not asked: others did not answer within {} s", PATIENCE_WITH_ALL.as_secs());
+        listed.trouble = Some(Error::new(ErrorKind::Stalled, text));
+        return Ok(Some(listed));
+    }
+    let mut waiting = Waiting::until(ends.sooner(Deadline::after(PATIENCE)));
     let call = match endpoint.transport() {
         Transport::Tcp => tcp::call(&Address::of(endpoint)?, &hello.to_frame()?, &[], &mut waiting),
         other => hello::call(place, other.carries(), &hello.to_frame()?, &[], &mut waiting),
@@ -361,5 +428,36 @@ impl Listed {
         self.peers = number("peers");
         self.behind = number("behind");
         self.forgotten = number("forgotten");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::place::Access;
+
+    #[test]
+    fn silent_listeners_are_asked_side_by_side_and_with_one_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let endpoint = |i: usize| format!("unix:silent/{i:03}").parse::<Endpoint>().unwrap();
+        let place = |endpoint: &Endpoint| Place { directory: directory.clone(), file: endpoint.file_name() };
+        let places: Vec<_> = (0..300).map(endpoint).map(|it| (it.clone(), place(&it))).collect();
+        // They listen, and nobody accepts, as in a process that was stopped.
+        let claims: Vec<_> =
+            places.iter().map(|(_, place)| place.claim(Access::default()).unwrap()).collect();
+        let listed = look_at_all(&places).unwrap();
+        let names: Vec<_> = listed.iter().map(|listed| listed.endpoint.clone()).collect();
+        assert_eq!(names, places.iter().map(|(endpoint, _)| endpoint.to_string()).collect::<Vec<_>>());
+        let trouble =
+            |listed: &Listed| listed.trouble.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
+        let unasked = listed.iter().filter(|one| trouble(one).starts_with("it was not asked")).count();
+        assert!(listed.iter().all(|one| !trouble(one).is_empty()), "{listed:?}");
+        // One after the other no more than six would have been asked in that time; and it is not time for all of them.
+        let asked = listed.len() - unasked;
+        let in_turn = (PATIENCE_WITH_ALL.as_millis() / PATIENCE.as_millis()) as usize;
+        assert!(asked > 2 * in_turn && unasked > 0, "{asked} were asked, {unasked} were not");
+        drop(claims);
+        assert!(look_at_all(&places).unwrap().is_empty());
     }
 }

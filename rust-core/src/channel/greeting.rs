@@ -276,7 +276,15 @@ pub fn read_answer(answer: &Incoming) -> Result<Greeting> {
     let value = codec::decode_shared(&answer.body, answer.header.encoding, &Limits::for_message(16 << 10))?;
     let code = value.at("code")?.as_u64()?;
     let kind = u16::try_from(code).ok().and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Internal);
-    Err(Error::new(kind, value.at("text")?.as_text()?))
+    let text = value.at("text")?.as_text()?;
+    // What ran out is the listener's: the caller has what it needs, and would look for it in vain.
+    if kind == ErrorKind::OutOfMemory {
+        let text = format!(
+            "the listener has no memory or descriptors for another connection (see its ulimit -n); it says: {text}"
+        );
+        return Err(Error::new(ErrorKind::Full, text));
+    }
+    Err(Error::new(kind, text))
 }
 
 /// A number drawn by chance, never zero.
@@ -355,6 +363,19 @@ mod tests {
             assert_eq!(read(encoding).unwrap(), example(), "{}", encoding.name());
         }
         assert!(read(Encoding::Raw).is_err());
+    }
+
+    #[test]
+    fn listener_without_descriptors_is_told_as_the_listeners_lack() {
+        let theirs = Error::os("taking a descriptor", libc::EMFILE);
+        assert_eq!(theirs.kind(), ErrorKind::OutOfMemory);
+        let frame = refusal(&theirs);
+        let header = Header::from_bytes(frame.first_chunk().unwrap()).unwrap();
+        let body = frame[header.body_offset()..].to_vec().into();
+        let answer = Incoming { header, extension: bytes::Bytes::new(), body };
+        let error = read_answer(&answer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+        assert!(error.text().contains("the listener") && error.errno().is_none(), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Finding;
+use crate::registry;
 use crate::sys::directory::{Directory, Origin, runtime_path};
 use crate::sys::user;
 use crate::transport::endpoint::Endpoint;
@@ -24,8 +25,15 @@ pub fn examine() -> Vec<Finding> {
 }
 
 fn chosen(path: &Path, origin: Origin) -> Finding {
+    let is_relative = path.is_relative();
     let path = path.display();
     match origin {
+        Origin::Environment if is_relative => Finding::problem(
+            format!(
+                "the runtime directory is {path}, which means another directory wherever a program is started"
+            ),
+            "give LINKSPAN_DIR a whole path, which begins with /",
+        ),
         Origin::Environment => Finding::note(
             format!("the runtime directory is {path}, because LINKSPAN_DIR says so"),
             "every program that is to meet this one needs the same LINKSPAN_DIR; services and cron jobs have their own environment",
@@ -103,11 +111,13 @@ fn other(path: &Path) -> Option<Finding> {
             remedy,
         ));
     };
-    let names: Vec<String> = entries
+    let mut names: Vec<String> = entries
         .flatten()
-        .filter_map(|entry| Endpoint::from_file_name(entry.file_name().to_str()?))
+        .filter_map(|entry| Endpoint::from_file_name(registry::named(entry.file_name().to_str()?)))
         .map(|endpoint| endpoint.to_string())
         .collect();
+    names.sort_unstable();
+    names.dedup();
     if names.is_empty() {
         return None;
     }

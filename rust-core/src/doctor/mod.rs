@@ -105,6 +105,14 @@ fn names() -> Vec<Finding> {
                 findings
                     .push(Finding::note(what, "nothing to do: the next to listen there would have done it"));
             }
+            if !cleaned.tidied.is_empty() {
+                let what = format!(
+                    "what dead processes had left beside {} was removed; the names and their messages stay",
+                    cleaned.tidied.join(", ")
+                );
+                findings
+                    .push(Finding::note(what, "nothing to do: the next to listen there would have done it"));
+            }
             findings.extend(cleaned.left.iter().filter_map(|(endpoint, why)| left(endpoint, why)));
         }
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {}

@@ -17,7 +17,19 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
         return Err(Error::new(ErrorKind::Missing, text));
     };
     let mut done = Vec::new();
-    let directory = root.join("run/linkspan");
+    let run = root.join("run");
+    // The root of an image may be empty as yet; one that is mistyped is not made.
+    match DirBuilder::new().mode(0o755).create(&run) {
+        Ok(()) => done.push(format!("made {}", run.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let text =
+                format!("there is no directory {}: make it, or name another with --root", root.display());
+            return Err(Error::new(ErrorKind::NotFound, text));
+        }
+        Err(e) => return Err(e).doing(format_args!("making {} (root can)", run.display())),
+    }
+    let directory = run.join("linkspan");
     match DirBuilder::new().mode(0o700).create(&directory) {
         Ok(()) => done.push(format!("made {}", directory.display())),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -83,6 +95,21 @@ mod tests {
         assert!(entry.ends_with(&format!("d /run/linkspan 2770 root {} -\n", own_group())), "{entry}");
         let again = setup(&own_group(), root.path()).unwrap();
         assert!(again[0].ends_with("already"), "{again:?}");
+    }
+
+    #[test]
+    fn empty_image_gets_its_run_and_missing_one_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let done = setup(&own_group(), root.path()).unwrap();
+        assert_eq!(done[0], format!("made {}", root.path().join("run").display()));
+        assert_eq!(root.path().join("run").metadata().unwrap().mode() & 0o7777 & 0o700, 0o700);
+        assert_eq!(root.path().join("run/linkspan").metadata().unwrap().mode() & 0o7777, 0o2770);
+        let error = setup(&own_group(), &root.path().join("mistyped")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(
+            error.text().contains("there is no directory") && !root.path().join("mistyped").exists(),
+            "{error}"
+        );
     }
 
     #[test]

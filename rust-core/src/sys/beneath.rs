@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::{group, user};
+use super::{group, headroom, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// Whose a thing has to be.
@@ -444,8 +444,12 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 
-/// Writes all of it, or says why not.
+/// Writes all of it into an empty file, or says why not; `FBIG` for more than the process may write (`ulimit -f`), where the
+/// kernel would end it with SIGXFSZ.
 pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    if bytes.len() as u64 > headroom::file_limit() {
+        return Err(Errno::FBIG);
+    }
     while !bytes.is_empty() {
         match rustix::io::write(&file, bytes) {
             Ok(written) => bytes = &bytes[written..],

@@ -1,19 +1,35 @@
 //! Threads of our own, which never see the program's signals.
 
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crate::error::{Doing, Result};
 
 /// Starts a thread with every signal blocked: they are for the program's threads.
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn(work));
+    thread.doing(format_args!("starting the thread {name}"))
+}
+
+/// The same for a thread that ends before what it borrows.
+pub fn start_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn_scoped(scope, work));
+    thread.doing(format_args!("starting the thread {name}"))
+}
+
+/// A thread begins with the mask of the one that starts it.
+fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else runs.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        let started = start();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        thread.doing(format_args!("starting the thread {name}"))
+        started
     }
 }

@@ -99,6 +99,13 @@ impl Writer {
     fn replaceable(&self) -> Result<Option<Opened>> {
         let (around, file) = (self.place.directory.beneath(), &self.place.file);
         let Some(facts) = around.facts(file)? else { return Ok(None) };
+        if kind_of(&facts) == FileType::Directory {
+            let text = format!(
+                "{} is a directory, and a file: is one file; name one in it, such as {0}/value",
+                self.place.path().display()
+            );
+            return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+        }
         if is_ours(&facts) {
             // What cannot be read is replaced like anything else: a rename follows no link.
             return Ok(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten());

@@ -75,6 +75,23 @@ fn boot() -> Result<String> {
 /// Bytes of the file that says in which life of the machine a spool was made, at most.
 const BOOT_LENGTH: usize = 64;
 
+/// In which life of the machine the spool was made that has this directory; see [`Layout::boot_made`].
+fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
+    if !is_ours(facts) {
+        return Ok(None);
+    }
+    let read = root.read(BOOT, BOOT_LENGTH, Owner::Ours)?;
+    Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
+}
+
+/// Whether the spool that has this directory was made in an earlier life of the machine, for one who only looks.
+pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
+    match boot_made(root, facts) {
+        Ok(Some(made)) => Ok(made != boot()?),
+        Ok(None) | Err(_) => Ok(false),
+    }
+}
+
 impl Layout {
     /// Opens the spool at a place; none where there is none. `PermissionDenied` where a link or another user's directory is
     /// in the place of one of its own.
@@ -151,20 +168,12 @@ impl Layout {
     /// In which life of the machine it was made, as its owner says; none where that does not matter. An error where something
     /// else stands there: nothing is removed because of that.
     pub fn boot_made(&self) -> Result<Option<String>> {
-        let path = self.place.path();
-        if !is_ours(&self.facts) {
-            return Ok(None);
-        }
-        let read = self.beneath(&path).read(BOOT, BOOT_LENGTH, Owner::Ours)?;
-        Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
+        boot_made(self.beneath(&self.place.path()), &self.facts)
     }
 
     /// Whether it was made in an earlier life of the machine, and is to be empty in this one.
     pub fn is_stale(&self) -> Result<bool> {
-        match self.boot_made() {
-            Ok(Some(made)) => Ok(made != boot()?),
-            Ok(None) | Err(_) => Ok(false),
-        }
+        is_of_earlier_boot(self.beneath(&self.place.path()), &self.facts)
     }
 
     /// Removes all that an earlier life of the machine has left. Only under the place's lock.

@@ -8,6 +8,7 @@
 //! | who is there | `presence` |
 //! | names that have come, and room for more; messages that were given | `arrivals`, `room`; `given` |
 //! | the two sides | `server`, `client` |
+//! | what a listing shows of it | `listing` |
 //! | what cannot be taken; what is taken away | `reject`, `sweep` |
 
 mod arrivals;
@@ -15,6 +16,7 @@ mod client;
 mod folder;
 mod given;
 mod layout;
+mod listing;
 mod name;
 mod presence;
 mod reject;
@@ -44,6 +46,7 @@ use crate::sys::lock::Lock;
 use crate::sys::poll::wait_readable;
 use crate::value::Map;
 
+pub use listing::listing;
 pub use sweep::{remove_if_unused, tidy, tidy_beside};
 
 /// The sending half.

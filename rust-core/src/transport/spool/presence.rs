@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::beneath::{Owner, is_ours};
 use crate::sys::directory::Directory;
 use crate::sys::fork;
+use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 use crate::transport::loose::Terms;
 use crate::value::{Map, Value};
@@ -99,8 +100,10 @@ impl Presence {
     /// Writes down how far this client has come. Only for those who come back: a number that is lost with the machine's
     /// power is found again among the messages.
     pub fn note(&self, progress: Progress) {
-        if !is_nameless(&self.who) {
-            let _ = rustix::io::pwrite(&self.file, progress_text(progress).as_bytes(), 0);
+        let text = progress_text(progress);
+        // Past the limit on files the kernel kills instead of answering.
+        if !is_nameless(&self.who) && text.len() as u64 <= headroom::file_limit() {
+            let _ = rustix::io::pwrite(&self.file, text.as_bytes(), 0);
         }
     }
 }
