@@ -1,10 +1,10 @@
 // The page's life: what happens comes in and is shown; what is pressed goes out, and its answer is said.
 import { composed, confirmed, say, told, value } from './dialogs.js';
 import { Service } from './service.js';
-import { Problem, command, forget, listen, token } from './stream.js';
+import { Problem, ask, command, forget, listen, token } from './stream.js';
 import { clock, time } from './values.js';
 
-const LINES = 400, WITHIN = 30, TICK = 1000;
+const LINES = 400, PRINTED = 100, PRINTS = ['stdout', 'stderr'], WITHIN = 30, TICK = 1000;
 const byId = id => document.getElementById(id);
 const services = new Map(), seen = new Set();
 const order = new Intl.Collator('en', { numeric: true });
@@ -21,7 +21,10 @@ const watcher = new IntersectionObserver(entries => {
   }
 }, { rootMargin: '200px' });
 
+// Whether the token only reads: then nothing is offered that would be refused.
+let reads = false;
 function take(record) {
+  if (reads) record = { ...record, allowed: [] };
   let service = services.get(record.name);
   if (!service) {
     service = new Service(record.name, act);
@@ -85,6 +88,10 @@ function chips(wanted) {
 
 const hides = (line, words) => !words.every(word => line.dataset.text.includes(word))
   || (byId('serious').checked && !['warning', 'error', 'stderr'].includes(line.dataset.level));
+function cut(line) {
+  seen.delete(line.dataset.key);
+  line.remove();
+}
 function note(entry) {
   const { at, service = '', level = 'info', text = '' } = entry, key = JSON.stringify([at, service, text]);
   if (seen.has(key)) return;
@@ -100,10 +107,10 @@ function note(entry) {
   line.append(Object.assign(document.createElement('span'), { textContent: text }));
   line.hidden = hides(line, byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean));
   byId('lines').prepend(line);
-  while (byId('lines').children.length > LINES) {
-    seen.delete(byId('lines').lastElementChild.dataset.key);
-    byId('lines').lastElementChild.remove();
-  }
+  // What programs print goes sooner than what happened.
+  const printed = PRINTS.includes(level) ? byId('lines').querySelectorAll(':is([data-level=stdout], [data-level=stderr])') : [];
+  if (printed.length > PRINTED) cut(printed[printed.length - 1]);
+  while (byId('lines').children.length > LINES) cut(byId('lines').lastElementChild);
 }
 
 // ---- what happens
@@ -193,7 +200,8 @@ function lock(why) {
 function unlock() {
   byId('locked').hidden = true;
   document.body.dataset.link = byId('link').dataset.state = links.told = 'waiting';
-  listen(hear, heard);
+  // Where it cannot be asked, the stream tells why.
+  ask('api').then(routes => { reads = !routes.some(({ method }) => method === 'POST'); }, () => {}).then(() => listen(hear, heard));
 }
 byId('unlock').addEventListener('submit', event => {
   event.preventDefault();

@@ -58,12 +58,14 @@ export class Service {
   take(record) {
     this.record = record;
     this.heard = Date.now();
-    const { state, view, reason, trouble } = record;
+    const { view, reason, trouble } = record;
+    // The last state of one that has gone without a word would look true.
+    const state = view === 'DISCONNECTED' ? view : record.state;
     this.element.dataset.state = this.badge.dataset.state = state;
     this.element.dataset.view = view;
     write(this.badge.firstElementChild, GLYPHS[state] ?? '');
     write(this.badge.lastElementChild, state);
-    write(this.view, view === 'CONNECTED' ? '' : view);
+    write(this.view, view === 'CONNECTED' || view === state ? '' : view);
     write(this.wrong, [trouble, reason].filter(Boolean).join(' · '));
     this.permit();
     this.tell();

@@ -1,6 +1,7 @@
 //! `linkspan controller`: what services dial, and what is asked about them.
 
 use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
@@ -18,19 +19,25 @@ use crate::stop::Stop;
 /// `linkspan controller`
 #[derive(Args, Debug)]
 pub struct Asked {
-    /// Listen here, any number of times; left out, at unix:controller and tcp://127.0.0.1:17170
+    /// Listen here, any number of times; left out, at unix:controller and, where that port is free, tcp://127.0.0.1:17170
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Vec<String>,
     /// Listen at unix:controller alone
     #[arg(long, conflicts_with = "listen")]
     pub no_tcp: bool,
     /// Serve a page for browsers at this address of loopback and port, such as 127.0.0.1:8017; it opens with a token that is
-    /// made anew each time
+    /// made anew each time, unless --http-token keeps it
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
     /// Let --http be another address than loopback: whoever is on the way then reads all of it, the token too
     #[arg(long, requires = "http")]
     pub http_allow_remote: bool,
+    /// Keep the page's token in this file, so that it survives a restart; it is made with mode 0600 where there is none
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub http_token: Option<PathBuf>,
+    /// Let the token in this file read the page, its interface and /metrics, and command nothing; made like that of --http-token
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub http_read_token: Option<PathBuf>,
     /// Do not say where it listens
     #[arg(long, short)]
     pub quiet: bool,
@@ -42,7 +49,7 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
     options.tcp = !asked.no_tcp;
     // The program has its own.
     options.handle_signals = false;
-    let mut hub = Hub::listen(&asked.listen, &options).map_err(with_owner)?;
+    let mut hub = listen(asked, &mut options)?;
     if !asked.quiet {
         for endpoint in hub.endpoints() {
             ending::note(&format!("the controller listens at {endpoint}"));
@@ -66,6 +73,27 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
     }
 }
 
+/// Listens. The port of TCP is one for the whole machine: where nobody asked for it and another user's controller has it, this
+/// one does without.
+fn listen(asked: &Asked, options: &mut HubOptions) -> Result<Hub, Ending> {
+    match Hub::listen(&asked.listen, options) {
+        Err(error)
+            if asked.listen.is_empty()
+                && options.tcp
+                && error.kind() == ErrorKind::AddressInUse
+                && error.endpoint().is_some_and(|endpoint| endpoint.starts_with("tcp:")) =>
+        {
+            options.tcp = false;
+            let hub = Hub::listen(&asked.listen, options).map_err(with_owner)?;
+            ending::note(&format!(
+                "no TCP: {error}; local programs are served all the same (--no-tcp says that this is meant, --listen takes another port)"
+            ));
+            Ok(hub)
+        }
+        listened => Ok(listened.map_err(with_owner)?),
+    }
+}
+
 /// Serves the page, and says where it is. Its address is a key: it is shown to whoever sits there, and to no log.
 fn page(address: &str, asked: &Asked, hub: &Hub) -> Result<http::Running, Ending> {
     let endpoints = hub.endpoints();
@@ -79,6 +107,8 @@ fn page(address: &str, asked: &Asked, hub: &Hub) -> Result<http::Running, Ending
         address: address.to_owned(),
         allow_remote: asked.http_allow_remote,
         controller: controller.clone(),
+        token: asked.http_token.clone(),
+        reading: asked.http_read_token.clone(),
     })?;
     if stdout().is_terminal() {
         output::write(format!("the page is at {}\n", page.address()).as_bytes())?;

@@ -9,7 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 use linkspan::service::Order;
 use linkspan::{Answer, Command, Encoding, ErrorKind, Map, Outcome, Timeout, Value, codec};
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::feed::Feed;
+use super::metrics;
 use super::pool::Pool;
 use super::problem::{Problem, json};
 use super::token;
@@ -82,6 +83,13 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 pub async fn services(State(desk): State<Arc<Desk>>) -> Answered {
     let services = desk.questions.ask(|hub| hub.services(PATIENCE)).await?;
     Ok(json(StatusCode::OK, &services))
+}
+
+/// What is measured, in Prometheus' text form.
+pub async fn metrics(State(desk): State<Arc<Desk>>) -> Answered {
+    let asked = desk.questions.ask(|hub| Ok((hub.stats(PATIENCE)?, hub.services(PATIENCE)?)));
+    let (figures, services) = asked.await?;
+    Ok(([(CONTENT_TYPE, metrics::KIND)], metrics::text(&figures, &services)).into_response())
 }
 
 /// The record of one.
@@ -217,8 +225,6 @@ fn order(body: &[u8]) -> Result<(Order, bool), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
-
     use super::*;
 
     fn refused(body: &str) -> StatusCode {

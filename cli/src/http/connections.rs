@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use linkspan::{ErrorKind, registry};
 use tokio::sync::Notify;
 
+use super::guard::Rights;
 use super::problem::Problem;
 
 /// How many connections may be open.
@@ -23,12 +24,14 @@ pub struct Limits {
     pub of_one_peer: usize,
     /// Without the token, in all.
     pub waiting: usize,
-    /// Of those who have shown it.
+    /// Of those who have shown it, the reading token too.
     pub authorised: usize,
+    /// Of those who only read, at most: the others are for whoever commands.
+    pub reading: usize,
 }
 
 /// What the page's server allows.
-pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128 };
+pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128, reading: 96 };
 
 /// Whose a connection is, as far as that can be known before it says anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,14 +144,18 @@ impl Open {
 }
 
 impl Connection {
-    /// A request with the token came on it: it is not ended for others any more. `Full` where there are too many such.
-    pub fn authorise(&self) -> Result<(), Problem> {
+    /// A request with a token came on it: it is not ended for others any more. `Full` where there are too many such.
+    pub fn authorise(&self, rights: Rights) -> Result<(), Problem> {
         let mut open = self.all.open();
         if self.authorised.load(Ordering::Relaxed) {
             return Ok(());
         }
         let full = |text: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Full, text);
-        if open.authorised >= self.all.limits.authorised {
+        let most = match rights {
+            Rights::Command => self.all.limits.authorised,
+            Rights::Read => self.all.limits.reading,
+        };
+        if open.authorised >= most {
             let text = format!("{} connections with the token are open; close some", open.authorised);
             return Err(full(text));
         }
@@ -185,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    const FEW: Limits = Limits { of_one_peer: 3, waiting: 5, authorised: 2 };
+    const FEW: Limits = Limits { of_one_peer: 3, waiting: 5, authorised: 2, reading: 1 };
     const OWNER: Peer = Peer::User(1000);
 
     fn is_evicted(connection: &Connection) -> bool {
@@ -208,7 +215,7 @@ mod tests {
         let theirs: Vec<_> = (0..100).map(|i| all.admit(Peer::User(i % 50 + 5000))).collect();
         let owner = all.admit(OWNER);
         assert_eq!(theirs.iter().filter(|one| !is_evicted(one)).count(), FEW.waiting - 1);
-        assert!(owner.authorise().is_ok());
+        assert!(owner.authorise(Rights::Command).is_ok());
         // Who has shown the token is not ended, whatever comes.
         let more: Vec<_> = (0..100).map(|_| all.admit(OWNER)).collect();
         assert!(!is_evicted(&owner) && is_evicted(&more[0]) && !is_evicted(&more[99]));
@@ -218,11 +225,15 @@ mod tests {
     fn places_are_given_back_and_the_authorised_are_bounded() {
         let all = Connections::new(FEW);
         let open: Vec<_> = (0..3).map(|_| all.admit(OWNER)).collect();
-        assert!(open[0].authorise().is_ok() && open[0].authorise().is_ok() && open[1].authorise().is_ok());
-        assert!(open[2].authorise().is_err());
+        assert!(
+            open[0].authorise(Rights::Command).is_ok()
+                && open[0].authorise(Rights::Command).is_ok()
+                && open[1].authorise(Rights::Command).is_ok()
+        );
+        assert!(open[2].authorise(Rights::Command).is_err());
         drop(open);
         let again: Vec<_> = (0..2).map(|_| all.admit(OWNER)).collect();
-        assert!(again.iter().all(|one| one.authorise().is_ok()));
+        assert!(again.iter().all(|one| one.authorise(Rights::Command).is_ok()));
         drop(again);
         let open = all.open();
         assert!(open.waiting.is_empty() && open.authorised == 0);

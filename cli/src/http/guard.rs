@@ -36,6 +36,17 @@ pub struct Access {
     pub remote: bool,
     /// What a request to the interface has to carry.
     pub token: Token,
+    /// What it may carry instead, to read and to command nothing.
+    pub reading: Option<Token>,
+}
+
+/// What a token opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// All of it.
+    Command,
+    /// What is only read.
+    Read,
 }
 
 impl Access {
@@ -96,19 +107,26 @@ impl Access {
         }
     }
 
-    /// Refuses who does not know the token.
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    /// What the token of a request opens; refuses who knows none.
+    fn check_token(&self, headers: &HeaderMap) -> Result<Rights, Problem> {
         let said = the_only(headers, &AUTHORIZATION)?.map(str::as_bytes);
         let token = said.and_then(|said| said.strip_prefix(b"Bearer "));
-        if token.is_some_and(|token| self.token.is(token)) {
-            return Ok(());
+        if let Some(token) = token {
+            // Both are compared: how long it takes tells nothing.
+            let reads = self.reading.as_ref().is_some_and(|reading| reading.is(token));
+            if self.token.is(token) {
+                return Ok(Rights::Command);
+            }
+            if reads {
+                return Ok(Rights::Read);
+            }
         }
         let text = match token {
             None => {
                 "the request has no token: send Authorization: Bearer, with what follows #token= in the address"
             }
             Some(_) => {
-                "the token is not the one of this start of the controller, which has a new one each time"
+                "the token is not the one of this start of the controller, which has a new one each time unless --http-token keeps it"
             }
         };
         let text = format!("{text}; `linkspan controller --http` prints the address when it starts");
@@ -160,17 +178,38 @@ pub async fn require_own_page(State(access): State<Arc<Access>>, request: Reques
 pub async fn require_token(
     State(access): State<Arc<Access>>,
     connection: Option<Extension<Arc<Connection>>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let admitted = access.check_token(request.headers()).and_then(|()| match connection {
-        Some(Extension(connection)) => connection.authorise(),
-        None => Ok(()),
+    let admitted = access.check_token(request.headers()).and_then(|rights| {
+        if rights == Rights::Read && !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(reads_only());
+        }
+        if let Some(Extension(connection)) = connection {
+            connection.authorise(rights)?;
+        }
+        Ok(rights)
     });
     match admitted {
-        Ok(()) => next.run(request).await,
+        Ok(rights) => {
+            request.extensions_mut().insert(rights);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Lets through what comes with the token that commands. Who is not known to have it, has it not.
+pub async fn require_command(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Rights>() {
+        Some(Rights::Command) => next.run(request).await,
+        Some(Rights::Read) | None => reads_only().into_response(),
+    }
+}
+
+fn reads_only() -> Problem {
+    let text = "this token reads, and commands nothing: ask with the token of `linkspan service page`";
+    Problem::new(StatusCode::FORBIDDEN, ErrorKind::PermissionDenied, text)
 }
 
 #[cfg(test)]
@@ -180,7 +219,7 @@ mod tests {
     use super::*;
 
     fn access(remote: bool) -> Access {
-        Access { port: 8017, remote, token: Token::draw().unwrap() }
+        Access { port: 8017, remote, token: Token::draw().unwrap(), reading: None }
     }
 
     fn asked(headers: &[(&str, &str)]) -> Result<(), StatusCode> {

@@ -9,6 +9,7 @@
 //! | the token, and the file that its owner finds the address in | `token` |
 //! | what may be asked for, and what of it without the token | `routes` |
 //! | what is asked for and answered | `api` |
+//! | what is measured, for Prometheus | `metrics` |
 //! | errors as RFC 9457 tells them | `problem` |
 //! | the page's files | `assets` |
 //! | connections to the hub | `pool` |
@@ -20,6 +21,7 @@ mod connections;
 mod events;
 mod feed;
 mod guard;
+mod metrics;
 mod pool;
 mod problem;
 mod routes;

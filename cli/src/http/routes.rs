@@ -1,4 +1,5 @@
-//! What may be asked for: the files of the page, by everybody; all else, by whoever shows the token.
+//! What may be asked for: the files of the page, by everybody; all else, by whoever shows the token, or to be read, the one that
+//! only reads.
 //!
 //! The router is built from these tables alone. Whatever is not one of the page's files, by its very spelling, comes behind the
 //! check of the token, be it in the table of routes or not: a route that is added later, and an address that only looks like
@@ -6,16 +7,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
 use linkspan::{ErrorKind, Value};
 
 use super::api::{self, Desk};
 use super::assets::ASSETS;
-use super::guard::{self, Access};
+use super::guard::{self, Access, Rights};
 use super::problem::{Problem, json};
 
 /// Something that can be asked for with the token.
@@ -28,13 +29,14 @@ struct Route {
 }
 
 /// All of it.
-fn routes() -> [Route; 7] {
+fn routes() -> [Route; 8] {
     [
         Route { method: "GET", path: "/api", handler: || get(index) },
         Route { method: "GET", path: "/api/services", handler: || get(api::services) },
         Route { method: "GET", path: "/api/services/{name}", handler: || get(api::status) },
         Route { method: "POST", path: "/api/services/{name}/commands", handler: || post(api::command) },
         Route { method: "GET", path: "/api/services/{name}/commands/{id}", handler: || get(api::answer) },
+        Route { method: "GET", path: "/metrics", handler: || get(api::metrics) },
         Route { method: "GET", path: "/api/log", handler: || get(api::log) },
         Route { method: "GET", path: "/api/events", handler: || get(api::events) },
     ]
@@ -44,7 +46,12 @@ fn routes() -> [Route; 7] {
 pub fn router(desk: Desk, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
-        protected = protected.route(path, handler().fallback(async move || Problem::method(method)));
+        // Whatever is not only read is closed to the token that only reads, a route that is added later too.
+        let handler = match method {
+            "GET" => handler(),
+            _ => handler().layer(from_fn(guard::require_command)),
+        };
+        protected = protected.route(path, handler.fallback(async move || Problem::method(method)));
     }
     let token = from_fn_with_state(access.clone(), guard::require_token);
     let protected = protected.fallback(nothing_here).layer(token).with_state(Arc::new(desk));
@@ -62,8 +69,9 @@ async fn nothing_here(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text)
 }
 
-/// The table, for programs.
-async fn index() -> Response {
-    let routes = routes().map(|route| Value::map([("method", route.method), ("path", route.path)]));
-    json(StatusCode::OK, &Value::Array(routes.into()))
+/// The table, for programs: as much of it as the token opens.
+async fn index(Extension(rights): Extension<Rights>) -> Response {
+    let open = routes().into_iter().filter(|route| rights == Rights::Command || route.method == "GET");
+    let routes = open.map(|route| Value::map([("method", route.method), ("path", route.path)]));
+    json(StatusCode::OK, &Value::Array(routes.collect()))
 }

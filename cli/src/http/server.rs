@@ -1,7 +1,7 @@
 //! The thread that listens: one for all connections, with a bound on each thing that a stranger could make us wait for.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -48,6 +48,10 @@ pub struct Settings {
     pub allow_remote: bool,
     /// The hub's endpoint.
     pub controller: String,
+    /// The file that keeps the token; none for a new one at each start.
+    pub token: Option<PathBuf>,
+    /// The file that keeps the token that only reads; none for no such token.
+    pub reading: Option<PathBuf>,
 }
 
 /// The page, being served; it ends with this.
@@ -108,14 +112,19 @@ pub fn start(settings: &Settings) -> Result<Running> {
     listener.set_nonblocking(true).map_err(doing)?;
     rustix::net::listen(&listener, BACKLOG).map_err(|e| doing(e.into()))?;
     let address = listener.local_addr().map_err(doing)?;
-    let token = Token::draw()?;
+    let token = settings.token.as_deref().map_or_else(Token::draw, Token::kept)?;
+    let reading = settings.reading.as_deref().map(Token::kept).transpose()?;
+    if reading.as_ref().is_some_and(|reading| reading.is_same(&token)) {
+        let text = "the token that only reads is the one that commands: give each a file of its own";
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
     let shown = match address.ip().is_unspecified() {
         true => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
         false => address,
     };
     let page = token.address(&shown.to_string());
     let file = AddressFile::write(&linkspan::registry::directory()?, &page)?;
-    let access = Arc::new(Access { port: address.port(), remote: settings.allow_remote, token });
+    let access = Arc::new(Access { port: address.port(), remote: settings.allow_remote, token, reading });
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(WAITING)
@@ -212,8 +221,13 @@ mod tests {
     #[test]
     fn beyond_this_machine_only_when_it_is_said() {
         for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8017"] {
-            let settings =
-                Settings { address: address.into(), allow_remote: false, controller: "unix:none".into() };
+            let settings = Settings {
+                address: address.into(),
+                allow_remote: false,
+                controller: "unix:none".into(),
+                token: None,
+                reading: None,
+            };
             let error = start(&settings).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
             assert!(error.text().contains("--http-allow-remote"), "{error}");

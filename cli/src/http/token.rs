@@ -43,15 +43,75 @@ impl Token {
         random::<LENGTH>().map(Token)
     }
 
+    /// The one that this file keeps, which is made with a new one where there is none. `PermissionDenied` where others may have read
+    /// it, `Malformed` where it holds something else.
+    pub fn kept(path: &Path) -> Result<Token> {
+        if read_kept(path)?.is_none() {
+            make_kept(path, &Token::draw()?)?;
+        }
+        // Of two that start at once one has made it, and both have that.
+        read_kept(path)?.ok_or_else(|| {
+            let text = format!("{} was removed while it was made", path.display());
+            Error::new(ErrorKind::NotFound, text)
+        })
+    }
+
     /// Whether this is it; how long the answer takes tells nothing.
     pub fn is(&self, said: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(said).into()
+    }
+
+    /// Whether both are the same.
+    pub fn is_same(&self, other: &Token) -> bool {
+        self.is(other.0.as_bytes())
     }
 
     /// The page's address with it. What follows the `#` is sent to no server and stands in no log.
     pub fn address(&self, host: &str) -> String {
         format!("http://{host}/#token={}", self.0)
     }
+}
+
+fn read_kept(path: &Path) -> Result<Option<Token>> {
+    let Some((text, mode)) = read_own_with_mode(path)? else { return Ok(None) };
+    if mode & 0o077 != 0 {
+        let text = format!(
+            "{} has mode {:04o}, so that others may know the token in it; remove it, and a new one is made with mode 0600",
+            path.display(),
+            mode & 0o7777
+        );
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
+    let token = text.trim_end();
+    if token.len() != 2 * LENGTH || !token.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        let text = format!(
+            "{} holds no token, which is {} digits and letters from a to f; remove it, and a new one is made",
+            path.display(),
+            2 * LENGTH
+        );
+        return Err(Error::new(ErrorKind::Malformed, text));
+    }
+    Ok(Some(Token(token.to_owned())))
+}
+
+/// Puts a token into a file that is not there yet: it appears whole, on the disk, and in the place of nothing.
+fn make_kept(path: &Path, token: &Token) -> Result<()> {
+    let doing = |e: std::io::Error| {
+        Error::os(format!("making the token {}", path.display()), e.raw_os_error().unwrap_or(0))
+    };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let unfinished = path.with_file_name(format!(".new.{}.{name}", id()?));
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(doing)?;
+    let written = file.write_all(format!("{}\n", token.0).as_bytes()).and_then(|()| file.sync_all());
+    let made = written.and_then(|()| fs::hard_link(&unfinished, path));
+    let removed = fs::remove_file(&unfinished);
+    match made {
+        // Somebody else was first.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(doing)?,
+    }
+    removed.map_err(doing)
 }
 
 /// The file with the address; it is removed with this, unless a later start has written its own.
@@ -75,8 +135,12 @@ impl AddressFile {
         }
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(doing)?;
-        file.write_all(format!("{address}\n").as_bytes()).map_err(doing)?;
-        fs::rename(&unfinished, &path).map_err(doing)?;
+        let written = file.write_all(format!("{address}\n").as_bytes());
+        written.and_then(|()| fs::rename(&unfinished, &path)).map_err(|e| {
+            // On a full disk, for one. The first error is the one that counts.
+            let _ = fs::remove_file(&unfinished);
+            doing(e)
+        })?;
         Ok(AddressFile { path, address: address.to_owned() })
     }
 
@@ -120,13 +184,17 @@ pub fn address() -> Result<String> {
 /// The file's text, where it is there and ours. In a directory that a group shares its other members may put there what they like: a
 /// page of their own, a link, a pipe that nobody writes to.
 fn read_own(path: &Path) -> Result<Option<String>> {
+    Ok(read_own_with_mode(path)?.map(|(text, _)| text))
+}
+
+fn read_own_with_mode(path: &Path) -> Result<Option<(String, u32)>> {
     let doing = |e: std::io::Error| {
-        let what = format!("reading the page's address in {}", path.display());
+        let what = format!("reading {}", path.display());
         Error::os(what, e.raw_os_error().unwrap_or(0))
     };
     let foreign = |what: &str| {
         let text = format!(
-            "{} {what}, so it does not tell where your page is: another user of this directory may have put it there; remove it and start the controller again",
+            "{} {what}, so it is not taken for yours: another user of this directory may have put it there; remove it and start the controller again",
             path.display()
         );
         Error::new(ErrorKind::PermissionDenied, text)
@@ -149,7 +217,7 @@ fn read_own(path: &Path) -> Result<Option<String>> {
     }
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text).map_err(|_| foreign("holds no text"))?;
-    Ok(Some(text))
+    Ok(Some((text, facts.mode())))
 }
 
 #[cfg(test)]
@@ -196,6 +264,30 @@ mod tests {
             std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
             refused("another user's page");
         }
+    }
+
+    #[test]
+    fn kept_token_is_made_once_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let first = Token::kept(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(Token::kept(&path).unwrap().is(first.0.as_bytes()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", first.0));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        for mode in [0o640, 0o604, 0o644] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = Token::kept(&path).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        for wrong in ["", "short", &"g".repeat(64), &"A".repeat(64), &"a".repeat(65)] {
+            fs::write(&path, wrong).unwrap();
+            assert_eq!(Token::kept(&path).err().unwrap().kind(), ErrorKind::Malformed, "{wrong}");
+        }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert_eq!(Token::kept(&path).err().unwrap().kind(), ErrorKind::PermissionDenied);
     }
 
     fn path_is_there(path: &Path) -> bool {
