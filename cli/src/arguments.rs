@@ -1,5 +1,7 @@
 //! The command line: every command with its help and its examples.
 
+use std::ffi::OsString;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
@@ -24,6 +26,7 @@ pub enum Command {
     /// Send a message to whoever listens, and wait until it has been taken
     #[command(after_help = "Examples:
   linkspan send lab/valve '{\"open\": true}'
+  linkspan send lab/valve -m 'open it'            a text, without quotes of JSON
   linkspan send lab/valve - < order.json          one value from standard input
   tail -f orders.jsonl | linkspan send lab/valve  one message a line
   linkspan send unix:lab/valve 7 --encoding json")]
@@ -46,6 +49,17 @@ Examples:
   linkspan call lab/spectrum - --json < request.json")]
     Call(Call),
 
+    /// Answer each request with what a program prints
+    #[command(
+        after_help = "The program is run once for each request, one after the other: the request is its standard input, as JSON and a line end; what it prints, as JSON, is the answer. An exit code other than 0 is an error to the caller, with the end of its standard error; so are a program that takes too long and one that prints too much, and both are killed with all that they started. No shell reads anything unless --shell is given. The environment has LINKSPAN_SOURCE, who asks.
+
+Examples:
+  linkspan reply lab/sum --command jq -- add
+  linkspan reply lab/uptime --command uptime --text
+  linkspan reply lab/disk --shell --command 'df --output=pcent / | tail -n 1' --text --within 2"
+    )]
+    Reply(Reply),
+
     /// Publish a value and stay, or publish each line of standard input while it is open
     #[command(
         name = "pub",
@@ -67,7 +81,8 @@ Examples:
 Examples:
   linkspan sub lab/temperature
   linkspan sub lab/temperature --json | jq .celsius
-  linkspan sub lab/temperature --count 1 --timeout 5"
+  linkspan sub lab/temperature -n 1 -t 5
+  linkspan sub journal:orders --from first"
     )]
     Sub(Sub),
 
@@ -83,16 +98,23 @@ Examples:
 
     /// List what is open here: endpoints, who holds them, how many messages, how far behind
     #[command(
-        after_help = "Lists the names in the runtime directory that living processes hold, and removes what dead ones left. PEERS are the connected clients or subscribers, BEHIND is how many messages the slowest subscriber has still to read.
+        after_help = "Lists the names in the runtime directory that living processes hold, with the files, journals and spools that stay without one, and removes what dead ones left. PEERS are the connected clients or subscribers; BEHIND is how many messages the slowest subscriber has still to read, or how many wait in a spool for its server, which has no PID while nobody serves it. In a pattern * stands for any characters and ? for one.
 
 Examples:
   linkspan ls
+  linkspan ls 'lab/*' 'spool:*'
   linkspan ls --json | jq -r 'select(.behind > 100) | .endpoint'"
     )]
     Ls {
+        /// List those alone whose endpoints, or names without the transport, match one of these
+        #[arg(value_name = "PATTERN")]
+        patterns: Vec<String>,
         /// Print each name as one line of JSON
-        #[arg(long)]
+        #[arg(long, short)]
         json: bool,
+        /// Print the names alone, as completions offer them: without shm:, which is meant where nothing is said
+        #[arg(long, conflicts_with = "json", hide = true)]
+        names: bool,
     },
 
     /// Say why two programs cannot talk: directories, users, modes, kernel features, limits, versions
@@ -176,7 +198,10 @@ Examples:
   linkspan controller
   linkspan controller --no-tcp
   linkspan controller --listen unix:controller --listen tcp://0.0.0.0:17170
-  linkspan controller --http 127.0.0.1:8017"
+  linkspan controller --http 127.0.0.1:8017
+  linkspan controller --http 127.0.0.1:8017 --http-token /etc/linkspan/page --http-read-token /etc/linkspan/metrics
+
+Prometheus reads /metrics of the page, with credentials_file set to the file of --http-read-token."
     )]
     Controller(crate::controller::Asked),
 
@@ -235,7 +260,7 @@ Examples:
 #[derive(Args, Debug, Clone, Copy)]
 pub struct Shape {
     /// Print each value as one line of JSON, ready for `pub` and `send`
-    #[arg(long)]
+    #[arg(long, short)]
     pub json: bool,
     /// With --json: print the message around the value too (sequence, sent, source, encoding, missed)
     #[arg(long, requires = "json")]
@@ -247,9 +272,9 @@ pub struct Shape {
 pub struct Opening {
     /// The endpoint: a name such as lab/temperature, with a transport in front (shm: where none is), or tcp://host:port
     pub name: String,
-    /// Write values in this encoding
-    #[arg(long, value_name = "ENCODING", default_value = "cbor", value_parser = encodings())]
-    pub encoding: Encoding,
+    /// Write values in this encoding; left out, JSON into a spool: or a file:, which people and scripts read, and CBOR elsewhere
+    #[arg(long, short, value_name = "ENCODING", value_parser = encodings())]
+    pub encoding: Option<Encoding>,
     /// Speak to a program that knows nothing of Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
     #[arg(long, value_name = "FRAMING", value_parser = ["linkspan", "lines", "raw"])]
     pub framing: Option<String>,
@@ -262,7 +287,9 @@ impl Opening {
     /// The options, set by name.
     pub fn to_options(&self) -> Result<Options> {
         let mut options = Options::default();
-        options.encoding = self.encoding;
+        let is_read_by_people = ["spool:", "file:"].iter().any(|transport| self.name.starts_with(transport));
+        let usual = if is_read_by_people { Encoding::Json } else { Encoding::Cbor };
+        options.encoding = self.encoding.unwrap_or(usual);
         if let Some(framing) = &self.framing {
             options.set("framing", &framing.as_str().into())?;
         }
@@ -333,8 +360,11 @@ pub struct Send {
     /// The value as JSON; - reads one from standard input; left out, each line there is a message
     #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
+    /// This text is the value, as it is: without quotes of JSON
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
+    pub message: Option<String>,
     /// Wait so many seconds for the other side to listen, and to take each message, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
 }
 
@@ -345,10 +375,10 @@ pub struct Recv {
     #[command(flatten)]
     pub opening: Opening,
     /// End after so many messages; 0 never ends
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, short = 'n', value_name = "N", default_value = "1")]
     pub count: u64,
     /// Wait so many seconds for each message, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
     /// Answer calls with this value, as JSON
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
@@ -365,14 +395,46 @@ pub struct Call {
     #[command(flatten)]
     pub opening: Opening,
     /// The request as JSON; - reads it from standard input
-    #[arg(allow_negative_numbers = true)]
-    pub value: String,
+    #[arg(allow_negative_numbers = true, required_unless_present = "message")]
+    pub value: Option<String>,
+    /// This text is the request, as it is: without quotes of JSON
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
+    pub message: Option<String>,
     /// Wait so many seconds for the server and its answer together, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
     /// How to print.
     #[command(flatten)]
     pub shape: Shape,
+}
+
+/// `linkspan reply`
+#[derive(Args, Debug)]
+pub struct Reply {
+    /// Where.
+    #[command(flatten)]
+    pub opening: Opening,
+    /// The program; without a / it is looked for in PATH
+    #[arg(long, short, value_name = "PROGRAM")]
+    pub command: String,
+    /// Arguments of the program, behind two dashes
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<OsString>,
+    /// Have /bin/sh read PROGRAM as a command line; the arguments are its $1, $2 and so on
+    #[arg(long)]
+    pub shell: bool,
+    /// What the program prints is a text, and no JSON
+    #[arg(long)]
+    pub text: bool,
+    /// Kill a program that takes longer, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub within: Timeout,
+    /// Kill a program that prints more
+    #[arg(long, value_name = "BYTES", default_value = "16777216")]
+    pub limit: usize,
+    /// End after so many requests; 0 never ends
+    #[arg(long, short = 'n', value_name = "N", default_value = "0")]
+    pub count: u64,
 }
 
 /// `linkspan pub`
@@ -384,6 +446,9 @@ pub struct Pub {
     /// The value as JSON; - reads one from standard input; left out, each line there is a value
     #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
+    /// This text is the value, as it is: without quotes of JSON
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
+    pub message: Option<String>,
     /// Stay so many seconds after the last value
     #[arg(long = "for", value_name = "SECONDS")]
     pub stay: Option<f64>,
@@ -402,10 +467,13 @@ pub struct Sub {
     #[command(flatten)]
     pub opening: Opening,
     /// End after so many values; 0 never ends
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, short = 'n', value_name = "N", default_value = "0")]
     pub count: u64,
+    /// Begin a journal here: first, newest, a number, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "WHERE")]
+    pub from: Option<String>,
     /// Wait so many seconds for each value, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "forever", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "forever", value_parser = timeout)]
     pub timeout: Timeout,
     /// How to print.
     #[command(flatten)]
@@ -419,7 +487,7 @@ pub struct Latest {
     #[command(flatten)]
     pub opening: Opening,
     /// Wait so many seconds for a publisher, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "0", value_parser = timeout)]
     pub timeout: Timeout,
     /// How to print.
     #[command(flatten)]

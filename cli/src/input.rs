@@ -9,10 +9,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::stop::Stop;
 
+/// The value that is given on the command line, if one is: a text as it is, or an argument as [`value`] reads it.
+pub fn given(text: Option<&str>, argument: Option<&str>, stop: &Stop) -> Result<Option<Value>> {
+    match text {
+        Some(text) => Ok(Some(text.into())),
+        None => argument.map(|argument| value(argument, stop)).transpose(),
+    }
+}
+
 /// The value of an argument: JSON, or `-` for one JSON text from standard input.
 pub fn value(argument: &str, stop: &Stop) -> Result<Value> {
     if argument != "-" {
-        return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| e.on("the value"));
+        return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {
+            let text = format!("{}; a text is given with -m, or in quotes of JSON: '\"open\"'", e.text());
+            Error::new(e.kind(), text).on("the value")
+        });
     }
     let mut input = Input::new(stop);
     while input.read_more()? {}

@@ -9,11 +9,22 @@ use linkspan::{Encoding, Error, Value, codec};
 use crate::ending::Ending;
 use crate::{display, output, table};
 
-/// Lists the names that are open.
-pub fn list(json: bool) -> Result<(), Ending> {
-    let listed = registry::list()?;
+/// Lists the names that are open, or those of them that match one of the patterns.
+pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Ending> {
+    let mut listed = registry::list()?;
+    listed.retain(|listed| {
+        let name = listed.endpoint.split_once(':').map_or("", |(_, name)| name);
+        let is_like = |pattern: &String| matches(pattern, &listed.endpoint) || matches(pattern, name);
+        patterns.is_empty() || patterns.iter().any(is_like)
+    });
     if json {
         return lines_of_json(listed.iter().map(Listed::to_value));
+    }
+    if names {
+        let name = |listed: &Listed| {
+            format!("{}\n", listed.endpoint.strip_prefix("shm:").unwrap_or(&listed.endpoint))
+        };
+        return output::write(listed.iter().map(name).collect::<String>().as_bytes());
     }
     let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
     let mut rows = vec![titles.map(String::from).to_vec()];
@@ -24,6 +35,29 @@ pub fn list(json: bool) -> Result<(), Ending> {
         text.extend(lost(listed));
     }
     output::write(text.as_bytes())
+}
+
+/// Whether a text is like a pattern, in which `*` stands for any characters and `?` for one.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut from) = (0, 0);
+    // Where the last star stands, and how much of the text it took: the only one that ever has to take more.
+    let mut star = None;
+    while from < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == text[from] => (at, from) = (at + 1, from + 1),
+            _ => {
+                let Some((place, taken)) = star else { return false };
+                star = Some((place, taken + 1));
+                (at, from) = (place + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
 }
 
 /// What a listener has lost that it had promised to keep.
@@ -64,6 +98,9 @@ fn row(listed: &Listed) -> Vec<String> {
 pub fn clean() -> Result<(), Ending> {
     let cleaned = registry::clean()?;
     let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
+    text.extend(
+        cleaned.tidied.iter().map(|endpoint| format!("removed what dead processes left beside {endpoint}\n")),
+    );
     for (endpoint, why) in &cleaned.left {
         text += &format!("left {}", told(endpoint, why));
     }
@@ -114,4 +151,29 @@ fn lines_of_json(values: impl Iterator<Item = Value>) -> Result<(), Ending> {
         text.push(b'\n');
     }
     output::write(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, text, is_like) in [
+            ("lab/*", "lab/a/b", true),
+            ("lab/?", "lab/a", true),
+            ("lab/?", "lab/ab", false),
+            ("*", "", true),
+            ("", "a", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("spool:*", "spool:jobs", true),
+            ("lab", "lab/a", false),
+            ("a**", "a", true),
+        ] {
+            assert_eq!(matches(pattern, text), is_like, "{pattern} {text}");
+        }
+        // Each star only ever takes more: no time that grows with the number of stars.
+        assert!(!matches(&"*a".repeat(50), &"a".repeat(49)));
+    }
 }

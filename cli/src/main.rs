@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the command line, its help | `arguments` |
 //! | messages and calls: send, recv, call | `messages` |
+//! | a program that is run for each request: reply | `replying`, `running` |
 //! | publishing: pub, sub, latest | `publishing` |
 //! | values from arguments and from standard input | `input` |
 //! | values, messages and tables on standard output | `output`, `display`, `table` |
@@ -35,6 +36,8 @@ mod messages;
 mod output;
 mod publishing;
 mod region;
+mod replying;
+mod running;
 mod schema;
 mod service;
 mod stop;
@@ -71,15 +74,41 @@ enum Wanted {
     Adopt(adopt::Adopt),
 }
 
+/// Says which directory LINKSPAN_DIR makes, or that it depends on where one stands: mistyped, it is met by nobody.
+fn tell_directory(command: &Command) {
+    let meets_nobody = matches!(
+        command,
+        Command::Completions { .. } | Command::Transcode(_) | Command::Region(_) | Command::Keys { .. }
+    );
+    let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|path| !path.is_empty() && !meets_nobody) else {
+        return;
+    };
+    let path = std::path::Path::new(&path);
+    let shown = path.display();
+    let is_missing = path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    if is_missing {
+        ending::note(&format!(
+            "LINKSPAN_DIR is {shown}, which is not there yet and is made: only programs with the same LINKSPAN_DIR meet there"
+        ));
+    }
+    if path.is_relative() {
+        ending::note(&format!(
+            "LINKSPAN_DIR is {shown}, which means another directory wherever a program is started: give its whole path"
+        ));
+    }
+}
+
 fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
+    tell_directory(&command);
     match command {
         Command::Send(asked) => messages::send(&asked, stop),
         Command::Recv(asked) => messages::recv(&asked, stop),
         Command::Call(asked) => messages::call(&asked, stop),
+        Command::Reply(asked) => replying::reply(&asked, stop),
         Command::Pub(asked) => publishing::publish(&asked, stop),
         Command::Sub(asked) => publishing::subscribe(&asked, stop),
         Command::Latest(asked) => publishing::latest(&asked, stop),
-        Command::Ls { json } => listing::list(json),
+        Command::Ls { patterns, json, names } => listing::list(&patterns, json, names),
         Command::Doctor { json, repair } => listing::doctor(json, repair),
         Command::Setup { group, root } => listing::setup(&group, &root),
         Command::Clean => listing::clean(),
@@ -93,10 +122,16 @@ fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut completed(), "linkspan", &mut script);
+            if shell == clap_complete::Shell::Bash {
+                script.extend_from_slice(NAMES_IN_BASH);
+            }
             output::write(&script)
         }
     }
 }
+
+/// What bash completes beside the commands: the names that are open here, and the services.
+const NAMES_IN_BASH: &[u8] = include_bytes!("names.bash");
 
 /// The commands as they are completed: `service run` also with what it takes in front of a program.
 fn completed() -> clap::Command {

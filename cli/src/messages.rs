@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use linkspan::{Channel, Error, ErrorKind, Server, Timeout, Wait};
+use linkspan::{Channel, Error, ErrorKind, Server, Timeout, Value, Wait};
 
 use crate::arguments::{Call, Recv, Send};
 use crate::budget::Budget;
-use crate::ending::Ending;
+use crate::ending::{self, Ending};
 use crate::input::{self, Lines};
 use crate::output;
 use crate::stop::Stop;
@@ -16,7 +16,8 @@ pub fn send(asked: &Send, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
     let mut check = || stop.check();
     // What is no value is found before the other side is troubled.
-    let one = asked.value.as_deref().map(|text| input::value(text, stop)).transpose()?;
+    let one = input::given(asked.message.as_deref(), asked.value.as_deref(), stop)?;
+    let is_one = one.is_some();
     let budget = Budget::new(asked.timeout);
     let wait = Wait::new(budget.left()).tick(&mut check);
     let channel = Channel::connect(&asked.opening.name, &options, wait)?;
@@ -25,10 +26,7 @@ pub fn send(asked: &Send, stop: &Stop) -> Result<(), Ending> {
         None => send_lines(&channel, asked.timeout, stop),
     };
     // What was sent before an error is brought to its end as well.
-    let left = match asked.value {
-        Some(_) => Timeout::from(budget.left()),
-        None => asked.timeout,
-    };
+    let left = if is_one { Timeout::from(budget.left()) } else { asked.timeout };
     let closed = channel.close(Wait::new(left).tick(&mut check));
     sent?;
     Ok(closed?)
@@ -42,12 +40,20 @@ fn send_lines(channel: &Channel, timeout: Timeout, stop: &Stop) -> Result<(), Er
     Ok(())
 }
 
+/// Says where one listens who left the choice of the port to the kernel.
+pub fn tell_port(asked: &str, got: &str) {
+    if asked.starts_with("tcp:") && asked.ends_with(":0") {
+        ending::note(&format!("listens at {got}"));
+    }
+}
+
 /// Listens, prints what comes, and answers calls.
 pub fn recv(asked: &Recv, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
     let reply = asked.reply.as_deref().map(|text| input::value(text, stop)).transpose()?;
     let mut check = || stop.check_reader();
     let server = Server::serve(&asked.opening.name, &options)?;
+    tell_port(&asked.opening.name, server.endpoint());
     let mut count = 0;
     let taken = loop {
         let request = match server.next(Wait::new(asked.timeout).tick(&mut check)) {
@@ -79,7 +85,7 @@ pub fn recv(asked: &Recv, stop: &Stop) -> Result<(), Ending> {
 /// Connects, calls, and prints the answer.
 pub fn call(asked: &Call, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
-    let value = input::value(&asked.value, stop)?;
+    let value = input::given(asked.message.as_deref(), asked.value.as_deref(), stop)?.unwrap_or(Value::Null);
     let mut check = || stop.check();
     let budget = Budget::new(asked.timeout);
     let wait = Wait::new(budget.left()).tick(&mut check);

@@ -2,19 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Wait};
+use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Value, Wait};
 
 use crate::arguments::{Latest, Pub, Sub};
 use crate::ending::{self, Ending};
 use crate::input::{self, Lines};
+use crate::messages::tell_port;
 use crate::output;
 use crate::stop::Stop;
 
 /// Publishes one value and stays, or each line of standard input while it is open.
 pub fn publish(asked: &Pub, stop: &Stop) -> Result<(), Ending> {
     let options = asked.opening.to_options()?;
-    let one = asked.value.as_deref().map(|text| input::value(text, stop)).transpose()?;
+    let one = input::given(asked.message.as_deref(), asked.value.as_deref(), stop)?;
     let publisher = Publisher::new(&asked.opening.name, &options)?;
+    tell_port(&asked.opening.name, publisher.endpoint());
     if asked.wait_for > 0 {
         let mut check = || stop.check();
         publisher.wait_for_subscribers(asked.wait_for, Wait::new(asked.timeout).tick(&mut check))?;
@@ -65,7 +67,10 @@ fn end_of(seconds: f64) -> Result<Instant, Error> {
 
 /// Prints what is published, from the newest value on.
 pub fn subscribe(asked: &Sub, stop: &Stop) -> Result<(), Ending> {
-    let options = asked.opening.to_options()?;
+    let mut options = asked.opening.to_options()?;
+    if let Some(from) = &asked.from {
+        options.set("from", &from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from))?;
+    }
     let subscriber = Subscriber::new(&asked.opening.name, &options)?;
     let mut check = || stop.check_reader();
     let mut count = 0;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use linkspan::{Error, ErrorKind, Result};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{SigId, flag, low_level};
 
 use crate::output;
@@ -40,6 +40,9 @@ impl Stop {
                 ends.push(flag::register_conditional_shutdown(number, 128 + number, again.clone())?);
                 flag::register(number, again.clone())?;
             }
+            // Past `ulimit -f` a write is an error that is told, and not the end of the program. Programs that are started have the
+            // signal as it was.
+            flag::register(SIGXFSZ, Arc::default())?;
             Ok(bell)
         };
         match install() {

@@ -163,3 +163,165 @@ fn a_directory_for_several_users_is_set_up_under_another_root() {
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.err.starts_with("linkspan: Missing (104): there is no group"), "{}", nobody.err);
 }
+
+#[test]
+fn spool_that_nobody_serves_is_listed_with_what_waits_in_it() {
+    let place = Place::new();
+    for number in ["1", "2", "3"] {
+        let sent = place.run(&["send", "spool:jobs", number, "-o", "durable=true"]);
+        assert_eq!(sent.code, Some(0), "{sent:?}");
+    }
+    let listed = place.run(&["ls", "spool:*"]).out;
+    let row = &rows(&listed)[0];
+    assert_eq!((row[0], row[3], row[7]), ("spool:jobs", "-", "3"), "{listed}");
+    assert!(place.run(&["top", "--once", "--every", "0.1"]).out.contains("spool:jobs"));
+    // Served, it has whoever does so beside what waits.
+    let mut server = place.start(&["recv", "spool:jobs", "-n", "1", "--json", "-o", "durable=true"]);
+    assert_eq!(server.line(), "1");
+    server.wait();
+    let listed = place.run(&["ls", "jobs"]).out;
+    assert_eq!(rows(&listed)[0][7], "2", "{listed}");
+    assert_eq!(rows(&place.run(&["ls", "others/*"]).out).len(), 0);
+}
+
+#[test]
+fn doctor_tells_what_it_removed_from_what_is_still_there() {
+    let place = Place::new();
+    for number in ["1", "2"] {
+        assert_eq!(place.run(&["send", "spool:jobs", number, "-o", "durable=true"]).code, Some(0));
+    }
+    let mut server =
+        place.start(&["recv", "spool:jobs", "-n", "0", "--json", "-o", "durable=true", "-t", "forever"]);
+    assert_eq!(server.line(), "1");
+    server.signal("KILL");
+    server.wait();
+    // What a killed publisher leaves goes; the spool of the killed server stays.
+    let publisher = place.start(&["pub", "unix:gone", "1"]);
+    place.wait_for("gone.unix");
+    publisher.signal("KILL");
+    publisher.wait();
+    let found = place.run(&["doctor"]).out;
+    let removed = found.lines().find(|line| line.contains("had left") && line.contains("unix:gone"));
+    assert!(removed.is_some_and(|line| !line.contains("spool:jobs")), "{found}");
+    assert!(found.contains("beside spool:jobs was removed"), "{found}");
+    assert!(place.run(&["ls"]).out.contains("spool:jobs"));
+}
+
+#[test]
+fn image_without_run_is_set_up() {
+    let place = Place::new();
+    let image = place.path().join("image");
+    std::fs::create_dir(&image).unwrap();
+    let group = std::process::Command::new("id").arg("-gn").output().unwrap();
+    let group = String::from_utf8(group.stdout).unwrap();
+    let root = image.to_str().unwrap();
+    let said = place.run(&["setup", "--group", group.trim(), "--root", root]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(image.join("run/linkspan").is_dir());
+}
+
+#[test]
+fn directory_as_a_file_is_the_users_mistake_and_no_defect() {
+    let place = Place::new();
+    let path = place.path().join("values");
+    std::fs::create_dir(&path).unwrap();
+    let said = place.run(&["pub", &format!("file:{}", path.display()), "1"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("InvalidEndpoint") && said.err.contains("is a directory"), "{said:?}");
+}
+
+#[test]
+fn limit_on_files_is_an_error_and_ends_no_program() {
+    let place = Place::new();
+    for (name, kind) in [("spool:jobs", "NoSpace"), ("file:value", "TooLarge"), ("journal:log", "NoSpace")] {
+        let mut shell = std::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_linkspan");
+        let send = if name.starts_with("spool") { "send -o durable=true" } else { "pub" };
+        shell.args([
+            "-c",
+            &format!("ulimit -f 1; (printf '\"'; head -c 5000 /dev/zero | tr '\\0' 7; printf '\"') | {program} {send} {name} -"),
+        ]);
+        shell.env("LINKSPAN_DIR", place.path()).env("LINKSPAN_STATE_DIR", place.path().join("state"));
+        let said = shell.output().unwrap();
+        let error = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{name}: {:?} {error}", said.status);
+        assert!(error.contains(kind), "{name}: {error}");
+    }
+    // What was begun is not left.
+    let names = |path: std::path::PathBuf| -> Vec<String> {
+        let entries = std::fs::read_dir(path).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    assert!(names(place.path().join("state/jobs.spool/server")).is_empty());
+    assert!(names(place.path().to_owned()).iter().all(|name| !name.starts_with(".new")));
+}
+
+#[test]
+fn port_of_the_kernels_choice_is_told() {
+    let place = Place::new();
+    for command in [&["recv", "tcp://127.0.0.1:0"][..], &["pub", "tcp://127.0.0.1:0", "1"]] {
+        let mut server = place.start(command);
+        let line = server.error_line();
+        let (_, port) = line.rsplit_once(':').unwrap();
+        assert!(line.contains("listens at tcp://127.0.0.1:"), "{line}");
+        assert_ne!(port.parse::<u16>().unwrap(), 0);
+        server.signal("TERM");
+        server.wait();
+    }
+}
+
+#[test]
+fn missing_or_relative_directory_is_told_once() {
+    let place = Place::new();
+    let said = |directory: &str| {
+        let mut command = place.command(&["ls"]);
+        let said = command.env("LINKSPAN_DIR", directory).current_dir(place.path()).output().unwrap();
+        String::from_utf8(said.stderr).unwrap()
+    };
+    let new = place.path().join("mistyped");
+    let new = new.to_str().unwrap();
+    let first = said(new);
+    assert!(first.contains("is not there yet") && first.lines().count() == 1, "{first}");
+    assert_eq!(said(new), "");
+    let relative = said("relative");
+    assert!(relative.contains("give its whole path"), "{relative}");
+    let mut doctor = place.command(&["doctor"]);
+    let found = doctor.env("LINKSPAN_DIR", "relative").current_dir(place.path()).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        found.lines().any(|line| line.starts_with("problem") && line.contains("another directory")),
+        "{found}"
+    );
+}
+
+#[test]
+fn names_that_are_open_are_completed_in_bash() {
+    let place = Place::new();
+    let publishers =
+        ["lab/temperature", "lab/time", "unix:lab/t"].map(|name| place.start(&["pub", name, "1"]));
+    for file in ["lab@temperature.shm", "lab@time.shm", "lab@t.unix"] {
+        place.wait_for(file);
+    }
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_linkspan"));
+    let completed = |line: &str| -> Vec<String> {
+        let script = "source <(linkspan completions bash); COMP_LINE=\"$1\"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<\"$1\"; \
+                      COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); \
+                      _linkspan_and_names linkspan \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
+                      printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["--norc", "-c", script, "bash", line]).env("LINKSPAN_DIR", place.path());
+        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let said = bash.env("PATH", path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stderr), "", "{line}");
+        String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).filter(|l| !l.is_empty()).collect()
+    };
+    assert_eq!(completed("linkspan sub lab/"), ["lab/temperature", "lab/time"]);
+    assert_eq!(completed("linkspan latest lab/tem"), ["lab/temperature"]);
+    // Behind a colon bash takes a new word to begin.
+    assert_eq!(completed("linkspan sub unix:l"), ["lab/t"]);
+    assert!(completed("linkspan sub --js").contains(&"--json".to_owned()));
+    for publisher in publishers {
+        publisher.signal("TERM");
+        publisher.wait();
+    }
+}

@@ -167,3 +167,38 @@ fn a_call_in_lines_is_answered_by_any_program() {
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("WrongType (109)") && refused.err.contains("method"), "{}", refused.err);
 }
+
+#[test]
+fn text_needs_no_quotes_of_json_and_flags_are_short() {
+    let place = Place::new();
+    let mut server = place.start(&["recv", "unix:t", "-n", "3", "-j"]);
+    place.wait_for("t.unix");
+    for text in ["it is \"open\"", "-3.5", "null"] {
+        let sent = place.run(&["send", "unix:t", "-m", text, "-t", "10"]);
+        assert_eq!(sent.code, Some(0), "{sent:?}");
+    }
+    assert_eq!(server.line(), "\"it is \\\"open\\\"\"");
+    assert_eq!(server.line(), "\"-3.5\"");
+    assert_eq!(server.line(), "\"null\"");
+    server.wait();
+    let refused = place.run(&["send", "unix:t", "open"]);
+    assert!(refused.code == Some(1) && refused.err.contains("-m"), "{refused:?}");
+}
+
+#[test]
+fn what_people_read_is_json_unless_it_is_said_otherwise() {
+    let place = Place::new();
+    let path = place.path().join("value");
+    let file = format!("file:{}", path.display());
+    assert_eq!(place.run(&["send", "spool:jobs", "{\"a\": 1}", "-o", "durable=true"]).code, Some(0));
+    let mut files = std::fs::read_dir(place.path().join("state/jobs.spool/server")).unwrap();
+    let written = files.next().unwrap().unwrap().path();
+    assert_eq!(std::fs::read_to_string(written).unwrap().trim_end(), "{\"a\":1}");
+    for (encoding, expected) in [(None, "json"), (Some("cbor"), "cbor")] {
+        let mut arguments = vec!["pub", &file, "{\"a\": 1}"];
+        arguments.extend(encoding.iter().flat_map(|encoding| ["-e", encoding]));
+        assert_eq!(place.run(&arguments).code, Some(0));
+        let said = place.run(&["latest", &file, "--json", "--full"]).out;
+        assert!(said.contains(&format!("\"encoding\":\"{expected}\"")), "{said}");
+    }
+}

@@ -181,3 +181,16 @@ fn publisher_waits_for_as_many_subscribers_as_it_is_told() {
         assert!(alone.err.contains("0 of 1 subscribers came in time"), "{}", alone.err);
     });
 }
+
+#[test]
+fn journal_is_read_from_where_it_is_said() {
+    let place = Place::new();
+    let said = place.run_with(&["pub", "journal:log"], b"1\n2\n3\n4\n");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for (from, expected) in [("first", "1\n2\n"), ("3", "3\n4\n")] {
+        let read = place.run(&["sub", "journal:log", "--from", from, "-n", "2", "-j", "-t", "10"]);
+        assert_eq!((read.code, read.out.as_str()), (Some(0), expected), "{from}: {read:?}");
+    }
+    let wrong = place.run(&["sub", "journal:log", "--from", "yesterday"]);
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+}

@@ -203,10 +203,14 @@ fn orders_are_followed_or_refused_with_the_reason() {
     lab.wait_for("heat", "RUNNING");
 
     assert_eq!(lab.done("pause power --wait"), "power DONE PAUSED\n");
-    let (code, out, err) = lab.service("pause power --wait");
+    // What is paused already is as it was to be.
+    assert_eq!(lab.done("pause power --wait"), "power DONE PAUSED\n");
+    let json = lab.done("pause power --wait --json");
+    assert!(json.contains("\"outcome\":\"DONE\",\"state\":\"PAUSED\""), "{json}");
+    let (code, out, err) = lab.service("checkpoint power --wait");
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.starts_with("linkspan: InvalidState (106): power: REJECTED in PAUSED: "), "{err}");
-    let (code, out, err) = lab.service("pause power --wait --json");
+    let (code, out, err) = lab.service("checkpoint power --wait --json");
     assert!(
         code == 1 && out.contains("\"outcome\":\"REJECTED\",\"state\":\"PAUSED\"") && !err.is_empty(),
         "{out}"

@@ -42,7 +42,23 @@ fn row(service: &Value) -> Vec<String> {
     };
     let busy = service.at("busy").and_then(Value::as_f64);
     let busy = busy.map_or_else(|_| "-".to_owned(), |seconds| format!("{seconds:.1}"));
-    vec![word("name"), word("state"), word("view"), busy, number("steps"), number("pid"), word("program")]
+    vec![
+        word("name"),
+        shown_state(service),
+        word("view"),
+        busy,
+        number("steps"),
+        number("pid"),
+        word("program"),
+    ]
+}
+
+/// The state as people are shown it: of one that has gone without a word nobody knows it, and its last one would look true.
+pub fn shown_state(record: &Value) -> String {
+    match word(record, "view") {
+        view if view == "DISCONNECTED" => view,
+        _ => word(record, "state"),
+    }
 }
 
 /// The text there. What came from another process may hold anything.

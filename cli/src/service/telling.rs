@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use linkspan::service::{Controller, Order};
-use linkspan::{Answer, Command, Error, ErrorKind, Outcome, Value, Wait};
+use linkspan::{Answer, Command, Error, ErrorKind, Outcome, State, Value, Wait};
 
 use super::arguments::{Cancel, Forget, Told};
 use super::asking::word;
@@ -50,6 +50,7 @@ pub fn tell(asked: &Told, command: &Command, stop: &Stop) -> Result<(), Ending> 
         for (name, answer) in answers {
             match answer {
                 Ok(answer) => {
+                    let answer = as_wanted(command, answer);
                     say(name, &answer, &asked.asking)?;
                     if matches!(answer.outcome, Outcome::Failed | Outcome::Rejected) {
                         worst.take(unhappy(name, answer))?;
@@ -139,6 +140,21 @@ fn say(name: &str, answer: &Answer, asking: &Asking) -> Result<(), Ending> {
     }
 }
 
+/// Who is told to do what it does already is as it was to be: that is a success, and said.
+fn as_wanted(command: &Command, answer: Answer) -> Answer {
+    let wanted = match command {
+        Command::Pause => State::Paused,
+        Command::Run => State::Running,
+        _ => return answer,
+    };
+    match answer.outcome {
+        Outcome::Rejected if answer.state == wanted => {
+            Answer { outcome: Outcome::Done, failure: None, value: Value::Null, ..answer }
+        }
+        _ => answer,
+    }
+}
+
 /// The error that an unhappy answer is.
 fn unhappy(name: &str, answer: Answer) -> Error {
     let (outcome, state) = (answer.outcome, answer.state);
@@ -206,7 +222,7 @@ pub fn forget(asked: &Forget, stop: &Stop) -> Result<(), Ending> {
 
 #[cfg(test)]
 mod tests {
-    use linkspan::{RemoteFailure, State};
+    use linkspan::RemoteFailure;
 
     use super::*;
 
@@ -225,6 +241,17 @@ mod tests {
         assert!(error.to_string().contains("FAILED in PAUSED: ValueError: it is so"), "{error}");
         assert_eq!(ending::code(unhappy("p", answer(Outcome::Failed, 110, "Timeout")).kind()), 3);
         assert_eq!(ending::code(unhappy("p", answer(Outcome::Failed, 102, "Disconnected")).kind()), 4);
+    }
+
+    #[test]
+    fn one_that_is_as_it_should_be_is_done() {
+        let rejected = || answer(Outcome::Rejected, 106, "InvalidState");
+        assert_eq!(as_wanted(&Command::Pause, rejected()).outcome, Outcome::Done);
+        assert_eq!(as_wanted(&Command::Run, rejected()).outcome, Outcome::Rejected);
+        assert_eq!(as_wanted(&Command::Checkpoint, rejected()).outcome, Outcome::Rejected);
+        let running = Answer { state: State::Running, ..rejected() };
+        assert_eq!(as_wanted(&Command::Run, running.clone()).into_result().unwrap(), Value::Null);
+        assert_eq!(as_wanted(&Command::Pause, running).outcome, Outcome::Rejected);
     }
 
     #[test]

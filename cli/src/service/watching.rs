@@ -6,7 +6,7 @@ use linkspan::service::{Controller, WatchOptions};
 use linkspan::{ErrorKind, Timestamp, Value, Wait};
 
 use super::arguments::{Logs, Watch};
-use super::asking::word;
+use super::asking::{shown_state, word};
 use crate::ending::{self, Ending};
 use crate::stop::Stop;
 use crate::{display, output};
@@ -81,7 +81,7 @@ fn line(push: &Value) -> Option<(String, String)> {
     let line = match push.at("what").and_then(Value::as_text).ok()? {
         "service" => {
             let record = push.at("service").ok()?;
-            let mut words = vec![word(record, "name"), word(record, "state"), word(record, "view")];
+            let mut words = vec![word(record, "name"), shown_state(record), word(record, "view")];
             words.extend(
                 ["trouble", "reason"]
                     .map(|key| word(record, key))

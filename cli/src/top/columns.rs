@@ -20,6 +20,8 @@ pub enum Kind {
 enum From {
     /// A text.
     Text,
+    /// The state of a service, as far as it is known.
+    State,
     /// What is wrong with it.
     Wrong,
     /// A whole number.
@@ -59,7 +61,7 @@ const ENDPOINTS: &[Column] = &[
 
 const SERVICES: &[Column] = &[
     column("NAME", "name", From::Text, 14, 0),
-    column("STATE", "state", From::Text, 13, 0),
+    column("STATE", "state", From::State, 13, 0),
     column("VIEW", "view", From::Text, 12, 2),
     column("BUSY", "busy", From::Seconds, 8, 3),
     column("STEPS", "steps", From::Count, 9, 4),
@@ -130,8 +132,13 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
         From::Rate => rate.map(Cell::Rate),
         From::Seconds => value.and_then(Value::as_f64).ok().map(Cell::Seconds),
         From::Count => value.and_then(Value::as_u64).ok().map(Cell::Count),
-        From::Text | From::Wrong => {
-            let said = if column.from == From::Wrong { wrong(record) } else { text(record, column.key) };
+        From::Text | From::Wrong | From::State => {
+            let said = match column.from {
+                From::Wrong => wrong(record),
+                // The last state of one that has gone without a word would look true.
+                From::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
+                _ => text(record, column.key),
+            };
             // What came from another process may hold anything.
             (!said.is_empty()).then(|| Cell::Text(display::escaped(said, false)))
         }
@@ -205,7 +212,7 @@ pub fn fitting(kind: Kind, width: u16) -> Vec<(usize, u16)> {
 impl Column {
     /// Whether it stands at the right.
     pub fn is_number(&self) -> bool {
-        !matches!(self.from, From::Text | From::Wrong)
+        !matches!(self.from, From::Text | From::State | From::Wrong)
     }
 
     /// Whether it is how fast something grows.

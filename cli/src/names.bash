@@ -1,0 +1,22 @@
+
+# The names that are open here and the services, in the place of arguments that are no options.
+_linkspan_and_names() {
+    _linkspan "$@"
+    # A colon parts words here, and stands in names.
+    local word="${COMP_LINE:0:COMP_POINT}" names=""
+    word="${word##*[[:space:]]}"
+    [[ "${word}" == -* ]] && return 0
+    case "${COMP_WORDS[1]}" in
+        send | recv | call | reply | pub | sub | latest | ls)
+            names="$(command linkspan ls --names 2>/dev/null)" ;;
+        service)
+            [[ "${COMP_CWORD}" -gt 2 ]] && names="$(command linkspan service ls --timeout 1 2>/dev/null | sed -n '2,$s|^\([A-Za-z0-9._/-]*\) .*|\1|p')" ;;
+    esac
+    [[ -n "${names}" ]] || return 0
+    local before="${word%"${word##*:}"}" name
+    while IFS= read -r name; do
+        [[ "${name}" == "${word}"* ]] && COMPREPLY+=("${name#"${before}"}")
+    done <<<"${names}"
+    return 0
+}
+complete -F _linkspan_and_names -o nosort -o bashdefault -o default linkspan

@@ -1,0 +1,115 @@
+//! reply with the real program: a program is run for each request.
+
+mod program;
+
+use program::{Place, Said};
+
+/// Calls a server that runs this for its one request.
+fn called(command: &[&str], value: &str) -> (Said, Said) {
+    let place = Place::new();
+    let mut arguments = vec!["reply", "unix:r", "-n", "1"];
+    arguments.extend(command);
+    let server = place.start(&arguments);
+    place.wait_for("r.unix");
+    let said = place.run(&["call", "unix:r", value, "--json"]);
+    let ended = server.end();
+    assert_eq!(place.leftovers(), [""; 0]);
+    (said, ended)
+}
+
+fn answered(command: &[&str], value: &str) -> String {
+    let (said, server) = called(command, value);
+    assert_eq!((said.code, said.err.as_str(), server.code), (Some(0), "", Some(0)), "{server:?}");
+    said.out
+}
+
+fn refused(command: &[&str], value: &str) -> String {
+    let (said, server) = called(command, value);
+    assert_eq!((said.code, server.code), (Some(1), Some(0)), "{said:?} {server:?}");
+    said.err
+}
+
+#[test]
+fn program_gets_the_request_and_its_output_is_the_answer() {
+    assert_eq!(answered(&["--command", "cat"], "{\"a\": [1, 2.5, null]}"), "{\"a\":[1,2.5,null]}\n");
+    assert_eq!(answered(&["--command", "cat", "--text"], "[1]"), "\"[1]\"\n");
+    assert_eq!(answered(&["--command", "true"], "1"), "null\n");
+    // One who reads nothing, of more than a pipe takes.
+    let long = format!("\"{}\"", "x".repeat(100_000));
+    assert_eq!(answered(&["--command", "echo", "--", "7"], &long), "7\n");
+    assert_eq!(answered(&["--command", "cat"], &long), format!("{long}\n"));
+}
+
+#[test]
+fn arguments_are_passed_as_they_are_unless_a_shell_is_asked_for() {
+    let evil = "$(touch evil); `id` 'x' \"y\" *";
+    assert_eq!(
+        answered(&["--command", "printf", "--text", "--", "%s|", evil, "b c"], "1"),
+        format!("{:?}\n", format!("{evil}|b c|"))
+    );
+    assert!(refused(&["--command", "echo 7"], "1").contains("NotFound"));
+    assert_eq!(answered(&["--shell", "--command", "echo $((3 + 4)) | cat"], "1"), "7\n");
+    assert_eq!(answered(&["--shell", "--command", "echo \"$2\"", "--", "a", "8"], "1"), "8\n");
+}
+
+#[test]
+fn request_stands_in_no_command_line() {
+    let evil = "\"'; touch evil; $(id)\"";
+    assert_eq!(answered(&["--shell", "--command", "cat"], evil), format!("{evil}\n"));
+}
+
+#[test]
+fn failure_is_an_error_with_exit_code_and_complaint() {
+    let error = refused(&["--shell", "--command", "echo 1; echo it is broken >&2; exit 3"], "1");
+    assert!(error.contains("Remote") && error.contains("exit status: 3"), "{error}");
+    assert!(error.contains("it is broken"), "{error}");
+    let error = refused(&["--shell", "--command", "kill -9 $$"], "1");
+    assert!(error.contains("signal: 9"), "{error}");
+    let error = refused(&["--command", "echo", "--", "no json"], "1");
+    assert!(error.contains("no JSON") && error.contains("--text"), "{error}");
+    let error = refused(&["--command", "/nonexistent/program"], "1");
+    assert!(error.contains("starting /nonexistent/program"), "{error}");
+}
+
+#[test]
+fn program_that_takes_too_long_is_killed_with_all_that_it_started() {
+    let place = Place::new();
+    let script = format!("sleep 1000 & echo $! > {}/child; wait", place.path().display());
+    let server =
+        place.start(&["reply", "unix:r", "-n", "1", "--within", "0.5", "--shell", "--command", &script]);
+    place.wait_for("r.unix");
+    let said = place.run(&["call", "unix:r", "1"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("took longer"), "{said:?}");
+    assert_eq!(server.end().code, Some(0));
+    let child = std::fs::read_to_string(place.path().join("child")).unwrap();
+    let status = format!("/proc/{}/status", child.trim());
+    let begun = std::time::Instant::now();
+    // Whoever inherits it takes it away in a moment; until then it is a zombie.
+    while std::fs::read_to_string(&status).is_ok_and(|status| !status.contains("Z (zombie)")) {
+        assert!(begun.elapsed().as_secs() < 60, "the program's child {child} lives");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn output_is_bounded_and_what_is_left_behind_is_not_waited_for() {
+    let error = refused(&["--command", "yes", "--limit", "100000"], "1");
+    assert!(error.contains("more than 100000 bytes"), "{error}");
+    assert_eq!(answered(&["--shell", "--command", "sleep 1000 & echo 5"], "1"), "5\n");
+    let error = refused(&["--shell", "--command", "yes >&2 & sleep 0.2; exit 1"], "1");
+    assert!(error.len() < 10_000, "{} bytes", error.len());
+}
+
+#[test]
+fn message_runs_the_program_too_and_a_signal_ends_the_server() {
+    let place = Place::new();
+    let script = format!("cat >> {}/got", place.path().display());
+    let server = place.start(&["reply", "unix:r", "--shell", "--command", &script]);
+    place.wait_for("r.unix");
+    assert_eq!(place.run(&["send", "unix:r", "-m", "first"]).code, Some(0));
+    assert_eq!(place.run(&["call", "unix:r", "2", "--json"]).out, "null\n");
+    assert_eq!(std::fs::read_to_string(place.path().join("got")).unwrap(), "\"first\"\n2\n");
+    server.signal("TERM");
+    assert_eq!(server.end().code, Some(128 + 15));
+}
