@@ -17,7 +17,9 @@ async fn recv(readings: &AsyncFd<Subscriber>) -> Result<Message> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let readings = AsyncFd::new(linkspan::subscribe("lab/temperature")?)?;
+    let readings = linkspan::subscribe("lab/temperature")?;
+    // SAFETY: a subscriber keeps one descriptor, open and the same, for as long as it lives.
+    let readings = unsafe { AsyncFd::register(readings) }?;
     for _ in 0..3 {
         println!("{}", recv(&readings).await?.get("celsius")?.as_f64()?);
     }
