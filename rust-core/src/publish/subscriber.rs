@@ -61,7 +61,7 @@ struct Hearing {
     given: u64,
     parked: bool,
     watched: bool,
-    stops: bool,
+    stops: Option<stop::Watch>,
     ready: Vec<Ready>,
 }
 
@@ -105,7 +105,7 @@ impl Subscriber {
                 given: 0,
                 parked: false,
                 watched: false,
-                stops: false,
+                stops: None,
                 ready: Vec::new(),
             }),
             record: Record::default(),
@@ -150,10 +150,10 @@ impl Subscriber {
             hearing => hearing?,
         };
         let hearing = &mut *hearing;
-        if iterates && waiting.is_forever() && !hearing.stops {
-            stop::watch()?;
+        if iterates && waiting.is_forever() && hearing.stops.is_none() {
+            let watch = stop::watch()?;
             hearing.epoll.add(stop::bell(), STOP, Interest::IN)?;
-            hearing.stops = true;
+            hearing.stops = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
             hearing.consumed()?;
@@ -338,7 +338,7 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
-        if hearing.stops {
+        if hearing.stops.is_some() {
             wakers.push(stop::bell());
         }
         let transport = self.endpoint.transport();
@@ -497,6 +497,7 @@ impl Subscriber {
             self.wake.ring();
             if let Ok(mut hearing) = self.hearing.try_lock() {
                 hearing.let_go();
+                hearing.stops = None;
             }
         }
     }

@@ -96,7 +96,7 @@ pub struct Clients {
     options: Options,
     record: Arc<Record>,
     shown: Arc<str>,
-    stops: bool,
+    stops: Option<stop::Watch>,
     ready: Vec<Ready>,
     /// Whether the program sleeps on our descriptor itself.
     pub watched: bool,
@@ -143,7 +143,7 @@ impl Clients {
             options: options.clone(),
             record,
             shown,
-            stops: false,
+            stops: None,
             ready: Vec::new(),
             watched: false,
         })
@@ -155,10 +155,10 @@ impl Clients {
 
     /// Lets SIGINT and SIGTERM end the wait.
     pub fn stop_on_signals(&mut self) -> Result<()> {
-        if !self.stops {
-            stop::watch()?;
+        if self.stops.is_none() {
+            let watch = stop::watch()?;
             self.epoll.add(stop::bell(), STOP, Interest::IN)?;
-            self.stops = true;
+            self.stops = Some(watch);
         }
         Ok(())
     }
@@ -455,7 +455,7 @@ impl Clients {
             client.consumed();
             client.say(Occasion::Leaving);
         }
-        if self.stops {
+        if self.stops.is_some() {
             // A signal may be why we leave, and would wake us for ever.
             self.epoll.remove(stop::bell());
         }

@@ -51,6 +51,8 @@ pub struct Identity {
 
 /// What the program and the two threads share.
 pub struct Line {
+    /// Until the service has gone, a signal is its SHUTDOWN.
+    _signals: Option<stop::Watch>,
     pub identity: Identity,
     began: Instant,
     began_at: Timestamp,
@@ -103,13 +105,12 @@ impl Line {
             .require(can.sessions, "the controller of services")
             .map_err(|e| e.on(&endpoint))?;
         drop(Channel::dial(&identity.controller, &options)?);
-        if identity.handle_signals {
-            stop::watch_patiently()?;
-        }
+        let signals = identity.handle_signals.then(stop::watch_patiently).transpose()?;
         let now = Instant::now();
         let (notices, trouble) = Notices::from_env();
         let line = Arc::new(Line {
             silent: AtomicBool::new(false),
+            _signals: signals,
             identity,
             began: now,
             began_at: Timestamp::now(),

@@ -17,28 +17,54 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// without us.
 static PATIENCE: AtomicU32 = AtomicU32::new(1);
 static BELL: AtomicI32 = AtomicI32::new(-1);
-/// The patience that the handlers were installed for; 0 before that.
-static INSTALLED: Mutex<u32> = Mutex::new(0);
+/// What the handlers were installed for.
+static INSTALLED: Mutex<Installed> = Mutex::new(Installed { patience: 0, watches: 0 });
+
+struct Installed {
+    /// The patience; 0 while they are not installed.
+    patience: u32,
+    /// How many [`Watch`]es there are.
+    watches: u32,
+}
+
+/// Keeps the handlers installed. With the last one they go, and a signal does again what it did before.
+#[derive(Debug)]
+pub struct Watch(());
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut installed = lock();
+        installed.watches = installed.watches.saturating_sub(1);
+        if installed.watches > 0 {
+            return;
+        }
+        (installed.patience, _) = (0, PATIENCE.swap(1, Ordering::AcqRel));
+        for ours in SIGNALS.into_iter().filter(|signal| disposition(*signal) == Some(handler())) {
+            // SAFETY: this takes away a handler of this file, which was installed where there was none.
+            unsafe { libc::signal(ours, libc::SIG_DFL) };
+        }
+    }
+}
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
-/// From the first iteration over requests or messages on, the first SIGINT or SIGTERM lets the loop end and the
-/// program leave in good order; a second one ends it at once, unless the program has a service
+/// From an object's first iteration over requests or messages until it is closed or dropped, the first SIGINT or SIGTERM lets the
+/// loop end and the program leave in good order; a second one ends it at once, unless the program has a service
 /// ([`watch_patiently`]). A program that handles or ignores a signal itself keeps its way.
-pub fn watch() -> Result<()> {
+pub fn watch() -> Result<Watch> {
     install(1)
 }
 
 /// The same, with two signals for the program, and the third to end it at once.
-pub fn watch_patiently() -> Result<()> {
+pub fn watch_patiently() -> Result<Watch> {
     install(2)
 }
 
-fn lock() -> MutexGuard<'static, u32> {
+fn lock() -> MutexGuard<'static, Installed> {
     INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn make_bell(_guard: &MutexGuard<'static, u32>) -> Result<()> {
+fn make_bell(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
     if BELL.load(Ordering::Acquire) < 0 {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
         BELL.store(bell.into_raw_fd(), Ordering::Release);
@@ -47,10 +73,11 @@ fn make_bell(_guard: &MutexGuard<'static, u32>) -> Result<()> {
 }
 
 /// More patience than before puts back what an earlier signal has taken away.
-fn install(patience: u32) -> Result<()> {
+fn install(patience: u32) -> Result<Watch> {
     let mut installed = lock();
-    if *installed >= patience {
-        return Ok(());
+    if installed.patience >= patience {
+        installed.watches += 1;
+        return Ok(Watch(()));
     }
     make_bell(&installed)?;
     PATIENCE.fetch_max(patience, Ordering::AcqRel);
@@ -72,8 +99,9 @@ fn install(patience: u32) -> Result<()> {
             }
         }
     }
-    *installed = patience;
-    Ok(())
+    installed.patience = patience;
+    installed.watches += 1;
+    Ok(Watch(()))
 }
 
 fn handler() -> libc::sighandler_t {
@@ -146,8 +174,9 @@ mod tests {
         let parts = std::env::var("LINKSPAN_TEST_STOP").unwrap_or_default();
         for part in parts.split(' ') {
             match part {
-                "watch" => watch().unwrap(),
-                "patient" => watch_patiently().unwrap(),
+                "watch" => std::mem::forget(watch().unwrap()),
+                "patient" => std::mem::forget(watch_patiently().unwrap()),
+                "brief" => drop(watch().unwrap()),
                 "alone" => make_bell(&lock()).unwrap(),
                 // SAFETY: nothing of this file is undone, it has not come to that yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
@@ -275,6 +304,13 @@ mod tests {
         program.signal(libc::SIGTERM);
         program.expect("2");
         program.ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn last_watch_dropped_restores_what_a_signal_does() {
+        heard("brief", &[]).ends_by(libc::SIGTERM);
+        heard("watch brief", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        heard("brief watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
     }
 
     #[test]

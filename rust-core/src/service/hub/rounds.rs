@@ -44,7 +44,7 @@ pub struct Hub {
     last_token: u64,
     received: u64,
     sent: u64,
-    watches_signals: bool,
+    signals: Option<stop::Watch>,
     /// What systemd is told.
     notices: Notices,
     ready: Vec<Ready>,
@@ -102,7 +102,7 @@ impl Hub {
             last_token: FIRST,
             received: 0,
             sent: 0,
-            watches_signals: false,
+            signals: None,
             notices,
             ready: Vec::new(),
         })
@@ -128,13 +128,13 @@ impl Hub {
     /// may be called again. By default it serves for ever.
     pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.channel.on_wait);
-        if self.options.handle_signals && !self.watches_signals {
-            stop::watch()?;
+        if self.options.handle_signals && self.signals.is_none() {
+            let watch = stop::watch()?;
             self.epoll.add(stop::bell(), SIGNAL, Interest::IN)?;
-            self.watches_signals = true;
+            self.signals = Some(watch);
         }
         loop {
-            let ends = self.stop.was_asked() || self.watches_signals && stop::was_asked();
+            let ends = self.stop.was_asked() || self.signals.is_some() && stop::was_asked();
             self.notify(ends);
             if ends {
                 return Ok(());
