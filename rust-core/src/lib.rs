@@ -119,8 +119,8 @@ pub use publish::{Messages, Publisher, Subscriber, TryMessages, latest, latest_p
 pub use region::{Layout, Region};
 pub use request::{Request, Requests, Server};
 pub use service::{
-    Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks, View,
-    WatchOptions, run,
+    Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks,
+    View, WatchOptions, run,
 };
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Serde, Timestamp, Value};
 pub use verbs::{connect, listen, open, publisher, serve, subscribe, wait_any};
