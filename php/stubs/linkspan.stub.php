@@ -451,9 +451,9 @@ final class Publisher
     public function events(): array {}
     public function stats(): array {}
     /** Waits until so many subscribers are there; TimeoutException where fewer came. */
-    public function waitForSubscribers(int $count, ?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function waitForSubscribers(int $count, ?float $timeout = null): void {}
     /** Once the subscribers have been served: those that were waiting connect, and slow ones are given what is left. */
-    public function close(?float $timeout = DEFAULT_TIMEOUT): void {}
+    public function close(?float $timeout = null): void {}
 }
 
 /** What subscribe() gives. The overtaken get LaggedException once, with how many they missed, and go on. */

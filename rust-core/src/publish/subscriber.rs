@@ -150,7 +150,7 @@ impl Subscriber {
             hearing => hearing?,
         };
         let hearing = &mut *hearing;
-        if iterates && waiting.is_forever() && hearing.stops.is_none() {
+        if iterates && waiting.is_forever() && hearing.stops.is_none() && !self.closed.load(Ordering::Acquire) {
             let watch = stop::watch()?;
             hearing.epoll.add(stop::bell(), STOP, Interest::IN)?;
             hearing.stops = Some(watch);
@@ -497,7 +497,9 @@ impl Subscriber {
             self.wake.ring();
             if let Ok(mut hearing) = self.hearing.try_lock() {
                 hearing.let_go();
-                hearing.stops = None;
+                if hearing.stops.take().is_some() {
+                    hearing.epoll.remove(stop::bell());
+                }
             }
         }
     }
