@@ -230,6 +230,10 @@ Examples:
     Region(Region),
 
     /// Say what messages mean: check, show and compare schemas, and hold values against them
+    #[command(after_help = "Examples:
+  linkspan schema check power.schema.toml
+  linkspan schema check old.schema.toml new.schema.toml --require backward
+  linkspan sub lab/power --json | linkspan schema validate power.schema.toml")]
     Schema {
         /// What is to be done
         #[command(subcommand)]

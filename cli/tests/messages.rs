@@ -106,7 +106,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["send", "lab/x", "{bad"][..], 1, "Malformed (115)"),
         (&["send", "lab//x", "1"], 1, "InvalidEndpoint (107)"),
         (&["send", "bus:x", "1"], 1, "InvalidEndpoint (107)"),
-        (&["send", "x", "1", "-o", "colour=red"], 1, "Missing (104)"),
+        (&["send", "x", "1", "-o", "colour=red"], 1, "Unsupported (116)"),
         (&["send", "x", "1", "-o", "limit"], 1, "Missing (104)"),
         (&["send", "x", "1", "-o", "limit=0"], 1, "OutOfRange (123)"),
         (&["send", "x", "1", "--encoding", "xml"], 2, "xml"),

@@ -351,12 +351,15 @@ fn a_publisher_that_is_none() {
     let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
     thread::scope(|s| {
         s.spawn(|| {
-            let (mut stream, _) = listener.accept().unwrap();
-            // One that hangs up before it was spoken to is only called again.
-            stream.read_exact(&mut [0; HEADER]).unwrap();
-            stream
-                .write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?")
-                .unwrap();
+            // A subscriber connects when it is made, and again when it receives.
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                // One that hangs up before it was spoken to is only called again.
+                stream.read_exact(&mut [0; HEADER]).unwrap();
+                stream
+                    .write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?")
+                    .unwrap();
+            }
         });
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
         let error = subscriber.recv(SOON).unwrap_err();

@@ -37,7 +37,7 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
         ]
     if program == "transports":
         return [[[binary, transport]] for transport in TRANSPORTS]
-    if program in ("message", "region", "release", "service"):
+    if program in ("message", "region", "release", "service", "values"):
         return [[[binary]]]
     if language == "fortran":
         return [

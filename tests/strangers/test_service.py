@@ -100,8 +100,10 @@ def test_it_is_driven_through_its_commands(service: Service, controller: Any, sh
     ]:  # fmt: skip
         shell(command, name, "--wait")
         assert shell("status", name)["state"] == state
-    refused = shell("pause", name, "--wait", code=1)
-    assert "InvalidState" in refused and "PAUSE in PAUSED" in refused, refused
+    # What is paused is paused by the shell without an error; another command is refused by the service itself.
+    shell("pause", name, "--wait")
+    refused = shell("checkpoint", name, "--wait", code=1)
+    assert "InvalidState" in refused and "CHECKPOINT in PAUSED" in refused, refused
     assert shell("get", name) == {"begun": 6}
     assert shell("call", name, "calibrate", '{"gain": 21}') == {"gain": 42}
     failed = shell("call", name, "calibrate", '{"gain": 0}', code=1)

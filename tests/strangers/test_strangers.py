@@ -179,7 +179,7 @@ def test_it_asks_by_a_file(run: Path, linkspan: Start) -> None:
 
 
 def test_it_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Path) -> None:
-    said(linkspan("pub", "file:lab/state", '{"n": 1}', "--for", "0"))
+    said(linkspan("pub", "file:lab/state", '{"n": 1}', "--for", "0", "--encoding", "cbor"))
     assert stranger.read_file(run / "lab@state.file").value() == {"n": 1}
     for n in range(3):
         said(linkspan("pub", "journal:lab/log", f'{{"n": {n}}}'))

@@ -50,8 +50,19 @@ enum Way {
 
 struct ShmSubscriber {
     id: u64,
+    /// Whether its hello has been answered: until then it has no ring to read, and a publisher that ends now ends without it.
+    answered: bool,
     subscription: Subscription,
     _watched: Watched,
+}
+
+/// Where a subscriber with a stream begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// Behind the message of this number: it was there before, or waited.
+    After(u64),
+    /// With the message of this number, which was the newest when its hello was answered: what is sent from then on is for it, too.
+    With(u64),
 }
 
 struct StreamSubscriber {
@@ -143,22 +154,32 @@ impl Casting {
         ])
     }
 
+    /// The number of the newest message that is kept for subscribers with a stream; 0 before the first.
+    pub fn newest(&self) -> u64 {
+        match &self.state().way {
+            Way::Shm { .. } => 0,
+            Way::Streams { history, .. } => history.last(),
+        }
+    }
+
     /// How many subscribers there are.
     pub fn subscribers(&self) -> usize {
         match &self.state().way {
-            Way::Shm { subscribers, .. } => subscribers.len(),
+            Way::Shm { subscribers, .. } => {
+                subscribers.iter().filter(|subscriber| subscriber.answered).count()
+            }
             Way::Streams { subscribers, .. } => subscribers.len(),
         }
     }
 
-    /// Lets a subscriber to the ring in; gives the descriptor of the ring. One that wants the newest value alone is
-    /// told nothing later, so it is not kept.
+    /// Lets a subscriber to the ring in; gives the descriptor of the ring, and the number to call [`Casting::answered`] with. One that
+    /// wants the newest value alone is told nothing later, so it is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         arrival: &mut Arrival,
         session: u64,
         once: bool,
-    ) -> Result<Vec<OwnedFd>> {
+    ) -> Result<(Vec<OwnedFd>, u64)> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let subscriber = if once {
             None
@@ -167,27 +188,37 @@ impl Casting {
             let socket = arrival.stream.clone().into_socket()?;
             let subscription = Subscription::from_descriptors(descriptors, session, socket)?;
             let watcher = Arc::new(HangUp { casting: Arc::downgrade(self), id });
-            Some(ShmSubscriber { id, subscription, _watched: arrival.watch(Interest::RDHUP, watcher)? })
+            let _watched = arrival.watch(Interest::RDHUP, watcher)?;
+            Some(ShmSubscriber { id, answered: false, subscription, _watched })
         };
         // Both under one lock: whoever gets this ring is also told what is published in it from now on.
         let mut state = self.state();
-        let Way::Shm { ring, subscribers } = &mut state.way else { return Ok(Vec::new()) };
+        let Way::Shm { ring, subscribers } = &mut state.way else { return Ok((Vec::new(), id)) };
         let ring =
             ring.descriptor_for_peer().try_clone_to_owned().doing("duplicating a ring's descriptor")?;
         subscribers.extend(subscriber);
-        drop(state);
-        self.changed.ring();
-        Ok(vec![ring])
+        Ok((vec![ring], id))
     }
 
-    /// Gives a subscriber with a socket of its own the newest value, or what it missed behind `after`, and keeps it for more. To
-    /// be called once its hello has been answered.
+    /// The hello of the subscriber to the ring with this number has been answered: from now on it counts.
+    pub fn answered(&self, id: u64) {
+        if let Way::Shm { subscribers, .. } = &mut self.state().way {
+            subscribers
+                .iter_mut()
+                .filter(|subscriber| subscriber.id == id)
+                .for_each(|one| one.answered = true);
+        }
+        self.changed.ring();
+    }
+
+    /// Gives a subscriber with a socket of its own what it is to begin with, and keeps it for more. To be called once its hello
+    /// has been answered.
     pub fn admit_to_stream(
         self: &Arc<Self>,
         stream: Stream,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<Watched>,
         once: bool,
-        after: Option<u64>,
+        begin: Begin,
     ) {
         // A subscriber that reads slowly is to miss messages rather than to read old ones: where the kernel will not have
         // less in its queue, it gets more.
@@ -196,7 +227,7 @@ impl Casting {
         let mut out = Out::new(tx, Interest::RDHUP);
         let mut state = self.state();
         let Way::Streams { history, .. } = &mut state.way else { return };
-        out.begin(history, after);
+        out.begin(history, begin);
         // An error here is the hang-up of a newcomer: there is nobody to tell.
         if once {
             let _ = match history.newest() {
@@ -222,7 +253,7 @@ impl Casting {
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
         let Way::Streams { history, .. } = &mut state.way else { return };
-        out.begin(history, None);
+        out.begin(history, Begin::With(history.last()));
         self.keep(state, out, |watcher| entrant.watch(Interest::empty(), watcher));
     }
 
@@ -274,8 +305,10 @@ impl Casting {
 
     fn behind(&self) -> usize {
         match &mut self.state().way {
-            // What lies in the ring outlives us.
-            Way::Shm { .. } => 0,
+            // What lies in the ring outlives us, for those that have it.
+            Way::Shm { subscribers, .. } => {
+                subscribers.iter().filter(|subscriber| !subscriber.answered).count()
+            }
             Way::Streams { history, subscribers } => subscribers
                 .iter()
                 .filter(|subscriber| {
@@ -360,10 +393,15 @@ impl Out {
         Out { tx, gone, sequence: 0, retained: false, full: false, watched: None }
     }
 
-    /// Begins behind the message of number `after`, for one that was there before or waited; else with the newest.
-    fn begin(&mut self, history: &History, after: Option<u64>) {
-        self.sequence = after.map_or(history.last().saturating_sub(1), |after| after.min(history.last()));
-        self.retained = after.is_none() && history.newest().is_some();
+    fn begin(&mut self, history: &History, begin: Begin) {
+        match begin {
+            Begin::After(number) => self.sequence = number.min(history.last()),
+            Begin::With(newest) => {
+                self.sequence = newest.saturating_sub(1);
+                self.retained = newest > 0
+                    && history.after(self.sequence).is_some_and(|next| next.header.sequence == newest);
+            }
+        }
     }
 
     /// Gives it what follows, until its queue is full. What it has no room for stays in the history, and is missed once it has

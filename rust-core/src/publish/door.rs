@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::casting::Casting;
+use super::casting::{Begin, Casting};
 use crate::channel::door::{check_allowed, told};
 use crate::channel::greeting::{self, Greeting, Pattern};
 use crate::channel::{Framing, Options, plain};
@@ -41,22 +41,27 @@ impl Doorman for Keeper {
         let frame = self.greeting.to_frame()?;
         match self.transport {
             Transport::Shm => {
-                let descriptors = self.casting.admit_to_ring(&mut arrival, theirs.session, theirs.once)?;
+                let (descriptors, id) =
+                    self.casting.admit_to_ring(&mut arrival, theirs.session, theirs.once)?;
+                let casting = self.casting.clone();
                 // The harbour's watch keeps the connection; for one look at the newest value it may end here.
-                Ok(Answer { frame, descriptors, admitted: Box::new(|| {}) })
+                Ok(Answer { frame, descriptors, admitted: Box::new(move || casting.answered(id)) })
             }
             _ => {
                 let casting = self.casting.clone();
                 // What it had of an earlier publisher says nothing of this one.
                 let ours = self.greeting.session;
-                let after = theirs.after.map(|after| if after.session == ours { after.number } else { 0 });
+                let begin = match theirs.after {
+                    None => Begin::With(casting.newest()),
+                    Some(after) => Begin::After(if after.session == ours { after.number } else { 0 }),
+                };
                 let admitted = Box::new(move || {
                     let stream = arrival.stream.clone();
                     casting.admit_to_stream(
                         stream,
                         |w| arrival.watch(Interest::RDHUP, w),
                         theirs.once,
-                        after,
+                        begin,
                     );
                 });
                 Ok(Answer { frame, descriptors: Vec::new(), admitted })

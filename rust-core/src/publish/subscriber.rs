@@ -150,7 +150,8 @@ impl Subscriber {
             hearing => hearing?,
         };
         let hearing = &mut *hearing;
-        if iterates && waiting.is_forever() && hearing.stops.is_none() && !self.closed.load(Ordering::Acquire) {
+        if iterates && waiting.is_forever() && hearing.stops.is_none() && !self.closed.load(Ordering::Acquire)
+        {
             let watch = stop::watch()?;
             hearing.epoll.add(stop::bell(), STOP, Interest::IN)?;
             hearing.stops = Some(watch);

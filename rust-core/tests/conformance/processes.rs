@@ -174,6 +174,7 @@ pub fn descriptor_limits(place: &Place) {
                     matches!(
                         kind,
                         ErrorKind::OutOfMemory
+                            | ErrorKind::Full
                             | ErrorKind::Timeout
                             | ErrorKind::NotFound
                             | ErrorKind::Stalled
