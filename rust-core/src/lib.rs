@@ -63,7 +63,7 @@
 //! ```
 //!
 //! Channels, listeners, servers and subscribers are descriptors for event loops ([`AsFd`](std::os::fd::AsFd)): when one is
-//! readable, the `try_…` call that does not wait has something to do. `examples/first/tokio.rs` joins them to tokio.
+//! readable, the `try_…` call that does not wait has something to do. `examples/tokio/subscribe.rs` joins them to tokio.
 //!
 //! | feature | what it adds |
 //! |---|---|

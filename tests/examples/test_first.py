@@ -112,6 +112,16 @@ def test_publish(start, publisher):
     assert source.poll() is None, source.communicate()
 
 
+def test_subscriber_in_tokio_prints_three_readings(start, tmp_path):
+    source = start("publish", "py")
+    command = [str(TARGET / "debug/tokio-subscribe")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    celsius = [float(line) for line in done.stdout.splitlines()]
+    assert len(celsius) == 3 and celsius == sorted(set(celsius)) and celsius[0] >= 20
+    assert source.poll() is None, source.communicate()
+
+
 @pytest.mark.parametrize("server", NAMES)
 def test_call(start, server):
     serves = start("call", server, "serve")

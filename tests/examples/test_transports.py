@@ -206,9 +206,12 @@ def test_readme(start: Start, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", PUBLISH)
-def test_readme_shell(folders: dict[str, str], transport: str) -> None:
+def test_shell_of_the_concepts(folders: dict[str, str], transport: str) -> None:
     endpoint = endpoint_on(transport)
-    lines = [line.replace("lab/temperature", endpoint) for line in block("sh", 1).splitlines()]
+    page = (ROOT / "docs/concepts.md").read_text(encoding="utf-8")
+    shown = re.search(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+    assert shown, "the page shows what there is in the shell"
+    lines = [line.replace("lab/temperature", endpoint) for line in shown[1].splitlines()]
     environment = {**os.environ, **folders, "PATH": f"{TARGET}:{os.environ['PATH']}"}
     shell = {"shell": True, "env": environment, "text": True}
     publish, subscribe = (next(line for line in lines if line.startswith(f"linkspan {verb} ")) for verb in ("pub", "sub"))

@@ -246,8 +246,8 @@ def test_listener_hands_over_descriptors_of_every_kind(scene: Scenes, pattern: s
         for n, (_, descriptors) in enumerate(sets(magic, session)):
             host = Host(honest.directory, name)
             if pattern == "publish":
-                honest.guest.do("subscribe", "hostile", name, timeout=SOON)
-                coming = honest.guest.begin("drain", "hostile", 1, 0.3)
+                # A subscriber connects when it is made.
+                coming = honest.guest.begin("subscribe", "hostile", name, timeout=SOON)
             else:
                 coming = honest.guest.begin("connect", "hostile", name, timeout=0.3)
             s, _, theirs = host.hear()
@@ -259,6 +259,7 @@ def test_listener_hands_over_descriptors_of_every_kind(scene: Scenes, pattern: s
                 honest.guest.outcome("call", "hostile", 1, 0.002)
                 honest.guest.outcome("close_at_once", "hostile")
             if pattern == "publish":
+                honest.guest.outcome("drain", "hostile", 1, 0.01)
                 honest.guest.outcome("close", "hostile")
             s.close()
             close_all(theirs)

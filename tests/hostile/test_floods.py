@@ -96,9 +96,11 @@ def test_subscriber_keeps_its_deadline_under_noise(scene: Scenes, noise: str, de
     name = "unix:hostile/noise"
     with honest.judged():
         host = Host(honest.directory, name)
-        honest.guest.do("subscribe", "hostile", name, timeout=SOON, delivery=delivery)
-        reading = honest.guest.begin("drain", "hostile", 5, 0.1)
+        # A subscriber connects when it is made.
+        coming = honest.guest.begin("subscribe", "hostile", name, timeout=SOON, delivery=delivery)
         link = host.accept("publish")
+        coming.result(SOON)
+        reading = honest.guest.begin("drain", "hostile", 5, 0.1)
         host.hide()
         if noise == "new messages":
             data = b"".join(Frame(DATA, CBOR, 0, n, 0, 0, b"", b"\x01").to_bytes() for n in range(1, 100_000))
@@ -119,7 +121,9 @@ def test_subscriber_keeps_its_deadline_at_a_publisher_that_always_moves(scene: S
         made = Pulpit(honest.directory, name)
         made.publish(["good"])
         made.memory[512] = 2
-        honest.guest.do("subscribe", "hostile", name, timeout=SOON)
+        coming = honest.guest.begin("subscribe", "hostile", name, timeout=SOON)
+        made.admit()
+        coming.result(SOON)
         reading = honest.guest.begin("drain", "hostile", 3, 0.1)
         made.listener.socket.settimeout(0.2)
         while not reading.done():

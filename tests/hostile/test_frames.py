@@ -153,9 +153,11 @@ def test_publisher_says_what_cannot_be(scene: Scenes, transport: str) -> None:
     with honest.judged():
         for _, said in frames.misplaced(1):
             host = host_at(transport, honest.directory, "hostile/publisher")
-            honest.guest.do("subscribe", "hostile", host.endpoint, timeout=SOON)
-            reading = honest.guest.begin("drain", "hostile", 1, 1)
+            # A subscriber connects when it is made.
+            coming = honest.guest.begin("subscribe", "hostile", host.endpoint, timeout=SOON)
             link = host.accept("publish")
+            coming.result(SOON)
+            reading = honest.guest.begin("drain", "hostile", 1, 1)
             host.hide()
             put_frames(link, said)
             put_frames(link, [Frame(DATA, stranger.CBOR, 0, 1 << 62, 0, 0, b"", b"\x01")])

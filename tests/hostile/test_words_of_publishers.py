@@ -60,10 +60,11 @@ def pulpit(honest: Scene) -> Iterator[Callable[[], Pulpit]]:
     def new() -> Pulpit:
         pulpits.append(made := Pulpit(honest.directory, NAME))
         made.publish(["good"])
-        honest.guest.do("subscribe", "hostile", NAME, timeout=SOON)
-        coming = honest.guest.begin("recv", "hostile", SOON)
+        # A subscriber connects when it is made.
+        coming = honest.guest.begin("subscribe", "hostile", NAME, timeout=SOON)
         made.admit()
-        assert coming.result(SOON) == ["good"]
+        coming.result(SOON)
+        assert honest.guest.do("recv", "hostile", SOON) == ["good"]
         # Whoever is sent away, and comes again, finds nobody: it need not wait for an answer.
         made.hide()
         return made
@@ -162,7 +163,9 @@ def test_publisher_moves_its_readers_without_end(honest: Scene) -> None:
         made = Pulpit(honest.directory, NAME)
         made.publish(["good"])
         made.memory[shared_memory.STATE] = 2
-        honest.guest.do("subscribe", "hostile", NAME, timeout=SOON)
+        coming = honest.guest.begin("subscribe", "hostile", NAME, timeout=SOON)
+        made.admit()
+        coming.result(SOON)
         reading = honest.guest.begin("drain", "hostile", 5, 0.05)
         made.listener.socket.settimeout(0.5)
         for _ in range(20):

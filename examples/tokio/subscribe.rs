@@ -1,4 +1,4 @@
-//! A subscriber in a tokio program: no thread, no runtime of Linkspan's; its descriptor joins tokio's own.
+//! A subscriber in a tokio program: its descriptor joins tokio's event loop. Prints three readings of `first/publish`.
 
 use linkspan::{ErrorKind, Message, Result, Subscriber};
 use tokio::io::unix::AsyncFd;
@@ -17,7 +17,7 @@ async fn recv(readings: &AsyncFd<Subscriber>) -> Result<Message> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let readings = linkspan::subscribe("lab/temperature")?;
+    let readings = linkspan::subscribe("first/publish")?;
     // SAFETY: a subscriber keeps one descriptor, open and the same, for as long as it lives.
     let readings = unsafe { AsyncFd::register(readings) }?;
     for _ in 0..3 {
