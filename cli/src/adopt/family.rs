@@ -67,10 +67,15 @@ pub fn signal_group(leader: Pid, signal: Signal) {
     let _ = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Whether a signal has stopped this process; under a debugger or strace that is another letter.
+/// Whether a signal has stopped this process; under a debugger or strace that is another letter. One that waits in `vfork` for a child
+/// that was stopped before its `exec` cannot stop itself, and does nothing either: it is in the state D until that child goes on.
 pub fn is_stopped(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.ok().and_then(|stat| read(&stat)).is_some_and(|process| matches!(process.state, 'T' | 't'))
+    let Some(process) = stat.ok().and_then(|stat| read(&stat)) else { return false };
+    let stands = |process: &Process| matches!(process.state, 'T' | 't');
+    stands(&process)
+        || process.state == 'D'
+            && processes().iter().any(|child| child.parent == process.pid && stands(child))
 }
 
 fn processes() -> Vec<Process> {

@@ -28,6 +28,11 @@ enum Phase {
 }
 
 impl Open {
+    /// Whether the program was told to stand still, and has not been seen to.
+    pub fn is_halting(&self) -> bool {
+        matches!(self.phase, Phase::Halting)
+    }
+
     pub fn given(&self) -> Option<&Given> {
         if let Phase::Given(given) = &self.phase { Some(given) } else { None }
     }

@@ -88,6 +88,9 @@ fn of_system(doing: &str, error: &std::io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
 
+/// How often it is looked whether a program that was told to stand still does.
+const HALTING_LOOK: Duration = Duration::from_millis(20);
+
 impl<'a> Wrapper<'a> {
     fn new(asked: &'a Adopt, stop: &'a Stop) -> Result<Wrapper<'a>> {
         let (bell, ringing) = UnixStream::pair().map_err(|e| of_system("making a bell", &e))?;
@@ -259,9 +262,13 @@ impl<'a> Wrapper<'a> {
     fn sleep(&mut self) -> Result<()> {
         let flood = [self.out.due(), self.err.due()].into_iter().flatten().min().map(|due| self.began + due);
         let given = self.open.as_ref().and_then(Open::given);
+        // A program that is stopped while it waits in `vfork` tells nobody.
+        let halting = self.open.as_ref().is_some_and(Open::is_halting).then(|| Instant::now() + HALTING_LOOK);
         let restart = if let Life::Waits(until) = self.life { Some(until) } else { None };
-        let due =
-            [flood, given.and_then(|given| given.due), restart, self.kill_at].into_iter().flatten().min();
+        let due = [flood, given.and_then(|given| given.due), restart, self.kill_at, halting]
+            .into_iter()
+            .flatten()
+            .min();
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
         let left = left.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
