@@ -406,7 +406,9 @@ impl Survivor {
         // What it sent just before it left is still to come.
         self.settle();
         assert!(ended.success(), "the next incarnation failed: {ended}");
-        assert!(self.heard > 0, "the next incarnation was not heard");
+        // A subscriber that ends well has received its messages. A publisher need not have seen it: it may come, take what waits for it
+        // and leave between two looks.
+        assert!(self.heard > 0 || self.role == Role::Subscribe, "the next incarnation was not heard");
     }
 
     /// Does its part until the victim has ended somehow; a publisher is told to end once so many were heard.
