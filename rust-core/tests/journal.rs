@@ -158,6 +158,44 @@ fn a_named_subscriber_goes_on_behind_what_it_consumed() {
 }
 
 #[test]
+fn retain_consumed_keeps_what_a_reader_that_acknowledged_nothing_began_with() {
+    let endpoint = journal();
+    let keep = [("retain_consumed", Value::from(true)), ("segment_bytes", Value::Int(8192))];
+    let publisher = Publisher::new(&endpoint, &options(&keep)).unwrap();
+    let body = Value::from("x".repeat(1000));
+    let send = |count: usize| {
+        for _ in 0..count {
+            publisher.send(&body).unwrap();
+        }
+    };
+    send(10);
+    let set = |name: &str, more: &[(&str, Value)]| {
+        let mut set = vec![("client_id", name.into()), ("ack", "manual".into())];
+        set.extend_from_slice(more);
+        Subscriber::new(&endpoint, &options(&set)).unwrap()
+    };
+    // Each reads something, acknowledges nothing and ends.
+    assert_eq!(numbers(&set("all", &[]), 3), [1, 2, 3]);
+    let fifth = [("from", Value::Int(5))];
+    assert_eq!(numbers(&set("fifth", &fifth), 1), [5]);
+    assert_eq!(numbers(&set("newest", &[("from", "newest".into())]), 1), [10]);
+    drop(set("later", &[("from", Value::Int(15))]));
+    let fast = set("fast", &[]);
+    send(90);
+    assert_eq!(numbers(&fast, 100), (1..=100).collect::<Vec<_>>());
+    fast.ack().unwrap();
+    send(20);
+    for (name, more, first) in [
+        ("all", &[][..], 1),
+        ("fifth", &fifth, 5),
+        ("newest", &[], 10),
+        ("later", &[("from", Value::Int(15))], 15),
+    ] {
+        assert_eq!(numbers(&set(name, more), 30), (first..first + 30).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
 fn what_was_deleted_is_told_once() {
     let endpoint = journal();
     let keep = [("retain_bytes", Value::Int(300_000)), ("segment_bytes", Value::Int(65_536))];

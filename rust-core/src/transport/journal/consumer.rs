@@ -24,7 +24,7 @@ pub struct Position {
     pub sequence: u64,
     /// The first number of its segment.
     pub segment: u64,
-    /// Where it begins there.
+    /// Where it begins there; 0 where the consumer has acknowledged nothing yet.
     pub at: u64,
 }
 

@@ -117,10 +117,15 @@ impl Reader {
             let (consumer, position) = Consumer::take(&reader.folder, segment.id, name)?;
             (reader.consumer, stopped) = (Some(consumer), position);
         }
-        match stopped {
-            Some(position) => reader.resume(position)?,
-            None => {
-                reader.begin(start.unwrap_or(if name.is_some() { Start::First } else { Start::Newest }))?
+        match (stopped, start) {
+            // Nothing has been acknowledged, and this place stays the same however often it is looked for.
+            (Some(Position { at: 0, .. }), Some(start @ (Start::Sequence(_) | Start::Time(_)))) => {
+                reader.begin(start)?
+            }
+            (Some(position), _) => reader.resume(position)?,
+            (None, start) => {
+                reader.begin(start.unwrap_or(if name.is_some() { Start::First } else { Start::Newest }))?;
+                reader.keep_beginning()?;
             }
         }
         Ok(Some(reader))
@@ -154,6 +159,14 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Keeps where a reader with a new name begins: from now on what lies there is kept for it, and it goes on there, also where it
+    /// ends before it has acknowledged anything.
+    fn keep_beginning(&mut self) -> Result<()> {
+        let Some(consumer) = &mut self.consumer else { return Ok(()) };
+        let sequence = (self.next - 1).min(self.committed.sequence);
+        consumer.keep(&self.folder, Position { sequence, segment: 0, at: 0 })
     }
 
     /// A place in a segment; none where there is none such.
