@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::fs::FileType;
@@ -25,6 +25,8 @@ use crate::sys::staging::{self, Staging, Swept};
 
 /// How long a process that ends may take from one of its descriptors to the next.
 const DYING: Duration = Duration::from_millis(10);
+/// How long one who sweeps may hold a lock: less than a millisecond of work, for which a busy machine may let it wait.
+const SWEEPING: Duration = Duration::from_secs(1);
 
 /// Who may use what is made for an endpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,9 +83,9 @@ impl Place {
     /// Listens here; `AddressInUse` where a living process does. What a dead one left is taken over.
     ///
     /// The lock may be held for a moment by one who sweeps or gives the name away, and that is no reason to refuse: the
-    /// refusal waits until somebody answers there, or for 50 ms.
+    /// refusal waits until somebody answers there, or until that one has had time enough, also on a busy machine.
     pub fn claim(&self, access: Access) -> Result<Claim> {
-        let mut tries = 0;
+        let (begun, mut tries) = (Instant::now(), 0);
         loop {
             let lock = lock::try_own(&self.directory, &self.file)?;
             let is_locked = lock.is_none();
@@ -92,7 +94,11 @@ impl Place {
                 None => Err(self.in_use()),
             };
             match claimed {
-                Err(e) if e.kind() == ErrorKind::AddressInUse && tries < 50 && !self.is_answered()? => {
+                Err(e)
+                    if e.kind() == ErrorKind::AddressInUse
+                        && (tries < 50 || is_locked && begun.elapsed() < SWEEPING)
+                        && !self.is_answered()? =>
+                {
                     tries += 1;
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -361,12 +367,20 @@ mod tests {
     fn one_who_sweeps_takes_the_name_from_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let (place, done) = (place(&folder), AtomicBool::new(false));
+        /// Ends the sweeping also where the test fails.
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
         std::thread::scope(|s| {
-            let sweeping = s.spawn(|| {
+            s.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     place.sweep().unwrap();
                 }
             });
+            let _done = Done(&done);
             for _ in 0..300 {
                 // What a killed listener leaves.
                 drop(UnixListener::bind(place.path()));
@@ -374,8 +388,20 @@ mod tests {
                 assert!(place.is_claimed().unwrap() && place.path().exists());
                 drop(claim);
             }
-            done.store(true, Ordering::Relaxed);
-            sweeping.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_claim_waits_for_a_sweeper_that_the_machine_keeps_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let lock = place.try_lock().unwrap().unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                std::thread::sleep(Duration::from_millis(300));
+                drop(lock);
+            });
+            place.claim(Access::default()).unwrap();
         });
     }
 
