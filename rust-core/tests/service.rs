@@ -1,5 +1,6 @@
 //! Services and their controller as programs meet them: real lines, real processes, over each transport that can.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command as Process, Stdio};
@@ -254,6 +255,43 @@ fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
     assert_eq!(tasks.state(), State::Paused);
     let again = client.answer("power", &begun.id, SOON).unwrap();
     assert_eq!(again.outcome, Outcome::Failed, "there is one final answer");
+}
+
+/// The processor time that each thread of this name has had, by its number.
+fn processor_time(of: &str) -> BTreeMap<String, Duration> {
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    tasks
+        .filter(|task| read(task.join("comm")).trim() == of)
+        .filter_map(|task| {
+            let spent = read(task.join("schedstat")).split(' ').next()?.parse().ok()?;
+            Some((task.display().to_string(), Duration::from_nanos(spent)))
+        })
+        .collect()
+}
+
+#[test]
+fn a_command_that_is_open_costs_no_processor_time() {
+    let endpoint = name("unix");
+    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let client = client(&endpoint);
+    take(&tasks, &Command::Step).done(&Value::Null).unwrap();
+    until(&client, "power", has_begun);
+    let pause = std::thread::scope(|scope| {
+        let program = scope.spawn(|| take(&tasks, &Command::Pause));
+        client.begin("power", &Command::Pause, &Value::Null, SOON, SOON).unwrap();
+        program.join().unwrap()
+    });
+    // No service's writer does much here, whichever test it belongs to.
+    let before = processor_time("linkspan-mouth");
+    std::thread::sleep(Duration::from_secs(2));
+    for (thread, spent) in processor_time("linkspan-mouth") {
+        let Some(before) = before.get(&thread) else { continue };
+        let spent = spent.saturating_sub(*before);
+        assert!(spent < Duration::from_millis(100), "{spent:?} of 2 s in {thread}");
+    }
+    pause.done(&Value::Null).unwrap();
 }
 
 /// The command that has this answer.

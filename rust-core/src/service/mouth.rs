@@ -52,11 +52,11 @@ impl Mouth {
     pub fn speak(mut self, line: &Line) {
         let mut ready = Vec::new();
         loop {
-            line.mouth.drain();
-            // What this thread does itself is no news to it.
             line.silent.store(false, Ordering::Release);
             self.heed_signals(line);
             line.with(|life, now| ((), life.tick(now)));
+            // What this thread has done itself is no news to it: it rings, and all that it may ring for is looked at below.
+            line.mouth.drain();
             let due = self.look_after(line);
             line.hang_up_on_silence();
             let said = line.say_next();
