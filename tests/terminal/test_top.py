@@ -99,7 +99,8 @@ def test_rates_states_and_keys(laboratory, terminal):
     # Other sizes.
     terminal("resize-window", "-t", "screen", "-x", "40", "-y", "10")
     lines = terminal.wait_for(lambda lines: len(lines) == 10 and "PROGRAM" not in lines[1], "a small screen")
-    lines = terminal.wait_for(lambda lines: row(lines, "lab/logger"), "its rows")
+    # The terminal may be read in the midst of a drawing.
+    lines = terminal.wait_for(lambda lines: row(lines, "lab/logger") and row(lines, "ENDPOINT"), "its rows")
     assert row(lines, "lab/logger")[1] == "PAUSED"
     assert row(lines, "ENDPOINT") == ["ENDPOINT", "MSG/S", "BEHIND"]
     terminal("resize-window", "-t", "screen", "-x", "80", "-y", "24")
