@@ -368,6 +368,23 @@ fn a_publisher_that_is_none() {
     std::fs::remove_file(file).unwrap();
 }
 
+#[test]
+fn a_publisher_that_does_not_answer_is_called_once_in_a_wait_that_is_over() {
+    let endpoint = name("unix");
+    let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+        .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let called = || std::iter::from_fn(|| listener.accept().ok()).count();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(called(), 1);
+    let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
+    assert_eq!(called(), 1);
+    std::fs::remove_file(file).unwrap();
+}
+
 /// Both pipes of a name, as somebody opens them who knows where they are, and holds no lock; later ones than these.
 fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::fs::File) {
     use std::os::unix::fs::MetadataExt;

@@ -346,7 +346,10 @@ impl Subscriber {
         if waiting.is_none() {
             return Feed::dial(dialler, transport, &self.options, before, &wakers, waiting);
         }
+        // The look counts as waiting, too: one who does not answer is given a moment even by a look.
+        let deadline = waiting.deadline();
         match Feed::dial(dialler, transport, &self.options, before, &wakers, &mut Waiting::at_once()) {
+            Err(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => Err(e),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
                 let before = before.or((e.kind() == ErrorKind::NotFound).then(Before::default));
                 hearing.before = before;
