@@ -15,14 +15,29 @@ VALGRIND = [
 ]
 
 
-def build(language: str, program: str, folder: Path, prefix: Path, flags: list[str]) -> Path:
-    sources = [C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
-    if language == "fortran":
-        sources.insert(0, C_API / "fortran/linkspan.f90")
-    binary = folder / program
-    run(*COMPILER[language], *flags, "-pthread", "-I", prefix / "include", *sources, "-o", binary,
-        "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}", cwd=folder)
-    return binary
+@pytest.fixture(scope="session")
+def build(prefix, tmp_path_factory):
+    """Builds a program with these flags; the Fortran module, which takes longest, once for each set of flags."""
+    modules: dict[tuple[str, ...], Path] = {}
+
+    def module(flags: list[str]) -> Path:
+        if tuple(flags) not in modules:
+            folder = tmp_path_factory.mktemp("module")
+            run(*COMPILER["fortran"], *flags, "-c", C_API / "fortran/linkspan.f90", "-o", folder / "linkspan.o", cwd=folder)
+            modules[tuple(flags)] = folder
+        return modules[tuple(flags)]
+
+    def build(language: str, program: str, folder: Path, flags: list[str]) -> Path:
+        sources = ["-I", prefix / "include", C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
+        if language == "fortran":
+            made = module(flags)
+            sources = ["-I", made, *sources, made / "linkspan.o"]
+        binary = folder / program
+        run(*COMPILER[language], *flags, "-pthread", *sources, "-o", binary,
+            "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}", cwd=folder)
+        return binary
+
+    return build
 
 
 def commands(language: str, program: str, binary: Path) -> list[list]:
@@ -59,18 +74,18 @@ def try_all(language: str, program: str, binary: Path, environment: dict[str, st
 
 
 @pytest.mark.parametrize(("language", "program"), ALL)
-def test_sanitizers(language, program, tmp_path, prefix, environment):
-    binary = build(language, program, tmp_path, prefix, SANITIZE)
+def test_sanitizers(language, program, tmp_path, build, environment):
+    binary = build(language, program, tmp_path, SANITIZE)
     options = os.environ.get("LINKSPAN_ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
     strict = {"ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1"}
     try_all(language, program, binary, {**environment, **strict}, [])
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])
-def test_sanitizers_while_a_struct_of_c_is_read(language, tmp_path, prefix, environment):
-    owner = build("c", "region", tmp_path, prefix, SANITIZE)
+def test_sanitizers_while_a_struct_of_c_is_read(language, tmp_path, build, environment):
+    owner = build("c", "region", tmp_path, SANITIZE)
     (tmp_path / language).mkdir()
-    reader = build(language, "region", tmp_path / language, prefix, SANITIZE)
+    reader = build(language, "region", tmp_path / language, SANITIZE)
     assert run(owner, reader, env=environment).endswith("ok\nok\n")
 
 
@@ -79,6 +94,6 @@ SHORT = [(language, program) for language, program in ALL if program not in ("ve
 
 
 @pytest.mark.parametrize(("language", "program"), [*SHORT, ("c", "transports")])
-def test_valgrind(language, program, tmp_path, prefix, environment):
-    binary = build(language, program, tmp_path, prefix, ["-g", "-O1"])
+def test_valgrind(language, program, tmp_path, build, environment):
+    binary = build(language, program, tmp_path, ["-g", "-O1"])
     try_all(language, program, binary, environment, VALGRIND)
