@@ -12,7 +12,7 @@ const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 
 /// Each block and the document that it stands in.
-const BLOCKS: [(&str, &str); 31] = [
+const BLOCKS: [(&str, &str); 32] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),
@@ -26,6 +26,7 @@ const BLOCKS: [(&str, &str); 31] = [
     ("refusal", WIRE),
     ("data", WIRE),
     ("acknowledgement", WIRE),
+    ("withdrawal", WIRE),
     ("service words", WIRE),
     ("order", WIRE),
     ("client words", WIRE),

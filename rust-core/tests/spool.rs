@@ -304,7 +304,7 @@ fn a_caller_who_gives_up_takes_the_request_back() {
 
     // Answered in the same moment: it is met later, counted, and not taken for the next answer.
     let asked = client.ask(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
-    assert_eq!(client.answer(asked, patience).unwrap_err().kind(), ErrorKind::Timeout);
+    client.answer(asked, Duration::ZERO).unwrap_err();
     serve_one(&server);
     thread::scope(|s| {
         s.spawn(|| serve_one(&server));

@@ -340,6 +340,10 @@ impl Channel {
                     // Its caller gave up before it came.
                     self.drop_answer(&message);
                 }
+                // So did the caller of this request, before the program took it.
+                Taken::Message(message) if receiving.is_withdrawn(&message, &self.speaker()) => {
+                    self.drop_answer(&message);
+                }
                 Taken::Message(message) => return Ok(message),
                 Taken::Bye => self.speaker().speak(Occasion::Asked),
                 Taken::Ack => {}
@@ -362,7 +366,7 @@ impl Channel {
         let mut waiting = self.start(Wait::none());
         match self.take(&mut receiving, &mut waiting) {
             Ok(message) => {
-                receiving.keep(message);
+                receiving.keep_first(message);
                 Ok(true)
             }
             Err(e) if is_not_now(&e) => Ok(false),

@@ -100,6 +100,8 @@ pub struct Memory {
     unsaid: AtomicBool,
     /// Whether the other side waits for that.
     asked: AtomicBool,
+    /// Requests whose callers have given up, and of which the other side has not been told.
+    withdrawn: Mutex<Vec<u64>>,
     /// Data that was kept for a peer that cannot come back, and of whose loss the program has not been told.
     untold: AtomicU64,
 }
@@ -126,6 +128,7 @@ impl Memory {
             replays: AtomicBool::new(false),
             unsaid: AtomicBool::new(false),
             asked: AtomicBool::new(false),
+            withdrawn: Mutex::default(),
             untold: AtomicU64::new(0),
         })
     }
@@ -262,6 +265,21 @@ impl Memory {
             self.asked.store(true, Ordering::Release);
         }
         self.unsaid.store(true, Ordering::Release);
+    }
+
+    /// The caller of this request has given up: the other side is to be told.
+    pub fn withdraw(&self, request: u64) {
+        /// More are not told: a server that takes nothing for so long has them in its queue, and carries them out.
+        const MOST: usize = 1024;
+        let mut withdrawn = self.withdrawn();
+        if withdrawn.len() < MOST {
+            withdrawn.push(request);
+        }
+    }
+
+    /// Requests of whose withdrawal the other side is to be told.
+    pub fn withdrawn(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether something was left to be said.

@@ -1,6 +1,6 @@
 //! Receiving over a link that may break: the next frame, a sleep until there is one, a new link.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::greeting::Pattern;
@@ -12,7 +12,7 @@ use super::session::inbox::{Occasion, Verdict};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::Message;
+use crate::message::{Message, withdrawal};
 use crate::sys::eventfd::OwnBell;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::transport::{Losses, extension};
@@ -25,6 +25,12 @@ pub struct Receiving {
     /// Messages that came while a caller waited for another one.
     pub inbox: VecDeque<Message>,
     parked: bool,
+    /// Requests in the inbox, or the one that is about to be given, that their callers have withdrawn.
+    withdrawn: HashSet<u64>,
+    /// The request that is about to be given; 0 for none.
+    in_hand: u64,
+    /// What was wrong with a frame behind those in the inbox.
+    behind: Option<Error>,
     /// Frames in a row that were no messages.
     vain: u32,
     /// Whether the program sleeps on our descriptor itself.
@@ -55,6 +61,9 @@ pub enum Taken {
 /// Messages that wait to be received while a thread reads for acknowledgements, at most.
 const FULL: usize = 1 << 16;
 
+/// Messages that are read behind a request to see whether it was withdrawn, at most.
+const AHEAD: usize = 256;
+
 /// After so many frames in a row that are no messages the clock is looked at; and so many are read by who does not wait.
 const VAIN: u32 = 64;
 const VAIN_AT_ONCE: u32 = 4096;
@@ -77,6 +86,9 @@ impl Receiving {
             part: None,
             generation: 0,
             inbox: VecDeque::new(),
+            withdrawn: HashSet::new(),
+            in_hand: 0,
+            behind: None,
             parked: false,
             vain: 0,
             watched: false,
@@ -108,6 +120,45 @@ impl Receiving {
         self.tell(false);
     }
 
+    /// The same for one that comes before all others.
+    pub fn keep_first(&mut self, message: Message) {
+        self.inbox.push_front(message);
+        self.tell(false);
+    }
+
+    /// Whether this is a request that its caller has withdrawn by now. What has come behind it is read for that.
+    pub fn is_withdrawn(&mut self, request: &Message, speaker: &Speaker<'_>) -> bool {
+        if !request.is_request() {
+            return false;
+        }
+        self.in_hand = request.sequence();
+        let mut at_once = Waiting::at_once();
+        while self.inbox.len() < AHEAD && self.behind.is_none() && self.may_hold_more() {
+            match self.link_next(speaker, &mut at_once, false) {
+                Ok(Taken::Message(message)) => self.keep(message),
+                Ok(Taken::Bye) => speaker.speak(Occasion::Asked),
+                Ok(Taken::Ack) => {}
+                Err(e) if e.kind() == ErrorKind::Timeout || self.part.is_none() => break,
+                Err(e) => self.behind = Some(e),
+            }
+        }
+        self.in_hand = 0;
+        self.withdrawn.remove(&request.sequence())
+    }
+
+    /// Whether the link, where it is one with a session, may have more than was read.
+    fn may_hold_more(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.met.is_some() && part.rx.may_hold_more())
+    }
+
+    /// Notes that a request was withdrawn that has not been given.
+    fn withdraw(&mut self, request: u64) {
+        let is_it = |message: &Message| message.is_request() && message.sequence() == request;
+        if self.in_hand == request || self.inbox.iter().any(is_it) {
+            self.withdrawn.insert(request);
+        }
+    }
+
     /// The next message, in the inbox or from the link.
     pub fn next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
         let next = self.find_next(speaker, waiting);
@@ -122,6 +173,9 @@ impl Receiving {
         if let Some(message) = self.inbox.pop_front() {
             self.tell(false);
             return Ok(Taken::Message(message));
+        }
+        if let Some(error) = self.behind.take() {
+            return Err(error);
         }
         if self.part.is_none() {
             self.connect(speaker.renewal, speaker.record, waiting)?;
@@ -258,6 +312,9 @@ impl Receiving {
             }
             Kind::Ack => {
                 renewal.memory.acknowledged(correlation)?;
+                if let Some(request) = withdrawal::read(&frame) {
+                    self.withdraw(request);
+                }
                 Some(Taken::Ack)
             }
             Kind::Hello => None,

@@ -59,7 +59,7 @@ pub struct Record {
     pub sent: AtomicU64,
     pub received: AtomicU64,
     pub missed: AtomicU64,
-    /// Answers and messages that came for a caller who had given up, or were meant for a peer that had gone.
+    /// Requests and answers whose caller had given up, and messages that were meant for a peer that had gone.
     pub dropped: AtomicU64,
     /// Of those, the ones that were kept for a client that may still come back.
     pub forgotten: AtomicU64,

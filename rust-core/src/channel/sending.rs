@@ -7,13 +7,13 @@ use std::os::fd::OwnedFd;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
-use crate::message::Payload;
+use crate::message::{Payload, withdrawal};
 use crate::sys::poll::Interest;
 use crate::transport::Sent;
 use crate::value::Timestamp;
 
 use super::direction::Direction;
-use super::memory::{Both, Kept, nature};
+use super::memory::{Both, Kept, Memory, nature};
 use super::record::Record;
 use super::renewal::{Renewal, TxPart};
 use super::session::Nature;
@@ -127,6 +127,8 @@ impl Sending {
         // A link that breaks here is noticed by the next call that receives or sends.
         let _ = replay(part, renewal, &mut at_once);
         let session = part.session();
+        self.tell_withdrawn(&renewal.memory);
+        let Some(part) = &mut self.part else { return };
         let Some(number) = renewal.memory.both().to_say(occasion, session) else { return };
         if tell(part, Kind::Ack, number) {
             renewal.memory.both().inbox.said_alone(session, number);
@@ -153,11 +155,16 @@ impl Sending {
         })
     }
 
-    /// Takes back a request whose caller gave up, where the transport still has it.
-    pub fn withdraw(&mut self, request: u64) {
-        if let Some(part) = &mut self.part {
-            part.tx.withdraw(request);
-        }
+    /// Withdraws requests whose callers have given up: where the transport still has one it is taken back, elsewhere the
+    /// other side is told. What the link does not take now is told later.
+    pub fn tell_withdrawn(&mut self, memory: &Memory) {
+        let Some(part) = &mut self.part else { return };
+        let mut withdrawn = memory.withdrawn();
+        withdrawn.retain(|request| {
+            part.tx.withdraw(*request);
+            // Where nothing is said of sessions, nobody would understand it.
+            part.met.is_some() && withdrawal::frame(*request).is_ok_and(|(header, body)| !offer(part, header, &body))
+        });
     }
 
     /// Whether a small message can be sent at once, as far as is known.
@@ -231,8 +238,12 @@ fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Re
 
 /// Sends a frame that is nothing but its kind and a number; false where there is no room for it now.
 fn tell(part: &mut TxPart, kind: Kind, number: u64) -> bool {
-    let header = Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) };
-    let frame = Outgoing::new(header, &[]);
+    offer(part, Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) }, &[])
+}
+
+/// Sends a frame without waiting; false where there is no room for it now.
+fn offer(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
+    let frame = Outgoing::new(header, body);
     match part.tx.try_send(&frame) {
         Ok(Sent::Whole) => true,
         Ok(Sent::Part) => {

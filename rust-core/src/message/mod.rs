@@ -1,6 +1,7 @@
 //! What arrives and what is ready to leave: a header, a body, and the value in it.
 
 pub(crate) mod failure;
+pub(crate) mod withdrawal;
 
 use std::sync::{Arc, OnceLock};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::answer::{Outlet, Request};
 use crate::channel::door::{Door, Link, Met, Peer, Seat};
 use crate::channel::memory::worth;
@@ -23,6 +24,7 @@ use crate::transport::{Losses, Rx, extension};
 
 struct Client {
     rx: Rx,
+    ahead: Ahead,
     peer: Peer,
     outlet: Arc<Outlet>,
     parked: bool,
@@ -80,6 +82,16 @@ impl Client {
                 Some((session, missed))
             }
         })
+    }
+
+    /// Whether this is a request that its caller has withdrawn by now: then it is dealt with.
+    fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
+        let Some(met) = self.met.as_ref().filter(|_| frame.header.kind == Kind::Request) else { return false };
+        let is_withdrawn = self.ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
+        if is_withdrawn {
+            met.memory.finished(session, frame.header.sequence);
+        }
+        is_withdrawn
     }
 }
 
@@ -238,6 +250,7 @@ impl Clients {
             };
             let client = Client {
                 rx,
+                ahead: Ahead::default(),
                 peer,
                 outlet,
                 parked: false,
@@ -282,7 +295,7 @@ impl Clients {
             }
             client.consumed();
             let got = loop {
-                match client.rx.try_recv() {
+                match client.ahead.next(&mut client.rx) {
                     Ok(None) if self.turn.is_empty() && client.rx.spin() => {}
                     got => break got,
                 }
@@ -312,6 +325,10 @@ impl Clients {
                                     continue;
                                 }
                             };
+                            if client.is_withdrawn(&frame, session) {
+                                self.record.count(&self.record.dropped);
+                                continue;
+                            }
                             self.record.count(&self.record.received);
                             let source = match extension::read(&frame.extension) {
                                 Ok(Some(sender)) => sender.source,

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | the public server | `server` |
 //! | its clients, and whose turn it is | `clients` |
+//! | what was read of a client before its turn | `ahead` |
 //! | a request and its one answer | `answer` |
 
+mod ahead;
 mod answer;
 mod clients;
 mod server;

@@ -248,6 +248,17 @@ impl Rx {
         each!(self, half => half.try_recv())
     }
 
+    /// Whether another look may give a frame that was there when this half was last asked for one: false where that look took
+    /// all that there was.
+    #[inline]
+    pub fn may_hold_more(&self) -> bool {
+        match self {
+            Rx::Stream(half) => half.may_hold_more(),
+            Rx::Shm(half) => half.is_ready(),
+            Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => true,
+        }
+    }
+
     pub fn consumed(&mut self) {
         match self {
             // The kernel has forgotten it already.

@@ -202,6 +202,11 @@ impl Stream {
         }
     }
 
+    /// Whether a read that gives less than was asked for has given all that there was.
+    pub fn is_emptied_by_less(&self) -> bool {
+        matches!(self, Stream::Socket(_) | Stream::Inet(_))
+    }
+
     /// Who is on the other side, as the kernel says where it can, and what is readable once that process has ended.
     pub fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
         let credentials = self.credentials()?;

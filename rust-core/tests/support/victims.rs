@@ -489,7 +489,7 @@ fn is_kept(path: &str, file: &str) -> bool {
 }
 
 /// Marsaglia's xorshift: what it gives can be had again from the seed.
-pub struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     /// From `LINKSPAN_SEED`, or from the clock; says which.

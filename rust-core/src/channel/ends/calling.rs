@@ -22,7 +22,7 @@ impl Channel {
     /// Sends a request and waits for its answer. `Remote` where the other side's handler failed; `Disconnected` where it
     /// went away before it answered, `Timeout` where no answer came in time: whether the request was carried out is then
     /// unknown, and the error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
-    /// retryable.
+    /// retryable. A request whose caller gave up is withdrawn: a server that has not taken it by then does not begin with it.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
@@ -40,12 +40,26 @@ impl Channel {
         let found = self.find_answer(asked, &mut receiving, waiting);
         let found = found.map_err(|error| self.after_sending(error, waiting));
         self.settle(asked);
-        if found.is_err()
-            && let Some(mut sending) = self.sending.borrow()
-        {
-            sending.withdraw(asked.number);
+        if let Err(error) = &found {
+            self.withdraw(asked, error);
         }
         found
+    }
+
+    /// The caller gives a request up, because of this error: the other side is told, and does not begin with it if it has
+    /// not yet.
+    fn withdraw(&self, asked: Asked, error: &Error) {
+        if error.remote_failure().is_some() || error.kind() == ErrorKind::Disconnected {
+            return;
+        }
+        let memory = &self.renewal.memory;
+        memory.withdraw(asked.number);
+        match self.sending.borrow() {
+            Some(mut sending) => sending.tell_withdrawn(memory),
+            // The thread that sends tells it when it lets go of the direction.
+            None => memory.leave_unsaid(Occasion::Sleeping),
+        }
+        self.speaker().say_the_rest();
     }
 
     /// Sends a request without waiting for its answer, which [`Channel::answer`] gives: a call in two steps, for event
@@ -63,6 +77,11 @@ impl Channel {
         let mut waiting = self.start(wait);
         let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
         let only_looked = waiting.is_none();
+        if let Err(error) = &found
+            && !only_looked
+        {
+            self.withdraw(asked, error);
+        }
         let found = found.map_err(|e| if only_looked { e } else { self.after_sending(e, &waiting) });
         found.map_err(|e| e.on(&self.shown))
     }

@@ -406,6 +406,12 @@ impl ShmRx {
         Ok(None)
     }
 
+    /// Whether something lies in the ring.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.reader.is_ready()
+    }
+
     /// A frame has come; it is built where the caller wants it, without a move.
     #[inline]
     fn give(

@@ -34,6 +34,8 @@ pub struct StreamRx {
     /// Looks in a row that found nothing, and how often one was spared because of that.
     vain: u32,
     spared: u32,
+    /// Whether the last look read all that the kernel had.
+    emptied: bool,
     /// Why nothing more will come.
     over: Option<Error>,
 }
@@ -61,12 +63,14 @@ impl StreamRx {
             suspicious: false,
             vain: 0,
             spared: 0,
+            emptied: false,
             over: None,
         }
     }
 
     /// See the transport contract.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        self.emptied = false;
         loop {
             if let Some(frame) = self.buffered()? {
                 return Ok(Some(frame));
@@ -108,6 +112,7 @@ impl StreamRx {
                     }
                     if self.long.is_none() {
                         self.end += n;
+                        self.emptied = self.stream.is_emptied_by_less() && self.end < self.buffer.len();
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => {
@@ -237,6 +242,12 @@ impl StreamRx {
     pub fn park(&mut self) -> bool {
         self.suspicious = true;
         self.over.is_some() || self.stream.holds_bytes() || self.has_frame()
+    }
+
+    /// Whether another look may find a frame: false where the last one took all that there was.
+    #[inline]
+    pub fn may_hold_more(&self) -> bool {
+        !self.emptied || self.end > self.start && self.has_frame()
     }
 
     /// Whether a look into the buffer would give something: a whole frame, or what is wrong with it. Of half a frame the

@@ -1,0 +1,159 @@
+//! Requests whose callers gave up: one that the server has not taken is not carried out, every other one is, once.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, ErrorKind, Listener, Options, Server, Value};
+
+mod support;
+use support::victims::Random;
+use support::{SOON, name};
+
+/// Each with requests and a way back.
+const TRANSPORTS: [&str; 5] = ["unix", "shm", "tcp", "fifo", "spool"];
+/// Long enough for a request to be sent, and no longer than a test likes to wait for a time-out that is certain.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+fn dropped(stats: &Value) -> u64 {
+    stats.at("dropped").unwrap().as_u64().unwrap()
+}
+
+fn gives_up(client: &Channel, number: i64) {
+    let error = client.call(&Value::Int(number), PATIENCE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.text().contains("was sent"), "{error}");
+}
+
+#[test]
+fn call_that_timed_out_before_the_server_took_it_is_not_carried_out() {
+    for (transport, idempotent) in TRANSPORTS.into_iter().flat_map(|t| [(t, false), (t, true)]) {
+        let endpoint = name(transport);
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let mut options = Options::default();
+        options.idempotent = idempotent;
+        let client = Channel::connect(&endpoint, &options, SOON).unwrap();
+        gives_up(&client, 1);
+        let two = client.ask(&client.encode(&Value::Int(2)).unwrap(), SOON).unwrap();
+        let request = server.next(SOON).unwrap().unwrap();
+        assert_eq!(request.value().unwrap(), &Value::Int(2), "{transport}: the first was withdrawn");
+        request.reply(&Value::from("done")).unwrap();
+        assert_eq!(client.answer(two, SOON).unwrap().value().unwrap(), &Value::from("done"), "{transport}");
+        // A spool's request was a file, and it is gone; elsewhere the server has met it.
+        assert_eq!(dropped(&server.stats()), u64::from(transport != "spool"), "{transport}");
+        server.close(SOON).unwrap();
+    }
+}
+
+#[test]
+fn withdrawal_concerns_its_own_request_of_several() {
+    for transport in TRANSPORTS {
+        let endpoint = name(transport);
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let ask = |n: i64| client.ask(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
+        let asked: Vec<_> = (0..5).map(ask).collect();
+        // The first is taken already: it is carried out, whatever its caller does.
+        let first = server.next(SOON).unwrap().unwrap();
+        for given_up in [0, 1, 3] {
+            assert_eq!(client.answer(asked[given_up], PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
+        }
+        first.reply(&Value::Int(0)).unwrap();
+        for left in [2, 4] {
+            let request = server.next(SOON).unwrap().unwrap();
+            assert_eq!(request.value().unwrap(), &Value::Int(left), "{transport}");
+            request.reply(&Value::Int(left)).unwrap();
+            let answer = client.answer(asked[left as usize], SOON).unwrap();
+            assert_eq!(answer.value().unwrap(), &Value::Int(left), "{transport}");
+        }
+        assert_eq!(server.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+    }
+}
+
+#[test]
+fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
+    for transport in TRANSPORTS.into_iter().filter(|t| *t != "spool") {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        client.send(&Value::from("before"), SOON).unwrap();
+        gives_up(&client, 1);
+        client.send(&Value::from("between"), SOON).unwrap();
+        let two = client.ask(&client.encode(&Value::Int(2)).unwrap(), SOON).unwrap();
+        client.send(&Value::from("behind"), SOON).unwrap();
+        let next = || channel.recv(SOON).unwrap();
+        assert_eq!(next().value().unwrap(), &Value::from("before"), "{transport}");
+        // A look changes no order.
+        assert!(channel.poll().unwrap());
+        assert_eq!(next().value().unwrap(), &Value::from("between"), "{transport}: 1 was withdrawn");
+        let request = next();
+        assert_eq!(request.value().unwrap(), &Value::Int(2), "{transport}");
+        channel.reply(&request, &Value::from("done"), SOON).unwrap();
+        assert_eq!(client.answer(two, SOON).unwrap().value().unwrap(), &Value::from("done"));
+        assert_eq!(next().value().unwrap(), &Value::from("behind"), "{transport}");
+        assert_eq!(dropped(&channel.stats()), 1, "{transport}");
+    }
+}
+
+#[test]
+fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
+    const CLIENTS: i64 = 3;
+    const CALLS: i64 = 60;
+    for transport in ["unix", "shm", "tcp"] {
+        let endpoint = name(transport);
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let mut seeds = Random::new();
+        let mut carried = HashMap::<i64, u32>::new();
+        let (mut answered, mut sent) = (0, 0);
+        thread::scope(|s| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|who| {
+                    let mut random = Random(seeds.below(u64::MAX) | 1);
+                    let endpoint = &endpoint;
+                    s.spawn(move || {
+                        let client = Channel::connect(endpoint, &Options::default(), SOON).unwrap();
+                        let (mut answered, mut sent) = (0, 0);
+                        for i in 0..CALLS {
+                            let patience = Duration::from_micros(random.below(6000) + 1);
+                            match client.call(&Value::Int(who * CALLS + i), patience) {
+                                Ok(_) => answered += 1,
+                                Err(e) => {
+                                    assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
+                                    // A time-out may come before the request is sent.
+                                    sent += u64::from(e.text().contains("was sent"));
+                                }
+                            }
+                        }
+                        // Its answers are not dropped with it.
+                        client.call(&Value::Int(-1), SOON).unwrap();
+                        (answered, sent + answered)
+                    })
+                })
+                .collect();
+            let mut last = 0;
+            while last < CLIENTS {
+                let request = server.next(SOON).unwrap().unwrap();
+                match request.value().unwrap().as_i64().unwrap() {
+                    -1 => last += 1,
+                    number => {
+                        *carried.entry(number).or_default() += 1;
+                        thread::sleep(Duration::from_micros(seeds.below(3000)));
+                    }
+                }
+                request.reply(&Value::Null).unwrap();
+            }
+            for client in clients {
+                let (its_answers, its_requests) = client.join().unwrap();
+                answered += its_answers;
+                sent += its_requests;
+            }
+        });
+        assert!(carried.values().all(|times| *times == 1), "{transport}: {carried:?}");
+        let withdrawn = dropped(&server.stats());
+        let carried = carried.len() as u64;
+        println!("{transport}: {sent} sent, {carried} carried out, {withdrawn} withdrawn, {answered} answered");
+        assert_eq!(carried + withdrawn, sent, "{transport}");
+        assert!(withdrawn > 0 && answered > 0, "{transport}: {withdrawn} withdrawn, {answered} answered");
+    }
+}
