@@ -20,7 +20,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [role, endpoint, incarnation, times @ ..] = &words[..] else {
         eprintln!(
-            "usage: victim talk|listen|tell|hear|serve|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
+            "usage: victim talk|listen|tell|hear|serve|work|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
         );
         std::process::exit(2);
     };
@@ -41,6 +41,7 @@ fn main() {
         "tell" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, false),
         "hear" => part.hear(),
         "serve" => part.serve(),
+        "work" => part.work(),
         "call" => part.call(),
         "post" => part.post(),
         "publish" => part.publish(),
@@ -133,6 +134,24 @@ impl Part {
             let Some(request) = server.next(None)? else { break };
             self.note(request.value()?);
             request.reply(&Value::from(vec![Value::Int(self.incarnation), request.value()?.clone()]))?;
+        }
+        server.close(SOON)
+    }
+
+    /// One of several workers at a name. After so many requests it takes one more, which it never answers.
+    fn work(&self) -> Result<()> {
+        let server = Server::serve(&self.endpoint, &Options::default().with_shared(true))?;
+        for i in 0.. {
+            let Some(request) = server.next(None)? else { break };
+            let number = request.value()?.as_i64()?;
+            self.note(request.value()?);
+            if i >= self.times {
+                loop {
+                    std::thread::park();
+                }
+            }
+            std::thread::sleep(Duration::from_micros(number.unsigned_abs() % 7 * 500));
+            request.reply(&Value::from(vec![Value::Int(self.incarnation), Value::Int(number)]))?;
         }
         server.close(SOON)
     }

@@ -103,6 +103,7 @@ pub fn terms(options: &Options, pattern: Pattern) -> Result<Terms> {
         group: options.group,
         buffer: options.buffer,
         durable: options.durable || options.delivery == Some(Delivery::Durable),
+        shared: options.shared,
         pattern: pattern.name(),
     })
 }

@@ -141,6 +141,8 @@ pub struct Options {
     pub retain_consumed: bool,
     /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
     pub locked: bool,
+    /// Whether several processes may serve a name, each with this option: they share its requests.
+    pub shared: bool,
     /// Runs while a call waits.
     pub on_wait: Option<OnWait>,
     /// How many newcomers wait to be accepted, at most: the floors above may want more.
@@ -179,6 +181,7 @@ impl Default for Options {
             retain_seconds: None,
             retain_consumed: false,
             locked: false,
+            shared: false,
             on_wait: None,
             queue: 128,
             pattern: Pattern::Channel,
@@ -211,6 +214,7 @@ impl fmt::Debug for Options {
             .field("segment_bytes", &self.segment_bytes)
             .field("retain", &(self.retain_bytes, self.retain_seconds, self.retain_consumed))
             .field("locked", &self.locked)
+            .field("shared", &self.shared)
             .finish_non_exhaustive()
     }
 }
@@ -285,6 +289,7 @@ impl Options {
             }
             "retain_consumed" => self.retain_consumed = value.as_bool()?,
             "locked" => self.locked = value.as_bool()?,
+            "shared" => self.shared = value.as_bool()?,
             "immutable" | "schema" => {
                 let text = format!("the option {name} is not in this version");
                 return Err(Error::new(ErrorKind::Unsupported, text));
@@ -358,6 +363,7 @@ impl Options {
         )?;
         require(transport == Transport::File || !self.locked, "the option locked")?;
         require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
+        self.check_shared(transport, used)?;
         let kept = self.segment_bytes.or(self.retain_bytes).is_some()
             || self.retain_seconds.is_some()
             || self.retain_consumed;
@@ -383,6 +389,17 @@ impl Options {
                 require(can.sessions || can.keeps || !again, "the delivery at_least_once")
             }
         }
+    }
+
+    /// Refuses to share what cannot be.
+    fn check_shared(&self, transport: Transport, used: Use) -> Result<()> {
+        let is_serving = used == Use::Request && self.framing == Framing::Linkspan;
+        let can = matches!(transport, Transport::Spool | Transport::Unix | Transport::Shm);
+        if !self.shared || is_serving && can {
+            return Ok(());
+        }
+        let text = "the option shared is for servers over unix:, shm: and spool:, with framing=\"linkspan\"";
+        Err(Error::new(ErrorKind::Unsupported, text))
     }
 
     /// Refuses what needs a way back where there is none.
@@ -597,6 +614,7 @@ mod tests {
             .with_retain(Duration::from_secs(60))
             .with_retain_consumed(true)
             .with_locked(true)
+            .with_shared(true)
             .with_spin(Duration::from_micros(3));
         let mut set = Options::default();
         for (name, value) in [
@@ -623,6 +641,7 @@ mod tests {
             ("retain_seconds", 60.0.into()),
             ("retain_consumed", true.into()),
             ("locked", true.into()),
+            ("shared", true.into()),
             ("spin", 3.into()),
         ] {
             set.set(name, &value).unwrap();
@@ -660,6 +679,7 @@ mod tests {
                 "retain_seconds" => (format!("{:?}", o.retain_seconds), "a journal's segments go whose newest message is older"),
                 "retain_consumed" => (o.retain_consumed.to_string(), "a journal's segments go that all named subscribers have consumed"),
                 "locked" => (o.locked.to_string(), "a file: is written in place under its own lock"),
+                "shared" => (o.shared.to_string(), "several processes may serve the name, each with this option, and share its requests"),
                 "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps"),
                 new => panic!("the option {new} has no line in docs/transports.md"),
             };

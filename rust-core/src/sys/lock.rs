@@ -37,6 +37,11 @@ impl Lock {
         self.is_seen
     }
 
+    /// Lets others hold the lock beside us from now on: see [`try_share`].
+    pub fn share(&mut self) -> Result<()> {
+        self.held.iter_mut().try_for_each(Held::share)
+    }
+
     /// Holds the lock of another name of the same directory from now on, too; false where a living process has it.
     pub fn also(&mut self, directory: &Directory, name: &str) -> Result<bool> {
         let Some(file) = self.held.first().map(|held| held.file().clone()) else { return Ok(false) };
@@ -199,6 +204,35 @@ pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
         held.extend(record_lock::try_take(&Arc::new(Guarded::new(opened.fd)), span)?);
     }
     Ok(Lock { held, is_seen: true })
+}
+
+/// Takes the lock of a name beside others who share it; none where somebody has it alone.
+pub fn try_share(directory: &Directory, name: &str) -> Result<Option<Lock>> {
+    let file = Arc::new(open(directory)?);
+    let held = record_lock::try_take(&file, Span::shared_byte(offset(name)));
+    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_seen: true }))
+}
+
+/// One open file, from which the locks of many names are taken and released one by one. They all die with it.
+pub struct Many {
+    file: Arc<Guarded>,
+}
+
+impl Many {
+    /// The locks of this directory.
+    pub fn open(directory: &Directory) -> Result<Many> {
+        Ok(Many { file: Arc::new(open(directory)?) })
+    }
+
+    /// Takes the lock of a name; none where another open file has it.
+    pub fn try_take(&self, name: &str) -> Result<Option<Held>> {
+        record_lock::try_take(&self.file, Span::byte(offset(name)))
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &Guarded {
+        &self.file
+    }
 }
 
 /// Whether somebody of this user holds such a lock. A look changes nothing.

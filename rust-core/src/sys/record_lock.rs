@@ -67,6 +67,18 @@ pub struct Held {
 }
 
 impl Held {
+    /// Lets others share the lock from now on.
+    pub fn share(&mut self) -> Result<()> {
+        let span = Span { how: libc::F_RDLCK, ..self.span };
+        match set(self.file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
+            0 => {
+                self.span = span;
+                Ok(())
+            }
+            errno => Err(Error::os("sharing a file's lock", errno)),
+        }
+    }
+
     /// The open file that has the lock.
     pub fn file(&self) -> &Arc<Guarded> {
         &self.file

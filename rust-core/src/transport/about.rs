@@ -16,6 +16,7 @@ const PREFIX: &str = ".is.";
 pub struct About {
     place: Place,
     born: u64,
+    stays: bool,
 }
 
 /// The name that such a file tells of.
@@ -46,7 +47,7 @@ impl About {
         // Under the name's lock: whoever began one before us and did not finish is dead.
         staging::sweep(&place.directory, &[&name])?;
         place.directory.beneath().replace(&name, &text, mode, None)?;
-        Ok(About { place: place.clone(), born: fork::generation() })
+        Ok(About { place: place.clone(), born: fork::generation(), stays: false })
     }
 }
 
@@ -82,9 +83,16 @@ pub fn read(place: &Place) -> Option<Value> {
     look(place).ok()?.map(|record| record.said)
 }
 
+impl About {
+    /// The file stays when this ends: it tells of others, too.
+    pub fn leave(&mut self) {
+        self.stays = true;
+    }
+}
+
 impl Drop for About {
     fn drop(&mut self) {
-        if self.born == fork::generation() {
+        if self.born == fork::generation() && !self.stays {
             // One that cannot be removed now is swept with the name.
             let _ = self.place.directory.beneath().remove(&about(&self.place.file));
         }

@@ -29,6 +29,8 @@ pub struct Terms {
     pub buffer: Option<usize>,
     /// Whether what was accepted is to survive the machine's power.
     pub durable: bool,
+    /// Whether several processes may serve the name.
+    pub shared: bool,
     /// "channel" or "request": for the record that listings read.
     pub pattern: &'static str,
 }

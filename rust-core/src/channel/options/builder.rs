@@ -162,6 +162,13 @@ impl Options {
         self
     }
 
+    /// Whether several processes may serve a name, each with this option: they share its requests.
+    #[must_use]
+    pub fn with_shared(mut self, shared: bool) -> Options {
+        self.shared = shared;
+        self
+    }
+
     /// How long a receiver looks into shared memory before it sleeps, at most.
     #[must_use]
     pub fn with_spin(mut self, spin: Duration) -> Options {

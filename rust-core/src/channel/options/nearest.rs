@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers, as [`super::Options::set`] takes them.
-pub const NAMES: [&str; 24] = [
+pub const NAMES: [&str; 25] = [
     "encoding",
     "timeout",
     "client_id",
@@ -27,6 +27,7 @@ pub const NAMES: [&str; 24] = [
     "retain_seconds",
     "retain_consumed",
     "locked",
+    "shared",
     "spin",
 ];
 

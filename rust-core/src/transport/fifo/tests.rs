@@ -54,6 +54,7 @@ fn terms() -> Terms {
         group: None,
         buffer: None,
         durable: false,
+        shared: false,
         pattern: "channel",
     }
 }

@@ -299,6 +299,11 @@ pub fn lock(place: &Place) -> Result<Option<Lock>> {
     lock::try_lock(&place.directory, &place.file)
 }
 
+/// Holds the lock of a place beside other workers; none where somebody has it alone.
+pub fn share(place: &Place) -> Result<Option<Lock>> {
+    lock::try_share(&place.directory, &place.file)
+}
+
 /// The mode of a directory whose files have this mode: who may read may enter.
 fn directory_mode(files: u32) -> u32 {
     let enter = (files & 0o444) >> 2;

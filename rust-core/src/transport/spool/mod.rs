@@ -8,6 +8,7 @@
 //! | who is there | `presence` |
 //! | names that have come, and room for more; messages that were given | `arrivals`, `room`; `given` |
 //! | the two sides | `server`, `client` |
+//! | which of several servers works on what | `workers` |
 //! | what a listing shows of it | `listing` |
 //! | what cannot be taken; what is taken away | `reject`, `sweep` |
 
@@ -23,6 +24,7 @@ mod reject;
 mod room;
 mod server;
 mod sweep;
+mod workers;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -41,10 +43,11 @@ use super::{Incoming, Outgoing, Rx, Sent, Tx};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
+use crate::sys::fork;
 use crate::sys::inotify::{Watch, WatchFlags};
 use crate::sys::lock::Lock;
 use crate::sys::poll::wait_readable;
-use crate::value::Map;
+use crate::value::{Map, Value};
 
 pub use listing::listing;
 pub use sweep::{remove_if_unused, tidy, tidy_beside};
@@ -71,10 +74,35 @@ pub enum SpoolRx {
 
 /// What holds the server's name.
 struct Claim {
-    _presence: Option<Presence>,
-    _about: Option<About>,
-    _lock: Lock,
+    layout: Arc<Layout>,
+    born: u64,
+    presence: Option<Presence>,
+    about: Option<About>,
+    lock: Option<Lock>,
+    is_shared: bool,
 }
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.is_shared || self.born != fork::generation() {
+            return;
+        }
+        // What tells of a server stays while another worker serves. It goes under the lock that only the last one gets, who
+        // need not be the one that wrote it. What cannot be removed now is swept by the next server.
+        self.presence.iter_mut().for_each(Presence::leave);
+        self.about.iter_mut().for_each(About::leave);
+        let place = &self.layout.place;
+        self.lock = None;
+        self.lock = layout::lock(place).unwrap_or_default();
+        if self.lock.is_some() {
+            let _ = self.layout.hello.beneath().remove(presence::SERVER);
+            let _ = about::sweep(place);
+        }
+    }
+}
+
+/// What tells, beside who serves a spool, whether others may serve it, too.
+const SHARED: &str = "shared";
 
 /// Takes any name.
 fn everybody(_: &str, _: &str) -> bool {
@@ -88,7 +116,15 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
 }
 
 fn serve(place: Place, terms: &Terms) -> Result<Ends> {
-    let lock = claim(&place)?;
+    let (lock, is_first) = claim(&place, terms.shared)?;
+    if !is_first {
+        // It was made, wiped and swept by the first one, which lives or has just died.
+        let Some(layout) = Layout::open(&place)? else {
+            let text = format!("{} is being taken away; try again", place.path().display());
+            return Err(Error::new(ErrorKind::Stalled, text));
+        };
+        return begin(layout, lock, false, terms);
+    }
     let layout = loop {
         if let Some(layout) = Layout::open(&place)? {
             break layout;
@@ -101,13 +137,36 @@ fn serve(place: Place, terms: &Terms) -> Result<Ends> {
     layout.sync_name()?;
     // What another user left stays, and is in nobody's way.
     sweep::sweep(&layout)?;
+    if terms.shared {
+        server::finish_answers(&layout)?;
+    }
+    begin(layout, lock, true, terms)
+}
+
+/// Serves a spool whose lock is held. What tells who serves it, the first one of several says.
+fn begin(layout: Layout, lock: Lock, is_first: bool, terms: &Terms) -> Result<Ends> {
     let layout = Arc::new(layout);
-    let (tx, rx) = server::open(layout.clone(), terms)?;
-    let more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
-    // On a full disk nobody can be told of the server, and it can still take messages away, which makes room.
-    let about = unless_full(About::write(&place, terms.pattern, &terms.source, more))?;
-    let presence = unless_full(Presence::server(&layout, terms))?;
-    let claim = Claim { _presence: presence, _about: about, _lock: lock };
+    let (tx, rx) = server::open(layout.clone(), !terms.shared, terms)?;
+    let mut claim = Claim {
+        layout: layout.clone(),
+        born: fork::generation(),
+        presence: None,
+        about: None,
+        lock: Some(lock),
+        is_shared: terms.shared,
+    };
+    let mut more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
+    if terms.shared {
+        more.insert(SHARED.to_owned(), true.into());
+    }
+    if is_first {
+        // On a full disk nobody can be told of the server, and it can still take messages away, which makes room.
+        claim.about = unless_full(About::write(&layout.place, terms.pattern, &terms.source, more))?;
+        claim.presence = unless_full(Presence::server(&layout, terms))?;
+    }
+    if terms.shared {
+        claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
+    }
     Ok(Ends {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Server(tx))?)),
         rx: Rx::Spool(Box::new(SpoolRx::Server(rx))),
@@ -123,13 +182,21 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Takes the lock of a place. Whoever sweeps, or makes a spool, holds it for a moment, and that is no reason to refuse.
-fn claim(place: &Place) -> Result<Lock> {
-    for _ in 0..50 {
+/// Takes the lock of a place, and tells whether nobody shares it. Whoever sweeps, or makes a spool, holds it for a moment, and that
+/// is no reason to refuse; the first of several workers may sweep for longer.
+fn claim(place: &Place, shared: bool) -> Result<(Lock, bool)> {
+    let tries = if shared { 5000 } else { 50 };
+    for _ in 0..tries {
         if let Some(lock) = layout::lock(place)? {
-            return Ok(lock);
+            return Ok((lock, true));
         }
-        if about::read(place).is_some() && layout::lock(place)?.is_none() {
+        if shared && let Some(lock) = layout::share(place)? {
+            return Ok((lock, false));
+        }
+        let said = about::read(place);
+        let is_shared = |said: &Value| said.at(SHARED).is_ok_and(|it| it == &Value::Bool(true));
+        let is_served = said.is_some_and(|said| !shared || !is_shared(&said));
+        if is_served && layout::lock(place)?.is_none() {
             break;
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -25,6 +25,7 @@ pub struct Presence {
     who: String,
     file: OwnedFd,
     born: u64,
+    stays: bool,
     _lock: Option<Lock>,
 }
 
@@ -89,7 +90,12 @@ impl Presence {
         super::sweep::forget_beginnings(layout, who)?;
         let file = layout.hello.replace_ours(who, text.as_bytes())?;
         let born = fork::generation();
-        Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, _lock: lock })
+        Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, stays: false, _lock: lock })
+    }
+
+    /// The file stays when this ends: it tells of others, too.
+    pub fn leave(&mut self) {
+        self.stays = true;
     }
 
     /// How it is called.
@@ -110,7 +116,7 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        if self.born != fork::generation() || !(is_nameless(&self.who) || self.who == SERVER) {
+        if self.stays || self.born != fork::generation() || !(is_nameless(&self.who) || self.who == SERVER) {
             return;
         }
         // The lock is still held here. What cannot be removed now is swept by the next server.

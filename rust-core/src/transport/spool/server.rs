@@ -15,13 +15,16 @@ use super::layout::Layout;
 use super::name::{FAILED, LONGEST, Name, is_nameless, next_number, session, source, stem};
 use super::presence::{known, living};
 use super::room::Room;
+use super::workers::{self, Others};
 use super::{everybody, reject};
 use crate::codec::{self, Encoding};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::inotify::{Watch, WatchFlags};
+use crate::sys::lock;
 use crate::sys::poll::wait_readable;
+use crate::sys::record_lock::Held;
 use crate::transport::loose::Terms;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
@@ -29,6 +32,8 @@ use crate::value::Limits;
 /// What the two halves share.
 struct Desk {
     layout: Arc<Layout>,
+    /// Where several serve: the locks by which each takes what it works on.
+    taking: Option<lock::Many>,
     state: Mutex<State>,
 }
 
@@ -40,6 +45,8 @@ struct State {
     held: HashSet<String>,
     /// Messages that want no answer, and were given and not consumed.
     given: Given,
+    /// Where several serve: what of all this is ours. Each lock ends with its file, or with this process.
+    locks: HashMap<String, Held>,
     /// The last number that was given to a file that had none of its own.
     drawn: u64,
 }
@@ -58,43 +65,56 @@ pub struct ServerTx {
 pub struct ServerRx {
     desk: Arc<Desk>,
     arrivals: Arrivals,
+    others: Option<Others>,
     limit: u64,
     /// The sender that the last extension tells of.
     sender: Option<(String, Bytes)>,
 }
 
 /// The two halves of the server of a spool, whose lock is held.
-pub fn open(layout: Arc<Layout>, terms: &Terms) -> Result<(ServerTx, ServerRx)> {
+///
+/// `alone` where nobody else does, or will.
+pub fn open(layout: Arc<Layout>, alone: bool, terms: &Terms) -> Result<(ServerTx, ServerRx)> {
     let number = highest(&layout.server)?.max(highest(&layout.client)?);
     layout.settle()?;
-    finish_answers(&layout)?;
+    if alone {
+        finish_answers(&layout)?;
+    }
+    // Before anything is looked at: who dies from here on is noticed.
+    let taking = if alone { None } else { Some(lock::Many::open(&layout.locks)?) };
+    let others = taking.as_ref().map(|taking| Others::new(taking.file())).transpose()?;
     let arrivals = Arrivals::new(&layout.server, everybody, "")?;
     arrivals.mind(&layout)?;
-    let desk = Arc::new(Desk { layout, state: Mutex::default() });
+    let desk = Arc::new(Desk { layout, taking, state: Mutex::default() });
     let room = Room::new(terms.buffer, is_for);
     let tx = ServerTx { desk: desk.clone(), room, comings: None, peer: None, number };
-    Ok((tx, ServerRx { desk, arrivals, limit: terms.limit, sender: None }))
+    Ok((tx, ServerRx { desk, arrivals, others, limit: terms.limit, sender: None }))
 }
 
 /// Removes the requests whose answers are there: a server died between the one and the other.
-fn finish_answers(layout: &Layout) -> Result<()> {
+pub fn finish_answers(layout: &Layout) -> Result<()> {
     layout.client.each_name(|answer| {
-        let request = answer.strip_suffix(FAILED).unwrap_or(answer);
-        // A message to a client may have the same name as one of that client's: neither answers the other.
-        if Name::parse(request, Kind::Request).kind != Kind::Request {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        // A script may use a name again before it has fetched the answer to the first. What another user put there does not
-        // say that somebody's request was answered.
-        let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
-        if when(&given) >= when(&asked) && layout.is_server_s(&given) {
-            layout.server.remove(request)?;
-        }
+        finish_answer(layout, answer.strip_suffix(FAILED).unwrap_or(answer), answer)?;
         Ok(ControlFlow::Continue(()))
     })
+}
+
+/// Removes a request where this is its answer, which is there; true where it was.
+fn finish_answer(layout: &Layout, request: &str, answer: &str) -> Result<bool> {
+    // A message to a client may have the same name as one of that client's: neither answers the other.
+    if Name::parse(request, Kind::Request).kind != Kind::Request {
+        return Ok(false);
+    }
+    let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
+        return Ok(false);
+    };
+    // A script may use a name again before it has fetched the answer to the first. What another user put there does not say
+    // that somebody's request was answered.
+    let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
+    if when(&given) >= when(&asked) && layout.is_server_s(&given) {
+        return layout.server.remove(request);
+    }
+    Ok(false)
 }
 
 impl Desk {
@@ -107,9 +127,33 @@ impl Desk {
         state.held.contains(name) || state.given.has(name)
     }
 
+    /// Takes a file for this server; false where another one works on it.
+    fn take(&self, name: &str) -> Result<bool> {
+        let Some(taking) = &self.taking else { return Ok(true) };
+        let Some(held) = taking.try_take(&workers::lock_of(name))? else { return Ok(false) };
+        self.state().locks.insert(name.to_owned(), held);
+        Ok(true)
+    }
+
+    /// Whether a request was answered by a server that died before it could take it away. To be asked by whoever has taken it.
+    fn is_answered(&self, name: &str) -> Result<bool> {
+        if self.taking.is_none() {
+            return Ok(false);
+        }
+        Ok(finish_answer(&self.layout, name, name)?
+            || finish_answer(&self.layout, name, &format!("{name}{FAILED}"))?)
+    }
+
+    /// A file was not given after all.
+    fn let_go(&self, name: &str) {
+        self.state().locks.remove(name);
+    }
+
     /// All that was given but the last so many has been dealt with.
     fn consumed_but(&self, last: usize) {
-        self.state().given.take_away_but(&self.layout.server, last);
+        let mut state = self.state();
+        state.given.take_away_but(&self.layout.server, last);
+        state.release();
     }
 
     /// What a server is told whose directory is gone: nothing will come there any more.
@@ -141,6 +185,16 @@ impl Desk {
             client.remove(name)?;
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// Lets go of what has been dealt with.
+    fn release(&mut self) {
+        let State { locks, held, given, .. } = self;
+        if !locks.is_empty() {
+            locks.retain(|name, _| held.contains(name) || given.has(name));
+        }
     }
 }
 
@@ -186,6 +240,7 @@ impl ServerTx {
         let mut state = self.desk.state();
         state.requests.remove(&number);
         state.held.remove(request);
+        state.locks.remove(request);
         Ok(Sent::Whole)
     }
 
@@ -251,7 +306,9 @@ impl ServerTx {
 
     /// What was given is consumed up to this number.
     pub fn consumed_to(&mut self, number: u64) {
-        self.desk.state().given.take_away(&self.desk.layout.server, number);
+        let mut state = self.desk.state();
+        state.given.take_away(&self.desk.layout.server, number);
+        state.release();
     }
 
     /// Sleeps until somebody comes, or something was consumed.
@@ -275,12 +332,27 @@ impl ServerRx {
         if self.arrivals.look(&self.desk.layout.server)? {
             self.desk.layout.check_there()?;
         }
+        for name in self.others.as_mut().map_or(Ok(Vec::new()), Others::perhaps_free)? {
+            self.arrivals.put_back(&name);
+        }
         while let Some(name) = self.arrivals.pop(&self.desk.layout.server)? {
             if self.desk.has_given(&name) {
                 continue;
             }
+            if !self.desk.take(&name)? {
+                self.others.iter_mut().for_each(|others| others.has(&name));
+                continue;
+            }
             // Whatever fails, the file is still there, and is looked at again.
-            let taken = self.take(&name).inspect_err(|_| self.arrivals.put_back(&name));
+            let taken = match self.desk.is_answered(&name) {
+                Ok(true) => Ok(None),
+                Ok(false) => self.take(&name),
+                Err(e) => Err(e),
+            };
+            if !matches!(taken, Ok(Some(_))) {
+                self.desk.let_go(&name);
+            }
+            let taken = taken.inspect_err(|_| self.arrivals.put_back(&name));
             if let Some(frame) = taken? {
                 return Ok(Some(frame));
             }
@@ -394,6 +466,6 @@ impl ServerRx {
     }
 
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.arrivals.descriptors().collect()
+        self.arrivals.descriptors().chain(self.others.iter().flat_map(Others::descriptors)).collect()
     }
 }

@@ -1,0 +1,274 @@
+//! Several processes that serve one name: each request is carried out, those of a worker that was killed by another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, ErrorKind, Options, Server, Value};
+
+mod support;
+use support::spools::{names, place};
+use support::victims::Random;
+use support::{SOON, name};
+
+fn shared() -> Options {
+    Options::default().with_shared(true)
+}
+
+/// Worker processes at one name, and the file in which they note what they are given.
+struct Workers {
+    endpoint: String,
+    notes: PathBuf,
+    started: i64,
+    living: Vec<Child>,
+}
+
+impl Workers {
+    fn at(endpoint: &str) -> Workers {
+        let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
+        fs::create_dir_all(&directory).unwrap();
+        let notes = directory.join(format!("notes-{}", endpoint.replace(['/', ':'], "-")));
+        Workers { endpoint: endpoint.to_owned(), notes, started: 0, living: Vec::new() }
+    }
+
+    /// Starts one; with `times` it holds the request after so many.
+    fn start(&mut self, times: Option<i64>) {
+        let mut program = std::env::current_exe().unwrap();
+        program.pop();
+        program.pop();
+        let mut command = Command::new(program.join("examples/victim"));
+        command.args(["work", &self.endpoint, &self.started.to_string()]);
+        command.args(times.map(|n| n.to_string()));
+        command.env("LINKSPAN_GIVEN", &self.notes).stdin(Stdio::null());
+        self.started += 1;
+        self.living.push(command.spawn().expect("cargo build --examples makes the worker"));
+    }
+
+    fn kill(&mut self, which: usize) {
+        let mut worker = self.living.swap_remove(which);
+        assert!(worker.try_wait().unwrap().is_none(), "a worker ended by itself");
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+
+    /// Which worker was given what, in order.
+    fn given(&self) -> Vec<(i64, i64)> {
+        let text = fs::read_to_string(&self.notes).unwrap_or_default();
+        let number = |word: &str| word.parse().unwrap();
+        text.lines().filter_map(|line| line.split_once(' ')).map(|(who, what)| (number(who), number(what))).collect()
+    }
+
+    /// Waits until so many requests were given.
+    fn await_given(&self, count: usize) {
+        let began = Instant::now();
+        while self.given().len() < count {
+            assert!(began.elapsed() < SOON, "{count} requests were to be given, and {:?} were", self.given());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for worker in &mut self.living {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap()
+}
+
+/// Three workers, of which one is killed again and again, while clients call.
+fn kills_lose_no_request(transport: &str) {
+    const CLIENTS: i64 = 4;
+    const CALLS: i64 = 60;
+    let endpoint = name(transport);
+    let mut random = Random::new();
+    let mut workers = Workers::at(&endpoint);
+    (0..3).for_each(|_| workers.start(None));
+    let done = AtomicBool::new(false);
+    let kills = thread::scope(|s| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|who| {
+                let endpoint = &endpoint;
+                s.spawn(move || {
+                    let options = Options::default().with_idempotent(true);
+                    let client = Channel::connect(endpoint, &options, SOON).unwrap();
+                    for i in 0..CALLS {
+                        let asked = who * CALLS + i;
+                        let answer = client.call(&Value::Int(asked), SOON).unwrap_or_else(|e| panic!("{asked}: {e}"));
+                        assert_eq!(number(answer.get("1").unwrap()), asked, "an answer to another request");
+                    }
+                    client.close(SOON).unwrap();
+                })
+            })
+            .collect();
+        let done = &done;
+        let killing = s.spawn(move || {
+            let mut kills = 0;
+            while !done.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(5 + random.below(60)));
+                workers.kill(random.below(3) as usize);
+                kills += 1;
+                workers.start(None);
+            }
+            (workers, kills)
+        });
+        let answered: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        done.store(true, Ordering::Relaxed);
+        let (workers, kills) = killing.join().unwrap();
+        answered.into_iter().for_each(|one| one.unwrap());
+        let mut times = BTreeMap::<i64, u32>::new();
+        workers.given().iter().for_each(|(_, what)| *times.entry(*what).or_default() += 1);
+        assert_eq!(times.len() as i64, CLIENTS * CALLS, "every request was carried out");
+        // A worker that is killed has one in hand.
+        let again: u32 = times.values().map(|n| n - 1).sum();
+        println!("{transport}: {kills} kills, {again} requests were carried out again");
+        assert!(again <= kills, "{again} were carried out again after {kills} kills: {times:?}");
+        kills
+    });
+    assert!(kills > 0);
+}
+
+#[test]
+fn killed_workers_of_a_spool_lose_no_request() {
+    kills_lose_no_request("spool");
+}
+
+#[test]
+fn request_of_a_killed_worker_goes_to_another_before_later_ones() {
+    let (endpoint, directory) = place();
+    let client = {
+        drop(Server::serve(&endpoint, &shared()).unwrap());
+        Channel::connect(&endpoint, &Options::default(), SOON).unwrap()
+    };
+    let ask = |n: i64| client.ask(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
+    let asked: Vec<_> = (1..=4).map(ask).collect();
+    let mut workers = Workers::at(&endpoint);
+    workers.start(Some(0));
+    workers.await_given(1);
+    let server = Server::serve(&endpoint, &shared()).unwrap();
+    let take = || server.next(SOON).unwrap().unwrap();
+    let second = take();
+    assert_eq!(number(second.value().unwrap()), 2, "the first is in the worker's hands");
+    second.reply(&Value::Int(2)).unwrap();
+    workers.kill(0);
+    // It was told of the death, and looks at what the dead one had.
+    let first = loop {
+        let next = take();
+        if number(next.value().unwrap()) == 1 {
+            break next;
+        }
+        panic!("{:?} came before the request of the worker that died", next.value());
+    };
+    first.reply(&Value::Int(1)).unwrap();
+    for left in 3..=4 {
+        let request = take();
+        assert_eq!(number(request.value().unwrap()), left);
+        request.reply(&Value::Int(left)).unwrap();
+    }
+    for (asked, n) in asked.into_iter().zip(1..) {
+        assert_eq!(number(client.answer(asked, SOON).unwrap().value().unwrap()), n);
+    }
+    assert!(names(&directory.join("server")).is_empty() && names(&directory.join("client")).is_empty());
+}
+
+#[test]
+fn worker_that_waits_is_woken_by_the_death_of_another() {
+    let (endpoint, _) = place();
+    let server = Server::serve(&endpoint, &shared()).unwrap();
+    let mut workers = Workers::at(&endpoint);
+    workers.start(Some(0));
+    // This process does not take it yet.
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    client.send(&Value::Int(9), SOON).unwrap();
+    workers.await_given(1);
+    thread::scope(|s| {
+        let waits = s.spawn(|| server.next(SOON).unwrap().unwrap());
+        thread::sleep(Duration::from_millis(30));
+        workers.kill(0);
+        assert_eq!(number(waits.join().unwrap().value().unwrap()), 9, "a message that wants no answer, too");
+    });
+}
+
+#[test]
+fn shared_name_is_for_those_who_share_it() {
+    for transport in ["spool"] {
+        let endpoint = name(transport);
+        let first = Server::serve(&endpoint, &shared()).unwrap();
+        let second = Server::serve(&endpoint, &shared()).unwrap();
+        let alone = Server::serve(&endpoint, &Options::default()).err().unwrap();
+        assert_eq!(alone.kind(), ErrorKind::AddressInUse, "{transport}: {alone}");
+        first.close(SOON).unwrap();
+        // The other one goes on serving.
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        thread::scope(|s| {
+            s.spawn(|| second.next(SOON).unwrap().unwrap().reply(&Value::Int(1)).unwrap());
+            client.call(&Value::Null, SOON).unwrap();
+        });
+        second.close(SOON).unwrap();
+        let alone = Server::serve(&endpoint, &Options::default()).unwrap();
+        let late = Server::serve(&endpoint, &shared()).err().unwrap();
+        assert_eq!(late.kind(), ErrorKind::AddressInUse, "{transport}: {late}");
+        drop(alone);
+    }
+}
+
+#[test]
+fn last_worker_takes_the_name_away_whoever_was_first() {
+    let (endpoint, directory) = place();
+    let first = Server::serve(&endpoint, &shared()).unwrap();
+    let second = Server::serve(&endpoint, &shared()).unwrap();
+    assert_eq!(names(&directory.join("hello")), ["server"]);
+    first.close(SOON).unwrap();
+    assert_eq!(names(&directory.join("hello")), ["server"], "somebody serves");
+    second.close(SOON).unwrap();
+    assert!(names(&directory.join("hello")).is_empty());
+    let around = names(directory.parent().unwrap());
+    assert!(around.iter().all(|name| !name.starts_with(".is.")), "{around:?}");
+}
+
+#[test]
+fn workers_share_the_requests_and_none_is_given_to_two() {
+    let (endpoint, _) = place();
+    let servers = [(); 3].map(|()| Server::serve(&endpoint, &shared()).unwrap());
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let ask = |n: i64| client.ask(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
+    let asked: Vec<_> = (0..30).map(ask).collect();
+    let mut given = BTreeSet::new();
+    let mut requests = Vec::new();
+    for n in 0..30 {
+        let request = servers[n % 3].next(SOON).unwrap().unwrap();
+        // In the order in which they were asked, whoever takes them.
+        assert_eq!(number(request.value().unwrap()), n as i64);
+        assert!(given.insert(n));
+        requests.push(request);
+    }
+    for server in &servers {
+        assert_eq!(server.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    for request in requests {
+        request.reply(request.value().unwrap()).unwrap();
+    }
+    for (asked, n) in asked.into_iter().zip(0..) {
+        assert_eq!(number(client.answer(asked, SOON).unwrap().value().unwrap()), n);
+    }
+}
+
+#[test]
+fn shared_is_refused_where_it_means_nothing() {
+    for transport in ["tcp", "fifo", "dgram"] {
+        let error = Server::serve(&name(transport), &shared()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{transport}: {error}");
+        assert!(error.text().contains("option shared"), "{error}");
+    }
+    let error = Channel::connect(&name("unix"), &shared(), Duration::ZERO).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
