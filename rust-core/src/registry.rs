@@ -360,7 +360,13 @@ fn look(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Result<Option<Lis
                 listed.user = Some(name_of(who.uid));
             }
             match greeting::read_answer(&called.answer) {
-                Ok(theirs) => listed.take(theirs),
+                Ok(theirs) => {
+                    if theirs.shared {
+                        // The kernel names the one of several that was first.
+                        listed.pid = Some(theirs.pid);
+                    }
+                    listed.take(theirs);
+                }
                 Err(refusal) => listed.trouble = Some(refusal),
             }
         }

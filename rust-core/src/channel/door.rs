@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
@@ -15,15 +16,17 @@ use super::plain;
 use super::record::Record;
 use super::register::Register;
 use super::session::{Hello, Identity, Owner};
-use crate::deadline::Waiting;
-use crate::error::{Error, ErrorKind, Result};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
+use crate::sys::fork::Guarded;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_any;
 use crate::sys::user;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
+use crate::transport::hello;
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Entrant, Mooring};
 use crate::transport::loose::{self, Ends, Terms};
 use crate::transport::place::{Access, Place};
@@ -237,6 +240,8 @@ struct Keeper {
     register: Arc<Register>,
     /// Counts what comes over the links to that one peer, where they do not count themselves.
     numbers: Arc<AtomicU64>,
+    /// The listening socket, where other processes may listen at it, too.
+    shared: Option<Arc<Guarded>>,
 }
 
 /// A channel that takes one peer at a time, whoever it is.
@@ -295,6 +300,7 @@ impl Door {
             one: one.map(|memory| One { seat: Mutex::default(), memory: memory.clone() }),
             register: Register::new(options),
             numbers: Arc::default(),
+            shared: if options.shared { claim.socket() } else { None },
         };
         // Under the claim's lock. Nobody can be asked at a name where no hello is said.
         let about = match claim.place() {
@@ -336,9 +342,13 @@ pub fn claim(
     at_once: bool,
 ) -> Result<(Mooring, Endpoint)> {
     let named = || Place::of(endpoint);
-    let access = Access { carries: endpoint.transport().carries(), ..options.access() };
+    let access = Access { carries: endpoint.transport().carries(), shared: options.shared, ..options.access() };
     let claim = match endpoint.transport() {
         Transport::Shm | Transport::Unix if at_once => named()?.try_claim(access)?.into(),
+        Transport::Shm | Transport::Unix if options.shared => {
+            let place = named()?;
+            place.claim_shared(access, || ask_to_join(&place, pattern))?.into()
+        }
         Transport::Shm | Transport::Unix => named()?.claim(access)?.into(),
         Transport::Fifo => fifo::Claim::take(endpoint, &terms(options, pattern)?, at_once)?.into(),
         Transport::Tcp => {
@@ -351,6 +361,20 @@ pub fn claim(
         other => return Err(other.unavailable()),
     };
     Ok((claim, endpoint.clone()))
+}
+
+/// Asks a process that serves a name for its listening socket; none where it has gone, or is just ending.
+fn ask_to_join(place: &Place, pattern: Pattern) -> Result<Option<OwnedFd>> {
+    /// How long it may take: its acceptor answers while its program works.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut hello = Greeting::new(pattern, None, 0)?;
+    (hello.ask, hello.shared) = (true, true);
+    let mut waiting = Waiting::until(Deadline::after(PATIENCE));
+    let heard = hello::ask_for_socket(place, &hello.to_frame()?, &mut waiting)?;
+    let Some(mut heard) = heard else { return Ok(None) };
+    let theirs = greeting::read_answer(&heard.answer)?;
+    theirs.pattern.fits(pattern)?;
+    Ok(heard.descriptors.pop())
 }
 
 /// Refuses users and groups that the options do not list.
@@ -397,6 +421,22 @@ impl Keeper {
         state
     }
 
+    /// The listening socket, for another process of this user that serves the name, too.
+    fn socket_for(&self, who: Option<&Credentials>) -> Result<OwnedFd> {
+        let is_ours = who.is_some_and(|who| who.uid == rustix::process::geteuid().as_raw());
+        match &self.shared {
+            Some(socket) if is_ours => socket.as_fd().try_clone_to_owned().doing("duplicating a listening socket"),
+            Some(_) => {
+                let text = "another user serves the name; each user serves its own names";
+                Err(Error::new(ErrorKind::PermissionDenied, text))
+            }
+            None => {
+                let text = "one process serves the name alone; give each that serves it the option shared";
+                Err(Error::new(ErrorKind::AddressInUse, text))
+            }
+        }
+    }
+
     /// Refuses a newcomer for whom there is no place.
     fn check_room(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         self.check_seat(newcomer)?;
@@ -433,8 +473,13 @@ impl Doorman for Keeper {
     fn answer(&self, arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
         if theirs.ask {
-            let ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
-            return told(ours, self.state());
+            let mut ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
+            ours.shared = self.shared.is_some();
+            let mut told = told(ours, self.state())?;
+            if theirs.shared {
+                told.descriptors.push(self.socket_for(arrival.credentials.as_ref())?);
+            }
+            return Ok(told);
         }
         self.pattern.admits(theirs.pattern)?;
         let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
@@ -449,7 +494,8 @@ impl Doorman for Keeper {
             None => self.register.recall(&identity, theirs.session)?,
         };
         let id = self.options.client_id.clone();
-        let ours = Greeting::of_session(self.pattern, id, self.options.limit, memory.hello())?;
+        let mut ours = Greeting::of_session(self.pattern, id, self.options.limit, memory.hello())?;
+        ours.shared = self.shared.is_some();
         let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
         let descriptors = offer.descriptors()?;
         let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));
@@ -481,6 +527,21 @@ impl Doorman for Keeper {
 
     fn greets(&self) -> bool {
         self.options.framing == Framing::Linkspan
+    }
+
+    fn hesitates(&self) -> Option<Duration> {
+        /// For each client that is here already, and at most for so many of them.
+        const EACH: Duration = Duration::from_micros(250);
+        const MOST: u64 = 8;
+        /// While the program works.
+        const BUSY: Duration = Duration::from_millis(3);
+        self.shared.as_ref()?;
+        let (present, busy) = match self.record.get() {
+            Some(record) => (record.present.load(Ordering::Relaxed), record.busy.load(Ordering::Relaxed)),
+            None => (0, false),
+        };
+        let clients = present.saturating_add(self.queue.links().len() as u64).min(MOST) as u32;
+        Some(EACH * clients + if busy { BUSY } else { Duration::ZERO })
     }
 
     fn enter(&self, Entrant { stream, .. }: Entrant) -> Result<()> {

@@ -94,6 +94,9 @@ pub struct Greeting {
     pub after: Option<After>,
     /// Whether the caller only wants to know about the name, as a listing does: it is told, and not let in.
     pub ask: bool,
+    /// Of a listener, whether other processes serve the name, too; of a caller that asks, whether it wants to be one of them,
+    /// and is to be given the listening socket.
+    pub shared: bool,
     /// What a caller that asks is told: counters.
     pub state: Option<Map>,
     /// The stable name, if it has one.
@@ -122,6 +125,7 @@ impl Greeting {
             once: false,
             after: None,
             ask: false,
+            shared: false,
             state: None,
             client_id,
             session: random()?,
@@ -185,6 +189,9 @@ impl Greeting {
         if self.ask {
             map.insert("ask".into(), true.into());
         }
+        if self.shared {
+            map.insert("shared".into(), true.into());
+        }
         if let Some(state) = &self.state {
             map.insert("state".into(), Value::Map(state.clone()));
         }
@@ -217,6 +224,7 @@ impl Greeting {
                 }
             },
             ask: optional("ask").map(Value::as_bool).transpose()?.unwrap_or(false),
+            shared: optional("shared").map(Value::as_bool).transpose()?.unwrap_or(false),
             state: optional("state").map(|state| state.as_map().cloned()).transpose()?,
             client_id: optional("client_id")
                 .map(Value::as_text)

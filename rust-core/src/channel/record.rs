@@ -1,7 +1,7 @@
 //! What happened to an object: events for the program to read, and counters.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::transport::Losses;
@@ -65,6 +65,8 @@ pub struct Record {
     pub forgotten: AtomicU64,
     /// How many are connected now, where there may be several.
     pub present: AtomicU64,
+    /// Whether a server's program works on a request, and does not ask for the next one.
+    pub busy: AtomicBool,
 }
 
 impl Record {

@@ -368,7 +368,8 @@ impl Renewal {
         let peer = Peer::new(&theirs, options, owner);
         let (tx, rx) = offer.join(
             called.stream,
-            called.process,
+            // Where several listen, the kernel names the one that was first.
+            called.process.filter(|_| !theirs.shared),
             theirs.session,
             called.descriptors,
             options.limit,

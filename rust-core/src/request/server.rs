@@ -81,8 +81,12 @@ impl Server {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
+            self.record.busy.store(false, Ordering::Relaxed);
             match clients.next(door, &mut waiting)? {
-                Next::Request(request) => return Ok(Some(request)),
+                Next::Request(request) => {
+                    self.record.busy.store(true, Ordering::Relaxed);
+                    return Ok(Some(request));
+                }
                 Next::Stopped if waiting.is_forever() => return Ok(None),
                 Next::Stopped | Next::Woken => {}
             }

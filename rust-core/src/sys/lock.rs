@@ -213,6 +213,27 @@ pub fn try_share(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_seen: true }))
 }
 
+/// The same for the lock of a name that has one owner, or several that share it: see [`try_own`].
+pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
+    if !directory.is_open() {
+        return try_share(directory, name);
+    }
+    let mut held = Vec::new();
+    for file in own_files(directory)? {
+        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
+        let file = Arc::new(Guarded::new(opened.fd));
+        let span = Span::shared_byte(offset(name));
+        match record_lock::try_take(&file, span).map_err(|e| doing(directory, name, e))? {
+            Some(taken) => held.push(taken),
+            None => return Ok(None),
+        }
+    }
+    let seen = try_share(directory, name).unwrap_or_default();
+    let is_seen = seen.is_some();
+    held.extend(seen.into_iter().flat_map(|lock| lock.held));
+    Ok((!held.is_empty()).then_some(Lock { held, is_seen }))
+}
+
 /// One open file, from which the locks of many names are taken and released one by one. They all die with it.
 pub struct Many {
     file: Arc<Guarded>,

@@ -61,12 +61,14 @@ pub fn listen(
     carries: Carries,
     mode: u32,
     group: Option<u32>,
+    shared: bool,
     shown: &Path,
 ) -> Result<Guarded> {
     let socket = stream()?;
     // Those who connect inherit it before they are accepted.
     carries.set_up(&socket)?;
-    let socket = Guarded::closed_by(socket, close_listening);
+    // Others go on listening at one that is shared.
+    let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
     rustix::net::bind(&socket, &address).doing(doing())?;
@@ -74,6 +76,17 @@ pub fn listen(
     rustix::net::listen(&socket, 128).doing(doing())?;
     rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;
     Ok(socket)
+}
+
+/// Refuses a descriptor that is no listening Unix socket: one that another process has given us to listen at, too.
+pub fn check_listening(socket: &OwnedFd) -> Result<()> {
+    use rustix::net::{AddressFamily, sockopt};
+    let is_one = sockopt::socket_acceptconn(socket).unwrap_or(false)
+        && sockopt::socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
+    if is_one {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Malformed, "a process that serves the name gave something that is no listening socket"))
 }
 
 /// The next connection of a listening socket of any family, non-blocking; none where nobody waits.

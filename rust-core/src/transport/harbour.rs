@@ -90,6 +90,11 @@ pub trait Doorman: Send + Sync {
         drop(entrant);
         Err(Error::new(ErrorKind::Internal, "nobody enters here without a hello"))
     }
+    /// How long this listener leaves newcomers to other processes that listen at the same socket, and takes one at a time;
+    /// none where there are no others.
+    fn hesitates(&self) -> Option<Duration> {
+        None
+    }
     /// Whether newcomers say hello; with plain framing they do not.
     fn greets(&self) -> bool {
         true
@@ -162,6 +167,14 @@ impl Mooring {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Mooring::Socket(claim) => Some(claim.place()),
+            Mooring::Pipes(_) => None,
+        }
+    }
+
+    /// The listening socket, where it is one.
+    pub fn socket(&self) -> Option<Arc<Guarded>> {
+        match self {
+            Mooring::Socket(claim) => Some(claim.socket.clone()),
             Mooring::Pipes(_) => None,
         }
     }
@@ -331,7 +344,11 @@ impl Harbour {
                 Mooring::Socket(claim) => {
                     let (socket, gate) = (claim.socket.clone(), claim.gate.clone());
                     drop(state);
-                    self.accept(&socket, &gate, &doorman, spare);
+                    let hesitates = doorman.hesitates();
+                    // For a moment, in which this process's other newcomers wait as well: so the process with the least to do
+                    // comes first.
+                    hesitates.into_iter().filter(|time| !time.is_zero()).for_each(std::thread::sleep);
+                    self.accept(&socket, &gate, &doorman, hesitates.is_some(), spare);
                 }
                 Mooring::Pipes(claim) => {
                     let claim = claim.clone();
@@ -377,9 +394,13 @@ impl Harbour {
         listener: &Guarded,
         gate: &Gate,
         doorman: &Arc<dyn Doorman>,
+        one: bool,
         spare: &mut Option<OwnedFd>,
     ) {
-        loop {
+        for taken in 0_u32.. {
+            if one && taken > 0 {
+                return;
+            }
             match socket::accept(listener) {
                 Ok(None) => return,
                 Ok(Some(socket)) => {

@@ -29,6 +29,8 @@ pub struct Reading {
     bytes: Vec<u8>,
     header: Option<Header>,
     descriptors: Vec<OwnedFd>,
+    /// Whether a listening socket may come along, and nothing else, instead of a memory file.
+    wants_socket: bool,
 }
 
 impl Reading {
@@ -94,13 +96,17 @@ impl Reading {
         let mut taken = Vec::new();
         let got = rights::receive_with(socket, &mut self.bytes[have..], &mut taken);
         let number = taken.len();
-        let fit = number <= MAX_DESCRIPTORS && taken.iter().all(rights::closes_at_once);
+        let fits = |one: &OwnedFd| match self.wants_socket {
+            true => socket::check_listening(one).is_ok(),
+            false => rights::closes_at_once(one),
+        };
+        let fit = number <= MAX_DESCRIPTORS && taken.iter().all(fits);
         if !fit || !matches!(got, Ok(Some(n)) if n == whole - have) {
             closing::close_aside(taken);
             got?;
-            let text = format!(
-                "the hello brings {number} descriptors that are no memory files, or more than {MAX_DESCRIPTORS}"
-            );
+            let kind = if self.wants_socket { "listening sockets" } else { "memory files" };
+            let text =
+                format!("the hello brings {number} descriptors that are no {kind}, or more than {MAX_DESCRIPTORS}");
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         (self.header, self.descriptors) = (Some(header), taken);
@@ -234,7 +240,8 @@ pub fn exchange(
 pub struct Heard {
     /// The frame.
     pub answer: Incoming,
-    descriptors: Vec<OwnedFd>,
+    /// What came along.
+    pub descriptors: Vec<OwnedFd>,
 }
 
 impl Heard {
@@ -254,6 +261,31 @@ pub fn ask(
     waiting: &mut Waiting<'_>,
     shown: &dyn Display,
 ) -> Result<Option<Heard>> {
+    ask_and_read(stream, said, descriptors, Reading::default(), waiting, shown)
+}
+
+/// Asks a process of this user that listens at a place for its socket, to listen there, too. None where nobody does, or it is just
+/// ending. The first descriptor of the answer is the socket, where it gives one.
+pub fn ask_for_socket(place: &Place, said: &[u8], waiting: &mut Waiting<'_>) -> Result<Option<Heard>> {
+    let Call::Answered(stream) = reach(place, Carries::Descriptors, waiting)? else { return Ok(None) };
+    // Before anything is taken that it sends.
+    let is_ours = stream.credentials()?.is_some_and(|who| who.uid == rustix::process::geteuid().as_raw());
+    if !is_ours {
+        let text = format!("another user serves {}; each user serves its own names", place.path().display());
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
+    let reading = Reading { wants_socket: true, ..Reading::default() };
+    ask_and_read(&stream, said, &[], reading, waiting, &place.path().display())
+}
+
+fn ask_and_read(
+    stream: &Stream,
+    said: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    mut reading: Reading,
+    waiting: &mut Waiting<'_>,
+    shown: &dyn Display,
+) -> Result<Option<Heard>> {
     match stream.write_with(said, descriptors) {
         // It may have answered before it hung up: a listener refuses users before it reads what they say.
         Err(e) if e.kind() == ErrorKind::Disconnected => {}
@@ -263,7 +295,6 @@ pub fn ask(
             return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
         }
     }
-    let mut reading = Reading::default();
     let mut grace = Grace::begin();
     loop {
         match reading.read_more(stream, &|_| Ok(())) {

@@ -1,6 +1,6 @@
 //! A name in a directory: taken under a lock, appearing whole or not at all, swept when its owner has died.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ use crate::sys::poll::wait_any;
 use crate::sys::socket::{self, Carries};
 use crate::sys::staging::{self, Staging, Swept};
 
+/// How long one of several processes that are to listen at a name tries, while others begin or end.
+const JOINING: Duration = Duration::from_secs(5);
 /// How long a process that ends may take from one of its descriptors to the next.
 const DYING: Duration = Duration::from_millis(10);
 /// How long one who sweeps may hold a lock: less than a millisecond of work, for which a busy machine may let it wait.
@@ -37,6 +39,8 @@ pub struct Access {
     pub group: Option<u32>,
     /// What they may send over a socket.
     pub carries: Carries,
+    /// Whether other processes of the same user may listen there, too.
+    pub shared: bool,
 }
 
 /// Where an endpoint's socket is, or would be.
@@ -165,12 +169,47 @@ impl Place {
         let mode = access.mode.unwrap_or(self.directory.file_mode());
         let staging = Staging::new(&self.directory, &self.file)?;
         let entry = staging.entry("socket");
-        let socket = socket::listen(&staging, &entry, access.carries, mode, access.group, &self.path())?;
+        let socket = socket::listen(&staging, &entry, access.carries, mode, access.group, access.shared, &self.path())?;
         staging.publish(&self.directory, &entry, &self.file)?;
         drop(staging);
         let born = fork::generation();
         let gate = Gate::Open;
-        Ok(Claim { socket: Arc::new(socket), gate, place: self.clone(), born, _about: None, _lock: lock })
+        let (socket, is_shared) = (Arc::new(socket), access.shared);
+        Ok(Claim { socket, gate, place: self.clone(), born, is_shared, _about: None, lock: Some(lock) })
+    }
+
+    /// Listens here beside other processes of this user that do so, too, or as the first of them. `AddressInUse` where one
+    /// listens alone. `ask` asks one of the others for the socket; none where it has just gone.
+    pub fn claim_shared(
+        &self,
+        access: Access,
+        ask: impl Fn() -> Result<Option<OwnedFd>>,
+    ) -> Result<Claim> {
+        let ends = Deadline::after(JOINING);
+        loop {
+            if let Some(lock) = lock::try_own(&self.directory, &self.file)? {
+                let mut claim = self.claim_under(lock, access)?;
+                claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
+                return Ok(claim);
+            }
+            // Held from before the question, so that nobody listens alone from then on.
+            if let Some(lock) = lock::try_share_own(&self.directory, &self.file)? {
+                if let Some(socket) = ask()? {
+                    socket::check_listening(&socket)?;
+                    let socket = Arc::new(Guarded::new(socket));
+                    let (born, gate, place) = (fork::generation(), Gate::Open, self.clone());
+                    return Ok(Claim { socket, gate, place, born, is_shared: true, _about: None, lock: Some(lock) });
+                }
+            } else if self.is_answered()? {
+                return Err(self.in_use_by(self.listening_process()));
+            }
+            if ends.has_passed() {
+                return Err(self.in_use());
+            }
+            // One begins to listen, or has just died, or they ask each other: of several each comes back at another time.
+            let spread = u64::from(std::process::id()) % 3000;
+            std::thread::sleep(Duration::from_micros(500 + spread));
+        }
     }
 
     /// Refuses to put a socket in the place of something else, or of what another user has left: a path may name anything.
@@ -225,7 +264,8 @@ impl Place {
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
         let (born, about) = (fork::generation(), Some(about()?));
-        Ok(Claim { socket: Arc::new(socket), gate, place: self.clone(), born, _about: about, _lock: lock })
+        let (socket, lock) = (Arc::new(socket), Some(lock));
+        Ok(Claim { socket, gate, place: self.clone(), born, is_shared: false, _about: about, lock })
     }
 
     /// Whether a living process listens here.
@@ -329,18 +369,28 @@ pub struct Claim {
     pub gate: Gate,
     place: Place,
     born: u64,
+    is_shared: bool,
     /// Before the lock: whoever has that may remove this.
     _about: Option<About>,
-    _lock: Lock,
+    lock: Option<Lock>,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         // A forked child shares neither the lock nor the right to the name.
-        if self.born == fork::generation() {
-            // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
-            let _ = self.place.remove(&self.place.file);
+        if self.born != fork::generation() {
+            return;
         }
+        if self.is_shared {
+            // Others may go on listening there: the last one gets the lock for itself.
+            self.lock = None;
+            self.lock = lock::try_own(&self.place.directory, &self.place.file).unwrap_or_default();
+            if self.lock.is_none() {
+                return;
+            }
+        }
+        // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
+        let _ = self.place.remove(&self.place.file);
     }
 }
 
