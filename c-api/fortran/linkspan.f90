@@ -146,6 +146,7 @@ module linkspan_c_interface
       logical(c_bool) :: retain_consumed = .false._c_bool
       logical(c_bool) :: idempotent = .false._c_bool
       logical(c_bool) :: locked = .false._c_bool
+      logical(c_bool) :: shared = .false._c_bool
    end type
 
    type, bind(C) :: c_channel_state
@@ -1032,6 +1033,8 @@ module linkspan
       logical :: idempotent = .false.
       ! Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
       logical :: locked = .false.
+      ! Whether several processes may serve a name, each with this option: they share its requests.
+      logical :: shared = .false.
    end type
 
    ! A message: one value, and for a received one where it came from. Any number of threads read it; one that changes
@@ -1827,6 +1830,7 @@ contains
       lent%c%retain_consumed = logical(options%retain_consumed, c_bool)
       lent%c%idempotent = logical(options%idempotent, c_bool)
       lent%c%locked = logical(options%locked, c_bool)
+      lent%c%shared = logical(options%shared, c_bool)
       lent%c%on_wait = options%on_wait
       lent%c%on_wait_context = options%on_wait_context
       if (allocated(options%allow_uids)) then

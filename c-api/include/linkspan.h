@@ -25,7 +25,7 @@
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0}
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, LINKSPAN_DEFAULT, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
-     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false}
+     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
 #define LINKSPAN_COMMAND_INIT {sizeof(linkspan_command), 0, 0, 0, NULL, NULL, 0, NULL}
@@ -186,6 +186,8 @@ typedef struct linkspan_options {
     bool idempotent;
     // Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
     bool locked;
+    // Whether several processes may serve a name, each with this option: they share its requests.
+    bool shared;
 } linkspan_options;
 
 // Which end of a channel this is.

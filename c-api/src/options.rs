@@ -80,6 +80,8 @@ pub struct linkspan_options {
     pub idempotent: bool,
     /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
     pub locked: bool,
+    /// Whether several processes may serve a name, each with this option: they share its requests.
+    pub shared: bool,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -114,6 +116,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     retain_consumed: false,
     idempotent: false,
     locked: false,
+    shared: false,
 };
 
 /// A callback of the program's with its context.
@@ -189,6 +192,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("retain_consumed", given.retain_consumed),
         ("idempotent", given.idempotent),
         ("locked", given.locked),
+        ("shared", given.shared),
     ] {
         if truth {
             core.set(name, &Value::Bool(true))?;

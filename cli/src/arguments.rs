@@ -424,6 +424,9 @@ pub struct Reply {
     /// Arguments of the program, behind two dashes
     #[arg(last = true, value_name = "ARGUMENT")]
     pub arguments: Vec<OsString>,
+    /// Other processes may serve the name, too, each with this, and share its requests: unix:, shm:, spool:
+    #[arg(long)]
+    pub shared: bool,
     /// Have /bin/sh read PROGRAM as a command line; the arguments are its $1, $2 and so on
     #[arg(long)]
     pub shell: bool,

@@ -13,7 +13,8 @@ use crate::stop::Stop;
 
 /// Serves, one request at a time, until a signal or until enough have been answered.
 pub fn reply(asked: &Reply, stop: &Stop) -> Result<(), Ending> {
-    let options = asked.opening.to_options()?;
+    let mut options = asked.opening.to_options()?;
+    options.shared |= asked.shared;
     let mut check = || stop.check();
     let server = Server::serve(&asked.opening.name, &options)?;
     tell_port(&asked.opening.name, server.endpoint());

@@ -113,3 +113,18 @@ fn message_runs_the_program_too_and_a_signal_ends_the_server() {
     server.signal("TERM");
     assert_eq!(server.end().code, Some(128 + 15));
 }
+
+#[test]
+fn several_share_a_name_and_each_replies() {
+    let place = Place::new();
+    let share = ["reply", "spool:jobs", "--shared", "-n", "1", "--command", "cat"];
+    let servers = [place.start(&share), place.start(&share)];
+    place.wait_for("jobs.spool");
+    for value in ["1", "2"] {
+        assert_eq!(place.run(&["call", "spool:jobs", value, "--json"]).out, format!("{value}\n"));
+    }
+    for server in servers {
+        let ended = server.end();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "each has replied once");
+    }
+}

@@ -11,7 +11,8 @@
  * clients that are away), framing ('linkspan', 'lines',
  * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), on_wait (a callable that runs about every 100 ms of a wait;
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
- * retain_bytes, retain_seconds, retain_consumed; of a file locked. What a transport cannot do is UnsupportedException, with
+ * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
+ * servers shared (several processes may serve the name, each with this option). What a transport cannot do is UnsupportedException, with
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
  *
  * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says, else the

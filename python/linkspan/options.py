@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     - `retain_consumed`: Whether a journal's segments go that every subscriber with a `client_id` has consumed.
     - `locked`: Whether a `file:` is written in place under a lock of the file itself, for programs that know only
       fcntl.
+    - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
     - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
@@ -71,6 +72,7 @@ class Options(TypedDict, total=False):
     retain_seconds: float
     retain_consumed: bool
     locked: bool
+    shared: bool
     spin: int
     on_wait: Callable[[], bool | None] | None
 

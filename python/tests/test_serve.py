@@ -1,6 +1,7 @@
 """Requests and replies: one server, many clients, and handlers that fail."""
 
 import gc
+import os
 import select
 import signal
 import threading
@@ -313,3 +314,26 @@ def test_call_that_timed_out_is_retryable_only_where_it_is_idempotent(name, idem
     with linkspan.listen(name) as listener, pytest.raises(linkspan.Timeout) as caught:
         listener.accept(timeout=0.05)
     assert caught.value.retryable is True
+
+
+@pytest.mark.parametrize("transport", ["spool", "unix", "shm"])
+def test_processes_share_a_name_and_a_dead_one_is_succeeded(peer, transport):
+    name = f"{transport}:lab/jobs"
+    workers = [
+        peer(
+            'server = linkspan.serve(sys.argv[1], shared=True)\nsay("serves")\n'
+            "server.run(lambda request: os.getpid())\n",
+            name,
+        )
+        for _ in range(2)
+    ]
+    for worker in workers:
+        worker.line()
+    with linkspan.connect(name, timeout=20, idempotent=True) as client:
+        first = client.call(None).value
+        os.kill(first, signal.SIGKILL)
+        # The dead one may have been about to answer, and nobody else.
+        second = client.call(None).value
+        assert second != first
+    with pytest.raises(linkspan.AddressInUse):
+        linkspan.serve(name)

@@ -152,7 +152,9 @@ fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
         assert!(carried.values().all(|times| *times == 1), "{transport}: {carried:?}");
         let withdrawn = dropped(&server.stats());
         let carried = carried.len() as u64;
-        println!("{transport}: {sent} sent, {carried} carried out, {withdrawn} withdrawn, {answered} answered");
+        println!(
+            "{transport}: {sent} sent, {carried} carried out, {withdrawn} withdrawn, {answered} answered"
+        );
         assert_eq!(carried + withdrawn, sent, "{transport}");
         assert!(withdrawn > 0 && answered > 0, "{transport}: {withdrawn} withdrawn, {answered} answered");
     }

@@ -59,7 +59,10 @@ impl Workers {
     fn given(&self) -> Vec<(i64, i64)> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
         let number = |word: &str| word.parse().unwrap();
-        text.lines().filter_map(|line| line.split_once(' ')).map(|(who, what)| (number(who), number(what))).collect()
+        text.lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(who, what)| (number(who), number(what)))
+            .collect()
     }
 
     /// Waits until so many requests were given.
@@ -107,11 +110,16 @@ fn kills_lose_no_request(transport: &str, idempotent: bool) {
                         let asked = who * CALLS + i;
                         match client.call(&Value::Int(asked), SOON) {
                             Ok(answer) => {
-                                assert_eq!(number(answer.get("1").unwrap()), asked, "an answer to another request");
+                                assert_eq!(
+                                    number(answer.get("1").unwrap()),
+                                    asked,
+                                    "an answer to another request"
+                                );
                                 answered.insert(asked);
                             }
                             Err(e) => {
-                                let is_told = !idempotent && e.kind() == ErrorKind::Disconnected && !e.retryable();
+                                let is_told =
+                                    !idempotent && e.kind() == ErrorKind::Disconnected && !e.retryable();
                                 assert!(is_told, "{asked}: {e:?}");
                             }
                         }
@@ -140,8 +148,13 @@ fn kills_lose_no_request(transport: &str, idempotent: bool) {
         workers.given().iter().for_each(|(_, what)| *times.entry(*what).or_default() += 1);
         let unknown = CLIENTS * CALLS - answered.len() as i64;
         let again: u32 = times.values().map(|n| n - 1).sum();
-        println!("{transport}: {kills} kills, {again} requests were carried out again, {unknown} calls were told");
-        assert!(answered.iter().all(|asked| times.contains_key(asked)), "an answer to what nobody carried out");
+        println!(
+            "{transport}: {kills} kills, {again} requests were carried out again, {unknown} calls were told"
+        );
+        assert!(
+            answered.iter().all(|asked| times.contains_key(asked)),
+            "an answer to what nobody carried out"
+        );
         if idempotent || transport == "spool" {
             assert_eq!(times.len() as i64, CLIENTS * CALLS, "every request was carried out");
             assert_eq!(unknown, 0);

@@ -92,6 +92,8 @@ struct options {
     bool idempotent = false;
     /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
     bool locked = false;
+    /// Whether several processes may serve a name, each with this option: they share its requests.
+    bool shared = false;
 };
 
 namespace detail {
@@ -152,6 +154,7 @@ public:
         c_.retain_consumed = o.retain_consumed;
         c_.idempotent = o.idempotent;
         c_.locked = o.locked;
+        c_.shared = o.shared;
         if (o.on_wait) {
             callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
             c_.on_wait = on_wait::run;

@@ -26,8 +26,8 @@ use crate::sys::poll::wait_any;
 use crate::sys::user;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
-use crate::transport::hello;
 use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman, Entrant, Mooring};
+use crate::transport::hello;
 use crate::transport::loose::{self, Ends, Terms};
 use crate::transport::place::{Access, Place};
 use crate::transport::stream::Stream;
@@ -342,7 +342,8 @@ pub fn claim(
     at_once: bool,
 ) -> Result<(Mooring, Endpoint)> {
     let named = || Place::of(endpoint);
-    let access = Access { carries: endpoint.transport().carries(), shared: options.shared, ..options.access() };
+    let access =
+        Access { carries: endpoint.transport().carries(), shared: options.shared, ..options.access() };
     let claim = match endpoint.transport() {
         Transport::Shm | Transport::Unix if at_once => named()?.try_claim(access)?.into(),
         Transport::Shm | Transport::Unix if options.shared => {
@@ -425,7 +426,9 @@ impl Keeper {
     fn socket_for(&self, who: Option<&Credentials>) -> Result<OwnedFd> {
         let is_ours = who.is_some_and(|who| who.uid == rustix::process::geteuid().as_raw());
         match &self.shared {
-            Some(socket) if is_ours => socket.as_fd().try_clone_to_owned().doing("duplicating a listening socket"),
+            Some(socket) if is_ours => {
+                socket.as_fd().try_clone_to_owned().doing("duplicating a listening socket")
+            }
             Some(_) => {
                 let text = "another user serves the name; each user serves its own names";
                 Err(Error::new(ErrorKind::PermissionDenied, text))

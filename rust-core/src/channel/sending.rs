@@ -163,7 +163,8 @@ impl Sending {
         withdrawn.retain(|request| {
             part.tx.withdraw(*request);
             // Where nothing is said of sessions, nobody would understand it.
-            part.met.is_some() && withdrawal::frame(*request).is_ok_and(|(header, body)| !offer(part, header, &body))
+            part.met.is_some()
+                && withdrawal::frame(*request).is_ok_and(|(header, body)| !offer(part, header, &body))
         });
     }
 

@@ -86,7 +86,9 @@ impl Client {
 
     /// Whether this is a request that its caller has withdrawn by now: then it is dealt with.
     fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
-        let Some(met) = self.met.as_ref().filter(|_| frame.header.kind == Kind::Request) else { return false };
+        let Some(met) = self.met.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
+            return false;
+        };
         let is_withdrawn = self.ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
         if is_withdrawn {
             met.memory.finished(session, frame.header.sequence);

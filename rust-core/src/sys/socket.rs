@@ -86,7 +86,10 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
     if is_one {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Malformed, "a process that serves the name gave something that is no listening socket"))
+    Err(Error::new(
+        ErrorKind::Malformed,
+        "a process that serves the name gave something that is no listening socket",
+    ))
 }
 
 /// The next connection of a listening socket of any family, non-blocking; none where nobody waits.

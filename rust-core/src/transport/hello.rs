@@ -105,8 +105,9 @@ impl Reading {
             closing::close_aside(taken);
             got?;
             let kind = if self.wants_socket { "listening sockets" } else { "memory files" };
-            let text =
-                format!("the hello brings {number} descriptors that are no {kind}, or more than {MAX_DESCRIPTORS}");
+            let text = format!(
+                "the hello brings {number} descriptors that are no {kind}, or more than {MAX_DESCRIPTORS}"
+            );
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         (self.header, self.descriptors) = (Some(header), taken);

@@ -131,7 +131,8 @@ impl Place {
             Ok(None) => Ok(true),
             Ok(Some(newcomer)) => {
                 let mut moment = Waiting::until(Deadline::after(DYING));
-                Ok(wait_any(&mut moment, [(newcomer.as_fd(), PollFlags::RDHUP)]).is_err())
+                let hung_up = wait_any(&mut moment, [(newcomer.as_fd(), PollFlags::RDHUP)]);
+                Ok(!hung_up.is_ok_and(|[what]| !what.is_empty()))
             }
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
@@ -169,7 +170,15 @@ impl Place {
         let mode = access.mode.unwrap_or(self.directory.file_mode());
         let staging = Staging::new(&self.directory, &self.file)?;
         let entry = staging.entry("socket");
-        let socket = socket::listen(&staging, &entry, access.carries, mode, access.group, access.shared, &self.path())?;
+        let socket = socket::listen(
+            &staging,
+            &entry,
+            access.carries,
+            mode,
+            access.group,
+            access.shared,
+            &self.path(),
+        )?;
         staging.publish(&self.directory, &entry, &self.file)?;
         drop(staging);
         let born = fork::generation();
@@ -180,11 +189,7 @@ impl Place {
 
     /// Listens here beside other processes of this user that do so, too, or as the first of them. `AddressInUse` where one
     /// listens alone. `ask` asks one of the others for the socket; none where it has just gone.
-    pub fn claim_shared(
-        &self,
-        access: Access,
-        ask: impl Fn() -> Result<Option<OwnedFd>>,
-    ) -> Result<Claim> {
+    pub fn claim_shared(&self, access: Access, ask: impl Fn() -> Result<Option<OwnedFd>>) -> Result<Claim> {
         let ends = Deadline::after(JOINING);
         loop {
             if let Some(lock) = lock::try_own(&self.directory, &self.file)? {
@@ -198,7 +203,15 @@ impl Place {
                     socket::check_listening(&socket)?;
                     let socket = Arc::new(Guarded::new(socket));
                     let (born, gate, place) = (fork::generation(), Gate::Open, self.clone());
-                    return Ok(Claim { socket, gate, place, born, is_shared: true, _about: None, lock: Some(lock) });
+                    return Ok(Claim {
+                        socket,
+                        gate,
+                        place,
+                        born,
+                        is_shared: true,
+                        _about: None,
+                        lock: Some(lock),
+                    });
                 }
             } else if self.is_answered()? {
                 return Err(self.in_use_by(self.listening_process()));
@@ -407,6 +420,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::error::Doing;
 
     fn place(folder: &tempfile::TempDir) -> Place {
         let directory = Arc::new(Directory::existing(folder.path()).unwrap());
@@ -464,6 +478,34 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::AddressInUse);
         assert!(error.text().contains("no socket"), "{error}");
         assert_eq!(std::fs::read_to_string(place.path()).unwrap(), "a thesis");
+    }
+
+    #[test]
+    fn listener_that_says_nothing_for_a_moment_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let claim = place.claim(Access::default()).unwrap();
+        assert!(place.is_answered().unwrap());
+        drop(claim);
+        assert!(!place.is_answered().unwrap());
+    }
+
+    #[test]
+    fn listeners_that_share_a_name_share_its_socket_and_the_last_one_removes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let access = Access { shared: true, ..Access::default() };
+        let first = place.claim_shared(access, || panic!("there is nobody to be asked")).unwrap();
+        let give = || first.socket.as_fd().try_clone_to_owned().map(Some).doing("duplicating");
+        let second = place.claim_shared(access, give).unwrap();
+        assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let no_socket = || Ok(Some(std::fs::File::open("/dev/null").unwrap().into()));
+        assert_eq!(place.claim_shared(access, no_socket).unwrap_err().kind(), ErrorKind::Malformed);
+        drop(first);
+        assert!(place.is_answered().unwrap());
+        drop(second);
+        assert!(!place.path().exists());
+        place.claim(Access::default()).unwrap();
     }
 
     #[test]
