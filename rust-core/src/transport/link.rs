@@ -94,7 +94,8 @@ impl Offer {
         match self {
             Offer::Stream { checked } => {
                 let tx = StreamTx::new(stream.clone(), checked);
-                Ok((Tx::Stream(tx), Rx::Stream(StreamRx::new(stream, process, limit))))
+                let rx = StreamRx::new(stream, process, limit);
+                Ok((Tx::Stream(tx.beside(rx.heard().clone())), Rx::Stream(rx)))
             }
             Offer::Shm(mine) => {
                 let socket = stream.into_socket()?;

@@ -69,6 +69,8 @@ pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> Result<(ShmTx, Shm
         spin: Spin::new(spin),
         short_passed: false,
         doubts: 0,
+        seen: 0,
+        last_sent: i64::MIN,
         shared: shared.clone(),
     };
     let rx = ShmRx {
@@ -170,6 +172,10 @@ pub(crate) struct ShmTx {
     short_passed: bool,
     /// Frames sent since the last sign of life.
     doubts: u64,
+    /// How far the peer had read when that was looked at for the last sign of life.
+    seen: u64,
+    /// When the last frame was sent, as its header says, ns since 1970.
+    last_sent: i64,
     shared: Arc<Shared>,
 }
 
@@ -182,6 +188,10 @@ impl ShmTx {
         let sent = self.writer.try_write(frame).map_err(|e| self.shared.end(e))?;
         if sent != Sent::Blocked {
             self.short_passed = false;
+            // Frames that are no messages do not say when they were sent.
+            if frame.header.sent != 0 {
+                self.last_sent = frame.header.sent;
+            }
             self.wake_reader();
         }
         Ok(sent)
@@ -213,9 +223,12 @@ impl ShmTx {
         self.shared.end(error.clone());
     }
 
-    /// Sleeps until trying again may help.
-    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.check()?;
+    /// Looks for room for a few microseconds; true when there is some, or when the next try says what is wrong.
+    pub fn spin(&mut self) -> bool {
+        self.spin_for_room().unwrap_or(true)
+    }
+
+    fn spin_for_room(&mut self) -> Result<bool> {
         let writer = &mut self.writer;
         let mut failed = None;
         let found = self.spin.look(|| {
@@ -224,10 +237,14 @@ impl ShmTx {
                 true
             })
         });
-        if let Some(error) = failed {
-            return Err(self.shared.end(error));
-        }
-        if found {
+        failed.map_or(Ok(found), |error| Err(self.shared.end(error)))
+    }
+
+    /// Sleeps until trying again may help.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        // Should it be gone, the sleep in poll says so.
+        self.check_open()?;
+        if self.spin_for_room()? {
             return Ok(());
         }
         if !std::mem::replace(&mut self.short_passed, true) {
@@ -304,12 +321,7 @@ impl ShmTx {
     /// (after 1, 2, 4 … 64 frames and then every 64), because asking costs as much as several messages.
     #[inline]
     fn check(&mut self) -> Result<()> {
-        if let Some(error) = self.shared.end.get() {
-            return Err(error.clone());
-        }
-        if self.shared.has_closed() {
-            return Err(self.shared.end(disconnected()));
-        }
+        self.check_open()?;
         if self.shared.heard.load(Ordering::Relaxed) {
             self.shared.heard.store(false, Ordering::Relaxed);
             self.doubts = 0;
@@ -320,6 +332,11 @@ impl ShmTx {
             return self.check_kernel();
         }
         Ok(())
+        // One that reads lives, too: of a large frame it makes room for one piece after the other, and says nothing.
+        if self.writer.seen_head() > self.seen {
+            (self.seen, self.doubts) = (self.writer.seen_head(), 0);
+            return Ok(());
+        }
     }
 
     #[cold]
@@ -327,21 +344,45 @@ impl ShmTx {
         if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
     }
 
+    /// The same without the kernel.
+    #[inline]
+    fn check_open(&self) -> Result<()> {
+        if let Some(error) = self.shared.end.get() {
+            return Err(error.clone());
+        }
+        if self.shared.has_closed() {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
+    }
+
     /// A sleeper may as well be a corpse. It is asked before anything is written: afterwards it may have read the frame
     /// and ended, and an error would have the frame sent a second time. The call that rings is the dear one anyway.
     #[inline]
-    fn check_sleeper(&self, now: i64) -> Result<()> {
+    fn check_sleeper(&mut self, now: i64) -> Result<()> {
         let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
         if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
     }
 
-    /// One that sent something within the time of the short stage and is in it has just gone to sleep: asking the kernel
-    /// would cost more than waking it. It says so itself, but lies about that to its own harm alone.
+    /// One that is in the short stage, and has sent something within its time or fallen asleep since the frame before this one,
+    /// which is no older, has just gone to sleep: asking the kernel would cost more than waking it. It says so itself, but lies
+    /// about that to its own harm alone.
     #[cold]
-    fn check_parked(&self, park: u64, now: i64) -> Result<()> {
-        let since = now.saturating_sub(self.shared.last_heard.load(Ordering::Relaxed));
-        let lately = (0..SHORT.as_nanos() as i64).contains(&since);
-        if Stage::of(park) == Some(Stage::Futex) && lately { Ok(()) } else { self.check_kernel() }
+    fn check_parked(&mut self, park: u64, now: i64) -> Result<()> {
+        /// Should it have died in that sleep, it is asked before the second frame from here.
+        const SOON: u64 = 2;
+        let lately = |then: i64| (0..SHORT.as_nanos() as i64).contains(&now.saturating_sub(then));
+        if Stage::of(park) != Some(Stage::Futex) {
+            return self.check_kernel();
+        }
+        if lately(self.shared.last_heard.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        if lately(self.last_sent) {
+            self.doubts = SOON;
+            return Ok(());
+        }
+        self.check_kernel()
     }
 
     #[inline]

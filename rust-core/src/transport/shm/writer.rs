@@ -279,6 +279,12 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(self.head >= self.needed)
     }
 
+    /// Up to where the peer had read when that was looked at last.
+    #[inline]
+    pub fn seen_head(&self) -> u64 {
+        self.head
+    }
+
     /// Whether the peer has read everything.
     #[cfg(test)]
     pub fn is_drained(&mut self) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! Streams of bytes as links: one vectored write a message, one read for as many messages as have come.
 
+mod heard;
 mod receive;
 mod rest;
 mod send;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::heard::Heard;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::transport::admission::Claimant;
@@ -38,6 +39,8 @@ pub struct StreamRx {
     emptied: bool,
     /// Why nothing more will come.
     over: Option<Error>,
+    /// Where the sending half looks when bytes came last.
+    heard: Arc<Heard>,
 }
 
 /// A frame that is longer than what was left of the buffer.
@@ -65,7 +68,13 @@ impl StreamRx {
             spared: 0,
             emptied: false,
             over: None,
+            heard: Arc::default(),
         }
+    }
+
+    /// When the other side was heard last, for the sending half.
+    pub fn heard(&self) -> &Arc<Heard> {
+        &self.heard
     }
 
     /// See the transport contract.
@@ -76,6 +85,7 @@ impl StreamRx {
                 return Ok(Some(frame));
             }
             if let Some(over) = &self.over {
+                self.heard.has_ended();
                 return Err(over.clone());
             }
             let read = match &mut self.long {
@@ -106,6 +116,7 @@ impl StreamRx {
                     self.over = Some(Error::new(ErrorKind::Disconnected, text));
                 }
                 Ok(Some(n)) => {
+                    self.heard.note();
                     // Found without having slept for it.
                     if !std::mem::take(&mut self.suspicious) {
                         self.vain = 0;

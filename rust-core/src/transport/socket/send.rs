@@ -2,13 +2,16 @@
 
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
+use super::heard::Heard;
 use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Outgoing, flags};
+use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::transport::Sent;
 use crate::transport::stream::Stream;
+use crate::value::Timestamp;
 
 /// Frames up to so many bytes are put together before they are written.
 const SMALL: usize = 1280;
@@ -24,12 +27,19 @@ pub struct StreamTx {
     progress: usize,
     /// The rest of a frame that was adopted.
     rest: Option<Rest>,
+    /// When the other side was heard last; none where nobody listens to it.
+    heard: Option<Arc<Heard>>,
 }
 
 impl StreamTx {
     /// Sends over this stream; `checked`: with a check sum of each body.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
-        StreamTx { stream, checked, check: 0, progress: 0, rest: None }
+        StreamTx { stream, checked, check: 0, progress: 0, rest: None, heard: None }
+    }
+
+    /// The same beside a receiving half, which tells when the other side was heard last.
+    pub fn beside(self, heard: Arc<Heard>) -> StreamTx {
+        StreamTx { heard: Some(heard), ..self }
     }
 
     /// See the transport contract.
@@ -37,7 +47,7 @@ impl StreamTx {
         if !self.flush()? {
             return Ok(Sent::Blocked);
         }
-        if self.progress == 0 {
+        if self.progress == 0 && !self.is_surely_there(&frame.header) {
             self.stream.check_peer()?;
         }
         let sealed;
@@ -86,6 +96,16 @@ impl StreamTx {
         }
         self.progress = 0;
         Ok(Sent::Whole)
+    }
+
+    /// Whether the other side need not be asked for before this frame, because it was heard lately. One that has gone since
+    /// is then noticed by the next frame, and this one is sent again with what was not acknowledged, or was for nobody. A
+    /// request that may be carried out once only is not sent again: before that one it is always asked.
+    fn is_surely_there(&self, header: &Header) -> bool {
+        let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;
+        // Frames that are no messages do not say when they were sent.
+        let now = || if header.sent == 0 { Timestamp::now() } else { Timestamp(header.sent) };
+        !once_only && self.heard.as_ref().is_some_and(|heard| heard.lately(now()))
     }
 
     /// See the transport contract.

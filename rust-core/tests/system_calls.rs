@@ -1,0 +1,145 @@
+//! How many system calls a message takes, counted by strace: a count depends on no clock, and hardly on how busy the machine is.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, Encoding, Listener, Options, Payload, Value};
+use support::{SOON, name};
+
+/// Set in the process that is traced.
+const TRACED: &str = "LINKSPAN_TEST_TRACED";
+const ROUNDS: i64 = 500;
+
+/// The calls of these names that the test of this name makes in a process of its own, where it does `work`; none in that process.
+fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<String, usize>> {
+    if std::env::var_os(TRACED).is_some() {
+        work();
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("calls");
+    let done = Command::new("strace")
+        .args(["-f", "-qq", "-e", &format!("trace={calls}"), "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact"])
+        .env(TRACED, "1")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let mut counts = BTreeMap::new();
+    for line in std::fs::read_to_string(log).unwrap().lines() {
+        let Some((_, call)) = line.split_once(' ') else { continue };
+        // What another thread interrupted is written in two parts.
+        if let Some((name, _)) = call.trim().split_once('(').filter(|(name, _)| !name.contains(' ')) {
+            *counts.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    Some(counts)
+}
+
+fn of(counts: &BTreeMap<String, usize>, calls: &[&str]) -> usize {
+    calls.iter().filter_map(|call| counts.get(*call)).sum()
+}
+
+fn pair(endpoint: &str, options: &Options) -> (Listener, Channel, Channel) {
+    let listener = Listener::listen(endpoint, options).unwrap();
+    let a = Channel::connect(endpoint, options, SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    (listener, a, b)
+}
+
+fn dialogue(transport: &str) {
+    let (_listener, a, b) = pair(&name(transport), &Options::default());
+    thread::scope(|s| {
+        s.spawn(|| {
+            for _ in 0..ROUNDS {
+                let message = b.recv(SOON).unwrap();
+                b.send(message.value().unwrap(), SOON).unwrap();
+            }
+        });
+        for i in 0..ROUNDS {
+            a.send(&Value::Int(i), SOON).unwrap();
+            assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+        }
+    });
+}
+
+/// One who has just said something is there. A side that is not scheduled for longer than that is asked for, so some are allowed.
+fn asks_rarely_in_a_dialogue(transport: &str, test: &str) {
+    let calls = "poll,ppoll,read,write,sendto,sendmsg,recvfrom,recvmsg";
+    let Some(counts) = traced(test, calls, || dialogue(transport)) else { return };
+    let moved = of(&counts, &["write", "sendto", "sendmsg"]);
+    assert!(moved >= 2 * ROUNDS as usize, "{counts:?}");
+    assert!(of(&counts, &["poll", "ppoll"]) < ROUNDS as usize / 2, "{transport}: {counts:?}");
+}
+
+#[test]
+fn dialogue_over_tcp_does_not_ask_before_each_message_whether_the_peer_is_there() {
+    asks_rarely_in_a_dialogue(
+        "tcp",
+        "dialogue_over_tcp_does_not_ask_before_each_message_whether_the_peer_is_there",
+    );
+}
+
+#[test]
+fn dialogue_over_fifo_does_not_ask_before_each_message_whether_the_peer_is_there() {
+    asks_rarely_in_a_dialogue(
+        "fifo",
+        "dialogue_over_fifo_does_not_ask_before_each_message_whether_the_peer_is_there",
+    );
+}
+
+/// The receiver sleeps before each message and says nothing: that it has fallen asleep anew shows that it is there.
+#[test]
+fn one_way_to_a_sleeper_over_shared_memory_does_not_ask_before_each_message_whether_it_is_there() {
+    let test = "one_way_to_a_sleeper_over_shared_memory_does_not_ask_before_each_message_whether_it_is_there";
+    let work = || {
+        let mut options = Options::default();
+        options.set("spin", &Value::from(0)).unwrap();
+        let (_listener, a, b) = pair(&name("shm"), &options);
+        thread::scope(|s| {
+            s.spawn(|| (0..ROUNDS).for_each(|_| drop(b.recv(SOON).unwrap())));
+            for i in 0..ROUNDS {
+                a.send(&Value::Int(i), SOON).unwrap();
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+    };
+    let Some(counts) = traced(test, "poll,ppoll,futex", work) else { return };
+    assert!(of(&counts, &["futex"]) >= ROUNDS as usize, "{counts:?}");
+    assert!(of(&counts, &["poll", "ppoll"]) < ROUNDS as usize / 2, "{counts:?}");
+}
+
+/// One who makes room for the next piece is there.
+#[test]
+fn large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_is_there() {
+    const LARGE: usize = 100;
+    let test = "large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_is_there";
+    let work = || {
+        let mut options = Options::default();
+        options.set("spin", &Value::from(0)).unwrap();
+        let (_listener, a, b) = pair(&name("shm"), &options);
+        let large = Payload::from_bytes(Encoding::Raw, vec![7; 1 << 20].into());
+        thread::scope(|s| {
+            s.spawn(|| {
+                for _ in 0..LARGE {
+                    b.recv(SOON).unwrap();
+                    b.send_payload(&large, SOON).unwrap();
+                }
+            });
+            for _ in 0..LARGE {
+                a.send_payload(&large, SOON).unwrap();
+                a.recv(SOON).unwrap();
+            }
+        });
+    };
+    let Some(counts) = traced(test, "poll,ppoll,futex", work) else { return };
+    assert!(of(&counts, &["poll", "ppoll"]) < 6 * LARGE, "{counts:?}");
+}
