@@ -20,6 +20,9 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["values", transport, bytes, placement] => {
             stored::values(transport, bytes.parse()?, Placement::from_name(placement)?)
         }
+        ["published", transport, bytes, placement, spin] => {
+            stored::published(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
         ["mailslots", bytes, placement] => {
             stored::mailslots(bytes.parse()?, Placement::from_name(placement)?)
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use linkspan::{Channel, Options, Payload, Publisher, Subscriber, Value};
 
-use super::channel::{content, endpoint};
+use super::channel::{content, endpoint, options};
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
 use crate::ends::fork_far;
@@ -46,6 +46,31 @@ pub fn values(transport: &str, bytes: usize, placement: Placement) -> Result<()>
         }
     })?;
     let (to, from) = (Publisher::new(&there, &options)?, Subscriber::new(&back, &options)?);
+    let mut work = Values { to, from, payload: content(bytes) };
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
+
+/// A message published there and one published back, both through shared memory or a socket: no value is kept in a file.
+pub fn published(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    let (there, back) = ways(transport);
+    let options = options(spin)?;
+    fork_far(|| {
+        let (to, from) = (Publisher::new(&back, &options)?, Subscriber::new(&there, &options)?);
+        to.wait_for_subscribers(1, START)?;
+        let payload = content(bytes);
+        let mut pinned = false;
+        loop {
+            from.recv(None)?;
+            if !std::mem::replace(&mut pinned, true) {
+                pin(placement, End::Far)?;
+            }
+            to.send_payload(&payload)?;
+        }
+    })?;
+    let (to, from) = (Publisher::new(&there, &options)?, Subscriber::new(&back, &options)?);
+    to.wait_for_subscribers(1, START)?;
     let mut work = Values { to, from, payload: content(bytes) };
     work.once()?;
     pin(placement, End::Near)?;

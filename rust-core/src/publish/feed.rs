@@ -111,10 +111,12 @@ impl Feed {
 
     /// Who said this: whoever answered at the name, or as a frame in a store says of itself.
     pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
-        match (&self.way, extension::read(&frame.extension)) {
-            (Way::Store(_), Ok(Some(sender))) => sender.source,
-            _ => self.source.clone(),
+        if matches!(self.way, Way::Store(_))
+            && let Ok(Some(sender)) = extension::read(&frame.extension)
+        {
+            return sender.source;
         }
+        self.source.clone()
     }
 
     /// Says more about a time-out, where there is more to say than that nothing came.

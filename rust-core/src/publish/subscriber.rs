@@ -195,7 +195,8 @@ impl Subscriber {
                     if hearing.missed > 0 {
                         message = message.with_missed(std::mem::take(&mut hearing.missed));
                     }
-                    self.record.count(&self.record.received);
+                    // Whoever hears is alone with that.
+                    self.record.count_alone(&self.record.received);
                     hearing.given = message.sequence();
                     hearing.tell();
                     return Ok(Some(message));

@@ -64,6 +64,15 @@ impl Mapping {
         unsafe { self.start.as_ptr().add(at) }
     }
 
+    /// So many words from `at` on, a multiple of 8.
+    #[inline]
+    fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
+        assert!(at.is_multiple_of(8), "words between two words");
+        // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too), aligned because
+        // the mapping begins at a page; they live as long as it does. Loads never write, so read-only pages are fine.
+        unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
+    }
+
     /// The word at `at`, a multiple of 8.
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
@@ -83,14 +92,13 @@ impl Mapping {
     }
 
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        let places = self.words(at, into.len().div_ceil(8));
         let (words, rest) = into.as_chunks_mut::<8>();
-        let mut at = at;
-        for word in words {
-            *word = self.word(at).load(Ordering::Relaxed).to_le_bytes().map(MaybeUninit::new);
-            at += 8;
+        for (word, place) in words.iter_mut().zip(places) {
+            *word = place.load(Ordering::Relaxed).to_le_bytes().map(MaybeUninit::new);
         }
-        if !rest.is_empty() {
-            let last = self.word(at).load(Ordering::Relaxed).to_le_bytes();
+        if let (Some(place), false) = (places.last(), rest.is_empty()) {
+            let last = place.load(Ordering::Relaxed).to_le_bytes();
             for (to, from) in rest.iter_mut().zip(last) {
                 to.write(from);
             }
@@ -187,16 +195,29 @@ impl MemoryFile {
     /// filled up with zeros.
     pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
         let (words, rest) = from.as_chunks::<8>();
-        let mut at = at;
-        for word in words {
-            self.mapping.word(at).store(u64::from_le_bytes(*word), Ordering::Relaxed);
-            at += 8;
+        let places = self.mapping.words(at, from.len().div_ceil(8));
+        for (place, word) in places.iter().zip(words) {
+            place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
         }
-        if !rest.is_empty() {
+        if let (Some(place), false) = (places.last(), rest.is_empty()) {
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
-            self.mapping.word(at).store(u64::from_le_bytes(last), Ordering::Relaxed);
+            place.store(u64::from_le_bytes(last), Ordering::Relaxed);
         }
+    }
+
+    /// Asks for the cache line at `at`, which will be written soon: another processor has it.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let line: *const i8 = self.mapping.range(at, 1).cast();
+            // SAFETY: a hint that changes nothing, and the address lies inside the mapping. A processor without it does nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
     }
 }
 

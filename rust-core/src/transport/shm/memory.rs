@@ -33,6 +33,8 @@ pub(crate) trait OwnMemory: Memory {
     /// One word with release order, then a full fence: no later [`Memory::load_fenced`] is answered from before it.
     /// Both sides of a "tell, then look whether the other sleeps" do this, so that one of the two sees the other.
     fn store_fenced(&self, at: usize, value: u64);
+    /// A hint that this place will be written soon.
+    fn prefetch_own(&self, _at: usize) {}
     /// Bytes where nobody reads yet.
     fn copy_in(&self, at: usize, from: &[u8]);
     /// Bytes where others may be reading; `at` is a multiple of 8, and the last word is filled up with zeros.
@@ -124,6 +126,11 @@ impl OwnMemory for MemoryFile {
     }
 
     #[inline]
+    fn prefetch_own(&self, at: usize) {
+        MemoryFile::prefetch(self, at);
+    }
+
+    #[inline]
     fn copy_in(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in(self, at, from);
     }
@@ -178,6 +185,11 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     #[inline]
     fn store_fenced(&self, at: usize, value: u64) {
         (**self).store_fenced(at, value);
+    }
+
+    #[inline]
+    fn prefetch_own(&self, at: usize) {
+        (**self).prefetch_own(at);
     }
 
     #[inline]
