@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::sleeper::Sleeper;
 use crate::channel::Options;
 use crate::channel::door::Met;
 use crate::channel::memory::{Kept, Memory, nature};
@@ -17,7 +18,6 @@ use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::failure::{self, INTERNAL_ERROR};
 use crate::message::{Message, Payload};
-use crate::sys::eventfd::EventFd;
 use crate::transport::{Sent, Tx};
 use crate::value::{Source, Timestamp};
 
@@ -27,8 +27,8 @@ pub struct Outlet {
     state: Mutex<Outbound>,
     /// Whether answers wait.
     pub pending: AtomicBool,
-    /// Wakes the server that sleeps, so that it brings the rest away.
-    wake: Arc<EventFd>,
+    /// The server, which brings the rest away.
+    server: Arc<Sleeper>,
     /// Counts answers where there is no session.
     sequence: AtomicU64,
     met: Option<Met>,
@@ -43,6 +43,8 @@ pub struct Outlet {
 
 struct Outbound {
     tx: Option<Tx>,
+    /// The answer that the link has a part of; what comes after it waits behind it.
+    under_way: Option<(Header, Payload)>,
     backlog: VecDeque<(Header, Payload)>,
     bytes: u64,
 }
@@ -55,7 +57,7 @@ impl Outlet {
         met: Option<&Met>,
         options: &Options,
         record: Arc<Record>,
-        wake: Arc<EventFd>,
+        server: Arc<Sleeper>,
     ) -> Result<Outlet> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(met) = met {
@@ -69,8 +71,8 @@ impl Outlet {
         }
         Ok(Outlet {
             pending: AtomicBool::new(!backlog.is_empty()),
-            state: Mutex::new(Outbound { tx: Some(tx), backlog, bytes }),
-            wake,
+            state: Mutex::new(Outbound { tx: Some(tx), under_way: None, backlog, bytes }),
+            server,
             sequence: AtomicU64::new(0),
             open: AtomicU64::new(0),
             listens_only: AtomicBool::new(false),
@@ -114,7 +116,7 @@ impl Outlet {
         let Some(memory) = self.memory() else { return };
         let Some(number) = memory.both().to_say(occasion, session) else { return };
         let mut state = self.state();
-        let Outbound { tx: Some(sender), backlog, .. } = &mut *state else { return };
+        let Outbound { tx: Some(sender), under_way: None, backlog, .. } = &mut *state else { return };
         if !backlog.is_empty() {
             return;
         }
@@ -125,7 +127,7 @@ impl Outlet {
             Ok(Sent::Part) => {
                 sender.adopt(&frame);
                 self.pending.store(true, Ordering::Release);
-                self.wake.ring();
+                self.server.tell();
             }
             // One who has gone is noticed where it is heard.
             Ok(Sent::Blocked) | Err(_) => return,
@@ -140,7 +142,7 @@ impl Outlet {
         let mut state = self.state();
         let mut header =
             Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
-        let Outbound { tx, backlog, bytes } = &mut *state;
+        let Outbound { tx, under_way, backlog, bytes } = &mut *state;
         let Some(sender) = tx else {
             if self.met.is_some() && nature(kind, flags) == Nature::IdempotentAnswer {
                 self.number(header, payload);
@@ -151,7 +153,11 @@ impl Outlet {
         };
         header.sequence = self.next_number();
         let frame = Outgoing::new(header, payload.body());
-        let sent = if backlog.is_empty() { sender.try_send(&frame) } else { Ok(Sent::Blocked) };
+        let sent = if under_way.is_some() || !backlog.is_empty() {
+            Ok(Sent::Blocked)
+        } else {
+            send_while_taken(sender, &frame)
+        };
         match sent {
             Ok(Sent::Whole) => {
                 self.number(header, payload);
@@ -159,8 +165,9 @@ impl Outlet {
                 self.record.count(if lost { &self.record.dropped } else { &self.record.sent });
                 return Ok(());
             }
+            // Not adopted: that would copy the rest.
             Ok(Sent::Part) => {
-                sender.adopt(&frame);
+                *under_way = Some((header, payload.clone()));
                 self.number(header, payload);
                 self.record.count(&self.record.sent);
             }
@@ -174,22 +181,29 @@ impl Outlet {
             // A client that asks and asks and never reads: it is let go of, the others are not kept waiting.
             Ok(Sent::Blocked) | Err(_) => {
                 self.record.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
-                *tx = None;
+                (*tx, *under_way) = (None, None);
                 backlog.clear();
                 return Ok(());
             }
         }
         self.pending.store(true, Ordering::Release);
-        self.wake.ring();
+        self.server.tell();
         Ok(())
     }
 
     /// Brings away what waits; true when nothing is left, or nobody to bring it to.
     pub fn flush(&self) -> bool {
         let mut state = self.state();
-        let Outbound { tx, backlog, bytes } = &mut *state;
+        let Outbound { tx, under_way, backlog, bytes } = &mut *state;
         let Some(sender) = tx else { return self.settled() };
         let brought = (|| -> Result<bool> {
+            if let Some((header, payload)) = under_way {
+                let frame = Outgoing::new(*header, payload.body());
+                if send_while_taken(sender, &frame)? != Sent::Whole {
+                    return Ok(false);
+                }
+                *under_way = None;
+            }
             if !sender.flush()? {
                 return Ok(false);
             }
@@ -199,13 +213,11 @@ impl Outlet {
                 if sent == Sent::Blocked {
                     return Ok(false);
                 }
-                if sent == Sent::Part {
-                    sender.adopt(&frame);
-                }
                 *bytes -= payload.body().len() as u64;
                 self.record.count(&self.record.sent);
-                backlog.pop_front();
+                let taken = backlog.pop_front();
                 if sent == Sent::Part {
+                    *under_way = taken;
                     return Ok(false);
                 }
             }
@@ -217,7 +229,7 @@ impl Outlet {
             Err(_) => {
                 self.record.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
                 backlog.clear();
-                *tx = None;
+                (*tx, *under_way) = (None, None);
                 self.settled()
             }
         }
@@ -233,7 +245,7 @@ impl Outlet {
         self.open.fetch_sub(1, Ordering::AcqRel);
         if self.listens_only.load(Ordering::Acquire) {
             // The server may sleep, and now has nobody to keep the connection for.
-            self.wake.ring();
+            self.server.tell();
         }
     }
 
@@ -241,6 +253,11 @@ impl Outlet {
     pub fn listens_only(&self) -> bool {
         self.listens_only.store(true, Ordering::Release);
         self.waits()
+    }
+
+    /// Whether no answer is owed or waits, so that there is nothing to do but to hear the client.
+    pub fn is_idle(&self) -> bool {
+        !self.waits()
     }
 
     /// Whether the client waits for answers.
@@ -264,12 +281,23 @@ impl Outlet {
     pub fn close(&self) {
         let mut state = self.state();
         self.record.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
-        state.tx = None;
+        (state.tx, state.under_way) = (None, None);
         state.backlog.clear();
         drop(state);
         self.settled();
         if let Some(met) = &self.met {
             met.memory.sending_ended(met);
+        }
+    }
+}
+
+/// Sends as much as the other side takes while it is looked for: each time it has made room for a piece in the time of a spin, so
+/// that one which reads slowly keeps nobody waiting.
+fn send_while_taken(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
+    loop {
+        match sender.try_send(frame)? {
+            Sent::Part if sender.spin() => {}
+            sent => return Ok(sent),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::answer::{Outlet, Request};
+use super::sleeper::Sleeper;
 use crate::channel::door::{Door, Link, Met, Peer, Seat};
 use crate::channel::memory::worth;
 use crate::channel::record::Record;
@@ -109,6 +110,7 @@ pub struct Clients {
     wake: Arc<EventFd>,
     options: Options,
     record: Arc<Record>,
+    sleeper: Arc<Sleeper>,
     shown: Arc<str>,
     stops: Option<stop::Watch>,
     ready: Vec<Ready>,
@@ -155,6 +157,7 @@ impl Clients {
             last_token: FIRST,
             wake,
             options: options.clone(),
+            sleeper: Arc::new(Sleeper::new(wake.clone())),
             record,
             shown,
             stops: None,
@@ -183,12 +186,17 @@ impl Clients {
         loop {
             self.welcome(door)?;
             let before = self.taken;
-            if let Some(request) = self.look()? {
+            if !self.watched {
+                // One that has an event loop of its own sleeps where we do not see it.
+                self.sleeper.wakes();
+            }
+            if let Some(request) = self.look(waiting)? {
                 return Ok(Next::Request(request));
             }
             vain += self.taken - before;
             self.bring_away()?;
             let busy = !self.turn.is_empty();
+            self.sleeper.sleeps();
             if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
             }
@@ -241,8 +249,8 @@ impl Clients {
             if let Some(met) = &met {
                 met.memory.begin(met);
             }
-            let (record, wake) = (self.record.clone(), self.wake.clone());
-            let outlet = match Outlet::new(tx, peer.limit, met.as_ref(), &self.options, record, wake) {
+            let (record, sleeper) = (self.record.clone(), self.sleeper.clone());
+            let outlet = match Outlet::new(tx, peer.limit, met.as_ref(), &self.options, record, sleeper) {
                 Ok(outlet) => outlet.into(),
                 // What it says of itself cannot be: it is let go of.
                 Err(e) => {
@@ -279,7 +287,9 @@ impl Clients {
     }
 
     /// Goes round those that may have something until one has, or none, or it is time to look at the others.
-    fn look(&mut self) -> Result<Option<Request>> {
+    fn look(&mut self, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
+        // Nobody else is kept waiting by a short sleep for the one client that there is.
+        let alone = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
         while self.taken < ROUND
             && let Some(token) = self.turn.pop_front()
         {
@@ -301,6 +311,7 @@ impl Clients {
                     Ok(None) if self.turn.is_empty() && client.rx.spin() => {}
                     got => break got,
                 }
+                    Ok(None) if alone && client.outlet.is_idle() && client.rx.sleep_briefly(waiting)? => {}
             };
             let losses = client.rx.take_losses();
             if losses != Losses::default() {
@@ -421,23 +432,24 @@ impl Clients {
             if !client.outlet.pending.load(Ordering::Acquire) && client.room.is_none() {
                 continue;
             }
-            if let Some(room) = client.room.take() {
-                self.epoll.remove(room);
-            }
+            let mut room = client.room.take();
             while !client.outlet.flush() {
-                let parked = client.outlet.with_tx(|tx| -> Result<Option<OwnedFd>> {
+                let parked = client.outlet.with_tx(|tx| -> Result<bool> {
                     if tx.park_room()? {
-                        return Ok(None);
+                        return Ok(false);
                     }
-                    let (fd, what) = tx.room_descriptor()?;
-                    let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
-                    self.epoll.add(own.as_fd(), token | ROOM, what)?;
-                    Ok(Some(own))
+                    if room.is_none() {
+                        let (fd, what) = tx.room_descriptor()?;
+                        let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
+                        self.epoll.add(own.as_fd(), token | ROOM, what)?;
+                        room = Some(own);
+                    }
+                    Ok(true)
                 });
                 match parked {
-                    Some(Ok(None)) => {}
-                    Some(Ok(Some(own))) => {
-                        client.room = Some(own);
+                    Some(Ok(false)) => {}
+                    Some(Ok(true)) => {
+                        client.room = room.take();
                         break;
                     }
                     // The client has gone: its receiving half says so at its next turn.
@@ -445,6 +457,9 @@ impl Clients {
                 }
             }
         }
+            if let Some(room) = room {
+                self.epoll.remove(room);
+            }
         Ok(())
     }
 
@@ -486,6 +501,7 @@ impl Clients {
         }
         loop {
             self.bring_away()?;
+            self.sleeper.sleeps();
             if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }

@@ -217,6 +217,19 @@ impl Tx {
         })
     }
 
+    /// Whether a body of so many bytes goes whole or not at all, and without the kernel unless the other side sleeps.
+    pub fn takes_at_once(&self, bytes: usize) -> bool {
+        matches!(self, Tx::Shm(half) if half.takes_at_once(bytes))
+    }
+
+    /// Looks for room for a few microseconds, where that is seen without the kernel; true when there is some.
+    pub fn spin(&mut self) -> bool {
+        match self {
+            Tx::Shm(half) => half.spin(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => false,
+        }
+    }
+
     /// The caller of this request has given up: where it can still be taken back, nobody works for it any more.
     pub fn withdraw(&mut self, sequence: u64) {
         match self {

@@ -197,6 +197,11 @@ impl ShmTx {
         Ok(sent)
     }
 
+    /// Whether a body of so many bytes is one record.
+    pub fn takes_at_once(&self, bytes: usize) -> bool {
+        self.writer.is_one_record(bytes)
+    }
+
     /// See the contract.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
         if let Err(defect) = self.writer.adopt(frame) {
@@ -327,21 +332,16 @@ impl ShmTx {
             self.doubts = 0;
             return Ok(());
         }
-        self.doubts += 1;
-        if self.doubts.is_multiple_of(64) || self.doubts.is_power_of_two() {
-            return self.check_kernel();
-        }
-        Ok(())
         // One that reads lives, too: of a large frame it makes room for one piece after the other, and says nothing.
         if self.writer.seen_head() > self.seen {
             (self.seen, self.doubts) = (self.writer.seen_head(), 0);
             return Ok(());
         }
-    }
-
-    #[cold]
-    fn check_kernel(&self) -> Result<()> {
-        if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
+        self.doubts += 1;
+        if self.doubts.is_multiple_of(64) || self.doubts.is_power_of_two() {
+            return self.check_kernel();
+        }
+        Ok(())
     }
 
     /// The same without the kernel.
@@ -354,6 +354,11 @@ impl ShmTx {
             return Err(self.shared.end(disconnected()));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn check_kernel(&self) -> Result<()> {
+        if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
     }
 
     /// A sleeper may as well be a corpse. It is asked before anything is written: afterwards it may have read the frame

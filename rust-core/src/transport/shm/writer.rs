@@ -115,6 +115,12 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
+    /// Whether a frame without an extension and with a body of so many bytes is one record.
+    #[inline]
+    pub fn is_one_record(&self, body: usize) -> bool {
+        (HEADER + body) as u64 <= self.largest - WORD
+    }
+
     /// The first record of a large frame, and as many more as there is room for.
     fn start(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let header = frame.header.to_bytes();
@@ -273,16 +279,16 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(())
     }
 
-    /// Whether what was blocked last may fit now.
-    pub fn has_room(&mut self) -> Result<bool> {
-        self.look_at_head()?;
-        Ok(self.head >= self.needed)
-    }
-
     /// Up to where the peer had read when that was looked at last.
     #[inline]
     pub fn seen_head(&self) -> u64 {
         self.head
+    }
+
+    /// Whether what was blocked last may fit now.
+    pub fn has_room(&mut self) -> Result<bool> {
+        self.look_at_head()?;
+        Ok(self.head >= self.needed)
     }
 
     /// Whether the peer has read everything.
