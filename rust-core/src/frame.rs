@@ -250,6 +250,8 @@ pub struct Incoming {
     pub body: Bytes,
 }
 
+pub(crate) mod spare;
+
 #[cfg(test)]
 mod drawn;
 #[cfg(test)]

@@ -113,6 +113,23 @@ fn end_of_a_dialogue_over_streams_is_acknowledged_while_the_receiver_waits() {
     }
 }
 
+/// Behind a request is looked for its withdrawal: what is read for that has not been given, and so not been consumed.
+#[test]
+fn message_that_was_read_behind_a_request_is_not_consumed_before_it_is_given() {
+    for transport in ["shm", "unix"] {
+        let (_listener, a, b) = pair(&name(transport), &Options::default());
+        let payload = a.encode(&Value::Int(1)).unwrap();
+        a.ask(&payload, SOON).unwrap();
+        a.send(&Value::Int(2), SOON).unwrap();
+        assert!(b.recv(SOON).unwrap().is_request());
+        assert!(b.poll().unwrap());
+        assert_eq!(stat(&b, "consumed"), 1, "{transport}");
+        assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
+        assert!(!b.poll().unwrap());
+        assert_eq!(stat(&b, "consumed"), 2, "{transport}");
+    }
+}
+
 #[test]
 fn one_way_over_shared_memory_sends_no_acknowledgement_frames_while_there_is_room() {
     let (_listener, a, b) = pair(&name("shm"), &Options::default());

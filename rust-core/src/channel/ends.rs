@@ -18,7 +18,7 @@ use super::options::{Options, Use};
 use super::receiving::{Receiving, Taken};
 use super::record::{Event, Record};
 use super::renewal::{Origin, Renewal};
-use super::sending::{Draft, Sending, Speaker};
+use super::sending::{Draft, Sending, Speaker, is_time_to_gather};
 use super::session::Nature;
 use super::session::inbox::Occasion;
 use crate::deadline::{Deadline, Wait, Waiting};
@@ -261,11 +261,15 @@ impl Channel {
         let _claim = self.sending.claim("sends")?;
         loop {
             let mut sending = self.sending.lock();
+            if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
+                drop(sending);
+                self.speaker().say_the_rest();
+                return Ok(number);
+            }
             let (room, open) = {
                 let mut both = self.renewal.memory.both();
                 let room = both.has_room(nature, bytes);
-                let kept = both.outbox.kept_count();
-                if kept > 0 && kept.is_multiple_of(GATHER) {
+                if is_time_to_gather(both.outbox.kept_count()) {
                     both.look();
                 }
                 if let Some(error) = both.lie() {
@@ -279,7 +283,7 @@ impl Channel {
                 drop(sending);
                 self.speaker().say_the_rest();
                 let number = sent?;
-                if nature == Nature::Data && open > 0 && open.is_multiple_of(GATHER) {
+                if nature == Nature::Data && is_time_to_gather(open) {
                     self.gather();
                 }
                 return Ok(number);
@@ -315,8 +319,14 @@ impl Channel {
         let take = |mut receiving: Turn<'_, Receiving>| {
             let memory = &self.renewal.memory;
             self.consume(&receiving);
-            let message = self.take(&mut receiving, &mut waiting)?;
-            memory.both().inbox.given(message.session(), message.sequence());
+            receiving.gives = true;
+            let taken = self.take(&mut receiving, &mut waiting);
+            receiving.gives = false;
+            let message = taken?;
+            // What comes from the link right now was noted as given when it came.
+            if receiving.took_kept {
+                memory.both().inbox.given(message.session(), message.sequence());
+            }
             Ok(message)
         };
         self.receiving().and_then(take).map_err(|e| e.on(&self.shown))
@@ -324,8 +334,7 @@ impl Channel {
 
     /// The program comes to receive again: what it was given before has been consumed.
     fn consume(&self, receiving: &Receiving) {
-        self.renewal.memory.consumed();
-        self.speaker().speak(if receiving.asked { Occasion::Asked } else { Occasion::Passing });
+        self.speaker().consumed(if receiving.asked { Occasion::Asked } else { Occasion::Passing });
     }
 
     /// Receives without waiting: `Empty` where nothing is there.
@@ -452,9 +461,6 @@ impl fmt::Debug for Channel {
             .finish_non_exhaustive()
     }
 }
-
-/// After so many messages that nobody acknowledged, a program that only sends looks for acknowledgements.
-const GATHER: usize = 64;
 
 /// Whether an error of a call that was not to wait says no more than "not now": nothing there, nobody there, or one there
 /// that has no place for us this instant, because it is just ending or overloaded.

@@ -64,6 +64,12 @@ impl Both {
         self.lie.take()
     }
 
+    /// Whether there is such a thing.
+    #[inline]
+    pub fn has_lied(&self) -> bool {
+        self.lie.is_some()
+    }
+
     /// Whether a message may be sent now; looked for in the other side's page if it seems not.
     #[inline]
     pub fn has_room(&mut self, nature: Nature, bytes: usize) -> bool {
@@ -80,6 +86,12 @@ impl Both {
             Some(account) => self.inbox.to_say_beside_a_word(occasion, to, account.wanted()),
             None => self.inbox.to_say(occasion, to),
         }
+    }
+
+    /// Whether a frame of its own is due, to the session that is being read.
+    #[inline]
+    pub fn owes(&self, occasion: Occasion) -> bool {
+        self.to_say(occasion, self.inbox.session()).is_some()
     }
 
     /// The number that data and requests for this session carry in passing; 0 says nothing.
@@ -206,12 +218,13 @@ impl Memory {
         }
     }
 
-    /// The program calls again: see [`Inbox::consumed`].
+    /// The program calls again: see [`Inbox::consumed`]. Whether something is to be said on this occasion, by a frame.
     #[inline]
-    pub fn consumed(&self) {
+    pub fn consumed(&self, occasion: Occasion) -> bool {
         let mut both = self.both();
         both.inbox.consumed();
         both.publish();
+        both.owes(occasion)
     }
 
     /// The program says itself what it has consumed: see [`Inbox::acknowledge`].

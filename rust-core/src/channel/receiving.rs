@@ -41,6 +41,10 @@ pub struct Receiving {
     lent: bool,
     /// Whether the other side takes its leave, and waits to hear how far we have come.
     pub asked: bool,
+    /// Whether the program is given what comes from the link now.
+    pub gives: bool,
+    /// Whether the message that was taken last had been kept.
+    pub took_kept: bool,
     limits: Limits,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
@@ -95,6 +99,8 @@ impl Receiving {
             leaving: false,
             lent: false,
             asked: false,
+            gives: false,
+            took_kept: false,
             limits,
             epoll,
             bell,
@@ -132,6 +138,8 @@ impl Receiving {
             return false;
         }
         self.in_hand = request.sequence();
+        // What is read here is kept, and not given yet.
+        let gives = std::mem::replace(&mut self.gives, false);
         let mut at_once = Waiting::at_once();
         while self.inbox.len() < AHEAD && self.behind.is_none() && self.may_hold_more() {
             match self.link_next(speaker, &mut at_once, false) {
@@ -142,7 +150,7 @@ impl Receiving {
                 Err(e) => self.behind = Some(e),
             }
         }
-        self.in_hand = 0;
+        (self.in_hand, self.gives) = (0, gives);
         self.withdrawn.remove(&request.sequence())
     }
 
@@ -170,7 +178,9 @@ impl Receiving {
     }
 
     fn find_next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
-        if let Some(message) = self.inbox.pop_front() {
+        let kept = self.inbox.pop_front();
+        self.took_kept = kept.is_some();
+        if let Some(message) = kept {
             self.tell(false);
             return Ok(Taken::Message(message));
         }
@@ -287,19 +297,24 @@ impl Receiving {
                         Verdict::New { missed } => record.lagged(missed),
                     }
                     session = both.inbox.session();
+                    if self.gives {
+                        both.inbox.given(session, sequence);
+                    }
                 }
                 record.count_alone(&record.received);
                 // A frame's own word counts only where nobody said a hello.
                 let known =
                     self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
+                let said;
                 let source = match known {
-                    Some(known) => known.clone(),
-                    None => extension::read(&frame.extension)
-                        .ok()
-                        .flatten()
-                        .map_or_else(|| "".into(), |sender| sender.source),
+                    Some(known) => known,
+                    None => {
+                        let sender = extension::read(&frame.extension).ok().flatten();
+                        said = sender.map_or_else(|| "".into(), |sender| sender.source);
+                        &said
+                    }
                 };
-                let message = Message::new(frame, source, self.limits).of_session(session);
+                let message = Message::new(frame, source, self.limits, session);
                 self.tell(true);
                 Some(Taken::Message(message))
             }

@@ -149,7 +149,7 @@ impl Renewal {
 
     /// We are in.
     pub fn let_in(&self) {
-        if self.knocked.swap(false, Ordering::AcqRel) {
+        if self.is_knocked() && self.knocked.swap(false, Ordering::AcqRel) {
             self.wake.drain();
             if self.is_closed() {
                 // It was rung for that, too.

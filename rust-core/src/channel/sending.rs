@@ -36,6 +36,26 @@ pub struct Draft<'a> {
     pub payload: &'a Payload,
 }
 
+impl Draft<'_> {
+    /// Its header, sent now and without a number.
+    fn header(&self) -> Header {
+        Header {
+            correlation: self.correlation,
+            flags: self.flags,
+            sent: Timestamp::now().0,
+            ..Header::new(self.kind, self.payload.encoding())
+        }
+    }
+}
+
+/// After so many messages that nobody acknowledged, a program that only sends looks for acknowledgements.
+const GATHER: usize = 64;
+
+/// Whether it is time to look, with so many kept.
+pub fn is_time_to_gather(kept: usize) -> bool {
+    kept > 0 && kept.is_multiple_of(GATHER)
+}
+
 impl Sending {
     /// Sends one message, over a new link if the old one has broken, behind whatever is to be sent again. Gives its
     /// sequence number.
@@ -50,12 +70,7 @@ impl Sending {
         read_on: &dyn Fn(),
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        let header = Header {
-            correlation: draft.correlation,
-            flags: draft.flags,
-            sent: Timestamp::now().0,
-            ..Header::new(draft.kind, draft.payload.encoding())
-        };
+        let header = draft.header();
         loop {
             self.join(renewal, record, waiting)?;
             let Some(part) = &mut self.part else { continue };
@@ -98,6 +113,43 @@ impl Sending {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// The same for a message that the link takes whole without the kernel, where nothing is in the way: under one lock. None
+    /// where something may be, and then nothing was sent: [`Sending::send`] sees what it is.
+    pub fn send_at_once(&mut self, draft: &Draft<'_>, renewal: &Renewal, record: &Record) -> Option<u64> {
+        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.body().len()))?;
+        let session = part.session();
+        if renewal.is_newer(self.generation)
+            || renewal.memory.replays.load(Ordering::Acquire)
+            || part.met.is_none()
+            || draft.to != 0 && draft.to != session
+            || draft.payload.check(part.peer.limit).is_err()
+        {
+            return None;
+        }
+        let header = draft.header();
+        let nature = nature(draft.kind, draft.flags);
+        let body = draft.payload.body();
+        let mut both = renewal.memory.both();
+        let before = both.outbox.kept_count();
+        // Whoever keeps much looks how far the other side has come.
+        if both.has_lied() || !both.outbox.has_room(nature, body.len()) || is_time_to_gather(before) {
+            return None;
+        }
+        let number = both.outbox.offer();
+        let (numbered, said) = numbered(header, number, &both, session);
+        if !matches!(part.tx.try_send(&Outgoing::new(numbered, body)), Ok(Sent::Whole)) {
+            return None;
+        }
+        let keep = || Kept { header, payload: draft.payload.clone() };
+        let number = both.outbox.sent(nature, body.len(), keep);
+        if has_place(draft.kind) {
+            both.inbox.said_in_passing(session, said);
+        }
+        drop(both);
+        record.count_alone(&record.sent);
+        Some(number)
     }
 
     /// Takes the sending half of the newest link, waiting for one if need be.
@@ -303,16 +355,28 @@ pub struct Speaker<'a> {
 impl Speaker<'_> {
     /// Whether something would be due on this occasion.
     pub fn owes(&self, occasion: Occasion) -> bool {
-        let both = self.renewal.memory.both();
-        both.to_say(occasion, both.inbox.session()).is_some()
+        self.renewal.memory.both().owes(occasion)
     }
 
     /// Says what is due. Where another thread sends, that one says it when it lets go of the direction.
     pub fn speak(&self, occasion: Occasion) {
-        let memory = &self.renewal.memory;
-        if !memory.replays.load(Ordering::Acquire) && !self.owes(occasion) {
-            return;
+        let replays = self.renewal.memory.replays.load(Ordering::Acquire);
+        if replays || self.owes(occasion) {
+            self.say(occasion);
         }
+    }
+
+    /// The program calls again: what it was given has been consumed. Says so where that is due.
+    pub fn consumed(&self, occasion: Occasion) {
+        let owes = self.renewal.memory.consumed(occasion);
+        if owes || self.renewal.memory.replays.load(Ordering::Acquire) {
+            self.say(occasion);
+        }
+    }
+
+    #[cold]
+    fn say(&self, occasion: Occasion) {
+        let memory = &self.renewal.memory;
         if let Some(mut sending) = self.sending.borrow() {
             return sending.speak(occasion, self.renewal, self.record);
         }

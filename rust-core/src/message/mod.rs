@@ -3,19 +3,23 @@
 pub(crate) mod failure;
 pub(crate) mod withdrawal;
 
-use std::sync::{Arc, OnceLock};
+use std::cell::Cell;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Encoding, How};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Incoming, Kind};
+use crate::frame::{Header, Incoming, Kind, spare};
 use crate::value::{Limits, Sink, Source, Timestamp, Value, from_value};
 
 /// A message that has arrived. Clones share the body.
 #[derive(Clone, Debug)]
-pub struct Message(Arc<Inner>);
+pub struct Message(
+    /// There until the drop.
+    Option<Arc<Inner>>,
+);
 
 #[derive(Debug)]
 struct Inner {
@@ -29,29 +33,47 @@ struct Inner {
 }
 
 impl Message {
-    pub(crate) fn new(frame: Incoming, source: Arc<str>, limits: Limits) -> Message {
-        Message(Arc::new(Inner {
-            header: frame.header,
-            body: frame.body,
-            source,
+    /// What came from this source, under a number of this session of it; 0 where there is none.
+    pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
+        let Incoming { header, body, .. } = frame;
+        let mut last = LAST.try_with(Cell::take).ok().flatten();
+        if let Some(place) = last.as_mut().and_then(Arc::get_mut) {
+            spare::keep(std::mem::replace(&mut place.body, body));
+            if !Arc::ptr_eq(&place.source, source) {
+                place.source.clone_from(source);
+            }
+            (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
+            place.value.take();
+            return Message(last);
+        }
+        let value = OnceLock::new();
+        Message(Some(Arc::new(Inner {
+            header,
+            body,
+            source: source.clone(),
             limits,
             missed: 0,
-            session: 0,
-            value: OnceLock::new(),
-        }))
+            session,
+            value,
+        })))
+    }
+
+    fn inner(&self) -> &Inner {
+        self.0.as_ref().unwrap_or_else(|| &NOTHING)
     }
 
     pub(crate) fn header(&self) -> &Header {
-        &self.0.header
+        &self.inner().header
     }
 
     /// The value, decoded at the first call and kept.
     pub fn value(&self) -> Result<&Value> {
-        if let Some(value) = self.0.value.get() {
+        if let Some(value) = self.inner().value.get() {
             return Ok(value);
         }
-        let value = codec::decode_shared(&self.0.body, self.0.header.encoding, &self.0.limits)?;
-        Ok(self.0.value.get_or_init(|| value))
+        let value =
+            codec::decode_shared(&self.inner().body, self.inner().header.encoding, &self.inner().limits)?;
+        Ok(self.inner().value.get_or_init(|| value))
     }
 
     /// The value at this path; `Missing` (104) or `WrongType` (109) say what stands there instead.
@@ -73,46 +95,50 @@ impl Message {
     /// }
     /// ```
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        from_value(codec::decode_shared(&self.0.body, self.0.header.encoding, &self.0.limits)?)
+        from_value(codec::decode_shared(
+            &self.inner().body,
+            self.inner().header.encoding,
+            &self.inner().limits,
+        )?)
     }
 
     /// Decodes straight into a Sink; arrays reach it as slices of [`Message::body`] where their form allows it.
     pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
-        codec::decode_into(&self.0.body, self.0.header.encoding, &self.0.limits, sink)
+        codec::decode_into(&self.inner().body, self.inner().header.encoding, &self.inner().limits, sink)
     }
 
     /// The encoded value.
     pub fn body(&self) -> &Bytes {
-        &self.0.body
+        &self.inner().body
     }
 
     /// How the body is written.
     pub fn encoding(&self) -> Encoding {
-        self.0.header.encoding
+        self.inner().header.encoding
     }
 
     /// Its number in the sender's session, from 1.
     pub fn sequence(&self) -> u64 {
-        self.0.header.sequence
+        self.inner().header.sequence
     }
 
     /// When it was sent, by the sender's clock.
     pub fn sent(&self) -> Timestamp {
-        Timestamp(self.0.header.sent)
+        Timestamp(self.inner().header.sent)
     }
 
     /// Who sent it: its `client_id`, else its program's name and process number.
     pub fn source(&self) -> &str {
-        &self.0.source
+        &self.inner().source
     }
 
     /// How many messages were skipped just before this one, for a subscriber that asked for the newest only.
     pub fn missed(&self) -> u64 {
-        self.0.missed
+        self.inner().missed
     }
 
     pub(crate) fn with_missed(mut self, missed: u64) -> Message {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
+        if let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) {
             inner.missed = missed;
         }
         self
@@ -120,21 +146,46 @@ impl Message {
 
     /// The sender's session that its number belongs to; 0 where there is none.
     pub(crate) fn session(&self) -> u64 {
-        self.0.session
-    }
-
-    pub(crate) fn of_session(mut self, session: u64) -> Message {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.session = session;
-        }
-        self
+        self.inner().session
     }
 
     /// Whether the sender waits for an answer.
     pub fn is_request(&self) -> bool {
-        self.0.header.kind == Kind::Request
+        self.inner().header.kind == Kind::Request
     }
 }
+
+impl Drop for Message {
+    #[inline]
+    fn drop(&mut self) {
+        // The last one who has it leaves a small one to the next message; who asks is alone with it, or gets the answer no.
+        if let Some(inner) = self.0.take()
+            && inner.body.len() <= spare::LONGEST
+            && Arc::strong_count(&inner) == 1
+        {
+            // At a thread's end there is nobody to leave it to.
+            let _ = LAST.try_with(|last| last.set(Some(inner)));
+        }
+    }
+}
+
+thread_local! {
+    /// The small message that this thread has done with last: its memory is the next one's.
+    static LAST: Cell<Option<Arc<Inner>>> = const { Cell::new(None) };
+}
+
+/// What a message would be that is being dropped.
+static NOTHING: LazyLock<Arc<Inner>> = LazyLock::new(|| {
+    Arc::new(Inner {
+        header: Header::new(Kind::Data, Encoding::Raw),
+        body: Bytes::new(),
+        source: "".into(),
+        limits: Limits::default(),
+        missed: 0,
+        session: 0,
+        value: OnceLock::new(),
+    })
+});
 
 /// An encoded value, ready to be sent as often as need be.
 #[derive(Clone, Debug)]

@@ -53,7 +53,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             Ok(Some(sender)) => sender.source,
             _ => "".into(),
         };
-        return Ok(Message::new(frame, source, options.limits()));
+        return Ok(Message::new(frame, &source, options.limits(), 0));
     }
     let dialler = Dialler::new(endpoint)?;
     let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
@@ -76,7 +76,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             _ => from_stream(StreamRx::new(called.stream, called.process, options.limit), waiting)?,
         };
         return match frame {
-            Some(frame) => Ok(Message::new(frame, source.into(), options.limits())),
+            Some(frame) => Ok(Message::new(frame, &source.into(), options.limits(), 0)),
             None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
         };
     }

@@ -251,7 +251,7 @@ impl Subscriber {
             Ok(Look::Frame(frame)) => {
                 let gap = feed.gap(&frame);
                 let source = feed.source_of(&frame);
-                let message = Message::new(frame, source, self.options.limits());
+                let message = Message::new(frame, &source, self.options.limits(), 0);
                 if gap > 0 {
                     hearing.next = Some(message);
                     return Err(Error::lagged(gap));
@@ -384,7 +384,7 @@ impl Subscriber {
             match feed.newest() {
                 Ok(Some(Look::Frame(frame))) => {
                     let source = feed.source_of(&frame);
-                    return Ok(Message::new(frame, source, self.options.limits()));
+                    return Ok(Message::new(frame, &source, self.options.limits(), 0));
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
                 Ok(Some(Look::Moved)) => {

@@ -54,8 +54,10 @@ impl Client {
     /// The program calls again: what it was given has been consumed.
     fn consumed(&self) {
         let Some(met) = &self.met else { return };
-        met.memory.consumed();
-        self.say(if self.asked { Occasion::Asked } else { Occasion::Passing });
+        let occasion = if self.asked { Occasion::Asked } else { Occasion::Passing };
+        if met.memory.consumed(occasion) {
+            self.say(occasion);
+        }
     }
 
     fn say(&self, occasion: Occasion) {
@@ -108,9 +110,9 @@ pub struct Clients {
     taken: u32,
     last_token: u64,
     wake: Arc<EventFd>,
+    sleeper: Arc<Sleeper>,
     options: Options,
     record: Arc<Record>,
-    sleeper: Arc<Sleeper>,
     shown: Arc<str>,
     stops: Option<stop::Watch>,
     ready: Vec<Ready>,
@@ -155,9 +157,9 @@ impl Clients {
             turn: VecDeque::new(),
             taken: 0,
             last_token: FIRST,
+            sleeper: Arc::new(Sleeper::new(wake.clone())),
             wake,
             options: options.clone(),
-            sleeper: Arc::new(Sleeper::new(wake.clone())),
             record,
             shown,
             stops: None,
@@ -184,19 +186,19 @@ impl Clients {
     pub fn next(&mut self, door: &Door, waiting: &mut Waiting<'_>) -> Result<Next> {
         let mut vain = 0;
         loop {
-            self.welcome(door)?;
-            let before = self.taken;
             if !self.watched {
                 // One that has an event loop of its own sleeps where we do not see it.
                 self.sleeper.wakes();
             }
+            self.welcome(door)?;
+            let before = self.taken;
             if let Some(request) = self.look(waiting)? {
                 return Ok(Next::Request(request));
             }
             vain += self.taken - before;
+            self.sleeper.sleeps();
             self.bring_away()?;
             let busy = !self.turn.is_empty();
-            self.sleeper.sleeps();
             if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
             }
@@ -309,9 +311,9 @@ impl Clients {
             let got = loop {
                 match client.ahead.next(&mut client.rx) {
                     Ok(None) if self.turn.is_empty() && client.rx.spin() => {}
+                    Ok(None) if alone && client.outlet.is_idle() && client.rx.sleep_briefly(waiting)? => {}
                     got => break got,
                 }
-                    Ok(None) if alone && client.outlet.is_idle() && client.rx.sleep_briefly(waiting)? => {}
             };
             let losses = client.rx.take_losses();
             if losses != Losses::default() {
@@ -347,8 +349,7 @@ impl Clients {
                                 Ok(Some(sender)) => sender.source,
                                 _ => client.peer.source.clone(),
                             };
-                            let message =
-                                Message::new(frame, source, self.options.limits()).of_session(session);
+                            let message = Message::new(frame, &source, self.options.limits(), session);
                             return Ok(Some(Request::new(
                                 message,
                                 client.outlet.clone(),
@@ -456,10 +457,10 @@ impl Clients {
                     Some(Err(_)) | None => break,
                 }
             }
-        }
             if let Some(room) = room {
                 self.epoll.remove(room);
             }
+        }
         Ok(())
     }
 
@@ -500,8 +501,8 @@ impl Clients {
             }
         }
         loop {
-            self.bring_away()?;
             self.sleeper.sleeps();
+            self.bring_away()?;
             if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }

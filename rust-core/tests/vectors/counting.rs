@@ -9,6 +9,7 @@ struct Counting;
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(0) };
     static MOST: Cell<usize> = const { Cell::new(0) };
+    static TIMES: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is passed on unchanged to the system's allocator; the counters are plain cells of this thread, and
@@ -17,6 +18,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.get().wrapping_add(layout.size());
         HELD.set(held);
+        TIMES.set(TIMES.get() + 1);
         MOST.set(MOST.get().max(held));
         // SAFETY: the caller's promises are the system allocator's own.
         unsafe { System.alloc(layout) }
@@ -32,7 +34,16 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What a call gives, and how often it asked for memory.
+#[allow(dead_code, reason = "each suite uses its part of it")]
+pub fn allocations<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    let before = TIMES.get();
+    let done = call();
+    (done, TIMES.get() - before)
+}
+
 /// What a call gives, and the most bytes that it held at once beyond those held before it.
+#[allow(dead_code, reason = "each suite uses its part of it")]
 pub fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
     MOST.set(before);

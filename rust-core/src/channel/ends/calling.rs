@@ -90,6 +90,12 @@ impl Channel {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
         let mut sending = self.sending()?;
+        if let Some(number) = sending.send_at_once(&draft, &self.renewal, &self.record) {
+            let generation = sending.generation;
+            drop(sending);
+            self.speaker().say_the_rest();
+            return Ok(Asked { number, generation });
+        }
         let mut both = self.renewal.memory.both();
         let room = both.has_room(nature(draft.kind, flags), payload.body().len());
         let lie = both.lie();

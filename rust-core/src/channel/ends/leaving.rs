@@ -26,7 +26,7 @@ impl Channel {
         let mut sending = self.sending.lock();
         self.renewal.leave();
         receiving.leave();
-        self.renewal.memory.consumed();
+        self.renewal.memory.consumed(Occasion::Leaving);
         if !self.renewal.is_acknowledged_by_hand() {
             receiving.consumed();
         }

@@ -9,6 +9,7 @@ use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
 use crate::error::{Error, ErrorKind, Result, memory};
+use crate::frame::spare;
 use crate::frame::{HEADER, Header, Incoming};
 use crate::transport::admission::Claimant;
 use crate::transport::partial::Partial;
@@ -310,7 +311,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     #[inline]
     fn copy(&self, from: usize, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length);
+        let mut bytes = spare::buffer(length);
         self.append(&mut bytes, from, length);
         bytes
     }
@@ -386,7 +387,12 @@ pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
 /// Bytes whose first one lies at a multiple of 8, which every allocator in use gives anyway.
 #[inline]
 pub(super) fn aligned(bytes: Vec<u8>) -> Bytes {
-    if bytes.as_ptr().addr().is_multiple_of(8) { Bytes::from(bytes) } else { moved_to_words(&bytes) }
+    // No bytes lie nowhere.
+    if bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(8) {
+        Bytes::from(bytes)
+    } else {
+        moved_to_words(&bytes)
+    }
 }
 
 #[cold]

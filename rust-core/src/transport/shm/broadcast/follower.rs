@@ -10,6 +10,7 @@ use super::super::reader::{aligned, too_large};
 use super::super::segment::{self, PAGE, at, state};
 use super::record::{GRANULE, Mark};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::spare;
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::sys::memory::PeerMemory;
 
@@ -143,8 +144,8 @@ impl<P: Memory> Follower<P> {
                 let text = format!("the publisher's ring ends at {tail}, before {}, which was read", self.at);
                 return Err(Error::new(ErrorKind::Malformed, text));
             }
-            match self.next(tail) {
             self.warm(tail);
+            match self.next(tail) {
                 Ok(Some(frame)) => return Ok(Received::Frame(frame)),
                 Ok(None) if skipped <= self.ring / GRANULE => skipped += 1,
                 Ok(None) => {
@@ -162,7 +163,6 @@ impl<P: Memory> Follower<P> {
         }
     }
 
-    /// The record at the position, or `None` when that has only moved on.
     /// Asks for all that the next record is read from at once: the publisher had written to these lines last, and they would come
     /// one after the other.
     #[inline]
@@ -179,6 +179,7 @@ impl<P: Memory> Follower<P> {
         }
     }
 
+    /// The record at the position, or `None` when that has only moved on.
     fn next(&mut self, tail: u64) -> std::result::Result<Option<Incoming>, Miss> {
         let (mark, sequence) = self.look(self.at, tail)?;
         let ordered = !mark.pad && sequence != 0;
@@ -292,7 +293,7 @@ impl<P: Memory> Follower<P> {
     }
 
     fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = if length <= spare::LONGEST { spare::buffer(length) } else { Vec::new() };
         if bytes.try_reserve_exact(length).is_err() {
             let text = format!("no memory for a message of {length} bytes, which was skipped");
             return Err(Error::new(ErrorKind::OutOfMemory, text));

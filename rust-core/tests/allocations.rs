@@ -1,0 +1,100 @@
+//! How much memory a message asks for on its way: counted, because a count depends on no clock.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "vectors/counting.rs"]
+mod counting;
+mod support;
+
+use std::thread;
+
+use bytes::Bytes;
+use counting::{allocations, peak};
+use linkspan::{Channel, Encoding, Listener, Options, Payload, Publisher, Server, Subscriber, Value};
+use support::{SOON, name};
+
+fn content(bytes: usize) -> Payload {
+    Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
+}
+
+fn asleep_at_once() -> Options {
+    let mut options = Options::default();
+    options.set("spin", &Value::from(0)).unwrap();
+    options
+}
+
+/// Messages of this many bytes from a thread to itself over shared memory: how often each send and each receive asks for memory.
+fn a_message(bytes: usize) -> (usize, usize) {
+    let endpoint = name("shm");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    let payload = content(bytes);
+    let exchange = || {
+        a.send_payload(&payload, SOON).unwrap();
+        b.recv(SOON).unwrap();
+    };
+    // The lists of both sides have their lengths by then.
+    (0..200).for_each(|_| exchange());
+    let ((), sent) = allocations(|| a.send_payload(&payload, SOON).map(drop).unwrap());
+    let (message, received) = allocations(|| b.recv(SOON).unwrap());
+    assert_eq!(message.body(), payload.body());
+    (sent, received)
+}
+
+#[test]
+fn small_message_over_shared_memory_asks_for_no_memory() {
+    for bytes in [0, 1, 64] {
+        assert_eq!(a_message(bytes), (0, 0), "{bytes} bytes");
+    }
+}
+
+#[test]
+fn publishing_a_small_message_asks_for_no_memory() {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let payload = content(64);
+    for _ in 0..200 {
+        publisher.send_payload(&payload).unwrap();
+        subscriber.recv(SOON).unwrap();
+    }
+    let (_, sent) = allocations(|| publisher.send_payload(&payload).unwrap());
+    let (message, received) = allocations(|| subscriber.recv(SOON).unwrap());
+    assert_eq!(message.body(), payload.body());
+    assert_eq!((sent, received), (0, 0));
+}
+
+/// What a client has not taken of an answer stays where the program put it.
+#[test]
+fn answer_that_the_client_has_not_read_yet_is_not_copied() {
+    for transport in ["shm", "unix"] {
+        let endpoint = name(transport);
+        let server = Server::serve(&endpoint, &asleep_at_once()).unwrap();
+        let answer = content(4 << 20);
+        thread::scope(|s| {
+            let client = s.spawn(|| {
+                let client = Channel::connect(&endpoint, &asleep_at_once(), SOON).unwrap();
+                client.ask(&content(8), SOON).map(|asked| (client, asked)).unwrap()
+            });
+            let request = server.next(SOON).unwrap().unwrap();
+            let (client, asked) = client.join().unwrap();
+            let ((), held) = peak(|| request.reply_payload(&answer).unwrap());
+            assert!(
+                held < 64 << 10,
+                "{transport}: {held} bytes were taken for an answer of {}",
+                answer.body().len()
+            );
+            let read = s.spawn(move || client.answer(asked, SOON).unwrap());
+            // The rest is brought away by the one who serves, and nobody else asks anything.
+            assert_eq!(
+                server.next(std::time::Duration::from_millis(1)).unwrap_err().kind(),
+                linkspan::ErrorKind::Timeout
+            );
+            while !read.is_finished() {
+                let _ = server.next(std::time::Duration::from_millis(1));
+            }
+            assert_eq!(read.join().unwrap().body(), answer.body());
+        });
+    }
+}
