@@ -1,7 +1,7 @@
 //! Events into Python objects: the Sink that a decoder drives to make what a Python program sees.
 
 use bytes::Bytes;
-use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant};
+use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant, repeated_key};
 use linkspan::{Error, ErrorKind, NdArray as Array, Result};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -9,6 +9,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 
 use crate::array::arrived;
 use crate::errors::{Failure, Outcome, imported};
+use crate::keys;
 use crate::timestamp;
 
 /// Builds one Python object.
@@ -191,9 +192,19 @@ impl<'py> Sink for Builder<'py> {
         Ok(())
     }
     fn key(&mut self, text: &str) -> Result<()> {
-        let Some(Open::Dict { key, .. }) = self.open.last_mut() else { return Err(unbalanced()) };
-        *key = Some(PyString::new(self.py, text));
-        Ok(())
+        let Some(Open::Dict { dict, key }) = self.open.last_mut() else { return Err(unbalanced()) };
+        let name = keys::text(self.py, text);
+        match dict.contains(&name) {
+            Ok(false) => {
+                *key = Some(name);
+                Ok(())
+            }
+            Ok(true) => Err(repeated_key(text)),
+            Err(raised) => Err(self.hold(raised)),
+        }
+    }
+    fn refuses_repeated_keys(&self) -> bool {
+        true
     }
     fn end_map(&mut self) -> Result<()> {
         let Some(Open::Dict { dict, .. }) = self.open.pop() else { return Err(unbalanced()) };

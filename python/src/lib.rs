@@ -3,7 +3,7 @@
 //! | module | turns |
 //! |---|---|
 //! | `walk`, `foreign` | Python objects into events: the built-in types; everything else that is understood |
-//! | `builder` | events into Python objects |
+//! | `builder`, `keys` | events into Python objects; the keys of maps that come again and again |
 //! | `numpy` | NumPy's arrays and scalars that no buffer of numbers stands for |
 //! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
 //! | `timestamp` | instants into the class that Python code has of them |
@@ -20,6 +20,7 @@ mod controller;
 mod elements;
 mod errors;
 mod foreign;
+mod keys;
 mod message;
 mod numpy;
 mod publish;

@@ -140,6 +140,26 @@ def test_keys_are_text(key):
     assert caught.value.path.startswith("outer")
 
 
+def test_keys_that_look_alike_are_kept_apart():
+    """Decoding keeps the keys that came last; alike are those of one length with the same ends and middle."""
+    for length in (1, 2, 5, 31, 32, 33, 100):
+        keys = [f"a{i}".ljust(length, "m")[:length] for i in range(300)]
+        keys += [key[:-1] + "z" for key in keys] + ["é" * (length // 2 or 1), ""]
+        value = {key: number for number, key in enumerate(keys)}
+        for encoding in ("cbor", "json", "bson", "smile"):
+            for _ in range(2):
+                assert linkspan.decode(linkspan.encode(value, encoding), encoding) == value, (length, encoding)
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 300])
+def test_a_repeated_key_is_malformed_with_its_path(count):
+    entries = [f'"k{i}":{i}' for i in range(count)]
+    text = "{" + ",".join([*entries, '"k0":1']) + "}"
+    with pytest.raises(linkspan.Malformed, match="twice") as caught:
+        linkspan.decode(text.encode(), "json")
+    assert (caught.value.path, caught.value.offset) == ("k0", text.rindex('"k0"'))
+
+
 def test_cycles_and_depth_are_over_the_limit():
     cycle = []
     cycle.append({"again": cycle})
