@@ -169,6 +169,20 @@ pub fn all() -> Vec<Row> {
         );
     }
     row(
+        "shm 64 B published there and back, spinning".into(),
+        own("publish and recv", "ours published shm 64 apart 1000"),
+        own("cache-line ping-pong", "floor spin 8 apart"),
+        vec![own("channel", "ours round shm 64 apart 1000")],
+        None,
+    );
+    row(
+        "shm 1 MiB call to a server, parked".into(),
+        own("call", "ours call shm 1048576 together 0"),
+        own("futex and copy", "floor futex 1048576 together"),
+        vec![own("channel", "ours round shm 1048576 together 0")],
+        None,
+    );
+    row(
         "shm 10 kB call to a server, parked".into(),
         own("call", "ours call shm 10000 together 0"),
         own("futex and copy", "floor futex 10000 together"),
