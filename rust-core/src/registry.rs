@@ -77,6 +77,8 @@ impl Listed {
     }
 }
 
+/// How long a listing waits for the hang-up of a process that is just ending.
+const ENDING: Duration = Duration::from_millis(10);
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// And all of them together have so long.
@@ -235,7 +237,7 @@ fn look_at(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Option<Listed>
     let (live, trouble) = is_live(place);
     // Whoever serves what we may not remove may live although no lock says so.
     let is_socket = matches!(endpoint.transport(), Transport::Shm | Transport::Unix);
-    let asks = live || is_socket && trouble.is_some() && place.is_answered().unwrap_or(false);
+    let asks = live || is_socket && trouble.is_some() && place.is_answered(ENDING).unwrap_or(false);
     let asked = if asks { look(endpoint, place, ends) } else { Ok(None) };
     if let (false, Ok(Some(told))) = (live, &asked) {
         return Some(told.clone());

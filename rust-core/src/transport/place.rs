@@ -25,8 +25,8 @@ use crate::sys::staging::{self, Staging, Swept};
 
 /// How long one of several processes that are to listen at a name tries, while others begin or end.
 const JOINING: Duration = Duration::from_secs(5);
-/// How long a process that ends may take from one of its descriptors to the next.
-const DYING: Duration = Duration::from_millis(10);
+/// How long a process that ends may take from one of its descriptors to the next, also on a busy machine.
+const DYING: Duration = Duration::from_millis(500);
 /// How long one who sweeps may hold a lock: less than a millisecond of work, for which a busy machine may let it wait.
 const SWEEPING: Duration = Duration::from_secs(1);
 
@@ -101,7 +101,7 @@ impl Place {
                 Err(e)
                     if e.kind() == ErrorKind::AddressInUse
                         && (tries < 50 || is_locked && begun.elapsed() < SWEEPING)
-                        && !self.is_answered()? =>
+                        && !self.is_answered(DYING)? =>
                 {
                     tries += 1;
                     std::thread::sleep(Duration::from_millis(1));
@@ -123,15 +123,19 @@ impl Place {
         socket::connect(&self.directory, &self.file, carries, patience)
     }
 
-    /// Whether somebody listens here who does not hang up at once.
-    pub fn is_answered(&self) -> Result<bool> {
+    /// Whether somebody listens here who does not hang up within a moment.
+    pub fn is_answered(&self, moment: Duration) -> Result<bool> {
         match self.connect(Carries::Bytes, Duration::ZERO) {
             // A process that is just ending may still have a queue to connect to; it hangs up as it goes. One that lives
             // gives a newcomer seconds to say hello.
             Ok(None) => Ok(true),
             Ok(Some(newcomer)) => {
-                let mut moment = Waiting::until(Deadline::after(DYING));
-                Ok(wait_any(&mut moment, [(newcomer.as_fd(), PollFlags::RDHUP)]).is_err())
+                let mut waiting = Waiting::until(Deadline::after(moment));
+                match wait_any(&mut waiting, [(newcomer.as_fd(), PollFlags::RDHUP)]) {
+                    Ok([happened]) => Ok(happened.is_empty()),
+                    Err(e) if e.kind() == ErrorKind::Timeout => Ok(true),
+                    Err(e) => Err(e),
+                }
             }
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
@@ -452,6 +456,26 @@ mod tests {
                 assert!(place.is_claimed().unwrap() && place.path().exists());
                 drop(claim);
             }
+        });
+    }
+
+    #[test]
+    fn a_claim_asks_a_listener_that_lives_once_and_takes_over_from_one_that_hangs_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let lock = place.try_lock().unwrap().unwrap();
+        let listener = UnixListener::bind(place.path()).unwrap();
+        assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        listener.set_nonblocking(true).unwrap();
+        // Once for its sign of life, once for its process number.
+        assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 2);
+        listener.set_nonblocking(false).unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let newcomer = listener.accept().unwrap();
+                drop((lock, listener, newcomer));
+            });
+            place.claim(Access::default()).unwrap();
         });
     }
 
