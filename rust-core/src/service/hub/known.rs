@@ -60,6 +60,14 @@ pub struct Sampling {
     pub last: Option<u64>,
 }
 
+/// A command whose time was over before its answer came.
+#[derive(Debug)]
+pub struct Late {
+    pub id: Arc<str>,
+    /// Whether it was accepted: then the service lives, and its program takes long.
+    pub accepted: bool,
+}
+
 /// A service that has been here.
 #[derive(Debug)]
 pub struct Known {
@@ -80,6 +88,8 @@ pub struct Known {
     pub answered: Answered,
     /// What is wrong with it; empty for nothing.
     pub trouble: String,
+    /// Where that is a command which it did not answer in time: until it shows that it answers again.
+    pub late: Option<Late>,
     /// Commands that have no final answer, in the order in which they came.
     pub open: IndexMap<Arc<str>, Open>,
     pub log: Log,
@@ -105,6 +115,7 @@ impl Known {
             connections: 0,
             answered: Answered::default(),
             trouble: String::new(),
+            late: None,
             open: IndexMap::new(),
             log: Log::default(),
             sampling: Sampling::default(),

@@ -33,6 +33,8 @@ mod simulation;
 mod strangers;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod troubles;
 mod watching;
 
 pub(super) use known::check_name as name_of_service;

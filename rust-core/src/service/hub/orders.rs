@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::known::Late;
 use super::question::Wanted;
 use super::roster::{Action, Moment, Roster};
 use super::schedule::{Due, Name};
@@ -226,6 +227,13 @@ impl Roster {
             failure.text = super::events::cut(&failure.text, 4 * self.limits.line);
         }
         let Some(service) = self.services.get_mut(name) else { return };
+        let asked = service.open.get(&key.1).map(|open| &open.command);
+        // The library answers questions by itself, while the program may still be at what took too long.
+        let by_the_program = answer.outcome.is_final() && asked.is_some_and(|command| !is_question(command));
+        if service.late.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program) {
+            self.mended(name, now);
+        }
+        let Some(service) = self.services.get_mut(name) else { return };
         let Some(open) = service.open.get_mut(&key.1) else {
             return self.answered_late(key, answer, bytes, now);
         };
@@ -335,8 +343,11 @@ impl Roster {
             Some(_) => format!("{name} has accepted {command} and was not done with it in time"),
             None => format!("{name} did not answer {command} in time"),
         };
-        let name = name.clone();
+        let (name, late) = (name.clone(), Late { id: key.1.clone(), accepted: open.accepted.is_some() });
         self.trouble(&name, &text, now);
+        if let Some(service) = self.services.get_mut(&name) {
+            service.late = Some(late);
+        }
         self.conclude(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 

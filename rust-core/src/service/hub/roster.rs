@@ -232,12 +232,7 @@ impl Roster {
                 }
                 Due::Sample(name) => self.sample(&name, now),
                 Due::Push(name) => self.push(&name, now),
-                Due::Mended(name) => {
-                    if let Some(service) = self.services.get_mut(&name) {
-                        service.trouble.clear();
-                        self.touch(&name, now);
-                    }
-                }
+                Due::Mended(name) => self.mended(&name, now),
                 Due::Stranger(link) => {
                     if self.links.get(&link).is_some_and(|line| line.name.is_none()) {
                         self.banish(link, "did not say who it is", now);
@@ -334,6 +329,10 @@ impl Roster {
             return self.touch(&name, now);
         }
         service.connections += 1;
+        if restarted {
+            // That was the incarnation before.
+            self.mended(&name, now);
+        }
         self.schedule.set(Due::Silence(name.clone()), now.since + self.limits.silence());
         self.note(Some(&name), "info", &text, now);
         self.drop_look(&name);
@@ -494,12 +493,23 @@ impl Roster {
     pub(super) fn trouble(&mut self, name: &Name, text: &str, now: Moment) {
         self.schedule.set(Due::Mended(name.clone()), now.since + self.limits.trouble);
         let Some(service) = self.services.get_mut(name) else { return };
+        service.late = None;
         if service.trouble == text {
             return;
         }
         service.trouble = text.to_owned();
         self.note(Some(name), "warning", text, now);
         self.touch(name, now);
+    }
+
+    /// Nothing is wrong with it any more.
+    pub(super) fn mended(&mut self, name: &Name, now: Moment) {
+        self.schedule.cancel(&Due::Mended(name.clone()));
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.late = None;
+        if !std::mem::take(&mut service.trouble).is_empty() {
+            self.touch(name, now);
+        }
     }
 
     /// Writes into the log of the controller, and of the service that it is about.

@@ -155,8 +155,12 @@ impl Played {
         self.say(&Said::Answer(Answer { id: id.into(), outcome, state, value, failure }));
     }
 
-    pub fn done(&self, order: &Order, value: Value) {
+    pub fn accept(&self, order: &Order) {
         self.answer(&order.id, Outcome::Accepted, State::Running, Value::Null, None);
+    }
+
+    pub fn done(&self, order: &Order, value: Value) {
+        self.accept(order);
         self.answer(&order.id, Outcome::Done, State::Running, value, None);
     }
 }
