@@ -12,11 +12,14 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Timeout {
     /// As long as the object's options say; 30 s where they say nothing.
+    ///
+    /// Loops differ: the `next` of a server, a subscriber, a controller and a service, what iterates and `run` go on for ever with it,
+    /// until `close` or a signal that asks the program to stop; `latest` does not wait for a publisher.
     #[default]
     Default,
     /// At most this long; zero never waits.
     After(Duration),
-    /// For ever, which has to be written out.
+    /// For ever, which has to be written out, but for the loops of [`Timeout::Default`].
     Forever,
 }
 

@@ -70,7 +70,26 @@
 //! | `tls`, by default | TCP beyond this machine |
 //! | `log` | what [`Channel::events`] and the like tell is written by the crate `log`, target `linkspan`, as it happens |
 //!
-//! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for ever, or [`Timeout::Default`]. Every error is one of
+//! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for ever, or [`Timeout::Default`]: 30 s, or what the
+//! option `timeout` says. Loops (`next`, iteration, `run`) go on for ever by default, until `close` or a stop signal.
+//!
+//! From the first `next` without a deadline until the object is closed or dropped, the first SIGINT or SIGTERM ends the loop, and the
+//! second one ends the program. A signal for which the program has a handler of its own, or which it ignores, is left alone: that is
+//! how to opt out. What the signals did before comes back with the last such object.
+//!
+//! | object | threads |
+//! |---|---|
+//! | [`Channel`] | any number send and call, in turn; one at a time receives, another one gets `InvalidState` |
+//! | [`Publisher`] | any number send, in turn |
+//! | [`Subscriber`], [`Server`] | one at a time receives or takes requests, another one gets `InvalidState`; any thread answers a [`Request`] |
+//! | [`Listener`] | any number accept |
+//! | [`Controller`] | any number ask, in turn; one waits in `next` |
+//! | [`ServiceLoop`](service::ServiceLoop) | one takes tasks; any thread logs and shuts down |
+//! | [`Message`], [`Payload`], [`Region`] | any number read |
+//!
+//! Any thread may `close` an object; another one that waits in it comes out.
+//!
+//! Every error is one of
 //! the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
 
 #![deny(missing_debug_implementations)]

@@ -1,10 +1,10 @@
 //! One direction of a channel: a thread of the program has it for a call at a time, and the library borrows it in between.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
+use super::turns::Turns;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::{EventFd, LazyBell};
@@ -18,8 +18,8 @@ pub struct Direction<T> {
 /// Who is in, and who waits for it to come out.
 #[derive(Default)]
 struct Door {
-    /// Whether a thread of the program is in a call.
-    claimed: AtomicBool,
+    /// The thread of the program that is in a call, and those that wait for theirs.
+    turns: Turns,
     /// Rung whenever such a call ends, for one who does its work meanwhile.
     ended: LazyBell,
 }
@@ -29,8 +29,7 @@ pub struct Claim<'a>(&'a Door);
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        // Its order against a look for one who waits is the bell's.
-        self.0.claimed.store(false, Ordering::Release);
+        self.0.turns.give();
         self.0.ended.ring();
     }
 }
@@ -47,15 +46,25 @@ impl<T> Direction<T> {
     }
 
     /// For a call of the program. `InvalidState` where another one of its threads is in such a call.
-    pub fn claim(&self, does: &str) -> Result<Claim<'_>> {
-        if self.door.claimed.swap(true, Ordering::AcqRel) {
-            return Err(in_use(does));
-        }
+    pub fn claim(&self, does: Does) -> Result<Claim<'_>> {
+        if self.door.turns.take_at_once() { Ok(Claim(&self.door)) } else { Err(in_use(does)) }
+    }
+
+    /// For a call of the program that waits for its turn, after those that came before. `Timeout` where it has not come by the
+    /// deadline, `InvalidState` where this very thread is in such a call.
+    pub fn claim_in_turn(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<Claim<'_>> {
+        self.door.turns.take(does.word(), waiting)?;
         Ok(Claim(&self.door))
     }
 
+    /// [`Direction::claim_in_turn`], and the state.
+    pub fn take_in_turn(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<Turn<'_, T>> {
+        let claim = self.claim_in_turn(does, waiting)?;
+        Ok(Turn { state: self.lock(), _claim: claim })
+    }
+
     /// For a call that has told the thread which is in another to leave. `InvalidState` where that has not by the deadline.
-    pub fn claim_next(&self, does: &str, waiting: &Waiting<'_>) -> Result<Claim<'_>> {
+    pub fn claim_next(&self, does: Does, waiting: &Waiting<'_>) -> Result<Claim<'_>> {
         loop {
             match self.claim(does) {
                 Err(_) if !waiting.deadline().has_passed() => {
@@ -75,11 +84,11 @@ impl<T> Direction<T> {
 
     /// Whether a thread of the program is in a call that uses it, or waits to.
     pub fn is_claimed(&self) -> bool {
-        self.door.claimed.load(Ordering::SeqCst)
+        self.door.turns.are_taken()
     }
 
     /// Claims it and waits for the library to give it back, which is told by `knock` where it has lent it to itself.
-    pub fn take(&self, does: &str, knock: impl FnOnce()) -> Result<Turn<'_, T>> {
+    pub fn take(&self, does: Does, knock: impl FnOnce()) -> Result<Turn<'_, T>> {
         let claim = self.claim(does)?;
         let state = match self.borrow() {
             Some(state) => state,
@@ -121,7 +130,7 @@ impl<T> DerefMut for Turn<'_, T> {
 }
 
 /// Locks what only one thread of the program may use at a time, where the library borrows nothing in between.
-pub fn only_one<'a, T>(state: &'a Mutex<T>, does: &str) -> Result<MutexGuard<'a, T>> {
+pub fn only_one<'a, T>(state: &'a Mutex<T>, does: Does) -> Result<MutexGuard<'a, T>> {
     unless_held(state).ok_or_else(|| in_use(does))
 }
 
@@ -135,7 +144,43 @@ fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-fn in_use(does: &str) -> Error {
-    let text = format!("another thread {does} on this object; give each thread its own");
+/// What one thread at a time may do with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    /// Puts messages into a channel.
+    Sends,
+    /// Takes messages, and the answers to its calls, out of a channel.
+    Receives,
+    /// Takes a subscriber's messages.
+    Hears,
+    /// Takes a server's requests.
+    TakesRequests,
+}
+
+impl Does {
+    /// What it does, for a text.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Does::Sends => "sends",
+            Does::Receives | Does::Hears => "receives",
+            Does::TakesRequests => "takes requests",
+        }
+    }
+
+    /// What another thread can do instead.
+    const fn instead(self) -> &'static str {
+        match self {
+            Does::Sends => "come again once that call has ended",
+            Does::Receives => {
+                "one thread at a time receives or calls: let it hand on what it gets, or connect anew for each thread"
+            }
+            Does::Hears => "give each thread a subscriber of its own, or let this one hand on what it gets",
+            Does::TakesRequests => "let it hand its requests on: any thread may answer one",
+        }
+    }
+}
+
+fn in_use(does: Does) -> Error {
+    let text = format!("another thread {} on this object; {}", does.word(), does.instead());
     Error::new(ErrorKind::InvalidState, text)
 }

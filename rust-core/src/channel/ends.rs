@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::dial::Dialler;
-use super::direction::{Direction, Turn};
+use super::direction::{Direction, Does, Turn};
 use super::door::{Door, Link};
 use super::greeting::Pattern;
 use super::memory::{Memory, nature};
@@ -21,6 +21,7 @@ use super::renewal::{Origin, Renewal};
 use super::sending::{Draft, Sending, Speaker, is_time_to_gather};
 use super::session::Nature;
 use super::session::inbox::Occasion;
+use super::turns::Turns;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -53,8 +54,9 @@ impl Role {
     }
 }
 
-/// One of two ends. One thread at a time may send and one may receive; a second one in the same direction gets
-/// `InvalidState` at once.
+/// One of two ends. Any number of threads may [`send`](Channel::send) and [`call`](Channel::call): they take turns, in the order in
+/// which they come, each within its own time-out. One thread at a time may [`recv`](Channel::recv); another one that receives, or
+/// calls meanwhile, gets `InvalidState` at once, because the answer to its call could be taken by the first.
 pub struct Channel {
     endpoint: Endpoint,
     shown: String,
@@ -63,6 +65,8 @@ pub struct Channel {
     renewal: Renewal,
     sending: Direction<Sending>,
     receiving: Direction<Receiving>,
+    /// Threads that call do so one after the other.
+    calls: Turns,
     record: Arc<Record>,
     descriptor: Arc<OwnedFd>,
     born: u64,
@@ -162,6 +166,7 @@ impl Channel {
             sending: Direction::new(Sending::default()),
             descriptor: receiving.epoll().shared(),
             receiving: Direction::new(receiving),
+            calls: Turns::default(),
             record,
             born: fork::generation(),
         })
@@ -179,13 +184,22 @@ impl Channel {
     fn sending(&self) -> Result<Turn<'_, Sending>> {
         self.check()?;
         self.endpoint.check_way(self.role == Role::Connector, "send")?;
-        self.sending.take("sends", || {})
+        self.sending.take(Does::Sends, || {})
+    }
+
+    /// After the other threads that send.
+    fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Turn<'_, Sending>> {
+        self.check()?;
+        self.endpoint.check_way(self.role == Role::Connector, "send")?;
+        let turn = self.sending.take_in_turn(Does::Sends, waiting)?;
+        self.check()?;
+        Ok(turn)
     }
 
     fn receiving(&self) -> Result<Turn<'_, Receiving>> {
         self.check()?;
         self.endpoint.check_way(self.role == Role::Listener, "recv")?;
-        let turn = self.receiving.take("receives", || self.renewal.knock())?;
+        let turn = self.receiving.take(Does::Receives, || self.renewal.knock())?;
         self.renewal.let_in();
         self.check()?;
         Ok(turn)
@@ -258,7 +272,9 @@ impl Channel {
         let (nature, bytes) = (nature(draft.kind, draft.flags), draft.payload.body().len());
         self.check()?;
         self.endpoint.check_way(self.role == Role::Connector, "send")?;
-        let _claim = self.sending.claim("sends")?;
+        let _claim = self.sending.claim_in_turn(Does::Sends, waiting)?;
+        // The thread before may have closed it.
+        self.check()?;
         loop {
             let mut sending = self.sending.lock();
             if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {

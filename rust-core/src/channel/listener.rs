@@ -20,7 +20,8 @@ use crate::value::Value;
 
 /// Listens at an endpoint and gives a [`Channel`] for each peer that connects.
 ///
-/// Newcomers are answered while the program works; up to 128 wait to be accepted, later ones get `Full`.
+/// Newcomers are answered while the program works; up to 128 wait to be accepted, later ones get `Full`. Any number of threads may
+/// accept, each peer goes to one of them; any thread may close it.
 pub struct Listener {
     endpoint: Endpoint,
     options: Options,

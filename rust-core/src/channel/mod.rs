@@ -13,7 +13,7 @@
 //! | what we and one peer remember of each other | `memory` |
 //! | what a listener remembers of its peers | `register` |
 //! | what outlives a call | `persistent` |
-//! | sending, receiving over it, and whose turn it is | `sending`, `receiving`, `direction` |
+//! | sending, receiving over it, and whose turn it is | `sending`, `receiving`, `direction`, `turns` |
 
 pub(crate) mod dial;
 mod direction;
@@ -32,8 +32,9 @@ mod register;
 mod renewal;
 mod sending;
 pub(crate) mod session;
+pub(crate) mod turns;
 
-pub(crate) use direction::only_one;
+pub(crate) use direction::{Does, only_one};
 pub use ends::{Asked, Channel, Role};
 pub(crate) use ends::{PARTING, Question, instead, is_not_now};
 pub use listener::Listener;

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::value::{Limits, Sink, Source, Timestamp, Value, from_value};
 
-/// A message that has arrived. Clones share the body.
+/// A message that has arrived. Clones share the body, and any number of threads may read it.
 #[derive(Clone, Debug)]
 pub struct Message(
     /// There until the drop.

@@ -11,7 +11,8 @@ use super::door::Keeper;
 use super::store::{self, Store};
 use crate::channel::door::claim;
 use crate::channel::greeting::{Greeting, Pattern};
-use crate::channel::{Event, Framing, Options, PARTING, Use, only_one, plain};
+use crate::channel::turns::{Held, Turns};
+use crate::channel::{Event, Framing, Options, PARTING, Use, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
@@ -24,14 +25,18 @@ use crate::value::{Source, Timestamp, Value};
 
 /// Publishes at an endpoint. Subscribers come and go; late ones get the newest value first. A slow subscriber never
 /// slows the publisher: it is overtaken, and told how much it missed.
+///
+/// Any number of threads may send, and take turns; any thread may close it.
 pub struct Publisher {
     shown: String,
     options: Options,
     casting: Arc<Casting>,
     /// Where values are kept by themselves.
     store: Option<Store>,
-    /// The number of the last message.
+    /// The number of the last message, for the thread whose turn it is.
     sequence: Mutex<u64>,
+    /// Threads that send do so one after the other, except where the store takes many.
+    turns: Turns,
     /// Where subscribers say that they wait for us.
     place: Option<Place>,
     /// What tells of the name where no hello is said: that goes while the name is still ours.
@@ -79,6 +84,7 @@ impl Publisher {
             casting,
             store,
             sequence: Mutex::new(0),
+            turns: Turns::default(),
             place: awaited,
             about: Mutex::new(about),
             berth: Mutex::new(berth),
@@ -93,8 +99,8 @@ impl Publisher {
     }
 
     /// Publishes a value; gives its sequence number. Waits for no subscriber; a `file:` waits for its lock, and counts the
-    /// values of all its writers. A `journal:` gives the number once the value is on the disk; there, several threads may
-    /// send at once, and share each sync. `NoSpace` on a full disk: the value is still the caller's, and can be sent again.
+    /// values of all its writers. A `journal:` gives the number once the value is on the disk; there, several threads send at
+    /// once and share each sync, elsewhere they take turns. `NoSpace` on a full disk: the value is still the caller's, and can be sent again.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode(value)?)
     }
@@ -114,7 +120,8 @@ impl Publisher {
         let sequence = match &self.store {
             Some(store) if store.takes_many() => store.write(header, payload)?,
             store => {
-                let mut last = only_one(&self.sequence, "publishes")?;
+                let _turn = self.turn()?;
+                let mut last = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
                 let header = Header { sequence: *last + 1, ..header };
                 *last = match store {
                     Some(store) => store.write(header, payload)?,
@@ -130,6 +137,16 @@ impl Publisher {
             self.casting.record.count(&self.casting.record.sent);
         }
         Ok(sequence)
+    }
+
+    /// Our turn to send. Nobody has it for long, but for a `file:`, whose lock may be waited for.
+    fn turn(&self) -> Result<Held<'_>> {
+        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let turn = self.turns.hold("publishes", &mut waiting)?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
+        }
+        Ok(turn)
     }
 
     /// How many subscribers there are; for a `journal:`, how many read it under a name just now; for a `file:`, nobody knows.

@@ -8,7 +8,7 @@ use super::feed::{Before, Feed, Look};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
-use crate::channel::{Acknowledge, Delivery, Options, Use, instead, is_not_now, only_one};
+use crate::channel::{Acknowledge, Delivery, Does, Options, Use, instead, is_not_now, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -29,6 +29,9 @@ use crate::value::Value;
 ///
 /// A subscriber that was overtaken gets `Lagged` with the number of messages missed, once, and goes on with the oldest
 /// that is left; with the option `delivery="latest"` it gets the newest value instead, whose `missed` tells.
+///
+/// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its own. Any thread may
+/// close it, which ends the other's wait.
 pub struct Subscriber {
     shown: String,
     endpoint: Endpoint,
@@ -134,8 +137,8 @@ impl Subscriber {
         self.recv(Wait::none()).map_err(|e| instead(e, ErrorKind::Empty))
     }
 
-    /// The next message, for loops: without a time-out it waits for ever, and gives none once the subscriber is closed or
-    /// SIGINT or SIGTERM has asked the program to stop. With one it gives `Timeout`. It is no error here that messages were
+    /// The next message, for loops: [`Timeout::Default`] waits for ever here, whatever the options say; none comes once the subscriber
+    /// is closed or SIGINT or SIGTERM has asked the program to stop. Where a time-out is given that passes, `Timeout`. It is no error here that messages were
     /// missed, so that a loop goes on: [`Message::missed`] of the next message says how many.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.on_wait);
@@ -144,7 +147,7 @@ impl Subscriber {
 
     fn hear(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
         fork::check(self.born)?;
-        let mut hearing = match only_one(&self.hearing, "receives") {
+        let mut hearing = match only_one(&self.hearing, Does::Hears) {
             // The other thread is the one that closes it.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             hearing => hearing?,
@@ -226,7 +229,7 @@ impl Subscriber {
     /// journal with a `client_id` goes on behind it when it starts again. Elsewhere nobody waits for that.
     pub fn ack(&self) -> Result<()> {
         fork::check(self.born)?;
-        let done = only_one(&self.hearing, "receives").and_then(|mut hearing| hearing.consumed());
+        let done = only_one(&self.hearing, Does::Hears).and_then(|mut hearing| hearing.consumed());
         done.map_err(|e| e.on(&self.shown))
     }
 
@@ -370,7 +373,7 @@ impl Subscriber {
 
     fn look_for_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.born)?;
-        let mut hearing = only_one(&self.hearing, "receives")?;
+        let mut hearing = only_one(&self.hearing, Does::Hears)?;
         let hearing = &mut *hearing;
         loop {
             if self.closed.load(Ordering::Acquire) {
@@ -448,7 +451,7 @@ impl Subscriber {
 
     /// Whether a message can be received at once.
     pub fn poll(&self) -> Result<bool> {
-        let mut hearing = only_one(&self.hearing, "receives").map_err(|e| e.on(&self.shown))?;
+        let mut hearing = only_one(&self.hearing, Does::Hears).map_err(|e| e.on(&self.shown))?;
         if hearing.next.is_some() {
             return Ok(true);
         }
@@ -480,10 +483,10 @@ impl Subscriber {
     /// A descriptor for an event loop: readable while [`Subscriber::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         fork::check(self.born)?;
-        only_one(&self.hearing, "receives")?.watched = true;
+        only_one(&self.hearing, Does::Hears)?.watched = true;
         // Looking once arms it: from now on what comes makes it readable.
         if self.poll()? {
-            only_one(&self.hearing, "receives")?.bell.ring();
+            only_one(&self.hearing, Does::Hears)?.bell.ring();
         }
         Ok(self.descriptor.as_raw_fd())
     }

@@ -31,7 +31,7 @@ pub use layout::Layout;
 /// Every call copies what is there at that moment, so what the owner does to it afterwards, even to make it shorter, harms
 /// nobody. It is not locked: a struct that is written while it is read may be half old and half new, unless the owner counts
 /// its writes, see [`Region::read_stable`]. System V memory is copied in words of eight bytes, so that a field that does
-/// not cross such a word is always whole; of a file the kernel promises nothing.
+/// not cross such a word is always whole; of a file the kernel promises nothing. Any number of threads may read one region.
 #[derive(Debug)]
 pub struct Region {
     source: String,

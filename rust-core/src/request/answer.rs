@@ -302,7 +302,8 @@ fn send_while_taken(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
     }
 }
 
-/// A request that waits for its answer; a [`Message`] besides. Dropped unanswered, it is answered `Remote`.
+/// A request that waits for its answer; a [`Message`] besides. Dropped unanswered, it is answered `Remote`. Any thread may answer
+/// it, also while another one waits for the next.
 pub struct Request {
     message: Message,
     outlet: Arc<Outlet>,

@@ -10,7 +10,7 @@ use super::clients::{Clients, Next};
 use crate::channel::door::Door;
 use crate::channel::greeting::Pattern;
 use crate::channel::record::Record;
-use crate::channel::{Event, Options, PARTING, only_one};
+use crate::channel::{Does, Event, Options, PARTING, only_one};
 use crate::deadline::{Timeout, Wait};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
@@ -20,6 +20,9 @@ use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
 /// Serves an endpoint: any number of clients call, the program takes their requests in turn and answers each.
+///
+/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer a [`Request`], and close the server,
+/// which ends the other's wait.
 pub struct Server {
     shown: Arc<str>,
     options: Options,
@@ -59,8 +62,8 @@ impl Server {
         })
     }
 
-    /// The next request. Without a time-out it waits for ever, and gives none once the server is closed or SIGINT or
-    /// SIGTERM has asked the program to stop. With one it gives `Timeout`.
+    /// The next request. [`Timeout::Default`] waits for ever here, as in every loop, whatever the options say; none comes once the server is closed or SIGINT or
+    /// SIGTERM has asked the program to stop. Where a time-out is given that passes, `Timeout`.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Request>> {
         self.try_next(wait.into()).map_err(|e| e.on(&self.shown))
     }
@@ -68,7 +71,7 @@ impl Server {
     fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
         fork::check(self.born)?;
         let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
-        let mut serving = match only_one(&self.serving, "takes requests") {
+        let mut serving = match only_one(&self.serving, Does::TakesRequests) {
             // The other thread is the one that closes it.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             serving => serving?,
@@ -133,7 +136,7 @@ impl Server {
     /// A descriptor for an event loop: readable while [`Server::next`] without waiting has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         fork::check(self.born)?;
-        if let Some(serving) = only_one(&self.serving, "takes requests")?.as_mut() {
+        if let Some(serving) = only_one(&self.serving, Does::TakesRequests)?.as_mut() {
             serving.clients.watched = true;
         }
         // Readable once, so that the event loop takes a first look, which arms the clients.
@@ -145,7 +148,7 @@ impl Server {
     pub fn stats(&self) -> Value {
         let mut stats = self.record.stats();
         stats.insert("endpoint".into(), (&*self.shown).into());
-        if let Ok(serving) = only_one(&self.serving, "takes requests") {
+        if let Ok(serving) = only_one(&self.serving, Does::TakesRequests) {
             let clients = serving.as_ref().map_or(0, |s| s.clients.count());
             stats.insert("clients".into(), (clients as u64).into());
         }

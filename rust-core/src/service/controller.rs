@@ -12,6 +12,7 @@ use super::hub::{margin, name_of_service};
 use super::words::Order;
 use crate::channel::greeting::{self, Pattern};
 use crate::channel::persistent::Kept;
+use crate::channel::turns::Turns;
 use crate::channel::{Channel, Delivery, Options, PARTING};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
@@ -43,8 +44,8 @@ pub struct WatchOptions {
 /// ```
 ///
 /// Every question may be asked again as the same: when the controller starts anew while one is under way, it is asked again by
-/// itself, and a command under its old id, which the service carries out once. One thread at a time asks, another one may
-/// wait in [`Controller::next`].
+/// itself, and a command under its old id, which the service carries out once. Any number of threads may ask, and take turns; one
+/// at a time may wait in [`Controller::next`].
 pub struct Controller {
     channel: Channel,
     options: Options,
@@ -52,6 +53,8 @@ pub struct Controller {
     /// The incarnation of the controller that was met first.
     met: AtomicU64,
     watching: Mutex<Option<Arc<Watching>>>,
+    /// Threads that ask do so one after the other.
+    turns: Turns,
 }
 
 /// Those that outlive the call that made them.
@@ -84,6 +87,7 @@ impl Controller {
             options,
             met: AtomicU64::new(0),
             watching: Mutex::default(),
+            turns: Turns::default(),
         };
         controller.meet(&mut waiting).map_err(|e| controller.explain(e))?;
         Ok(controller)
@@ -138,6 +142,7 @@ impl Controller {
     }
 
     fn ask(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
+        let _turn = self.turns.hold("asks", waiting).map_err(|e| e.on(&self.shown))?;
         // Its first words after it had been away.
         while self.channel.try_recv().is_ok() {}
         let asked = step(waiting, |wait| self.channel.call(&question, wait));

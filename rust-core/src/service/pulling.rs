@@ -125,7 +125,8 @@ impl ServiceOptions {
     }
 }
 
-/// A service whose program comes for its tasks: steps, and what a controller wants.
+/// A service whose program comes for its tasks: steps, and what a controller wants. One thread takes them; any thread may log, and
+/// ask for the shutdown.
 pub struct ServiceLoop {
     line: Arc<Line>,
     epoll: Epoll,
@@ -173,7 +174,7 @@ impl ServiceLoop {
         Ok(ServiceLoop { line, epoll, timer, born: fork::generation() })
     }
 
-    /// The next task; waits for ever unless told otherwise. None once the service is STOPPED, and its controller knows.
+    /// The next task. [`Timeout::Default`] waits for ever here, as in every loop. None once the service is STOPPED, and its controller knows.
     ///
     /// With the first call the service is READY, and RUNNING unless it was to be paused. `Timeout` where nothing was to be
     /// done in time, `InvalidState` while the task before is open.

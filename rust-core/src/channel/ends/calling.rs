@@ -23,6 +23,8 @@ impl Channel {
     /// went away before it answered, `Timeout` where no answer came in time: whether the request was carried out is then
     /// unknown, and the error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
     /// retryable. A request whose caller gave up is withdrawn: a server that has not taken it by then does not begin with it.
+    ///
+    /// Threads that call at once take turns; the time-out counts from the call on. `InvalidState` where another thread receives.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
@@ -35,6 +37,8 @@ impl Channel {
     }
 
     fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
+        self.check()?;
+        let _turn = self.calls.hold("calls", waiting)?;
         let mut receiving = self.receiving()?;
         let asked = self.put_request(payload, waiting)?;
         let found = self.find_answer(asked, &mut receiving, waiting);
@@ -89,7 +93,7 @@ impl Channel {
     fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Asked> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
-        let mut sending = self.sending()?;
+        let mut sending = self.sending_in_turn(waiting)?;
         if let Some(number) = sending.send_at_once(&draft, &self.renewal, &self.record) {
             let generation = sending.generation;
             drop(sending);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Channel;
+use crate::channel::Does;
 use crate::channel::receiving::{Receiving, Taken};
 use crate::channel::sending::Sending;
 use crate::channel::session::inbox::Occasion;
@@ -22,7 +23,7 @@ impl Channel {
         self.renewal.close();
         let mut receiving = self.receiving.lock();
         // A thread that waits for room is woken, too, and leaves.
-        let _claim = self.sending.claim_next("sends", &waiting).map_err(|e| e.on(&self.shown))?;
+        let _claim = self.sending.claim_next(Does::Sends, &waiting).map_err(|e| e.on(&self.shown))?;
         let mut sending = self.sending.lock();
         self.renewal.leave();
         receiving.leave();

@@ -1,0 +1,300 @@
+//! One object in several threads: those that call, send and publish take turns; a second one that receives is refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::{
+    Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Timeout, Value, Wait, connect,
+    serve,
+};
+
+mod support;
+use support::{SOON, name};
+
+const THREADS: i64 = 6;
+const EACH: i64 = 100;
+
+/// A server that answers each request with its own value, in a thread of its own, until it is closed.
+fn echo(endpoint: &str) -> (Arc<Server>, thread::JoinHandle<()>) {
+    let server = Arc::new(serve(endpoint).unwrap());
+    let answers = server.clone();
+    let thread = thread::spawn(move || answers.run(|request| request.value().cloned()).unwrap());
+    (server, thread)
+}
+
+fn each_thread_gets_its_own_answers(transport: &str) {
+    let endpoint = name(transport);
+    let (server, answers) = echo(&endpoint);
+    let channel = connect(&endpoint).unwrap();
+    thread::scope(|s| {
+        for t in 0..THREADS {
+            let channel = &channel;
+            s.spawn(move || {
+                for i in 0..EACH {
+                    let asked = Value::Int(t * EACH + i);
+                    assert_eq!(channel.call(&asked, SOON).unwrap().value().unwrap(), &asked);
+                }
+            });
+        }
+    });
+    channel.close(SOON).unwrap();
+    server.close(SOON).unwrap();
+    answers.join().unwrap();
+}
+
+#[test]
+fn calls_of_many_threads_on_one_channel_are_each_answered() {
+    for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
+        each_thread_gets_its_own_answers(transport);
+    }
+}
+
+/// Little is taken at a time, so that those that send wait for room in the middle of each other.
+fn all_is_sent(transport: &str) {
+    let mut options = Options::default();
+    options.set("replay_count", &Value::Int(5)).unwrap();
+    let listener = Listener::listen(&name(transport), &options).unwrap();
+    let a = Channel::connect(&listener.endpoint(), &options, SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    thread::scope(|s| {
+        for t in 0..THREADS {
+            let a = &a;
+            s.spawn(move || {
+                for i in 0..EACH {
+                    a.send(&Value::Array(vec![Value::Int(t), Value::Int(i)]), SOON).unwrap();
+                }
+            });
+        }
+        let mut next: BTreeMap<i64, i64> = BTreeMap::new();
+        for _ in 0..THREADS * EACH {
+            let message = b.recv(SOON).unwrap();
+            let pair = message.value().unwrap().as_array().unwrap().to_vec();
+            let expected = next.entry(pair[0].as_i64().unwrap()).or_default();
+            assert_eq!(pair[1].as_i64().unwrap(), *expected, "what one thread sends comes in its order");
+            *expected += 1;
+        }
+        assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    });
+}
+
+#[test]
+fn messages_of_many_threads_on_one_channel_all_come_in_each_ones_order() {
+    for transport in ["shm", "unix", "tcp", "fifo"] {
+        all_is_sent(transport);
+    }
+}
+
+/// A wait that tells when it has begun, and ends when it is told to.
+#[derive(Default)]
+struct Held {
+    begun: AtomicBool,
+    leave: AtomicBool,
+}
+
+impl Held {
+    fn waits<T>(&self, call: impl FnOnce(Wait<'_>) -> linkspan::Result<T>) {
+        let mut tick = || {
+            self.begun.store(true, Ordering::SeqCst);
+            match self.leave.load(Ordering::SeqCst) {
+                true => Err(linkspan::Error::new(ErrorKind::Cancelled, "the test goes on")),
+                false => Ok(()),
+            }
+        };
+        let ended = call(Wait::new(SOON).tick(&mut tick)).map(drop);
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+
+    fn await_begin(&self) {
+        let until = Instant::now() + SOON;
+        while !self.begun.load(Ordering::SeqCst) {
+            assert!(Instant::now() < until, "the other thread did not begin to wait");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn end(&self) {
+        self.leave.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn turn_that_does_not_come_in_time_is_a_timeout_and_nothing_was_sent() {
+    let endpoint = name("unix");
+    let server = serve(&endpoint).unwrap();
+    let channel = connect(&endpoint).unwrap();
+    let held = Held::default();
+    // Unanswered until its call has ended.
+    let first = thread::scope(|s| {
+        s.spawn(|| held.waits(|wait| channel.call(&Value::Null, wait)));
+        let first = server.next(SOON).unwrap().unwrap();
+        let error = channel.call(&Value::Int(2), Duration::from_millis(50)).unwrap_err();
+        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, true), "{error}");
+        assert!(error.text().contains("another thread calls") && error.text().contains("0.05 s"), "{error}");
+        // The other direction is free meanwhile.
+        channel.send(&Value::Int(3), SOON).unwrap();
+        let second = server.next(SOON).unwrap().unwrap();
+        assert_eq!(second.value().unwrap(), &Value::Int(3), "the call that had no turn was not sent");
+        held.end();
+        first
+    });
+    drop(first);
+    // Whoever comes then has its turn.
+    let server = Arc::new(server);
+    let answering = server.clone();
+    let thread = thread::spawn(move || answering.run(|request| request.value().cloned()).unwrap());
+    assert_eq!(channel.call(&Value::Int(4), SOON).unwrap().value().unwrap(), &Value::Int(4));
+    server.close(SOON).unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn call_while_another_thread_receives_is_refused_at_once() {
+    let listener = Listener::listen(&name("unix"), &Options::default()).unwrap();
+    let channel = connect(&listener.endpoint()).unwrap();
+    let _peer = listener.accept(SOON).unwrap();
+    let held = Held::default();
+    thread::scope(|s| {
+        s.spawn(|| held.waits(|wait| channel.recv(wait)));
+        held.await_begin();
+        let error = channel.call(&Value::Null, Timeout::Forever).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidState);
+        assert!(error.text().contains("another thread receives"), "{error}");
+        held.end();
+    });
+}
+
+/// A callback that calls on the same channel would wait for itself.
+#[test]
+fn call_from_a_callback_of_a_call_is_refused() {
+    let endpoint = name("unix");
+    let server = serve(&endpoint).unwrap();
+    let channel = connect(&endpoint).unwrap();
+    let mut inner = None;
+    let mut tick = || {
+        inner = Some(channel.call(&Value::Null, Timeout::Forever).map(drop).unwrap_err());
+        Err(linkspan::Error::new(ErrorKind::Cancelled, "seen"))
+    };
+    let outer = channel.call(&Value::Null, Wait::new(SOON).tick(&mut tick)).unwrap_err();
+    assert_eq!(outer.kind(), ErrorKind::Cancelled);
+    let inner = inner.unwrap();
+    assert!(inner.kind() == ErrorKind::InvalidState && inner.text().contains("this thread calls"), "{inner}");
+    drop(server);
+}
+
+#[test]
+fn close_ends_the_wait_for_a_turn() {
+    let endpoint = name("unix");
+    let server = serve(&endpoint).unwrap();
+    let channel = connect(&endpoint).unwrap();
+    thread::scope(|s| {
+        let callers: Vec<_> =
+            (0..3).map(|_| s.spawn(|| channel.call(&Value::Null, None).unwrap_err())).collect();
+        let request = server.next(SOON).unwrap().unwrap();
+        drop(channel.close(Duration::from_millis(100)));
+        for caller in callers {
+            let error = caller.join().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+        }
+        drop(request);
+    });
+}
+
+fn publishes_from_many_threads(transport: &str) {
+    let publisher = Publisher::new(&name(transport), &Options::default()).unwrap();
+    let mut options = Options::default();
+    if transport == "journal" {
+        options.set("from", &"first".into()).unwrap();
+    }
+    let subscriber = Subscriber::new(publisher.endpoint(), &options).unwrap();
+    thread::scope(|s| {
+        for t in 0..THREADS {
+            let publisher = &publisher;
+            s.spawn(move || {
+                for i in 0..EACH {
+                    publisher.send(&Value::Int(t * EACH + i)).unwrap();
+                }
+            });
+        }
+    });
+    let mut got = Vec::new();
+    for number in 1..=(THREADS * EACH) as u64 {
+        let message = subscriber.recv(SOON).unwrap();
+        assert_eq!(message.sequence(), number);
+        got.push(message.value().unwrap().as_i64().unwrap());
+    }
+    got.sort_unstable();
+    assert_eq!(got, (0..THREADS * EACH).collect::<Vec<_>>(), "{transport}");
+}
+
+#[test]
+fn publisher_takes_values_of_many_threads() {
+    for transport in ["shm", "unix", "tcp", "journal"] {
+        publishes_from_many_threads(transport);
+    }
+}
+
+#[test]
+fn listener_gives_its_peers_to_many_threads() {
+    let listener = Listener::listen(&name("unix"), &Options::default()).unwrap();
+    thread::scope(|s| {
+        let accepting: Vec<_> = (0..4).map(|_| s.spawn(|| listener.accept(SOON).unwrap())).collect();
+        let made: Vec<_> = (0..4)
+            .map(|n| {
+                let channel = connect(&listener.endpoint()).unwrap();
+                channel.send(&Value::Int(n), SOON).unwrap();
+                channel
+            })
+            .collect();
+        let mut got: Vec<i64> = accepting
+            .into_iter()
+            .map(|thread| thread.join().unwrap().recv(SOON).unwrap().value().unwrap().as_i64().unwrap())
+            .collect();
+        got.sort_unstable();
+        assert_eq!(got, [0, 1, 2, 3]);
+        drop(made);
+    });
+}
+
+/// What a thread is told that comes second says what it can do: a name has one server.
+#[test]
+fn second_thread_that_takes_requests_is_told_to_hand_them_on() {
+    let server = serve(&name("unix")).unwrap();
+    let held = Held::default();
+    thread::scope(|s| {
+        s.spawn(|| held.waits(|wait| server.next(wait)));
+        held.await_begin();
+        let error = server.next(SOON).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::InvalidState && error.text().contains("any thread may answer"),
+            "{error}"
+        );
+        held.end();
+    });
+}
+
+/// Loops wait for ever where nothing is said, whatever the option `timeout` says for other calls.
+#[test]
+fn next_without_a_time_out_outlasts_the_option_of_that_name() {
+    let mut options = Options::default();
+    options.set("timeout", &Value::Float(0.05)).unwrap();
+    let server = Server::serve(&name("unix"), &options).unwrap();
+    let publisher = Publisher::new(&name("unix"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(publisher.endpoint(), &options).unwrap();
+    assert_eq!(subscriber.recv(Timeout::Default).unwrap_err().kind(), ErrorKind::Timeout);
+    thread::scope(|s| {
+        s.spawn(|| {
+            thread::sleep(Duration::from_millis(300));
+            publisher.send(&Value::Int(1)).unwrap();
+            assert_eq!(
+                connect(server.endpoint()).unwrap().call(&Value::Null, SOON).unwrap().value().unwrap(),
+                &Value::Null
+            );
+        });
+        assert!(subscriber.next(Timeout::Default).unwrap().is_some());
+        server.next(Timeout::Default).unwrap().unwrap().reply(&Value::Null).unwrap();
+    });
+    assert_eq!(server.next(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
+}
