@@ -298,3 +298,32 @@ fn next_without_a_time_out_outlasts_the_option_of_that_name() {
     });
     assert_eq!(server.next(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
 }
+
+/// What a signal's handler or a callback does that wants the program to end.
+#[test]
+fn close_out_of_a_callback_of_its_own_wait_ends_that_wait() {
+    let server = serve(&name("unix")).unwrap();
+    let mut tick = || server.close(SOON);
+    assert!(server.next(Wait::new(None).tick(&mut tick)).unwrap().is_none());
+    // The name is free.
+    serve(server.endpoint()).unwrap();
+
+    let subscriber = Subscriber::new(&name("unix"), &Options::default()).unwrap();
+    let mut tick = || {
+        subscriber.close();
+        Ok(())
+    };
+    assert!(subscriber.next(Wait::new(None).tick(&mut tick)).unwrap().is_none());
+
+    let listener = Listener::listen(&name("unix"), &Options::default()).unwrap();
+    let channel = connect(&listener.endpoint()).unwrap();
+    let mut tick = || channel.close(SOON);
+    let error = channel.recv(Wait::new(SOON).tick(&mut tick)).unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::InvalidState && error.text().contains("end that call first"),
+        "{error}"
+    );
+    let peer = listener.accept(SOON).unwrap();
+    channel.send(&Value::Int(1), SOON).unwrap();
+    assert_eq!(peer.recv(SOON).unwrap().value().unwrap(), &Value::Int(1), "it is not closed");
+}

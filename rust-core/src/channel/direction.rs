@@ -87,6 +87,11 @@ impl<T> Direction<T> {
         self.door.turns.are_taken()
     }
 
+    /// Whether this very thread is in such a call, whose callback or signal handler runs.
+    pub fn is_claimed_here(&self) -> bool {
+        self.door.turns.is_held_here()
+    }
+
     /// Claims it and waits for the library to give it back, which is told by `knock` where it has lent it to itself.
     pub fn take(&self, does: Does, knock: impl FnOnce()) -> Result<Turn<'_, T>> {
         let claim = self.claim(does)?;

@@ -152,6 +152,12 @@ impl Turns {
         self.take(does, waiting)?;
         Ok(Held(self))
     }
+
+    /// For a thread that holds what these turns are about by other means: while the scope lasts, it is known who it is.
+    pub fn mark(&self) -> Held<'_> {
+        self.holder.store(this_thread(), Ordering::SeqCst);
+        Held(self)
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::feed::{Before, Feed, Look};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
+use crate::channel::turns::Turns;
 use crate::channel::{Acknowledge, Delivery, Does, Options, Use, instead, is_not_now, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +42,8 @@ pub struct Subscriber {
     hearing: Mutex<Hearing>,
     record: Record,
     closed: AtomicBool,
+    /// Which thread receives, for one that closes out of a callback of its own wait.
+    hearer: Turns,
     wake: EventFd,
     pub(super) descriptor: Arc<OwnedFd>,
     born: u64,
@@ -113,6 +116,7 @@ impl Subscriber {
             }),
             record: Record::default(),
             closed: AtomicBool::new(false),
+            hearer: Turns::default(),
             wake,
             born: fork::generation(),
         };
@@ -152,7 +156,20 @@ impl Subscriber {
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             hearing => hearing?,
         };
-        let hearing = &mut *hearing;
+        let _hearer = self.hearer.mark();
+        let heard = self.hear_with(&mut hearing, waiting, iterates);
+        if self.closed.load(Ordering::Acquire) {
+            hearing.end();
+        }
+        heard
+    }
+
+    fn hear_with(
+        &self,
+        hearing: &mut Hearing,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+    ) -> Result<Option<Message>> {
         if iterates && waiting.is_forever() && hearing.stops.is_none() && !self.closed.load(Ordering::Acquire)
         {
             let watch = stop::watch()?;
@@ -501,14 +518,14 @@ impl Subscriber {
     /// Hears no more. A thread that waits in [`Subscriber::next`] gets none.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        if fork::check(self.born).is_ok() {
-            self.wake.ring();
-            if let Ok(mut hearing) = self.hearing.try_lock() {
-                hearing.let_go();
-                if hearing.stops.take().is_some() {
-                    hearing.epoll.remove(stop::bell());
-                }
-            }
+        if fork::check(self.born).is_err() {
+            return;
+        }
+        self.wake.ring();
+        // In a callback of this thread's own wait: that wait ends, and lets go.
+        if !self.hearer.is_held_here() {
+            // A thread that waits is woken, and leaves.
+            self.hearing.lock().unwrap_or_else(PoisonError::into_inner).end();
         }
     }
 
@@ -522,6 +539,14 @@ fn nothing_yet() -> Error {
 }
 
 impl Hearing {
+    /// Lets go of the publisher, and of the signals.
+    fn end(&mut self) {
+        self.let_go();
+        if self.stops.take().is_some() {
+            self.epoll.remove(stop::bell());
+        }
+    }
+
     /// Sleeps until the feed may have something.
     fn sleep(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(feed) = &mut self.feed else { return Ok(()) };

@@ -10,8 +10,9 @@ use super::clients::{Clients, Next};
 use crate::channel::door::Door;
 use crate::channel::greeting::Pattern;
 use crate::channel::record::Record;
+use crate::channel::turns::Turns;
 use crate::channel::{Does, Event, Options, PARTING, only_one};
-use crate::deadline::{Timeout, Wait};
+use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
 use crate::sys::eventfd::EventFd;
@@ -31,6 +32,9 @@ pub struct Server {
     record: Arc<Record>,
     descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
+    /// Which thread takes requests, for one that closes out of a callback of its own wait; whether it did.
+    taker: Turns,
+    closed_within: AtomicBool,
     born: u64,
 }
 
@@ -58,12 +62,14 @@ impl Server {
             record,
             descriptor,
             closed: AtomicBool::new(false),
+            taker: Turns::default(),
+            closed_within: AtomicBool::new(false),
             born: fork::generation(),
         })
     }
 
-    /// The next request. [`Timeout::Default`] waits for ever here, as in every loop, whatever the options say; none comes once the server is closed or SIGINT or
-    /// SIGTERM has asked the program to stop. Where a time-out is given that passes, `Timeout`.
+    /// The next request. [`Timeout::Default`] waits for ever here, as in every loop, whatever the options say; none comes once the
+    /// server is closed or SIGINT or SIGTERM has asked the program to stop. Where a time-out is given that passes, `Timeout`.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Request>> {
         self.try_next(wait.into()).map_err(|e| e.on(&self.shown))
     }
@@ -76,7 +82,18 @@ impl Server {
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             serving => serving?,
         };
-        let Some(Serving { clients, door }) = serving.as_mut() else { return Ok(None) };
+        let _taker = self.taker.mark();
+        let next = self.next_of(&mut serving, &mut waiting);
+        // This thread closed it, out of a callback or a signal's handler, and nobody else waits to.
+        if self.closed_within.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
+            let mut leaving = Wait::default().start(self.options.timeout);
+            return next.and(self.leave(serving.take(), &mut leaving).map(|()| None));
+        }
+        next
+    }
+
+    fn next_of(&self, serving: &mut Option<Serving>, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
+        let Some(Serving { clients, door }) = serving else { return Ok(None) };
         if waiting.is_forever() {
             clients.stop_on_signals()?;
         }
@@ -85,7 +102,7 @@ impl Server {
                 return Ok(None);
             }
             self.record.busy.store(false, Ordering::Relaxed);
-            match clients.next(door, &mut waiting)? {
+            match clients.next(door, waiting)? {
                 Next::Request(request) => {
                     self.record.busy.store(true, Ordering::Relaxed);
                     return Ok(Some(request));
@@ -155,7 +172,8 @@ impl Server {
         Value::Map(stats)
     }
 
-    /// Takes no more requests, gives the name away, and waits until the clients have their answers.
+    /// Takes no more requests, gives the name away, and waits until the clients have their answers. In a callback of this thread's own
+    /// `next`, and in a signal's handler that runs in it, it waits for nothing: that `next` does so, and ends.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.born).is_err() {
             return Ok(());
@@ -163,19 +181,26 @@ impl Server {
         self.closed.store(true, Ordering::Release);
         // Another thread that waits in `next` sees it and lets go.
         self.wake.ring();
+        if self.taker.is_held_here() {
+            self.closed_within.store(true, Ordering::Release);
+            return Ok(());
+        }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
         let mut serving = match self.serving.lock() {
             Ok(serving) => serving,
             Err(poisoned) => poisoned.into_inner(),
         };
-        let Some(Serving { mut clients, door }) = serving.take() else { return Ok(()) };
+        self.leave(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    fn leave(&self, serving: Option<Serving>, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(Serving { mut clients, door }) = serving else { return Ok(()) };
         drop(door);
-        clients.finish(&mut waiting).map_err(|e| match e.kind() {
+        clients.finish(waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout => {
-                let text = "closed; some clients had not taken their answers";
-                Error::new(ErrorKind::Timeout, text).on(&self.shown)
+                Error::new(ErrorKind::Timeout, "closed; some clients had not taken their answers")
             }
-            _ => e.on(&self.shown),
+            _ => e,
         })
     }
 }

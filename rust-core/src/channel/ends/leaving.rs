@@ -14,10 +14,14 @@ use crate::sys::fork;
 impl Channel {
     /// Waits until the other side has consumed what was sent, then leaves; where it went away, waits for it to come back
     /// and sends again what it had not consumed. `Timeout` says how many messages it has not; the channel is closed all
-    /// the same. Another thread that waits in it gets `InvalidState`.
+    /// the same. Another thread that waits in it gets `InvalidState`; so does a close in a callback of this thread's own call on it.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.born).is_err() || self.renewal.is_closed() {
             return Ok(());
+        }
+        if self.receiving.is_claimed_here() || self.sending.is_claimed_here() {
+            let text = "this thread is in a call on this channel, for which its close would wait: end that call first, from on_wait or by what the signal's handler raises";
+            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let mut waiting = self.start(wait);
         self.renewal.close();

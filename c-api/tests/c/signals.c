@@ -1,0 +1,182 @@
+/* SIGINT and SIGTERM and loops: when the library's handlers stand, how to opt out, and what comes back afterwards. */
+#define _POSIX_C_SOURCE 200809L
+#include <linkspan.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
+                    linkspan_last_error_text());                                                             \
+            exit(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+#define OK(call) CHECK((call) == LINKSPAN_OK)
+#define SECONDS INT64_C(1000000000)
+
+enum { GOES_ON = 7 };
+
+static int ready;
+static const char *kind;
+static const char *transport;
+
+/* Says once that the wait has begun. */
+static bool waits(void *flag) {
+    volatile bool *said = flag;
+    if (!*said) {
+        *said = true;
+        CHECK(write(ready, "w", 1) == 1);
+    }
+    return true;
+}
+
+static volatile bool said;
+
+static void *made(void) {
+    char endpoint[64];
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    options.on_wait = waits;
+    options.on_wait_context = (void *)&said;
+    snprintf(endpoint, sizeof endpoint, "%s:test/signals-%s", transport, kind);
+    if (strcmp(kind, "server") == 0) {
+        linkspan_server *server;
+        OK(linkspan_serve(endpoint, &options, &server));
+        return server;
+    }
+    linkspan_subscriber *subscriber;
+    OK(linkspan_subscribe(endpoint, &options, &subscriber));
+    return subscriber;
+}
+
+static void loop(void *object, int64_t timeout) {
+    linkspan_message *m = NULL;
+    OK(linkspan_next(object, timeout, &m));
+    CHECK(m == NULL);
+}
+
+static void ends_well(void) {
+    void *object = made();
+    loop(object, LINKSPAN_DEFAULT);
+    OK(linkspan_close(object, LINKSPAN_DEFAULT));
+    linkspan_release(object);
+    exit(GOES_ON);
+}
+
+static void does_not_leave(void) {
+    loop(made(), LINKSPAN_FOREVER);
+    CHECK(write(ready, "e", 1) == 1);
+    for (;;) pause();
+}
+
+static void *closes(void *object) {
+    while (!said) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    OK(linkspan_close(object, LINKSPAN_DEFAULT));
+    return NULL;
+}
+
+static void closed_before(void) {
+    void *object = made();
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, closes, object) == 0);
+    loop(object, LINKSPAN_DEFAULT);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(write(ready, "e", 1) == 1);
+    for (;;) pause();
+}
+
+static void with_a_time_out(void) {
+    loop(made(), 60 * SECONDS);
+    exit(0);
+}
+
+static volatile sig_atomic_t heard;
+
+static void hears(int number) {
+    (void)number;
+    heard = 1;
+}
+
+/* Ends the wait once the program's own handler has run. */
+static bool until_heard(void *flag) {
+    waits(flag);
+    return !heard;
+}
+
+/* The program's own handler stays, and the loop goes on until the program ends it. */
+static void handles_itself(void) {
+    struct sigaction mine, now;
+    char endpoint[64];
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    linkspan_server *server;
+    linkspan_message *m;
+    memset(&mine, 0, sizeof mine);
+    mine.sa_handler = hears;
+    CHECK(sigaction(SIGTERM, &mine, NULL) == 0);
+    options.on_wait = until_heard;
+    options.on_wait_context = (void *)&said;
+    snprintf(endpoint, sizeof endpoint, "%s:test/signals-own", transport);
+    OK(linkspan_serve(endpoint, &options, &server));
+    CHECK(linkspan_next(server, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && heard);
+    linkspan_release(server);
+    CHECK(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == hears);
+    exit(GOES_ON);
+}
+
+/* Plays a program in a process of its own, sends it each signal once it has said the letter before it, and gives its status. */
+static int played(void (*program)(void), const char *letters, const int *signals) {
+    int from[2];
+    CHECK(pipe(from) == 0);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        ready = from[1];
+        alarm(60);
+        program();
+    }
+    close(from[1]);
+    for (; *letters != '\0'; ++letters) {
+        char letter;
+        CHECK(read(from[0], &letter, 1) == 1 && letter == *letters);
+        if (*signals != 0) CHECK(kill(child, *signals) == 0);
+        ++signals;
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    close(from[0]);
+    return status;
+}
+
+#define PLAYED(program, letters, ...) played(program, letters, (const int[]){__VA_ARGS__})
+
+int main(int count, char **arguments) {
+    transport = count > 1 ? arguments[1] : "shm";
+    const char *kinds[] = {"server", "subscriber"};
+    for (int i = 0; i < 2; ++i) {
+        kind = kinds[i];
+        int status = PLAYED(ends_well, "w", SIGTERM);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GOES_ON);
+        status = PLAYED(ends_well, "w", SIGINT);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GOES_ON);
+        status = PLAYED(does_not_leave, "we", SIGTERM, SIGTERM);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+        status = PLAYED(closed_before, "we", 0, SIGINT);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+        status = PLAYED(with_a_time_out, "w", SIGTERM);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    }
+    /* Takes over the names that those have left which were killed. */
+    kind = "server";
+    linkspan_release(made());
+    const int status = PLAYED(handles_itself, "w", SIGTERM);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GOES_ON);
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,114 @@
+"""SIGTERM and loops that wait for ever: when the handler stands, how to opt out, and what comes back afterwards."""
+
+import signal
+
+import pytest
+from conftest import endpoint
+
+# Each begins a loop that waits for ever, over an object that `made` is, and says so from inside: its wait ticks.
+LOOPS = {"server": "linkspan.serve({name!r}, on_wait=tick)", "subscriber": "linkspan.subscribe({name!r}, on_wait=tick)"}
+
+PRELUDE = """
+import threading
+begun = threading.Event()
+def tick():
+    if not begun.is_set():
+        begun.set()
+        say("waits")
+made = {made}
+"""
+
+
+@pytest.fixture(params=list(LOOPS))
+def begins(request, peer):
+    """A peer with an object of this kind, which runs the rest of its program."""
+
+    def begin(rest, before=""):
+        made = LOOPS[request.param].format(name=endpoint("unix", f"lab/{request.param}"))
+        return peer(before + PRELUDE.format(made=made) + rest)
+
+    return begin
+
+
+def until(child, word):
+    line = child.line()
+    assert line == word, line
+
+
+def test_first_sigterm_ends_the_loop_and_the_program_goes_on(begins):
+    child = begins("for item in made: pass\nmade.close()\nsay('goes on')")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    assert child.end() == (0, "goes on\n", "")
+
+
+def test_second_sigterm_ends_a_program_that_does_not_leave(begins):
+    child = begins("for item in made: pass\nsay('ended')\ntime.sleep(60)")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    until(child, "ended")
+    child.signal(signal.SIGTERM)
+    assert child.end()[0] == -signal.SIGTERM
+
+
+def test_closed_object_takes_its_handler_along(begins):
+    child = begins("""
+closes = threading.Thread(target=lambda: (begun.wait(), made.close()))
+closes.start()
+for item in made: pass
+closes.join()
+say("closed")
+time.sleep(60)
+""")
+    until(child, "waits")
+    until(child, "closed")
+    child.signal(signal.SIGTERM)
+    assert child.end()[0] == -signal.SIGTERM
+
+
+def test_wait_with_a_time_out_sets_no_handler(begins):
+    child = begins("made.next(timeout=60)")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    assert child.end()[0] == -signal.SIGTERM
+
+
+def test_ignored_signal_stays_ignored(begins):
+    child = begins(
+        "threading.Thread(target=lambda: (sys.stdin.readline(), made.close())).start()\nfor item in made: pass\nsay('closed')",
+        before="signal.signal(signal.SIGTERM, signal.SIG_IGN)\n",
+    )
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    child.process.stdin.write("\n")
+    child.process.stdin.flush()
+    assert child.end() == (0, "closed\n", "")
+
+
+def test_handler_of_the_program_stays_and_what_it_raises_comes_out(begins):
+    child = begins("""
+try:
+    for item in made: pass
+except KeyError as error:
+    say("raised", error.args[0])
+made.close()
+say(signal.getsignal(signal.SIGTERM) is handler)
+""", before="""
+def handler(*_):
+    raise KeyError("mine")
+signal.signal(signal.SIGTERM, handler)
+""")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    assert child.end() == (0, "raised mine\nTrue\n", "")
+
+
+def test_handler_that_closes_the_object_ends_the_loop(begins):
+    child = begins("""
+signal.signal(signal.SIGTERM, lambda *_: made.close())
+for item in made: pass
+say("ended")
+""")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    assert child.end() == (0, "ended\n", "")
