@@ -3,7 +3,8 @@
 ! Handles are released by `close` (messages by `release`); finalizers only help where that was forgotten. Every
 ! procedure that can fail takes `stat=` and `errmsg=`; without `stat=` a failure stops the program with its text.
 ! Time-outs are seconds; `linkspan_forever` waits for ever, and no time-out means the options' (30 s where they say
-! nothing).
+! nothing). Loops differ: without a time-out `next` goes on for ever, until `close`, SIGINT or SIGTERM; a signal that
+! the program handles or ignores itself is left alone.
 ! Keys and paths: keys and positions from zero joined by `/`, as in every language; `""` is the whole value. In a key,
 ! `~1` stands for `/` and `~0` for `~`.
 !
@@ -533,6 +534,13 @@ module linkspan_c_interface
          character(kind=c_char), intent(in), optional :: endpoint(*)
          type(c_options), intent(in) :: options
          type(c_ptr), intent(out) :: publisher
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_wait(publisher, count, timeout) bind(C, name="linkspan_publisher_wait") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         integer(c_size_t), value :: count
+         integer(c_int64_t), value :: timeout
          integer(c_int32_t) :: outcome
       end function
       function c_subscribe(endpoint, options, subscriber) bind(C, name="linkspan_subscribe") result(outcome)
@@ -1453,7 +1461,9 @@ module linkspan
       final :: message_final
    end type
 
-   ! A channel: two ends, messages both ways, requests and replies. One thread sends while another receives.
+   ! A channel: two ends, messages both ways, requests and replies. Any number of threads send and call, &
+      and take turns;
+   ! one at a time receives.
    type :: linkspan_channel
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1481,7 +1491,7 @@ module linkspan
       final :: channel_final
    end type
 
-   ! Waits for peers at an endpoint. For one thread at a time; another one may close it.
+   ! Waits for peers at an endpoint. Any number of threads accept, any closes it.
    type :: linkspan_listener
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1514,8 +1524,7 @@ module linkspan
       final :: server_final
    end type
 
-   ! Sends to any number of subscribers, and never waits for a slow one. One thread at a time sends: let them take
-   ! turns.
+   ! Sends to any number of subscribers, and never waits for a slow one. Any number of threads send, and take turns.
    type :: linkspan_publisher
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -1523,6 +1532,7 @@ module linkspan
       procedure :: publish => publisher_publish
       procedure :: send => publisher_send
       procedure :: subscribers => publisher_subscribers
+      procedure :: wait_for_subscribers => publisher_wait_for_subscribers
       procedure :: events => publisher_events
       procedure :: stats => publisher_stats
       procedure :: close => publisher_close
@@ -1634,9 +1644,8 @@ module linkspan
       final :: service_final
    end type
 
-   ! A line to the controller of this machine, or of another one. One thread at a time asks, another one may wait in
-   ! next. Records of services and answers are maps, as
-   ! linkspan_controller in linkspan.h says.
+   ! A line to the controller of this machine, or of another one. Any number of threads ask, in turn; one may wait
+   ! in next. Records of services and answers are maps, as linkspan_controller in linkspan.h says.
    type :: linkspan_controller
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -9593,6 +9602,20 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
       number = int(subscribers)
    end function
+
+   ! Waits until so many are there, one where nothing is said, so that they miss none of what follows.
+   subroutine publisher_wait_for_subscribers(self, count, timeout, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer, intent(in), optional :: count
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_size_t) :: wanted
+      wanted = 1
+      if (present(count)) wanted = max(int(count, c_size_t), 0_c_size_t)
+      call finish(c_publisher_wait(self%handle, wanted, nanoseconds(timeout)), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
 
    subroutine subscriber_subscribe(self, endpoint, options, stat, errmsg)
       class(linkspan_subscriber), intent(inout) :: self

@@ -38,7 +38,8 @@
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
 
 
-// A time-out: as the object's options say, which is 30 s where they say nothing.
+// A time-out: as the object's options say, which is 30 s where they say nothing. Loops go on for ever with it: `linkspan_next` and
+// `linkspan_service_next` do, whatever the options say.
 #define LINKSPAN_DEFAULT -1
 
 // A time-out: for ever.
@@ -49,7 +50,8 @@
 
 // A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
 //
-// One thread may send while another receives; a second one in the same direction gets `InvalidState`.
+// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
+// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 typedef struct linkspan_channel linkspan_channel;
 
 // A line to the controller of this machine, or of another one. Release it with `linkspan_release`.
@@ -59,7 +61,7 @@ typedef struct linkspan_channel linkspan_channel;
 // has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
 typedef struct linkspan_controller linkspan_controller;
 
-// Waits for peers at an endpoint. Release it with `linkspan_release`.
+// Waits for peers at an endpoint. Release it with `linkspan_release`. Any number of threads may accept, and any may close it.
 typedef struct linkspan_listener linkspan_listener;
 
 // A message: one value, and for a received one where it came from.
@@ -71,6 +73,8 @@ typedef struct linkspan_listener linkspan_listener;
 typedef struct linkspan_message linkspan_message;
 
 // Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_release`.
+//
+// Any number of threads may send, and take turns.
 typedef struct linkspan_publisher linkspan_publisher;
 
 // Memory that another program shares and this one reads. Release it with `linkspan_release`.
@@ -79,13 +83,19 @@ typedef struct linkspan_publisher linkspan_publisher;
 typedef struct linkspan_region linkspan_region;
 
 // Answers the requests of any number of clients. Release it with `linkspan_release`.
+//
+// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
 typedef struct linkspan_server linkspan_server;
 
 // A program that a controller can ask and tell. Two threads of the library answer the controller whatever the program does;
 // the program pulls what is for it with `linkspan_service_next`. Release it with `linkspan_release`.
+//
+// One thread takes commands; any thread may log, ask for the shutdown and look how it is.
 typedef struct linkspan_service linkspan_service;
 
 // Receives what a publisher sends. Release it with `linkspan_release`.
+//
+// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
 typedef struct linkspan_subscriber linkspan_subscriber;
 
 // A walk through a message. It holds a reference to the message. Release it with `linkspan_release`.
@@ -127,7 +137,7 @@ typedef struct linkspan_options {
     // The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     const char *encoding;
     // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s.
+    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_next`) do not look at it.
     int64_t timeout;
     // A name that stays the same across restarts.
     const char *client_id;
@@ -705,7 +715,7 @@ linkspan_status linkspan_accept(const struct linkspan_listener *listener,
                                 struct linkspan_channel **channel);
 
 // Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
-// `Disconnected` where the other side died meanwhile.
+// `Disconnected` where the other side died meanwhile. Threads that call take turns; the time-out counts from the call on.
 //
 // The caller sees to this:
 // `channel` and `request` are live, `reply` may be written.
@@ -776,7 +786,8 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
 void linkspan_free(void *bytes, size_t length);
 
 // Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
-// else `unix:controller` for NULL. `options` may be NULL. One thread at a time asks, another one may wait in `linkspan_next`.
+// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may ask, and take turns;
+// one at a time may wait in `linkspan_next`.
 //
 // The caller sees to this:
 // `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
@@ -916,8 +927,14 @@ linkspan_status linkspan_try_recv(const void *object, struct linkspan_message **
 
 // The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
 // or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
-// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL. That a
+// here. For a server and a subscriber, the call succeeds when another thread closes the object, and `message` gets NULL. That a
 // subscriber missed messages is no failure here: `missed` of `linkspan_message_look` says how many just before this one.
+//
+// The same ends a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) when SIGINT or SIGTERM asks the program to stop. From
+// the first such call on a server or a subscriber until that object is closed or released, these signals have handlers of the
+// library's: the first signal ends the loop, the second one the program. A signal that the program handles or ignores when the loop
+// begins is left alone; that is how to opt out. What the signals did before comes back with the last such object. A call with a
+// time-out sets no handler: there, a signal does what it does.
 //
 // The caller sees to this:
 // As for `linkspan_recv`.
@@ -1027,6 +1044,15 @@ linkspan_status linkspan_release(void *object);
 linkspan_status linkspan_publisher_new(const char *endpoint,
                                        const struct linkspan_options *options,
                                        struct linkspan_publisher **publisher);
+
+// Waits until so many subscribers are there, so that they miss none of what follows. `Timeout` where fewer came; `Unsupported` for
+// a `file:` or a `journal:`, which keeps what is published.
+//
+// The caller sees to this:
+// `publisher` is live.
+linkspan_status linkspan_publisher_wait(const struct linkspan_publisher *publisher,
+                                        size_t count,
+                                        int64_t timeout);
 
 // Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
 //

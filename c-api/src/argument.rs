@@ -10,7 +10,8 @@ use crate::error::guard;
 use crate::life::Checked;
 use crate::status::linkspan_status;
 
-/// A time-out: as the object's options say, which is 30 s where they say nothing.
+/// A time-out: as the object's options say, which is 30 s where they say nothing. Loops go on for ever with it: `linkspan_next` and
+/// `linkspan_service_next` do, whatever the options say.
 pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;

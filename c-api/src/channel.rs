@@ -13,10 +13,11 @@ use crate::status::linkspan_status;
 
 /// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
 ///
-/// One thread may send while another receives; a second one in the same direction gets `InvalidState`.
+/// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
+/// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
-/// Waits for peers at an endpoint. Release it with `linkspan_release`.
+/// Waits for peers at an endpoint. Release it with `linkspan_release`. Any number of threads may accept, and any may close it.
 pub struct linkspan_listener(pub(crate) Tagged<Listener>);
 
 /// Which end of a channel this is.
@@ -122,7 +123,7 @@ pub unsafe extern "C" fn linkspan_accept(
 }
 
 /// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
-/// `Disconnected` where the other side died meanwhile.
+/// `Disconnected` where the other side died meanwhile. Threads that call take turns; the time-out counts from the call on.
 ///
 /// # Safety
 /// `channel` and `request` are live, `reply` may be written.

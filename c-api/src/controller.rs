@@ -23,7 +23,8 @@ use crate::status::linkspan_status;
 pub struct linkspan_controller(pub(crate) Tagged<Controller>);
 
 /// Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
-/// else `unix:controller` for NULL. `options` may be NULL. One thread at a time asks, another one may wait in `linkspan_next`.
+/// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may ask, and take turns;
+/// one at a time may wait in `linkspan_next`.
 ///
 /// # Safety
 /// `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.

@@ -122,8 +122,14 @@ pub unsafe extern "C" fn linkspan_try_recv(
 
 /// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
 /// or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
-/// here. For a server and a subscriber, the call succeeds at close and at a stop signal, and `message` gets NULL. That a
+/// here. For a server and a subscriber, the call succeeds when another thread closes the object, and `message` gets NULL. That a
 /// subscriber missed messages is no failure here: `missed` of `linkspan_message_look` says how many just before this one.
+///
+/// The same ends a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) when SIGINT or SIGTERM asks the program to stop. From
+/// the first such call on a server or a subscriber until that object is closed or released, these signals have handlers of the
+/// library's: the first signal ends the loop, the second one the program. A signal that the program handles or ignores when the loop
+/// begins is left alone; that is how to opt out. What the signals did before comes back with the last such object. A call with a
+/// time-out sets no handler: there, a signal does what it does.
 ///
 /// # Safety
 /// As for `linkspan_recv`.

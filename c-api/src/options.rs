@@ -21,7 +21,7 @@ pub struct linkspan_options {
     /// The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     pub encoding: *const c_char,
     /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s.
+    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_next`) do not look at it.
     pub timeout: i64,
     /// A name that stays the same across restarts.
     pub client_id: *const c_char,

@@ -4,16 +4,20 @@ use std::ffi::c_char;
 
 use linkspan::{Publisher, Subscriber};
 
-use crate::argument::{c_text, make, wait};
+use crate::argument::{c_text, make, tell, wait};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, give};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
 /// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_release`.
+///
+/// Any number of threads may send, and take turns.
 pub struct linkspan_publisher(pub(crate) Tagged<Publisher>);
 
 /// Receives what a publisher sends. Release it with `linkspan_release`.
+///
+/// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
 pub struct linkspan_subscriber(pub(crate) Tagged<Subscriber>);
 
 /// Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
@@ -33,6 +37,21 @@ pub unsafe extern "C" fn linkspan_publisher_new(
             Ok(give(linkspan_publisher(Tagged::new(Publisher::new(endpoint, &options)?))))
         })
     }
+}
+
+/// Waits until so many subscribers are there, so that they miss none of what follows. `Timeout` where fewer came; `Unsupported` for
+/// a `file:` or a `journal:`, which keeps what is published.
+///
+/// # Safety
+/// `publisher` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_wait(
+    publisher: *const linkspan_publisher,
+    count: usize,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(publisher, |publisher| publisher.0.wait_for_subscribers(count, self::wait(timeout)?)) }
 }
 
 /// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.

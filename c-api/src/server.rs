@@ -11,6 +11,8 @@ use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
 /// Answers the requests of any number of clients. Release it with `linkspan_release`.
+///
+/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
 pub struct linkspan_server(pub(crate) Tagged<Server>);
 
 /// Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.

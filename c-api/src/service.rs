@@ -20,6 +20,8 @@ use crate::verb::{LINKSPAN_END, linkspan_state, linkspan_verb, number, verb};
 
 /// A program that a controller can ask and tell. Two threads of the library answer the controller whatever the program does;
 /// the program pulls what is for it with `linkspan_service_next`. Release it with `linkspan_release`.
+///
+/// One thread takes commands; any thread may log, ask for the shutdown and look how it is.
 pub struct linkspan_service(pub(crate) Tagged<Serving>);
 
 /// What a failure is called that is no error of Linkspan's: JSON-RPC's internal error, as in every language.

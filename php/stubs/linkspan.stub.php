@@ -16,7 +16,12 @@
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
  *
  * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says, else the
- * ini entry `linkspan.timeout` (30 s).
+ * ini entry `linkspan.timeout` (30 s). Loops differ: `next` of a server and of a subscriber, foreach and `run` go on for ever. On the
+ * command line the first SIGINT or SIGTERM ends such a loop, and the second one the script, unless the script handles or ignores the
+ * signal itself; once the last such object is closed, a signal does again what it did before.
+ *
+ * PHP that is not thread-safe has one thread, so an object is used by one call at a time; one that comes from on_wait or a signal's
+ * handler, while another one of its kind is under way on the same object, is InvalidStateException.
  *
  * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:, spool:, dgram:,
  * file:, journal:, tcp://host:port.
@@ -392,7 +397,7 @@ final class Server implements \IteratorAggregate
 {
     private function __construct() {}
     public static function serve(string $endpoint, mixed ...$options): Server {}
-    /** The next request; null once the server is closed or SIGINT or SIGTERM asked to stop. */
+    /** The next request; null once the server is closed or SIGINT or SIGTERM asked to stop. Waits for ever unless told otherwise. */
     public function next(?float $timeout = INF): ?Request {}
     /**
      * Answers each request with what the handler returns. What it throws is answered with its class and text and shown
@@ -463,7 +468,7 @@ final class Subscriber implements \IteratorAggregate
     private function __construct() {}
     public function recv(?float $timeout = null): Message {}
     public function tryRecv(): Message {}
-    /** The next message; null once the subscriber is closed or SIGINT or SIGTERM asked to stop. */
+    /** The next message; null once the subscriber is closed or SIGINT or SIGTERM asked to stop. Waits for ever unless told otherwise. */
     public function next(?float $timeout = INF): ?Message {}
     /** @return Iteration<int, Message> */
     public function getIterator(): Iteration {}

@@ -15,7 +15,8 @@ class Options(TypedDict, total=False):
     What a transport cannot do is `Unsupported`, with the reason, before anything is made or sent.
 
     - `encoding`: How values are written: CBOR, or JSON with `framing="lines"`.
-    - `timeout`: Seconds that a call waits which is not told otherwise, 30 by default; None for ever.
+    - `timeout`: Seconds that a call waits which is not told otherwise, 30 by default; None for ever. Loops (`next`,
+      iteration, `run`) go on for ever in any case.
     - `client_id`: A name that stays the same when the program starts again: what was not acknowledged goes to the one
       of this name.
     - `buffer`: Bytes of a shared-memory ring: 256 KiB a direction, 1 MiB for a publisher.

@@ -14,6 +14,9 @@ use crate::wait::{OnWait, Patience, leave, options, tree, waiting};
 use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
+///
+/// Any number of threads may `send` and `call`: they take turns, each within its own time-out. One thread at a time may `recv`; another
+/// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {
     link: Link,
@@ -101,7 +104,8 @@ impl Channel {
         Ok(py.detach(|| self.link.poll())?)
     }
 
-    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died.
+    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died. Threads that call take
+    /// turns; the time-out counts from the call on.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = Walk::with(value, |walk| self.link.encode(walk))?;
@@ -205,7 +209,7 @@ impl Channel {
     }
 }
 
-/// Takes one peer after the other.
+/// Takes one peer after the other. Any number of threads may accept, and any may close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Listener {
     door: Door,

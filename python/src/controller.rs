@@ -16,7 +16,8 @@ use crate::wait::{OnWait, Patience, options, tree, waiting};
 /// How long a command has where nothing is said, in seconds.
 const WITHIN: f64 = 30.0;
 
-/// Asks a controller about its services, and has them told what to do.
+/// Asks a controller about its services, and has them told what to do. Any number of threads may ask, and take turns; one may wait in
+/// `next`.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Controller {
     asker: Asker,

@@ -34,8 +34,8 @@ impl Publisher {
         Ok(Publisher { source: Source::new(endpoint, &options)?, on_wait })
     }
 
-    /// Publishes a value; gives its sequence number. A `journal:` gives it once the value is on the disk, and takes values
-    /// of several threads at once; a `file:` waits for its lock.
+    /// Publishes a value; gives its sequence number. Threads that send take turns. A `journal:` gives the number once the value is
+    /// on the disk, and takes values of several threads at once; a `file:` waits for its lock.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::with(value, |walk| self.source.encode(walk))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
@@ -98,6 +98,8 @@ impl Publisher {
 }
 
 /// Reads what is published at an endpoint: the latest value first, then each new one.
+///
+/// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Subscriber {
     reader: Reader,
@@ -130,7 +132,9 @@ impl Subscriber {
         Ok(Message::new(py.detach(|| self.reader.try_recv())?))
     }
 
-    /// The next message: for ever where no time-out is given, `None` once closed or asked to stop.
+    /// The next message, `None` once closed or asked to stop.
+    ///
+    /// Where no time-out is given it waits for ever, whatever the option `timeout` says. Signals as for `Server.next`.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());

@@ -11,7 +11,7 @@ use crate::errors::Outcome;
 use crate::message::object;
 
 /// Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path. Every call
-/// copies what is there at that moment.
+/// copies what is there at that moment. Any number of threads may read.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Region {
     source: String,

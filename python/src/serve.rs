@@ -15,6 +15,8 @@ use crate::wait::{OnWait, Patience, leave, options, waiting};
 use crate::walk::Walk;
 
 /// Answers the requests of many clients.
+///
+/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Server {
     service: Service,
@@ -35,7 +37,12 @@ impl Server {
         Ok(Server { service: Service::serve(endpoint, &options)?, on_wait })
     }
 
-    /// The next request: for ever where no time-out is given, `None` once the server is closed or asked to stop.
+    /// The next request, `None` once the server is closed or asked to stop.
+    ///
+    /// Where no time-out is given it waits for ever, whatever the option `timeout` says. Such a wait ends when
+    /// SIGTERM asks the program to stop: from the first one until the server is closed, the first SIGTERM ends the loop and the second
+    /// one the program. Where the program has a handler for it (`signal.signal`), or ignores it, that stays. Ctrl-C raises
+    /// `KeyboardInterrupt`, as everywhere.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(
         &self,

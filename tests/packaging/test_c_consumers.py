@@ -25,7 +25,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "values", "vectors", "channel", "publish", "transports", "service")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("c", "threads"), ("c", "region"), ("c", "release")]
+] + [("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
@@ -77,7 +77,7 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "service":
         assert run(binary, env=environment).endswith("ok\n")
         controlled(binary, binary, environment)
-    elif program in ("channel", "publish", "threads"):
+    elif program in ("channel", "publish", "threads", "signals"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
     else:

@@ -36,7 +36,8 @@ inline message_info info(const message &m) {
 /// Which end of a channel this is.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
-/// A channel: two ends, messages both ways, requests and replies. One thread may send while another receives.
+/// A channel: two ends, messages both ways, requests and replies. Any number of threads may send and call, and take turns; one at
+/// a time may receive, another one that receives, or calls meanwhile, gets `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
     /// Connects where somebody listens, and listens otherwise.
@@ -194,8 +195,8 @@ public:
         return server(detail::opened<linkspan_server>(
             o, [&](auto *c, auto **to) { return linkspan_serve(endpoint.c_str(), c, to); }));
     }
-    /// The next request; nothing at close and at a stop signal. Waits for ever unless told otherwise. A request that
-    /// is dropped unanswered is answered `remote`.
+    /// The next request; nothing at close and at a stop signal, as `linkspan_next` says which. Waits for ever unless told
+    /// otherwise, whatever the options say. A request that is dropped unanswered is answered `remote`.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_next(c(), t.nanoseconds(), &m));

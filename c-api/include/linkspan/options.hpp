@@ -10,11 +10,11 @@
 namespace linkspan {
 
 struct forever_t {};
-/// For ever, which has to be written out.
+/// For ever, which has to be written out, but for loops.
 inline constexpr forever_t forever{};
 
 /// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for what the options say
-/// (30 s where they say nothing). Throws `out_of_range` for a duration that is negative, not a number, or longer than the
+/// (30 s where they say nothing; loops, which are `next` and range-for, go on for ever). Throws `out_of_range` for a duration that is negative, not a number, or longer than the
 /// 292 years of 64-bit nanoseconds.
 class timeout_value {
 public:

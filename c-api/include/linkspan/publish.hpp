@@ -6,7 +6,7 @@
 
 namespace linkspan {
 
-/// Sends to any number of subscribers, and never waits for a slow one. One thread at a time sends: let them take turns.
+/// Sends to any number of subscribers, and never waits for a slow one. Any number of threads may send, and take turns.
 class publisher : public detail::handle<linkspan_publisher> {
 public:
     explicit publisher(zstring endpoint, const options &o = {})
@@ -21,6 +21,10 @@ public:
     }
     /// How many subscribers there are now.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
+    /// Waits until so many are there, so that they miss none of what follows; throws `timeout` where fewer came.
+    void wait_for_subscribers(std::size_t count = 1, timeout_value t = {}) const {
+        check(linkspan_publisher_wait(c(), count, t.nanoseconds()));
+    }
     message events() const {
         linkspan_message *m;
         check(linkspan_events(c(), &m));
@@ -61,7 +65,8 @@ public:
         check(linkspan_try_recv(c(), &m));
         return message(m);
     }
-    /// The next message, for ever unless told otherwise; nothing at close and at a stop signal. It goes on where messages
+    /// The next message, for ever unless told otherwise, whatever the options say; nothing at close and at a stop signal, as
+    /// `linkspan_next` says which. It goes on where messages
     /// were missed: `info(m).missed` says how many just before this one.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;

@@ -92,6 +92,8 @@ int main(int count, char **arguments) {
         exit(subscriber(endpoint, 10, ready[1]));
     }
     OK(linkspan_publisher_new(endpoint, NULL, &p));
+    OK(linkspan_publisher_wait(p, 0, 0));
+    CHECK(linkspan_publisher_wait(p, 1, 1000000) == LINKSPAN_TIMEOUT);
     CHECK(linkspan_publisher_new(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
     CHECK(linkspan_latest(endpoint, NULL, 5 * SECONDS, &m) == LINKSPAN_EMPTY);
     for (int64_t n = 1; n <= 3; ++n) publish(p, n);
@@ -100,6 +102,7 @@ int main(int count, char **arguments) {
     linkspan_message_release(m);
     CHECK(write(go[1], "1", 1) == 1);
     CHECK(read(ready[0], &byte, 1) == 1 && byte == '1');
+    OK(linkspan_publisher_wait(p, 1, 20 * SECONDS));
     linkspan_message *stats;
     uint64_t subscribers;
     OK(linkspan_stats(p, &stats));

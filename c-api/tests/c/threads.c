@@ -1,4 +1,4 @@
-/* Threads: closing ends the waits of others, a second thread in one direction is refused, messages are shared. */
+/* Threads: closing ends the waits of others, a second one that receives is refused, calls take turns, messages are shared. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -106,6 +106,58 @@ static void one_thread_a_direction(const char *transport) {
     linkspan_release(listener);
 }
 
+static void *answer(void *server) {
+    linkspan_message *request;
+    while (linkspan_next(server, LINKSPAN_FOREVER, &request) == LINKSPAN_OK && request != NULL) {
+        OK(linkspan_reply(request, request));
+        linkspan_message_release(request);
+    }
+    return NULL;
+}
+
+struct caller {
+    linkspan_channel *channel;
+    int64_t first;
+};
+
+static void *call_often(void *argument) {
+    const struct caller *c = argument;
+    for (int64_t n = c->first; n < c->first + 200; ++n) {
+        linkspan_message *request, *reply;
+        int64_t got;
+        OK(linkspan_message_new(&request));
+        OK(linkspan_message_put_i64(request, "n", n));
+        OK(linkspan_call(c->channel, request, 30 * SECONDS, &reply));
+        OK(linkspan_message_get_i64(reply, "n", &got));
+        CHECK(got == n);
+        linkspan_message_release(reply);
+        linkspan_message_release(request);
+    }
+    return NULL;
+}
+
+static void threads_call_in_turn(const char *transport) {
+    char endpoint[64];
+    pthread_t answers, threads[4];
+    struct caller callers[4];
+    linkspan_server *server;
+    linkspan_channel *channel;
+    snprintf(endpoint, sizeof endpoint, "%s:test/turns", transport);
+    OK(linkspan_serve(endpoint, NULL, &server));
+    CHECK(pthread_create(&answers, NULL, answer, server) == 0);
+    OK(linkspan_connect(endpoint, NULL, 20 * SECONDS, &channel));
+    for (int i = 0; i < 4; ++i) {
+        callers[i] = (struct caller){channel, 1000 * i};
+        CHECK(pthread_create(&threads[i], NULL, call_often, &callers[i]) == 0);
+    }
+    for (int i = 0; i < 4; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
+    OK(linkspan_close(channel, 5 * SECONDS));
+    linkspan_release(channel);
+    OK(linkspan_close(server, 5 * SECONDS));
+    CHECK(pthread_join(answers, NULL) == 0);
+    linkspan_release(server);
+}
+
 static void *read_and_release(void *message) {
     for (int i = 0; i < 1000; ++i) {
         int64_t n;
@@ -135,6 +187,7 @@ int main(int count, char **arguments) {
     const char *transport = count > 1 ? arguments[1] : "shm";
     closing_ends_the_waits_of_others(transport);
     one_thread_a_direction(transport);
+    threads_call_in_turn(transport);
     messages_are_read_by_many();
     puts("ok");
     return 0;

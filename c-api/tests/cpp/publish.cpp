@@ -44,6 +44,12 @@ int main(int count, char **arguments) {
     CHECK(child >= 0);
     if (child == 0) std::exit(subscriber(endpoint));
     linkspan::publisher out(endpoint);
+    out.wait_for_subscribers(1, 20s);
+    try {
+        out.wait_for_subscribers(2, 1ms);
+        CHECK(false);
+    } catch (const linkspan::timeout &) {
+    }
     linkspan::subscriber done(endpoint + "/done");
     for (int n = 1; n <= 5; ++n) {
         const std::vector<float> wave(6, static_cast<float>(n));

@@ -138,7 +138,10 @@ contains
          call reading%put("celsius", i)
          call out%send(reading)
       end do
+      call out%wait_for_subscribers(timeout=20.0_real64)
       if (out%subscribers() /= 1) error stop "one subscriber"
+      call out%wait_for_subscribers(2, timeout=0.001_real64, stat=stat)
+      if (stat /= linkspan_timeout) error stop "one of two"
       if (.not. done%next(reading, timeout=10.0_real64)) error stop "nobody read"
       call out%close()
       call done%close()
