@@ -1461,9 +1461,8 @@ module linkspan
       final :: message_final
    end type
 
-   ! A channel: two ends, messages both ways, requests and replies. Any number of threads send and call, &
-      and take turns;
-   ! one at a time receives.
+   ! A channel: two ends, messages both ways, requests and replies. Any number of threads send and call, and take
+   ! turns; one at a time receives.
    type :: linkspan_channel
       private
       type(c_ptr) :: handle = c_null_ptr
