@@ -1,6 +1,7 @@
 //! What is open here: the names in the runtime directory, and what their owners tell of themselves; the journals, and what
 //! their files tell.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -108,18 +109,26 @@ pub fn list() -> Result<Vec<Listed>> {
     look_at_all(&places)
 }
 
+/// A name in a directory, when that was read.
+struct Found {
+    endpoint: Endpoint,
+    place: Place,
+    /// Whether something was being made for the name, which a dead process may have left.
+    begun: bool,
+}
+
 /// Looks at all of them side by side; in the order of the names.
-fn look_at_all(places: &[(Endpoint, Place)]) -> Result<Vec<Listed>> {
+fn look_at_all(places: &[Found]) -> Result<Vec<Listed>> {
     let ends = Deadline::after(PATIENCE_WITH_ALL);
     let next = AtomicUsize::new(0);
     let look = || {
         let mut listed = Vec::new();
-        while let Some((endpoint, place)) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-            listed.extend(match endpoint.transport() {
-                Transport::File => look_into(endpoint, place),
-                Transport::Journal => look_into_journal(endpoint, place),
-                Transport::Spool => look_into_spool(endpoint, place),
-                _ => look_at(endpoint, place, ends),
+        while let Some(found) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+            listed.extend(match found.endpoint.transport() {
+                Transport::File => look_into(&found.endpoint, &found.place),
+                Transport::Journal => look_into_journal(found),
+                Transport::Spool => look_into_spool(found),
+                _ => look_at(found, ends),
             });
         }
         listed
@@ -157,10 +166,10 @@ pub struct Cleaned {
 /// so it is for root.
 pub fn clean() -> Result<Cleaned> {
     let mut cleaned = Cleaned::default();
-    let spools = lasting()?.into_iter().filter(|(endpoint, _)| endpoint.transport() == Transport::Spool);
-    for (endpoint, place) in places()?.into_iter().chain(spools) {
+    let spools = lasting()?.into_iter().filter(|found| found.endpoint.transport() == Transport::Spool);
+    for Found { endpoint, place, begun } in places()?.into_iter().chain(spools) {
         let endpoint = endpoint.to_string();
-        match place.clean() {
+        match place.clean(begun) {
             Ok(swept) => {
                 cleaned.left.extend(swept.left.into_iter().map(|why| (endpoint.clone(), why)));
                 if swept.any {
@@ -179,12 +188,12 @@ pub fn clean() -> Result<Cleaned> {
 }
 
 /// The endpoints whose names, or beginnings of names, lie in the runtime directory.
-fn places() -> Result<Vec<(Endpoint, Place)>> {
+fn places() -> Result<Vec<Found>> {
     places_in(Directory::runtime()?, |transport| transport != Transport::Journal)
 }
 
 /// The journals and spools in the state directory, which is not made for that.
-fn lasting() -> Result<Vec<(Endpoint, Place)>> {
+fn lasting() -> Result<Vec<Found>> {
     // One who has no such directory has neither.
     if !state_path().is_ok_and(|(path, _)| path.is_dir()) {
         return Ok(Vec::new());
@@ -198,15 +207,18 @@ fn lasting() -> Result<Vec<(Endpoint, Place)>> {
     }
 }
 
-fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<(Endpoint, Place)>> {
+fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<Found>> {
     let directory = Arc::new(directory);
-    let mut files: Vec<String> = directory.names()?.iter().map(|file| named(file).to_owned()).collect();
-    files.sort_unstable();
-    files.dedup();
-    let place =
-        |file: String| Some((Endpoint::from_file_name(&file)?, Place { directory: directory.clone(), file }));
-    let wanted = |(endpoint, _): &(Endpoint, Place)| wanted(endpoint.transport());
-    Ok(files.into_iter().filter_map(place).filter(wanted).collect())
+    // Of each name, whether something is begun for it.
+    let mut files: BTreeMap<String, bool> = BTreeMap::new();
+    for file in directory.names()? {
+        *files.entry(named(&file).to_owned()).or_default() |= place::of_temporary(&file).is_some();
+    }
+    let found = |(file, begun): (String, bool)| {
+        let endpoint = Endpoint::from_file_name(&file)?;
+        Some(Found { endpoint, place: Place { directory: directory.clone(), file }, begun })
+    };
+    Ok(files.into_iter().filter_map(found).filter(|found| wanted(found.endpoint.transport())).collect())
 }
 
 /// The name that a file belongs to, whether it is what is made before the name, or tells of it.
@@ -218,13 +230,13 @@ pub(crate) fn named(file: &str) -> &str {
 
 /// Whether somebody holds the name, and what keeps us from knowing, or from removing what is left where nobody does. Where
 /// the lock may not even be looked at, whoever listens there is asked.
-fn is_live(place: &Place) -> (bool, Option<Error>) {
+fn is_live(Found { place, begun, .. }: &Found) -> (bool, Option<Error>) {
     let live = match place.is_claimed() {
         Ok(live) => live,
         Err(e) if e.kind() == ErrorKind::PermissionDenied => return (true, None),
         Err(e) => return (true, Some(e)),
     };
-    match place.sweep() {
+    match place.sweep_of(*begun) {
         // What may not be changed by us, others may.
         Err(e) if e.kind() == ErrorKind::PermissionDenied && e.errno().is_some() => (live, None),
         Err(e) => (live, Some(e)),
@@ -233,8 +245,9 @@ fn is_live(place: &Place) -> (bool, Option<Error>) {
 }
 
 /// What there is to tell of a name that a process holds, or of what another user has left there.
-fn look_at(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Option<Listed> {
-    let (live, trouble) = is_live(place);
+fn look_at(found: &Found, ends: Deadline) -> Option<Listed> {
+    let Found { endpoint, place, .. } = found;
+    let (live, trouble) = is_live(found);
     // Whoever serves what we may not remove may live although no lock says so.
     let is_socket = matches!(endpoint.transport(), Transport::Shm | Transport::Unix);
     let asks = live || is_socket && trouble.is_some() && place.is_answered(ENDING).unwrap_or(false);
@@ -269,10 +282,11 @@ fn look_into(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
 }
 
 /// What the files of a journal say; it is there whether somebody writes it or not.
-fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
+fn look_into_journal(found: &Found) -> Option<Listed> {
+    let Found { endpoint, place, .. } = found;
     let mut listed = nothing_told(endpoint);
     listed.pattern = Some(Pattern::Publish.name());
-    let (live, trouble) = is_live(place);
+    let (live, trouble) = is_live(found);
     listed.trouble = trouble;
     if live {
         listed.read_record(place);
@@ -292,9 +306,10 @@ fn look_into_journal(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
 }
 
 /// What a spool holds; it is there whether somebody serves it or not.
-fn look_into_spool(endpoint: &Endpoint, place: &Place) -> Option<Listed> {
+fn look_into_spool(found: &Found) -> Option<Listed> {
+    let Found { endpoint, place, .. } = found;
     let mut listed = nothing_told(endpoint);
-    let (live, trouble) = is_live(place);
+    let (live, trouble) = is_live(found);
     listed.trouble = trouble;
     if live {
         listed.read_record(place);
@@ -450,13 +465,14 @@ mod tests {
         let directory = Arc::new(Directory::existing(folder.path()).unwrap());
         let endpoint = |i: usize| format!("unix:silent/{i:03}").parse::<Endpoint>().unwrap();
         let place = |endpoint: &Endpoint| Place { directory: directory.clone(), file: endpoint.file_name() };
-        let places: Vec<_> = (0..300).map(endpoint).map(|it| (it.clone(), place(&it))).collect();
+        let found = |endpoint: Endpoint| Found { place: place(&endpoint), endpoint, begun: false };
+        let places: Vec<_> = (0..300).map(endpoint).map(found).collect();
         // They listen, and nobody accepts, as in a process that was stopped.
         let claims: Vec<_> =
-            places.iter().map(|(_, place)| place.claim(Access::default()).unwrap()).collect();
+            places.iter().map(|found| found.place.claim(Access::default()).unwrap()).collect();
         let listed = look_at_all(&places).unwrap();
         let names: Vec<_> = listed.iter().map(|listed| listed.endpoint.clone()).collect();
-        assert_eq!(names, places.iter().map(|(endpoint, _)| endpoint.to_string()).collect::<Vec<_>>());
+        assert_eq!(names, places.iter().map(|found| found.endpoint.to_string()).collect::<Vec<_>>());
         let trouble =
             |listed: &Listed| listed.trouble.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
         let unasked = listed.iter().filter(|one| trouble(one).starts_with("it was not asked")).count();

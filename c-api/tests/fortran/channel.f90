@@ -127,7 +127,7 @@ contains
       type(linkspan_publisher) :: out
       type(linkspan_subscriber) :: done
       type(linkspan_message) :: reading
-      integer :: i
+      integer :: i, stat
       call out%publish(name)
       call reading%put("celsius", 0)
       call out%send(reading)

@@ -4,6 +4,7 @@
 //! `chmod` a member of the group that shares the directory could put a link in the place of what was made. In a directory
 //! of ours that nobody else may enter (0700) there is no between.
 
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -146,10 +147,14 @@ impl Swept {
 pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     let beneath = directory.beneath();
     let mut swept = Swept::default();
-    for name in beneath.names()? {
-        if !beneath::of_staged(&name).is_some_and(|(file, _)| of.contains(&file)) {
-            continue;
+    let mut begun = Vec::new();
+    beneath.each_name(|name| {
+        if beneath::of_staged(name).is_some_and(|(file, _)| of.contains(&file)) {
+            begun.push(name.to_owned());
         }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for name in begun {
         let Some(facts) = beneath.facts(&name)? else { continue };
         let removed = if beneath::kind_of(&facts) == FileType::Directory {
             remove_directory(beneath, &name)

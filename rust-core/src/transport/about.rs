@@ -99,12 +99,16 @@ impl Drop for About {
     }
 }
 
-/// Removes what a dead process of ours said, and told is what stays. Only under the name's lock.
+/// Removes what a dead process of ours said or began to say, and told is what stays. Only under the name's lock.
 pub fn sweep(place: &Place) -> Result<Swept> {
-    let name = about(&place.file);
-    let mut swept = staging::sweep(&place.directory, &[&name])?;
-    swept.note(place.directory.beneath().remove(&name))?;
+    let mut swept = staging::sweep(&place.directory, &[&about(&place.file)])?;
+    swept.note(remove(place))?;
     Ok(swept)
+}
+
+/// Removes what a dead process of ours said. Only under the name's lock.
+pub fn remove(place: &Place) -> Result<bool> {
+    place.directory.beneath().remove(&about(&place.file))
 }
 
 #[cfg(test)]
@@ -129,8 +133,8 @@ mod tests {
         // Of a program that was killed; kept, or it is a leak to whoever looks for some.
         static KILLED: Mutex<Vec<About>> = Mutex::new(Vec::new());
         KILLED.lock().unwrap().push(About::write(&place, "channel", "driver", Map::new()).unwrap());
-        assert!(sweep(&place).unwrap().any);
-        assert!(!sweep(&place).unwrap().any);
+        assert!(remove(&place).unwrap());
+        assert!(!remove(&place).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

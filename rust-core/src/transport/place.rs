@@ -302,6 +302,12 @@ impl Place {
 
     /// Removes what a dead listener of ours left; what another user left stays, and is told.
     pub fn sweep(&self) -> Result<Swept> {
+        self.sweep_of(true)
+    }
+
+    /// The same, where the caller may have seen that nothing was begun for this name: to look for that reads the whole directory,
+    /// which for all names in it together would be their square.
+    pub fn sweep_of(&self, begun: bool) -> Result<Swept> {
         let mut swept = Swept::default();
         let Some(lock) = self.try_lock()? else {
             if self.is_spool() {
@@ -309,12 +315,16 @@ impl Place {
             }
             return Ok(swept);
         };
-        swept.and(self.sweep_beginnings()?);
+        if begun {
+            swept.and(self.sweep_beginnings()?);
+        } else {
+            swept.note(about::remove(self))?;
+        }
         if self.is_spool() {
             // What it keeps is for whoever serves it next.
             swept.and(spool::tidy(self)?);
         } else if self.file.ends_with(".fifo") {
-            swept.and(fifo::sweep(self)?);
+            swept.and(fifo::sweep(self, begun)?);
         } else {
             // What a place keeps is nobody's leaving.
             let endpoint = Endpoint::from_file_name(&self.file);
@@ -330,8 +340,8 @@ impl Place {
     }
 
     /// The same, and removes a spool that is empty.
-    pub fn clean(&self) -> Result<Swept> {
-        let mut swept = self.sweep()?;
+    pub fn clean(&self, begun: bool) -> Result<Swept> {
+        let mut swept = self.sweep_of(begun)?;
         if !self.is_spool() {
             return Ok(swept);
         }
@@ -354,8 +364,8 @@ impl Place {
 
     /// Removes what a dead process of ours was making for the name, and what it said of it. Only under the name's lock.
     fn sweep_beginnings(&self) -> Result<Swept> {
-        let mut swept = staging::sweep(&self.directory, &[&self.file])?;
-        swept.and(about::sweep(self)?);
+        let mut swept = staging::sweep(&self.directory, &[&self.file, &about::about(&self.file)])?;
+        swept.note(about::remove(self))?;
         Ok(swept)
     }
 

@@ -151,7 +151,8 @@ impl Claim {
         // A forked child shares neither the lock nor the right to the name.
         if open.is_some() && self.born == fork::generation() {
             // The lock is still held here, so the name is ours. What cannot be removed now is swept by the next.
-            let _ = if self.keeps { pair::sweep_temporary(&self.place) } else { pair::sweep(&self.place) };
+            let _ =
+                if self.keeps { pair::sweep_temporary(&self.place) } else { pair::sweep(&self.place, true) };
         }
         drop(open.take());
     }

@@ -126,8 +126,8 @@ pub fn check_trusted(place: &Place) -> Result<()> {
 
 /// Removes the pipes of a name, and what was to become its pipes. Only under the name's lock. What is no pipe stays, and
 /// so does what is another user's.
-pub fn sweep(place: &Place) -> Result<Swept> {
-    let mut swept = sweep_temporary(place)?;
+pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
+    let mut swept = if begun { sweep_temporary(place)? } else { Swept::default() };
     for name in [place.file.clone(), reply(&place.file)] {
         if matches!(fifo::look(&place.directory, &name), Ok(Some(_))) {
             swept.note(place.directory.beneath().remove(&name))?;

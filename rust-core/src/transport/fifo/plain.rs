@@ -33,7 +33,7 @@ impl Drop for Hold {
     fn drop(&mut self) {
         if self.made && self.born == fork::generation() {
             // One that cannot be removed now is swept by the next.
-            let _ = pair::sweep(&self.place);
+            let _ = pair::sweep(&self.place, true);
         }
     }
 }
@@ -56,7 +56,7 @@ pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     let made = found.is_none() || endpoint.absolute().is_none();
     if made {
         pair::check_ours(&place, &lock)?;
-        pair::sweep(&place)?;
+        pair::sweep(&place, true)?;
     } else {
         pair::check_trusted(&place)?;
     }

@@ -1,0 +1,43 @@
+"""A runtime directory with many names: looking at all of them costs as much as there are, and not their square."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+NAMES = 300
+
+HOLDER = """
+made = [linkspan.listen(f"unix:many/{sys.argv[1]}{i}") for i in range(int(sys.argv[2]))]
+print("ready")
+time.sleep(120)
+"""
+
+
+def hold(start, which: str, count: int) -> subprocess.Popen[str]:
+    holder = start(HOLDER, which, str(count))
+    assert holder.stdout is not None and holder.stdout.readline() == "ready\n"
+    return holder
+
+
+def test_names_of_the_dead_are_swept_with_few_looks_at_the_directory(start, runtime: Path, tmp_path: Path) -> None:
+    dead = hold(start, "dead", NAMES)
+    dead.send_signal(signal.SIGKILL)
+    dead.wait()
+    hold(start, "living", 20)
+    # What a killed process was making for a name of its own goes with that name.
+    begun = runtime / ".new.many@dead7.unix~0123456789abcdef"
+    begun.mkdir(mode=0o700)
+    trace = tmp_path / "trace"
+    # fmt: off
+    listed = subprocess.run(["strace", "-f", "-qq", "-e", "trace=getdents64", "-o", trace, PROGRAM, "ls", "--json"],
+                            capture_output=True, text=True, timeout=120, check=True)
+    # fmt: on
+    names = re.findall(r'"endpoint": ?"(.*?)"', listed.stdout)
+    assert len(names) == 20 and all("living" in name for name in names), listed.stdout
+    assert not begun.exists() and len(list(runtime.glob("many@*"))) == 20
+    looks = len(trace.read_text().splitlines())
+    assert looks < NAMES // 5, f"{looks} looks at directories for {NAMES + 20} names"
