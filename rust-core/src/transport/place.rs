@@ -300,13 +300,9 @@ impl Place {
         }
     }
 
-    /// Removes what a dead listener of ours left; what another user left stays, and is told.
-    pub fn sweep(&self) -> Result<Swept> {
-        self.sweep_of(true)
-    }
-
-    /// The same, where the caller may have seen that nothing was begun for this name: to look for that reads the whole directory,
-    /// which for all names in it together would be their square.
+    /// Removes what a dead listener of ours left; what another user left stays, and is told. `begun` is false where the caller has
+    /// seen that nothing was being made for this name: to look for that reads the whole directory, which for all names in it
+    /// together would be their square.
     pub fn sweep_of(&self, begun: bool) -> Result<Swept> {
         let mut swept = Swept::default();
         let Some(lock) = self.try_lock()? else {
@@ -455,7 +451,7 @@ mod tests {
         std::thread::scope(|s| {
             s.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    place.sweep().unwrap();
+                    place.sweep_of(true).unwrap();
                 }
             });
             let _done = Done(&done);

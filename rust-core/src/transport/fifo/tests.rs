@@ -284,7 +284,7 @@ fn what_is_no_pipe_is_left_alone() {
         assert!(error.text().contains("a regular file"), "{error}");
         let error = open_plain(&endpoint(&folder), &terms()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
-        sweep(&Place::of(&endpoint(&folder)).unwrap()).unwrap();
+        sweep(&Place::of(&endpoint(&folder)).unwrap(), true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
         assert_eq!(names(&folder), [".lock", name]);
     }
