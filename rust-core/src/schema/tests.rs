@@ -160,12 +160,25 @@ fn bytes_that_are_not_the_canonical_form_are_refused_and_never_a_panic() {
             assert_eq!(schema.to_bytes(), hostile);
             let again = Schema::parse(&schema.to_toml());
             let again = again.unwrap_or_else(|error| panic!("{error}\n{}", schema.to_toml()));
+            assert_eq!(again.to_toml(), schema.to_toml());
+            assert_eq!(again, schema, "{}", schema.to_toml());
             assert_eq!(again.fingerprint(), schema.fingerprint());
             accepted += 1;
         }
     }
     // Names and numbers may change to others: that some are accepted shows that the loop does not refuse for one reason alone.
     assert!(accepted > 0);
+}
+
+#[test]
+fn a_range_whose_zero_has_a_sign_is_not_the_canonical_form() {
+    let bytes = reading().to_bytes();
+    let zero = [&[0xfb][..], &0.0f64.to_be_bytes()].concat();
+    let at = bytes.windows(zero.len()).position(|window| window == zero).unwrap();
+    let mut signed = bytes;
+    signed[at + 1] = 0x80;
+    let refused = Schema::from_bytes(&signed).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Malformed, "{refused}");
 }
 
 #[test]

@@ -154,7 +154,8 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
             Range::Integer(low, high)
         }
         _ => match (low, high) {
-            (Value::Float(low), Value::Float(high)) => Range::Float(*low, *high),
+            // As the notation has it: zeros have one sign, or bytes that mean the same would have two fingerprints.
+            (Value::Float(low), Value::Float(high)) => Range::Float(*low + 0.0, *high + 0.0),
             _ => return Err(wrong("a range of floats has floats as its ends")),
         },
     };
