@@ -84,7 +84,7 @@
 //! | [`Subscriber`], [`Server`] | one at a time receives or takes requests, another one gets `InvalidState`; any thread answers a [`Request`] |
 //! | [`Listener`] | any number accept |
 //! | [`Controller`] | any number ask, in turn; one waits in `next` |
-//! | [`ServiceLoop`](service::ServiceLoop) | one takes tasks; any thread logs and shuts down |
+//! | [`ServiceLoop`] | one takes tasks; any thread logs and shuts down |
 //! | [`Message`], [`Payload`], [`Region`] | any number read |
 //!
 //! Any thread may `close` an object; another one that waits in it comes out.
