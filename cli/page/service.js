@@ -74,10 +74,12 @@ export class Service {
 
   // Disables what the state forbids; the focus does not fall out of the row with a button that was just used.
   permit() {
-    const { allowed = [], state, view } = this.record, held = this.commands.contains(document.activeElement) ? document.activeElement : null;
+    const { allowed = [], unsupported = [], state, view } = this.record, held = this.commands.contains(document.activeElement) ? document.activeElement : null;
     for (const button of this.buttons) {
       const word = button.dataset.command;
       button.disabled = !allowed.includes(word);
+      // What would always fail is not offered.
+      button.hidden = unsupported.includes(word);
       button.title = button.disabled ? `not while it is ${view === 'CONNECTED' ? state : view}` : '';
       button.setAttribute('aria-disabled', String(this.pending.has(word)));
     }

@@ -20,6 +20,8 @@ fn each_command_in_each_state() {
     let adopted = lab.adopt(&["--paused"], COUNTS);
     let record = lab.until_state("READY");
     assert!(text(&record, "description").starts_with("sh -c trap"), "{record:?}");
+    // What would always fail is not offered.
+    assert!(!record.at("allowed").unwrap().as_array().unwrap().contains(&"CHECKPOINT".into()), "{record:?}");
     let data = lab.data();
     assert_eq!((data.at("running").unwrap(), data.at("pid").unwrap()), (&Value::Bool(false), &Value::Null));
     lab.command(&Command::Pause).unwrap();

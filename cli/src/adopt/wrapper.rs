@@ -116,6 +116,9 @@ impl<'a> Wrapper<'a> {
         if asked.backup.is_some() {
             options.commands.push("BACKUP".into());
         }
+        if asked.checkpoint.is_none() {
+            options.unsupported.push("CHECKPOINT".into());
+        }
         let flag = given_up.clone();
         options.on_cancel = Some(Arc::new(move || {
             flag.store(true, Ordering::Release);

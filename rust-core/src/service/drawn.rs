@@ -35,6 +35,7 @@ pub fn introduction() -> Introduction {
         program: "logger".into(),
         description: "logs the meter".into(),
         commands: vec!["BACKUP".into(), "calibrate".into()],
+        unsupported: Vec::new(),
         every: Some(Duration::from_secs(1)),
         report: report(),
     }

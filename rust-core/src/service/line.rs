@@ -41,6 +41,8 @@ const LASTING: Duration = Duration::from_secs(5);
 pub struct Identity {
     pub name: String,
     pub description: String,
+    /// Those of GET_DATA and CHECKPOINT that its program cannot carry out.
+    pub unsupported: Vec<String>,
     /// Where its controller listens.
     pub controller: String,
     /// Of the link to it.
@@ -223,6 +225,7 @@ impl Line {
             program: title(),
             description: self.identity.description.clone(),
             commands: setup.commands.clone(),
+            unsupported: self.identity.unsupported.clone(),
             every: setup.every,
             report: self.report(inner),
         }

@@ -38,6 +38,8 @@ pub struct ServiceOptions {
     pub description: String,
     /// What it takes beyond the usual: `CONFIG`, `BACKUP`, commands of its own.
     pub commands: Vec<String>,
+    /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out: a controller is told so, and does not offer them.
+    pub unsupported: Vec<String>,
     /// The options of its link to the controller.
     pub channel: Options,
     /// Runs in a thread of the library when what the program does is to be given up.
@@ -54,6 +56,7 @@ impl Default for ServiceOptions {
             paused: false,
             description: String::new(),
             commands: Vec::new(),
+            unsupported: Vec::new(),
             channel: Options::default(),
             on_cancel: None,
             handle_signals: true,
@@ -121,6 +124,13 @@ impl ServiceOptions {
                 return Err(Error::new(ErrorKind::OutOfRange, text));
             }
         }
+        for name in &self.unsupported {
+            if !matches!(Command::from_name(name)?, Command::GetData | Command::Checkpoint) {
+                let text =
+                    format!("every service takes {name}: GET_DATA and CHECKPOINT alone may be unsupported");
+                return Err(Error::new(ErrorKind::OutOfRange, text));
+            }
+        }
         Ok(())
     }
 }
@@ -156,6 +166,7 @@ impl ServiceLoop {
         let identity = Identity {
             name: name.to_owned(),
             description: options.description.clone(),
+            unsupported: options.unsupported.clone(),
             controller: options.controller.clone(),
             options: options.channel.clone(),
             on_cancel: options.on_cancel.clone(),

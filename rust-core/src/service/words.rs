@@ -100,6 +100,8 @@ pub struct Introduction {
     pub description: String,
     /// The commands that it takes beside GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the library answers.
     pub commands: Vec<String>,
+    /// Those of GET_DATA and CHECKPOINT that its program cannot carry out: they would always fail, and are not offered.
+    pub unsupported: Vec<String>,
     /// The period of its steps in seconds; none where it has none.
     pub every: Option<Duration>,
     /// How it is.
@@ -236,6 +238,9 @@ impl Said {
                 map.insert("description".into(), it.description.as_str().into());
                 let commands = it.commands.iter().map(|name| Value::from(name.as_str())).collect();
                 map.insert("commands".into(), Value::Array(commands));
+                if !it.unsupported.is_empty() {
+                    map.insert("unsupported".into(), it.unsupported.clone().into());
+                }
                 if let Some(every) = it.every {
                     map.insert("every".into(), every.as_secs_f64().into());
                 }
@@ -269,7 +274,11 @@ impl Said {
     pub fn from_value(value: &Value) -> Result<Said> {
         Ok(match value.at("what")?.as_text()? {
             "introduction" => {
-                let commands = value.at("commands")?.as_array()?;
+                let names = |key: &str| -> Result<Vec<String>> {
+                    value.at(key)?.as_array()?.iter().map(|name| name.as_text().map(str::to_owned)).collect()
+                };
+                let unsupported =
+                    if value.at("unsupported").is_ok() { names("unsupported")? } else { Vec::new() };
                 Said::Introduction(Introduction {
                     name: value.at("name")?.as_text()?.to_owned(),
                     epoch: value.at("epoch")?.as_u64()?,
@@ -278,10 +287,8 @@ impl Said {
                     })?,
                     program: value.at("program")?.as_text()?.to_owned(),
                     description: value.at("description")?.as_text()?.to_owned(),
-                    commands: commands
-                        .iter()
-                        .map(|name| name.as_text().map(str::to_owned))
-                        .collect::<Result<_>>()?,
+                    commands: names("commands")?,
+                    unsupported,
                     every: value.at("every").ok().map(seconds).transpose()?,
                     report: Report::from_value(value)?,
                 })
@@ -369,6 +376,7 @@ mod tests {
             program: "logger".into(),
             description: "logs the meter".into(),
             commands: vec!["BACKUP".into(), "calibrate".into()],
+            unsupported: vec!["CHECKPOINT".into()],
             every: Some(Duration::from_secs(1)),
             report: report(),
         };

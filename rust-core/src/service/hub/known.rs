@@ -138,9 +138,13 @@ impl Known {
         if !self.is_here() {
             return Vec::new();
         }
-        let takes = |command: &Command| {
-            !matches!(command, Command::Config | Command::Backup)
-                || self.introduction.commands.iter().any(|name| name == command.name())
+        let it = &self.introduction;
+        let takes = |command: &Command| match command {
+            Command::Config | Command::Backup => it.commands.iter().any(|name| name == command.name()),
+            Command::GetData | Command::Checkpoint => {
+                !it.unsupported.iter().any(|name| name == command.name())
+            }
+            _ => true,
         };
         let own = self.introduction.commands.iter().filter_map(|name| Command::from_name(name).ok());
         let own = own.filter(|command| matches!(command, Command::Own(_)));
@@ -174,6 +178,9 @@ impl Known {
         put("program", it.program.as_str().into());
         put("description", it.description.as_str().into());
         put("commands", it.commands.clone().into());
+        if !it.unsupported.is_empty() {
+            put("unsupported", it.unsupported.clone().into());
+        }
         if let Some(every) = it.every {
             put("every", every.as_secs_f64().into());
         }
@@ -205,6 +212,10 @@ pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
         let text = format!("it has {} commands of its own, {COMMANDS} are possible", it.commands.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
+    // Who cannot do without more than that says what makes no sense.
+    it.unsupported
+        .retain(|name| [Command::GetData, Command::Checkpoint].iter().any(|one| one.name() == name));
+    it.unsupported.truncate(2);
     for name in &it.commands {
         Command::from_name(name)?;
     }

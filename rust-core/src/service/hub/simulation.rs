@@ -210,6 +210,7 @@ impl World<'_> {
             program: "p".into(),
             description: String::new(),
             commands: Vec::new(),
+            unsupported: Vec::new(),
             every: None,
             report: self.report(),
         })

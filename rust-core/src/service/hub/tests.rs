@@ -98,9 +98,16 @@ fn report(state: State) -> Report {
 impl Played {
     /// Comes to a controller and is welcome there.
     pub fn come(endpoint: &str, name: &str, epoch: u64) -> Played {
+        Played::come_as(endpoint, name, epoch, |_| {})
+    }
+
+    /// The same, for one that says something else of itself.
+    pub fn come_as(endpoint: &str, name: &str, epoch: u64, change: impl FnOnce(&mut Introduction)) -> Played {
         let played = Played { channel: link(endpoint), name: name.into(), epoch };
         assert!(matches!(played.told(), Told::Welcome { .. }));
-        played.introduce();
+        let mut introduction = Played::introduction(name, epoch);
+        change(&mut introduction);
+        played.say(&Said::Introduction(introduction));
         played
     }
 
@@ -113,6 +120,7 @@ impl Played {
             program: "played".into(),
             description: String::new(),
             commands: vec!["calibrate".into()],
+            unsupported: Vec::new(),
             every: None,
             report: report(State::Running),
         }
@@ -196,6 +204,19 @@ fn kind(result: Result<Value>) -> ErrorKind {
 fn brief(command: Command) -> Order {
     let within = Duration::from_millis(100);
     Order { id: "brief".into(), command, arguments: Value::Null, within, epoch: None }
+}
+
+#[test]
+fn a_command_that_a_service_cannot_carry_out_is_not_allowed() {
+    let hub = Running::start();
+    let _power = Played::come_as(&hub.endpoint, "lab/power", 7, |it| {
+        // Without PAUSE there is no service.
+        it.unsupported = vec!["CHECKPOINT".into(), "PAUSE".into(), "made up".into()];
+    });
+    let record = until(&hub.client(), "lab/power", is("view", "CONNECTED"));
+    let allowed = record.at("allowed").unwrap().as_array().unwrap();
+    assert!(!allowed.contains(&"CHECKPOINT".into()) && allowed.contains(&"PAUSE".into()), "{allowed:?}");
+    assert_eq!(record.at("unsupported").unwrap(), &Value::Array(vec!["CHECKPOINT".into()]));
 }
 
 #[test]
