@@ -52,8 +52,13 @@ fn nothing_outlives_a_wrapper_that_is_killed() {
     let opened = fifo.open();
     lab.until_state("RUNNING");
     lab.command(&Command::Pause).unwrap();
+    assert!(lab.table().contains("PAUSED"), "{}", lab.table());
     adopted.signal("KILL");
     assert_eq!(ends(opened), "");
+    // The state that it told last would look true.
+    lab.until("away", |record| text(record, "view") == "DISCONNECTED");
+    let table = lab.table();
+    assert!(table.contains("DISCONNECTED") && !table.contains("PAUSED"), "{table}");
 }
 
 #[test]

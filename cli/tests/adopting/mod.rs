@@ -66,6 +66,13 @@ impl Laboratory {
         Adopted(Some(self.place.start(&words)))
     }
 
+    /// What `linkspan service ls` prints.
+    pub fn table(&self) -> String {
+        let said = self.place.run(&["service", "ls", "--controller", &self.endpoint]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out
+    }
+
     pub fn command(&self, command: &Command) -> Result<Value> {
         self.client.command("it", command, &Value::Null, PATIENCE)
     }
