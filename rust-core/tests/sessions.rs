@@ -336,6 +336,26 @@ fn an_answer_goes_to_the_one_that_asked(t: &str) {
     });
 }
 
+fn a_successor_that_comes_before_its_predecessor_is_seen_to_have_gone_is_let_in(t: &str) {
+    let endpoint = name(t);
+    let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    let first = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    first.send(&Value::Int(1), SOON).unwrap();
+    assert_eq!(open.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    thread::scope(|s| {
+        s.spawn(move || {
+            thread::sleep(Duration::from_millis(30));
+            drop(first);
+        });
+        let second = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        second.send(&Value::Int(2), SOON).unwrap();
+        assert_eq!(open.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
+        // One that stays is believed.
+        let third = Channel::connect(&endpoint, &Options::default(), SOON);
+        assert_eq!(third.unwrap_err().kind(), ErrorKind::AddressInUse);
+    });
+}
+
 macro_rules! suite {
     ($($case:ident)*) => {
         mod shm { $(#[test] fn $case() { super::$case("shm") })* }
@@ -348,7 +368,7 @@ suite! {
     the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
     a_named_client_gets_what_it_had_not_consumed a_nameless_client_that_went_is_dropped_and_counted one_name_is_one_program_s
     manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-    both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked an_idempotent_call_outlives_its_server call_without_answer_says_that_its_outcome_is_unknown
+    both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked a_successor_that_comes_before_its_predecessor_is_seen_to_have_gone_is_let_in an_idempotent_call_outlives_its_server call_without_answer_says_that_its_outcome_is_unknown
     a_server_gets_what_its_predecessor_had_not_consumed
 }
 

@@ -67,6 +67,9 @@ impl Herald {
 
 /// How long to wait after a listener that was there could not take us: out of descriptors, or just ending.
 const BUSY: Duration = Duration::from_millis(20);
+/// How long a refusal because of our predecessor is not believed: one that was just killed may still look alive to the listener,
+/// because the kernel of a busy machine brings the news of it late.
+const LEAVING: Duration = Duration::from_millis(100);
 
 impl Dialler {
     /// Will call this endpoint.
@@ -94,7 +97,7 @@ impl Dialler {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<(Called, Greeting, T)>> {
-        let frame = hello.to_frame()?;
+        let (frame, begun) = (hello.to_frame()?, Instant::now());
         let call = |waiting: &mut Waiting<'_>| {
             let (own, descriptors) = offer()?;
             let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
@@ -106,10 +109,16 @@ impl Dialler {
                 Goal::Address(address) => tcp::call(address, &frame, wakers, waiting),
             };
             Ok(match call? {
-                Call::Answered(called) => {
-                    let greeting = greeting::read_answer(&called.answer)?;
-                    Call::Answered((called, greeting, own))
-                }
+                Call::Answered(called) => match greeting::read_answer(&called.answer) {
+                    Err(e)
+                        if e.kind() == ErrorKind::AddressInUse
+                            && begun.elapsed() < LEAVING
+                            && waiting.deadline().left().is_none_or(|left| left > BUSY) =>
+                    {
+                        Call::Busy
+                    }
+                    greeting => Call::Answered((called, greeting?, own)),
+                },
                 Call::Nobody => Call::Nobody,
                 Call::Busy => Call::Busy,
             })

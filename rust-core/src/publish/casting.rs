@@ -56,6 +56,13 @@ struct ShmSubscriber {
     _watched: Watched,
 }
 
+impl ShmSubscriber {
+    /// Whether it reads the ring, or can: it may have read before we come to know that it was answered.
+    fn has_ring(&self) -> bool {
+        self.answered || self.subscription.read_so_far() > 0
+    }
+}
+
 /// Where a subscriber with a stream begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Begin {
@@ -166,7 +173,7 @@ impl Casting {
     pub fn subscribers(&self) -> usize {
         match &self.state().way {
             Way::Shm { subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| subscriber.answered).count()
+                subscribers.iter().filter(|subscriber| subscriber.has_ring()).count()
             }
             Way::Streams { subscribers, .. } => subscribers.len(),
         }
@@ -307,7 +314,7 @@ impl Casting {
         match &mut self.state().way {
             // What lies in the ring outlives us, for those that have it.
             Way::Shm { subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| !subscriber.answered).count()
+                subscribers.iter().filter(|subscriber| !subscriber.has_ring()).count()
             }
             Way::Streams { history, subscribers } => subscribers
                 .iter()
