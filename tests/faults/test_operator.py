@@ -1,0 +1,71 @@
+"""What an operator of a shared machine meets: a port that somebody else has, a directory without space."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+#: Only guards against a hang.
+SOON = 60.0
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make networks and mount")
+
+
+def lines(child: subprocess.Popen[str]) -> list[str]:
+    text, _ = child.communicate(timeout=SOON)
+    assert child.returncode == 0, text
+    return text.splitlines()
+
+
+def test_controller_whose_port_is_taken_serves_local_programs_and_says_how_to_mean_it(start) -> None:
+    child = start(
+        """
+        import signal, socket, subprocess
+        taken = socket.create_server(("127.0.0.1", 17170))
+        program = sys.argv[1]
+        controller = subprocess.Popen([program, "controller"], stderr=subprocess.PIPE, text=True)
+        said = []
+        while not any("listens at" in line for line in said):
+            said.append(controller.stderr.readline())
+        print(said[0].strip())
+        print(subprocess.run([program, "service", "ls"], capture_output=True, text=True).returncode)
+        controller.send_signal(signal.SIGTERM)
+        controller.communicate(timeout=30)
+        # Who asks for that very port is refused.
+        asked = subprocess.run([program, "controller", "--listen", "tcp://127.0.0.1:17170"], capture_output=True, text=True)
+        print(asked.returncode, asked.stderr.strip())
+        """,
+        str(PROGRAM),
+        within=["--net"],
+        mounts="ip link set lo up",
+    )
+    told, listed, refused = lines(child)
+    assert "no TCP: tcp://127.0.0.1:17170" in told
+    assert "--no-tcp" in told and "AddressInUse" not in told
+    assert listed == "0"
+    assert refused.startswith("1 linkspan: AddressInUse (105): tcp://127.0.0.1:17170")
+
+
+def test_token_on_a_full_disk_leaves_nothing_and_is_made_once_there_is_space(start, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir(mode=0o700)
+    child = start(
+        """
+        folder = os.environ["LINKSPAN_DIR"]
+        # The directory and its file of locks are there.
+        with linkspan.listen("unix:before"): pass
+        made = fill(folder)
+        listens = lambda: linkspan.listen("tcp://127.0.0.1:18171").close()
+        print(became(listens))
+        print([name for name in sorted(os.listdir(folder)) if not name.startswith("fill-")])
+        for path in made: os.remove(path)
+        print(became(listens), os.path.getsize(folder + "/.token") > 0)
+        """,
+        within=["--mount", "--net"],
+        mounts=f"mount -t tmpfs -o size=128k,mode=700 none {folder} && ip link set lo up",
+        env={"LINKSPAN_DIR": str(folder)},
+    )
+    assert lines(child) == ["NoSpace", "['.lock']", "done True"]
