@@ -90,8 +90,7 @@ def test_sanitizers_while_a_struct_of_c_is_read(language, tmp_path, build, envir
 
 
 #: The vectors, and the tables over every transport, take valgrind minutes and AddressSanitizer seconds; it has them above.
-#: Children that a signal ends have threads at work then, whose memory valgrind takes for lost.
-SHORT = [(language, program) for language, program in ALL if program not in ("vectors", "transports", "signals")]
+SHORT = [(language, program) for language, program in ALL if program not in ("vectors", "transports")]
 
 
 @pytest.mark.parametrize(("language", "program"), [*SHORT, ("c", "transports")])
