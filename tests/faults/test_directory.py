@@ -1,5 +1,6 @@
 """A runtime directory that is read-only, or that somebody deletes under running programs."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -8,10 +9,12 @@ from pathlib import Path
 import linkspan
 import pytest
 
+import programs
 from transports import ALL, ONLY_PUBLISHING, PUBLISHING, answering, endpoint
 
 #: Only guards against a hang.
 SOON = 30.0
+lines = functools.partial(programs.lines, timeout=SOON)
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 in_the_directory = pytest.mark.parametrize("transport", [t for t in ALL if t != "tcp"])
@@ -25,12 +28,6 @@ with linkspan.serve(sys.argv[1]) as server:
     except linkspan.Error as error:
         print(type(error).__name__, error)
 """
-
-
-def lines(child: subprocess.Popen[str]) -> list[str]:
-    text, _ = child.communicate(timeout=SOON)
-    assert child.returncode == 0, text
-    return text.splitlines()
 
 
 @as_root

@@ -9,16 +9,9 @@ from pathlib import Path
 
 import pytest
 
-#: Only guards against a hang.
-SOON = 60.0
+from programs import lines
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-
-
-def lines(child: subprocess.Popen[str]) -> list[str]:
-    text, _ = child.communicate(timeout=SOON)
-    assert child.returncode == 0, text
-    return text.splitlines()
 
 
 @pytest.fixture

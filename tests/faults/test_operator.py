@@ -1,23 +1,16 @@
 """What an operator of a shared machine meets: a port that somebody else has, a directory without space."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from programs import lines
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
-#: Only guards against a hang.
-SOON = 60.0
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make networks and mount")
-
-
-def lines(child: subprocess.Popen[str]) -> list[str]:
-    text, _ = child.communicate(timeout=SOON)
-    assert child.returncode == 0, text
-    return text.splitlines()
 
 
 def test_controller_whose_port_is_taken_serves_local_programs_and_says_how_to_mean_it(start) -> None:

@@ -4,28 +4,23 @@ The error is from the table, the other side lives, nothing that was accepted is 
 objects work. The file systems are small ones of the test's own, in a mount namespace that ends with its program.
 """
 
+import functools
 import os
-import subprocess
 from pathlib import Path
 
 import linkspan
 import pytest
 
+import programs
 from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 
 #: Only guards against a hang.
 SOON = 30.0
+lines = functools.partial(programs.lines, timeout=SOON)
 #: What a program may be told where there is no space.
 NO_SPACE = {"NoSpace", "OutOfMemory"}
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-
-
-def lines(child: subprocess.Popen[str]) -> list[str]:
-    """What a program printed until its end, which has to be a good one."""
-    text, _ = child.communicate(timeout=SOON)
-    assert child.returncode == 0, text
-    return text.splitlines()
 
 
 def small(folder: Path) -> str:
