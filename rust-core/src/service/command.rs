@@ -97,6 +97,11 @@ impl Command {
         Err(Error::new(ErrorKind::OutOfRange, text))
     }
 
+    /// Whether a service may do without it: one whose program cannot carry it out says so.
+    pub const fn may_be_unsupported(&self) -> bool {
+        matches!(self, Command::GetData | Command::Checkpoint)
+    }
+
     /// Whether the library answers it by itself, at once, whatever the program does.
     pub const fn is_answered_by_library(&self) -> bool {
         matches!(self, Command::Status | Command::Describe | Command::Stats | Command::Log | Command::Cancel)

@@ -125,7 +125,7 @@ impl ServiceOptions {
             }
         }
         for name in &self.unsupported {
-            if !matches!(Command::from_name(name)?, Command::GetData | Command::Checkpoint) {
+            if !Command::from_name(name)?.may_be_unsupported() {
                 let text =
                     format!("every service takes {name}: GET_DATA and CHECKPOINT alone may be unsupported");
                 return Err(Error::new(ErrorKind::OutOfRange, text));

@@ -141,10 +141,7 @@ impl Known {
         let it = &self.introduction;
         let takes = |command: &Command| match command {
             Command::Config | Command::Backup => it.commands.iter().any(|name| name == command.name()),
-            Command::GetData | Command::Checkpoint => {
-                !it.unsupported.iter().any(|name| name == command.name())
-            }
-            _ => true,
+            _ => !it.unsupported.iter().any(|name| name == command.name()),
         };
         let own = self.introduction.commands.iter().filter_map(|name| Command::from_name(name).ok());
         let own = own.filter(|command| matches!(command, Command::Own(_)));
@@ -213,8 +210,7 @@ pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     // Who cannot do without more than that says what makes no sense.
-    it.unsupported
-        .retain(|name| [Command::GetData, Command::Checkpoint].iter().any(|one| one.name() == name));
+    it.unsupported.retain(|name| Command::from_name(name).is_ok_and(|one| one.may_be_unsupported()));
     it.unsupported.truncate(2);
     for name in &it.commands {
         Command::from_name(name)?;
