@@ -72,11 +72,64 @@ function socket(string $program): Closure
     };
 }
 
+/** The same bytes through PHP's own System V message queues; the far end removes the queue when this one has gone. */
+function sysvmsg(string $program): Closure
+{
+    $key = getmypid();
+    $process = proc_open([$program, 'far', 'sysvmsg', (string) $key, (string) BYTES], [['pipe', 'r'], STDERR, STDERR], $pipes);
+    $queue = msg_get_queue($key, 0600) ?: throw new RuntimeException('making a queue');
+    $text = str_repeat('x', BYTES);
+    return function () use ($queue, $text, $process, $pipes): void {
+        msg_send($queue, 1, $text, false);
+        if (!msg_receive($queue, 2, $type, BYTES, $answer, false) || strlen($answer) !== BYTES) {
+            throw new RuntimeException('something else came back');
+        }
+    };
+}
+
+/** The same bytes sent to a Redis server of its own on a Unix socket, which sends them back. */
+function redis(string $program): Closure
+{
+    $path = (getenv('LINKSPAN_DIR') ?: '/tmp') . '/bench-php-redis-' . getmypid();
+    $command = [$program, 'pinned', 'redis-server', '-'];
+    $process = proc_open($command, [['pipe', 'r'], ['file', '/dev/null', 'w'], STDERR], $pipes);
+    fwrite($pipes[0], "port 0\nunixsocket $path\nsave \"\"\nappendonly no\n");
+    fclose($pipes[0]);
+    $redis = new Redis();
+    for ($deadline = microtime(true) + 10; ; usleep(5000)) {
+        try {
+            if ($redis->connect($path)) {
+                break;
+            }
+        } catch (RedisException $error) {
+            if (microtime(true) > $deadline) {
+                throw $error;
+            }
+        }
+    }
+    $text = str_repeat('x', BYTES);
+    return function () use ($redis, $text, $process): void {
+        if (strlen($redis->echo($text)) !== BYTES) {
+            throw new RuntimeException('something else came back');
+        }
+    };
+}
+
 [, $case, $program] = $argv;
-if ($case !== 'socket' && !method_exists('Linkspan\Channel', 'call')) {
+$needs = [
+    'socket' => [true, ''],
+    'sysvmsg' => [function_exists('msg_get_queue'), 'not installed: PHP has no sysvmsg extension'],
+    'redis' => [class_exists('Redis') && trim((string) shell_exec('command -v redis-server')) !== '',
+        'not installed: apt install php-redis redis-tools'],
+];
+if (isset($needs[$case]) && !$needs[$case][0]) {
+    echo 'absent ', $needs[$case][1], "\n";
+    exit;
+}
+if (!isset($needs[$case]) && !method_exists('Linkspan\Channel', 'call')) {
     echo "absent the extension is not loaded or has no channels\n";
     exit;
 }
-$once = $case === 'socket' ? socket($program) : call($case, $program);
+$once = isset($needs[$case]) ? $case($program) : call($case, $program);
 $once();
 serve($once);

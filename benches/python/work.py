@@ -1,7 +1,8 @@
 """A worker in Python: the same protocol as the one in Rust, see benches/src/worker.rs.
 
-`work.py CASE FAR-PROGRAM` prints `ready` or `absent WHY`, then answers each line `N` with the nanoseconds of one
-operation: the mean of N in one go, then single ones. `work.py far CASE ADDRESS` is the other end of a case.
+`work.py CASE STARTER` prints `ready` or `absent WHY`, then answers each line `N` with the nanoseconds of one
+operation: the mean of N in one go, then single ones. `work.py far CASE ADDRESS` is the other end of a case. STARTER is the benchmark's program, which starts servers that end with
+this process.
 """
 
 from __future__ import annotations
@@ -111,9 +112,10 @@ def answer(what: str, value):
 def near_linkspan(transport: str, what: str):
     import linkspan
 
-    address = f"{transport}:bench-{os.getpid()}"
+    spins = transport.endswith("spin")
+    address = f"{transport.removesuffix('spin')}:bench-{os.getpid()}"
     start_far(f"{transport}-{what}", address)
-    channel = linkspan.connect(address, timeout=20.0, spin=0)
+    channel = linkspan.connect(address, timeout=20.0, spin=1000 if spins else 0)
     value = content(what)
 
     def once():
@@ -123,10 +125,10 @@ def near_linkspan(transport: str, what: str):
     return once
 
 
-def far_linkspan(what: str, address: str) -> None:
+def far_linkspan(what: str, address: str, spins: bool = False) -> None:
     import linkspan
 
-    channel = linkspan.open(address, timeout=None, spin=0)
+    channel = linkspan.open(address, timeout=None, spin=1000 if spins else 0)
     while True:
         channel.send(answer(what, channel.recv().value))
 
@@ -195,6 +197,109 @@ def far_zmq(what: str, address: str) -> None:
         socket.send(str(answer(what, numpy.frombuffer(frame, "f8"))).encode())
 
 
+def near_shared(what: str):
+    """The array in a block of shared memory, and the news of it through a pipe: as the module's documentation shows."""
+    import multiprocessing.connection
+    from multiprocessing import shared_memory
+
+    import numpy
+
+    array = content(what)
+    block = shared_memory.SharedMemory(create=True, size=array.nbytes)
+    shared = numpy.ndarray(array.shape, array.dtype, block.buf)
+    address = f"{os.environ.get('LINKSPAN_DIR', '/tmp')}/bench-shared-{os.getpid()}"
+    with multiprocessing.connection.Listener(address, "AF_UNIX") as listener:
+        start_far(f"sharedmemory-{what}", f"{address} {block.name}")
+        connection = listener.accept()
+    connection.recv()
+    # Both have it: nothing is left behind, however this ends.
+    block.unlink()
+
+    # The array does not keep the block that it lies in: this function does.
+    def once(block=block):
+        shared[:] = array
+        connection.send(len(array))
+        return connection.recv()
+
+    return once
+
+
+def far_shared(what: str, address: str) -> None:
+    import multiprocessing.connection
+    from multiprocessing import resource_tracker, shared_memory
+
+    import numpy
+
+    path, name = address.split()
+    # This end does not own the block: the tracker would unlink it once more.
+    resource_tracker.register = lambda *_: None
+    block = shared_memory.SharedMemory(name)
+    connection = multiprocessing.connection.Client(path, "AF_UNIX")
+    connection.send("ready")
+    while True:
+        shared = numpy.ndarray((connection.recv(),), "f8", block.buf)
+        connection.send(answer(what, shared))
+
+
+def near_redis(what: str, starter: str):
+    """Lists of a server of its own on a Unix socket, with hiredis where it is there: redis-py finds it by itself."""
+    import shutil
+
+    import redis
+
+    if shutil.which("redis-server") is None:
+        raise ImportError("not installed: apt install redis-tools")
+    path = f"{os.environ.get('LINKSPAN_DIR', '/tmp')}/bench-redis-{os.getpid()}"
+    # Its settings arrive on its standard input: an empty argument would be lost on the way.
+    server = subprocess.Popen([starter, "pinned", "redis-server", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    server.stdin.write(f"port 0\nunixsocket {path}\nsave \"\"\nappendonly no\n".encode())
+    server.stdin.close()
+    client = connected_redis(path)
+    start_far(f"redis-{what}", path)
+    value = content(what)
+    if what == "dict":
+        import orjson
+
+        def once():
+            client.lpush("there", orjson.dumps(value))
+            return orjson.loads(client.brpop("back")[1])
+    else:
+
+        def once():
+            client.lpush("there", value.data.cast("B"))
+            return client.brpop("back")[1]
+
+    return once
+
+
+def connected_redis(path: str):
+    import redis
+
+    client = redis.Redis(unix_socket_path=path)
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            client.ping()
+            return client
+        except redis.exceptions.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def far_redis(what: str, address: str) -> None:
+    client = connected_redis(address)
+    if what == "dict":
+        import orjson
+
+        while True:
+            client.lpush("back", orjson.dumps(orjson.loads(client.brpop("there")[1])))
+    import numpy
+
+    while True:
+        client.lpush("back", answer(what, numpy.frombuffer(client.brpop("there")[1], "f8")))
+
+
 def copy_array():
     """The floor of sending an array: one copy of it."""
     import numpy
@@ -206,12 +311,19 @@ def copy_array():
 def main(arguments: list[str]) -> None:
     if arguments[0] == "far":
         end_with_parent()
-        pin(far=True)
         _, case, address = arguments
         by, what = case.split("-")
-        {"multiprocessing": far_pipe, "pyzmq": far_zmq}.get(by, far_linkspan)(what, address)
+        spins = by.endswith("spin")
+        pin(together=not spins, far=True)
+        if spins:
+            far_linkspan(what, address, spins)
+        peers = {"multiprocessing": far_pipe, "pyzmq": far_zmq, "sharedmemory": far_shared, "redis": far_redis}
+        try:
+            peers.get(by, far_linkspan)(what, address)
+        except EOFError:
+            return  # the near end has gone
         return
-    (case,) = arguments
+    case, starter = arguments
     try:
         by, _, what = case.partition("-")
         if by == "encode":
@@ -222,6 +334,10 @@ def main(arguments: list[str]) -> None:
             once = near_pipe(what)
         elif by == "pyzmq":
             once = near_zmq(what)
+        elif by == "sharedmemory":
+            once = near_shared(what)
+        elif by == "redis":
+            once = near_redis(what, starter)
         else:
             once = near_linkspan(by, what)
         once()

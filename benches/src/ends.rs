@@ -2,26 +2,63 @@
 
 use std::io;
 use std::ops::Deref;
+use std::sync::Mutex;
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
+
+/// The far ends of this process.
+static FAR: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
+
+/// The far ends of this process.
+pub fn far_ends() -> Vec<libc::pid_t> {
+    FAR.lock().map(|far| far.clone()).unwrap_or_default()
+}
+
+/// Processor time of this process and its far ends, in nanoseconds.
+pub fn processor_time() -> Result<f64> {
+    let mut sum = 0.0;
+    for process in far_ends().into_iter().chain([0]) {
+        let mut clock = libc::CLOCK_PROCESS_CPUTIME_ID;
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the library writes one clock's number, the kernel one timespec, both our own.
+        let failed = unsafe {
+            process != 0 && libc::clock_getcpuclockid(process, &mut clock) != 0
+                || libc::clock_gettime(clock, &mut now) != 0
+        };
+        if failed {
+            return Err(format!("reading the processor time of process {process}").into());
+        }
+        sum += now.tv_sec as f64 * 1e9 + now.tv_nsec as f64;
+    }
+    Ok(sum)
+}
 
 /// Starts the far end as a process of its own; it ends with this one, whatever happens.
 ///
 /// To be called while the process has one thread: the far end goes on from a copy of it.
 pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
+    let near = std::process::id();
     // SAFETY: there is one thread, so the child's copy is whole; it runs on as this program does.
     match unsafe { libc::fork() } {
         -1 => Err(format!("starting the far end: {}", io::Error::last_os_error()).into()),
         0 => {
             end_with_parent();
+            // The near end may have ended before that was asked for: then no signal comes any more.
+            if std::os::unix::process::parent_id() != near {
+                // SAFETY: ends the process without running what belongs to the parent.
+                unsafe { libc::_exit(0) }
+            }
             if let Err(error) = far() {
                 eprintln!("far end: {error}");
             }
             // SAFETY: ends the process without running what belongs to the parent.
             unsafe { libc::_exit(0) }
         }
-        _ => Ok(()),
+        far => {
+            FAR.lock().map_err(|_| "the list of far ends is poisoned")?.push(far);
+            Ok(())
+        }
     }
 }
 

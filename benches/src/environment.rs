@@ -17,6 +17,7 @@ impl Directory {
         let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(or, PathBuf::from);
         let program = std::env::current_exe()?;
         let disk = program.parent().map_or_else(std::env::temp_dir, PathBuf::from);
+        sweep_segments()?;
         sweep(&base)?;
         sweep(&disk)?;
         let lasting = disk.join(format!("{PREFIX}{}", std::process::id()));
@@ -47,8 +48,27 @@ fn sweep(base: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes what workers of a peer that were killed left in shared memory: its names begin with theirs.
+fn sweep_segments() -> Result<()> {
+    // Where there is no such directory, nothing was left in it.
+    let Ok(entries) = std::fs::read_dir("/dev/shm") else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix("linkspan-bench-iceoryx2-"));
+        let Some((process, _)) = rest.and_then(|rest| rest.split_once('-')) else { continue };
+        if !Path::new("/proc").join(process).exists() {
+            std::fs::remove_file(entry.path())
+                .map_err(|e| format!("removing {}: {e}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
 impl Drop for Directory {
     fn drop(&mut self) {
+        if let Err(error) = sweep_segments() {
+            eprintln!("{error}");
+        }
         for path in &self.0 {
             if let Err(error) = std::fs::remove_dir_all(path) {
                 eprintln!("removing {}: {error}", path.display());
@@ -69,7 +89,7 @@ fn processor() -> String {
 }
 
 /// What the figures depend on, one fact a line.
-pub fn describe() -> Vec<String> {
+pub fn describe(took: std::time::Duration) -> Vec<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut facts = vec![
@@ -77,6 +97,7 @@ pub fn describe() -> Vec<String> {
         first_line("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_else(|| "unknown date".into()),
         format!("{} × {}", crate::cpu::count(), processor()),
         format!("Linux {}", kernel.trim()),
+        format!("measured in {} s", took.as_secs()),
         format!("load average at the end {}", load.split(' ').next().unwrap_or("unknown")),
     ];
     // Where other programs keep the processors busy, it may be run before them; that is to be seen in the results.

@@ -9,14 +9,17 @@ mod cpu;
 mod ends;
 mod environment;
 mod floor;
+mod growth;
 mod ours;
+mod player;
 mod report;
 mod rows;
 mod statistics;
 mod worker;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Anything that can go wrong here ends in a line of text.
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
@@ -24,11 +27,14 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 const HELP: &str = "\
 linkspan-bench: what Linkspan costs, beside the floor measured in the same run
 
-  linkspan-bench                 everything, in about five minutes
-  linkspan-bench --quick         few repetitions, in under half a minute: shows that it works, says nothing of speed
-  linkspan-bench --only TEXT     the rows whose name contains TEXT
-  linkspan-bench --write FILE    writes the table to FILE as well
-  linkspan-bench --list          the names of the rows
+  linkspan-bench                 every row and every curve, in at most 15 minutes
+  linkspan-bench --quick         few repetitions and short curves, in at most 2 minutes: shows that it works
+  linkspan-bench --smoke         one repetition of ours and the floors, without peers: shows that everything of ours runs
+  linkspan-bench --only TEXT     the rows and curves whose name contains TEXT
+  linkspan-bench --write FILE    writes the table to FILE as well, and the curves as SVG into plots/ beside it
+  linkspan-bench --minutes N     the longest that the run may take
+  linkspan-bench --repetitions N turns of each worker
+  linkspan-bench --list          the names of the rows and curves
   linkspan-bench work CASE …     one worker, driven from standard input (see benches/README.md)
 ";
 
@@ -50,18 +56,52 @@ fn run(arguments: &[String]) -> Result<bool> {
         worker::work(arguments)?;
         return Ok(true);
     }
-    let mut plan = conductor::Plan { repetitions: 31, round: Duration::from_millis(4), only: None };
+    let started = Instant::now();
+    let mut plan = conductor::Plan {
+        repetitions: 31,
+        round: Duration::from_millis(4),
+        only: None,
+        again: 2,
+        row: Duration::from_secs(8),
+        quick: false,
+        peers: true,
+        until: started,
+    };
     let mut write = None;
+    let mut minutes = None;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().cloned().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--quick" => (plan.repetitions, plan.round) = (3, Duration::from_millis(1)),
+            "--quick" => {
+                plan = conductor::Plan {
+                    repetitions: 3,
+                    round: Duration::from_millis(1),
+                    again: 0,
+                    row: Duration::from_secs(2),
+                    quick: true,
+                    ..plan
+                };
+            }
+            "--smoke" => {
+                // A debug build on a busy machine takes its time.
+                minutes = Some(9.0);
+                plan = conductor::Plan {
+                    repetitions: 1,
+                    round: Duration::from_micros(100),
+                    again: 0,
+                    quick: true,
+                    peers: false,
+                    ..plan
+                };
+            }
             "--only" => plan.only = Some(value()?),
-            "--write" => write = Some(value()?),
+            "--write" => write = Some(PathBuf::from(value()?)),
+            "--minutes" => minutes = Some(value()?.parse::<f64>()?),
             "--repetitions" => plan.repetitions = value()?.parse()?,
             "--list" => {
                 rows::all().iter().for_each(|row| println!("{}", row.what));
+                growth::all().iter().for_each(|plot| println!("{}", plot.what));
                 return Ok(true);
             }
             "--help" | "-h" => {
@@ -71,11 +111,21 @@ fn run(arguments: &[String]) -> Result<bool> {
             _ => return Err(format!("no argument is called {argument}; try --help").into()),
         }
     }
-    let measured = conductor::conduct(&rows::all(), &plan)?;
-    let report = report::render(&measured, &plan);
+    // What is left of the last minute writes the results.
+    let minutes = minutes.unwrap_or(if plan.quick { 1.9 } else { 14.5 });
+    plan.until = started + Duration::from_secs_f64(minutes * 60.0);
+    let directory = environment::Directory::new()?;
+    // Rows that take too long leave their time to the curves.
+    let curves = Duration::from_secs(if plan.quick { 20 } else { 240 });
+    let rows_until = plan.until.checked_sub(curves).unwrap_or(started);
+    let rows = conductor::conduct(&rows::all(), &conductor::Plan { until: rows_until, ..plan.clone() });
+    let plots = growth::conduct(&growth::all(), &plan);
+    drop(directory);
+    let report = report::render(&rows, &plots, &plan, started.elapsed());
     print!("{}", report.text);
     if let Some(path) = write {
-        std::fs::write(&path, report.markdown).map_err(|e| format!("writing {path}: {e}"))?;
+        std::fs::write(&path, report.markdown).map_err(|e| format!("writing {}: {e}", path.display()))?;
+        growth::draw(&plots, &path.with_file_name("plots"))?;
     }
-    Ok(measured.iter().all(|row| row.ours.is_ok()))
+    Ok(rows.iter().all(|row| row.ours.is_ok()) && plots.iter().all(growth::Measured::is_whole))
 }

@@ -1,10 +1,21 @@
 //! The table: on the terminal and as the file of results.
 
-use std::fmt::Write;
+mod curves;
+mod lines;
+#[cfg(test)]
+mod tests;
+mod units;
 
-use crate::conductor::{Measured, Outcome, Plan};
-use crate::environment;
-use crate::rows::{Case, Mark};
+pub use units::time;
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::conductor::{MOVED, Measured, Plan};
+use crate::rows::Unit;
+use crate::statistics::{Taken, quantile};
+use crate::{environment, growth};
+use lines::lines;
 
 /// The table in its two forms.
 pub struct Report {
@@ -14,63 +25,7 @@ pub struct Report {
     pub markdown: String,
 }
 
-const HEAD: [&str; 6] =
-    ["what", "ours (p99)", "floor (p99)", "ours / floor", "mark", "others on the same work"];
-
-/// Who does similar work and is not in the table, and why.
-const ABSENT: &str = "Not measured: iceoryx2 (its build wants libclang and had not ended after a quarter of an hour); \
-                      nng and Redis (not tried).";
-
-/// A time with three digits.
-fn time(nanoseconds: f64) -> String {
-    let (value, unit) = match nanoseconds {
-        n if n < 1e3 => (n, "ns"),
-        n if n < 1e6 => (n / 1e3, "µs"),
-        n => (n / 1e6, "ms"),
-    };
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.digits$} {unit}")
-}
-
-fn cell(case: &Case, outcome: &Outcome) -> String {
-    match outcome {
-        Ok(taken) => format!("{} {} ({})", case.label, time(taken.median()), time(taken.p99())),
-        Err(why) => format!("{} not measured: {why}", case.label),
-    }
-}
-
-fn mark(measured: &Measured, ratio: Option<f64>) -> String {
-    let Some(mark) = measured.row.mark else { return String::new() };
-    let (goal, reached) = match mark {
-        Mark::Ratio(goal) => (format!("≤ {goal}"), ratio.map(|r| r <= goal)),
-        Mark::Nanoseconds(goal) => {
-            (format!("≤ {}", time(goal)), measured.ours.as_ref().ok().map(|t| t.median() <= goal))
-        }
-    };
-    let verdict = match reached {
-        Some(true) => "reached",
-        Some(false) => "missed",
-        None => "unknown",
-    };
-    format!("{goal} {verdict}")
-}
-
-fn cells(measured: &Measured) -> [String; 6] {
-    let ratio = match (&measured.ours, &measured.floor) {
-        (Ok(ours), Ok(floor)) => Some(ours.ratio(floor)),
-        _ => None,
-    };
-    let row = &measured.row;
-    let peers: Vec<String> = row.peers.iter().zip(&measured.peers).map(|(c, o)| cell(c, o)).collect();
-    [
-        row.what.clone(),
-        cell(&row.ours, &measured.ours),
-        cell(&row.floor, &measured.floor),
-        ratio.map_or_else(String::new, |r| format!("{r:.2}")),
-        mark(measured, ratio),
-        peers.join("; "),
-    ]
-}
+const HEAD: [&str; 6] = ["what", "measured", "median (p99)", "ratio to floor", "spread", "mark"];
 
 /// What a published comparison gave for a request of 10 kB and its answer, in milliseconds, and our row for the same.
 const PUBLISHED: [(&str, f64, &str); 5] = [
@@ -96,17 +51,50 @@ fn comparison(measured: &[Measured]) -> String {
     if any { table } else { String::new() }
 }
 
+/// How steady the run was as a whole.
+fn steadiness(measured: &[Measured]) -> String {
+    let spreads =
+        |of: &dyn Fn(&Measured) -> Option<f64>| measured.iter().filter_map(of).collect::<Vec<f64>>();
+    let timed = |m: &Measured| m.row.unit == Unit::Time;
+    let ours = spreads(&|m| m.ours.as_ref().ok().filter(|_| timed(m)).map(Taken::spread));
+    let floors = spreads(&|m| m.floor.as_ref()?.as_ref().ok().filter(|_| timed(m)).map(Taken::spread));
+    let again = measured.iter().filter(|m| m.attempts > 1).count();
+    let moved = measured.iter().filter(|m| m.drift() > MOVED).count();
+    format!(
+        "Spread of the run (interquartile range over median, the median row): ours {:.0} %, floors {:.0} %. {again} rows were \
+         measured again because their floor moved by more than {:.0} %; in {moved} it still did.",
+        quantile(&ours, 0.5) * 100.0,
+        quantile(&floors, 0.5) * 100.0,
+        MOVED * 100.0
+    )
+}
+
+/// The marks that were reached, of how many.
+fn marks(measured: &[Measured]) -> String {
+    let rows: Vec<String> =
+        measured.iter().map(|m| lines(m)[0][5].clone()).filter(|mark| !mark.is_empty()).collect();
+    let met = rows.iter().filter(|mark| mark.ends_with("met")).count();
+    let moonshots = rows.iter().filter(|mark| mark.ends_with("moonshot met")).count();
+    format!("{met} of {} marks are met, {moonshots} of them as moonshots.", rows.len())
+}
+
 /// Draws the table.
-pub fn render(measured: &[Measured], plan: &Plan) -> Report {
-    let rows: Vec<[String; 6]> = measured.iter().map(cells).collect();
-    let facts = environment::describe();
+pub fn render(measured: &[Measured], plots: &[growth::Measured], plan: &Plan, took: Duration) -> Report {
+    let rows: Vec<[String; 6]> = measured.iter().flat_map(lines).collect();
+    let facts = environment::describe(took);
     let how = format!(
         "Medians of {} repetitions of about {} ms, taken in turns; in brackets the time that 99 of 100 single operations \
-         kept to. The ratio is the median of ratios to the floor right before and right after.",
+         kept to. The ratio is the median of ratios to the floor right before and right after; the spread is the interquartile \
+         range over the median.",
         plan.repetitions,
         plan.round.as_millis()
     );
-    let mut markdown = format!("# What Linkspan costs\n\n`make bench` wrote this. {how}\n\n");
+    let summary = if measured.is_empty() {
+        "No row was measured.".to_owned()
+    } else {
+        format!("{}\n{}", marks(measured), steadiness(measured))
+    };
+    let mut markdown = format!("# What Linkspan costs\n\n`make bench` wrote this. {how}\n\n{summary}\n\n");
     for fact in &facts {
         let _ = writeln!(markdown, "- {fact}");
     }
@@ -116,19 +104,26 @@ pub fn render(measured: &[Measured], plan: &Plan) -> Report {
     }
     let compared = comparison(measured);
     markdown.push_str(&compared);
+    markdown.push_str(&curves::markdown(plots));
+    let mut text = if rows.is_empty() { String::new() } else { columns(&HEAD, &rows) };
+    text.push_str(&compared);
+    text.push_str(&curves::text(plots));
+    let _ = writeln!(text, "\n{how}\n{summary}\n{}", facts.join(" · "));
+    Report { text, markdown }
+}
+
+/// Rows under a head, each column as wide as its widest cell.
+fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().map(|r| r[column].chars().count());
-        cells.chain([HEAD[column].chars().count()]).max().unwrap_or(0)
+        let cells = rows.iter().map(|r| r[column].chars().count().min(60));
+        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
-    let head: [String; 6] = HEAD.map(str::to_owned);
-    for row in std::iter::once(&head).chain(&rows) {
+    let head: [String; N] = head.map(str::to_owned);
+    for row in std::iter::once(&head).chain(rows) {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
     }
-    text.push_str(&compared);
-    let _ = writeln!(text, "\n{how} {ABSENT}\n{}", facts.join(" · "));
-    let _ = writeln!(markdown, "\n{ABSENT}");
-    Report { text, markdown }
+    text
 }

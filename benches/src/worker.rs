@@ -6,11 +6,11 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cpu::{End, Placement, pin};
-use crate::ends::end_with_parent;
-use crate::{Result, floor, ours};
+use crate::ends::{end_with_parent, processor_time};
+use crate::{Result, floor, growth, ours};
 
 /// Something that is done over and over.
 pub trait Work {
@@ -31,8 +31,40 @@ pub trait Work {
 /// Single operations timed in a round, at most.
 const SINGLE: u64 = 200;
 
+/// Whether processor time is measured instead of time.
+static PROCESSOR: AtomicBool = AtomicBool::new(false);
+
+/// Nanoseconds since some moment: of time, or of processor time of both ends.
+fn clock() -> Result<f64> {
+    if PROCESSOR.load(Ordering::Relaxed) {
+        return processor_time();
+    }
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec of our own.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    Ok(now.tv_sec as f64 * 1e9 + now.tv_nsec as f64)
+}
+
+/// Answers each line `N` with the mean of N measurements that the case makes itself, without warming up.
+pub fn serve_measured(mut once: impl FnMut() -> Result<f64>) -> Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "ready")?;
+    out.flush()?;
+    for line in stdin().lock().lines() {
+        let count = line?.trim().parse::<u32>()?;
+        let mut sum = 0.0;
+        for _ in 0..count {
+            sum += once()?;
+        }
+        writeln!(out, "{:.1}", sum / f64::from(count))?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
 /// Does rounds until standard input ends.
 pub fn serve<W: Work>(mut work: W) -> Result<()> {
+    let singles_too = !PROCESSOR.load(Ordering::Relaxed);
     let mut out = stdout().lock();
     writeln!(out, "ready")?;
     out.flush()?;
@@ -43,18 +75,18 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
         for _ in 0..(count / 8).clamp(2, 100) {
             work.once()?;
         }
-        let start = Instant::now();
+        let start = clock()?;
         for _ in 0..count {
             work.once()?;
         }
-        let mean = start.elapsed().as_nanos() as f64 / (count * W::PER) as f64;
+        let mean = (clock()? - start) / (count * W::PER) as f64;
         write!(out, "{mean:.1}")?;
         let mut singles = [0.0; SINGLE as usize];
-        let singles = &mut singles[..count.min(SINGLE) as usize];
+        let singles = &mut singles[..if singles_too { count.min(SINGLE) as usize } else { 0 }];
         for single in singles.iter_mut() {
-            let start = Instant::now();
+            let start = clock()?;
             work.once()?;
-            *single = start.elapsed().as_nanos() as f64 / W::PER as f64;
+            *single = (clock()? - start) / W::PER as f64;
         }
         work.end()?;
         for single in singles {
@@ -69,16 +101,33 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
 /// `work CASE …`, `far CASE …`, or `pinned PROGRAM …` for a language that cannot pin itself.
 pub fn work(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    end_with_parent();
+    // It removes its queue when its standard input ends.
+    if words.get(1) != Some(&"sysvmsg") {
+        end_with_parent();
+    }
     match words.as_slice() {
-        ["work", "floor", rest @ ..] => floor::work(rest),
-        ["work", "ours", rest @ ..] => ours::work(rest),
+        ["work", "cpu", rest @ ..] => {
+            PROCESSOR.store(true, Ordering::Relaxed);
+            case(rest)
+        }
+        ["work", rest @ ..] => case(rest),
         ["far", "serve", endpoint, placement, spin] => ours::channel::serve_alone(endpoint, placement, spin),
+        ["far", "echo", endpoint, placement, spin] => ours::channel::echo_alone(endpoint, placement, spin),
+        ["far", "sysvmsg", key, bytes] => floor::system_v::echo(key, bytes),
         ["far", "bytes", path, bytes, placement] => floor::echo_alone(path, bytes, placement),
         ["pinned", program, rest @ ..] => {
             pin(Placement::Together, End::Near)?;
             Err(Command::new(program).args(rest).exec().into())
         }
         _ => Err(format!("no worker is called {:?}", arguments.join(" ")).into()),
+    }
+}
+
+fn case(words: &[&str]) -> Result<()> {
+    match words {
+        ["floor", rest @ ..] => floor::work(rest),
+        ["ours", rest @ ..] => ours::work(rest),
+        ["growth", rest @ ..] => growth::work(rest),
+        _ => Err(format!("no worker is called {words:?}").into()),
     }
 }

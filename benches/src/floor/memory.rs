@@ -40,6 +40,16 @@ struct Near {
     how: How,
     trip: u32,
     own: Vec<u8>,
+    copies: Copies,
+}
+
+/// How often content is copied on its way from one side to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copies {
+    /// In by the one, out by the other.
+    Two,
+    /// In by the one; the other looks at it where it is.
+    One,
 }
 
 fn futex(word: &AtomicU32, operation: i32, value: u32) {
@@ -92,7 +102,9 @@ impl Work for Near {
         copy_bytes(self.own.as_ptr(), there.cast(), self.own.len());
         store(&self.table.ping, self.trip, self.how);
         wait(&self.table.pong, self.trip, self.how);
-        copy_bytes(back.cast(), self.own.as_mut_ptr(), self.own.len());
+        if self.copies == Copies::Two {
+            copy_bytes(back.cast(), self.own.as_mut_ptr(), self.own.len());
+        }
         Ok(())
     }
 
@@ -106,7 +118,7 @@ impl Work for Near {
     }
 }
 
-fn far(table: &Shared<Table>, how: How, bytes: usize) -> Result<()> {
+fn far(table: &Shared<Table>, how: How, copies: Copies, bytes: usize) -> Result<()> {
     let mut own = vec![0u8; bytes];
     // SAFETY: only the address is taken; the mapping is as large as a Table.
     let (there, back) = unsafe { (&raw const (*table.as_ptr()).there, &raw mut (*table.as_ptr()).back) };
@@ -120,7 +132,9 @@ fn far(table: &Shared<Table>, how: How, bytes: usize) -> Result<()> {
         loop {
             let ping = table.ping.0.load(Ordering::Acquire);
             if ping == trip {
-                copy_bytes(there.cast(), own.as_mut_ptr(), bytes);
+                if copies == Copies::Two {
+                    copy_bytes(there.cast(), own.as_mut_ptr(), bytes);
+                }
                 copy_bytes(own.as_ptr(), back.cast(), bytes);
                 store(&table.pong, trip, how);
                 trip = trip.wrapping_add(1);
@@ -139,14 +153,22 @@ fn far(table: &Shared<Table>, how: How, bytes: usize) -> Result<()> {
 /// One word there and one back; with `bytes` above 8, that much content copied in and out on both sides.
 pub fn ping_pong(bytes: usize, placement: Placement, how: How) -> Result<()> {
     // Up to a word's size the word itself is the message.
-    let bytes = if bytes <= 8 { 0 } else { bytes };
+    exchange(if bytes <= 8 { 0 } else { bytes }, placement, how, Copies::Two)
+}
+
+/// The same asleep, each content copied once on its way.
+pub fn one_copy(bytes: usize, placement: Placement) -> Result<()> {
+    exchange(bytes, placement, How::Futex, Copies::One)
+}
+
+fn exchange(bytes: usize, placement: Placement, how: How, copies: Copies) -> Result<()> {
     if bytes > LONGEST {
         return Err(format!("at most {LONGEST} bytes").into());
     }
     let table = Shared::<Table>::zeroed()?;
     let theirs = table.clone();
-    split(placement, move || far(&theirs, how, bytes))?;
-    serve(Near { table, how, trip: 0, own: vec![1; bytes] })
+    split(placement, move || far(&theirs, how, copies, bytes))?;
+    serve(Near { table, how, trip: 0, own: vec![1; bytes], copies })
 }
 
 struct Copy {

@@ -1,14 +1,20 @@
 //! The floors: the least that the processor or the kernel takes for the same exchange.
 
+mod begin;
+mod fanout;
 mod files;
 mod kernel;
 mod memory;
 mod queue;
+pub mod system_v;
+mod writers;
 
 use crate::Result;
 use crate::cpu::Placement;
 
+pub use begin::socket_path;
 pub use kernel::echo_alone;
+pub use writers::Ready;
 
 /// `work floor …`.
 pub fn work(words: &[&str]) -> Result<()> {
@@ -19,6 +25,14 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["futex", bytes, placement] => {
             memory::ping_pong(bytes.parse()?, Placement::from_name(placement)?, memory::How::Futex)
         }
+        ["futex-once", bytes, placement] => {
+            memory::one_copy(bytes.parse()?, Placement::from_name(placement)?)
+        }
+        ["fanout", readers] => fanout::stream(readers.parse()?),
+        ["writers", count] => writers::requests(count.parse()?),
+        ["connect"] => begin::connect(),
+        ["first"] => begin::first(),
+        ["restart"] => begin::restart(),
         ["memcpy", bytes] => memory::copy(bytes.parse()?),
         ["pipe", bytes, placement] => kernel::pipe(bytes.parse()?, Placement::from_name(placement)?),
         ["socket", bytes, placement] => kernel::socket(bytes.parse()?, Placement::from_name(placement)?),

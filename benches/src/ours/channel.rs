@@ -35,9 +35,12 @@ pub fn content(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
 }
 
-struct RoundTrip {
-    channel: Channel,
-    payload: Payload,
+/// A message that is sent, and the same that comes back.
+pub struct RoundTrip {
+    /// To the far end.
+    pub channel: Channel,
+    /// What is sent.
+    pub payload: Payload,
 }
 
 impl Work for RoundTrip {
@@ -52,8 +55,8 @@ impl Work for RoundTrip {
 }
 
 /// Answers every message with its own content, until the other side has gone for good.
-fn echo(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
-    let channel = Channel::open(endpoint, &options(spin)?, START)?;
+pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<()> {
+    let channel = Channel::open(endpoint, options, START)?;
     // Linked before it is pinned: a process with a single processor does not spin at all.
     let mut pinned = false;
     let mut answer: Option<Payload> = None;
@@ -77,9 +80,46 @@ fn echo(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
 /// A message there and the same back.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
-    fork_far(|| echo(&endpoint, placement, spin))?;
-    let channel = Channel::connect(&endpoint, &options(spin)?, START)?;
+    let options = options(spin)?;
+    fork_far(|| echo(&endpoint, placement, &options))?;
+    let channel = Channel::connect(&endpoint, &options, START)?;
     let mut work = RoundTrip { channel, payload: content(bytes) };
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
+
+/// `far echo …`: the same for a near end in another language.
+pub fn echo_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
+    echo(endpoint, Placement::from_name(placement)?, &options(spin.parse()?)?)
+}
+
+struct Reading {
+    channel: Channel,
+    count: i64,
+}
+
+impl Work for Reading {
+    fn once(&mut self) -> Result<()> {
+        self.count += 1;
+        let reading = Value::map([("count", Value::from(self.count)), ("celsius", Value::from(21.5))]);
+        self.channel.send(&reading, linkspan::Timeout::Default)?;
+        let back = self.channel.recv(linkspan::Timeout::Default)?;
+        std::hint::black_box(back.get("celsius")?.as_f64()?);
+        // The far end keeps an answer of each length ready.
+        if !(1..=self.count).contains(&back.get("count")?.as_i64()?) {
+            return Err("something else came back".into());
+        }
+        Ok(())
+    }
+}
+
+/// A map of two fields there and back, built and read on each trip, as the other languages do it.
+pub fn map(transport: &str, placement: Placement, spin: u64) -> Result<()> {
+    let endpoint = endpoint(transport);
+    let options = options(spin)?;
+    fork_far(|| echo(&endpoint, placement, &options))?;
+    let mut work = Reading { channel: Channel::connect(&endpoint, &options, START)?, count: 0 };
     work.once()?;
     pin(placement, End::Near)?;
     serve(work)
@@ -109,7 +149,7 @@ pub fn to_itself(transport: &str, bytes: usize) -> Result<()> {
 }
 
 /// Answers every request with its own content.
-fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
+pub fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     let server = Server::serve(endpoint, &options(spin)?)?;
     let mut pinned = false;
     while let Some(request) = server.next(None)? {

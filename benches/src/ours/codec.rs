@@ -1,6 +1,8 @@
 //! The codecs by themselves, beside the ones that Rust programs use most.
 
-use linkspan::{Encoding, Value, codec};
+use linkspan::schema::{Schema, Side};
+use linkspan::value::ValueBuilder;
+use linkspan::{Encoding, Limits, Value, codec};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
@@ -51,8 +53,44 @@ pub fn decode(encoding: &str) -> Result<()> {
     })
 }
 
-/// The same by `serde_json` and `ciborium`.
+/// What the map of ten fields means.
+const SCHEMA: &str = r#"
+name = "boiler.reading"
+[fields]
+id = "u32"
+name = "text"
+temperature = { type = "f64", unit = "Cel", range = [-50, 150] }
+pressure = { type = "f64", unit = "bar", range = [0, 16] }
+unit = { type = "text", max_length = 16 }
+ok = "bool"
+station = "text"
+count = "u64"
+time = "f64"
+note = { type = "text", optional = true }
+"#;
+
+/// Bytes to a value, each field checked against its schema on the way.
+pub fn checked(encoding: &str) -> Result<()> {
+    let encoding = Encoding::from_name(encoding)?;
+    let (schema, limits) = (Schema::parse(SCHEMA)?, Limits::default());
+    let bytes = codec::encode(&reading()?, encoding)?;
+    alone(|| {
+        let checker = schema.checker(Side::Reader, ValueBuilder::new());
+        let checker = codec::decode_into(std::hint::black_box(&bytes), encoding, &limits, checker)?;
+        std::hint::black_box(checker.into_inner().finish()?);
+        Ok(())
+    })
+}
+
+/// The same by `serde_json`, `ciborium` and `bson`.
 pub fn peer_encode(encoding: &str) -> Result<()> {
+    if encoding == "bson" {
+        let value: bson::Document = serde_json::from_str(READING)?;
+        return alone(|| {
+            std::hint::black_box(std::hint::black_box(&value).to_vec()?);
+            Ok(())
+        });
+    }
     let value: serde_json::Value = serde_json::from_str(READING)?;
     if encoding == "json" {
         return alone(|| {
@@ -69,8 +107,15 @@ pub fn peer_encode(encoding: &str) -> Result<()> {
     })
 }
 
-/// The same by `serde_json` and `ciborium`.
+/// The same by `serde_json`, `ciborium` and `bson`.
 pub fn peer_decode(encoding: &str) -> Result<()> {
+    if encoding == "bson" {
+        let bytes = codec::encode(&reading()?, Encoding::Bson)?;
+        return alone(|| {
+            std::hint::black_box(bson::Document::from_reader(std::hint::black_box(&bytes[..]))?);
+            Ok(())
+        });
+    }
     if encoding == "json" {
         let bytes = codec::encode(&reading()?, Encoding::Json)?;
         return alone(|| {

@@ -1,9 +1,13 @@
 //! Ours: what a program that uses the library pays, through its public interface.
 
+pub mod begin;
 pub mod channel;
 pub mod codec;
+pub mod fanout;
+pub mod resources;
 pub mod stored;
 pub mod stream;
+pub mod writers;
 
 use crate::Result;
 use crate::cpu::Placement;
@@ -13,6 +17,9 @@ pub fn work(words: &[&str]) -> Result<()> {
     match *words {
         ["round", transport, bytes, placement, spin] => {
             channel::round_trip(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
+        ["map", transport, placement, spin] => {
+            channel::map(transport, Placement::from_name(placement)?, spin.parse()?)
         }
         ["call", transport, bytes, placement, spin] => {
             channel::call(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
@@ -26,13 +33,26 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["mailslots", bytes, placement] => {
             stored::mailslots(bytes.parse()?, Placement::from_name(placement)?)
         }
+        ["fanout", transport, readers] => fanout::published(transport, readers.parse()?),
+        ["writers", transport, count] => writers::requests(transport, count.parse()?),
+        ["connect", transport] => begin::connect(transport),
+        ["first", transport] => begin::first(transport),
+        ["latest", transport] => begin::latest(transport),
+        ["restart", transport] => begin::restart(transport),
+        ["memory", what, transport] => resources::memory(what, transport),
+        ["idle"] => resources::idle(),
+        ["size", file] => resources::size(file),
         ["journal", bytes] => stored::journal(bytes.parse()?),
         ["self", transport, bytes] => channel::to_itself(transport, bytes.parse()?),
         ["stream", transport, bytes, placement] => {
             stream::one_way(transport, bytes.parse()?, Placement::from_name(placement)?)
         }
+        ["batches", transport, bytes, placement] => {
+            stream::batches(transport, bytes.parse()?, Placement::from_name(placement)?)
+        }
         ["encode", encoding] => codec::encode(encoding),
         ["decode", encoding] => codec::decode(encoding),
+        ["checked", encoding] => codec::checked(encoding),
         ["peer-encode", encoding] => codec::peer_encode(encoding),
         ["peer-decode", encoding] => codec::peer_decode(encoding),
         _ => Err(format!("nothing of ours is called {words:?}").into()),

@@ -46,6 +46,53 @@ fn far(endpoint: &str, placement: Placement, per: u64) -> Result<()> {
     }
 }
 
+/// Messages that go together in one call, and are taken together.
+const BATCH: usize = 64;
+
+struct Batches {
+    channel: Channel,
+    payloads: Vec<Payload>,
+}
+
+impl Work for Batches {
+    const PER: u64 = BLOCK;
+
+    fn once(&mut self) -> Result<()> {
+        for _ in 0..BLOCK / BATCH as u64 {
+            self.channel.send_payloads(&self.payloads, linkspan::Timeout::Default)?;
+        }
+        self.channel.recv(linkspan::Timeout::Default)?;
+        Ok(())
+    }
+}
+
+fn far_of_batches(endpoint: &str, placement: Placement) -> Result<()> {
+    let channel = Channel::open(endpoint, &options(20)?, std::time::Duration::from_secs(20))?;
+    let word = content(1);
+    let (mut taken, mut pinned) = (0, false);
+    loop {
+        taken += channel.recv_many(BATCH, None)?.len() as u64;
+        if !std::mem::replace(&mut pinned, true) {
+            pin(placement, End::Far)?;
+        }
+        if taken >= BLOCK {
+            taken -= BLOCK;
+            channel.send_payload(&word, None)?;
+        }
+    }
+}
+
+/// Short messages of so many bytes in one direction, several a call.
+pub fn batches(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
+    let endpoint = endpoint(transport);
+    fork_far(|| far_of_batches(&endpoint, placement))?;
+    let channel = Channel::connect(&endpoint, &options(20)?, std::time::Duration::from_secs(20))?;
+    let mut work = Batches { channel, payloads: vec![content(bytes); BATCH] };
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
+
 /// Messages of so many bytes in one direction.
 pub fn one_way(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let endpoint = endpoint(transport);

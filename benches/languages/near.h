@@ -1,0 +1,23 @@
+/* What the workers of the C interface, C++ and Fortran have in common: the far end in Rust, the name, the placement. */
+#ifndef LINKSPAN_BENCH_NEAR_H
+#define LINKSPAN_BENCH_NEAR_H
+
+#include "../peers/worker.h"
+
+/* Starts the far end, which sends back what it receives, and gives the endpoint. argv: FAR-PROGRAM PLACEMENT SPIN. */
+static inline const char *far_end(int argc, char **argv) {
+    static char endpoint[64];
+    if (argc < 4) fail(argv[0], "usage: FAR-PROGRAM PLACEMENT SPIN");
+    snprintf(endpoint, sizeof endpoint, "shm:bench-%d", (int)getpid());
+    char *const far_program[] = {argv[1], (char *)"far", (char *)"echo", endpoint, argv[2], argv[3], NULL};
+    start(far_program);
+    return endpoint;
+}
+
+/* The option `spin`: microseconds, -1 for none at all. */
+static inline int spin(char **argv) {
+    int microseconds = atoi(argv[3]);
+    return microseconds ? microseconds : -1;
+}
+
+#endif

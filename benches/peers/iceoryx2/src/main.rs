@@ -1,0 +1,66 @@
+//! iceoryx2 on the benchmark's work, set up as its own benchmarks are: publish-subscribe and request-response on slices of
+//! bytes, loaned, with busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
+//!
+//! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` says.
+
+mod far;
+mod near;
+mod worker;
+
+use iceoryx2::prelude::*;
+
+/// Anything that fails here ends in a line of text.
+pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Messages between two acknowledgements of one-way traffic, as in the other workers.
+pub const BLOCK: u64 = 4096;
+/// The first byte of the message that ends a round: the far end stops spinning.
+pub const END: u8 = 255;
+
+/// The names of the two ways between the processes of one worker.
+pub fn ways(near: u32) -> Result<(ServiceName, ServiceName)> {
+    Ok((
+        format!("bench-{near}-there").as_str().try_into()?,
+        format!("bench-{near}-back").as_str().try_into()?,
+    ))
+}
+
+/// Names of this run alone, in its own directory: nothing is shared with other programs on the machine.
+pub fn config(near: u32) -> Result<Config> {
+    let mut config = Config::default();
+    config.global.prefix = prefix(near).as_str().try_into()?;
+    if let Ok(directory) = std::env::var("LINKSPAN_DIR") {
+        config.global.set_root_path(&Path::new(directory.as_bytes())?);
+    }
+    Ok(config)
+}
+
+fn prefix(near: u32) -> String {
+    format!("linkspan-bench-iceoryx2-{near}-")
+}
+
+/// Removes the segments that outlive the last node.
+fn clean() -> Result<()> {
+    let prefix = prefix(std::process::id());
+    for entry in std::fs::read_dir("/dev/shm")?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    set_log_level(LogLevel::Fatal);
+    let outcome = match words.as_slice() {
+        ["far", case, bytes, near] => far::answer(case, bytes, near),
+        [case, bytes] => near::work(case, bytes).and_then(|()| clean()),
+        _ => Err("usage: linkspan-bench-iceoryx2 publish|view|request|stream BYTES".into()),
+    };
+    if let Err(error) = outcome {
+        eprintln!("iceoryx2: {error}");
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,106 @@
+//! The floor of fan-out: a ring in shared memory that one process writes and many readers of another follow.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::Result;
+use crate::cpu::Placement;
+use crate::ends::{Shared, split};
+use crate::ours::stream::BLOCK;
+use crate::worker::{Work, serve};
+
+const SLOTS: usize = BLOCK as usize;
+
+/// A message of 64 bytes behind the number that says that it is there.
+#[repr(C, align(128))]
+struct Slot {
+    number: AtomicU64,
+    words: [AtomicU64; 8],
+}
+
+#[repr(C)]
+struct Ring {
+    /// Whether a round is under way: between rounds the readers sleep.
+    playing: AtomicBool,
+    /// How many messages every reader has read.
+    read: AtomicU64,
+    slots: [Slot; SLOTS],
+}
+
+/// Messages between two words that all have been read: fewer where each is read by many.
+const MANY: u64 = 512;
+
+struct Fanout<const PER: u64> {
+    ring: Shared<Ring>,
+    begins: UnixStream,
+    sent: u64,
+}
+
+impl<const PER: u64> Work for Fanout<PER> {
+    const PER: u64 = PER;
+
+    fn begin(&mut self) -> Result<()> {
+        self.ring.playing.store(true, Ordering::Release);
+        Ok(self.begins.write_all(&[1])?)
+    }
+
+    fn once(&mut self) -> Result<()> {
+        for _ in 0..PER {
+            let slot = &self.ring.slots[self.sent as usize % SLOTS];
+            self.sent += 1;
+            for word in &slot.words {
+                word.store(self.sent, Ordering::Relaxed);
+            }
+            slot.number.store(self.sent, Ordering::Release);
+        }
+        while self.ring.read.load(Ordering::Acquire) < self.sent {
+            std::hint::spin_loop();
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.ring.playing.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Every reader loads every message; the answer comes once a block, as in ours.
+fn read(ring: &Shared<Ring>, readers: usize, per: u64, mut begins: UnixStream) -> Result<()> {
+    let mut number = 0;
+    loop {
+        begins.read_exact(&mut [0])?;
+        'round: loop {
+            let slot = &ring.slots[number as usize % SLOTS];
+            for _ in 0..readers {
+                while slot.number.load(Ordering::Acquire) <= number {
+                    if !ring.playing.load(Ordering::Relaxed) {
+                        break 'round;
+                    }
+                    std::hint::spin_loop();
+                }
+                for word in &slot.words {
+                    std::hint::black_box(word.load(Ordering::Relaxed));
+                }
+            }
+            number += 1;
+            if number.is_multiple_of(per) {
+                ring.read.store(number, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// 64 bytes to so many readers on another processor.
+pub fn stream(readers: usize) -> Result<()> {
+    if readers <= 4 { start::<BLOCK>(readers) } else { start::<MANY>(readers) }
+}
+
+fn start<const PER: u64>(readers: usize) -> Result<()> {
+    let ring = Shared::<Ring>::zeroed()?;
+    let (begins, theirs) = UnixStream::pair()?;
+    let shared = ring.clone();
+    split(Placement::Apart, move || read(&shared, readers, PER, theirs))?;
+    serve(Fanout::<PER> { ring, begins, sent: 0 })
+}

@@ -1,0 +1,150 @@
+//! Measures the curves, point by point, and fits their slopes.
+
+use std::time::{Duration, Instant};
+
+use super::Plot;
+use crate::conductor::Plan;
+use crate::player::{Patience, Player};
+use crate::rows::own;
+use crate::statistics::{quantile, slope};
+
+/// A slope above this is worse than linear: the rest is what a fit over a few points may be off.
+const LINEAR: f64 = 1.15;
+
+/// How a worker says that the machine is too small for a point.
+pub const TOO_LARGE: &str = "does not fit";
+
+/// One curve as measured.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// How the legend calls it.
+    pub label: String,
+    /// Whether its slope is judged.
+    pub ours: bool,
+    /// The points: how much, and nanoseconds.
+    pub points: Vec<(f64, f64)>,
+    /// The points that are missing, and why.
+    pub missing: Vec<(u64, String)>,
+}
+
+impl Curve {
+    /// The slope of the logarithms over the upper half.
+    pub fn slope(&self) -> Option<f64> {
+        slope(&self.points)
+    }
+
+    /// What the slope says.
+    pub fn verdict(&self) -> &'static str {
+        match self.slope() {
+            None => "too few points",
+            Some(slope) if slope > LINEAR => "worse than linear",
+            Some(slope) if slope > 2.0 - LINEAR => "linear",
+            Some(_) => "better than linear",
+        }
+    }
+
+    /// Whether nothing failed: what does not fit into the machine, or into the time, did not fail.
+    fn is_whole(&self) -> bool {
+        let excused = |why: &String| why.starts_with(TOO_LARGE) || why.starts_with("the time was over");
+        !self.ours || self.missing.iter().all(|(_, why)| excused(why))
+    }
+}
+
+/// A picture's curves.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// What was measured.
+    pub plot: Plot,
+    /// In the plot's order.
+    pub curves: Vec<Curve>,
+}
+
+impl Measured {
+    /// Whether nothing of ours failed.
+    pub fn is_whole(&self) -> bool {
+        self.curves.iter().all(Curve::is_whole)
+    }
+}
+
+/// How long a worker may take for one point.
+const TURN: Duration = Duration::from_secs(60);
+
+/// Repetitions of a point, at most.
+const MOST: usize = 5;
+
+/// Measures every picture that is wanted.
+pub fn conduct(plots: &[Plot], plan: &Plan) -> Vec<Measured> {
+    plots.iter().filter(|plot| plan.wants(plot.what)).map(|plot| measure(plot, plan)).collect()
+}
+
+fn measure(plot: &Plot, plan: &Plan) -> Measured {
+    let curve = |label: &str, ours| Curve { label: label.into(), ours, points: vec![], missing: vec![] };
+    let mut curves: Vec<Curve> = plot.lines.iter().map(|line| curve(line.label, line.ours)).collect();
+    let count = if plan.quick { plot.quick } else { plot.points.len() };
+    for &x in plot.points.iter().take(count) {
+        eprintln!("{}: {x} …", plot.what);
+        for (line, curve) in plot.lines.iter().zip(&mut curves) {
+            // Where it hung once, the larger ones would hang as well.
+            if curve.missing.iter().any(|(_, why)| why.starts_with("no answer")) {
+                curve.missing.push((x, "a smaller one gave no answer".into()));
+                continue;
+            }
+            match point(&format!("growth {} {x}", line.words), plan) {
+                Ok(nanoseconds) => curve.points.push((x as f64, nanoseconds)),
+                Err(why) => curve.missing.push((x, why)),
+            }
+        }
+    }
+    Measured { plot: plot.clone(), curves }
+}
+
+/// The median of some repetitions, each of as many operations as fill a moment.
+fn point(words: &str, plan: &Plan) -> Result<f64, String> {
+    let mut player = Player::start(&own("growth", words), Patience { turn: TURN, until: plan.until })?;
+    let started = Instant::now();
+    player.play()?;
+    let first = player.taken.rounds.first().copied().unwrap_or(f64::NAN);
+    let moment = plan.round.as_nanos() as f64 * 2.0;
+    player.count = (moment / first.max(1.0)).clamp(1.0, 1000.0) as u64;
+    // What took a moment is there to warm up; what took long is taken as it is.
+    let keep_first = started.elapsed() > Duration::from_millis(200);
+    let more = if plan.quick { 1 } else { MOST };
+    let enough = Duration::from_millis(if plan.quick { 100 } else { 1000 });
+    for _ in 0..more {
+        if started.elapsed() > enough && (keep_first || player.taken.rounds.len() > 1) {
+            break;
+        }
+        player.play()?;
+    }
+    let rounds = &player.taken.rounds;
+    Ok(quantile(if keep_first { rounds } else { &rounds[1..] }, 0.5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(power: f64) -> Curve {
+        let points = (0..6).map(|i| 4f64.powi(i)).map(|x| (x, 1000.0 * x.powf(power))).collect();
+        Curve { label: "x".into(), ours: true, points, missing: vec![] }
+    }
+
+    #[test]
+    fn verdict_names_what_is_worse_than_linear() {
+        assert_eq!(curve(2.0).verdict(), "worse than linear");
+        assert_eq!(curve(1.2).verdict(), "worse than linear");
+        assert_eq!(curve(1.0).verdict(), "linear");
+        assert_eq!(curve(0.1).verdict(), "better than linear");
+        let short = Curve { points: curve(1.0).points[..2].to_vec(), ..curve(1.0) };
+        assert_eq!(short.verdict(), "too few points");
+    }
+
+    #[test]
+    fn curve_that_did_not_fit_is_whole_and_one_that_failed_is_not() {
+        let missing = |why: &str, ours| Curve { ours, missing: vec![(8, why.into())], ..curve(1.0) };
+        assert!(missing("does not fit: 6 GB of memory", true).is_whole());
+        assert!(missing("the time was over", true).is_whole());
+        assert!(!missing("Disconnected", true).is_whole());
+        assert!(missing("a floor may fail", false).is_whole());
+    }
+}

@@ -1,0 +1,76 @@
+//! Messages from a few bytes to a gigabyte, there and back.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use linkspan::Channel;
+
+use super::run::TOO_LARGE;
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::{fork_far, split};
+use crate::ours::channel::{RoundTrip, content, echo, endpoint, options};
+use crate::worker::{Work, serve_measured};
+
+const START: Duration = Duration::from_secs(20);
+
+/// Copies of a message that lie in memory at the same time, at most: what both ends hold and what is on its way.
+const COPIES: u64 = 6;
+
+/// The bytes of memory that are there for this process.
+fn available() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).ok_or("no MemAvailable")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
+}
+
+/// Whether so many bytes fit; where not, it is said in place of a measurement.
+fn fits(bytes: usize) -> Result<bool> {
+    let (needed, there) = (bytes as u64 * COPIES, available()?);
+    if needed > there {
+        println!("absent {TOO_LARGE}: {} MB of memory are needed, {} are there", needed >> 20, there >> 20);
+    }
+    Ok(needed <= there)
+}
+
+/// A message of so many bytes there and back.
+pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
+    if !fits(bytes)? {
+        return Ok(());
+    }
+    let endpoint = endpoint(transport);
+    let options = options(0)?.with_limit(1 << 31);
+    fork_far(|| echo(&endpoint, Placement::Together, &options))?;
+    let channel = Channel::connect(&endpoint, &options, START)?;
+    let mut work = RoundTrip { channel, payload: content(bytes) };
+    work.once()?;
+    pin(Placement::Together, End::Near)?;
+    serve_measured(|| {
+        let start = Instant::now();
+        work.once()?;
+        Ok(start.elapsed().as_nanos() as f64)
+    })
+}
+
+/// The same bytes written to a socket and read back.
+pub fn floor(bytes: usize) -> Result<()> {
+    if !fits(bytes)? {
+        return Ok(());
+    }
+    let (mut ours, mut theirs) = UnixStream::pair()?;
+    split(Placement::Together, move || {
+        let mut content = vec![0; bytes];
+        loop {
+            theirs.read_exact(&mut content)?;
+            theirs.write_all(&content)?;
+        }
+    })?;
+    let mut content = vec![7; bytes];
+    serve_measured(|| {
+        let start = Instant::now();
+        ours.write_all(&content)?;
+        ours.read_exact(&mut content)?;
+        Ok(start.elapsed().as_nanos() as f64)
+    })
+}

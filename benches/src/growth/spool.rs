@@ -1,0 +1,110 @@
+//! A spool whose reader was away: so many files wait for it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use linkspan::Channel;
+
+use super::run::TOO_LARGE;
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ours::channel::{content, endpoint, options};
+use crate::worker::serve_measured;
+
+const START: Duration = Duration::from_secs(20);
+
+/// The files that a spool takes: then its senders wait.
+const ROOM: usize = 4096;
+
+/// Whether a spool takes so many; where not, it is said in place of a measurement.
+fn fits(count: usize) -> bool {
+    if count > ROOM {
+        println!("absent {TOO_LARGE}: a spool takes {ROOM} files, then its senders wait");
+    }
+    count <= ROOM
+}
+
+/// Sends so many messages to a spool that nobody reads, and gives the time and the sender.
+fn filled(endpoint: &str, count: usize) -> Result<(f64, Channel)> {
+    // Who receives makes the spool; then it goes away.
+    Channel::open(endpoint, &options(0)?, START)?.close(START)?;
+    let sender = Channel::connect(endpoint, &options(0)?, START)?;
+    let payload = content(64);
+    let start = Instant::now();
+    for _ in 0..count {
+        sender.send_payload(&payload, START)?;
+    }
+    Ok((start.elapsed().as_nanos() as f64, sender))
+}
+
+/// Receives so many, and gives the time from the opening on.
+fn drained(endpoint: &str, count: usize) -> Result<f64> {
+    let start = Instant::now();
+    let reader = Channel::open(endpoint, &options(0)?, START)?;
+    for _ in 0..count {
+        reader.recv(START)?;
+    }
+    Ok(start.elapsed().as_nanos() as f64)
+}
+
+/// Measures with a new spool each time.
+fn each(mut measure: impl FnMut(&str) -> Result<f64>) -> Result<()> {
+    pin(Placement::Together, End::Near)?;
+    let name = endpoint("spool");
+    let mut number = 0;
+    serve_measured(|| {
+        number += 1;
+        measure(&format!("{name}-{number}"))
+    })
+}
+
+/// The time in which so many messages are sent to a spool; they are received before the next time.
+pub fn sent(count: usize) -> Result<()> {
+    if !fits(count) {
+        return Ok(());
+    }
+    each(|endpoint| {
+        let (took, sender) = filled(endpoint, count)?;
+        drained(endpoint, count)?;
+        drop(sender);
+        Ok(took)
+    })
+}
+
+/// The time in which a reader receives so many messages of a backlog.
+pub fn received(backlog: usize, count: usize) -> Result<()> {
+    if !fits(backlog) {
+        return Ok(());
+    }
+    each(|endpoint| {
+        let (_, sender) = filled(endpoint, backlog)?;
+        let took = drained(endpoint, count)?;
+        if backlog > count {
+            drained(endpoint, backlog - count)?;
+        }
+        drop(sender);
+        Ok(took)
+    })
+}
+
+/// Files that are listed, sorted by name, read and unlinked.
+pub fn floor(count: usize) -> Result<()> {
+    pin(Placement::Together, End::Near)?;
+    let base = std::env::var_os("LINKSPAN_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = base.join(format!("floor-{}-spool", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    serve_measured(|| {
+        for number in 0..count {
+            fs::write(folder.join(format!("{number:020}")), [7; 128])?;
+        }
+        let start = Instant::now();
+        let mut names = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        names.sort();
+        for name in names {
+            std::hint::black_box(fs::read(&name)?);
+            fs::remove_file(&name)?;
+        }
+        Ok(start.elapsed().as_nanos() as f64)
+    })
+}

@@ -1,0 +1,88 @@
+//! One message to many subscribers that sleep: until the last of them has it.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use linkspan::{Publisher, Subscriber};
+
+use super::connections::raise_descriptors;
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::fork_far;
+use crate::ours::channel::{content, endpoint, options};
+use crate::worker::serve_measured;
+
+const START: Duration = Duration::from_secs(20);
+
+/// Runs one thread for each reader; whoever is the last to have a message says so.
+fn read_all<R: Send>(
+    readers: Vec<R>,
+    done: &UnixStream,
+    next: impl Fn(&mut R) -> Result<()> + Sync,
+) -> Result<()> {
+    let (count, read) = (readers.len(), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let (read, next) = (&read, &next);
+        for mut reader in readers {
+            scope.spawn(move || {
+                while next(&mut reader).is_ok() {
+                    if (read.fetch_add(1, Ordering::AcqRel) + 1).is_multiple_of(count) {
+                        // The near end has gone where this fails, and this process with it.
+                        let _ = (&mut &*done).write_all(&[1]);
+                    }
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// A message published to so many subscribers, each a thread of the far end, all on one processor.
+pub fn publish(transport: &str, count: usize) -> Result<()> {
+    raise_descriptors()?;
+    let endpoint = endpoint(transport);
+    let (mut done, theirs) = UnixStream::pair()?;
+    fork_far(|| {
+        let options = options(0)?;
+        let readers =
+            (0..count).map(|_| Subscriber::new(&endpoint, &options)).collect::<linkspan::Result<Vec<_>>>()?;
+        pin(Placement::Together, End::Far)?;
+        read_all(readers, &theirs, |reader| {
+            reader.recv(None)?;
+            Ok(())
+        })
+    })?;
+    let publisher = Publisher::new(&endpoint, &options(0)?)?;
+    publisher.wait_for_subscribers(count, START)?;
+    pin(Placement::Together, End::Near)?;
+    let payload = content(64);
+    serve_measured(|| {
+        let start = Instant::now();
+        publisher.send_payload(&payload)?;
+        done.read_exact(&mut [0])?;
+        Ok(start.elapsed().as_nanos() as f64)
+    })
+}
+
+/// The same bytes written to so many sockets.
+pub fn floor(count: usize) -> Result<()> {
+    raise_descriptors()?;
+    let pairs = (0..count).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;
+    let (mut sockets, readers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let (mut done, theirs) = UnixStream::pair()?;
+    fork_far(|| {
+        pin(Placement::Together, End::Far)?;
+        read_all(readers, &theirs, |reader| Ok(reader.read_exact(&mut [0; 64])?))
+    })?;
+    pin(Placement::Together, End::Near)?;
+    serve_measured(|| {
+        let start = Instant::now();
+        for socket in &mut sockets {
+            socket.write_all(&[7; 64])?;
+        }
+        done.read_exact(&mut [0])?;
+        Ok(start.elapsed().as_nanos() as f64)
+    })
+}

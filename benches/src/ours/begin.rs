@@ -1,0 +1,130 @@
+//! Beginnings: a connection, the first message, the newest value without a subscription, a server that starts again.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use linkspan::{Channel, Options, Payload, Publisher};
+
+use super::channel::{answer, content, endpoint, options};
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::fork_far;
+use crate::worker::{Work, serve};
+
+const START: Duration = Duration::from_secs(20);
+
+struct Beginning {
+    endpoint: String,
+    options: Options,
+    /// What is asked once the connection is there.
+    request: Option<Payload>,
+}
+
+impl Work for Beginning {
+    fn once(&mut self) -> Result<()> {
+        let channel = Channel::connect(&self.endpoint, &self.options, START)?;
+        if let Some(request) = &self.request {
+            channel.call_payload(request, START)?;
+        }
+        Ok(())
+    }
+}
+
+fn beginning(transport: &str, request: Option<Payload>) -> Result<()> {
+    let endpoint = endpoint(transport);
+    fork_far(|| answer(&endpoint, Placement::Together, 0))?;
+    let options = options(0)?;
+    // The server pins itself at its first request.
+    Channel::connect(&endpoint, &options, START)?.call_payload(&content(64), START)?;
+    pin(Placement::Together, End::Near)?;
+    serve(Beginning { endpoint, options, request })
+}
+
+/// A connection to a server, made and closed.
+pub fn connect(transport: &str) -> Result<()> {
+    beginning(transport, None)
+}
+
+/// A connection to a server, a call of 64 bytes, the end.
+pub fn first(transport: &str) -> Result<()> {
+    beginning(transport, Some(content(64)))
+}
+
+struct Newest {
+    endpoint: String,
+    options: Options,
+}
+
+impl Work for Newest {
+    fn once(&mut self) -> Result<()> {
+        linkspan::latest(&self.endpoint, &self.options, START)?;
+        Ok(())
+    }
+}
+
+/// The newest value of a publisher, asked for without a subscription.
+pub fn latest(transport: &str) -> Result<()> {
+    let endpoint = endpoint(transport);
+    fork_far(|| {
+        let publisher = Publisher::new(&endpoint, &options(0)?)?;
+        publisher.send_payload(&content(64))?;
+        loop {
+            std::thread::park();
+        }
+    })?;
+    let mut work = Newest { endpoint, options: options(0)? };
+    let deadline = std::time::Instant::now() + START;
+    // Nobody may publish yet, or nothing may be published yet.
+    while let Err(error) = work.once() {
+        if std::time::Instant::now() > deadline {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    pin(Placement::Together, End::Near)?;
+    serve(work)
+}
+
+struct Restart {
+    channel: Channel,
+    endpoint: String,
+    request: Payload,
+    server: Child,
+}
+
+impl Restart {
+    fn server(endpoint: &str) -> Result<Child> {
+        let program = std::env::current_exe()?;
+        let arguments = ["far", "serve", endpoint, "together", "0"];
+        Ok(Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)
+    }
+}
+
+impl Work for Restart {
+    fn once(&mut self) -> Result<()> {
+        self.server.kill()?;
+        self.server.wait()?;
+        self.server = Restart::server(&self.endpoint)?;
+        self.channel.call_payload(&self.request, START)?;
+        Ok(())
+    }
+}
+
+impl Drop for Restart {
+    fn drop(&mut self) {
+        // It has ended where this fails.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// A server that is killed and started again, until it answers the channel that stayed.
+pub fn restart(transport: &str) -> Result<()> {
+    let endpoint = endpoint(transport);
+    let server = Restart::server(&endpoint)?;
+    // A call that was under way when the server died is sent to the next one.
+    let channel = Channel::connect(&endpoint, &options(0)?.with_idempotent(true), START)?;
+    channel.call_payload(&content(64), START)?;
+    pin(Placement::Together, End::Near)?;
+    serve(Restart { channel, endpoint, request: content(64), server })
+}

@@ -1,0 +1,93 @@
+//! A publisher and many subscribers: what a message costs when all of them read it.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use linkspan::{Options, Payload, Publisher, Subscriber};
+
+use super::channel::{content, endpoint, options};
+use super::stream::BLOCK;
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::fork_far;
+use crate::worker::{Work, serve};
+
+const START: Duration = Duration::from_secs(20);
+
+/// Messages between two words that all have come, where a socket's buffer is all the room there is.
+const FEW: u64 = 64;
+
+/// The same where each message is read by many.
+const MANY: u64 = 512;
+
+/// A ring that holds a block: a publisher waits for nobody.
+const RING: usize = 4 << 20;
+
+struct Fanout<const PER: u64> {
+    publisher: Publisher,
+    far: UnixStream,
+    payload: Payload,
+}
+
+impl<const PER: u64> Work for Fanout<PER> {
+    const PER: u64 = PER;
+
+    fn once(&mut self) -> Result<()> {
+        for _ in 0..PER {
+            self.publisher.send_payload(&self.payload)?;
+        }
+        Ok(self.far.read_exact(&mut [0])?)
+    }
+}
+
+/// Reads every message with every subscriber, and says when a block is through.
+fn read(endpoint: &str, readers: usize, options: &Options, per: u64, mut near: UnixStream) -> Result<()> {
+    let readers =
+        (0..readers).map(|_| Ok(Subscriber::new(endpoint, options)?)).collect::<Result<Vec<_>>>()?;
+    // A subscriber connects while it is asked for messages; the near end says when all of them have.
+    near.set_nonblocking(true)?;
+    while near.read(&mut [0]).is_err() {
+        for reader in &readers {
+            reader.poll()?;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    near.set_nonblocking(false)?;
+    pin(Placement::Apart, End::Far)?;
+    loop {
+        for _ in 0..per {
+            for reader in &readers {
+                let message = reader.recv(None)?;
+                if message.missed() > 0 {
+                    return Err(format!("{} messages were missed", message.missed()).into());
+                }
+            }
+        }
+        near.write_all(&[1])?;
+    }
+}
+
+fn start<const PER: u64>(transport: &str, readers: usize, options: &Options) -> Result<()> {
+    let endpoint = endpoint(transport);
+    let (mut far, theirs) = UnixStream::pair()?;
+    fork_far(|| read(&endpoint, readers, options, PER, theirs))?;
+    let publisher = Publisher::new(&endpoint, options)?;
+    publisher.wait_for_subscribers(readers, START)?;
+    far.write_all(&[1])?;
+    let mut work = Fanout::<PER> { publisher, far, payload: content(64) };
+    work.once()?;
+    pin(Placement::Apart, End::Near)?;
+    serve(work)
+}
+
+/// 64 bytes to so many subscribers, which another process reads in turn on another processor.
+pub fn published(transport: &str, readers: usize) -> Result<()> {
+    let options = options(20)?;
+    match transport {
+        "shm" if readers <= 4 => start::<BLOCK>(transport, readers, &options.with_buffer(RING)),
+        // Many readers take so long for a block that the word at its end no longer counts.
+        "shm" => start::<MANY>(transport, readers, &options.with_buffer(RING)),
+        _ => start::<FEW>(transport, readers, &options),
+    }
+}

@@ -1,0 +1,182 @@
+//! A worker process as the conductor sees it: started, asked for rounds, ended.
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::rows::Case;
+use crate::statistics::Taken;
+
+/// What a worker took, or why it could not be measured.
+pub type Outcome = Result<Taken, String>;
+
+/// Operations in a turn, at most: then even the fastest stay within sight of the others.
+const MOST: f64 = 100_000.0;
+
+/// How long an ended worker may take to remove what it made.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// How long a worker may take for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For one turn, or for the start.
+    pub turn: Duration,
+    /// The end of the whole run.
+    pub until: Instant,
+}
+
+impl Patience {
+    fn left(self) -> Duration {
+        self.turn.min(self.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the whole run's time is over.
+    pub fn is_over(self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+/// One worker.
+pub struct Player {
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    patience: Patience,
+    /// Operations in a turn.
+    pub count: u64,
+    /// What it took so far.
+    pub taken: Taken,
+}
+
+impl Player {
+    /// Starts a worker and waits until it is ready.
+    pub fn start(case: &Case, patience: Patience) -> Result<Player, String> {
+        if patience.is_over() {
+            return Err("the time was over".into());
+        }
+        if !case.program.exists() && case.program.components().count() > 1 {
+            // A peer that could not be built leaves the reason in its place.
+            let reason = std::fs::read_to_string(case.program.with_extension("absent"));
+            return Err(
+                reason.map_or_else(|_| "not built: benches/run builds it".into(), |r| r.trim().into())
+            );
+        }
+        let mut command = Command::new(&case.program);
+        command.args(&case.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| format!("{}: {e}", case.program.display()))?;
+        let (to, Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("it has no standard input and output".into());
+        };
+        let from = BufReader::new(from);
+        let mut player = Player { child, to, from, patience, count: 1, taken: Taken::default() };
+        let first = player.line()?;
+        match first.split_once(' ').unwrap_or((&first, "")) {
+            ("ready", _) => Ok(player),
+            ("absent", why) => Err(why.to_owned()),
+            _ => Err(format!("it said {first:?}")),
+        }
+    }
+
+    /// The next line, read by bytes that are there: a worker that stops in the middle of one does not keep the run.
+    fn line(&mut self) -> Result<String, String> {
+        let left = self.patience.left();
+        let deadline = Instant::now() + left;
+        let mut line = Vec::new();
+        loop {
+            if self.from.buffer().is_empty() && !self.readable(deadline) {
+                return Err(format!("no answer within {:.1} s", left.as_secs_f64()));
+            }
+            let Ok(there) = self.from.fill_buf() else { return Err(self.last_words()) };
+            let end = there.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(there.len(), |end| end + 1);
+            line.extend_from_slice(&there[..taken]);
+            self.from.consume(taken);
+            match (end, taken) {
+                (Some(_), _) => return Ok(String::from_utf8_lossy(&line).trim_end().to_owned()),
+                (None, 0) => return Err(self.last_words()),
+                _ => {}
+            }
+        }
+    }
+
+    fn readable(&self, deadline: Instant) -> bool {
+        let mut answer =
+            libc::pollfd { fd: self.from.get_ref().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis() as i32;
+        // SAFETY: one descriptor, which is ours and open.
+        unsafe { libc::poll(&mut answer, 1, left) > 0 }
+    }
+
+    /// What a worker that ended wrote about it.
+    fn last_words(&mut self) -> String {
+        // It may hang instead of ending; it is ours to end. A failure means that it has ended.
+        let _ = self.child.kill();
+        let mut said = Vec::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            // Its far end may still hold the other side: what is there now is enough.
+            let mut answer = libc::pollfd { fd: stderr.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            let mut part = [0; 4096];
+            // SAFETY: one descriptor, which is ours and open.
+            while unsafe { libc::poll(&mut answer, 1, 200) } > 0 {
+                match stderr.read(&mut part) {
+                    Ok(n) if n > 0 => said.extend_from_slice(&part[..n]),
+                    _ => break,
+                }
+            }
+        }
+        let said = String::from_utf8_lossy(&said);
+        said.trim_end().lines().last().unwrap_or("it ended without a word").to_owned()
+    }
+
+    fn round(&mut self) -> Result<(f64, Vec<f64>), String> {
+        let count = self.count;
+        let written = self.to.as_mut().map(|to| writeln!(to, "{count}"));
+        if !matches!(written, Some(Ok(()))) {
+            return Err(self.last_words());
+        }
+        let line = self.line()?;
+        let numbers: Result<Vec<f64>, _> = line.split(' ').map(str::parse).collect();
+        let numbers = numbers.map_err(|_| format!("it said {line:?}"))?;
+        let (mean, singles) = numbers.split_first().ok_or("it said nothing")?;
+        Ok((*mean, singles.to_vec()))
+    }
+
+    /// Finds how many operations fill a turn.
+    pub fn calibrate(&mut self, round: Duration) -> Result<(), String> {
+        self.count = 8;
+        for _ in 0..2 {
+            let (mean, _) = self.round()?;
+            self.count = (round.as_nanos() as f64 / mean.max(1.0)).clamp(4.0, MOST) as u64;
+        }
+        Ok(())
+    }
+
+    /// One turn; its figures are added to the others.
+    pub fn play(&mut self) -> Result<(), String> {
+        let (mean, singles) = self.round()?;
+        self.taken.rounds.push(mean);
+        self.taken.singles.extend(singles);
+        Ok(())
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        // At the end of its standard input a worker removes what it made. One that does not end is killed.
+        drop(self.to.take());
+        let deadline = Instant::now() + LEAVING;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Fails where it has ended by itself, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

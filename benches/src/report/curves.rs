@@ -1,0 +1,99 @@
+//! The curves in words: the range, the slope, what is worse than linear, what is missing and why.
+
+use std::fmt::Write;
+
+use super::{columns, time};
+use crate::growth::{Measured, amount};
+
+const HEAD: [&str; 5] = ["what grows", "curve", "from, to", "slope", "missing"];
+
+fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
+    let mut rows = Vec::new();
+    for plot in plots {
+        for (index, curve) in plot.curves.iter().enumerate() {
+            let at = |x: f64, y: f64| format!("{} in {}", amount(plot.plot.axis, x), time(y));
+            let range = match (curve.points.first(), curve.points.last()) {
+                (Some(first), Some(last)) => format!("{}, {}", at(first.0, first.1), at(last.0, last.1)),
+                _ => String::new(),
+            };
+            let verdict = if curve.ours { format!(" ({})", curve.verdict()) } else { String::new() };
+            let slope = curve.slope().map_or_else(|| "–".into(), |slope| format!("{slope:.2}"));
+            let missing =
+                curve.missing.iter().map(|(x, why)| format!("{}: {why}", amount(plot.plot.axis, *x as f64)));
+            rows.push([
+                if index == 0 { plot.plot.what.to_owned() } else { String::new() },
+                if curve.ours { curve.label.clone() } else { format!("floor: {}", curve.label) },
+                range,
+                format!("{slope}{verdict}"),
+                missing.collect::<Vec<_>>().join("; "),
+            ]);
+        }
+    }
+    rows
+}
+
+/// What of ours grows worse than linear.
+fn summary(plots: &[Measured]) -> String {
+    let named = plots.iter().flat_map(|plot| plot.curves.iter().map(move |curve| (plot, curve)));
+    let worse: Vec<String> = named
+        .filter(|(_, curve)| curve.ours && curve.verdict() == "worse than linear")
+        .map(|(plot, curve)| format!("{} ({})", plot.plot.what, curve.label))
+        .collect();
+    if worse.is_empty() {
+        "Nothing grows worse than linear.".into()
+    } else {
+        format!("Worse than linear: {}.", worse.join("; "))
+    }
+}
+
+const HOW: &str = "The slope is that of log time over log size, by least squares over the upper half of the range: 1 is linear, 0 is constant.";
+
+/// For the terminal.
+pub fn text(plots: &[Measured]) -> String {
+    if plots.is_empty() {
+        return String::new();
+    }
+    format!("\n{}\n{HOW} {}\n", columns(&HEAD, &rows(plots)), summary(plots))
+}
+
+/// For the file, with the pictures.
+pub fn markdown(plots: &[Measured]) -> String {
+    if plots.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n## Cost as the work grows\n\n{HOW} {}\n\n", summary(plots));
+    let _ = writeln!(text, "| {} |\n|{}", HEAD.join(" | "), "---|".repeat(HEAD.len()));
+    for row in rows(plots) {
+        let _ = writeln!(text, "| {} |", row.join(" | ").replace('\n', " "));
+    }
+    text.push('\n');
+    for plot in plots {
+        let _ = writeln!(text, "![{}](plots/{})", plot.plot.what, plot.plot.file);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::growth::{self, Curve};
+
+    #[test]
+    fn curve_worse_than_linear_is_named_and_what_is_missing_has_its_reason() {
+        let plot = growth::all().remove(0);
+        let points = |power: f64| (0..6).map(|i| 4f64.powi(i)).map(|x| (x, 1e3 * x.powf(power))).collect();
+        let missing = vec![(1000, "does not fit: too small".to_owned())];
+        let curves = vec![
+            Curve { label: "shm".into(), ours: true, points: points(1.6), missing },
+            Curve { label: "unix".into(), ours: true, points: points(1.0), missing: vec![] },
+        ];
+        let text = markdown(&[Measured { plot, curves }]);
+        assert!(
+            text.contains("Worse than linear: growth: connections opened, all together (shm)."),
+            "{text}"
+        );
+        assert!(text.contains("1.60 (worse than linear)") && text.contains("1.00 (linear)"), "{text}");
+        assert!(text.contains("1 k: does not fit: too small"), "{text}");
+        assert!(text.contains("](plots/connections-opened.svg)"), "{text}");
+    }
+}

@@ -1,0 +1,45 @@
+//! The codecs by themselves, beside the ones that programs use most.
+
+use super::{Row, own, python};
+
+/// The rows of codecs.
+pub fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (what, peer) in [("cbor", "ciborium"), ("json", "serde_json"), ("bson", "bson")] {
+        for (verb, from) in [("encode", "to"), ("decode", "from")] {
+            rows.push(
+                Row::new(
+                    format!("Rust map of 10 fields {from} {what}"),
+                    own(verb, &format!("ours {verb} {what}")),
+                    own(peer, &format!("ours peer-{verb} {what}")),
+                )
+                .mark(1.0, 0.7),
+            );
+        }
+    }
+    // The floor decodes without the check: the difference is what the check costs, for which 100 ns are the aim.
+    rows.push(Row::new(
+        "Rust map of 10 fields from cbor, checked against its schema",
+        own("checked", "ours checked cbor"),
+        own("decode", "ours decode cbor"),
+    ));
+    rows.push(
+        Row::new(
+            "Python dict of 10 fields to cbor",
+            python("encode", "encode-linkspan"),
+            python("orjson", "encode-orjson"),
+        )
+        .mark(1.0, 0.8)
+        .beside([python("msgpack", "encode-msgpack"), python("cbor2", "encode-cbor2")]),
+    );
+    rows.push(
+        Row::new(
+            "Python dict of 10 fields to json",
+            python("encode", "encode-linkspan-json"),
+            python("orjson", "encode-orjson"),
+        )
+        .mark(1.2, 1.0)
+        .beside([python("json", "encode-json")]),
+    );
+    rows
+}

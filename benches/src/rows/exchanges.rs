@@ -1,0 +1,169 @@
+//! Round trips and one-way traffic of a channel on each transport.
+
+use super::{Case, Row, SIZES, own, peer};
+
+/// The peers that exchange messages of any size, both ends on one processor.
+fn sleepers(bytes: usize) -> Vec<Case> {
+    let mut peers = vec![
+        own("pipe", &format!("floor pipe {bytes} together")),
+        peer("ZeroMQ PAIR, ipc", &format!("zeromq pair ipc {bytes} together")),
+        peer("nng PAIR, ipc", &format!("nng pair ipc {bytes} together")),
+        peer("Boost message_queue", &format!("boost_mq round {bytes} together")),
+    ];
+    // A queue's messages have 8 KiB at most where nobody allowed more.
+    if bytes <= 8192 {
+        peers.push(peer("POSIX mq", &format!("posix_mq round {bytes} together")));
+    }
+    if bytes <= 10_000 {
+        peers.push(peer("Redis lists, unix socket", &format!("redis round {bytes} together")));
+    }
+    peers
+}
+
+fn spinning(rows: &mut Vec<Row>) {
+    rows.push(
+        Row::new(
+            "shm 64 B round trip, spinning",
+            own("channel", "ours round shm 64 apart 1000"),
+            own("cache-line ping-pong", "floor spin 8 apart"),
+        )
+        .mark(1.5, 1.2)
+        .beside([
+            own("copy and spin", "floor spin 64 apart"),
+            own("a message from a thread to itself, one way", "ours self shm 64"),
+            peer("iceoryx2 publish-subscribe", "iceoryx2 publish 64"),
+            peer("Boost message_queue, try_receive", "boost_mq spin 64 apart"),
+        ]),
+    );
+    rows.push(
+        Row::new(
+            "shm 64 B call and reply, spinning",
+            own("call", "ours call shm 64 apart 1000"),
+            own("cache-line ping-pong", "floor spin 8 apart"),
+        )
+        .mark(1.7, 1.4)
+        .beside([peer("iceoryx2 request-response", "iceoryx2 request 64")]),
+    );
+    for (bytes, size) in &SIZES[1..] {
+        rows.push(
+            Row::new(
+                format!("shm {size} round trip, spinning"),
+                own("channel", &format!("ours round shm {bytes} apart 1000")),
+                own("copy and spin", &format!("floor spin {bytes} apart")),
+            )
+            .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))]),
+        );
+    }
+}
+
+fn parked(rows: &mut Vec<Row>) {
+    for (bytes, size) in SIZES {
+        let row = Row::new(
+            format!("shm {size} round trip, parked"),
+            own("channel", &format!("ours round shm {bytes} together 0")),
+            own("futex and copy", &format!("floor futex {bytes} together")),
+        );
+        let row = if bytes == 64 { row.mark(1.1, 1.05) } else { row };
+        rows.push(row.beside(sleepers(bytes)));
+    }
+    rows.push(
+        Row::new(
+            "shm 1 MB not loaned, round trip, parked",
+            own("channel", "ours round shm 1000000 together 0"),
+            own("futex and one copy", "floor futex-once 1000000 together"),
+        )
+        .mark(1.2, 1.05),
+    );
+    rows.push(
+        Row::new(
+            "shm 64 B round trip, parked, two processors",
+            own("channel", "ours round shm 64 apart 0"),
+            own("futex and copy", "floor futex 64 apart"),
+        )
+        .beside([
+            own("pipe", "floor pipe 64 apart"),
+            own("eventfd", "floor eventfd apart"),
+            peer("ZeroMQ PAIR, ipc", "zeromq pair ipc 64 apart"),
+            peer("nng PAIR, ipc", "nng pair ipc 64 apart"),
+        ]),
+    );
+}
+
+/// A transport through the kernel: its name, what the floor does, the floor, and the marks at 64 B and 10 kB.
+type Kernel = (&'static str, &'static str, &'static str, Option<(f64, f64)>);
+
+const KERNEL: [Kernel; 4] = [
+    ("unix", "write and read", "socket", Some((1.1, 1.05))),
+    ("tcp", "write and read", "tcp", Some((1.1, 1.05))),
+    ("fifo", "write and read", "pipe", Some((1.3, 1.25))),
+    ("spool", "create, rename, read and unlink", "unlink", None),
+];
+
+fn through_the_kernel(rows: &mut Vec<Row>) {
+    for (transport, label, floor, marks) in KERNEL {
+        for (bytes, size) in SIZES {
+            let mut row = Row::new(
+                format!("{transport} {size} round trip"),
+                own("channel", &format!("ours round {transport} {bytes} together 0")),
+                own(label, &format!("floor {floor} {bytes} together")),
+            );
+            if let (Some((mark, moonshot)), 64 | 10_000) = (marks, bytes) {
+                row = row.mark(mark, moonshot);
+            }
+            if transport == "tcp" && bytes <= 10_000 {
+                row = row.beside([
+                    peer("ZeroMQ PAIR, tcp", &format!("zeromq pair tcp {bytes} together")),
+                    peer("nng PAIR, tcp", &format!("nng pair tcp {bytes} together")),
+                ]);
+            }
+            rows.push(row);
+        }
+    }
+}
+
+fn one_way(rows: &mut Vec<Row>) {
+    rows.push(
+        Row::new(
+            "shm 64 B one way",
+            own("channel", "ours stream shm 64 apart"),
+            own("SPSC queue of one process", "floor queue apart"),
+        )
+        .mark(1.5, 1.2)
+        .beside([
+            own("unix channel", "ours stream unix 64 apart"),
+            peer("iceoryx2 publish-subscribe", "iceoryx2 stream 64"),
+            peer("ZeroMQ PUSH and PULL, ipc", "zeromq stream ipc 64 apart"),
+            peer("nng PUSH and PULL, ipc", "nng stream ipc 64 apart"),
+            peer("Boost message_queue", "boost_mq stream 64 apart"),
+            peer("POSIX mq", "posix_mq stream 64 apart"),
+            peer("Redis lists, pipelined", "redis stream 64 apart"),
+        ]),
+    );
+    rows.push(
+        Row::new(
+            "shm 64 B one way, batches of 64",
+            own("channel", "ours batches shm 64 apart"),
+            own("SPSC queue of one process", "floor queue apart"),
+        )
+        .mark(1.3, 1.0)
+        .beside([own("unix channel", "ours batches unix 64 apart")]),
+    );
+    rows.push(
+        Row::new(
+            "shm 1 MiB one way",
+            own("channel", "ours stream shm 1048576 apart"),
+            own("memcpy", "floor memcpy 1048576"),
+        )
+        .beside([own("unix channel", "ours stream unix 1048576 apart")]),
+    );
+}
+
+/// The rows of a channel.
+pub fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    spinning(&mut rows);
+    parked(&mut rows);
+    through_the_kernel(&mut rows);
+    one_way(&mut rows);
+    rows
+}
