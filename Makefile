@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-all test-nightly fuzz bench demo install python php lint clean
+.PHONY: help build test test-quick test-all test-nightly fuzz bench bench-quick demo install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,8 +34,12 @@ MINUTES ?= 10
 fuzz:  ## run each fuzzing target for MINUTES minutes (10)
 	fuzz/run --seconds $$(( $(MINUTES) * 60 ))
 
-bench:  ## measure ours beside the floors, as ratios
+bench:  ## measure ours beside floors and peers, and how cost grows, in at most 15 minutes; writes benches/RESULTS.md
+	@tools/apt.sh --bench || echo "make bench: peers that are not installed are named in the table"
 	benches/run
+
+bench-quick:  ## the same with few repetitions, in at most 2 minutes; writes nothing
+	benches/run --quick
 
 demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS
 	@tools/apt.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing everything needs; does nothing where they are all there.
 #
-# Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops. `--missing` only lists.
+# Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops. `--missing` only lists. `--bench` asks for
+# what the benchmark compares with as well, which nothing else needs.
 set -euo pipefail
 
 packages=(
@@ -17,6 +18,14 @@ packages=(
     curl procps                                      # the tests look at pages and processes
     iproute2                                         # a network of its own for what listens at a fixed port
 )
+if [ "${1:-}" = --bench ]; then
+    shift
+    packages+=(
+        libzmq3-dev libnng-dev libboost-dev          # ZeroMQ, nng, Boost.Interprocess
+        redis-tools libhiredis-dev php-redis         # Redis without the service that redis-server would start
+        dbus-daemon dbus-session-bus-common libdbus-1-dev
+    )
+fi
 # Any Python from 3.11 on will do; Debian's makes virtual environments only with this package.
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 

@@ -76,6 +76,8 @@ def argument(text: str) -> tuple[str, str]:
         return name, f"{by_value[base]}, intent(out), optional :: {name}"
     if base in structs:
         return name, f"type({structs[base]}), intent({'in' if const else 'inout'}) :: {name}"
+    if name == "messages" and not const:
+        return name, f"type(c_ptr), intent(out) :: {name}(*)"
     if what.endswith("* *") and words.count("const") < 2:
         return name, f"type(c_ptr), intent(out) :: {name}"
     return name, f"type(c_ptr), value :: {name}"
@@ -399,7 +401,7 @@ def handle_procedures(name: str) -> str:
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine {name}_final(self)
+   impure elemental subroutine {name}_final(self)
       type(linkspan_{name}), intent(inout) :: self
       call {name}_release(self)
    end subroutine

@@ -148,6 +148,7 @@ module linkspan_c_interface
       logical(c_bool) :: idempotent = .false._c_bool
       logical(c_bool) :: locked = .false._c_bool
       logical(c_bool) :: shared = .false._c_bool
+      type(c_ptr) :: validate = c_null_ptr
    end type
 
    type, bind(C) :: c_channel_state
@@ -448,6 +449,24 @@ module linkspan_c_interface
          type(c_ptr), value :: object
          integer(c_int64_t), value :: timeout
          type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_send_many(object, messages, count, timeout, sent) bind(C, name="linkspan_send_many") result(outcome)
+         import
+         type(c_ptr), value :: object
+         type(c_ptr), value :: messages
+         integer(c_size_t), value :: count
+         integer(c_int64_t), value :: timeout
+         integer(c_size_t), intent(out), optional :: sent
+         integer(c_int32_t) :: outcome
+      end function
+      function c_recv_many(object, max, timeout, messages, count) bind(C, name="linkspan_recv_many") result(outcome)
+         import
+         type(c_ptr), value :: object
+         integer(c_size_t), value :: max
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: messages(*)
+         integer(c_size_t), intent(out), optional :: count
          integer(c_int32_t) :: outcome
       end function
       function c_try_recv(object, message) bind(C, name="linkspan_try_recv") result(outcome)
@@ -1018,6 +1037,8 @@ module linkspan
       integer :: spin = 0
       logical :: immutable = .false.
       logical :: durable = .false.
+      ! What the messages at the name mean: the path of a schema, or the text of one.
+      ! Both sides' schemas are compared when they connect.
       character(:), allocatable :: schema
       ! c_funloc of `logical(c_bool) function f(context) bind(C)` with `type(c_ptr), value :: context`: runs about
       ! every 100 ms while a call waits; false ends the wait with linkspan_cancelled.
@@ -1043,6 +1064,8 @@ module linkspan
       logical :: locked = .false.
       ! Whether several processes may serve a name, each with this option: they share its requests.
       logical :: shared = .false.
+      ! Which values are checked against the schema: "send", "receive" or "both".
+      character(:), allocatable :: validate
    end type
 
    ! A message: one value, and for a received one where it came from. Any number of threads read it; one that changes
@@ -1471,7 +1494,9 @@ module linkspan
       procedure :: connect => channel_connect
       procedure :: send => channel_send
       procedure :: try_send => channel_try_send
+      procedure :: send_many => channel_send_many
       procedure :: recv => channel_recv
+      procedure :: recv_many => channel_recv_many
       procedure :: try_recv => channel_try_recv
       procedure :: poll => channel_poll
       procedure :: call => channel_call
@@ -1530,6 +1555,7 @@ module linkspan
    contains
       procedure :: publish => publisher_publish
       procedure :: send => publisher_send
+      procedure :: send_many => publisher_send_many
       procedure :: subscribers => publisher_subscribers
       procedure :: wait_for_subscribers => publisher_wait_for_subscribers
       procedure :: events => publisher_events
@@ -1547,6 +1573,7 @@ module linkspan
    contains
       procedure :: subscribe => subscriber_subscribe
       procedure :: recv => subscriber_recv
+      procedure :: recv_many => subscriber_recv_many
       procedure :: try_recv => subscriber_try_recv
       procedure :: next => subscriber_next
       procedure :: poll => subscriber_poll
@@ -1670,7 +1697,7 @@ module linkspan
    ! The options as C reads them, with the texts that they point to.
    type :: lent_options
       type(c_options) :: c
-      character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema, from
+      character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema, from, validate
    end type
 
    ! Options of a service as C reads them, with the texts that they point to.
@@ -1822,6 +1849,7 @@ contains
       call lend_text(options%group, lent%group, lent%c%group)
       call lend_text(options%schema, lent%schema, lent%c%schema)
       call lend_text(options%from, lent%from, lent%c%from)
+      call lend_text(options%validate, lent%validate, lent%c%validate)
       if (.not. options%timeout <= linkspan_default_timeout) lent%c%timeout = nanoseconds(options%timeout)
       lent%c%buffer = options%buffer
       lent%c%limit = options%limit
@@ -2018,7 +2046,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine message_final(self)
+   impure elemental subroutine message_final(self)
       type(linkspan_message), intent(inout) :: self
       call self%release()
    end subroutine
@@ -8708,7 +8736,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine channel_final(self)
+   impure elemental subroutine channel_final(self)
       type(linkspan_channel), intent(inout) :: self
       call channel_release(self)
    end subroutine
@@ -8835,7 +8863,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine listener_final(self)
+   impure elemental subroutine listener_final(self)
       type(linkspan_listener), intent(inout) :: self
       call listener_release(self)
    end subroutine
@@ -8883,7 +8911,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine server_final(self)
+   impure elemental subroutine server_final(self)
       type(linkspan_server), intent(inout) :: self
       call server_release(self)
    end subroutine
@@ -8975,7 +9003,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine publisher_final(self)
+   impure elemental subroutine publisher_final(self)
       type(linkspan_publisher), intent(inout) :: self
       call publisher_release(self)
    end subroutine
@@ -9039,7 +9067,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine subscriber_final(self)
+   impure elemental subroutine subscriber_final(self)
       type(linkspan_subscriber), intent(inout) :: self
       call subscriber_release(self)
    end subroutine
@@ -9181,7 +9209,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine region_final(self)
+   impure elemental subroutine region_final(self)
       type(linkspan_region), intent(inout) :: self
       call region_release(self)
    end subroutine
@@ -9216,7 +9244,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine service_final(self)
+   impure elemental subroutine service_final(self)
       type(linkspan_service), intent(inout) :: self
       call service_release(self)
    end subroutine
@@ -9279,7 +9307,7 @@ contains
       self%handle = c_null_ptr
    end subroutine
 
-   subroutine controller_final(self)
+   impure elemental subroutine controller_final(self)
       type(linkspan_controller), intent(inout) :: self
       call controller_release(self)
    end subroutine
@@ -9378,6 +9406,82 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call finish(c_try_send(self%handle, message%handle, sequence), stat)
       if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Sends all messages of an array in their order, with one wake-up or one system call for up to 64 short ones
+   ! where the transport can. sent says how many were sent, also where the call fails.
+   subroutine channel_send_many(self, messages, sent, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(in) :: messages(:)
+      integer(int64), intent(out), optional :: sent
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call send_many(self%handle, messages, nanoseconds(timeout), sent, stat, errmsg)
+   end subroutine
+
+   subroutine send_many(object, messages, timeout, sent, stat, errmsg)
+      type(c_ptr), intent(in) :: object
+      type(linkspan_message), intent(in) :: messages(:)
+      integer(c_int64_t), intent(in) :: timeout
+      integer(int64), intent(out), optional :: sent
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr), target :: handles(size(messages))
+      integer(c_size_t) :: number
+      integer(c_int32_t) :: status
+      integer :: i
+      do i = 1, size(messages)
+         handles(i) = messages(i)%handle
+      end do
+      status = c_send_many(object, c_loc(handles), size(messages, kind=c_size_t), timeout, number)
+      if (present(sent)) sent = int(number, int64)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine recv_many(object, messages, number, timeout, stat, errmsg)
+      type(c_ptr), intent(in) :: object
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      integer(c_int64_t), intent(in) :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handles(max(size(messages), 1))
+      integer(c_size_t) :: count
+      integer(c_int32_t) :: status
+      integer :: i
+      status = c_recv_many(object, size(messages, kind=c_size_t), timeout, handles, count)
+      number = int(count)
+      do i = 1, number
+         call take(messages(i), handles(i))
+      end do
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! The first number of them are new. They count as consumed with the next call that receives.
+   subroutine channel_recv_many(self, messages, number, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call recv_many(self%handle, messages, number, nanoseconds(timeout), stat, errmsg)
+   end subroutine
+
+   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! The first number of them are new. They count as consumed with the next call that receives.
+   subroutine subscriber_recv_many(self, messages, number, timeout, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call recv_many(self%handle, messages, number, nanoseconds(timeout), stat, errmsg)
    end subroutine
 
    subroutine channel_call(self, request, reply, timeout, stat, errmsg)
@@ -9579,6 +9683,16 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       call finish(c_send(self%handle, message%handle, linkspan_default, sequence), stat)
       if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Publishes all messages of an array in their order. sent says how many were published, also where the call fails.
+   subroutine publisher_send_many(self, messages, sent, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      type(linkspan_message), intent(in) :: messages(:)
+      integer(int64), intent(out), optional :: sent
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call send_many(self%handle, messages, linkspan_default, sent, stat, errmsg)
    end subroutine
 
    ! How many subscribers there are now.

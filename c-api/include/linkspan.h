@@ -22,10 +22,10 @@
 
 /* What structs begin with; valid in C11 and C++17. */
 #define LINKSPAN_ERROR_INIT \
-    {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0}
+    {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0, 0}
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, LINKSPAN_DEFAULT, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
-     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false}
+     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
 #define LINKSPAN_COMMAND_INIT {sizeof(linkspan_command), 0, 0, 0, NULL, NULL, 0, NULL}
@@ -169,7 +169,8 @@ typedef struct linkspan_options {
     bool immutable;
     // Whether what is sent is on disk before the call returns.
     bool durable;
-    // The schema that values are held to.
+    // What the messages at the name mean: the path of a schema, or the text of one. Both sides' schemas are compared when they
+    // connect.
     const char *schema;
     // Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
     bool (*on_wait)(void *context);
@@ -198,6 +199,8 @@ typedef struct linkspan_options {
     bool locked;
     // Whether several processes may serve a name, each with this option: they share its requests.
     bool shared;
+    // Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
+    const char *validate;
 } linkspan_options;
 
 // Which end of a channel this is.
@@ -275,6 +278,8 @@ typedef struct linkspan_error {
     const uint8_t *remote_data;
     // How many bytes that is.
     size_t remote_data_length;
+    // How many messages of a batch were sent before the error, for `linkspan_send_many`.
+    uint64_t sent;
 } linkspan_error;
 
 // Where a message came from. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
@@ -919,6 +924,30 @@ linkspan_status linkspan_recv(const void *object,
                               int64_t timeout,
                               struct linkspan_message **message);
 
+// Sends several messages in their order, each as `linkspan_send` does, with one wake-up or one system call for up to 64 short ones where
+// the transport can; a publisher's `timeout` is `LINKSPAN_DEFAULT`. `sent`, which may be NULL, gets how many were sent, also where
+// the call fails: then the message behind those is what the error is about, and that one and all that follow were not sent.
+//
+// The caller sees to this:
+// `object` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+linkspan_status linkspan_send_many(const void *object,
+                                   const struct linkspan_message *const *messages,
+                                   size_t count,
+                                   int64_t timeout,
+                                   size_t *sent);
+
+// Waits for a message from a channel or a subscriber, and takes those along that have come behind it: at most `max` in all, for
+// which there is room at `messages`. `count` gets how many those are; the caller releases each. An error that is met behind the first
+// message is what the next call gives. All of them count as consumed with the next call that receives.
+//
+// The caller sees to this:
+// `object` is live, `messages` has room for `max` pointers, `count` may be written.
+linkspan_status linkspan_recv_many(const void *object,
+                                   size_t max,
+                                   int64_t timeout,
+                                   struct linkspan_message **messages,
+                                   size_t *count);
+
 // Receives a message without waiting; `Empty` where none is there.
 //
 // The caller sees to this:
@@ -1002,7 +1031,7 @@ linkspan_status linkspan_fileno(const void *object,
                                 int *fd);
 
 // What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
-// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`), `at`, `missed` and `text`. The caller releases it.
+// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `object` is live, `events` may be written.

@@ -45,6 +45,8 @@ pub struct linkspan_error {
     pub remote_data: *const u8,
     /// How many bytes that is.
     pub remote_data_length: usize,
+    /// How many messages of a batch were sent before the error, for `linkspan_send_many`.
+    pub sent: u64,
 }
 
 /// An error with its texts as C strings.
@@ -173,6 +175,7 @@ impl linkspan_error {
             remote_text: ptr::null(),
             remote_data: ptr::null(),
             remote_data_length: 0,
+            sent: 0,
         }
     }
 }
@@ -188,6 +191,7 @@ impl Kept {
             offset: self.error.offset().and_then(|o| i64::try_from(o).ok()).unwrap_or(-1),
             missed: self.error.missed().unwrap_or(0),
             os_error: self.error.errno().unwrap_or(0),
+            sent: self.error.sent().unwrap_or(0),
             ..linkspan_error::nothing()
         };
         if let (Some(failure), Some((kind, text))) = (self.error.remote_failure(), &self.remote) {

@@ -1,11 +1,11 @@
 //! What goes through objects, whatever their kind: messages are sent, received, looked for, acknowledged.
 
 use std::ffi::c_void;
-use std::ptr;
+use std::{ptr, slice};
 
 use linkspan::Result;
 
-use crate::argument::{handle, make, wait};
+use crate::argument::{block, handle, is_null, make, wait};
 use crate::error::guard;
 use crate::message::{State, linkspan_message};
 use crate::object::{Any, any, has_none};
@@ -94,6 +94,90 @@ pub unsafe extern "C" fn linkspan_recv(
                 Any::Server(_) => return Err(has_none("a server gives its requests by linkspan_next")),
                 _ => return Err(has_none("only a channel or a subscriber receives")),
             }))
+        })
+    }
+}
+
+/// Sends several messages in their order, each as `linkspan_send` does, with one wake-up or one system call for up to 64 short ones where
+/// the transport can; a publisher's `timeout` is `LINKSPAN_DEFAULT`. `sent`, which may be NULL, gets how many were sent, also where
+/// the call fails: then the message behind those is what the error is about, and that one and all that follow were not sent.
+///
+/// # Safety
+/// `object` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_send_many(
+    object: *const c_void,
+    messages: *const *const linkspan_message,
+    count: usize,
+    timeout: i64,
+    sent: *mut usize,
+) -> linkspan_status {
+    // SAFETY: NULL or writable, as the caller promises.
+    let mut told = unsafe { sent.as_mut() };
+    if let Some(to) = &mut told {
+        **to = 0;
+    }
+    let send = || {
+        let bytes = count.saturating_mul(size_of::<*const linkspan_message>());
+        // SAFETY: as the caller promises.
+        let messages = unsafe {
+            block(messages.cast(), bytes, "the array of messages")?;
+            if count == 0 { &[] } else { slice::from_raw_parts(messages, count) }
+        };
+        // SAFETY: each is live, as the caller promises.
+        let messages: Vec<_> = messages.iter().map(|one| unsafe { handle(*one) }).collect::<Result<_>>()?;
+        let wait = wait(timeout)?;
+        // SAFETY: as the caller promises.
+        match unsafe { any(object) }? {
+            Any::Channel(channel) => channel.send_many(messages, wait),
+            Any::Publisher(publisher) => publisher.send_many(messages),
+            Any::Server(_) => Err(has_none("a server sends answers alone: linkspan_reply")),
+            _ => Err(has_none("only a channel or a publisher sends")),
+        }
+    };
+    guard(|| {
+        let done = send();
+        let count = done.as_ref().map_or_else(|error| error.sent().unwrap_or(0), |count| *count);
+        if let Some(to) = &mut told {
+            **to = usize::try_from(count).unwrap_or(usize::MAX);
+        }
+        done.map(drop)
+    })
+}
+
+/// Waits for a message from a channel or a subscriber, and takes those along that have come behind it: at most `max` in all, for
+/// which there is room at `messages`. `count` gets how many those are; the caller releases each. An error that is met behind the first
+/// message is what the next call gives. All of them count as consumed with the next call that receives.
+///
+/// # Safety
+/// `object` is live, `messages` has room for `max` pointers, `count` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_recv_many(
+    object: *const c_void,
+    max: usize,
+    timeout: i64,
+    messages: *mut *mut linkspan_message,
+    count: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(count, || {
+            let wait = wait(timeout)?;
+            if messages.is_null() {
+                return Err(is_null("the room for messages"));
+            }
+            let taken = match any(object)? {
+                Any::Channel(channel) => channel.recv_many(max, wait)?,
+                Any::Subscriber(subscriber) => subscriber.recv_many(max, wait)?,
+                Any::Server(_) => return Err(has_none("a server gives its requests by linkspan_next")),
+                _ => return Err(has_none("only a channel or a subscriber receives")),
+            };
+            let count = taken.len();
+            for (at, message) in taken.into_iter().enumerate() {
+                // At most `max` come.
+                messages.add(at).write(linkspan_message::arrived(message));
+            }
+            Ok(count)
         })
     }
 }

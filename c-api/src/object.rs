@@ -200,7 +200,7 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
 }
 
 /// What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
-/// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`), `at`, `missed` and `text`. The caller releases it.
+/// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `object` is live, `events` may be written.

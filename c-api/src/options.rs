@@ -53,7 +53,8 @@ pub struct linkspan_options {
     pub immutable: bool,
     /// Whether what is sent is on disk before the call returns.
     pub durable: bool,
-    /// The schema that values are held to.
+    /// What the messages at the name mean: the path of a schema, or the text of one. Both sides' schemas are compared when they
+    /// connect.
     pub schema: *const c_char,
     /// Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
     pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
@@ -82,6 +83,8 @@ pub struct linkspan_options {
     pub locked: bool,
     /// Whether several processes may serve a name, each with this option: they share its requests.
     pub shared: bool,
+    /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
+    pub validate: *const c_char,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -117,6 +120,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     idempotent: false,
     locked: false,
     shared: false,
+    validate: ptr::null(),
 };
 
 /// A callback of the program's with its context.
@@ -151,6 +155,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("framing", given.framing),
         ("group", given.group),
         ("schema", given.schema),
+        ("validate", given.validate),
     ] {
         // SAFETY: as the caller promises.
         if let Some(text) = unsafe { c_text_or_none(text, name) }? {

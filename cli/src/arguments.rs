@@ -282,6 +282,9 @@ pub struct Opening {
     /// Speak to a program that knows nothing of Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
     #[arg(long, value_name = "FRAMING", value_parser = ["linkspan", "lines", "raw"])]
     pub framing: Option<String>,
+    /// Compare schemas with the other side, and check each value against this one: a file of the notation
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<String>,
     /// Set another option by its name: limit=1000000, client_id=logger, mode=0660
     #[arg(short, long = "option", value_name = "NAME=VALUE")]
     pub options: Vec<String>,
@@ -296,6 +299,10 @@ impl Opening {
         options.encoding = self.encoding.unwrap_or(usual);
         if let Some(framing) = &self.framing {
             options.set("framing", &framing.as_str().into())?;
+        }
+        if let Some(file) = &self.schema {
+            options.set("schema", &file.as_str().into())?;
+            options.set("validate", &"both".into())?;
         }
         for option in &self.options {
             let Some((name, text)) = option.split_once('=') else {

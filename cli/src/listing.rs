@@ -33,6 +33,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Ending> 
     for listed in &listed {
         text.extend(listed.trouble.as_ref().map(|trouble| told(&listed.endpoint, trouble)));
         text.extend(lost(listed));
+        text.extend(mismatched(listed));
     }
     output::write(text.as_bytes())
 }
@@ -67,6 +68,12 @@ fn lost(listed: &Listed) -> Option<String> {
         "{}: {count} messages for clients that are away are lost: too many are away; see its events and the option absent_clients\n",
         listed.endpoint
     ))
+}
+
+/// What the last caller said whose schema does not fit.
+fn mismatched(listed: &Listed) -> Option<String> {
+    let said = display::escaped(listed.mismatch.as_ref()?, true);
+    Some(format!("{}: a program called whose schema does not fit, {said}\n", listed.endpoint))
 }
 
 /// What is wrong with a name, in one line.

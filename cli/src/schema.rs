@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use linkspan::schema::{Difference, Schema};
-use linkspan::{Error, ErrorKind};
+use linkspan::{Error, ErrorKind, registry};
 
 use crate::ending::Ending;
 use crate::stop::Stop;
@@ -38,11 +38,19 @@ Examples:
         require: Direction,
     },
 
-    /// Print a schema with every name resolved
-    #[command(after_help = "Examples:
-  linkspan schema show power.schema.toml")]
+    /// Print a schema with every name resolved: that of a file, or the one that was given for an endpoint
+    #[command(
+        after_help = "What is no file, and does not end in .toml, is an endpoint. Whoever listens there is asked for its schema; a spool and a journal
+have theirs stored. All commands take an endpoint in the place of a file.
+
+Examples:
+  linkspan schema show power.schema.toml
+  linkspan schema show lab/power
+  linkspan schema diff lab/power power.schema.toml"
+    )]
     Show {
-        /// The schema
+        /// The schema: a file, or an endpoint
+        #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
 
@@ -113,11 +121,22 @@ pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
     }
 }
 
-/// The schema in a file and in those that it includes.
+/// The schema in a file and in those that it includes, or the one of an endpoint.
 fn load(file: &std::path::Path) -> linkspan::Result<Schema> {
     let name = file.to_str().ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", file.display()))
     })?;
+    if !file.exists() && file.extension().is_none_or(|extension| extension != "toml") {
+        let form = registry::schema(name).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::InvalidEndpoint => {
+                let text =
+                    format!("no file is called so, and it is no endpoint with a schema: {}", error.text());
+                Error::new(ErrorKind::NotFound, text).on(name)
+            }
+            _ => error,
+        })?;
+        return Schema::from_bytes(&form).map_err(|error| error.on(name));
+    }
     Schema::load(name, &mut text)
 }
 

@@ -116,3 +116,59 @@ fn schema_validate_names_the_line_and_the_path() {
         said.err
     );
 }
+
+/// A program that holds a name until it is ended.
+struct Holds(std::process::Child);
+
+impl Drop for Holds {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Publishes one reading and stays.
+fn publishes(place: &Place, at: &str, schema: &str) -> Holds {
+    let words = ["pub", "--schema", schema, at, "{\"watts\": 1.5}", "--for", "60"];
+    let mut command = place.command(&words);
+    command.current_dir(place.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    Holds(command.spawn().unwrap())
+}
+
+#[test]
+fn schema_of_a_name_is_shown_compared_and_held_against_values() {
+    let place = Place::new();
+    file(&place, "watts.toml", OLD);
+    file(&place, "kilo.toml", &OLD.replace("\"W\"", "\"kW\""));
+    let _publisher = publishes(&place, "unix:lab/power", "watts.toml");
+    let said = run(&place, &["sub", "--schema", "watts.toml", "unix:lab/power", "-n", "1", "--json"], "");
+    assert_eq!((said.code, said.out.trim()), (Some(0), "{\"watts\":1.5}"), "{}", said.err);
+    let said = run(&place, &["schema", "show", "unix:lab/power"], "");
+    assert!(said.code == Some(0) && said.out.contains("unit = \"W\""), "{} {}", said.out, said.err);
+    let said = run(&place, &["schema", "diff", "unix:lab/power", "kilo.toml"], "");
+    assert!(
+        said.code == Some(1) && said.out.contains("watts: the unit is W there and kW here"),
+        "{}",
+        said.out
+    );
+    let said = run(&place, &["sub", "--schema", "kilo.toml", "unix:lab/power", "-n", "1"], "");
+    assert!(said.code == Some(1) && said.err.contains("SchemaMismatch"), "{:?} {}", said.code, said.err);
+    assert!(said.err.contains("watts: the unit is W there and kW here: 1 W is 0.001 kW"), "{}", said.err);
+    let said = run(&place, &["ls"], "");
+    assert!(said.out.contains("watts: the unit is W here and kW there"), "{}", said.out);
+    let said = run(&place, &["doctor"], "");
+    assert!(
+        said.code == Some(1) && said.out.contains("a program called unix:lab/power whose schema"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("watts: the unit is W here and kW there"), "{}", said.out);
+    let said = run(&place, &["schema", "show", "unix:lab/nobody"], "");
+    assert!(said.code == Some(4) && said.err.contains("nobody listens"), "{:?} {}", said.code, said.err);
+    let said = run(&place, &["pub", "--schema", "watts.toml", "unix:lab/other", "{\"watts\": \"much\"}"], "");
+    assert!(
+        said.code == Some(1) && said.err.contains("watts") && said.err.contains("f64 in W is expected"),
+        "{}",
+        said.err
+    );
+}

@@ -25,6 +25,22 @@ pub struct Channel {
     waiter: Waiter,
 }
 
+/// How many messages a call may give; what is negative is refused as none.
+pub fn at_most(max: i64) -> Result<usize> {
+    Ok(usize::try_from(max).unwrap_or(0))
+}
+
+/// Messages as a list of objects.
+pub fn messages(taken: Vec<linkspan::Message>) -> ZBox<ZendHashTable> {
+    let mut list = ZendHashTable::with_capacity(taken.len() as u32);
+    let taken = BailoutGuard::new(taken);
+    for message in taken.iter() {
+        // Only a full table (2^63 entries) refuses.
+        let _ = list.push(made(|| Message(message.clone())));
+    }
+    list
+}
+
 /// A message for PHP.
 pub fn receive(take: impl FnOnce() -> Result<linkspan::Message>) -> Result<Made<Message>> {
     try_made(|| take().map(Message))
@@ -80,6 +96,22 @@ impl Channel {
         edge(|| {
             let payload = self.inner.encode(&PhpValue(value))?;
             self.waiter.wait(timeout, |wait| self.inner.send_payload(&payload, wait)).map(|n| n as i64)
+        })
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn send_many(&self, values: &ZendHashTable, timeout: Seconds) -> PhpResult<i64> {
+        edge(|| {
+            let encoded = values.values().map(|value| self.inner.encode(&PhpValue(value)));
+            self.waiter.wait(timeout, |wait| self.inner.send_encoded(encoded, wait)).map(|n| n as i64)
+        })
+    }
+
+    #[php(defaults(max = 64, timeout = Seconds::DEFAULT))]
+    pub fn recv_many(&self, max: i64, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| {
+            let taken = self.waiter.wait(timeout, |wait| self.inner.recv_many(at_most(max)?, wait))?;
+            Ok(messages(taken))
         })
     }
 

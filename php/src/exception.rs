@@ -34,13 +34,14 @@ unsafe impl Send for Kept {}
 static ARGUMENT_TABLES: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 /// What an exception tells beside message and code: method, property behind it, type, whether it may be null.
-const GETTERS: [(&str, &str, DataType, bool); 10] = [
+const GETTERS: [(&str, &str, DataType, bool); 11] = [
     ("getKind", "kind", DataType::String, false),
     ("isRetryable", "retryable", DataType::Bool, false),
     ("getEndpoint", "endpoint", DataType::String, true),
     ("getPath", "path", DataType::String, true),
     ("getOffset", "offset", DataType::Long, true),
     ("getMissed", "missed", DataType::Long, true),
+    ("getSent", "sent", DataType::Long, true),
     ("getRemoteCode", "remoteCode", DataType::Long, true),
     ("getRemoteType", "remoteType", DataType::String, true),
     ("getRemoteText", "remoteText", DataType::String, true),
@@ -176,6 +177,9 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     }
     if let Some(missed) = error.missed() {
         set("missed", (missed as i64).into_zval(false));
+    }
+    if let Some(sent) = error.sent() {
+        set("sent", (sent as i64).into_zval(false));
     }
     if let Some(failure) = error.remote_failure() {
         set("remoteCode", failure.code.into_zval(false));

@@ -9,7 +9,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::channel::{events, receive};
+use crate::channel::{at_most, events, messages, receive};
 use crate::edge::edge;
 use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
@@ -45,6 +45,12 @@ impl Publisher {
         edge(|| {
             let payload = self.inner.encode(&PhpValue(value))?;
             self.waiter.publishing(|| self.inner.send_payload(&payload)).map(|n| n as i64)
+        })
+    }
+    pub fn send_many(&self, values: &ZendHashTable) -> PhpResult<i64> {
+        edge(|| {
+            let encoded = values.values().map(|value| self.inner.encode(&PhpValue(value)));
+            self.waiter.publishing(|| self.inner.send_encoded(encoded)).map(|n| n as i64)
         })
     }
     pub fn subscribers(&self) -> i64 {
@@ -100,6 +106,14 @@ impl Subscriber {
     #[php(defaults(timeout = Seconds::DEFAULT))]
     pub fn recv(&self, timeout: Seconds) -> PhpResult<Made<Message>> {
         edge(|| receive(|| self.0.waiter.wait(timeout, |wait| self.0.inner.recv(wait))))
+    }
+
+    #[php(defaults(max = 64, timeout = Seconds::DEFAULT))]
+    pub fn recv_many(&self, max: i64, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
+        edge(|| {
+            let taken = self.0.waiter.wait(timeout, |wait| self.0.inner.recv_many(at_most(max)?, wait))?;
+            Ok(messages(taken))
+        })
     }
 
     pub fn try_recv(&self) -> PhpResult<Made<Message>> {

@@ -12,7 +12,9 @@
  * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), on_wait (a callable that runs about every 100 ms of a wait;
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
- * servers shared (several processes may serve the name, each with this option). What a transport cannot do is UnsupportedException, with
+ * servers shared (several processes may serve the name, each with this option); schema (what messages mean: the path of a file,
+ * or a text of the notation; compared when both sides connect) and validate (which values are checked against it: 'send', 'receive',
+ * 'both'). What a transport cannot do is UnsupportedException, with
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
  *
  * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says, else the
@@ -331,10 +333,22 @@ final class Channel
     public static function open(string $endpoint, mixed ...$options): Channel {}
     /** Gives the sequence number. */
     public function send(mixed $value, ?float $timeout = null): int {}
+    /**
+     * Sends each value as a message of its own, with one wake-up or one system call for up to 64 short ones where the transport can; gives
+     * how many. getSent() of an exception says how many were sent before it.
+     * @param array<mixed> $values
+     */
+    public function sendMany(array $values, ?float $timeout = null): int {}
     /** @throws FullException where there is no room */
     public function trySend(mixed $value): int {}
     /** @throws TimeoutException */
     public function recv(?float $timeout = null): Message {}
+    /**
+     * Waits for a message, and takes those along that have come behind it: at most so many. They count as consumed with the next call
+     * that receives.
+     * @return list<Message>
+     */
+    public function recvMany(int $max = 64, ?float $timeout = null): array {}
     /** @throws EmptyException where nothing is there */
     public function tryRecv(): Message {}
     /** @throws RemoteException|DisconnectedException|TimeoutException */
@@ -451,6 +465,12 @@ final class Publisher
     public function __construct(string $endpoint, mixed ...$options) {}
     /** Gives the sequence number. */
     public function send(mixed $value): int {}
+    /**
+     * Publishes each value, with one wake-up or one system call for each subscriber and up to 64 of them; gives how many. getSent() of an
+     * exception says how many were published before it.
+     * @param array<mixed> $values
+     */
+    public function sendMany(array $values): int {}
     /** How many there are. */
     public function subscribers(): int {}
     public function endpoint(): string {}
@@ -467,6 +487,11 @@ final class Subscriber implements \IteratorAggregate
 {
     private function __construct() {}
     public function recv(?float $timeout = null): Message {}
+    /**
+     * Waits for a message, and takes those along that have come behind it: at most so many.
+     * @return list<Message>
+     */
+    public function recvMany(int $max = 64, ?float $timeout = null): array {}
     public function tryRecv(): Message {}
     /** The next message; null once the subscriber is closed or SIGINT or SIGTERM asked to stop. Waits for ever unless told otherwise. */
     public function next(?float $timeout = INF): ?Message {}
@@ -628,6 +653,7 @@ class LinkspanException extends \RuntimeException
     protected $path;
     protected $offset;
     protected $missed;
+    protected $sent;
     protected $remoteCode;
     protected $remoteType;
     protected $remoteText;
@@ -643,6 +669,8 @@ class LinkspanException extends \RuntimeException
     final public function getOffset(): ?int {}
     /** How many messages a subscriber missed. */
     final public function getMissed(): ?int {}
+    /** How many messages of a batch were sent before the error, for sendMany. */
+    final public function getSent(): ?int {}
     /** The code that the other side's handler gave. */
     final public function getRemoteCode(): ?int {}
     /** The dotted type, or the class of the exception, that the other side's handler gave. */

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar, Unpack
@@ -35,6 +36,14 @@ _LEFT_OUT: Any = ...
 
 _MOMENT = 0.005
 """Seconds between looks at what no descriptor tells of: room to send, a listener that is too busy to answer."""
+
+
+@dataclasses.dataclass
+class _Late:
+    """What a time-out means while something is awaited."""
+
+    what: str
+    retryable: bool = True
 
 
 class _Watched(Generic[S]):
@@ -76,22 +85,24 @@ class _Watched(Generic[S]):
                 await asyncio.sleep(_MOMENT)
 
     @contextlib.asynccontextmanager
-    async def _within(
-        self, timeout: float | None, what: str, kind: type[Error] = Timeout, retryable: bool = True
-    ) -> AsyncIterator[None]:
-        """Ends what is awaited in it with `Timeout` once the time is over; with `NotFound` where nobody was there."""
+    async def _within(self, timeout: float | None, what: str, kind: type[Error] = Timeout) -> AsyncIterator[_Late]:
+        """Ends what is awaited in it with `Timeout` once the time is over; with `NotFound` where nobody was there.
+
+        What it gives can be told what a time-out would mean from then on.
+        """
+        late = _Late(what)
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
         self._absent = None
         try:
             async with asyncio.timeout(seconds):
-                yield
+                yield late
         except TimeoutError as over:
             if isinstance(over, Error):
                 raise
             if self._absent is not None:
                 raise self._absent from None
-            error = kind(f"{self.endpoint}: " + what.format(f"{seconds:g} s"))
-            if not retryable:
+            error = kind(f"{self.endpoint}: " + late.what.format(f"{seconds:g} s"))
+            if not late.retryable:
                 error.retryable = False
             raise error from None
 
@@ -162,11 +173,15 @@ class Channel(_Told[_native.Channel]):
     async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
         """Sends a request and awaits its answer. Calls on one channel are made one after the other.
 
-        A request that ended in `Timeout` or was cancelled may have been carried out all the same.
+        A request that ended in `Timeout` or was cancelled may have been carried out all the same, unless the text says that it was
+        not sent: because other calls took all the time, or the other side did not take what was sent before.
         """
-        what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
-        async with self._within(timeout, what, retryable=self._idempotent), self._one:
+        what = "calls that were made before on this channel were not over within {}; the request was not sent"
+        async with self._within(timeout, what) as late, self._one:
+            late.what = "the other side did not take what was sent before within {}; the request was not sent"
             asked = await _when_room(lambda: self._inner.ask(value))
+            late.what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
+            late.retryable = self._idempotent
             try:
                 return await self._until(lambda: self._inner.answer(asked, timeout=0))
             except asyncio.CancelledError:

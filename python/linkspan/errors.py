@@ -31,6 +31,8 @@ class Error(Exception):
     offset: int | None = None
     #: How many messages a subscriber missed.
     missed: int | None = None
+    #: How many messages of a batch were sent before the error, for `send_many`.
+    sent: int | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

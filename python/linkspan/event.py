@@ -11,7 +11,7 @@ class Event(NamedTuple):
     """One thing that happened, as `events()` tells it."""
 
     #: What.
-    kind: Literal["connected", "disconnected", "lagged", "back", "forgotten"]
+    kind: Literal["connected", "disconnected", "lagged", "back", "forgotten", "schema_mismatch"]
     #: When.
     at: Timestamp
     #: How many messages were missed, for `lagged`, or are lost that were kept for an absent client, for `forgotten`.

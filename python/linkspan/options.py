@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from os import PathLike
 from typing import Literal, TypedDict
 
 from .timestamp import Timestamp
@@ -46,6 +47,9 @@ class Options(TypedDict, total=False):
     - `locked`: Whether a `file:` is written in place under a lock of the file itself, for programs that know only
       fcntl.
     - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
+    - `schema`: What the messages at the name mean: the path of a file, or a text of the notation. Both sides' schemas
+      are compared when they connect, and `SchemaMismatch` says what differs.
+    - `validate`: Which values are checked against the schema, while they are encoded or decoded.
     - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
@@ -74,6 +78,8 @@ class Options(TypedDict, total=False):
     retain_consumed: bool
     locked: bool
     shared: bool
+    schema: str | PathLike[str]
+    validate: Literal["send", "receive", "both"]
     spin: int
     on_wait: Callable[[], bool | None] | None
 

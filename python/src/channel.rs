@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::errors::{Outcome, imported};
 use crate::message::{Message, object};
@@ -81,6 +82,31 @@ impl Channel {
     fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::with(value, |walk| self.link.encode(walk))?;
         Ok(value.py().detach(|| self.link.try_send_payload(&payload))?)
+    }
+
+    /// Sends each value of an iterable as a message of its own, with one wake-up or one system call for up to 64 short ones where the
+    /// transport can; gives how many. `sent` of an error says how many were sent before it, and what an iterable raises has that as
+    /// a note. One time-out for all.
+    #[pyo3(signature = (values, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn send_many(&self, values: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
+        let encode = |walk: &Walk<'_, '_>| self.link.encode(walk);
+        let mut items = Encoding::of(values, &encode)?;
+        let sent = self.wait(values.py(), timeout, on_wait, |wait| self.link.send_encoded(&mut items, wait));
+        items.outcome(values.py(), sent)
+    }
+
+    /// Waits for a message, and takes those along that have come behind it: a list of at most `max`. They count as consumed with the
+    /// next call that receives.
+    #[pyo3(signature = (max=64, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn recv_many(
+        &self,
+        py: Python<'_>,
+        max: usize,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Vec<Message>> {
+        let taken = self.wait(py, timeout, on_wait, |wait| self.link.recv_many(max, wait))?;
+        Ok(taken.into_iter().map(Message::new).collect())
     }
 
     /// The next message.

@@ -57,6 +57,9 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     if let Some(missed) = error.missed() {
         raised.setattr("missed", missed)?;
     }
+    if let Some(sent) = error.sent() {
+        raised.setattr("sent", sent)?;
+    }
     // The class has the kind's own.
     if error.retryable() != error.kind().retryable() {
         raised.setattr("retryable", error.retryable())?;

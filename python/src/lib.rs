@@ -13,6 +13,7 @@
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
 mod array;
+mod batch;
 mod builder;
 mod channel;
 mod codec;

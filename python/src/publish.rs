@@ -5,6 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::Outcome;
@@ -39,6 +40,15 @@ impl Publisher {
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::with(value, |walk| self.source.encode(walk))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
+    }
+
+    /// Publishes each value of an iterable, with one wake-up or one system call for each subscriber and up to 64 of them, in a
+    /// `journal:` with one sync; gives how many. `sent` of an error says how many were published before it.
+    fn send_many(&self, values: &Bound<'_, PyAny>) -> Outcome<u64> {
+        let encode = |walk: &Walk<'_, '_>| self.source.encode(walk);
+        let mut items = Encoding::of(values, &encode)?;
+        let sent = publishing(values.py(), self.on_wait.as_ref(), || self.source.send_encoded(&mut items));
+        items.outcome(values.py(), sent)
     }
 
     /// The endpoint, with its transport.
@@ -125,6 +135,20 @@ impl Subscriber {
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         waiting(py, timeout, callback, |wait| self.reader.recv(wait)).map(Message::new)
+    }
+
+    /// Waits for a message, and takes those along that have come behind it: a list of at most `max`.
+    #[pyo3(signature = (max=64, *, timeout=Patience::DEFAULT, on_wait=None))]
+    fn recv_many(
+        &self,
+        py: Python<'_>,
+        max: usize,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Vec<Message>> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        let taken = waiting(py, timeout, callback, |wait| self.reader.recv_many(max, wait))?;
+        Ok(taken.into_iter().map(Message::new).collect())
     }
 
     /// The next message if it is there; `Empty` otherwise.

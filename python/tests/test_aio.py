@@ -251,6 +251,25 @@ def test_each_wait_ends_with_timeout(name, where):
     run(main())
 
 
+@over("shm", "unix")
+def test_call_that_waited_for_another_call_says_that_it_was_not_sent(name):
+    async def main():
+        async with linkspan.aio.listen(name) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
+            first = asyncio.create_task(near.call("first", timeout=60))
+            request = await far.recv(timeout=10)
+            with pytest.raises(linkspan.Timeout, match="within 0.05 s; the request was not sent") as raised:
+                await near.call("second", timeout=0.05)
+            assert raised.value.retryable
+            await far.reply(request, "done", timeout=10)
+            assert (await first).value == "done"
+            # What was not sent does not come later, either.
+            await near.send("after", timeout=10)
+            assert (await far.recv(timeout=10)).value == "after"
+
+    run(main())
+
+
 @over("shm", "unix", "tcp", "fifo", "dgram")
 def test_connect_to_nobody_ends_with_not_found(name):
     async def main():

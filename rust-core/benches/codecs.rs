@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use linkspan::codec::{How, decode, decode_shared, encode, encode_into};
+use linkspan::codec::{How, decode, decode_into, decode_shared, encode, encode_into};
+use linkspan::schema::{Schema, Side};
+use linkspan::value::ValueBuilder;
 use linkspan::{Encoding, Limits, NdArray, Timestamp, Value};
 
 const ROUNDS: usize = 41;
@@ -22,7 +24,43 @@ fn main() {
         smile(name, &value);
     }
     arrays();
+    checked();
 }
+
+/// The ten fields decoded and checked against their schema, and decoded alone as "theirs": the difference is what the check costs.
+fn checked() {
+    let schema = Schema::parse(SCHEMA).expect("it is a schema");
+    schema.check(&reading()).expect("the reading is one");
+    for (name, encoding) in [("cbor", Encoding::Cbor), ("json", Encoding::Json)] {
+        let bytes = encode(&reading(), encoding).expect("it fits");
+        let limits = Limits::default();
+        compare(
+            &format!("{name} decode 10 fields, checked"),
+            || {
+                let checker = schema.checker(Side::Reader, ValueBuilder::new());
+                let checker = decode_into(black_box(&bytes), encoding, &limits, checker).expect("it fits");
+                drop(black_box(checker.into_inner().finish().expect("ours")));
+            },
+            || drop(black_box(decode(black_box(&bytes), encoding).expect("ours"))),
+        );
+    }
+}
+
+/// What the reading means.
+const SCHEMA: &str = r#"
+name = "sensor.reading"
+[fields]
+sensor = "text"
+sequence = "u32"
+time = "i64"
+value = { type = "f64", unit = "Cel", range = [-50, 150] }
+mean = "f64"
+unit = { type = "text", max_length = 16 }
+valid = "bool"
+station = "text"
+error = { type = "text", optional = true }
+retries = "u8"
+"#;
 
 /// One reading of a sensor: ten fields that every library has.
 fn reading() -> Value {

@@ -136,6 +136,7 @@ impl<'a> Wait<'a> {
             on_wait: None,
             next: None,
             wake: None,
+            is_strict: false,
         }
     }
 }
@@ -168,6 +169,7 @@ pub(crate) struct Waiting<'a> {
     on_wait: Option<OnWait>,
     next: Option<Instant>,
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
+    is_strict: bool,
 }
 
 /// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
@@ -193,7 +195,18 @@ impl<'a> Waiting<'a> {
             on_wait: None,
             next: None,
             wake: None,
+            is_strict: false,
         }
+    }
+
+    /// The same, for a caller who would rather not hear somebody than wait longer: nobody is allowed a moment beyond the deadline.
+    pub fn strictly_until(deadline: Deadline) -> Waiting<'a> {
+        Waiting { is_strict: true, ..Waiting::until(deadline) }
+    }
+
+    /// Whether the other side is allowed no moment beyond the deadline.
+    pub fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// A wait that never sleeps, for a look inside another.

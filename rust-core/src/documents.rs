@@ -12,7 +12,7 @@ const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 
 /// Each block and the document that it stands in.
-const BLOCKS: [(&str, &str); 32] = [
+const BLOCKS: [(&str, &str); 33] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),
@@ -23,6 +23,7 @@ const BLOCKS: [(&str, &str); 32] = [
     ("extension", WIRE),
     ("hello", WIRE),
     ("hello that asks", WIRE),
+    ("hello with a schema", WIRE),
     ("refusal", WIRE),
     ("data", WIRE),
     ("acknowledgement", WIRE),

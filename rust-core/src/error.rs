@@ -115,6 +115,7 @@ struct Detail {
     path: Option<String>,
     offset: Option<u64>,
     missed: Option<u64>,
+    sent: Option<u64>,
     os: Option<i32>,
     remote: Option<RemoteFailure>,
 }
@@ -131,6 +132,7 @@ impl Error {
             path: None,
             offset: None,
             missed: None,
+            sent: None,
             os: None,
             remote: None,
         };
@@ -223,6 +225,12 @@ impl Error {
         self.0.missed
     }
 
+    /// How many messages of a batch were sent before this error, for `send_many`: the one behind them is what it is about, and
+    /// that one and all that follow are still the caller's.
+    pub fn sent(&self) -> Option<u64> {
+        self.0.sent
+    }
+
     /// The system's error number behind it, if there is one.
     pub fn errno(&self) -> Option<i32> {
         self.0.os
@@ -246,6 +254,14 @@ impl Error {
     #[must_use]
     pub(crate) fn with_missed(mut self, missed: u64) -> Error {
         self.0.missed = Some(missed);
+        self
+    }
+
+    /// Says how many messages of a batch were sent before.
+    #[must_use]
+    pub(crate) fn with_sent(mut self, sent: u64) -> Error {
+        self.0.text = format!("{}; {sent} messages of the batch were sent before it", self.0.text);
+        self.0.sent = Some(sent);
         self
     }
 

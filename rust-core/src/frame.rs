@@ -232,10 +232,16 @@ impl<'a> Outgoing<'a> {
     /// Everything before the body as it stands on a stream: header, extension, padding.
     pub fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(self.header.body_offset());
-        head.extend_from_slice(&self.header.to_bytes());
-        head.extend_from_slice(self.extension);
-        head.resize(self.header.body_offset(), 0);
+        self.append_head(&mut head);
         head
+    }
+
+    /// Appends the same to bytes that are there.
+    pub fn append_head(&self, to: &mut Vec<u8>) {
+        let begin = to.len();
+        to.extend_from_slice(&self.header.to_bytes());
+        to.extend_from_slice(self.extension);
+        to.resize(begin + self.header.body_offset(), 0);
     }
 }
 

@@ -99,6 +99,7 @@ compile_error!(
     "Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll"
 );
 
+mod buffers;
 mod channel;
 pub mod codec;
 mod deadline;
@@ -121,6 +122,9 @@ pub mod registry;
 mod request;
 #[cfg(feature = "schema")]
 pub mod schema;
+#[cfg(not(feature = "schema"))]
+#[path = "schema/absent.rs"]
+mod schema;
 pub mod service;
 mod sys;
 mod transport;
@@ -129,6 +133,7 @@ mod verbs;
 
 pub use channel::{
     Acknowledge, Asked, Channel, Delivery, Event, EventKind, Framing, Listener, Options, Role, StartAt,
+    Validate,
 };
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::channel::agreement;
 use crate::channel::greeting::{self, Greeting, Pattern};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,6 +50,10 @@ pub struct Listed {
     pub behind: Option<u64>,
     /// Messages that were kept for clients that are away, and are lost because too many were.
     pub forgotten: Option<u64>,
+    /// The name and the version of the schema that was given for the endpoint.
+    pub schema: Option<String>,
+    /// What the last caller said whose schema does not fit: who it was, and what differs.
+    pub mismatch: Option<String>,
     /// Who reads a journal under a name of its own, and how many messages each has still to consume.
     pub consumers: Vec<(String, u64)>,
     /// Why nothing was told: not permitted, or no answer.
@@ -69,6 +74,8 @@ impl Listed {
             ("peers", self.peers.into()),
             ("behind", self.behind.into()),
             ("forgotten", self.forgotten.into()),
+            ("schema", self.schema.clone().into()),
+            ("mismatch", self.mismatch.clone().into()),
             (
                 "consumers",
                 Value::Map(self.consumers.iter().map(|(name, n)| (name.clone(), (*n).into())).collect()),
@@ -82,8 +89,10 @@ impl Listed {
 const ENDING: Duration = Duration::from_millis(10);
 /// A listener that has not told anything after so long is listed as `Stalled`.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// And all of them together have so long.
-const PATIENCE_WITH_ALL: Duration = Duration::from_secs(3);
+/// After a thread has waited so long for listeners that said nothing, each further one has [`SHORT_PATIENCE`]: many silent
+/// listeners do not hold up a listing, and keep nobody else from being heard.
+const PATIENCE_WITH_SILENCE: Duration = Duration::from_secs(3);
+const SHORT_PATIENCE: Duration = Duration::from_millis(20);
 /// Listeners that are asked at the same time.
 const AT_ONCE: usize = 32;
 
@@ -99,10 +108,10 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 }
 
 /// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
-/// `spool:`, served or not, in the order of the names. Listeners are asked side by side, and all of them together for at most
-/// 3 s; one that was not heard by then is listed with that as its trouble. What dead processes of this user left is
-/// removed on the way; what other users left is not, and is listed with that as its trouble. Sockets at absolute paths
-/// (`unix:/…`) are not in that directory, and not listed.
+/// `spool:`, served or not, in the order of the names. Listeners are asked side by side; one that says nothing is waited for
+/// 0.5 s, or 20 ms after such ones have taken 3 s, and is listed with that as its trouble. What dead processes of this user
+/// left is removed on the way; what other users left is not, and is listed with that as its trouble. Sockets at absolute
+/// paths (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(lasting()?);
@@ -119,16 +128,16 @@ struct Found {
 
 /// Looks at all of them side by side; in the order of the names.
 fn look_at_all(places: &[Found]) -> Result<Vec<Listed>> {
-    let ends = Deadline::after(PATIENCE_WITH_ALL);
     let next = AtomicUsize::new(0);
     let look = || {
         let mut listed = Vec::new();
+        let mut silence = Duration::ZERO;
         while let Some(found) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
             listed.extend(match found.endpoint.transport() {
                 Transport::File => look_into(&found.endpoint, &found.place),
                 Transport::Journal => look_into_journal(found),
                 Transport::Spool => look_into_spool(found),
-                _ => look_at(found, ends),
+                _ => look_at(found, &mut silence),
             });
         }
         listed
@@ -244,14 +253,26 @@ fn is_live(Found { place, begun, .. }: &Found) -> (bool, Option<Error>) {
     }
 }
 
-/// What there is to tell of a name that a process holds, or of what another user has left there.
-fn look_at(found: &Found, ends: Deadline) -> Option<Listed> {
+/// What there is to tell of a name that a process holds, or of what another user has left there. `silence` is the time that was
+/// spent on listeners that said nothing.
+fn look_at(found: &Found, silence: &mut Duration) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
+    // Who answers at a socket lives, and nothing of his is left over. Of the others the lock is looked at: for that the kernel
+    // goes through all locks of the directory, so that many names would cost their square.
+    let is_socket = matches!(endpoint.transport(), Transport::Shm | Transport::Unix);
+    let first = is_socket.then(|| look(endpoint, place, silence));
+    if let Some(Ok(Some((told, Heard::Answer)))) = first {
+        return Some(told);
+    }
     let (live, trouble) = is_live(found);
     // Whoever serves what we may not remove may live although no lock says so.
-    let is_socket = matches!(endpoint.transport(), Transport::Shm | Transport::Unix);
     let asks = live || is_socket && trouble.is_some() && place.is_answered(ENDING).unwrap_or(false);
-    let asked = if asks { look(endpoint, place, ends) } else { Ok(None) };
+    let asked = match first {
+        _ if !asks => Ok(None),
+        Some(first) => first,
+        None => look(endpoint, place, silence),
+    }
+    .map(|told| told.map(|(listed, _)| listed));
     if let (false, Ok(Some(told))) = (live, &asked) {
         return Some(told.clone());
     }
@@ -338,34 +359,39 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
         peers: None,
         behind: None,
         forgotten: None,
+        schema: None,
+        mismatch: None,
         consumers: Vec::new(),
         trouble: None,
     }
 }
 
-/// Asks whoever holds a name; none where it was given away meanwhile.
-fn look(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Result<Option<Listed>> {
+/// How it is known what is told of a name.
+enum Heard {
+    /// A living process has answered.
+    Answer,
+    /// A file says so, or nobody can be asked, or nobody answered as he should.
+    Otherwise,
+}
+
+/// Asks whoever holds a name; none where nobody listens.
+fn look(endpoint: &Endpoint, place: &Place, silence: &mut Duration) -> Result<Option<(Listed, Heard)>> {
     let mut listed = nothing_told(endpoint);
     let said = listed.read_record(place);
     if endpoint.transport() == Transport::Fifo {
         listed.peers = fifo::has_client(place).map(u64::from).ok();
     }
     if said.is_some_and(|said| endpoint.transport() != Transport::Tcp || said.at("framing").is_ok()) {
-        return Ok(Some(listed));
+        return Ok(Some((listed, Heard::Otherwise)));
     }
     // Nobody can be asked at the others: what is wrong with their record has been told.
     if matches!(endpoint.transport(), Transport::Fifo | Transport::Dgram) {
-        return Ok(Some(listed));
+        return Ok(Some((listed, Heard::Otherwise)));
     }
     let mut hello = Greeting::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
-    if ends.has_passed() {
-        let text =
-            format!("it was not asked: others did not answer within {} s", PATIENCE_WITH_ALL.as_secs());
-        listed.trouble = Some(Error::new(ErrorKind::Stalled, text));
-        return Ok(Some(listed));
-    }
-    let mut waiting = Waiting::until(ends.sooner(Deadline::after(PATIENCE)));
+    let patience = if *silence < PATIENCE_WITH_SILENCE { PATIENCE } else { SHORT_PATIENCE };
+    let (asked, mut waiting) = (Instant::now(), Waiting::strictly_until(Deadline::after(patience)));
     let call = match endpoint.transport() {
         Transport::Tcp => tcp::call(&Address::of(endpoint)?, &hello.to_frame()?, &[], &mut waiting),
         other => hello::call(place, other.carries(), &hello.to_frame()?, &[], &mut waiting),
@@ -383,6 +409,9 @@ fn look(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Result<Option<Lis
                         listed.pid = Some(theirs.pid);
                     }
                     listed.take(theirs);
+                    if listed.trouble.is_none() {
+                        return Ok(Some((listed, Heard::Answer)));
+                    }
                 }
                 Err(refusal) => listed.trouble = Some(refusal),
             }
@@ -393,6 +422,7 @@ fn look(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Result<Option<Lis
             listed.trouble = Some(Error::new(ErrorKind::Full, text));
         }
         Err(e) => {
+            *silence += asked.elapsed();
             // The kernel knows who listens, even where that process says nothing.
             if let Some(who) = listener(place) {
                 listed.pid = who.pid;
@@ -401,7 +431,50 @@ fn look(endpoint: &Endpoint, place: &Place, ends: Deadline) -> Result<Option<Lis
             listed.trouble = Some(e);
         }
     }
-    Ok(Some(listed))
+    Ok(Some((listed, Heard::Otherwise)))
+}
+
+/// The canonical form of the schema that was given for an endpoint, from whoever listens there, or where it is stored in a spool or
+/// a journal. `NotFound` where nobody listens, `Missing` where no schema was given.
+pub fn schema(endpoint: &str) -> Result<Vec<u8>> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    find_schema(&endpoint).map_err(|e| e.on(&endpoint))
+}
+
+/// Whoever is asked for a schema gives all of it within so long.
+const SCHEMA_PATIENCE: Duration = Duration::from_secs(3);
+
+fn find_schema(endpoint: &Endpoint) -> Result<Vec<u8>> {
+    let transport = endpoint.transport();
+    let mut waiting = Waiting::until(Deadline::after(SCHEMA_PATIENCE));
+    let nobody = || Error::new(ErrorKind::NotFound, "nobody listens there; start the program that does");
+    let none = || {
+        Error::new(ErrorKind::Missing, "no schema was given for this endpoint by the program that holds it")
+    };
+    if matches!(transport, Transport::Spool | Transport::Journal) {
+        let durable = if transport == Transport::Spool { spool::durable_place(endpoint) } else { None };
+        let place = durable.map_or_else(|| Place::of(endpoint), Ok)?;
+        return agreement::stored_form(&place)?.ok_or_else(none);
+    }
+    let mut ask = |asking: &Greeting| -> Result<Option<Greeting>> {
+        let frame = asking.to_frame()?;
+        let call = match transport {
+            Transport::Tcp => tcp::call(&Address::of(endpoint)?, &frame, &[], &mut waiting),
+            Transport::Fifo => fifo::call(&Place::of(endpoint)?, &frame, &mut waiting),
+            Transport::Shm | Transport::Unix => {
+                hello::call(&Place::of(endpoint)?, transport.carries(), &frame, &[], &mut waiting)
+            }
+            other => Err(other.unsupported_because("a schema", "nobody can be asked there")),
+        };
+        match call? {
+            Call::Answered(called) => greeting::read_answer(&called.answer).map(Some),
+            Call::Nobody => Err(nobody()),
+            Call::Busy => Err(Error::new(ErrorKind::Full, "whoever listens there has no time; try again")),
+        }
+    };
+    let mut asking = Greeting::new(Pattern::Channel, None, 0)?;
+    asking.ask = true;
+    agreement::fetch(&mut asking, None, &mut ask)?.ok_or_else(none)
 }
 
 fn listener(place: &Place) -> Option<Credentials> {
@@ -446,7 +519,9 @@ impl Listed {
         let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());
         self.pattern = Some(theirs.pattern.name());
         self.program = Some(theirs.client_id.unwrap_or(theirs.title));
-        self.encoding = state.get("encoding").and_then(|v| v.as_text().ok()).map(str::to_owned);
+        let text = |key: &str| state.get(key).and_then(|v| v.as_text().ok()).map(str::to_owned);
+        self.encoding = text("encoding");
+        (self.schema, self.mismatch) = (text("schema"), text("mismatch"));
         self.messages = number("messages");
         self.peers = number("peers");
         self.behind = number("behind");
@@ -460,28 +535,39 @@ mod tests {
     use crate::transport::place::Access;
 
     #[test]
-    fn silent_listeners_are_asked_side_by_side_and_with_one_deadline() {
+    fn silent_listeners_keep_nobody_else_from_being_heard() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Arc::new(Directory::existing(folder.path()).unwrap());
-        let endpoint = |i: usize| format!("unix:silent/{i:03}").parse::<Endpoint>().unwrap();
-        let place = |endpoint: &Endpoint| Place { directory: directory.clone(), file: endpoint.file_name() };
-        let found = |endpoint: Endpoint| Found { place: place(&endpoint), endpoint, begun: false };
-        let places: Vec<_> = (0..300).map(endpoint).map(found).collect();
+        let endpoint = |name: String| format!("unix:{name}").parse::<Endpoint>().unwrap();
+        let place = |directory: &Arc<Directory>, endpoint: &Endpoint| Place {
+            directory: directory.clone(),
+            file: endpoint.file_name(),
+        };
+        let found = |directory: &Arc<Directory>, name: String| {
+            let endpoint = endpoint(name);
+            Found { place: place(directory, &endpoint), endpoint, begun: false }
+        };
+        let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
         // They listen, and nobody accepts, as in a process that was stopped.
         let claims: Vec<_> =
             places.iter().map(|found| found.place.claim(Access::default()).unwrap()).collect();
+        // After them comes one that answers.
+        let speaking = format!("speaking/{}", std::process::id());
+        let heard =
+            crate::channel::Listener::listen(&format!("unix:{speaking}"), &Default::default()).unwrap();
+        places.push(found(&Arc::new(Directory::runtime().unwrap()), speaking));
+        let begun = Instant::now();
         let listed = look_at_all(&places).unwrap();
         let names: Vec<_> = listed.iter().map(|listed| listed.endpoint.clone()).collect();
         assert_eq!(names, places.iter().map(|found| found.endpoint.to_string()).collect::<Vec<_>>());
-        let trouble =
-            |listed: &Listed| listed.trouble.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
-        let unasked = listed.iter().filter(|one| trouble(one).starts_with("it was not asked")).count();
-        assert!(listed.iter().all(|one| !trouble(one).is_empty()), "{listed:?}");
-        // One after the other no more than six would have been asked in that time; and it is not time for all of them.
-        let asked = listed.len() - unasked;
-        let in_turn = (PATIENCE_WITH_ALL.as_millis() / PATIENCE.as_millis()) as usize;
-        assert!(asked > 2 * in_turn && unasked > 0, "{asked} were asked, {unasked} were not");
+        let (last, silent) = listed.split_last().unwrap();
+        assert!(last.trouble.is_none() && last.pid == Some(std::process::id()), "{last:?}");
+        let text = |one: &Listed| one.trouble.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
+        assert!(silent.iter().all(|one| text(one).contains("does not answer")), "{silent:?}");
+        // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other 150 s.
+        assert!(begun.elapsed() >= PATIENCE_WITH_SILENCE, "{:?}", begun.elapsed());
         drop(claims);
+        drop(heard);
         assert!(look_at_all(&places).unwrap().is_empty());
     }
 }

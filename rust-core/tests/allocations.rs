@@ -50,6 +50,26 @@ fn small_message_over_shared_memory_asks_for_no_memory() {
 }
 
 #[test]
+fn batch_of_small_messages_over_shared_memory_asks_for_one_list() {
+    const BATCH: usize = 64;
+    let endpoint = name("shm");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    let payloads = vec![content(64); BATCH];
+    for _ in 0..20 {
+        a.send_payloads(&payloads, SOON).unwrap();
+        b.recv_many(BATCH, SOON).unwrap();
+    }
+    let (_, sent) = allocations(|| a.send_payloads(&payloads, SOON).unwrap());
+    let (messages, received) = allocations(|| b.recv_many(BATCH, SOON).unwrap());
+    assert_eq!(messages.len(), BATCH);
+    assert_eq!(received, 1);
+    // What is looked for once every 64 messages, and is not there, is an error with a text.
+    assert!(sent <= 2, "{sent} for {BATCH} messages");
+}
+
+#[test]
 fn publishing_a_small_message_asks_for_no_memory() {
     let endpoint = name("shm");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use linkspan::codec::{decode, encode};
-use linkspan::frame::{HEADER, Header, Kind, VERSION};
+use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Server, Subscriber, Value};
 
 mod support;
+use support::hellos::{frame, greeting, hello};
 use support::{SOON, name};
 
 /// A connection of a program that knows nothing of Linkspan.
@@ -45,28 +46,6 @@ fn raw(endpoint: &str) -> Box<dyn Connection> {
             .unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     Box::new(stream)
-}
-
-fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-    let header = Header { body: body.len() as u64, ..Header::new(kind, Encoding::Cbor) };
-    [&header.to_bytes()[..], body].concat()
-}
-
-/// A hello like the library's own, which a case then spoils.
-fn greeting() -> linkspan::Map {
-    let entries = [
-        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
-        ("pattern", "channel".into()),
-        ("session", 4711i64.into()),
-        ("limit", (64i64 << 20).into()),
-        ("pid", 1i64.into()),
-        ("title", "hostile".into()),
-    ];
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-fn hello(greeting: linkspan::Map) -> Vec<u8> {
-    frame(Kind::Hello, &encode(&Value::Map(greeting), Encoding::Cbor).unwrap())
 }
 
 /// What comes back until the other side closes.

@@ -5,11 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
 
-use linkspan::codec::encode;
-use linkspan::frame::{Header, Kind, VERSION};
-use linkspan::{Channel, Encoding, Map, Options, Server, Value};
+use linkspan::frame::{Header, Kind};
+use linkspan::{Channel, Encoding, Options, Server, Value};
 
 mod support;
+use support::hellos::{greeting, hello};
 use support::{SOON, name};
 
 const MIB: usize = 1 << 20;
@@ -21,11 +21,6 @@ const BUDGET: usize = 4 * LIMIT;
 const PEERS: usize = 7;
 const SENT: usize = 60 * MIB;
 
-fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-    let header = Header { body: body.len() as u64, ..Header::new(kind, Encoding::Cbor) };
-    [&header.to_bytes()[..], body].concat()
-}
-
 /// A hand-written client that was let in.
 fn admitted(endpoint: &str, session: i64) -> UnixStream {
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix";
@@ -33,19 +28,10 @@ fn admitted(endpoint: &str, session: i64) -> UnixStream {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.set_write_timeout(Some(SOON)).unwrap();
-    let said: Map = [
-        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
-        ("pattern", "channel".into()),
-        ("session", session.into()),
-        ("limit", (LIMIT as i64).into()),
-        ("pid", 1i64.into()),
-        ("title", "hostile".into()),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect();
-    let body = encode(&Value::Map(said), Encoding::Cbor).unwrap();
-    stream.write_all(&frame(Kind::Hello, &body)).unwrap();
+    let mut said = greeting();
+    said.insert("session".into(), session.into());
+    said.insert("limit".into(), (LIMIT as i64).into());
+    stream.write_all(&hello(said)).unwrap();
     support::read_hello(&mut stream);
     stream
 }

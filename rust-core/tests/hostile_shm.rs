@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::codec::{decode, encode};
-use linkspan::frame::{HEADER, Header, Kind, VERSION};
+use linkspan::codec::decode;
+use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -22,7 +22,7 @@ use rustix::net::{
 };
 
 mod support;
-use support::{SOON, name};
+use support::{SOON, hellos, name};
 
 const PAGE: usize = 4096;
 const RING: usize = 4096;
@@ -73,18 +73,10 @@ fn socket_of(endpoint: &str) -> PathBuf {
 }
 
 fn hello(pattern: &str, session: u64) -> Vec<u8> {
-    let entries = [
-        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
-        ("pattern", pattern.into()),
-        ("session", i64::try_from(session).unwrap().into()),
-        ("limit", (64i64 << 20).into()),
-        ("pid", 1i64.into()),
-        ("title", "hostile".into()),
-    ];
-    let map = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let body = encode(&Value::Map(map), Encoding::Cbor).unwrap();
-    let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Cbor) };
-    [&header.to_bytes()[..], &body].concat()
+    let mut said = hellos::greeting();
+    said.insert("pattern".into(), pattern.into());
+    said.insert("session".into(), i64::try_from(session).unwrap().into());
+    hellos::hello(said)
 }
 
 fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {

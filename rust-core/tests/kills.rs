@@ -97,8 +97,8 @@ macro_rules! suite {
 }
 
 suite! {
-    shm: Talk Listen Serve Call Publish Subscribe;
-    unix: Talk Listen Serve Call Publish Subscribe;
+    shm: Talk Listen Serve Call Publish Subscribe TellMany HearMany;
+    unix: Talk Listen Serve Call Publish Subscribe TellMany HearMany;
     tcp: Talk Listen Serve Call Publish Subscribe;
     spool: Talk Listen Serve Call;
     fifo: Talk Listen Serve Call;

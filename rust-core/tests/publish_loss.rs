@@ -90,7 +90,7 @@ fn subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed(t
 /// Waits until a subscriber has marked that it waits at this endpoint: a lock that may be shared, on the byte of the name.
 fn wait_until_awaited(endpoint: &str) {
     let (transport, path) = endpoint.split_once(':').unwrap();
-    let name = format!("{}.{transport} awaited", path.replace('/', "@"));
+    let name = format!("{}.{transport} awaited", path.trim_start_matches('/').replace('/', "@"));
     let hash =
         name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let byte = (hash >> 2).to_string();
@@ -127,6 +127,25 @@ fn waiting_subscriber_receives_everything_of_a_short_publisher(t: &str) {
     }
 }
 
+fn subscriber_that_was_waited_for_receives_everything(t: &str) {
+    for _ in 0..100 {
+        let endpoint = name(t);
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let received = thread::scope(|s| {
+            let subscribing = s.spawn(|| {
+                let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+                (0..50).map(|_| number(&subscriber.recv(SOON).unwrap())).collect::<Vec<_>>()
+            });
+            publisher.wait_for_subscribers(1, SOON).unwrap();
+            for i in 0..50 {
+                publisher.send(&Value::Int(i)).unwrap();
+            }
+            subscribing.join().unwrap()
+        });
+        assert_eq!(received, (0..50).collect::<Vec<_>>());
+    }
+}
+
 macro_rules! on {
     ($($t:ident: $($case:ident)*;)*) => {$(
         mod $t {
@@ -141,16 +160,20 @@ on! {
         subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
         subscriber_made_before_its_publisher_receives_everything
         subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
-        waiting_subscriber_receives_everything_of_a_short_publisher;
+        waiting_subscriber_receives_everything_of_a_short_publisher
+        subscriber_that_was_waited_for_receives_everything;
     shm:
         closing_publisher_tells_a_slow_subscriber_of_every_message
         subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
         subscriber_made_before_its_publisher_receives_everything
         subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
-        waiting_subscriber_receives_everything_of_a_short_publisher;
+        waiting_subscriber_receives_everything_of_a_short_publisher
+        subscriber_that_was_waited_for_receives_everything;
     tcp:
         closing_publisher_tells_a_slow_subscriber_of_every_message
         subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
         subscriber_made_before_its_publisher_receives_everything
-        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed;
+        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
+        waiting_subscriber_receives_everything_of_a_short_publisher
+        subscriber_that_was_waited_for_receives_everything;
 }

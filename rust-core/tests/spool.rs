@@ -218,7 +218,7 @@ fn requests_wait_for_the_next_server() {
     thread::scope(|s| {
         let caller = s.spawn(|| client.call(&Value::from("patient"), SOON).unwrap());
         // It has taken the request, and dies before it answers.
-        std::mem::forget(server.next(SOON).unwrap().unwrap());
+        let _taken = server.next(SOON).unwrap().unwrap();
         drop(server);
         assert_eq!(names(&directory.join("server")).len(), 1);
         let next = Server::serve(&endpoint, &json()).unwrap();

@@ -143,3 +143,50 @@ fn large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_i
     let Some(counts) = traced(test, "poll,ppoll,futex", work) else { return };
     assert!(of(&counts, &["poll", "ppoll"]) < 6 * LARGE, "{counts:?}");
 }
+
+/// Messages of a batch, and how many batches.
+const BATCH: i64 = 64;
+const BATCHES: i64 = 50;
+
+/// The other side waits for each batch, and takes it.
+fn batches(transport: &str) {
+    let mut options = Options::default();
+    options.set("spin", &Value::from(0)).unwrap();
+    let (_listener, a, b) = pair(&name(transport), &options);
+    thread::scope(|s| {
+        s.spawn(|| {
+            let mut got = 0;
+            while got < BATCHES * BATCH {
+                got += b.recv_many(BATCH as usize, SOON).unwrap().len() as i64;
+                if got % BATCH == 0 {
+                    b.send(&Value::Int(got), SOON).unwrap();
+                }
+            }
+        });
+        for batch in 1..=BATCHES {
+            assert_eq!(a.send_many((0..BATCH).map(Value::Int), SOON).unwrap(), BATCH as u64);
+            assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(batch * BATCH));
+        }
+    });
+}
+
+/// One there, one that says how far they were consumed, one back; some are allowed for the hello, and for looks in between.
+#[test]
+fn batch_over_a_stream_takes_one_write_and_hardly_more_reads() {
+    let test = "batch_over_a_stream_takes_one_write_and_hardly_more_reads";
+    let calls = "read,write,readv,writev,sendto,sendmsg,recvfrom,recvmsg";
+    let work = || ["unix", "tcp", "fifo"].into_iter().for_each(batches);
+    let Some(counts) = traced(test, calls, work) else { return };
+    let round = 3 * BATCHES as usize;
+    assert!(of(&counts, &["write", "writev", "sendto", "sendmsg"]) < 4 * round, "{counts:?}");
+    assert!(of(&counts, &["read", "readv", "recvfrom", "recvmsg"]) < 6 * round, "{counts:?}");
+}
+
+#[test]
+fn batch_over_shared_memory_wakes_its_receiver_once() {
+    let test = "batch_over_shared_memory_wakes_its_receiver_once";
+    let Some(counts) = traced(test, "futex,sendto,write", || batches("shm")) else { return };
+    // A sleep and a wake-up for each way, and those of the threads themselves.
+    assert!(of(&counts, &["futex"]) < 6 * BATCHES as usize, "{counts:?}");
+    assert!(of(&counts, &["sendto"]) < BATCHES as usize, "{counts:?}");
+}

@@ -36,8 +36,21 @@ def test_names_of_the_dead_are_swept_with_few_looks_at_the_directory(start, runt
     listed = subprocess.run(["strace", "-f", "-qq", "-e", "trace=getdents64", "-o", trace, PROGRAM, "ls", "--json"],
                             capture_output=True, text=True, timeout=120, check=True)
     # fmt: on
-    names = re.findall(r'"endpoint": ?"(.*?)"', listed.stdout)
+    names = re.findall(r'"endpoint": ?"unix:many/(.*?)"', listed.stdout)
     assert len(names) == 20 and all("living" in name for name in names), listed.stdout
     assert not begun.exists() and len(list(runtime.glob("many@*"))) == 20
     looks = len(trace.read_text().splitlines())
     assert looks < NAMES // 5, f"{looks} looks at directories for {NAMES + 20} names"
+
+
+def test_living_names_are_listed_without_a_look_at_their_locks(start, runtime: Path, tmp_path: Path) -> None:
+    hold(start, "living", NAMES)
+    trace = tmp_path / "trace"
+    # fmt: off
+    listed = subprocess.run(["strace", "-f", "-qq", "-e", "trace=fcntl", "-o", trace, PROGRAM, "ls", "--json"],
+                            capture_output=True, text=True, timeout=120, check=True)
+    # fmt: on
+    assert len(re.findall(r'"unix:many/living.*"trouble": ?null', listed.stdout)) == NAMES, listed.stdout
+    # The kernel goes through the locks of all names to look at one.
+    looks = [line for line in trace.read_text().splitlines() if "F_OFD_" in line or "F_RDLCK" in line or "F_WRLCK" in line]
+    assert len(looks) < NAMES // 5, f"{len(looks)} looks at locks for {NAMES} names, such as {looks[0]}"

@@ -20,7 +20,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [role, endpoint, incarnation, times @ ..] = &words[..] else {
         eprintln!(
-            "usage: victim talk|listen|tell|hear|serve|work|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
+            "usage: victim talk|listen|tell|hear|tell-many|hear-many|serve|work|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
         );
         std::process::exit(2);
     };
@@ -40,6 +40,8 @@ fn main() {
         "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?, true),
         "tell" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, false),
         "hear" => part.hear(),
+        "tell-many" => part.tell_many(),
+        "hear-many" => part.hear_many(),
         "serve" => part.serve(),
         "work" => part.work(),
         "call" => part.call(),
@@ -124,6 +126,30 @@ impl Part {
         let channel = Channel::open(&self.endpoint, &Options::default(), SOON)?;
         for _ in 0..self.times {
             self.note(channel.recv(SOON)?.value()?);
+        }
+        channel.close(SOON)
+    }
+
+    /// Sends in batches of all lengths.
+    fn tell_many(&self) -> Result<()> {
+        let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
+        let mut next = 0;
+        while next < self.times {
+            let end = self.times.min(next + 1 + next % 90);
+            channel.send_many((next..end).map(|i| self.body(i)), SOON)?;
+            next = end;
+        }
+        channel.close(SOON)
+    }
+
+    fn hear_many(&self) -> Result<()> {
+        let channel = Channel::open(&self.endpoint, &Options::default(), SOON)?;
+        let mut heard = 0;
+        while heard < self.times {
+            for message in channel.recv_many(50, SOON)? {
+                self.note(message.value()?);
+                heard += 1;
+            }
         }
         channel.close(SOON)
     }

@@ -23,7 +23,7 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service")
+    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema")
     if (language, program) != ("fortran", "publish")  # its channel program does both
 ] + [("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
@@ -33,9 +33,11 @@ def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
 
 
 def outside(language: str, program: str, folder: Path) -> Path:
-    """The test program, copied out of the tree."""
+    """The test program, copied out of the tree with what it checks with."""
     source = folder / f"{program}.{SUFFIX[language]}"
-    shutil.copy(C_API / "tests" / language / source.name, source)
+    beside = C_API / "tests" / language
+    for file in (beside / source.name, *beside.glob("check.h*")):
+        shutil.copy(file, folder)
     return source
 
 
@@ -109,6 +111,12 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     # Nothing of it is left in the runtime directory but the lock that all share.
     left = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != ".lock")
     assert left == LEFT.get(program, [])
+
+
+def test_large_arrays_take_hardly_any_new_pages(tmp_path, environment):
+    # Not under valgrind, whose own work takes pages.
+    binary = compile_program("c", "page_faults", tmp_path, environment, pkg_config(environment, "--libs"))
+    assert run(binary, env=environment).endswith("ok\n")
 
 
 def test_services_in_each_language_are_told_by_each_other(tmp_path, environment):

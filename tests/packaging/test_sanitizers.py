@@ -52,7 +52,7 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
         ]
     if program == "transports":
         return [[[binary, transport]] for transport in TRANSPORTS]
-    if program in ("message", "region", "release", "service", "values"):
+    if program in ("message", "region", "release", "service", "values") or (program, language) == ("schema", "fortran"):
         return [[[binary]]]
     if language == "fortran":
         return [

@@ -4,6 +4,9 @@
 
 #include <linkspan/options.hpp>
 
+#include <iterator>
+#include <vector>
+
 namespace linkspan {
 
 /// Where a message came from; the texts are views into it.
@@ -32,6 +35,33 @@ inline message_info info(const message &m) {
             {c.source, c.source_length},
             {c.body, c.body_length}};
 }
+
+namespace detail {
+
+/// Sends what lies from `first` on; gives how many those were.
+template <class Iterator>
+std::size_t send_many(const void *object, Iterator first, Iterator last, std::int64_t timeout) {
+    std::vector<const linkspan_message *> messages;
+    for (; first != last; ++first) messages.push_back(first->c());
+    std::size_t sent;
+    check(linkspan_send_many(object, messages.data(), messages.size(), timeout, &sent));
+    return sent;
+}
+
+inline std::vector<message> recv_many(const void *object, std::size_t max, std::int64_t timeout) {
+    // So many at most come at once: a large `max` says that all is wanted.
+    constexpr std::size_t most = 1024;
+    std::vector<linkspan_message *> room(max < most ? max : most);
+    std::vector<message> messages;
+    messages.reserve(room.size());
+    std::size_t count;
+    linkspan_message *none;
+    check(linkspan_recv_many(object, room.size(), timeout, room.empty() ? &none : room.data(), &count));
+    for (std::size_t i = 0; i < count; ++i) messages.push_back(message(room[i]));
+    return messages;
+}
+
+} // namespace detail
 
 /// Which end of a channel this is.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
@@ -63,10 +93,20 @@ public:
         check(linkspan_try_send(c(), m.c(), &sequence));
         return sequence;
     }
+    /// Sends each message of a range in its order, with one wake-up or one system call for up to 64 short ones where the transport can;
+    /// gives how many those were. `error::sent` says how many were sent before an error.
+    template <class Messages> std::size_t send_many(const Messages &messages, timeout_value t = {}) const {
+        return detail::send_many(c(), std::begin(messages), std::end(messages), t.nanoseconds());
+    }
     message recv(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_recv(c(), t.nanoseconds(), &m));
         return message(m);
+    }
+    /// Waits for a message, and takes those along that have come behind it: at most `max` in all. They count as consumed with the next
+    /// call that receives.
+    std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
+        return detail::recv_many(c(), max, t.nanoseconds());
     }
     /// Receives without waiting; throws `empty`.
     message try_recv() const {

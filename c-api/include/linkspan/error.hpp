@@ -29,7 +29,7 @@ class error : public std::runtime_error {
 public:
     explicit error(const linkspan_error &e)
         : std::runtime_error(e.text), code_(e.status), retryable_(e.retryable), endpoint_(text(e.endpoint)),
-          path_(text(e.path)), offset_(e.offset), missed_(e.missed), os_error_(e.os_error) {
+          path_(text(e.path)), offset_(e.offset), missed_(e.missed), sent_(e.sent), os_error_(e.os_error) {
         if (e.status == LINKSPAN_REMOTE) {
             remote_.code = e.remote_code;
             remote_.type = text(e.remote_type);
@@ -52,6 +52,8 @@ public:
     std::int64_t offset() const noexcept { return offset_; }
     /// How many messages a subscriber missed.
     std::uint64_t missed() const noexcept { return missed_; }
+    /// How many messages of a batch were sent before the error, for `send_many`.
+    std::uint64_t sent() const noexcept { return sent_; }
     /// The system's error number behind it, or 0.
     int os_error() const noexcept { return os_error_; }
     /// What the other side's handler answered, for linkspan::remote.
@@ -66,6 +68,7 @@ private:
     std::string path_;
     std::int64_t offset_;
     std::uint64_t missed_;
+    std::uint64_t sent_;
     int os_error_;
     remote_failure remote_;
 };

@@ -67,6 +67,8 @@ struct options {
     std::optional<std::chrono::microseconds> spin;
     bool immutable = false;
     bool durable = false;
+    /// What the messages at the name mean: the path of a schema, or the text of one. Both sides' schemas are compared when they
+    /// connect.
     std::string schema;
     /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`, and what it throws comes out
     /// of the call that waited.
@@ -94,6 +96,8 @@ struct options {
     bool locked = false;
     /// Whether several processes may serve a name, each with this option: they share its requests.
     bool shared = false;
+    /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
+    std::string validate;
 };
 
 namespace detail {
@@ -155,6 +159,7 @@ public:
         c_.idempotent = o.idempotent;
         c_.locked = o.locked;
         c_.shared = o.shared;
+        c_.validate = text(o.validate);
         if (o.on_wait) {
             callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
             c_.on_wait = on_wait::run;

@@ -19,6 +19,11 @@ public:
         check(linkspan_send(c(), m.c(), LINKSPAN_DEFAULT, &sequence));
         return sequence;
     }
+    /// Publishes each message of a range in its order, with one wake-up or one system call for each subscriber and up to 64 of them;
+    /// gives how many those were. `error::sent` says how many were published before an error.
+    template <class Messages> std::size_t send_many(const Messages &messages) const {
+        return detail::send_many(c(), std::begin(messages), std::end(messages), LINKSPAN_DEFAULT);
+    }
     /// How many subscribers there are now.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
     /// Waits until so many are there, so that they miss none of what follows; throws `timeout` where fewer came.
@@ -58,6 +63,10 @@ public:
         linkspan_message *m;
         check(linkspan_recv(c(), t.nanoseconds(), &m));
         return message(m);
+    }
+    /// Waits for a message, and takes those along that have come behind it: at most `max` in all.
+    std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
+        return detail::recv_many(c(), max, t.nanoseconds());
     }
     /// Receives without waiting; throws `empty`.
     message try_recv() const {

@@ -7,15 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
-                    linkspan_last_error_text());                                                             \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-#define OK(call) CHECK((call) == LINKSPAN_OK)
+#include "check.h"
 
 static int ticks;
 
@@ -215,6 +207,57 @@ static void options_are_checked_and_a_wait_can_be_ended(void) {
     CHECK(linkspan_connect("unix:../etc", NULL, 0, &channel) == LINKSPAN_INVALID_ENDPOINT);
 }
 
+/* Several messages a call, in one process. */
+static void batches_go_and_come(const char *endpoint) {
+    enum { COUNT = 100, ROOM = 7 };
+    linkspan_channel *there, *here;
+    linkspan_message *sent[COUNT], *taken[ROOM];
+    linkspan_options few = LINKSPAN_OPTIONS_INIT;
+    linkspan_error e = LINKSPAN_ERROR_INIT;
+    size_t count, got = 0;
+    few.replay_count = COUNT;
+    OK(linkspan_open(endpoint, NULL, LINKSPAN_DEFAULT, &there));
+    OK(linkspan_connect(endpoint, &few, LINKSPAN_DEFAULT, &here));
+    for (int i = 0; i < COUNT; i++) {
+        OK(linkspan_message_new(&sent[i]));
+        OK(linkspan_message_put_i64(sent[i], "n", i));
+    }
+    OK(linkspan_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count));
+    CHECK(count == COUNT);
+    /* Nobody has taken them, and no more are kept. */
+    CHECK(linkspan_send_many(here, (const linkspan_message *const *)sent, 3, 0, &count) == LINKSPAN_FULL);
+    linkspan_last_error(&e);
+    CHECK(count == 0 && e.sent == 0);
+    while (got < COUNT) {
+        OK(linkspan_recv_many(there, ROOM, 5000000000, taken, &count));
+        CHECK(count >= 1 && count <= ROOM);
+        for (size_t i = 0; i < count; i++, got++) {
+            int64_t n;
+            OK(linkspan_message_get_i64(taken[i], "n", &n));
+            CHECK(n == (int64_t)got);
+            linkspan_message_release(taken[i]);
+        }
+    }
+    CHECK(linkspan_recv_many(there, ROOM, 0, taken, &count) == LINKSPAN_TIMEOUT && count == 0);
+    CHECK(linkspan_recv_many(there, 0, 0, taken, &count) == LINKSPAN_OUT_OF_RANGE);
+    CHECK(linkspan_recv_many(there, ROOM, 0, NULL, &count) == LINKSPAN_INVALID_STATE);
+    /* One that has no form ends the batch. */
+    linkspan_message_release(sent[2]);
+    OK(linkspan_message_new(&sent[2]));
+    OK(linkspan_message_begin_map(sent[2], "open"));
+    CHECK(linkspan_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count) != LINKSPAN_OK);
+    linkspan_last_error(&e);
+    CHECK(count == 2 && e.sent == 2);
+    OK(linkspan_recv_many(there, ROOM, 5000000000, taken, &count));
+    CHECK(count == 2);
+    for (size_t i = 0; i < count; i++) linkspan_message_release(taken[i]);
+    OK(linkspan_send_many(here, NULL, 0, LINKSPAN_DEFAULT, NULL));
+    CHECK(linkspan_send_many(here, NULL, 1, LINKSPAN_DEFAULT, &count) == LINKSPAN_INVALID_STATE);
+    for (int i = 0; i < COUNT; i++) linkspan_message_release(sent[i]);
+    linkspan_release(here);
+    linkspan_release(there);
+}
+
 int main(int count, char **arguments) {
     const char *transport = count > 1 ? arguments[1] : "unix";
     char endpoint[64];
@@ -222,6 +265,8 @@ int main(int count, char **arguments) {
     a_server_answers_and_fails(endpoint);
     snprintf(endpoint, sizeof endpoint, "%s:test/channel", transport);
     messages_go_both_ways(endpoint);
+    snprintf(endpoint, sizeof endpoint, "%s:test/batch", transport);
+    batches_go_and_come(endpoint);
     options_are_checked_and_a_wait_can_be_ended();
     puts("ok");
     return 0;

@@ -9,15 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
-                    linkspan_last_error_text());                                                             \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-#define OK(call) CHECK((call) == LINKSPAN_OK)
+#include "check.h"
+
 #define SOON 20000000000
 
 static linkspan_state state_of(const linkspan_service *service) {

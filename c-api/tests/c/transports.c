@@ -10,15 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
-                    linkspan_last_error_text());                                                             \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-#define OK(call) CHECK((call) == LINKSPAN_OK)
+#include "check.h"
+
 #define SECONDS INT64_C(1000000000)
 #define SOON (60 * SECONDS)
 enum { ROWS = 1000, MESSAGES = 20 };

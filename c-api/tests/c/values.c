@@ -4,15 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #condition,           \
-                    linkspan_last_error_text());                                                             \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-#define OK(call) CHECK((call) == LINKSPAN_OK)
+#include "check.h"
 
 static linkspan_status widened(linkspan_dtype from, const void *elements, linkspan_dtype to, void *place) {
     linkspan_array there = LINKSPAN_ARRAY_INIT;

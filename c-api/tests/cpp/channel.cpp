@@ -8,13 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                     \
-            std::exit(1);                                                                                    \
-        }                                                                                                    \
-    } while (0)
+#include "check.hpp"
 
 using namespace std::chrono_literals;
 
@@ -164,6 +158,31 @@ void callbacks_end_waits_and_their_exceptions_come_out() {
     }
 }
 
+void batches_go_and_come(const std::string &endpoint) {
+    const auto there = linkspan::channel::open(endpoint);
+    const auto here = linkspan::channel::connect(endpoint);
+    std::vector<linkspan::message> batch;
+    for (int i = 0; i < 100; i++) batch.push_back(linkspan::message().put("n", i));
+    CHECK(here.send_many(batch) == 100);
+    for (int next = 0; next < 100;) {
+        const auto taken = there.recv_many(7, 5s);
+        CHECK(!taken.empty() && taken.size() <= 7);
+        for (const auto &m : taken) CHECK(m.get<int>("n") == next++);
+    }
+    try {
+        there.recv_many(7, 0s);
+        CHECK(false);
+    } catch (const linkspan::timeout &e) {
+        CHECK(e.sent() == 0);
+    }
+    linkspan::publisher out(endpoint + "/values");
+    const linkspan::subscriber in(endpoint + "/values");
+    CHECK(out.send_many(batch) == 100);
+    for (std::size_t taken = 0; taken < 100;) {
+        for (const auto &m : in.recv_many(1000, 5s)) CHECK(m.get<std::size_t>("n") == taken++);
+    }
+}
+
 } // namespace
 
 int main(int count, char **arguments) {
@@ -171,6 +190,7 @@ int main(int count, char **arguments) {
     const std::string transport = count > 1 ? arguments[1] : "unix";
     a_server_answers_and_fails(transport + ":test/server");
     messages_go_both_ways(transport + ":test/channel");
+    batches_go_and_come(transport + ":test/batch");
     callbacks_end_waits_and_their_exceptions_come_out();
     std::puts("ok");
     return 0;

@@ -4,13 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                     \
-            std::exit(1);                                                                                    \
-        }                                                                                                    \
-    } while (0)
+#include "check.hpp"
 
 int main(int count, char **arguments) {
     CHECK(count == 2);

@@ -7,15 +7,9 @@
 #include <limits>
 #include <type_traits>
 
-using namespace std::chrono_literals;
+#include "check.hpp"
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                     \
-            std::exit(1);                                                                                    \
-        }                                                                                                    \
-    } while (0)
+using namespace std::chrono_literals;
 
 namespace {
 

@@ -119,6 +119,48 @@ contains
       if (stat /= linkspan_cancelled .or. calls /= 2) error stop "on_wait"
       call channel%connect(name, timeout=-1.0_real64, stat=stat)
       if (stat /= linkspan_out_of_range) error stop "time-outs are checked"
+      call batches(name//"/batch")
+   end subroutine
+
+   ! Several messages a call, in one program.
+   subroutine batches(name)
+      character(*), intent(in) :: name
+      type(linkspan_channel) :: there, here
+      type(linkspan_publisher) :: out
+      type(linkspan_subscriber) :: in
+      type(linkspan_message) :: batch(20), taken(7)
+      integer(int64) :: sent
+      integer :: i, n, number, next, stat
+      call there%open(name)
+      call here%connect(name, timeout=10.0_real64)
+      do i = 1, size(batch)
+         call batch(i)%put("n", i)
+      end do
+      call here%send_many(batch, sent, timeout=10.0_real64)
+      if (sent /= size(batch)) error stop "sent"
+      next = 1
+      do while (next <= size(batch))
+         call there%recv_many(taken, number, timeout=10.0_real64)
+         if (number < 1 .or. number > size(taken)) error stop "number"
+         do i = 1, number
+            call taken(i)%get("n", n)
+            if (n /= next) error stop "order"
+            next = next + 1
+         end do
+      end do
+      call there%recv_many(taken, number, timeout=0.0_real64, stat=stat)
+      if (stat /= linkspan_timeout .or. number /= 0) error stop "nothing more"
+      call out%publish(name//"/values")
+      call in%subscribe(name//"/values")
+      call out%send_many(batch(:7), sent)
+      if (sent /= 7) error stop "published"
+      next = 1
+      do while (next <= 7)
+         call in%recv_many(taken, number, timeout=10.0_real64)
+         next = next + number
+      end do
+      call taken(number)%get("n", n)
+      if (n /= 7) error stop "the last value"
    end subroutine
 
    ! Publishes until somebody subscribed, then five readings more.

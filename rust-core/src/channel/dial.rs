@@ -1,13 +1,16 @@
 //! Calling a listener until it answers: the side that connects, and connects again.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::agreement::Agreement;
 use super::greeting::{self, Greeting};
+use super::options::Options;
 use super::session::redial::{Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::Lock;
 use crate::sys::poll::{is_readable, wait_readable};
@@ -28,6 +31,8 @@ pub struct Dialler {
     redial: Mutex<Redial>,
     /// When somebody was reached last who said nothing.
     reached: Mutex<Option<Instant>>,
+    /// What is known of the schemas there; none where the program has none.
+    agreement: Option<Agreement>,
 }
 
 /// Where somebody listens, or will.
@@ -44,8 +49,9 @@ enum Goal {
 enum Herald {
     /// A name has appeared.
     Name(Watch),
-    /// It is time to try again: nothing tells of a TCP listener but calling it.
-    Moment(Timer),
+    /// It is time to try again, or a name has appeared: a TCP listener inside this machine tells of itself in its runtime directory,
+    /// which need not be ours. Of others nothing tells but calling them.
+    Moment(Timer, Option<Watch>),
 }
 
 impl Herald {
@@ -53,14 +59,23 @@ impl Herald {
     fn drain(&self) {
         match self {
             Herald::Name(watch) => watch.drain(),
-            Herald::Moment(timer) => timer.drain(),
+            Herald::Moment(timer, watch) => {
+                timer.drain();
+                if let Some(watch) = watch {
+                    watch.drain();
+                }
+            }
         }
     }
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Herald::Name(watch) => watch.descriptors().to_vec(),
-            Herald::Moment(timer) => vec![timer.as_fd()],
+            Herald::Moment(timer, watch) => {
+                let mut descriptors = vec![timer.as_fd()];
+                descriptors.extend(watch.iter().flat_map(Watch::descriptors));
+                descriptors
+            }
         }
     }
 }
@@ -71,9 +86,12 @@ const BUSY: Duration = Duration::from_millis(20);
 /// because the kernel of a busy machine brings the news of it late.
 const LEAVING: Duration = Duration::from_millis(100);
 
+/// How often schemas are compared in one call: a listener has one, and several that share a name have a few.
+const COMPARISONS: usize = 8;
+
 impl Dialler {
     /// Will call this endpoint.
-    pub fn new(endpoint: &Endpoint) -> Result<Dialler> {
+    pub fn new(endpoint: &Endpoint, options: &Options) -> Result<Dialler> {
         let goal = match endpoint.transport() {
             Transport::Shm | Transport::Unix => Place::of(endpoint).map(Goal::Place),
             Transport::Fifo => Place::of(endpoint).map(Goal::Pipe),
@@ -83,13 +101,14 @@ impl Dialler {
         let goal = goal.map_err(|e| e.on(endpoint))?;
         let endpoint = endpoint.clone();
         let (herald, redial, reached) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Dialler { endpoint, goal, herald, redial, reached })
+        Ok(Dialler { endpoint, goal, herald, redial, reached, agreement: Agreement::of(options) })
     }
 
     /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
     /// of `wakers` became readable while nobody listened.
     ///
-    /// `NotFound` where nobody listened until the deadline. Any refusal is given as it is.
+    /// `NotFound` where nobody listened until the deadline; `SchemaMismatch` where the two sides' schemas do not fit. Any refusal is
+    /// given as it is.
     pub fn dial<T>(
         &self,
         hello: &Greeting,
@@ -97,18 +116,65 @@ impl Dialler {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<(Called, Greeting, T)>> {
-        let (frame, begun) = (hello.to_frame()?, Instant::now());
+        let Some(agreement) = &self.agreement else {
+            return self.dial_with(&hello.to_frame()?, &mut offer, wakers, waiting);
+        };
+        for _ in 0..COMPARISONS {
+            let dialled = self.dial_with(&agreement.say(hello).to_frame()?, &mut offer, wakers, waiting)?;
+            let Some((called, theirs, own)) = dialled else { return Ok(None) };
+            if agreement.fits(&theirs).map_err(|e| e.on(&self.endpoint))? {
+                return Ok(Some((called, theirs, own)));
+            }
+            // The listener has let us in nowhere; a pipe has one caller at a time.
+            drop((called, own));
+            let ask = |asking: &Greeting| self.ask(asking, wakers, waiting);
+            agreement.compare(&theirs, ask).map_err(|e| e.on(&self.endpoint))?;
+        }
+        let text = "whoever listens there gave another schema at each call; try again";
+        Err(Error::new(ErrorKind::Stalled, text).on(&self.endpoint))
+    }
+
+    /// The answer to a hello that only asks; none where nobody can answer just now.
+    fn ask(
+        &self,
+        asking: &Greeting,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Greeting>> {
+        match self.call(&asking.to_frame()?, &[], wakers, waiting)? {
+            Call::Answered(called) => greeting::read_answer(&called.answer).map(Some),
+            Call::Nobody | Call::Busy => Ok(None),
+        }
+    }
+
+    fn call(
+        &self,
+        frame: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Call> {
+        match &self.goal {
+            Goal::Place(place) => {
+                hello::call(place, self.endpoint.transport().carries(), frame, descriptors, waiting)
+            }
+            Goal::Pipe(place) => fifo::call(place, frame, waiting),
+            Goal::Address(address) => tcp::call(address, frame, wakers, waiting),
+        }
+    }
+
+    fn dial_with<T>(
+        &self,
+        frame: &[u8],
+        offer: &mut impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<(Called, Greeting, T)>> {
+        let begun = Instant::now();
         let call = |waiting: &mut Waiting<'_>| {
             let (own, descriptors) = offer()?;
             let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            let call = match &self.goal {
-                Goal::Place(place) => {
-                    hello::call(place, self.endpoint.transport().carries(), &frame, &lent, waiting)
-                }
-                Goal::Pipe(place) => fifo::call(place, &frame, waiting),
-                Goal::Address(address) => tcp::call(address, &frame, wakers, waiting),
-            };
-            Ok(match call? {
+            Ok(match self.call(frame, &lent, wakers, waiting)? {
                 Call::Answered(called) => match greeting::read_answer(&called.answer) {
                     Err(e)
                         if e.kind() == ErrorKind::AddressInUse
@@ -184,7 +250,8 @@ impl Dialler {
         match &self.goal {
             // Without a mark it waits all the same.
             Goal::Place(place) => place.await_owner().ok(),
-            Goal::Pipe(_) | Goal::Address(_) => None,
+            Goal::Address(address) => told_of(address)?.await_owner().ok(),
+            Goal::Pipe(_) => None,
         }
     }
 
@@ -207,14 +274,19 @@ impl Dialler {
         let watched = !matches!(self.goal, Goal::Address(_));
         let next = self.redial().failed(watched, greeting::random()?);
         let mut herald = self.herald();
-        if let Pause::For(pause) = next {
-            let timer = match herald.take() {
-                Some(Herald::Moment(timer)) => timer,
-                _ => Timer::new()?,
+        if let (Pause::For(pause), Goal::Address(address)) = (next, &self.goal) {
+            let (timer, watch, is_new) = match herald.take() {
+                Some(Herald::Moment(timer, watch)) => (timer, watch, false),
+                // Without a watch it is called now and then all the same.
+                _ => {
+                    let watch = told_of(address).and_then(|place| Watch::new(&place.directory).ok());
+                    let is_new = watch.is_some();
+                    (Timer::new()?, watch, is_new)
+                }
             };
             timer.arm(pause)?;
-            *herald = Some(Herald::Moment(timer));
-            return Ok(false);
+            *herald = Some(Herald::Moment(timer, watch));
+            return Ok(is_new);
         }
         match (&self.goal, &mut *herald) {
             (Goal::Place(place) | Goal::Pipe(place), none @ None) => {
@@ -252,6 +324,12 @@ impl Dialler {
         };
         Error::new(ErrorKind::NotFound, text)
     }
+}
+
+/// Where a listener at an address inside this machine tells of itself, to programs with the same runtime directory.
+fn told_of(address: &Address) -> Option<Place> {
+    let file = Endpoint::of_address(address.inside()?).file_name();
+    Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
 }
 
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
+use super::agreement;
 use super::greeting::{self, Greeting, Pattern};
 use super::memory::Memory;
 use super::options::{Delivery, Framing, Options, Use};
@@ -177,9 +178,28 @@ pub struct Queue {
     links: Mutex<VecDeque<Link>>,
     bell: EventFd,
     closed: AtomicBool,
+    /// Of a channel with one peer: why that was not let in, until the program is told.
+    refused: Mutex<Option<Error>>,
 }
 
 impl Queue {
+    /// Tells a thread that waits for the one peer why it was not let in.
+    fn refuse(&self, error: Error) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused = Some(error);
+        self.bell.ring();
+    }
+
+    /// Why the one peer was not let in; told once.
+    pub fn take_refusal(&self) -> Option<Error> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = refused.take()?;
+        if self.links().is_empty() {
+            self.bell.drain();
+        }
+        Some(error)
+    }
+
     fn links(&self) -> MutexGuard<'_, VecDeque<Link>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -262,6 +282,7 @@ impl Door {
             links: Mutex::default(),
             bell: EventFd::new()?,
             closed: AtomicBool::new(false),
+            refused: Mutex::default(),
         });
         let (record, losses): (Arc<OnceLock<_>>, Arc<OnceLock<_>>) = Default::default();
         options.check(
@@ -269,7 +290,10 @@ impl Door {
             if pattern == Pattern::Request { Use::Request } else { Use::Channel },
         )?;
         if endpoint.transport().is_loose() {
-            let Ends { tx, rx, keeps } = loose::listen(endpoint, &terms(options, pattern)?)?;
+            let Ends { tx, rx, keeps, place } = loose::listen(endpoint, &terms(options, pattern)?)?;
+            if let Some(place) = &place {
+                agreement::keep(options, place, pattern)?;
+            }
             queue.links().push_back(Link {
                 tx,
                 rx,
@@ -405,6 +429,9 @@ impl Keeper {
     fn state(&self) -> Map {
         let mut state = Map::new();
         state.insert("encoding".into(), self.options.encoding().name().into());
+        if let Some(held) = &self.options.schema {
+            state.insert("schema".into(), held.title().into());
+        }
         state.insert("waiting".into(), (self.queue.links().len() as u64).into());
         if let Some(record) = self.record.get() {
             let messages =
@@ -418,8 +445,21 @@ impl Keeper {
         }
         if let Some(losses) = self.losses.get() {
             state.insert("forgotten".into(), losses.forgotten.load(Ordering::Relaxed).into());
+            losses.add_mismatch(&mut state);
         }
         state
+    }
+
+    /// A caller says that its schema does not fit ours: the program is told.
+    fn note_mismatch(&self, theirs: &Greeting, arrival: &Arrival) {
+        let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
+        let Some(said) = agreement::said_mismatch(theirs, &owner.mark(theirs.source())) else { return };
+        if self.one.is_some() && self.check_seat(None).is_ok() {
+            self.queue.refuse(agreement::refused(&said));
+        }
+        if let Some(losses) = self.losses.get() {
+            losses.mismatched(said);
+        }
     }
 
     /// The listening socket, for another process of this user that serves the name, too.
@@ -478,6 +518,8 @@ impl Doorman for Keeper {
         if theirs.ask {
             let mut ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
             ours.shared = self.shared.is_some();
+            self.note_mismatch(&theirs, &arrival);
+            agreement::meet(&self.options, self.endpoint.transport(), &theirs, &mut ours);
             let mut told = told(ours, self.state())?;
             if theirs.shared {
                 told.descriptors.push(self.socket_for(arrival.credentials.as_ref())?);
@@ -485,6 +527,12 @@ impl Doorman for Keeper {
             return Ok(told);
         }
         self.pattern.admits(theirs.pattern)?;
+        let mut ours = Greeting::new(self.pattern, self.options.client_id.clone(), self.options.limit)?;
+        let transport = self.endpoint.transport();
+        if !agreement::meet(&self.options, transport, &theirs, &mut ours) {
+            return agreement::told(&ours);
+        }
+        let schemas = ours.schemas;
         let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
         let name = theirs.client_id.as_deref();
         let identity = match &self.one {
@@ -498,7 +546,7 @@ impl Doorman for Keeper {
         };
         let id = self.options.client_id.clone();
         let mut ours = Greeting::of_session(self.pattern, id, self.options.limit, memory.hello())?;
-        ours.shared = self.shared.is_some();
+        (ours.shared, ours.schemas) = (self.shared.is_some(), schemas);
         let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
         let descriptors = offer.descriptors()?;
         let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));

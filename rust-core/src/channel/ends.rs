@@ -1,5 +1,6 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
+pub(crate) mod batch;
 mod calling;
 mod leaving;
 mod room;
@@ -22,6 +23,7 @@ use super::sending::{Draft, Sending, Speaker, is_time_to_gather};
 use super::session::Nature;
 use super::session::inbox::Occasion;
 use super::turns::Turns;
+use crate::buffers;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -92,7 +94,7 @@ impl Channel {
         let origin = if endpoint.transport().is_loose() {
             Origin::Place
         } else {
-            Origin::Dial(Dialler::new(endpoint)?)
+            Origin::Dial(Dialler::new(endpoint, options)?)
         };
         let memory = Memory::new(super::greeting::random()?, options);
         let renewal = Renewal::new(origin, memory, endpoint.clone(), options.clone())?;
@@ -148,7 +150,7 @@ impl Channel {
         options: &Options,
         role: Role,
     ) -> Result<Channel> {
-        let receiving = Receiving::new(options.limits(), &renewal)?;
+        let receiving = Receiving::new(options, &renewal)?;
         let record = Arc::new(Record::default());
         if let Origin::Door(door) = &renewal.origin {
             door.tells_of(&record);
@@ -211,7 +213,9 @@ impl Channel {
 
     /// Encodes a value as this channel sends it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        Payload::new(value, self.options.encoding(), &self.options.limits()).map_err(|e| e.on(&self.shown))
+        let options = &self.options;
+        Payload::held_to(options.checks_sent(), value, options.encoding(), &options.limits())
+            .map_err(|e| e.on(&self.shown))
     }
 
     /// Sends a value; gives its sequence number. Waits while the other side is away or takes nothing; an error leaves
@@ -285,7 +289,8 @@ impl Channel {
             let (room, open) = {
                 let mut both = self.renewal.memory.both();
                 let room = both.has_room(nature, bytes);
-                if is_time_to_gather(both.outbox.kept_count()) {
+                // The memory of a long one that was consumed is for this one.
+                if is_time_to_gather(both.outbox.kept_count()) || bytes >= buffers::SHORTEST {
                     both.look();
                 }
                 if let Some(error) = both.lie() {
@@ -333,19 +338,22 @@ impl Channel {
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         let take = |mut receiving: Turn<'_, Receiving>| {
-            let memory = &self.renewal.memory;
             self.consume(&receiving);
             receiving.gives = true;
             let taken = self.take(&mut receiving, &mut waiting);
             receiving.gives = false;
             let message = taken?;
-            // What comes from the link right now was noted as given when it came.
-            if receiving.took_kept {
-                memory.both().inbox.given(message.session(), message.sequence());
-            }
+            self.note_given(&receiving, &message);
             Ok(message)
         };
         self.receiving().and_then(take).map_err(|e| e.on(&self.shown))
+    }
+
+    /// The program is given this message. What comes from the link right now was noted as given when it came.
+    fn note_given(&self, receiving: &Receiving, message: &Message) {
+        if receiving.took_kept {
+            self.renewal.memory.both().inbox.given(message.session(), message.sequence());
+        }
     }
 
     /// The program comes to receive again: what it was given before has been consumed.

@@ -1,5 +1,7 @@
 //! What the two sides of a new connection tell each other before anything else.
 
+use bytes::Bytes;
+
 use super::options;
 use super::session::{Hello, Received, ReplayLimits};
 use crate::codec::{self, Encoding};
@@ -83,6 +85,22 @@ pub struct After {
     pub number: u64,
 }
 
+/// A part of a schema's canonical form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it begins.
+    pub at: u64,
+    /// Bytes of the whole.
+    pub size: u64,
+    pub bytes: Bytes,
+}
+
+/// A fingerprint of a schema: SHA-256.
+pub type Fingerprint = [u8; 32];
+
+/// Fingerprints in one hello, at most; further ones are left aside.
+const SCHEMAS: usize = 16;
+
 /// What one side tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
@@ -115,6 +133,14 @@ pub struct Greeting {
     pub pid: u32,
     /// Its program.
     pub title: String,
+    /// The fingerprint of its schema, and behind it those of other schemas that fit it; empty where it has none.
+    pub schemas: Vec<Fingerprint>,
+    /// Of one who asks, from where on it is to be given the canonical form of the schema.
+    pub schema_at: Option<u64>,
+    /// That, in the answer.
+    pub schema_part: Option<Part>,
+    /// Of one who asks, that its schema does not fit the listener's, and why not.
+    pub mismatch: Option<String>,
 }
 
 impl Greeting {
@@ -135,6 +161,10 @@ impl Greeting {
             limit,
             pid: std::process::id(),
             title: title(),
+            schemas: Vec::new(),
+            schema_at: None,
+            schema_part: None,
+            mismatch: None,
         })
     }
 
@@ -195,7 +225,25 @@ impl Greeting {
         if let Some(state) = &self.state {
             map.insert("state".into(), Value::Map(state.clone()));
         }
+        self.add_schemas(&mut map);
         to_frame(Kind::Hello, &Value::Map(map))
+    }
+
+    fn add_schemas(&self, map: &mut Map) {
+        if !self.schemas.is_empty() {
+            let all = self.schemas.iter().map(|one| Value::Bytes(Bytes::copy_from_slice(one))).collect();
+            map.insert("schemas".into(), Value::Array(all));
+        }
+        if let Some(at) = self.schema_at {
+            map.insert("schema_at".into(), at.into());
+        }
+        if let Some(part) = &self.schema_part {
+            let part = vec![part.at.into(), part.size.into(), Value::Bytes(part.bytes.clone())];
+            map.insert("schema_part".into(), Value::Array(part));
+        }
+        if let Some(mismatch) = &self.mismatch {
+            map.insert("mismatch".into(), cut(mismatch).into());
+        }
     }
 
     /// Reads a hello. `VersionMismatch` shows both ranges; keys that are not known are left aside, for later versions.
@@ -252,8 +300,37 @@ impl Greeting {
                 Error::new(ErrorKind::Malformed, "the other side says a pid that no process has")
             })?,
             title: plain_title(value.at("title")?.as_text()?),
+            schemas: match optional("schemas") {
+                None => Vec::new(),
+                Some(all) => all.as_array()?.iter().take(SCHEMAS).map(fingerprint).collect::<Result<_>>()?,
+            },
+            schema_at: optional("schema_at").map(Value::as_u64).transpose()?,
+            schema_part: match optional("schema_part") {
+                None => None,
+                Some(part) => Some(Part {
+                    at: part.at("0")?.as_u64()?,
+                    size: part.at("1")?.as_u64()?,
+                    bytes: part.at("2")?.as_bytes()?.clone(),
+                }),
+            },
+            mismatch: optional("mismatch").map(Value::as_text).transpose()?.map(|text| cut(text).to_owned()),
         })
     }
+}
+
+fn fingerprint(value: &Value) -> Result<Fingerprint> {
+    let bytes = value.as_bytes()?;
+    <[u8; 32]>::try_from(&bytes[..]).map_err(|_| {
+        let text = format!("the fingerprint of a schema has 32 bytes, here are {}", bytes.len());
+        Error::new(ErrorKind::Malformed, text)
+    })
+}
+
+/// What is said of a difference at most: a hello through a pipe has 4 KiB.
+fn cut(text: &str) -> &str {
+    const MOST: usize = 2 << 10;
+    let end = (0..=text.len().min(MOST)).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// A count on this machine; one that does not fit is more than we ever keep.
@@ -398,6 +475,9 @@ mod tests {
             received: Received::default(),
             ..example()
         };
+        let with_schema = Greeting { schemas: vec![[0xab; 32]], ..asking.clone() };
+        let with_schema = Greeting { ask: false, ..with_schema };
+        check("hello with a schema", &fenced(&dump(&with_schema.to_frame().unwrap())));
         check("hello that asks", &fenced(&dump(&asking.to_frame().unwrap())));
         let error = Error::new(ErrorKind::InvalidState, Pattern::Publish.advice());
         check("refusal", &fenced(&dump(&refusal(&error))));

@@ -188,6 +188,12 @@ impl Memory {
         }
     }
 
+    /// Whether messages were lost since then.
+    #[inline]
+    pub fn has_untold(&self) -> bool {
+        self.untold.load(Ordering::Acquire) > 0
+    }
+
     /// How many messages were lost since the program was last told so.
     pub fn take_untold(&self) -> u64 {
         if self.untold.load(Ordering::Acquire) == 0 { 0 } else { self.untold.swap(0, Ordering::AcqRel) }

@@ -7,6 +7,7 @@
 //! | its options, its events and counters | `options`, `record` |
 //! | the first words on a connection | `greeting` |
 //! | who calls, who is called | `dial`, `door` |
+//! | schemas at connect: which, who compares, who is let in | `agreement` |
 //! | a link that is made anew when it breaks | `renewal` |
 //! | links to programs that know nothing of Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
 //! | numbers, acknowledgement, replay, as pure state | `session` |
@@ -15,6 +16,7 @@
 //! | what outlives a call | `persistent` |
 //! | sending, receiving over it, and whose turn it is | `sending`, `receiving`, `direction`, `turns` |
 
+pub(crate) mod agreement;
 pub(crate) mod dial;
 mod direction;
 pub(crate) mod door;
@@ -36,9 +38,9 @@ pub(crate) mod turns;
 
 pub(crate) use direction::{Does, only_one};
 pub use ends::{Asked, Channel, Role};
-pub(crate) use ends::{PARTING, Question, instead, is_not_now};
+pub(crate) use ends::{PARTING, Question, batch, instead, is_not_now};
 pub use listener::Listener;
 pub(crate) use options::Use;
-pub use options::{Acknowledge, Delivery, Framing, Options, StartAt};
+pub use options::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
 pub use record::{Event, EventKind};
 pub(crate) use session::redial::{Pause, Redial};

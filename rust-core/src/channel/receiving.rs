@@ -1,10 +1,12 @@
 //! Receiving over a link that may break: the next frame, a sleep until there is one, a new link.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::greeting::Pattern;
 use super::memory::worth;
+use super::options::Options;
 use super::record::Record;
 use super::renewal::{Origin, Renewal, RxPart};
 use super::sending::Speaker;
@@ -13,6 +15,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, withdrawal};
+use crate::schema::Held;
 use crate::sys::eventfd::OwnBell;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::transport::{Losses, extension};
@@ -43,9 +46,13 @@ pub struct Receiving {
     pub asked: bool,
     /// Whether the program is given what comes from the link now.
     pub gives: bool,
+    /// Whether the program is given several messages at once: those before the one that is looked for now are not consumed yet.
+    pub gives_more: bool,
     /// Whether the message that was taken last had been kept.
     pub took_kept: bool,
     limits: Limits,
+    /// What messages and requests are checked against while they are decoded; answers are not.
+    schema: Option<Arc<Held>>,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
     bell: OwnBell,
@@ -78,7 +85,7 @@ const LINK: u64 = 1;
 const ORIGIN: u64 = 2;
 
 impl Receiving {
-    pub fn new(limits: Limits, renewal: &Renewal) -> Result<Receiving> {
+    pub fn new(options: &Options, renewal: &Renewal) -> Result<Receiving> {
         let epoll = Epoll::new()?;
         let bell = OwnBell::new()?;
         epoll.add(&bell, LINK, Interest::IN)?;
@@ -100,8 +107,10 @@ impl Receiving {
             lent: false,
             asked: false,
             gives: false,
+            gives_more: false,
             took_kept: false,
-            limits,
+            limits: options.limits(),
+            schema: options.checks_received().cloned(),
             epoll,
             bell,
             ready: Vec::new(),
@@ -152,6 +161,20 @@ impl Receiving {
         }
         (self.in_hand, self.gives) = (0, gives);
         self.withdrawn.remove(&request.sequence())
+    }
+
+    /// Whether another look may give a message at once.
+    pub fn may_have_more(&self) -> bool {
+        !self.inbox.is_empty()
+            || self.behind.is_none() && self.part.as_ref().is_some_and(|part| part.rx.may_hold_more())
+    }
+
+    /// Keeps an error for the next call that receives.
+    pub fn tell_later(&mut self, error: Error) {
+        self.behind.get_or_insert(error);
+        if self.watched {
+            self.bell.ring();
+        }
     }
 
     /// Whether the link, where it is one with a session, may have more than was read.
@@ -205,7 +228,11 @@ impl Receiving {
     ) -> Result<Taken> {
         let Speaker { renewal, record, .. } = *speaker;
         self.rouse();
-        if !renewal.is_acknowledged_by_hand() || !self.part.as_ref().is_some_and(|part| part.rx.keeps()) {
+        if self.gives_more {
+            // With the next call.
+        } else if !renewal.is_acknowledged_by_hand()
+            || !self.part.as_ref().is_some_and(|part| part.rx.keeps())
+        {
             self.consumed();
         }
         if !waiting.is_none()
@@ -314,7 +341,8 @@ impl Receiving {
                         &said
                     }
                 };
-                let message = Message::new(frame, source, self.limits, session);
+                let schema = self.schema.as_ref().filter(|_| matches!(kind, Kind::Data | Kind::Request));
+                let message = Message::new(frame, source, self.limits, session).held_to(schema);
                 self.tell(true);
                 Some(Taken::Message(message))
             }

@@ -21,6 +21,8 @@ pub enum EventKind {
     /// Messages that were sent are lost: the client for which they were kept cannot come back, because it has no `client_id`, or
     /// they are kept no longer, because too many others are away or too much is kept for them.
     Forgotten,
+    /// A program called whose schema does not fit; it was not let in.
+    SchemaMismatch,
 }
 
 impl EventKind {
@@ -32,6 +34,7 @@ impl EventKind {
             EventKind::Lagged => "lagged",
             EventKind::Back => "back",
             EventKind::Forgotten => "forgotten",
+            EventKind::SchemaMismatch => "schema_mismatch",
         }
     }
 }
@@ -65,6 +68,9 @@ pub struct Record {
     pub forgotten: AtomicU64,
     /// How many are connected now, where there may be several.
     pub present: AtomicU64,
+    /// What the last program said whose schema does not fit, and how many said so.
+    mismatch: Mutex<Option<String>>,
+    pub mismatches: AtomicU64,
     /// Whether a server's program works on a request, and does not ask for the next one.
     pub busy: AtomicBool,
 }
@@ -94,6 +100,20 @@ impl Record {
         self.push(EventKind::Forgotten, messages, text);
     }
 
+    /// A program called whose schema does not fit.
+    pub fn mismatched(&self, said: String) {
+        self.mismatches.fetch_add(1, Ordering::Relaxed);
+        *self.mismatch.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.clone());
+        self.push(EventKind::SchemaMismatch, 0, said);
+    }
+
+    /// What a listing shows of the last such program; nothing where there was none.
+    pub fn add_mismatch(&self, state: &mut Map) {
+        if let Some(said) = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            state.insert("mismatch".into(), said.into());
+        }
+    }
+
     /// Messages that were kept for a peer that cannot come back are lost.
     pub fn gave_up(&self, messages: u64) {
         let text =
@@ -117,7 +137,7 @@ impl Record {
     fn push(&self, kind: EventKind, missed: u64, text: String) {
         #[cfg(feature = "log")]
         {
-            let worse = matches!(kind, EventKind::Lagged | EventKind::Forgotten);
+            let worse = matches!(kind, EventKind::Lagged | EventKind::Forgotten | EventKind::SchemaMismatch);
             let level = if worse { log::Level::Warn } else { log::Level::Info };
             log::log!(target: "linkspan", level, "{}: {text}", kind.name());
         }
@@ -139,6 +159,12 @@ impl Record {
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
+    /// The same for several at once.
+    #[inline]
+    pub fn count_alone_by(&self, counter: &AtomicU64, count: u64) {
+        counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
     pub fn count(&self, counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -152,6 +178,7 @@ impl Record {
             ("dropped".to_owned(), of(&self.dropped)),
             ("forgotten".to_owned(), of(&self.forgotten)),
             ("connections".to_owned(), of(&self.connected)),
+            ("schema_mismatches".to_owned(), of(&self.mismatches)),
         ])
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::agreement;
 use super::dial::Dialler;
 use super::door::{Door, Link, Met, Peer, Seat, terms};
 use super::greeting::Greeting;
@@ -328,13 +329,19 @@ impl Renewal {
             if let Some(link) = door.queue.pop() {
                 return Ok(link);
             }
+            if let Some(refusal) = door.queue.take_refusal() {
+                return Err(refusal);
+            }
             wait_readable(waiting, &[door.queue.bell().as_fd(), self.wake.as_fd()])?;
         }
     }
 
     fn join_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
         let terms = terms(&self.options, self.options.pattern)?;
-        let Ends { tx, rx, .. } = loose::connect(&self.endpoint, &terms, waiting)?;
+        let Ends { tx, rx, place, .. } = loose::connect(&self.endpoint, &terms, waiting)?;
+        if let Some(place) = &place {
+            agreement::check_kept(&self.options, place)?;
+        }
         Ok(Link { tx, rx, peer: Peer::anybody(self.options.pattern, &self.options), seat: None, met: None })
     }
 

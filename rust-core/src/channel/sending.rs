@@ -152,6 +152,68 @@ impl Sending {
         Some(number)
     }
 
+    /// Sends as many of these data messages as go at once, where nothing is in the way: with one fence and one wake-up, or one
+    /// system call. 0 where something may be, and then nothing was sent: [`Sending::send`] sees what it is.
+    pub fn send_many_at_once(
+        &mut self,
+        payloads: &[Payload],
+        renewal: &Renewal,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+    ) -> usize {
+        let Some(part) = self.part.as_mut() else { return 0 };
+        let (session, limit) = (part.session(), part.peer.limit);
+        if renewal.is_newer(self.generation)
+            || renewal.memory.replays.load(Ordering::Acquire)
+            || part.met.is_none()
+        {
+            return 0;
+        }
+        let mut both = renewal.memory.both();
+        if is_time_to_gather(both.outbox.kept_count()) {
+            both.look();
+        }
+        let taken = payloads.iter().take_while(|payload| payload.check(limit).is_ok());
+        let lengths = taken.map(|payload| payload.body().len());
+        let Some(first_length) = lengths.clone().next() else { return 0 };
+        // Looks in the other side's page if there seems to be none.
+        if !both.has_room(Nature::Data, first_length) || both.has_lied() {
+            return 0;
+        }
+        let count = both.outbox.room_for(lengths);
+        let payloads = &payloads[..count];
+        let first = both.outbox.offer_many(count);
+        let said = both.to_piggyback(session);
+        drop(both);
+        let sent = Timestamp::now().0;
+        let headers = (first..).zip(payloads).map(|(sequence, payload)| Header {
+            sequence,
+            sent,
+            // Once is enough.
+            correlation: if sequence == first { said } else { 0 },
+            ..Header::new(Kind::Data, payload.encoding())
+        });
+        let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
+        // An error is met again by the next frame.
+        let taken = part.tx.try_send_many(frames).unwrap_or(0);
+        let mut both = renewal.memory.both();
+        for payload in &payloads[..taken] {
+            let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
+            let keep = || Kept { header, payload: payload.clone() };
+            both.outbox.sent(Nature::Data, payload.body().len(), keep);
+        }
+        both.outbox.took_back();
+        if taken > 0 {
+            both.inbox.said_in_passing(session, said);
+        }
+        drop(both);
+        record.count_alone_by(&record.sent, taken as u64);
+        if part.tx.has_rest() {
+            bring_away(part, renewal, waiting);
+        }
+        taken
+    }
+
     /// Takes the sending half of the newest link, waiting for one if need be.
     pub fn join(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
         if renewal.is_newer(self.generation) {
@@ -341,6 +403,17 @@ fn push(part: &mut TxPart, frame: &Outgoing<'_>, renewal: &Renewal, waiting: &mu
                 return Ok(());
             }
             Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Brings away the rest of a message that went in part, until the deadline; what is left then goes out without the program.
+fn bring_away(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) {
+    // A link that has broken is noticed by the next call; the message is sent again with the others.
+    while matches!(part.tx.flush(), Ok(false)) {
+        waiting.wakes_on(&renewal.wake);
+        if waiting.is_none() || part.tx.wait_room(waiting).and_then(|()| renewal.check_links()).is_err() {
+            return part.tx.see_off();
         }
     }
 }

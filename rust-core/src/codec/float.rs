@@ -39,14 +39,17 @@ mod tests {
 
     #[test]
     fn every_half_is_what_its_formula_says() {
-        for bits in 0..=u16::MAX {
+        // The standard library promises no exact `powi`.
+        let power_of_two = |exponent: i32| f64::from_bits(((1023 + exponent) as u64) << 52);
+        // Of all halves a sample where they are interpreted: a step that meets every exponent and both signs.
+        for bits in (0..=u16::MAX).step_by(if cfg!(miri) { 61 } else { 1 }) {
             let exponent = i32::from(bits >> 10 & 0x1f);
             let fraction = f64::from(bits & 0x3ff);
             let magnitude = match exponent {
-                0 => fraction * 2f64.powi(-24),
+                0 => fraction * power_of_two(-24),
                 31 if fraction == 0.0 => f64::INFINITY,
                 31 => f64::NAN,
-                e => (1.0 + fraction / 1024.0) * 2f64.powi(e - 15),
+                e => (1.0 + fraction / 1024.0) * power_of_two(e - 15),
             };
             let expected = if bits >> 15 == 1 { -magnitude } else { magnitude };
             let found = from_f16(bits);

@@ -1,5 +1,6 @@
 //! Bytes being encoded: where they began, and how many there may be.
 
+use crate::buffers;
 use crate::error::Result;
 use crate::value::Limits;
 
@@ -44,6 +45,7 @@ impl<'a> Output<'a> {
     #[inline]
     pub(crate) fn block(&mut self, bytes: &[u8]) -> Result<()> {
         self.room(bytes.len())?;
+        buffers::reserve(self.bytes, bytes.len());
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }

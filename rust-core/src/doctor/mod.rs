@@ -126,6 +126,7 @@ fn names() -> Vec<Finding> {
             let (open, is) = (listed.len(), if listed.len() == 1 { "name is" } else { "names are" });
             findings.push(Finding::fine(format!("{open} {is} open here")));
             findings.extend(listed.iter().filter_map(trouble));
+            findings.extend(listed.iter().filter_map(mismatch));
         }
         Err(e) => {
             let what = format!("names cannot be listed: {e}");
@@ -160,6 +161,17 @@ fn left(endpoint: &str, why: &Error) -> Option<Finding> {
     }
     let what = format!("something was left of {endpoint}: {}", why.text());
     Some(Finding::note(what, "whoever owns it can remove it; nobody else's program does"))
+}
+
+/// What a caller said whose schema does not fit that of the name.
+fn mismatch(listed: &Listed) -> Option<Finding> {
+    let said = listed.mismatch.as_ref()?;
+    let what = format!("a program called {} whose schema does not fit: {said}", listed.endpoint);
+    let remedy = format!(
+        "give both programs schemas that fit: `linkspan schema diff {} FILE` shows what differs from another one",
+        listed.endpoint
+    );
+    Some(Finding::problem(what, remedy))
 }
 
 fn trouble(listed: &Listed) -> Option<Finding> {

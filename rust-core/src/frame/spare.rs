@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
+use crate::buffers;
+
 /// Longer bodies are given back to the system: to ask for memory costs little beside copying them.
 pub const LONGEST: usize = 256;
 
@@ -19,7 +21,9 @@ thread_local! {
 #[inline]
 pub fn buffer(length: usize) -> Vec<u8> {
     if length == 0 || length > LONGEST {
-        return Vec::with_capacity(length);
+        let mut block = buffers::take(length);
+        block.reserve_exact(length);
+        return block;
     }
     // At a thread's end there may be none any more.
     let found = SPARE.try_with(|spare| {

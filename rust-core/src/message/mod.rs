@@ -3,16 +3,18 @@
 pub(crate) mod failure;
 pub(crate) mod withdrawal;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use crate::buffers;
 use crate::codec::{self, Encoding, How};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, spare};
-use crate::value::{Limits, Sink, Source, Timestamp, Value, from_value};
+use crate::schema::Held;
+use crate::value::{Limits, Sink, Source, Timestamp, Value, ValueBuilder, from_value};
 
 /// A message that has arrived. Clones share the body, and any number of threads may read it.
 #[derive(Clone, Debug)]
@@ -30,13 +32,15 @@ struct Inner {
     missed: u64,
     session: u64,
     value: OnceLock<Value>,
+    /// What the value is checked against while it is decoded.
+    schema: Option<Arc<Held>>,
 }
 
 impl Message {
     /// What came from this source, under a number of this session of it; 0 where there is none.
     pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
         let Incoming { header, body, .. } = frame;
-        let mut last = LAST.try_with(Cell::take).ok().flatten();
+        let mut last = LAST.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
         if let Some(place) = last.as_mut().and_then(Arc::get_mut) {
             spare::keep(std::mem::replace(&mut place.body, body));
             if !Arc::ptr_eq(&place.source, source) {
@@ -44,6 +48,7 @@ impl Message {
             }
             (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
             place.value.take();
+            place.schema = None;
             return Message(last);
         }
         let value = OnceLock::new();
@@ -55,7 +60,18 @@ impl Message {
             missed: 0,
             session,
             value,
+            schema: None,
         })))
+    }
+
+    /// The same message, whose value is checked while it is decoded.
+    pub(crate) fn held_to(mut self, schema: Option<&Arc<Held>>) -> Message {
+        if let Some(schema) = schema
+            && let Some(inner) = self.0.as_mut().and_then(Arc::get_mut)
+        {
+            inner.schema = Some(schema.clone());
+        }
+        self
     }
 
     fn inner(&self) -> &Inner {
@@ -71,8 +87,7 @@ impl Message {
         if let Some(value) = self.inner().value.get() {
             return Ok(value);
         }
-        let value =
-            codec::decode_shared(&self.inner().body, self.inner().header.encoding, &self.inner().limits)?;
+        let value = self.decode()?;
         Ok(self.inner().value.get_or_init(|| value))
     }
 
@@ -95,16 +110,20 @@ impl Message {
     /// }
     /// ```
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        from_value(codec::decode_shared(
-            &self.inner().body,
-            self.inner().header.encoding,
-            &self.inner().limits,
-        )?)
+        from_value(self.decode()?)
+    }
+
+    fn decode(&self) -> Result<Value> {
+        self.walk_into(ValueBuilder::sharing(self.inner().body.clone()))?.finish()
     }
 
     /// Decodes straight into a Sink; arrays reach it as slices of [`Message::body`] where their form allows it.
     pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
-        codec::decode_into(&self.inner().body, self.inner().header.encoding, &self.inner().limits, sink)
+        let Inner { body, header, limits, .. } = self.inner();
+        match &self.inner().schema {
+            None => codec::decode_into(body, header.encoding, limits, sink),
+            Some(schema) => schema.decode_into(body, header.encoding, limits, sink),
+        }
     }
 
     /// The encoded value.
@@ -159,20 +178,35 @@ impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
         // The last one who has it leaves a small one to the next message; who asks is alone with it, or gets the answer no.
-        if let Some(inner) = self.0.take()
+        if let Some(mut inner) = self.0.take()
             && inner.body.len() <= spare::LONGEST
             && Arc::strong_count(&inner) == 1
         {
+            // What was decoded is not kept with it.
+            if inner.value.get().is_some()
+                && let Some(place) = Arc::get_mut(&mut inner)
+            {
+                place.value.take();
+            }
             // At a thread's end there is nobody to leave it to.
-            let _ = LAST.try_with(|last| last.set(Some(inner)));
+            let _ = LAST.try_with(|last| {
+                if let Ok(mut last) = last.try_borrow_mut()
+                    && last.len() < BATCH
+                {
+                    last.push(inner);
+                }
+            });
         }
     }
 }
 
 thread_local! {
-    /// The small message that this thread has done with last: its memory is the next one's.
-    static LAST: Cell<Option<Arc<Inner>>> = const { Cell::new(None) };
+    /// The small messages that this thread has done with last: their memory is that of the next ones.
+    static LAST: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// So many are kept for each thread: as many as come together.
+const BATCH: usize = 64;
 
 /// What a message would be that is being dropped.
 static NOTHING: LazyLock<Arc<Inner>> = LazyLock::new(|| {
@@ -184,6 +218,7 @@ static NOTHING: LazyLock<Arc<Inner>> = LazyLock::new(|| {
         missed: 0,
         session: 0,
         value: OnceLock::new(),
+        schema: None,
     })
 });
 
@@ -197,10 +232,23 @@ pub struct Payload {
 impl Payload {
     /// Encodes a value; arrays are placed so that the receiver can use them where they lie.
     pub fn new<T: Source + ?Sized>(value: &T, encoding: Encoding, limits: &Limits) -> Result<Payload> {
+        Payload::held_to(None, value, encoding, limits)
+    }
+
+    /// The same, checked against a schema while it is encoded.
+    pub(crate) fn held_to<T: Source + ?Sized>(
+        schema: Option<&Arc<Held>>,
+        value: &T,
+        encoding: Encoding,
+        limits: &Limits,
+    ) -> Result<Payload> {
         let mut body = Vec::new();
         let how = How { limits: *limits, align: true, ..How::default() };
-        codec::encode_into(value, encoding, &how, &mut body)?;
-        Ok(Payload { encoding, body: body.into() })
+        match schema {
+            None => codec::encode_into(value, encoding, &how, &mut body)?,
+            Some(schema) => schema.encode_into(value, encoding, &how, &mut body)?,
+        }
+        Ok(Payload { encoding, body: buffers::bytes(body) })
     }
 
     /// Bytes that are encoded already; they are not looked at.

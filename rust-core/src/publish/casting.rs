@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::event::PollFlags;
 
 use super::history::{History, Published};
+use crate::channel::batch::RUN;
 use crate::channel::record::Record;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -21,7 +22,7 @@ use crate::transport::shm::{Broadcast, Subscription};
 use crate::transport::socket::StreamTx;
 use crate::transport::stream::Stream;
 use crate::transport::{Sent, Tx};
-use crate::value::Map;
+use crate::value::{Map, Timestamp};
 
 /// Bytes of a publisher's ring where nothing else is said.
 const RING: usize = 1 << 20;
@@ -44,8 +45,16 @@ struct State {
 }
 
 enum Way {
-    Shm { ring: Broadcast, subscribers: Vec<ShmSubscriber> },
-    Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>> },
+    /// `newest` is the number of the newest message; 0 before the first.
+    Shm {
+        ring: Broadcast,
+        newest: u64,
+        subscribers: Vec<ShmSubscriber>,
+    },
+    Streams {
+        history: History,
+        subscribers: Vec<Arc<StreamSubscriber>>,
+    },
 }
 
 struct ShmSubscriber {
@@ -95,7 +104,7 @@ impl Casting {
         let way = match transport {
             Transport::Shm => {
                 let ring = Broadcast::create(session, buffer.unwrap_or(RING))?;
-                Way::Shm { ring, subscribers: Vec::new() }
+                Way::Shm { ring, newest: 0, subscribers: Vec::new() }
             }
             // What keeps its values has no subscribers that it knows of.
             Transport::Unix | Transport::Tcp | Transport::File | Transport::Journal => {
@@ -123,8 +132,9 @@ impl Casting {
     pub fn publish(&self, header: Header, payload: &Payload) -> Result<()> {
         let mut state = self.state();
         match &mut state.way {
-            Way::Shm { ring, subscribers } => {
+            Way::Shm { ring, newest, subscribers } => {
                 ring.publish(&Outgoing::new(header, payload.body()))?;
+                *newest = header.sequence;
                 ring.notify(subscribers.iter_mut().map(|s| &mut s.subscription));
             }
             Way::Streams { history, subscribers } => {
@@ -138,6 +148,50 @@ impl Casting {
         // Under the lock, and nobody else counts these.
         self.record.count_alone(&self.record.sent);
         Ok(())
+    }
+
+    /// Publishes several messages with these numbers on, and one wake-up or one system call for each subscriber; gives how many,
+    /// and why those behind them were not.
+    pub fn publish_many(&self, first: u64, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
+        let header = |(sequence, payload): (u64, &Payload)| Header {
+            sequence,
+            sent: sent.0,
+            ..Header::new(Kind::Data, payload.encoding())
+        };
+        let numbered = (first..).zip(payloads);
+        let mut state = self.state();
+        let (count, published) = match &mut state.way {
+            Way::Shm { ring, newest, subscribers } => {
+                let frames = numbered.map(|one| Outgoing::new(header(one), one.1.body()));
+                let published = ring.publish_many(frames);
+                if published.0 > 0 {
+                    *newest = first + published.0 as u64 - 1;
+                }
+                ring.notify(subscribers.iter_mut().map(|s| &mut s.subscription));
+                published
+            }
+            Way::Streams { history, subscribers } => {
+                let give = |history: &History| {
+                    // One that is gone is taken out by the harbour, which sees its hang-up.
+                    subscribers.iter().for_each(|subscriber| drop(subscriber.out().give(history)));
+                };
+                let mut pushed = 0;
+                for one in numbered {
+                    // Nobody is to miss what it was never offered.
+                    if history.is_much(pushed + one.1.body().len()) {
+                        give(history);
+                        pushed = 0;
+                    }
+                    pushed += one.1.body().len();
+                    history.push(Published { header: header(one), payload: one.1.clone() });
+                }
+                give(history);
+                (payloads.len(), Ok(()))
+            }
+        };
+        // Under the lock, and nobody else counts these.
+        self.record.count_alone_by(&self.record.sent, count as u64);
+        (count, published)
     }
 
     /// What a listing shows: messages, subscribers, and how many messages the slowest of them has still to read.
@@ -161,10 +215,10 @@ impl Casting {
         ])
     }
 
-    /// The number of the newest message that is kept for subscribers with a stream; 0 before the first.
+    /// The number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
         match &self.state().way {
-            Way::Shm { .. } => 0,
+            Way::Shm { newest, .. } => *newest,
             Way::Streams { history, .. } => history.last(),
         }
     }
@@ -179,14 +233,14 @@ impl Casting {
         }
     }
 
-    /// Lets a subscriber to the ring in; gives the descriptor of the ring, and the number to call [`Casting::answered`] with. One that
-    /// wants the newest value alone is told nothing later, so it is not kept.
+    /// Lets a subscriber to the ring in; gives the descriptor of the ring, the number of the newest message in it, and the number to
+    /// call [`Casting::answered`] with. One that wants the newest value alone is told nothing later, so it is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         arrival: &mut Arrival,
         session: u64,
         once: bool,
-    ) -> Result<(Vec<OwnedFd>, u64)> {
+    ) -> Result<(Vec<OwnedFd>, u64, u64)> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let subscriber = if once {
             None
@@ -200,11 +254,13 @@ impl Casting {
         };
         // Both under one lock: whoever gets this ring is also told what is published in it from now on.
         let mut state = self.state();
-        let Way::Shm { ring, subscribers } = &mut state.way else { return Ok((Vec::new(), id)) };
+        let Way::Shm { ring, newest, subscribers } = &mut state.way else {
+            return Ok((Vec::new(), 0, id));
+        };
         let ring =
             ring.descriptor_for_peer().try_clone_to_owned().doing("duplicating a ring's descriptor")?;
         subscribers.extend(subscriber);
-        Ok((vec![ring], id))
+        Ok((vec![ring], *newest, id))
     }
 
     /// The hello of the subscriber to the ring with this number has been answered: from now on it counts.
@@ -418,6 +474,15 @@ impl Out {
             return Ok(());
         }
         while let Some(next) = history.after(self.sequence) {
+            let many = if self.retained || next.header.sequence == history.last() {
+                0
+            } else {
+                self.tx.try_send_many(history.all_after(self.sequence).take(RUN).map(|p| p.frame(false)))?
+            };
+            if many > 0 {
+                self.sequence = next.header.sequence + many as u64 - 1;
+                continue;
+            }
             let frame = next.frame(self.retained);
             match self.tx.try_send(&frame)? {
                 Sent::Whole => {}

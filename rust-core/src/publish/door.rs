@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::casting::{Begin, Casting};
+use crate::channel::agreement;
 use crate::channel::door::{check_allowed, told};
-use crate::channel::greeting::{self, Greeting, Pattern};
+use crate::channel::greeting::{self, After, Greeting, Pattern};
+use crate::channel::session::Owner;
 use crate::channel::{Framing, Options, plain};
 use crate::error::{Error, Result};
 use crate::frame::Incoming;
@@ -33,21 +35,38 @@ impl Doorman for Keeper {
     fn answer(&self, mut arrival: Arrival) -> Result<Answer> {
         let theirs = Greeting::from_frame(&arrival.hello)?;
         if theirs.ask {
+            let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
+            if let Some(said) = agreement::said_mismatch(&theirs, &owner.mark(theirs.source())) {
+                self.casting.record.mismatched(said);
+            }
             let mut state = self.casting.state_for_listing();
             state.insert("encoding".into(), self.options.encoding().name().into());
-            return told(self.greeting.clone(), state);
+            if let Some(held) = &self.options.schema {
+                state.insert("schema".into(), held.title().into());
+            }
+            self.casting.record.add_mismatch(&mut state);
+            let mut ours = self.greeting.clone();
+            agreement::meet(&self.options, self.transport, &theirs, &mut ours);
+            return told(ours, state);
         }
         Pattern::Publish.admits(theirs.pattern)?;
-        let frame = self.greeting.to_frame()?;
+        let mut ours = self.greeting.clone();
+        if !agreement::meet(&self.options, self.transport, &theirs, &mut ours) {
+            return agreement::told(&ours);
+        }
         match self.transport {
             Transport::Shm => {
-                let (descriptors, id) =
+                let (descriptors, newest, id) =
                     self.casting.admit_to_ring(&mut arrival, theirs.session, theirs.once)?;
+                // It counts from now on, but opens the ring later: what is published meanwhile is for it, too.
+                ours.after = Some(After { session: ours.session, number: newest });
+                let frame = ours.to_frame()?;
                 let casting = self.casting.clone();
                 // The harbour's watch keeps the connection; for one look at the newest value it may end here.
                 Ok(Answer { frame, descriptors, admitted: Box::new(move || casting.answered(id)) })
             }
             _ => {
+                let frame = ours.to_frame()?;
                 let casting = self.casting.clone();
                 // What it had of an earlier publisher says nothing of this one.
                 let ours = self.greeting.session;

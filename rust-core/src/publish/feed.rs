@@ -4,6 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::store::Shelf;
 use crate::channel::Options;
+use crate::channel::agreement;
 use crate::channel::dial::Dialler;
 use crate::channel::door::Peer;
 use crate::channel::greeting::{After, Greeting, Pattern};
@@ -13,6 +14,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind, flags};
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::extension;
+use crate::transport::place::Place;
 use crate::transport::shm::{BroadcastReader, Follower, Received, Start, SubscriberPage};
 use crate::transport::socket::StreamRx;
 
@@ -25,6 +27,8 @@ pub struct Feed {
     pub source: std::sync::Arc<str>,
     /// The last number that came over a socket.
     sequence: Option<u64>,
+    /// Of a journal: where a schema may be stored, which is to be compared before the first message is given, and with what.
+    unchecked: Option<(Place, Options)>,
 }
 
 enum Way {
@@ -85,9 +89,10 @@ impl Feed {
         let way = match page {
             None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
             Some(page) => {
-                let start = match behind {
-                    Some(number) => Start::After(number),
-                    None => Start::Newest,
+                let start = match (behind, theirs.after) {
+                    (Some(number), _) => Start::After(number),
+                    (None, Some(newest)) => Start::With(newest.number),
+                    (None, None) => Start::Newest,
                 };
                 let follower =
                     Follower::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
@@ -100,13 +105,27 @@ impl Feed {
                 ))
             }
         };
-        Ok(Some(Feed { way, session: theirs.session, source, sequence: behind }))
+        Ok(Some(Feed { way, session: theirs.session, source, sequence: behind, unchecked: None }))
     }
 
     /// What a store holds and will hold: nobody has to be dialled.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
         let way = Way::Store(Shelf::watch(endpoint, options)?);
-        Ok(Feed { way, session: 0, source: "".into(), sequence: None })
+        let unchecked = match (endpoint.transport(), &options.schema) {
+            (Transport::Journal, Some(_)) => Some((Place::of(endpoint)?, options.clone())),
+            _ => None,
+        };
+        Ok(Feed { way, session: 0, source: "".into(), sequence: None, unchecked })
+    }
+
+    /// What a store gave, once its schema has been compared: it is there before the first message.
+    fn checked(&mut self, frame: Option<Incoming>) -> Result<Look> {
+        let Some(frame) = frame else { return Ok(Look::Nothing) };
+        if let Some((place, options)) = &self.unchecked {
+            agreement::check_kept(options, place)?;
+            self.unchecked = None;
+        }
+        Ok(Look::Frame(frame))
     }
 
     /// Who said this: whoever answered at the name, or as a frame in a store says of itself.
@@ -135,7 +154,10 @@ impl Feed {
                 Received::Nothing => Look::Nothing,
                 Received::Moved => Look::Moved,
             }),
-            Way::Store(shelf) => Ok(shelf.look()?.map_or(Look::Nothing, Look::Frame)),
+            Way::Store(shelf) => {
+                let frame = shelf.look()?;
+                self.checked(frame)
+            }
             Way::Stream(rx) => Ok(match rx.try_recv()? {
                 Some(frame) if frame.header.kind == Kind::Data => Look::Frame(frame),
                 Some(_) => Look::Noise,
@@ -150,7 +172,10 @@ impl Feed {
         let reader = match &mut self.way {
             Way::Shm(reader) => reader,
             Way::Stream(_) => return Ok(None),
-            Way::Store(shelf) => return Ok(Some(shelf.latest()?.map_or(Look::Nothing, Look::Frame))),
+            Way::Store(shelf) => {
+                let frame = shelf.latest()?;
+                return self.checked(frame).map(Some);
+            }
         };
         if reader.is_gone()? {
             return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
@@ -193,7 +218,7 @@ impl Feed {
         let number = match &self.way {
             Way::Shm(reader) => match reader.resume() {
                 Start::After(number) => number,
-                Start::Newest => return None,
+                Start::Newest | Start::With(_) => return None,
             },
             Way::Stream(_) => self.sequence.unwrap_or(0),
             Way::Store(_) => return None,

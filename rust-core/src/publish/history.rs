@@ -59,10 +59,25 @@ impl History {
     /// The message that follows the one of this number, for a subscriber that goes on there. One whose next message is kept no
     /// longer goes on where a quarter of what is kept has passed: at the oldest it would be overtaken again at once.
     pub fn after(&self, sequence: u64) -> Option<&Published> {
+        self.kept.get(self.place_after(sequence)?)
+    }
+
+    /// The same and all that follow it.
+    pub fn all_after(&self, sequence: u64) -> impl Iterator<Item = &Published> {
+        let at = self.place_after(sequence).unwrap_or(usize::MAX);
+        self.kept.range(at.min(self.kept.len())..)
+    }
+
+    fn place_after(&self, sequence: u64) -> Option<usize> {
         let first = self.kept.front()?.header.sequence;
         let next = sequence.saturating_add(1);
         let at = if next >= first { next - first } else { (self.kept.len() / 4) as u64 };
-        self.kept.get(usize::try_from(at).unwrap_or(usize::MAX))
+        usize::try_from(at).ok()
+    }
+
+    /// Whether so many bytes more would take the place of much of what is kept.
+    pub fn is_much(&self, bytes: usize) -> bool {
+        bytes > self.limit / 4
     }
 }
 

@@ -53,9 +53,9 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             Ok(Some(sender)) => sender.source,
             _ => "".into(),
         };
-        return Ok(Message::new(frame, &source, options.limits(), 0));
+        return Ok(Message::new(frame, &source, options.limits(), 0).held_to(options.checks_received()));
     }
-    let dialler = Dialler::new(endpoint)?;
+    let dialler = Dialler::new(endpoint, options)?;
     let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
     ours.once = true;
     loop {
@@ -76,7 +76,10 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             _ => from_stream(StreamRx::new(called.stream, called.process, options.limit), waiting)?,
         };
         return match frame {
-            Some(frame) => Ok(Message::new(frame, &source.into(), options.limits(), 0)),
+            Some(frame) => {
+                Ok(Message::new(frame, &source.into(), options.limits(), 0)
+                    .held_to(options.checks_received()))
+            }
             None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
         };
     }

@@ -3,11 +3,12 @@
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::channel::agreement;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::{Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Incoming, Outgoing};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::message::Payload;
 use crate::sys::poll::wait_readable;
 use crate::transport::endpoint::{Endpoint, Transport};
@@ -15,7 +16,7 @@ use crate::transport::extension;
 use crate::transport::file::{Form, Reader, Settings, Writer};
 use crate::transport::journal::{self, Following, Retention, Shape, Start};
 use crate::transport::place::Place;
-use crate::value::Map;
+use crate::value::{Map, Timestamp};
 
 /// Whether values at this endpoint are kept in a store, and no publisher answers at the name.
 pub fn is_store(transport: Transport) -> bool {
@@ -89,7 +90,10 @@ impl Store {
             shape: shape(options),
             about: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
         };
-        let writer = journal::Writer::open(&Place::of(endpoint)?, terms)?;
+        let place = Place::of(endpoint)?;
+        let writer = journal::Writer::open(&place, terms)?;
+        // Before the first message, so that whoever reads one finds it.
+        agreement::keep(options, &place, Pattern::Publish)?;
         Ok(Some(Store::Journal(Mutex::new(Some(Arc::new(writer))))))
     }
 
@@ -110,10 +114,26 @@ impl Store {
             }
             Store::Journal(writer) => {
                 let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let closed = || Error::new(ErrorKind::InvalidState, "the publisher is closed");
                 writer.ok_or_else(closed)?.append(payload.encoding(), payload.body().clone())
             }
         }
+    }
+
+    /// Writes several values in their order; gives how many, and why those behind them were not. A journal brings all of them to
+    /// the disk with one sync; a file keeps the last.
+    pub fn write_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
+        if let Store::Journal(writer) = self {
+            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Some(writer) = writer else { return (0, Err(closed())) };
+            return writer.append_many(payloads.iter().map(|p| (p.encoding(), p.body().clone())));
+        }
+        for (at, payload) in payloads.iter().enumerate() {
+            let header = Header { sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
+            if let Err(error) = self.write(header, payload) {
+                return (at, Err(error));
+            }
+        }
+        (payloads.len(), Ok(()))
     }
 
     /// How many read it now, where the store knows: those that read a journal under a name.
@@ -136,6 +156,10 @@ impl Store {
             let _ = writer.map(|writer| writer.close());
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::InvalidState, "the publisher is closed")
 }
 
 /// What a subscriber reads from.
@@ -171,6 +195,7 @@ impl Shelf {
             return Reader::new(endpoint, settings(options))?.latest(waiting);
         }
         let nothing = || Error::new(ErrorKind::Empty, "nothing has been published yet");
+        agreement::check_kept(options, &Place::of(endpoint)?)?;
         if let Some(newest) = journal::Reader::newest(&Place::of(endpoint)?, options.limit)? {
             return newest.map(|(frame, _)| frame).ok_or_else(nothing);
         }

@@ -1,5 +1,7 @@
 //! The subscriber: hears a publisher, and the next one when that has gone.
 
+mod batch;
+
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +14,7 @@ use crate::channel::turns::Turns;
 use crate::channel::{Acknowledge, Delivery, Does, Options, Use, instead, is_not_now, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Incoming;
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, OwnBell};
 use crate::sys::fork;
@@ -61,6 +64,8 @@ struct Hearing {
     kept: Option<Message>,
     /// A message that came together with the news that others were missed.
     next: Option<Message>,
+    /// What the next call that receives is to give, before that message: it came behind others that were given together.
+    behind: Option<Error>,
     /// How many messages were missed that no message and no error has told of.
     missed: u64,
     /// The number of the message that the program got last.
@@ -88,8 +93,11 @@ impl Subscriber {
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
         let options = &store::options_for(endpoint.transport(), options);
-        let dialler =
-            if store::is_store(endpoint.transport()) { None } else { Some(Dialler::new(&endpoint)?) };
+        let dialler = if store::is_store(endpoint.transport()) {
+            None
+        } else {
+            Some(Dialler::new(&endpoint, options)?)
+        };
         let (epoll, bell, wake) = (Epoll::new()?, OwnBell::new()?, EventFd::new()?);
         epoll.add(&bell, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
@@ -107,6 +115,7 @@ impl Subscriber {
                 bell,
                 kept: None,
                 next: None,
+                behind: None,
                 missed: 0,
                 given: 0,
                 parked: false,
@@ -180,6 +189,7 @@ impl Subscriber {
             hearing.consumed()?;
         }
         if !self.closed.load(Ordering::Acquire)
+            && hearing.behind.is_none()
             && let Some(message) = hearing.next.take()
         {
             hearing.given = message.sequence();
@@ -259,6 +269,9 @@ impl Subscriber {
     /// One message, or none where the sleep ended for another reason.
     fn one(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
         hearing.rouse();
+        if let Some(error) = hearing.behind.take() {
+            return Err(error);
+        }
         // It came together with the news of what was missed before it.
         if let Some(message) = hearing.next.take() {
             return Ok(Some(message));
@@ -271,7 +284,7 @@ impl Subscriber {
             Ok(Look::Frame(frame)) => {
                 let gap = feed.gap(&frame);
                 let source = feed.source_of(&frame);
-                let message = Message::new(frame, &source, self.options.limits(), 0);
+                let message = self.message(frame, &source);
                 if gap > 0 {
                     hearing.next = Some(message);
                     return Err(Error::lagged(gap));
@@ -310,6 +323,10 @@ impl Subscriber {
                 if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
             }
         }
+    }
+
+    fn message(&self, frame: Incoming, source: &Arc<str>) -> Message {
+        Message::new(frame, source, self.options.limits(), 0).held_to(self.options.checks_received())
     }
 
     fn connect(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<()> {
@@ -404,7 +421,7 @@ impl Subscriber {
             match feed.newest() {
                 Ok(Some(Look::Frame(frame))) => {
                     let source = feed.source_of(&frame);
-                    return Ok(Message::new(frame, &source, self.options.limits(), 0));
+                    return Ok(self.message(frame, &source));
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
                 Ok(Some(Look::Moved)) => {
@@ -601,6 +618,7 @@ impl Hearing {
             return;
         }
         let more = self.next.is_some()
+            || self.behind.is_some()
             || self.feed.as_mut().is_some_and(|feed| {
                 let more = feed.park().unwrap_or(true);
                 self.parked = !more;

@@ -349,7 +349,8 @@ impl Clients {
                                 Ok(Some(sender)) => sender.source,
                                 _ => client.peer.source.clone(),
                             };
-                            let message = Message::new(frame, &source, self.options.limits(), session);
+                            let message = Message::new(frame, &source, self.options.limits(), session)
+                                .held_to(self.options.checks_received());
                             return Ok(Some(Request::new(
                                 message,
                                 client.outlet.clone(),

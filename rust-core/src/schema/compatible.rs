@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::check::Side;
 use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use super::unit;
 use crate::error::{Error, ErrorKind};
@@ -37,9 +38,20 @@ impl Schema {
     /// # Ok::<(), linkspan::Error>(())
     /// ```
     pub fn cannot_read(&self, writer: &Schema) -> Vec<Difference> {
-        let mut comparison = Comparison { path: Vec::new(), found: Vec::new(), lengths: Vec::new() };
+        self.cannot_read_as(writer, Side::Reader)
+    }
+
+    /// The same in the words of one of the two: "here" is on its side, "there" on the other one's.
+    pub(super) fn cannot_read_as(&self, writer: &Schema, whose: Side) -> Vec<Difference> {
+        let (writer_is, reader_is) = match whose {
+            Side::Reader => ("there", "here"),
+            Side::Writer => ("here", "there"),
+        };
+        let mut comparison =
+            Comparison { path: Vec::new(), found: Vec::new(), lengths: Vec::new(), writer_is, reader_is };
         if self.name != writer.name {
-            comparison.add(format!("the schema is {} there and {} here", writer.name, self.name));
+            comparison
+                .add(format!("the schema is {} {writer_is} and {} {reader_is}", writer.name, self.name));
         }
         comparison.types(&writer.root, &self.root, false);
         comparison.found
@@ -51,17 +63,22 @@ impl Schema {
         if found.is_empty() {
             return Ok(());
         }
-        let shown: Vec<String> = found.iter().take(8).map(Difference::to_string).collect();
-        let more = if found.len() > 8 { format!("; and {} more", found.len() - 8) } else { String::new() };
         let text = format!(
-            "schema {} version {} cannot read version {}: {}{more}",
+            "schema {} version {} cannot read version {}: {}",
             self.name,
             self.version,
             writer.version,
-            shown.join("; ")
+            shown(&found)
         );
         Err(Error::new(ErrorKind::SchemaMismatch, text))
     }
+}
+
+/// The first of them in one line.
+pub(super) fn shown(found: &[Difference]) -> String {
+    let first: Vec<String> = found.iter().take(8).map(Difference::to_string).collect();
+    let more = if found.len() > 8 { format!("; and {} more", found.len() - 8) } else { String::new() };
+    first.join("; ") + &more
 }
 
 struct Comparison<'a> {
@@ -69,6 +86,9 @@ struct Comparison<'a> {
     found: Vec<Difference>,
     /// What the reader's names of lengths stand for in the writer's schema.
     lengths: Vec<(&'a str, &'a Length)>,
+    /// Where each of the two is, in texts: "here" or "there".
+    writer_is: &'static str,
+    reader_is: &'static str,
 }
 
 impl<'a> Comparison<'a> {
@@ -84,6 +104,7 @@ impl<'a> Comparison<'a> {
 
     /// Compares the type that a writer has (`there`) with a reader's (`here`).
     fn types(&mut self, there: &'a Type, here: &'a Type, has_default: bool) {
+        let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         match (&there.kind, &here.kind) {
             (_, Kind::Any) => return,
             (Kind::List(a, most_a), Kind::List(b, most_b)) => {
@@ -97,7 +118,7 @@ impl<'a> Comparison<'a> {
                     a.iter().filter(|value| !b.contains(value)).map(String::as_str).collect();
                 if !unknown.is_empty() && !has_default {
                     self.add(format!(
-                        "the values {} are there and not here; a default here would stand for them",
+                        "the values {} are {writer_is} and not {reader_is}; a default {reader_is} would stand for them",
                         unknown.join(", ")
                     ));
                 }
@@ -109,7 +130,8 @@ impl<'a> Comparison<'a> {
                         Some(other) => {
                             self.within(&variant.name, |all| all.types(&variant.of, &other.of, false))
                         }
-                        None => self.add(format!("the variant {} is there and not here", variant.name)),
+                        None => self
+                            .add(format!("the variant {} is {writer_is} and not {reader_is}", variant.name)),
                     }
                 }
             }
@@ -117,18 +139,20 @@ impl<'a> Comparison<'a> {
             (Kind::NdArray { .. }, Kind::NdArray { .. }) => self.arrays(there, here),
             (a, b) if widens(a, b) => {}
             _ => {
-                self.add(format!("the type is {there} there and {here} here"));
+                self.add(format!("the type is {there} {writer_is} and {here} {reader_is}"));
                 return;
             }
         }
-        if let Some(text) = unit::difference(there.unit.as_deref(), here.unit.as_deref()) {
+        if let Some(text) =
+            unit::difference(there.unit.as_deref(), here.unit.as_deref(), writer_is, reader_is)
+        {
             self.add(text);
         }
         if let Some(range) = here.range
             && !covers(range, there)
         {
             let there = there.range.map_or("no range".to_owned(), |range| range.to_string());
-            self.add(format!("the range is {there} there and {range} here, which is narrower"));
+            self.add(format!("the range is {there} {writer_is} and {range} {reader_is}, which is narrower"));
         }
     }
 
@@ -137,11 +161,12 @@ impl<'a> Comparison<'a> {
             && there.is_none_or(|there| there > here)
         {
             let there = there.map_or("any number of".to_owned(), |there| format!("at most {there}"));
-            self.add(format!("{there} {what} there, at most {here} here"));
+            self.add(format!("{there} {what} {}, at most {here} {}", self.writer_is, self.reader_is));
         }
     }
 
     fn fields(&mut self, there: &'a [Field], here: &'a [Field]) {
+        let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         for field in here {
             let theirs = [&field.name]
                 .into_iter()
@@ -149,11 +174,15 @@ impl<'a> Comparison<'a> {
                 .find_map(|name| there.iter().find(|other| other.name == *name));
             let needed = !field.optional && field.default.is_none();
             self.within(&field.name, |all| match theirs {
-                None if needed => all.add("the field is missing there, and has no default here".to_owned()),
+                None if needed => {
+                    all.add(format!("the field is missing {writer_is}, and has no default {reader_is}"));
+                }
                 None => {}
                 Some(theirs) => {
                     if needed && (theirs.optional || theirs.default.is_some()) {
-                        all.add("the field may be left out there, and has no default here".to_owned());
+                        all.add(format!(
+                            "the field may be left out {writer_is}, and has no default {reader_is}"
+                        ));
                     }
                     all.types(&theirs.of, &field.of, field.default.is_some());
                 }
@@ -169,12 +198,15 @@ impl<'a> Comparison<'a> {
         else {
             return;
         };
+        let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         if their_type != dtype {
-            self.add(format!("the dtype is {} there and {} here", their_type.name(), dtype.name()));
+            let (theirs, ours) = (their_type.name(), dtype.name());
+            self.add(format!("the dtype is {theirs} {writer_is} and {ours} {reader_is}"));
         }
         if order.is_some() && their_order != order {
             let name = |order: &Option<crate::Order>| order.map_or("any", crate::Order::name);
-            self.add(format!("the order is {} there and {} here", name(their_order), name(order)));
+            let (theirs, ours) = (name(their_order), name(order));
+            self.add(format!("the order is {theirs} {writer_is} and {ours} {reader_is}"));
         }
         let Some(shape) = shape else { return };
         let fits = their_shape.as_ref().is_some_and(|theirs| {
@@ -182,11 +214,8 @@ impl<'a> Comparison<'a> {
                 && theirs.iter().zip(shape).all(|(theirs, ours)| self.length(theirs, ours))
         });
         if !fits {
-            self.add(format!(
-                "the shape is {} there and {} here",
-                shape_text(their_shape.as_deref()),
-                shape_text(Some(shape))
-            ));
+            let (theirs, ours) = (shape_text(their_shape.as_deref()), shape_text(Some(shape)));
+            self.add(format!("the shape is {theirs} {writer_is} and {ours} {reader_is}"));
         }
     }
 

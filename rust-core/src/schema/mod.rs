@@ -9,10 +9,12 @@
 //! | whether a reader can read what a writer writes: [`Difference`] | `compatible` |
 //! | checking values as they pass: [`Checker`] | `check` |
 //! | units | `unit` |
+//! | the schema that an object is opened with: compared, exchanged, checked against | `held` |
 
 mod canonical;
 mod check;
 mod compatible;
+mod held;
 mod model;
 mod parse;
 mod source;
@@ -25,4 +27,5 @@ mod write;
 pub use canonical::Fingerprint;
 pub use check::{Checker, Side};
 pub use compatible::Difference;
+pub(crate) use held::{Held, LONGEST, Reads};
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};

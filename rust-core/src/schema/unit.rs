@@ -20,35 +20,42 @@ pub(super) fn check(unit: &str) -> Result<(), String> {
     })
 }
 
-/// How a number in one unit differs from the same number in another one; nothing where both mean the same.
-pub(super) fn difference(there: Option<&str>, here: Option<&str>) -> Option<String> {
-    let (Some(theirs), Some(ours)) = (there, here) else {
-        return match (there, here) {
-            (Some(theirs), None) => Some(format!("the unit there is {theirs}, and there is none here")),
-            (None, Some(ours)) => Some(format!("there is no unit there, and {ours} here")),
+/// How a number in the writer's unit differs from the same number in the reader's; nothing where both mean the same. `writer_is`
+/// and `reader_is` say where each of them is: "there" and "here".
+pub(super) fn difference(
+    writer: Option<&str>,
+    reader: Option<&str>,
+    writer_is: &str,
+    reader_is: &str,
+) -> Option<String> {
+    let (Some(theirs), Some(ours)) = (writer, reader) else {
+        return match (writer, reader) {
+            (Some(unit), None) => {
+                Some(format!("the unit is {unit} {writer_is}, and there is none {reader_is}"))
+            }
+            (None, Some(unit)) => Some(format!("there is no unit {writer_is}, and {unit} {reader_is}")),
             _ => None,
         };
     };
     if theirs == ours {
         return None;
     }
+    let both = format!("the unit is {theirs} {writer_is} and {ours} {reader_is}");
     let (Ok(a), Ok(b)) = (ucum::analyze(theirs), ucum::analyze(ours)) else {
-        return Some(format!("the unit is {theirs} there and {ours} here"));
+        return Some(both);
     };
     if a.dimension != b.dimension {
-        return Some(format!("the unit is {theirs} there and {ours} here, which measure different things"));
+        return Some(format!("{both}, which measure different things"));
     }
     if a.is_special || b.is_special || a.offset != b.offset {
-        return Some(format!(
-            "the unit is {theirs} there and {ours} here, and no factor leads from one to the other"
-        ));
+        return Some(format!("{both}, and no factor leads from one to the other"));
     }
     let factor = a.factor / b.factor;
     // Factors are products of decimal numbers: two ways to write one unit differ by roundings.
     if (factor - 1.0).abs() < 1e-12 {
         return None;
     }
-    Some(format!("the unit is {theirs} there and {ours} here: 1 {theirs} is {factor} {ours}"))
+    Some(format!("{both}: 1 {theirs} is {factor} {ours}"))
 }
 
 #[cfg(test)]
@@ -58,14 +65,14 @@ mod tests {
     #[test]
     fn same_unit_written_in_two_ways_is_no_difference() {
         for (there, here) in [("W", "J/s"), ("m/s2", "m.s-2"), ("L", "dm3"), ("km", "km")] {
-            assert_eq!(difference(Some(there), Some(here)), None, "{there} {here}");
+            assert_eq!(difference(Some(there), Some(here), "there", "here"), None, "{there} {here}");
         }
-        assert_eq!(difference(None, None), None);
+        assert_eq!(difference(None, None, "there", "here"), None);
     }
 
     #[test]
     fn different_units_name_the_factor_or_the_reason() {
-        let said = |there, here| difference(there, here).unwrap();
+        let said = |there, here| difference(there, here, "there", "here").unwrap();
         assert!(said(Some("kW"), Some("W")).ends_with("1 kW is 1000 W"));
         assert!(said(Some("W"), Some("V")).contains("different things"));
         assert!(said(Some("Cel"), Some("K")).contains("no factor"));

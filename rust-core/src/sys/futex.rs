@@ -34,6 +34,8 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
 
 /// Wakes at most so many threads that sleep on the word, in whichever process, and returns how many those were. Never waits.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
+    // The kernel takes a signed number, and wakes a single sleeper where it is negative.
+    let at_most = at_most.min(i32::MAX.unsigned_abs());
     // The word is mapped for as long as it is borrowed, which is all that could be wrong here.
     let woken = futex::wake(low_half(word), Flags::empty(), at_most).unwrap_or(0);
     u32::try_from(woken).unwrap_or(u32::MAX)
@@ -49,7 +51,8 @@ fn low_half(word: &AtomicU64) -> &AtomicU32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
 
     use super::*;
     use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -61,6 +64,30 @@ mod tests {
         let word = AtomicU64::new(7);
         assert_eq!(wait(&word, 6, Duration::from_secs(60)).unwrap(), Slept::Woken);
         assert_eq!(wait(&word, 7, Duration::from_millis(1)).unwrap(), Slept::TimedOut);
+    }
+
+    #[test]
+    fn futex_wake_without_a_bound_wakes_every_sleeper() {
+        const SLEEPERS: u32 = 4;
+        let (word, done) = (AtomicU64::new(0), AtomicBool::new(false));
+        let mut most = 0;
+        std::thread::scope(|s| {
+            for _ in 0..SLEEPERS {
+                s.spawn(|| {
+                    while !done.load(Ordering::Acquire) {
+                        wait(&word, 0, Duration::from_millis(200)).unwrap();
+                    }
+                });
+            }
+            // Not all of them sleep at every moment; at some moment they do.
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while most < SLEEPERS && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+                most = most.max(wake(&word, u32::MAX));
+            }
+            done.store(true, Ordering::Release);
+        });
+        assert_eq!(most, SLEEPERS, "no call woke all of them within 20 s");
     }
 
     #[test]

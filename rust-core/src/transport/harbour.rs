@@ -202,6 +202,8 @@ impl Mooring {
 }
 
 struct Calling {
+    /// The listener that it called.
+    berth: u64,
     stream: Stream,
     doorman: Arc<dyn Doorman>,
     credentials: Option<Credentials>,
@@ -269,7 +271,11 @@ impl Drop for Berth {
         }
         let mut state = self.harbour.state();
         let gone = state.berths.remove(&self.token);
+        // Who was not answered yet is hung up on, and calls whoever listens there next.
+        let token = self.token;
+        let callers: Vec<_> = state.callers.extract_if(|_, caller| caller.berth == token).collect();
         drop(state);
+        drop(callers);
         if let Some(gone) = &gone {
             gone.mooring.close(&self.harbour.epoll);
         }
@@ -348,7 +354,7 @@ impl Harbour {
                     // For a moment, in which this process's other newcomers wait as well: so the process with the least to do
                     // comes first.
                     hesitates.into_iter().filter(|time| !time.is_zero()).for_each(std::thread::sleep);
-                    self.accept(&socket, &gate, &doorman, hesitates.is_some(), spare);
+                    self.accept(token, &socket, &gate, &doorman, hesitates.is_some(), spare);
                 }
                 Mooring::Pipes(claim) => {
                     let claim = claim.clone();
@@ -365,14 +371,24 @@ impl Harbour {
             drop(state);
             match caller.hear_more() {
                 Ok(false) => {
-                    self.state().callers.insert(token, caller);
+                    let mut state = self.state();
+                    if state.berths.contains_key(&caller.berth) {
+                        state.callers.insert(token, caller);
+                    }
                 }
                 heard => {
                     self.epoll.remove(caller.stream.readable().0);
-                    self.hear_out(caller, heard.map(drop));
+                    if self.is_open(caller.berth) {
+                        self.hear_out(caller, heard.map(drop));
+                    }
                 }
             }
         }
+    }
+
+    /// Whether a listener has not been closed.
+    fn is_open(&self, berth: u64) -> bool {
+        self.state().berths.contains_key(&berth)
     }
 
     fn watch(
@@ -391,6 +407,7 @@ impl Harbour {
 
     fn accept(
         self: &Arc<Self>,
+        berth: u64,
         listener: &Guarded,
         gate: &Gate,
         doorman: &Arc<dyn Doorman>,
@@ -403,6 +420,8 @@ impl Harbour {
             }
             match socket::accept(listener) {
                 Ok(None) => return,
+                // The listener was closed while this thread came here: nobody is let in behind its back.
+                Ok(Some(_)) if !self.is_open(berth) => return,
                 Ok(Some(socket)) => {
                     // One that may not come in at all, or has gone already, is let go.
                     let Ok((stream, entry)) = gate.admit(socket, doorman.greets()) else { continue };
@@ -421,6 +440,9 @@ impl Harbour {
                     let claimant = stream.claimant(credentials.as_ref());
                     while self.make_room(&claimant) {}
                     let mut state = self.state();
+                    if !state.berths.contains_key(&berth) {
+                        return;
+                    }
                     let token = state.next_token();
                     if self.epoll.add(stream.readable().0, token, Interest::IN | Interest::RDHUP).is_ok() {
                         let patience = Instant::now() + PATIENCE;
@@ -428,6 +450,7 @@ impl Harbour {
                         state.callers.insert(
                             token,
                             Calling {
+                                berth,
                                 stream,
                                 doorman,
                                 credentials,
@@ -534,4 +557,70 @@ impl Harbour {
 
 fn spare() -> Option<OwnedFd> {
     std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::{Deadline, Waiting};
+    use crate::sys::directory::Directory;
+    use std::os::fd::AsFd;
+
+    use rustix::event::PollFlags;
+
+    use crate::sys::poll;
+    use crate::sys::socket::Carries;
+    use crate::transport::place::{Access, Place};
+
+    /// Lets everybody in who says anything, and takes its time before it accepts.
+    struct Slow;
+
+    impl Doorman for Slow {
+        fn check_user(&self, _: Option<&Credentials>) -> Result<()> {
+            Ok(())
+        }
+
+        fn check_hello(&self, _: &Incoming) -> Result<()> {
+            Ok(())
+        }
+
+        fn answer(&self, _: Arrival) -> Result<Answer> {
+            Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
+        }
+
+        fn refusal(&self, _: &Error) -> Vec<u8> {
+            b"no".to_vec()
+        }
+
+        fn hesitates(&self) -> Option<Duration> {
+            Some(Duration::from_millis(200))
+        }
+    }
+
+    #[test]
+    fn caller_of_a_listener_that_is_closed_before_it_accepts_is_hung_up_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let listens = |name: &str| {
+            let place = Place { directory: directory.clone(), file: name.into() };
+            let claim = Mooring::Socket(place.claim(Access::default()).unwrap());
+            (open(claim, Arc::new(Slow)).unwrap(), place)
+        };
+        // The thread goes on as long as somebody listens.
+        let _other = listens("other.unix");
+        let (berth, place) = listens("late.unix");
+        let caller = place.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();
+        let hello = crate::frame::Header::new(crate::frame::Kind::Hello, crate::Encoding::Cbor);
+        rustix::io::write(&caller, &hello.to_bytes()).unwrap();
+        // The thread has been woken, and waits.
+        std::thread::sleep(Duration::from_millis(50));
+        drop(berth);
+        let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
+        poll::wait_any(&mut waiting, [(caller.as_fd(), PollFlags::IN)]).unwrap();
+        let mut heard = [0; 16];
+        assert!(
+            matches!(rustix::io::read(&caller, &mut heard), Ok(0) | Err(rustix::io::Errno::CONNRESET)),
+            "{heard:?}"
+        );
+    }
 }

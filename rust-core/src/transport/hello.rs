@@ -321,12 +321,16 @@ impl Grace {
         Grace(Waiting::until(Deadline::after(GRACE)))
     }
 
-    /// Sleeps within the call's time or, where that has passed, within the moment. `Timeout` once both have.
+    /// Sleeps within the call's time or, where that has passed, within the moment. `Timeout` once both have, or once the time of a
+    /// call that allows no such moment has.
     pub fn wait(
         &mut self,
         waiting: &mut Waiting<'_>,
         sleep: impl FnOnce(&mut Waiting<'_>) -> Result<()>,
     ) -> Result<()> {
+        if waiting.is_strict() {
+            return sleep(waiting);
+        }
         let slept = if waiting.deadline().has_passed() { sleep(&mut self.0) } else { sleep(waiting) };
         match slept {
             Err(e) if e.kind() == ErrorKind::Timeout && !self.0.deadline().has_passed() => Ok(()),

@@ -169,6 +169,17 @@ impl Tx {
         each!(self, half => half.try_send(frame))
     }
 
+    /// Sends several frames with one wake-up, or one system call, where that can be: gives how many are with the transport now,
+    /// from the first one on. The last of them may have gone in part, and counts as adopted. 0 says that the first one is to be
+    /// sent alone: this kind of link has no better way, it is large, or there is no room.
+    pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        match self {
+            Tx::Shm(half) => half.try_send_many(frames),
+            Tx::Stream(half) => half.try_send_many(frames),
+            Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => Ok(0),
+        }
+    }
+
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
         each!(self, half => half.adopt(frame))
     }
@@ -187,6 +198,11 @@ impl Tx {
             // Nothing is ever half in a ring, or in a spool.
             Tx::Shm(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
         }
+    }
+
+    /// Whether part of a frame that [`Tx::try_send_many`] took waits to be brought away.
+    pub fn has_rest(&self) -> bool {
+        matches!(self, Tx::Stream(half) if half.has_rest())
     }
 
     pub fn flush(&mut self) -> Result<bool> {

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::endpoint::{Endpoint, Transport};
+use super::place::Place;
 use super::{Rx, Tx, dgram, spool};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
@@ -43,6 +44,8 @@ pub struct Ends {
     pub rx: Rx,
     /// Holds the name as long as it lives.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
+    /// The directory in which messages lie; none where they lie nowhere.
+    pub place: Option<Place>,
 }
 
 /// Takes the name. `AddressInUse` where a living process has it.

@@ -35,6 +35,7 @@
 //! |---|---|
 //! | names, and their places in a directory | `endpoint`, `place` |
 //! | what each can do | `capability` |
+//! | what a layer above keeps in the directory of a spool or a journal | `attached` |
 //! | who holds a name that nobody can be asked at | `about` |
 //! | newcomers: who answers them, what is said first, how many may wait | `harbour`, `hello`, `admission` |
 //! | the two halves of a link, whichever the transport | `link` |
@@ -50,6 +51,7 @@
 
 pub(crate) mod about;
 pub(crate) mod admission;
+pub(crate) mod attached;
 pub(crate) mod capability;
 pub(crate) mod dgram;
 pub(crate) mod endpoint;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::admission::Claimant;
+use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 
 /// All of them together may hold this many messages of the length of `limit` ...
@@ -141,8 +142,13 @@ impl Partial {
         let mut held = lock(&self.held.bytes);
         let Some(bytes) = &mut *held else { return Err(self.lost()) };
         if grown {
-            memory::reserve(bytes, self.reserved - bytes.len())?;
-            crate::sys::memory::prefer_large_pages(bytes.spare_capacity_mut());
+            if bytes.capacity() == 0 {
+                *bytes = buffers::take(self.reserved);
+            }
+            if bytes.capacity() < self.reserved {
+                memory::reserve(bytes, self.reserved - bytes.len())?;
+                crate::sys::memory::prefer_large_pages(bytes.spare_capacity_mut());
+            }
         }
         let filled = fill(bytes, self.reserved - self.have);
         self.have = bytes.len();

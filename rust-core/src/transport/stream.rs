@@ -86,6 +86,15 @@ impl Stream {
         }
     }
 
+    /// Whether what was written is with the kernel, and not only with us.
+    pub fn takes_for_good(&self) -> bool {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => true,
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) => false,
+        }
+    }
+
     /// Brings to the kernel what was written and waits on our side; true once nothing does.
     #[inline]
     pub fn flush(&self) -> Result<bool> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The element types of an N-d array.
@@ -183,7 +184,7 @@ impl<'a> NdArrayRef<'a> {
             dtype: self.dtype,
             order: self.order,
             shape: self.shape.to_vec(),
-            data: Bytes::copy_from_slice(self.data),
+            data: buffers::copy(self.data),
         }
     }
 }
@@ -219,7 +220,7 @@ impl NdArray {
             dtype: T::DTYPE,
             order: Order::Row,
             shape: vec![elements.len() as u64],
-            data: Bytes::copy_from_slice(bytemuck::cast_slice(elements)),
+            data: buffers::copy(bytemuck::cast_slice(elements)),
         }
     }
 

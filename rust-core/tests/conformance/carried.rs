@@ -225,3 +225,48 @@ fn nobody_is_waited_for(place: &Place) {
     }
     rx.is_empty();
 }
+
+/// Several messages a call, of lengths that go together and of such that go alone.
+pub fn batches(place: &Place) {
+    const COUNT: usize = 300;
+    const BATCH: usize = 30;
+    let (tx, rx) = place.pair();
+    if place.nature.is_latest_only() {
+        let values: Vec<_> = (1..=5).map(|i| raw(pattern(i * 100))).collect();
+        assert_eq!(tx.send_payloads(&values, SOON).unwrap(), 5);
+        let got = rx.recv_many(BATCH, SOON).unwrap();
+        assert_eq!(got.iter().map(|m| m.sequence()).collect::<Vec<_>>(), [5]);
+        assert!(got[0].body() == values[4].body());
+        return;
+    }
+    let bodies: Vec<_> = (0..COUNT)
+        .map(|i| match i % 50 {
+            49 => raw(pattern(place.nature.longest.min(100_000))),
+            _ => raw(pattern(i * 37 % 3000)),
+        })
+        .collect();
+    thread::scope(|s| {
+        s.spawn(|| {
+            for batch in bodies.chunks(BATCH) {
+                assert_eq!(tx.send_payloads(batch, SOON).unwrap(), batch.len() as u64);
+            }
+            assert_eq!(tx.send_payloads(&[], SOON).unwrap(), 0);
+        });
+        let mut got = 0;
+        while got < COUNT {
+            let some = rx.recv_many(7, SOON).unwrap();
+            assert!(
+                (1..=7).contains(&some.len()),
+                "{} messages came where 1 to 7 were asked for",
+                some.len()
+            );
+            for message in some {
+                assert_eq!(message.sequence(), got as u64 + 1);
+                assert!(message.body() == bodies[got].body(), "message {got} is another one");
+                got += 1;
+            }
+        }
+    });
+    assert_eq!(rx.recv_many(7, Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+    tells(&rx.recv_many(0, SOON).unwrap_err(), ErrorKind::OutOfRange, place);
+}

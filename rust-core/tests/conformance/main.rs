@@ -47,7 +47,7 @@ macro_rules! suite {
 }
 
 suite! {
-    carried: order boundaries empty one_byte exactly_a_limit one_over_a_limit hundred_megabytes back_pressure;
+    carried: order boundaries empty one_byte exactly_a_limit one_over_a_limit hundred_megabytes back_pressure batches;
     meeting: connect_before_listen nobody_there two_listeners both_ways_and_calls;
     closing: close_when_fresh close_with_unread close_while_receiving close_while_sending close_after_the_other;
     restarts: listener_restart connector_restart both_restart three_restarts;

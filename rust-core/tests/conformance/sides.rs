@@ -214,6 +214,13 @@ impl Tx {
         }
     }
 
+    pub fn send_payloads(&self, payloads: &[Payload], wait: Duration) -> Result<u64> {
+        match self {
+            Tx::Channel(channel) => channel.send_payloads(payloads, wait),
+            Tx::Publisher(publisher) => publisher.send_payloads(payloads),
+        }
+    }
+
     /// Looks whether there is something for it, as a program does that goes on with its work.
     pub fn look(&self) {
         if let Tx::Channel(channel) = self
@@ -250,6 +257,13 @@ impl Rx {
         match self {
             Rx::Channel(channel) => channel.recv(wait),
             Rx::Subscriber(subscriber) => subscriber.recv(wait),
+        }
+    }
+
+    pub fn recv_many(&self, max: usize, wait: Duration) -> Result<Vec<Message>> {
+        match self {
+            Rx::Channel(channel) => channel.recv_many(max, wait),
+            Rx::Subscriber(subscriber) => subscriber.recv_many(max, wait),
         }
     }
 

@@ -23,6 +23,10 @@ pub enum Role {
     Tell,
     /// Listens, and only receives.
     Hear,
+    /// Connects, and sends several messages a call.
+    TellMany,
+    /// Listens, and receives several messages a call.
+    HearMany,
     /// Answers requests.
     Serve,
     /// Calls.
@@ -41,6 +45,8 @@ impl Role {
             Role::Listen => "listen",
             Role::Tell => "tell",
             Role::Hear => "hear",
+            Role::TellMany => "tell-many",
+            Role::HearMany => "hear-many",
             Role::Serve => "serve",
             Role::Call => "call",
             Role::Publish => "publish",
@@ -280,13 +286,17 @@ impl Survivor {
         create_dir_all(notes(&endpoint).parent().unwrap()).unwrap();
         let options = Options::default();
         let mut first = None;
-        if matches!(role, Role::Listen | Role::Hear | Role::Serve) {
+        if matches!(role, Role::Listen | Role::Hear | Role::HearMany | Role::Serve) {
             first = Some(Victim::start(role, &endpoint, -1, Life::default()));
         }
         let object = match role {
-            Role::Talk | Role::Tell => Object::Channel(Channel::open(&endpoint, &options, SOON).unwrap()),
+            Role::Talk | Role::Tell | Role::TellMany => {
+                Object::Channel(Channel::open(&endpoint, &options, SOON).unwrap())
+            }
             Role::Listen => Object::Channel(Channel::connect(&endpoint, &options, SOON).unwrap()),
-            Role::Hear => Object::Sender(Channel::connect(&endpoint, &options, SOON).unwrap()),
+            Role::Hear | Role::HearMany => {
+                Object::Sender(Channel::connect(&endpoint, &options, SOON).unwrap())
+            }
             Role::Serve => Object::Caller(Channel::connect(&endpoint, &options, SOON).unwrap()),
             Role::Call => Object::Server(Server::serve(&endpoint, &options).unwrap()),
             Role::Publish => Object::Subscriber(Subscriber::new(&endpoint, &options).unwrap()),
@@ -326,7 +336,9 @@ impl Survivor {
 
     /// Takes what a victim that is gone has left, where it is one that sends.
     pub fn settle(&mut self) {
-        while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Hear) && self.step() {}
+        while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Hear | Role::HearMany) && self.step()
+        {
+        }
     }
 
     /// Does its part once, or waits a moment in vain: then false.
@@ -338,9 +350,20 @@ impl Survivor {
                 }
                 let message = passing(channel.recv(if self.owed { Duration::ZERO } else { STEP }));
                 if let Some(message) = &message {
-                    self.owed |= self.order.check(message) % 3 == 2 && self.role != Role::Tell;
+                    self.owed |= self.order.check(message) % 3 == 2
+                        && !matches!(self.role, Role::Tell | Role::TellMany);
                 }
                 message.is_some()
+            }
+            Object::Sender(channel) if self.role == Role::HearMany => {
+                let batch = self.sent..self.sent + 1 + self.sent % 90;
+                let sent = match channel.send_many(batch.map(Value::Int), STEP) {
+                    Ok(sent) => sent as i64,
+                    Err(e) if is_passing(&e) => e.sent().unwrap() as i64,
+                    Err(e) => panic!("not an error that passes: {e:?}"),
+                };
+                self.sent += sent;
+                sent > 0
             }
             Object::Sender(channel) => {
                 let sent = passing(channel.send(&Value::Int(self.sent), STEP)).is_some();
@@ -406,9 +429,10 @@ impl Survivor {
         // What it sent just before it left is still to come.
         self.settle();
         assert!(ended.success(), "the next incarnation failed: {ended}");
-        // A subscriber that ends well has received its messages. A publisher need not have seen it: it may come, take what waits for it
-        // and leave between two looks.
-        assert!(self.heard > 0 || self.role == Role::Subscribe, "the next incarnation was not heard");
+        // Who only receives, and ends well, has received its messages. Whoever sends need not have seen it: it may come, take what
+        // waits for it and leave between two looks.
+        let only_receives = matches!(self.role, Role::Subscribe | Role::HearMany);
+        assert!(self.heard > 0 || only_receives, "the next incarnation was not heard");
     }
 
     /// Does its part until the victim has ended somehow; a publisher is told to end once so many were heard.
@@ -433,14 +457,14 @@ impl Survivor {
     pub fn leave(self) {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
-        check_notes(&endpoint, matches!(role, Role::Talk | Role::Listen));
+        check_notes(&endpoint, matches!(role, Role::Talk | Role::Listen | Role::HearMany));
         let options = Options::default();
         match role {
             Role::Publish | Role::Subscribe => {
                 Publisher::new(&endpoint, &options).unwrap().close(SOON).unwrap()
             }
             Role::Serve | Role::Call => Server::serve(&endpoint, &options).unwrap().close(SOON).unwrap(),
-            Role::Listen | Role::Talk | Role::Tell | Role::Hear => {
+            Role::Listen | Role::Talk | Role::Tell | Role::Hear | Role::TellMany | Role::HearMany => {
                 drop(Channel::open(&endpoint, &options, SOON).unwrap())
             }
         }

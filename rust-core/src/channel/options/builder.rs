@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acknowledge, Delivery, Framing, Options, StartAt};
+use super::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 
@@ -166,6 +166,22 @@ impl Options {
     #[must_use]
     pub fn with_shared(mut self, shared: bool) -> Options {
         self.shared = shared;
+        self
+    }
+
+    /// What the messages at the name mean. Both sides' schemas are compared when they connect: `SchemaMismatch` on both sides where
+    /// one cannot read what the other one writes. A side without a schema is not affected.
+    #[cfg(feature = "schema")]
+    #[must_use]
+    pub fn with_schema(mut self, schema: crate::schema::Schema) -> Options {
+        self.schema = Some(crate::schema::Held::new(schema));
+        self
+    }
+
+    /// Which values are checked against the schema.
+    #[must_use]
+    pub fn with_validate(mut self, validate: Validate) -> Options {
+        self.validate = Some(validate);
         self
     }
 

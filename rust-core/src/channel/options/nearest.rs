@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers, as [`super::Options::set`] takes them.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 27] = [
     "encoding",
     "timeout",
     "client_id",
@@ -28,6 +28,8 @@ pub const NAMES: [&str; 25] = [
     "retain_consumed",
     "locked",
     "shared",
+    "schema",
+    "validate",
     "spin",
 ];
 

@@ -148,6 +148,31 @@ impl<M: Clone> Outbox<M> {
         self.offered
     }
 
+    /// The same for several at once; gives the number of the first. Then say [`Outbox::sent`] for each that the link has, and
+    /// [`Outbox::took_back`] where those were fewer.
+    pub fn offer_many(&mut self, count: usize) -> u64 {
+        self.offered = self.last + count as u64;
+        self.last + 1
+    }
+
+    /// The link has no more of what was offered.
+    pub fn took_back(&mut self) {
+        self.offered = self.last;
+    }
+
+    /// How many data messages, whose bodies have these lengths, have room one after the other.
+    pub fn room_for(&self, bodies: impl Iterator<Item = usize>) -> usize {
+        let Some(limits) = self.limits else { return bodies.count() };
+        let (mut count, mut bytes) = (self.kept.len(), self.bytes);
+        let fits = |body: &usize| {
+            let fits =
+                count < limits.count.max(1) && (count == 0 || bytes.saturating_add(*body) <= limits.bytes);
+            (count, bytes) = (count + 1, bytes.saturating_add(*body));
+            fits
+        };
+        bodies.take_while(fits).count()
+    }
+
     /// The number of the last message that was sent.
     #[cfg(test)]
     pub fn last(&self) -> u64 {

@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_plain_run_ends_at_the_first_byte_to_be_looked_at() {
-        for byte in 0..=u8::MAX {
+        for byte in (0..=u8::MAX).step_by(if cfg!(miri) { 31 } else { 1 }) {
             for length in [1, 3, 4, 6, 7, 8, 9, 24, 33, 40, 70] {
                 for place in 0..length {
                     for filler in [b'a', 0x21, 0x23, 0x5b, 0x5d, 0x80, 0xff] {

@@ -57,6 +57,7 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
         tx: Tx::Dgram(DgramTx::of_reader(socket.clone())),
         rx: Rx::Dgram(DgramRx::new(socket, terms.limit)),
         keeps: Some(Box::new(mailslot)),
+        place: None,
     })
 }
 
@@ -85,6 +86,7 @@ pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) ->
         tx: Tx::Dgram(DgramTx::new(socket, sender, terms.buffer)?),
         rx: Rx::Dgram(DgramRx::of_writer()),
         keeps: None,
+        place: None,
     })
 }
 

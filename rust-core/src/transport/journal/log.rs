@@ -36,13 +36,15 @@ pub struct Draft {
     pub check: u32,
     /// Whether it holds what looks like a record, see [`mask`].
     pub needs_mask: bool,
+    /// Whether it is not to be written where the one before it was not: the two are of one batch.
+    pub follows: bool,
 }
 
 impl Draft {
     /// A draft of this body.
     pub fn new(encoding: Encoding, body: Bytes) -> Draft {
         let (check, needs_mask) = mask::inspect(&body);
-        Draft { encoding, body, check, needs_mask }
+        Draft { encoding, body, check, needs_mask, follows: false }
     }
 }
 
@@ -162,7 +164,11 @@ impl Log {
                     let last = self.committed.sequence;
                     outcomes.extend((last + 1 - count as u64..=last).map(Ok));
                 }
-                Err((count, error)) => outcomes.extend((0..count).map(|_| Err(error.clone()))),
+                Err((count, error)) => {
+                    let failed = drafts[outcomes.len() + count..].iter().take_while(|draft| draft.follows);
+                    let failed = count + failed.count();
+                    outcomes.extend((0..failed).map(|_| Err(error.clone())));
+                }
             }
         }
         outcomes

@@ -81,12 +81,38 @@ impl Writer {
 
     /// Puts a message into the journal; gives its number once it is on the disk. Any number of threads may.
     pub fn append(&self, encoding: Encoding, body: Bytes) -> Result<u64> {
-        let draft = Draft::new(encoding, body);
         let slot = Arc::new(Slot::default());
         let mut queue = self.queue();
-        queue.waiting.push((draft, slot.clone()));
+        queue.waiting.push((Draft::new(encoding, body), slot.clone()));
+        self.await_outcome(queue, &slot)
+    }
+
+    /// The same for several in their order, which share one sync; gives how many are on the disk now, and why those behind them
+    /// are not.
+    pub fn append_many(&self, bodies: impl Iterator<Item = (Encoding, Bytes)>) -> (usize, Result<()>) {
+        let drafts = bodies.enumerate().map(|(at, (encoding, body))| {
+            let draft = Draft { follows: at > 0, ..Draft::new(encoding, body) };
+            (draft, Arc::new(Slot::default()))
+        });
+        let entries: Vec<_> = drafts.collect();
+        let slots: Vec<_> = entries.iter().map(|(_, slot)| slot.clone()).collect();
+        let mut queue = self.queue();
+        queue.waiting.extend(entries);
+        let mut written = 0;
+        for slot in slots {
+            // All are of one round: after the first, each is there.
+            if let Err(error) = self.await_outcome(queue, &slot) {
+                return (written, Err(error));
+            }
+            written += 1;
+            queue = self.queue();
+        }
+        (written, Ok(()))
+    }
+
+    fn await_outcome<'q>(&'q self, mut queue: MutexGuard<'q, Queue>, slot: &Slot) -> Result<u64> {
         loop {
-            if let Some(outcome) = taken(&slot) {
+            if let Some(outcome) = taken(slot) {
                 return outcome;
             }
             if !queue.led {

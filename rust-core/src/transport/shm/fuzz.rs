@@ -96,7 +96,7 @@ pub fn broadcast(bytes: &[u8]) {
     let (peer, changes) = memory(bytes);
     // The newest record has a place of its own among the words of the page.
     peer.store(at::LATEST, peer.load(at::HEAD, Ordering::Relaxed), Ordering::Relaxed);
-    let mut followers = [Start::Newest, Start::After(0), Start::After(3)]
+    let mut followers = [Start::Newest, Start::With(2), Start::After(0), Start::After(3)]
         .map(|start| Follower::new(peer.clone(), RING, LIMIT, start));
     for change in changes.map(Some).chain([None]) {
         for follower in &mut followers {

@@ -197,6 +197,21 @@ impl ShmTx {
         Ok(sent)
     }
 
+    /// See the contract; with one fence and at most one wake-up.
+    pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        let mut frames = frames.peekable();
+        let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
+        self.check()?;
+        self.check_sleeper(sent)?;
+        let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
+        if count > 0 {
+            self.short_passed = false;
+            self.last_sent = sent;
+            self.wake_reader();
+        }
+        Ok(count)
+    }
+
     /// Whether a body of so many bytes is one record.
     pub fn takes_at_once(&self, bytes: usize) -> bool {
         self.writer.is_one_record(bytes)

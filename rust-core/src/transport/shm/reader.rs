@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
+use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare;
 use crate::frame::{HEADER, Header, Incoming};
@@ -389,7 +390,7 @@ pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
 pub(super) fn aligned(bytes: Vec<u8>) -> Bytes {
     // No bytes lie nowhere.
     if bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(8) {
-        Bytes::from(bytes)
+        buffers::bytes(bytes)
     } else {
         moved_to_words(&bytes)
     }

@@ -10,7 +10,7 @@ use super::memory::{Memory, OwnMemory};
 use super::reader::{Reader, Step};
 use super::record::{Record, Shape};
 use super::segment::{PAGE, at};
-use super::tests::{data, pattern};
+use super::tests::{data, pattern, scaled};
 use super::writer::Writer;
 use crate::codec::Encoding;
 use crate::error::{ErrorKind, Result};
@@ -59,7 +59,7 @@ proptest! {
                 (0usize..12_000, 0u8..4).prop_map(Some),
                 Just(None), Just(None), Just(None)
             ],
-            1..200
+            1..scaled(200)
         ),
         adopt: bool
     ) {
@@ -69,7 +69,7 @@ proptest! {
         let (mut sequence, mut outstanding) = (0, 0u64);
         let mut pending: Option<(Header, Vec<u8>)> = None;
         // The end of the run reads everything.
-        let steps = steps.into_iter().chain(std::iter::repeat_n(None, 100_000));
+        let steps = steps.into_iter().chain(std::iter::repeat_n(None, scaled(100_000)));
         for step in steps {
             if pending.is_none() {
                 if let Some((length, form)) = step {
@@ -246,6 +246,7 @@ fn a_frame_of_2_to_the_63_bytes_takes_no_memory() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "166 MiB are too much to be interpreted")]
 fn large_frames_that_have_come_in_part_share_one_budget() {
     const RING: usize = 1 << 20;
     const LIMIT: u64 = 64 << 20;
@@ -278,4 +279,79 @@ fn large_frames_that_have_come_in_part_share_one_budget() {
         }
     }
     assert!((2..6).contains(&given_up), "{given_up}");
+}
+
+/// The reader is asked before each frame that the writer takes, and finds nothing of those before it.
+#[test]
+fn batch_is_found_by_the_reader_as_a_whole() {
+    use std::cell::RefCell;
+    let (_, _, (mut writer, reader)) = ring();
+    let reader = RefCell::new(reader);
+    let mut sequence = 0;
+    for round in 0..2000u64 {
+        let sizes: Vec<_> = (0..1 + round % 5).map(|i| ((round * 31 + i * 17) % 90) as usize).collect();
+        let frames: Vec<_> = sizes
+            .iter()
+            .map(|size| {
+                sequence += 1;
+                let header = Header { body: *size as u64, ..data(sequence) };
+                (header, pattern(*size, sequence))
+            })
+            .collect();
+        let looked = frames.iter().map(|(header, body)| {
+            // At most the pad that ends a lap.
+            let (step, _) = take(&mut reader.borrow_mut()).unwrap();
+            assert_eq!(step, Step::Empty, "part of a batch is visible");
+            Outgoing::new(*header, body)
+        });
+        let count = writer.try_write_many(looked).unwrap();
+        assert_eq!(count, frames.len(), "the ring is empty, and has room for them");
+        for (header, body) in &frames {
+            let (_, frame) = take(&mut reader.borrow_mut()).unwrap();
+            let frame = frame.unwrap();
+            assert_eq!((frame.header.sequence, &frame.body[..]), (header.sequence, &body[..]));
+        }
+        reader.borrow_mut().consume();
+    }
+}
+
+#[test]
+fn batch_that_has_room_in_part_is_taken_in_part() {
+    let (_, _, (mut writer, mut reader)) = ring();
+    let body = pattern(100, 1);
+    let (mut written, mut read) = (0u64, 0u64);
+    for _ in 0..500 {
+        let first = written + 1;
+        let frames = (first..first + 50).map(|number| Outgoing::new(data(number), &body));
+        let count = writer.try_write_many(frames).unwrap() as u64;
+        assert!(count <= RING as u64 / 8 / 100, "at most an eighth of the ring at once: {count}");
+        written += count;
+        if count == 0 {
+            // What is left has room once some of it was read.
+            for _ in 0..=read % 20 {
+                if let (_, Some(frame)) = take(&mut reader).unwrap() {
+                    read += 1;
+                    assert_eq!(frame.header.sequence, read);
+                }
+            }
+            reader.consume();
+        }
+    }
+    while let (_, Some(frame)) = take(&mut reader).unwrap() {
+        read += 1;
+        assert_eq!(frame.header.sequence, read);
+    }
+    assert_eq!(read, written);
+}
+
+#[test]
+fn batch_whose_first_frame_is_large_is_left_to_be_sent_alone() {
+    let (_, _, (mut writer, mut reader)) = ring();
+    let (small, large) = (pattern(10, 1), pattern(2000, 2));
+    let frames = [(1, &small), (2, &large), (3, &small)];
+    let from = |at: usize| frames[at..].iter().map(|(number, body)| Outgoing::new(data(*number), body));
+    assert_eq!(writer.try_write_many(from(0)).unwrap(), 1);
+    assert_eq!(writer.try_write_many(from(1)).unwrap(), 0);
+    assert_eq!(take(&mut reader).unwrap().1.unwrap().header.sequence, 1);
+    assert_eq!(take(&mut reader).unwrap().0, Step::Empty);
 }

@@ -29,6 +29,11 @@ pub(super) fn pair(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
     (end(one, peer_of_one, a), end(two, peer_of_two, b))
 }
 
+/// Steps of a random history: fewer where they are interpreted, which takes some thousand times as long.
+pub(super) const fn scaled(usual: usize) -> usize {
+    if cfg!(miri) { usual / 20 } else { usual }
+}
+
 pub(super) const SPIN: Duration = Duration::from_micros(20);
 
 pub(super) fn patient() -> Waiting<'static> {

@@ -81,22 +81,83 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         if !matches!(self.train, Train::None) {
             return self.go_on(frame);
         }
+        let (shape, prefix, length) = self.form(frame);
+        if length as u64 > self.largest - WORD {
+            return self.start(frame);
+        }
+        let Some(record) = self.fill(frame, shape, prefix, length)? else { return Ok(Sent::Blocked) };
+        self.finish(record);
+        self.count(&frame.header);
+        Ok(Sent::Whole)
+    }
+
+    /// Hands over frames of which each is one record; gives how many. The reader finds none of them before the last is there, and
+    /// then all: the header of the first one is stored last, so one fence does for all of them. As many are taken as fit into an
+    /// eighth of the ring, so that the reader copies one batch while the next is written. None where the first one is larger, or
+    /// has no room.
+    pub fn try_write_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        if !matches!(self.train, Train::None) && !self.flush()? {
+            return Ok(0);
+        }
+        let mut first = None;
+        let (mut count, mut taken) = (0, 0);
+        for frame in frames {
+            let (shape, prefix, length) = self.form(&frame);
+            taken += length as u64 + WORD + GRANULE;
+            if length as u64 > self.largest - WORD || count > 0 && taken > self.largest {
+                break;
+            }
+            let record = match self.fill(&frame, shape, prefix, length) {
+                Ok(Some(record)) => record,
+                // What the peer says and cannot be is met again by the next frame; those before it are whole.
+                Ok(None) | Err(_) if count > 0 => break,
+                Ok(None) => return Ok(0),
+                Err(e) => return Err(e),
+            };
+            let (place, word) = (self.place(self.tail), record.to_word(self.tail >> self.shift));
+            if first.is_none() {
+                first = Some((place, word));
+            } else {
+                // Ordered by the first one, without which the reader does not come here.
+                self.mine.store(place, word, Ordering::Relaxed);
+            }
+            self.pass(record);
+            self.count(&frame.header);
+            count += 1;
+        }
+        if let Some((place, word)) = first {
+            self.mine.store_fenced(place, word);
+        }
+        Ok(count)
+    }
+
+    /// The shape of a frame in one record, the bytes before its body, and all its bytes.
+    #[inline]
+    fn form(&self, frame: &Outgoing<'_>) -> (Shape, usize, usize) {
         let header = &frame.header;
-        let plain = header.schema == 0 && header.extension == 0 && header.flags & flags::BODY_CHECKED == 0;
-        let (shape, prefix) = if !plain {
+        let (shape, prefix) = if !is_plain(header) {
             (Shape::Full, HEADER + frame.extension.len())
         } else if header.sequence == self.sequence.wrapping_add(1) && header.correlation == 0 {
             (Shape::Compact, COMPACT)
         } else {
             (Shape::Linked, LINKED)
         };
-        let length = prefix + frame.body.len();
-        if length as u64 > self.largest - WORD {
-            return self.start(frame);
-        }
-        let flags = if plain { header.flags } else { 0 };
+        (shape, prefix, prefix + frame.body.len())
+    }
+
+    /// Writes all of a record but its header word; none where it has no room.
+    #[inline]
+    fn fill(
+        &mut self,
+        frame: &Outgoing<'_>,
+        shape: Shape,
+        prefix: usize,
+        length: usize,
+    ) -> Result<Option<Record>> {
+        let header = &frame.header;
+        let flags = if shape == Shape::Full { 0 } else { header.flags };
         let record = Record::new(shape, header.kind, header.encoding, flags, length as u32);
-        let Some(at) = self.begin(record.size())? else { return Ok(Sent::Blocked) };
+        let Some(at) = self.begin(record.size())? else { return Ok(None) };
         match shape {
             Shape::Full => {
                 self.mine.copy_in(at, &header.to_bytes());
@@ -110,9 +171,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             _ => self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed),
         }
         self.mine.copy_in(at + prefix, frame.body);
-        self.finish(record);
-        self.count(header);
-        Ok(Sent::Whole)
+        Ok(Some(record))
     }
 
     /// Whether a frame without an extension and with a body of so many bytes is one record.
@@ -232,6 +291,12 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     #[inline]
     fn finish(&mut self, record: Record) {
         self.mine.store_fenced(self.place(self.tail), record.to_word(self.tail >> self.shift));
+        self.pass(record);
+    }
+
+    /// Moves on behind a record.
+    #[inline]
+    fn pass(&mut self, record: Record) {
         self.tail += record.size();
         self.warm(record.size());
     }
@@ -317,4 +382,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.consumed = consumed;
         Ok(self.frames - consumed)
     }
+}
+
+/// Whether a header needs no more than the short forms have place for.
+#[inline]
+fn is_plain(header: &Header) -> bool {
+    header.schema == 0 && header.extension == 0 && header.flags & flags::BODY_CHECKED == 0
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::heard::Heard;
+use crate::buffers;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::transport::admission::Claimant;
@@ -207,7 +208,7 @@ impl StreamRx {
     /// The long frame, which has come to its end.
     fn finish(&mut self, long: Long) -> Result<Incoming> {
         match long.bytes.finish() {
-            Ok(bytes) => self.check(split(long.header, Bytes::from(bytes))),
+            Ok(bytes) => self.check(split(long.header, buffers::bytes(bytes))),
             Err(e) => {
                 self.over = Some(e.clone());
                 Err(e)

@@ -16,6 +16,11 @@ use crate::value::Timestamp;
 /// Frames up to so many bytes are put together before they are written.
 const SMALL: usize = 1280;
 
+/// Frames of a batch that are written at once take at most so many bytes together, and each of them at most so many: to copy
+/// longer ones costs more than a system call.
+const BATCH: usize = 64 << 10;
+const SHORT: usize = 4 << 10;
+
 /// The sending half.
 pub struct StreamTx {
     stream: Stream,
@@ -98,6 +103,43 @@ impl StreamTx {
         Ok(Sent::Whole)
     }
 
+    /// See [`Tx::try_send_many`](crate::transport::Tx::try_send_many).
+    pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        // What TLS has taken is with nobody yet.
+        if self.progress > 0 || !self.stream.takes_for_good() || !self.flush()? {
+            return Ok(0);
+        }
+        let mut frames = frames.peekable();
+        let Some(first) = frames.peek() else { return Ok(0) };
+        if !self.is_surely_there(&first.header) {
+            self.stream.check_peer()?;
+        }
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for frame in frames {
+            let whole = frame.header.body_offset() + frame.body.len();
+            if whole > SHORT || bytes.len() + whole > BATCH {
+                break;
+            }
+            let frame = if self.checked { seal(&frame, crc32c::crc32c(frame.body)) } else { frame };
+            frame.append_head(&mut bytes);
+            bytes.extend_from_slice(frame.body);
+            ends.push(bytes.len());
+        }
+        // One alone goes its usual way.
+        if ends.len() < 2 {
+            return Ok(0);
+        }
+        let Some(written) = self.stream.write_bytes(&bytes)? else { return Ok(0) };
+        let whole = ends.partition_point(|end| *end <= written);
+        let begun = whole.checked_sub(1).map_or(0, |last| ends[last]) < written;
+        if begun && let Some(end) = ends.get(whole) {
+            self.rest = Some(Rest::new(bytes[written..*end].to_vec()));
+            return Ok(whole + 1);
+        }
+        Ok(whole)
+    }
+
     /// Whether the other side need not be asked for before this frame, because it was heard lately. One that has gone since
     /// is then noticed by the next frame, and this one is sent again with what was not acknowledged, or was for nobody. A
     /// request that may be carried out once only is not sent again: before that one it is always asked.
@@ -126,6 +168,11 @@ impl StreamTx {
             self.rest = None;
         }
         Ok(true)
+    }
+
+    /// Whether the rest of a frame waits to be brought away.
+    pub fn has_rest(&self) -> bool {
+        self.rest.is_some()
     }
 
     /// See the transport contract.

@@ -15,6 +15,7 @@ use crate::sys::directory::{self, Directory};
 use crate::sys::group;
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
+use crate::transport::attached;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::loose::Terms;
 use crate::transport::place::Place;
@@ -191,6 +192,8 @@ impl Layout {
                 Ok(ControlFlow::Continue(()))
             })?;
         }
+        // What the messages meant goes with them.
+        self.beneath(&path).remove(attached::NAME)?;
         self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 

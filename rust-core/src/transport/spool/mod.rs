@@ -49,6 +49,7 @@ use crate::sys::lock::Lock;
 use crate::sys::poll::wait_readable;
 use crate::value::{Map, Value};
 
+pub use layout::durable_place;
 pub use listing::listing;
 pub use sweep::{remove_if_unused, tidy, tidy_beside};
 
@@ -170,6 +171,7 @@ fn begin(layout: Layout, lock: Lock, is_first: bool, terms: &Terms) -> Result<En
     Ok(Ends {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Server(tx))?)),
         rx: Rx::Spool(Box::new(SpoolRx::Server(rx))),
+        place: Some(claim.layout.place.clone()),
         keeps: Some(Box::new(claim)),
     })
 }
@@ -283,11 +285,13 @@ fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Opti
     }
     layout.sync_name()?;
     sweep::forget_the_dead(&layout)?;
+    let place = Some(layout.place.clone());
     let (tx, rx) = client::join(layout, presence, before, terms)?;
     Ok(Some(Ends {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Client(tx))?)),
         rx: Rx::Spool(Box::new(SpoolRx::Client(rx))),
         keeps: None,
+        place,
     }))
 }
 

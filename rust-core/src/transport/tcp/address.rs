@@ -49,6 +49,15 @@ impl Address {
         Ok(found.map(|addresses| addresses.into_iter().map(callable).collect()))
     }
 
+    /// The address where it is inside this machine and known without asking a name server; `localhost` is 127.0.0.1 then.
+    pub fn inside(&self) -> Option<SocketAddr> {
+        let ip = match &*self.host {
+            "localhost" => Ipv4Addr::LOCALHOST.into(),
+            host => host.parse().ok()?,
+        };
+        stays_inside(ip).then(|| SocketAddr::new(ip, self.port))
+    }
+
     /// The address to listen at.
     pub fn to_listen(&self) -> Result<SocketAddr> {
         let mut waiting = Waiting::until(Deadline::after(LOOK_UP));
@@ -100,6 +109,20 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         assert!(address("tcp://localhost:0").is_of_this_machine().unwrap());
         assert!(!address("tcp://198.51.100.77:0").is_of_this_machine().unwrap());
+    }
+
+    #[test]
+    fn addresses_inside_are_known_without_a_name_server() {
+        for (text, inside) in [
+            ("tcp://127.8.9.1:7", Some("127.8.9.1:7")),
+            ("tcp://[::1]:7", Some("[::1]:7")),
+            ("tcp://localhost:7", Some("127.0.0.1:7")),
+            ("tcp://0.0.0.0:7", None),
+            ("tcp://192.0.2.7:7", None),
+            ("tcp://example.invalid:7", None),
+        ] {
+            assert_eq!(address(text).inside(), inside.map(|at| at.parse().unwrap()), "{text}");
+        }
     }
 
     #[test]

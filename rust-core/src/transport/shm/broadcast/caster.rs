@@ -15,6 +15,9 @@ pub(in crate::transport::shm) struct Caster<M> {
     ring: u64,
     /// Behind the newest record, counted from the beginning of time.
     tail: u64,
+    /// Up to where readers know of records, and where the newest of all begins.
+    shown: u64,
+    latest: u64,
     /// The oldest record that an overtaken reader has time to read: a quarter of a ring ahead of the overwriting.
     restart: u64,
     count: u64,
@@ -23,7 +26,7 @@ pub(in crate::transport::shm) struct Caster<M> {
 impl<M: OwnMemory> Caster<M> {
     /// The writing end of a fresh ring of `ring` bytes.
     pub fn new(mine: M, ring: usize) -> Caster<M> {
-        Caster { mine, ring: ring as u64, tail: 0, restart: 0, count: 0 }
+        Caster { mine, ring: ring as u64, tail: 0, shown: 0, latest: 0, restart: 0, count: 0 }
     }
 
     /// The memory of the ring.
@@ -39,6 +42,20 @@ impl<M: OwnMemory> Caster<M> {
 
     /// Writes a frame; false when it is above half the ring, which would leave readers no time at all.
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
+        let written = self.put(frame);
+        if written {
+            self.show();
+        }
+        written
+    }
+
+    /// Whether so many bytes more may be put behind what is not shown yet: an eighth of the ring, so that readers have time.
+    pub fn may_hold(&self, size: u64) -> bool {
+        self.tail - self.shown + size <= self.ring / 8
+    }
+
+    /// The same, and readers do not find it before [`Caster::show`], together with others.
+    pub fn put(&mut self, frame: &Outgoing<'_>) -> bool {
         let mark = Mark::of(frame.extension.len(), frame.body.len());
         if mark.size > self.ring / 2 {
             return false;
@@ -60,7 +77,8 @@ impl<M: OwnMemory> Caster<M> {
         self.mine.copy_in_racing(place, &frame.header.to_bytes());
         self.mine.copy_in_racing(place + HEADER, frame.extension);
         self.mine.copy_in_racing(place + HEADER + frame.extension.len(), frame.body);
-        self.reveal(start, end);
+        self.count += 1;
+        (self.latest, self.tail) = (start, end);
         self.warm(mark.size);
         true
     }
@@ -87,13 +105,20 @@ impl<M: OwnMemory> Caster<M> {
     }
 
     /// The record from `start` to `end` is whole; a full fence, so that sleepers can be looked for.
+    #[cfg(all(test, loom))]
     pub fn reveal(&mut self, start: u64, end: u64) {
         self.count += 1;
-        self.tail = end;
+        (self.latest, self.tail) = (start, end);
+        self.show();
+    }
+
+    /// The records that were put are whole; a full fence, so that sleepers can be looked for.
+    pub fn show(&mut self) {
+        self.shown = self.tail;
         self.mine.store(at::COUNT, self.count, Ordering::Release);
         self.mine.store(at::RESTART, self.restart, Ordering::Release);
-        self.mine.store(at::LATEST, start, Ordering::Release);
-        self.mine.store_fenced(at::TAIL, end);
+        self.mine.store(at::LATEST, self.latest, Ordering::Release);
+        self.mine.store_fenced(at::TAIL, self.tail);
     }
 
     /// Moves the restart on to the first record that is not within a quarter of a ring of what will be overwritten.

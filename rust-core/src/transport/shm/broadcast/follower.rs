@@ -9,6 +9,7 @@ use super::super::memory::{Memory, fence};
 use super::super::reader::{aligned, too_large};
 use super::super::segment::{self, PAGE, at, state};
 use super::record::{GRANULE, Mark};
+use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare;
 use crate::frame::{HEADER, Header, Incoming, flags};
@@ -30,6 +31,8 @@ pub(crate) enum Received {
 pub(crate) enum Start {
     /// With the newest record, which it gets flagged as retained.
     Newest,
+    /// With the message of this sequence number, which it gets flagged as retained; with 0, with the first message of all.
+    With(u64),
     /// Behind the message of this sequence number, which it has had from the file before.
     After(u64),
 }
@@ -42,10 +45,19 @@ pub(crate) struct Follower<P> {
     limit: u64,
     /// The next record, counted from the beginning of time.
     at: u64,
-    /// Where the record lies that was the newest at the beginning.
-    retained: Option<u64>,
+    /// The record that was the newest at the beginning.
+    retained: Option<Retained>,
     /// The last sequence number that was given or reported missed; `None` before the first, whichever that is.
     sequence: Option<u64>,
+}
+
+/// Which record was there before its reader.
+#[derive(Clone, Copy, Debug)]
+enum Retained {
+    /// The one at this position.
+    At(u64),
+    /// The one with this sequence number.
+    Numbered(u64),
 }
 
 /// Why a record was not taken.
@@ -80,18 +92,24 @@ impl<P: Memory> Follower<P> {
         match start {
             Start::Newest if follower.word(at::COUNT) > 0 => {
                 follower.at = follower.word(at::LATEST);
-                follower.retained = Some(follower.at);
+                follower.retained = Some(Retained::At(follower.at));
             }
             // Nothing yet, so the first to come is number 1.
             Start::Newest => follower.sequence = Some(0),
-            Start::After(sequence) => {
-                follower.sequence = Some(sequence);
-                if follower.word(at::TAIL) > follower.ring {
-                    follower.at = follower.word(at::RESTART);
-                }
+            Start::With(sequence) => {
+                follower.retained = Some(Retained::Numbered(sequence));
+                follower.begin_behind(sequence.saturating_sub(1));
             }
+            Start::After(sequence) => follower.begin_behind(sequence),
         }
         follower
+    }
+
+    fn begin_behind(&mut self, sequence: u64) {
+        self.sequence = Some(sequence);
+        if self.word(at::TAIL) > self.ring {
+            self.at = self.word(at::RESTART);
+        }
     }
 
     fn word(&self, at: usize) -> u64 {
@@ -196,7 +214,11 @@ impl<P: Memory> Follower<P> {
             Err(Miss::Error(e)) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => Err(e),
             other => Ok(other?),
         };
-        let retained = self.retained.take() == Some(self.at);
+        let retained = match self.retained.take() {
+            Some(Retained::At(position)) => position == self.at,
+            Some(Retained::Numbered(number)) => ordered && number == sequence,
+            None => false,
+        };
         self.at += mark.size;
         if ordered {
             self.sequence = Some(sequence);
@@ -293,7 +315,7 @@ impl<P: Memory> Follower<P> {
     }
 
     fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = if length <= spare::LONGEST { spare::buffer(length) } else { Vec::new() };
+        let mut bytes = if length <= spare::LONGEST { spare::buffer(length) } else { buffers::take(length) };
         if bytes.try_reserve_exact(length).is_err() {
             let text = format!("no memory for a message of {length} bytes, which was skipped");
             return Err(Error::new(ErrorKind::OutOfMemory, text));

@@ -29,6 +29,17 @@ fn write(caster: &mut Caster<Arc<Heap>>, memory: &Heap, number: u64) {
     caster.reveal(start, end);
 }
 
+/// The same for two that are shown together.
+fn write_both(caster: &mut Caster<Arc<Heap>>, memory: &Heap, number: u64) {
+    for number in [number, number + 1] {
+        let place = PAGE + (((number - 1) * 16) as usize & (RING - 1));
+        caster.reserve(number * 16);
+        memory.store(place, number, Ordering::Relaxed);
+        memory.store(place + 8, number * 10, Ordering::Relaxed);
+    }
+    caster.reveal(number * 16, (number + 1) * 16);
+}
+
 /// Reads the record at a position: what it was, or `None` when it was overtaken.
 fn read(follower: &Follower<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
     let place = PAGE + (position as usize & (RING - 1));
@@ -62,6 +73,28 @@ fn what_is_intact_after_the_copy_was_copied_whole() {
         read(&follower, &memory, latest);
         writing.join().unwrap();
         assert_eq!(read(&follower, &memory, 48), Some(4), "at rest it is always intact");
+    });
+}
+
+#[test]
+fn what_is_intact_after_the_copy_was_copied_whole_where_two_are_shown_together() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let memory = Heap::new(PAGE + RING);
+        let mut caster = Caster::new(memory.clone(), RING);
+        write(&mut caster, &memory, 1);
+        let follower = Follower::new(memory.clone(), RING, 100, Start::Newest);
+        let writing = thread::spawn({
+            let memory = memory.clone();
+            move || write_both(&mut caster, &memory, 2)
+        });
+        let tail = memory.load(at::TAIL, Ordering::Acquire);
+        read(&follower, &memory, tail - 16);
+        let latest = memory.load(at::LATEST, Ordering::Acquire);
+        read(&follower, &memory, latest);
+        writing.join().unwrap();
+        assert_eq!(read(&follower, &memory, 32), Some(3), "at rest it is always intact");
     });
 }
 

@@ -85,6 +85,28 @@ impl Broadcast {
         Ok(Published::Moved)
     }
 
+    /// Publishes several frames in their order, which readers find together, with one fence for up to an eighth of the ring; then
+    /// call [`Broadcast::notify`]. Gives how many, and why those behind them were not.
+    pub fn publish_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> (usize, Result<()>) {
+        let mut count = 0;
+        let mut published = Ok(());
+        for frame in frames {
+            if !self.caster.may_hold(Mark::of(frame.extension.len(), frame.body.len()).size) {
+                self.caster.show();
+            }
+            if !self.caster.put(&frame) {
+                self.caster.show();
+                published = self.publish(&frame).map(drop);
+            }
+            if published.is_err() {
+                break;
+            }
+            count += 1;
+        }
+        self.caster.show();
+        (count, published)
+    }
+
     /// Wakes the subscribers that sleep; to be called after each [`Broadcast::publish`]. Waits for none of them.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
         let in_futex =

@@ -1,0 +1,69 @@
+/* Schemas: who has another unit is told what differs, a newer version reads, values are checked. */
+#include <linkspan.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+#define SOON (INT64_C(20) * 1000000000)
+
+#define WATTS "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n"
+#define KILOWATTS "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"kW\"\n"
+#define NEWER WATTS "[fields.phase]\ntype = \"u8\"\ndefault = 1\n"
+
+static void on(const char *endpoint) {
+    linkspan_publisher *out;
+    linkspan_subscriber *in;
+    linkspan_message *m;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    double watts;
+    options.schema = WATTS;
+    options.validate = "both";
+    OK(linkspan_publisher_new(endpoint, &options, &out));
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_f64(m, "watts", 230.5));
+    OK(linkspan_send(out, m, LINKSPAN_DEFAULT, NULL));
+    linkspan_message_release(m);
+
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_text(m, "watts", "much", 4));
+    CHECK(linkspan_send(out, m, LINKSPAN_DEFAULT, NULL) == LINKSPAN_WRONG_TYPE);
+    CHECK(strstr(linkspan_last_error_text(), "f64 in W is expected") != NULL);
+    linkspan_message_release(m);
+
+    options.schema = KILOWATTS;
+    OK(linkspan_subscribe(endpoint, &options, &in));
+    CHECK(linkspan_recv(in, SOON, &m) == LINKSPAN_SCHEMA_MISMATCH);
+    CHECK(strstr(linkspan_last_error_text(), "watts: the unit is W there and kW here") != NULL);
+    linkspan_release(in);
+
+    options.schema = NEWER;
+    OK(linkspan_subscribe(endpoint, &options, &in));
+    OK(linkspan_recv(in, SOON, &m));
+    OK(linkspan_message_get_f64(m, "watts", &watts));
+    CHECK(watts == 230.5);
+    linkspan_message_release(m);
+    linkspan_release(in);
+
+    OK(linkspan_events(out, &m));
+    const char *kind;
+    size_t length;
+    OK(linkspan_message_get_text(m, "0/kind", &kind, &length));
+    CHECK(length == strlen("schema_mismatch") && memcmp(kind, "schema_mismatch", length) == 0);
+    linkspan_message_release(m);
+    OK(linkspan_close(out, LINKSPAN_DEFAULT));
+    linkspan_release(out);
+}
+
+int main(void) {
+    linkspan_publisher *out;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    on("unix:test/schema");
+    on("shm:test/schema");
+    options.schema = "/nowhere/power.toml";
+    CHECK(linkspan_publisher_new("unix:test/schema", &options, &out) == LINKSPAN_NOT_FOUND);
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,50 @@
+! Schemas in Fortran: who has another unit is told what differs, a newer version reads, values are checked.
+program schema_test
+   use, intrinsic :: iso_fortran_env, only: real64
+   use linkspan
+   implicit none
+   character(*), parameter :: nl = new_line('a')
+   character(*), parameter :: watts = 'name = "power"' // nl // '[fields.watts]' // nl // 'type = "f64"' // nl &
+      // 'unit = "W"' // nl
+   character(*), parameter :: kilowatts = 'name = "power"' // nl // '[fields.watts]' // nl // 'type = "f64"' // nl &
+      // 'unit = "kW"' // nl
+   character(*), parameter :: newer = watts // '[fields.phase]' // nl // 'type = "u8"' // nl // 'default = 1' // nl
+   call on("unix:test/schema")
+   call on("shm:test/schema")
+   print '(a)', "ok"
+
+contains
+
+   subroutine on(name)
+      character(*), intent(in) :: name
+      type(linkspan_publisher) :: out
+      type(linkspan_subscriber) :: subscriber
+      type(linkspan_message) :: reading
+      type(linkspan_options) :: options
+      character(:), allocatable :: why
+      real(real64) :: value
+      integer :: stat
+      options%schema = watts
+      options%validate = "both"
+      call out%publish(name, options)
+      call reading%put("watts", 230.5_real64)
+      call out%send(reading)
+      call reading%put("watts", "much")
+      call out%send(reading, stat=stat, errmsg=why)
+      if (stat /= linkspan_wrong_type .or. index(why, "f64 in W is expected") == 0) error stop "it was sent"
+      options%schema = kilowatts
+      call subscriber%subscribe(name, options)
+      call subscriber%recv(reading, timeout=20.0_real64, stat=stat, errmsg=why)
+      if (stat /= linkspan_schema_mismatch) error stop "it was received"
+      if (index(why, "watts: the unit is W there and kW here") == 0) error stop "why"
+      call subscriber%close()
+      options%schema = newer
+      call subscriber%subscribe(name, options)
+      call subscriber%recv(reading, timeout=20.0_real64)
+      call reading%get("watts", value)
+      if (value /= 230.5_real64) error stop "watts"
+      call subscriber%close()
+      call out%close()
+   end subroutine
+
+end program

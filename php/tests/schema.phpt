@@ -1,0 +1,51 @@
+--TEST--
+Schemas: a subscriber and a client with another unit are told what differs, compatible versions exchange messages, values are checked
+--EXTENSIONS--
+linkspan
+posix
+--FILE--
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\{Channel, Publisher, SchemaMismatchException, WrongTypeException};
+use function Linkspan\{latest, subscribe};
+
+runtime_directory();
+const WATTS = "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n";
+$kilowatts = str_replace('"W"', '"kW"', WATTS);
+$newer = WATTS . "[fields.phase]\ntype = \"u8\"\ndefault = 1\n";
+foreach (['unix:lab/power', 'shm:lab/power'] as $endpoint) {
+    $out = new Publisher($endpoint, schema: WATTS, validate: 'both');
+    $out->send(['watts' => 230.5]);
+    try {
+        subscribe($endpoint, schema: $kilowatts)->recv(20);
+        echo "it did not fail\n";
+    } catch (SchemaMismatchException $e) {
+        echo $e->getCode(), ' ', $e->getKind(), ' ', strstr($e->getMessage(), 'watts:'), "\n";
+    }
+    foreach ($out->events() as $event) if ($event->kind === 'schema_mismatch') echo $event->kind, ' ', strstr($event->text, 'watts:'), "\n";
+    echo subscribe($endpoint, schema: $newer, validate: 'receive')->recv(20)['watts'], "\n";
+    echo latest($endpoint)['watts'], "\n";
+    try {
+        $out->send(['watts' => 'much']);
+        echo "it did not fail\n";
+    } catch (WrongTypeException $e) {
+        echo $e->getPath(), ' ', strstr($e->getMessage(), 'f64'), "\n";
+    }
+    $out->close();
+}
+fails(fn () => new Publisher('unix:lab/power', schema: '/nowhere/power.toml'));
+fails(fn () => new Publisher('unix:lab/power', validate: 'send'));
+?>
+--EXPECT--
+117 SchemaMismatch watts: the unit is W there and kW here: 1 W is 0.001 kW
+schema_mismatch watts: the unit is W here and kW there: 1 W is 0.001 kW
+230.5
+230.5
+watts f64 in W is expected, text was found, at path watts
+117 SchemaMismatch watts: the unit is W there and kW here: 1 W is 0.001 kW
+schema_mismatch watts: the unit is W here and kW there: 1 W is 0.001 kW
+230.5
+230.5
+watts f64 in W is expected, text was found, at path watts
+NotFound at schema
+Unsupported at validate

@@ -1,0 +1,82 @@
+//! Several messages a call: an iterable is encoded in runs, and what it raises ends the batch.
+
+use std::collections::VecDeque;
+
+use linkspan::{Error, ErrorKind, Payload, Result};
+use pyo3::prelude::*;
+use pyo3::types::PyIterator;
+
+use crate::errors::{Failure, Outcome};
+use crate::walk::Walk;
+
+/// The items of an iterable, encoded as they are asked for: some at a time, because each look takes the interpreter.
+pub struct Encoding<'a, E> {
+    items: Py<PyIterator>,
+    encode: &'a E,
+    ready: VecDeque<Result<Payload>>,
+    ended: bool,
+    /// What Python code raised.
+    raised: Option<PyErr>,
+}
+
+/// So many items, or bytes of them, are encoded at a time.
+const SOME: usize = 64;
+const BYTES: usize = 1 << 20;
+
+impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
+    pub fn of(values: &Bound<'_, PyAny>, encode: &'a E) -> PyResult<Self> {
+        let items = values.try_iter()?.unbind();
+        Ok(Encoding { items, encode, ready: VecDeque::new(), ended: false, raised: None })
+    }
+
+    fn fetch(&mut self, py: Python<'_>) {
+        let mut items = self.items.bind(py).clone();
+        let mut bytes = 0;
+        while !self.ended && self.ready.len() < SOME && bytes < BYTES {
+            let next = match items.next() {
+                Some(Ok(item)) => Walk::with(&item, self.encode),
+                Some(Err(raised)) => Err(Failure::Python(raised)),
+                None => {
+                    self.ended = true;
+                    return;
+                }
+            };
+            self.ended = next.is_err();
+            self.ready.push_back(match next {
+                Ok(payload) => {
+                    bytes += payload.body().len();
+                    Ok(payload)
+                }
+                Err(Failure::Core(error)) => Err(error),
+                Err(Failure::Python(raised)) => {
+                    self.raised = Some(raised);
+                    Err(Error::new(ErrorKind::Interrupted, "the iterable raised"))
+                }
+            });
+        }
+    }
+
+    /// What became of the batch: where Python code raised, that, with a note of how many were sent before.
+    pub fn outcome(mut self, py: Python<'_>, done: Outcome<u64>) -> Outcome<u64> {
+        match (done, self.raised.take()) {
+            (Err(Failure::Core(error)), Some(raised)) if error.kind() == ErrorKind::Interrupted => {
+                let note = format!("{} messages of the batch were sent before it", error.sent().unwrap_or(0));
+                // An exception that takes none is still the one that was raised.
+                let _ = raised.value(py).call_method1("add_note", (note,));
+                Err(Failure::Python(raised))
+            }
+            (done, _) => done,
+        }
+    }
+}
+
+impl<E: Fn(&Walk<'_, '_>) -> Result<Payload>> Iterator for &mut Encoding<'_, E> {
+    type Item = Result<Payload>;
+
+    fn next(&mut self) -> Option<Result<Payload>> {
+        if self.ready.is_empty() && !self.ended {
+            Python::attach(|py| self.fetch(py));
+        }
+        self.ready.pop_front()
+    }
+}

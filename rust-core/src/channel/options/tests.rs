@@ -1,0 +1,164 @@
+//! Options by name and by builder, their refusals, and their table in the documents.
+
+use super::*;
+
+#[test]
+fn options_are_set_by_name_and_checked() {
+    let mut options = Options::default();
+    options.set("encoding", &"json".into()).unwrap();
+    options.set("timeout", &Value::Null).unwrap();
+    options.set("allow_uids", &vec![0i64, 33].into()).unwrap();
+    assert_eq!((options.encoding, options.timeout), (Encoding::Json, Timeout::Forever));
+    assert_eq!(options.allow_uids, [0, 33]);
+    for (from, start) in [
+        (Value::from("first"), StartAt::First),
+        (Value::from("1970-01-01T00:00:01Z"), StartAt::Time(Timestamp(1_000_000_000))),
+        (Value::Int(7), StartAt::Sequence(7)),
+    ] {
+        options.set("from", &from).unwrap();
+        assert_eq!(options.from, Some(start));
+    }
+    for (name, value, kind) in [
+        ("encoding", Value::from("xml"), ErrorKind::Unsupported),
+        ("timeout", Value::from(-1.0), ErrorKind::OutOfRange),
+        ("timeout", Value::from("1"), ErrorKind::WrongType),
+        ("buffer", Value::from(1i64), ErrorKind::OutOfRange),
+        ("client_id", Value::from("a b"), ErrorKind::InvalidEndpoint),
+        ("colour", Value::Null, ErrorKind::Unsupported),
+        ("schema", Value::from(true), ErrorKind::WrongType),
+        ("schema", Value::from("/nowhere/power.toml"), ErrorKind::NotFound),
+        ("schema", Value::from("name = \"a\"\ntype = \"nothing\"\n"), ErrorKind::Malformed),
+        ("validate", Value::from(true), ErrorKind::WrongType),
+        ("validate", Value::from("never"), ErrorKind::Unsupported),
+        ("ack", Value::from("never"), ErrorKind::Unsupported),
+        ("group", Value::from("no such group"), ErrorKind::NotFound),
+        ("from", Value::from(-1i64), ErrorKind::OutOfRange),
+    ] {
+        let error = options.set(name, &value).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (kind, Some(name)), "{error}");
+    }
+}
+
+#[test]
+fn decimal_mode_is_answered_with_the_octal_one() {
+    let refused = |mode: i64| Options::default().set("mode", &mode.into()).unwrap_err().text().to_owned();
+    assert!(refused(660).contains("0o660, which is 432"), "{}", refused(660));
+    assert!(!refused(989).contains("did you mean"), "{}", refused(989));
+    let mut options = Options::default();
+    options.set("mode", &0o660i64.into()).unwrap();
+    assert_eq!(options.mode, Some(0o660));
+}
+
+#[test]
+fn fields_that_set_would_refuse_are_refused_where_an_object_is_made() {
+    for (options, field, kind) in [
+        (Options::default().with_client_id("a b"), "client_id", ErrorKind::InvalidEndpoint),
+        (Options::default().with_mode(0o1777), "mode", ErrorKind::OutOfRange),
+        (Options::default().with_buffer(1), "buffer", ErrorKind::OutOfRange),
+    ] {
+        let error = options.check(Transport::Unix, Use::Channel).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (kind, Some(field)), "{error}");
+    }
+}
+
+#[test]
+fn options_said_one_after_the_other_are_those_set_by_name() {
+    let said = Options::default()
+        .with_encoding(Encoding::Json)
+        .with_timeout(None)
+        .with_client_id("plot")
+        .with_buffer(8192)
+        .with_limit(100)
+        .with_delivery(Delivery::Durable)
+        .with_ack(Acknowledge::Manual)
+        .with_idempotent(true)
+        .with_replay(7, 8)
+        .with_absent_clients(9)
+        .with_framing(Framing::Raw)
+        .with_durable(true)
+        .with_mode(0o640)
+        .with_group(5)
+        .with_allow_uids([1, 2])
+        .with_allow_gids([3])
+        .with_from(StartAt::First)
+        .with_segment_bytes(16384)
+        .with_retain_bytes(1 << 20)
+        .with_retain(Duration::from_secs(60))
+        .with_retain_consumed(true)
+        .with_locked(true)
+        .with_shared(true)
+        .with_spin(Duration::from_micros(3));
+    let mut set = Options::default();
+    for (name, value) in [
+        ("encoding", Value::from("json")),
+        ("timeout", Value::Null),
+        ("client_id", "plot".into()),
+        ("buffer", 8192.into()),
+        ("limit", 100.into()),
+        ("delivery", "durable".into()),
+        ("ack", "manual".into()),
+        ("idempotent", true.into()),
+        ("replay_count", 7.into()),
+        ("replay_bytes", 8.into()),
+        ("absent_clients", 9.into()),
+        ("framing", "raw".into()),
+        ("durable", true.into()),
+        ("mode", 0o640.into()),
+        ("group", 5.into()),
+        ("allow_uids", vec![1i64, 2].into()),
+        ("allow_gids", vec![3i64].into()),
+        ("from", "first".into()),
+        ("segment_bytes", 16384.into()),
+        ("retain_bytes", (1 << 20).into()),
+        ("retain_seconds", 60.0.into()),
+        ("retain_consumed", true.into()),
+        ("locked", true.into()),
+        ("shared", true.into()),
+        ("spin", 3.into()),
+    ] {
+        set.set(name, &value).unwrap();
+    }
+    assert_eq!(format!("{said:?}"), format!("{set:?}"));
+    assert!(said.encoding_given && set.encoding_given && said.absent_clients == set.absent_clients);
+}
+
+#[test]
+fn the_documents_have_every_option() {
+    let o = Options::default();
+    let or_none = |value: Option<u64>| value.map_or("none".to_owned(), |n| n.to_string());
+    let rows = nearest::NAMES.into_iter().map(|name| {
+        let (default, says) = match name {
+            "encoding" => (o.encoding.name().to_owned(), "how values are written: json, cbor, bson, smile, raw"),
+            "timeout" => (match o.timeout { Timeout::After(time) => time.as_secs_f64().to_string(), other => format!("{other:?}") }, "how long a call waits, in seconds; null is for ever"),
+            "client_id" => (format!("{:?}", o.client_id), "a name that stays when the program starts again: 1 to 64 letters, digits, . _ -"),
+            "buffer" => (format!("{:?}", o.buffer), "bytes of a ring, of a queue, of what waits in a spool"),
+            "limit" => (o.limit.to_string(), "the longest message in bytes that is sent or taken"),
+            "delivery" => (format!("{:?}", o.delivery), "latest, best_effort, at_least_once, durable; none: what the pattern has"),
+            "ack" => (format!("{:?}", o.ack).to_lowercase(), "when a message counts as consumed: auto (at the next recv, at reply) or manual (at ack())"),
+            "idempotent" => (o.idempotent.to_string(), "requests may be carried out twice: one whose server died goes to the next"),
+            "replay_count" => (o.replay_count.to_string(), "messages that are kept for sending again, at most; then send waits"),
+            "replay_bytes" => (o.replay_bytes.to_string(), "bytes of them, at most; one is always taken"),
+            "absent_clients" => (o.absent_clients.to_string(), "clients that are away for whom a listener keeps messages, at most; more are forgotten, which it is told"),
+            "framing" => (o.framing.name().to_owned(), "linkspan, lines, raw"),
+            "durable" => (o.durable.to_string(), "what was accepted is on the disk"),
+            "mode" => (format!("{:?}", o.mode), "the mode of what is made; none: 0600, or 0660 in a directory that a group shares"),
+            "group" => (format!("{:?}", o.group), "the group of what is made, by number or name"),
+            "allow_uids" => (format!("{:?}", o.allow_uids), "users that may connect; empty: whoever the mode admits"),
+            "allow_gids" => (format!("{:?}", o.allow_gids), "groups that may connect"),
+            "from" => (format!("{:?}", o.from), "where a journal's reader begins: first, newest, a number, a time"),
+            "segment_bytes" => (or_none(o.segment_bytes), "bytes of a journal's segment; none: 32 MiB, less where retain_bytes is small"),
+            "retain_bytes" => (or_none(o.retain_bytes), "a journal's oldest segments go while all have more"),
+            "retain_seconds" => (format!("{:?}", o.retain_seconds), "a journal's segments go whose newest message is older"),
+            "retain_consumed" => (o.retain_consumed.to_string(), "a journal's segments go that all named subscribers have consumed"),
+            "locked" => (o.locked.to_string(), "a file: is written in place under its own lock"),
+            "shared" => (o.shared.to_string(), "several processes may serve the name, each with this option, and share its requests"),
+            "schema" => ("none".to_owned(), "what messages mean: the path of a file, or a text of the notation ([schemas](schema.md)); compared when the two sides connect"),
+            "validate" => ("none".to_owned(), "values that are checked against the schema: send, receive, both"),
+            "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps"),
+            new => panic!("the option {new} has no line in docs/transports.md"),
+        };
+        let default = if default == "None" { "none".to_owned() } else { default };
+        [format!("`{name}`"), default, says.to_owned()]
+    });
+    crate::documents::check("options", &crate::documents::table(["option", "default", "what it says"], rows));
+}

@@ -1,0 +1,122 @@
+//! How often the kernel has to find memory for a large message, once messages of that size keep coming: counted, because a count depends
+//! on no clock.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod support;
+
+use std::process::Command;
+use std::thread;
+
+use linkspan::{Channel, NdArray, Options, Order, Publisher, Subscriber, Value};
+use support::{SOON, name};
+
+/// 1 MB of elements.
+const ELEMENTS: usize = 125_000;
+const MESSAGES: usize = 50;
+
+fn wave() -> Value {
+    let wave = NdArray::from_slice(&vec![1.5f64; ELEMENTS], &[ELEMENTS as u64], Order::Row).unwrap();
+    Value::map([("wave", Value::from(wave))])
+}
+
+/// Pages that the kernel has given this process so far, without reading any from a disk.
+fn faults() -> i64 {
+    let mut usage = std::mem::MaybeUninit::zeroed();
+    // SAFETY: `usage` has room for what the kernel says of this process.
+    unsafe {
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
+        usage.assume_init().ru_minflt
+    }
+}
+
+/// The pages that one of many messages takes in a process of its own, where the test of this name does `exchange`.
+fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
+    const ALONE: &str = "LINKSPAN_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        (0..MESSAGES).for_each(|_| exchange());
+        let before = faults();
+        (0..MESSAGES).for_each(|_| exchange());
+        let each = (faults() - before) / MESSAGES as i64;
+        std::fs::write(std::env::var(ALONE).unwrap(), each.to_string()).unwrap();
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("faults");
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact"])
+        .env(ALONE, &told)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let each = std::fs::read_to_string(told).unwrap().parse().unwrap();
+    println!("{test}: {each} page faults a message");
+    Some(each)
+}
+
+/// Fewer than a quarter of the pages of one copy: two threads may find the memory that the other one is about to give back in use.
+const FEW: i64 = 60;
+
+#[test]
+fn large_value_that_is_published_takes_hardly_any_new_pages() {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let value = wave();
+    let each = a_message("large_value_that_is_published_takes_hardly_any_new_pages", || {
+        publisher.send(&value).unwrap();
+        subscriber.recv(SOON).unwrap();
+    });
+    assert!(each.is_none_or(|each| each < FEW), "{each:?} page faults a message");
+}
+
+/// As a program in C does: the elements are copied into a message, which is encoded, published and released.
+#[test]
+fn large_array_that_is_put_into_a_message_and_published_takes_hardly_any_new_pages() {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let elements = vec![1.5f64; ELEMENTS];
+    let test = "large_array_that_is_put_into_a_message_and_published_takes_hardly_any_new_pages";
+    let each = a_message(test, || {
+        let array = NdArray::from_slice(&elements, &[ELEMENTS as u64], Order::Row).unwrap();
+        publisher.send(&Value::map([("wave", Value::from(array))])).unwrap();
+        subscriber.recv(SOON).unwrap();
+    });
+    assert!(each.is_none_or(|each| each < FEW), "{each:?} page faults a message");
+}
+
+fn over_a_channel(transport: &str, test: &str) {
+    let endpoint = name(transport);
+    let receiver = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    let sender = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let value = wave();
+    let each = thread::scope(|s| {
+        s.spawn(move || {
+            loop {
+                let message = receiver.recv(SOON).unwrap();
+                if message.value().unwrap() == &Value::Null {
+                    break;
+                }
+                receiver.send(&Value::Int(message.body().len() as i64), SOON).unwrap();
+            }
+        });
+        let each = a_message(test, || {
+            sender.send(&value, SOON).unwrap();
+            sender.recv(SOON).unwrap();
+        });
+        sender.send(&Value::Null, SOON).unwrap();
+        each
+    });
+    assert!(each.is_none_or(|each| each < FEW), "{transport}: {each:?} page faults a message");
+}
+
+#[test]
+fn large_value_over_shared_memory_takes_hardly_any_new_pages() {
+    over_a_channel("shm", "large_value_over_shared_memory_takes_hardly_any_new_pages");
+}
+
+#[test]
+fn large_value_over_a_unix_socket_takes_hardly_any_new_pages() {
+    over_a_channel("unix", "large_value_over_a_unix_socket_takes_hardly_any_new_pages");
+}

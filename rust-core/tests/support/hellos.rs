@@ -1,0 +1,29 @@
+//! The bytes that a hand-written peer begins with: a hello like the library's own, which a case then spoils.
+
+use linkspan::codec::encode;
+use linkspan::frame::{Header, Kind, VERSION};
+use linkspan::{Encoding, Map, Value};
+
+/// A frame with a body in CBOR.
+pub fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let header = Header { body: body.len() as u64, ..Header::new(kind, Encoding::Cbor) };
+    [&header.to_bytes()[..], body].concat()
+}
+
+/// What a client of a channel says of itself.
+pub fn greeting() -> Map {
+    let entries = [
+        ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
+        ("pattern", "channel".into()),
+        ("session", 4711i64.into()),
+        ("limit", (64i64 << 20).into()),
+        ("pid", 1i64.into()),
+        ("title", "hostile".into()),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The frame that says it.
+pub fn hello(greeting: Map) -> Vec<u8> {
+    frame(Kind::Hello, &encode(&Value::Map(greeting), Encoding::Cbor).unwrap())
+}
