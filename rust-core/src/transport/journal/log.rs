@@ -99,7 +99,10 @@ impl Log {
                     high: i64::MIN,
                 };
                 refuse_lost(&folder)?;
-                (folder.make_segment(segment)?, segment)
+                let file = folder.make_segment(segment)?;
+                // The word says that there were segments: a power cut must not leave it alone.
+                folder.sync_names()?;
+                (file, segment)
             }
         };
         let word = Word::create(&folder, segment.id)?;
