@@ -1,0 +1,4 @@
+//! What is made of a schema besides checking messages: code in each language, other notations, and schemas out of those.
+//!
+//! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that exchanges
+//! messages carries it.
