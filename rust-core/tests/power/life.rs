@@ -15,6 +15,9 @@ use super::{Kind, trace};
 /// How many lives follow each other.
 const LIVES: usize = 3;
 
+/// As many new names are those with which a place is made.
+const BEGINNING: usize = 16;
+
 /// Numbers of texts that a life has for itself.
 const TEXTS: u64 = 1000;
 
@@ -48,6 +51,9 @@ pub struct Chain<'a> {
     pub mutant: Option<&'a Mutant>,
     /// How many images are drawn in a life.
     pub images: usize,
+    /// Whether it is cut off only while its place is made, right after each of the first names, that often, and killed there,
+    /// and a second one while it goes on with what the first one left.
+    pub beginning: bool,
     /// A directory of its own, on a file system that is quick.
     pub folder: &'a Path,
 }
@@ -59,7 +65,7 @@ impl Chain<'_> {
         let form = random.below(18) as u64;
         let mut count = Count::default();
         let mut begins = vec![(Disk::empty(), Facts::default())];
-        for life in 0..LIVES {
+        for life in 0..if self.beginning { 2 } else { LIVES } {
             let mut next = Vec::new();
             for (number, (disk, facts)) in begins.into_iter().enumerate() {
                 let told = |why: String| {
@@ -82,7 +88,7 @@ impl Chain<'_> {
             begins = next;
             // From two of them the second life, from one of those the third.
             let keep = if life == 0 { 2 } else { 1 };
-            while begins.len() > keep {
+            while begins.len() > keep && !self.beginning {
                 begins.swap_remove(random.below(begins.len()));
             }
         }
@@ -137,15 +143,13 @@ impl Cuts<'_> {
         random: &mut Random,
         next: &mut Vec<(Disk, Facts)>,
     ) -> Result<usize, String> {
-        // A name that is not synced yet is rare, and what most often goes wrong: every fourth cut comes right after a new one.
         let named = |at: usize| matches!(self.steps[at], Step::Name(_, _, Some(_)));
         let named: Vec<usize> = (0..self.steps.len()).filter(|at| named(*at)).map(|at| at + 1).collect();
-        let mut cuts: Vec<usize> = (0..images)
-            .map(|_| match named.len() {
-                count @ 1.. if random.one_in(4) => named[random.below(count)],
-                _ => random.below(self.steps.len() + 1),
-            })
-            .collect();
+        let mut cuts: Vec<usize> = if self.chain.beginning {
+            named.iter().take(BEGINNING).flat_map(|at| std::iter::repeat_n(*at, images)).collect()
+        } else {
+            (0..images).map(|_| random.below(self.steps.len() + 1)).collect()
+        };
         cuts.sort_unstable();
         let (mut at, mut seen) = (0, HashSet::new());
         let steps = std::mem::take(&mut self.steps);
@@ -157,12 +161,15 @@ impl Cuts<'_> {
             {
                 cut += 1;
             }
-            let cut = cut.max(at);
+            let (before, cut) = (at, cut.max(at));
             for step in &steps[at..cut] {
                 if let Step::Said(line) = step {
                     self.facts.add(line);
                 }
                 self.disk.play(step);
+            }
+            if self.chain.beginning && cut != before {
+                next.push((self.disk.killed(), self.facts.clone()));
             }
             at = cut;
             let image = self.disk.cut(random);
@@ -181,7 +188,7 @@ impl Cuts<'_> {
                     kept.display()
                 ));
             }
-            if random.one_in(4) {
+            if !self.chain.beginning && random.one_in(4) {
                 // Half of the next lives follow a kill and no cut: what they find may go with a later one.
                 let disk = if random.one_in(2) { self.disk.killed() } else { image.disk() };
                 next.push((disk, self.facts.clone()));

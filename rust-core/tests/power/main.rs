@@ -107,7 +107,8 @@ fn survives(kind: Kind, share: usize) {
                 let folder = tempfile::tempdir_in(quick()).unwrap();
                 while !is_over() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let chain = Chain { kind, seed, mutant: None, images: IMAGES, folder: folder.path() };
+                    let folder = folder.path();
+                    let chain = Chain { kind, seed, mutant: None, images: IMAGES, beginning: false, folder };
                     match chain.run() {
                         Ok(count) => total.lock().unwrap().add(count),
                         Err(why) => drop(failed.lock().unwrap().get_or_insert(why)),
@@ -150,6 +151,26 @@ fn durable_file_after_power_loss_holds_the_newest_acknowledged_value() {
     survives(Kind::File, 15);
 }
 
+/// The names of a new place are few, and in a whole life a cut between two of them is rare.
+#[test]
+fn place_that_was_being_made_when_the_power_went_can_be_used() {
+    let seed = seed();
+    println!("seed {seed}");
+    std::thread::scope(|scope| {
+        for kind in [Kind::Journal, Kind::Serve, Kind::Channel, Kind::File] {
+            scope.spawn(move || {
+                let folder = tempfile::tempdir_in(quick()).unwrap();
+                let folder = folder.path();
+                let chain = Chain { kind, seed, mutant: None, images: 30, beginning: true, folder };
+                match chain.run() {
+                    Ok(count) => println!("{kind:?}: {} images", count.images),
+                    Err(why) => panic!("{why}"),
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn forgotten_syncs_are_found() {
     let folder = tempfile::tempdir_in(quick()).unwrap();
@@ -163,6 +184,7 @@ fn forgotten_syncs_are_found() {
                 seed,
                 mutant: Some(mutant),
                 images: IMAGES,
+                beginning: false,
                 folder: folder.path(),
             };
             match chain.run() {

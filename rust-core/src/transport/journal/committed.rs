@@ -40,7 +40,12 @@ impl Word {
     pub fn create(folder: &Folder, id: Identity) -> Result<Word> {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
-            None => folder.make(NAME, &[])?,
+            None => {
+                // The word says that there were segments: a power cut must not leave it alone, and the name of a segment that
+                // a killed writer made may not be on the disk yet.
+                folder.sync_names()?;
+                folder.make(NAME, &[])?
+            }
         };
         Ok(Word { file, id })
     }

@@ -99,10 +99,7 @@ impl Log {
                     high: i64::MIN,
                 };
                 refuse_lost(&folder)?;
-                let file = folder.make_segment(segment)?;
-                // The word says that there were segments: a power cut must not leave it alone.
-                folder.sync_names()?;
-                (file, segment)
+                (folder.make_segment(segment)?, segment)
             }
         };
         let word = Word::create(&folder, segment.id)?;
