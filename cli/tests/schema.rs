@@ -172,3 +172,24 @@ fn schema_of_a_name_is_shown_compared_and_held_against_values() {
         said.err
     );
 }
+
+#[test]
+fn schema_export_tells_what_the_notation_cannot_say() {
+    let place = Place::new();
+    let fields = "x = { type = \"f64\", unit = \"V\", optional = true }\ny = \"f64\"\n";
+    file(&place, "a.toml", &format!("name = \"a\"\n[fields]\n{fields}"));
+    let said = run(&place, &["schema", "export", "--to", "cddl", "a.toml"], "");
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert!(said.out.contains("  ? \"x\" => f64 / nil,  ; in V\n"), "{}", said.out);
+    let said = run(&place, &["schema", "export", "--to", "json-schema", "a.toml"], "");
+    assert!(said.out.contains("\"x-unit\": \"V\""), "{}", said.out);
+    let lines: Vec<&str> = said.err.lines().collect();
+    assert!(
+        lines.iter().any(|line| line.contains("NaN and infinities are refused") && line.ends_with("(x, y)"))
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("narrower than the schema: null is refused") && line.ends_with("(x)"))
+    );
+}

@@ -1,4 +1,10 @@
 //! What is made of a schema besides checking messages: code in each language, other notations, and schemas out of those.
 //!
+//! | what | lives in |
+//! |---|---|
+//! | schemas in other notations, with what those cannot say | [`export`] |
+//!
 //! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that exchanges
 //! messages carries it.
+
+pub mod export;

@@ -1,4 +1,6 @@
-//! `linkspan schema`: what messages mean; checked, shown, compared, and held against values.
+//! `linkspan schema`: what messages mean; checked, shown, compared, held against values, written in other notations.
+
+pub mod export;
 
 use std::fs::File;
 use std::io::Read;
@@ -80,6 +82,17 @@ Examples:
         file: PathBuf,
     },
 
+    /// Write a schema in another notation
+    #[command(
+        after_help = "What the notation cannot say is told on standard error: `looser` where it accepts values that the schema refuses, `narrower` where it
+refuses values that the schema accepts.
+
+Examples:
+  linkspan schema export --to cddl power.schema.toml > power.cddl
+  linkspan schema export --to json-schema lab/power > power.schema.json"
+    )]
+    Export(export::Export),
+
     /// Check values from standard input, one JSON text a line, against a schema
     #[command(
         after_help = "Each value that does not fit is an error with its line, its path, what is expected and what was found; then it ends with 1.
@@ -117,6 +130,7 @@ pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
         What::Show { file } => output::write(load(file)?.to_toml().as_bytes()),
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
+        What::Export(asked) => export::print(asked),
         What::Validate { file } => validate(&load(file)?, stop),
     }
 }

@@ -208,7 +208,51 @@ impl fmt::Display for Length {
     }
 }
 
+impl Schema {
+    /// How many types a schema may have, with what records name counted each time.
+    pub const MAX_TYPES: usize = super::parse::MAX_TYPES;
+    /// How deep types may lie in each other.
+    pub const MAX_DEPTH: usize = super::parse::MAX_DEPTH;
+    /// The longest text of one file, in bytes.
+    pub const MAX_TEXT: usize = super::source::MAX_TEXT;
+
+    /// A schema of version 1 without description. Nothing is checked here: parse what [`Schema::to_toml`] writes to have it checked.
+    pub fn new(name: impl Into<String>, root: Type) -> Schema {
+        Schema { name: name.into(), version: 1, doc: String::new(), root }
+    }
+
+    /// Whether this can name a schema: names of fields with dots between them, at most 128 characters.
+    pub fn is_name(name: &str) -> bool {
+        super::source::is_schema_name(name)
+    }
+}
+
+impl Field {
+    /// A field that a writer has to send, without description.
+    pub fn new(name: impl Into<String>, of: Type) -> Field {
+        Field {
+            name: name.into(),
+            aliases: Vec::new(),
+            doc: String::new(),
+            optional: false,
+            default: None,
+            of,
+        }
+    }
+
+    /// Whether this can name a field in every language: a letter or underscore, then letters, digits, underscores; at most 63
+    /// characters.
+    pub fn is_name(name: &str) -> bool {
+        super::source::is_field_name(name)
+    }
+}
+
 impl Type {
+    /// Why UCUM does not know this unit, with examples of units.
+    pub fn check_unit(unit: &str) -> Result<(), String> {
+        super::unit::check(unit)
+    }
+
     /// A type without unit and range.
     pub fn plain(kind: Kind) -> Type {
         Type { kind, unit: None, range: None }

@@ -76,14 +76,7 @@ impl<'a> Resolver<'a> {
 
     /// A field, a variant or a column: a table, or the text that names its type.
     pub(super) fn field(&mut self, file: usize, name: &str, item: &Item<'a>, what: &str) -> Result<Field> {
-        let mut field = Field {
-            name: name.to_owned(),
-            aliases: Vec::new(),
-            doc: String::new(),
-            optional: false,
-            default: None,
-            of: Type::plain(Kind::Any),
-        };
+        let mut field = Field::new(name, Type::plain(Kind::Any));
         if matches!(item.value, DeValue::String(_)) {
             field.of = self.written(file, item)?;
         } else {

@@ -1,0 +1,64 @@
+//! `linkspan schema export`: a schema in another notation, and on standard error what that notation cannot say.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use linkspan_schema::export::{Change, Notation, Note, export};
+
+use crate::ending::{self, Ending};
+use crate::output;
+
+/// `linkspan schema export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The notation
+    #[arg(long, value_enum)]
+    pub to: To,
+    /// The schema: a file, or an endpoint
+    #[arg(value_name = "FILE|NAME")]
+    pub file: PathBuf,
+}
+
+/// The notations, as they are named here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum To {
+    /// CDDL (RFC 8610) of the messages in CBOR
+    Cddl,
+    /// JSON Schema 2020-12 of the messages in JSON
+    JsonSchema,
+}
+
+impl From<To> for Notation {
+    fn from(to: To) -> Notation {
+        match to {
+            To::Cddl => Notation::Cddl,
+            To::JsonSchema => Notation::JsonSchema,
+        }
+    }
+}
+
+/// Prints it.
+pub fn print(asked: &Export) -> Result<(), Ending> {
+    let exported = export(&super::load(&asked.file)?, asked.to.into())?;
+    for line in grouped(&exported.notes) {
+        ending::note(&line);
+    }
+    output::write(&exported.bytes)
+}
+
+/// One line for each thing that the notation cannot say, with the fields that it is about.
+fn grouped(notes: &[Note]) -> Vec<String> {
+    let mut groups: Vec<(Change, &str, Vec<&str>)> = Vec::new();
+    for note in notes {
+        let path = if note.path.is_empty() { "the message" } else { &note.path };
+        match groups.iter_mut().find(|(change, text, _)| *change == note.change && *text == note.text) {
+            Some((.., paths)) => paths.push(path),
+            None => groups.push((note.change, &note.text, vec![path])),
+        }
+    }
+    let line = |(change, text, paths): &(Change, &str, Vec<&str>)| {
+        let change = if *change == Change::Looser { "looser" } else { "narrower" };
+        format!("{change} than the schema: {text} ({})", paths.join(", "))
+    };
+    groups.iter().map(line).collect()
+}

@@ -1,0 +1,53 @@
+//! Schemas in other notations: CDDL and JSON Schema.
+//!
+//! | notation | describes | lives in |
+//! |---|---|---|
+//! | CDDL, RFC 8610 | messages in CBOR; the normative one, since it names every tag | `cddl` |
+//! | JSON Schema 2020-12 | messages in JSON, escapes included | `json_schema` |
+//!
+//! A notation says less than a schema in some places, and more in others. Each such place is a [`Note`].
+
+mod cddl;
+mod json_schema;
+mod notes;
+
+use linkspan::schema::Schema;
+use linkspan::{Error, ErrorKind, Result};
+
+use notes::Notes;
+pub use notes::{Change, Note};
+
+/// The notations that a schema can be exported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notation {
+    /// CDDL, the Concise Data Definition Language of RFC 8610.
+    Cddl,
+    /// JSON Schema, draft 2020-12.
+    JsonSchema,
+}
+
+/// A schema in another notation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Export {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Where that notation accepts more or less than the schema.
+    pub notes: Vec<Note>,
+}
+
+/// The schema in this notation. `Unsupported` where the notation has nothing for a type, with the path of the field.
+pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
+    let mut notes = Notes::default();
+    let bytes = match notation {
+        Notation::Cddl => cddl::write(schema, &mut notes)?.into_bytes(),
+        Notation::JsonSchema => json_schema::write(schema, &mut notes)?.into_bytes(),
+    };
+    Ok(Export { bytes, notes: notes.found })
+}
+
+/// A kind that this version of the exports does not know.
+fn unknown(of: &linkspan::schema::Type, notes: &Notes) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{}: a value of type {of} cannot be exported", notes.at()))
+}

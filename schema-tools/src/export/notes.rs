@@ -1,0 +1,71 @@
+//! Where another notation accepts more or less than the schema.
+
+use std::fmt;
+
+/// One place where a notation accepts more or less than the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Note {
+    /// The path of the field; empty for the message itself.
+    pub path: String,
+    /// Whether the notation accepts more or less there.
+    pub change: Change,
+    /// What it accepts or refuses, or does not say.
+    pub text: String,
+}
+
+/// How what a notation accepts differs from what a schema accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// It accepts values that the schema refuses.
+    Looser,
+    /// It refuses values that the schema accepts.
+    Narrower,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = match self.change {
+            Change::Looser => "looser",
+            Change::Narrower => "narrower",
+        };
+        let path = if self.path.is_empty() { "the message" } else { &self.path };
+        write!(f, "{path}: {change}: {}", self.text)
+    }
+}
+
+/// The notes of one export, and the path that is being exported.
+#[derive(Default)]
+pub(super) struct Notes {
+    path: Vec<String>,
+    pub(super) found: Vec<Note>,
+}
+
+impl Notes {
+    /// The path that is being exported.
+    pub(super) fn at(&self) -> String {
+        if self.path.is_empty() { "the message".to_owned() } else { self.path.join("/") }
+    }
+
+    pub(super) fn looser(&mut self, text: impl Into<String>) {
+        self.add(Change::Looser, text.into());
+    }
+
+    pub(super) fn narrower(&mut self, text: impl Into<String>) {
+        self.add(Change::Narrower, text.into());
+    }
+
+    fn add(&mut self, change: Change, text: String) {
+        self.found.push(Note { path: self.path.join("/"), change, text });
+    }
+
+    /// Begins a part of this name; `*` stands for the values of a list or a map.
+    pub(super) fn enter(&mut self, name: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.path.pop();
+    }
+}

@@ -1,0 +1,72 @@
+"""The program, the schemas of the vectors, and random values for them with the verdict of each schema."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PROGRAM = TARGET / "debug/linkspan"
+SCHEMAS = sorted((ROOT / "tests/vectors/schemas").glob("*.schema.toml"))
+#: How many values are made in all.
+VALUES = 10_000
+#: Only guards against a hang.
+SOON = 120
+
+
+@dataclass
+class Case:
+    """A value in JSON and CBOR, and what its schema says: nothing, or an error."""
+
+    valid: bool
+    error: str | None
+    path: str | None
+    json: Any
+    cbor: bytes
+
+
+@dataclass
+class Exported:
+    """What an export printed, and its lines on standard error."""
+
+    out: bytes
+    notes: list[str]
+
+    def explains(self, told: str) -> bool:
+        """Whether a line on standard error says so."""
+        return any(told in note for note in self.notes)
+
+
+def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([PROGRAM, *arguments], input=stdin, capture_output=True, timeout=SOON)
+
+
+def export(to: str, schema: Path) -> Exported:
+    done = run("schema", "export", "--to", to, schema)
+    assert done.returncode == 0, done.stderr.decode()
+    return Exported(done.stdout, done.stderr.decode().splitlines())
+
+
+@pytest.fixture(scope="session")
+def cases(request) -> dict[Path, list[Case]]:
+    """Values for each schema: accepted ones, and others with one thing changed."""
+    command = ["cargo", "build", "-q", "-p", "linkspan-schema", "--example", "generated_values"]
+    subprocess.run(command, check=True, cwd=ROOT, timeout=1200)
+    found = {}
+    for schema in SCHEMAS:
+        count = str(-(-VALUES // len(SCHEMAS)))
+        command = [TARGET / "debug/examples/generated_values", schema, count]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=SOON)
+        seed, *lines = done.stdout.decode().splitlines()
+        print(schema.name, seed)
+        texts = [json.loads(line) for line in lines]
+        found[schema] = [
+            Case(each["valid"], each["error"], each["path"], json.loads(each["json"]), bytes.fromhex(each["cbor"]))
+            for each in texts
+        ]
+    return found
