@@ -193,3 +193,18 @@ fn schema_export_tells_what_the_notation_cannot_say() {
             .any(|line| line.contains("narrower than the schema: null is refused") && line.ends_with("(x)"))
     );
 }
+
+#[test]
+fn generate_writes_files_named_after_the_schema_or_prints_them() {
+    let place = Place::new();
+    file(&place, "good.toml", OLD);
+    let said = run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "new/src"], "");
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    let written = std::fs::read_to_string(place.path().join("new/src/power.rs")).unwrap();
+    assert!(written.contains("pub watts: f64,") && written.contains("/// Unit: W."), "{written}");
+    let said = run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "-"], "");
+    assert_eq!((said.code, said.out), (Some(0), written));
+    let said =
+        run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "good.toml"], "");
+    assert!(said.code == Some(1) && said.err.contains("making the directory good.toml"), "{}", said.err);
+}

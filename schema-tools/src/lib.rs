@@ -3,8 +3,10 @@
 //! | what | lives in |
 //! |---|---|
 //! | schemas in other notations, with what those cannot say | [`export`] |
+//! | types, encoding and decoding as source text: [`generate::generate`] | `generate` |
 //!
 //! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that exchanges
 //! messages carries it.
 
 pub mod export;
+pub mod generate;

@@ -1,6 +1,7 @@
-//! `linkspan schema`: what messages mean; checked, shown, compared, held against values, written in other notations.
+//! `linkspan schema`: what messages mean; checked, shown, compared, held against values, written in other notations and languages.
 
 pub mod export;
+mod generate;
 
 use std::fs::File;
 use std::io::Read;
@@ -93,6 +94,26 @@ Examples:
     )]
     Export(export::Export),
 
+    /// Write the types of a schema in a programming language, with encoding and decoding
+    #[command(
+        after_help = "The files are named after the schema. With `--output -` their text goes to standard output.
+
+Examples:
+  linkspan schema generate --lang rust power.schema.toml --output src
+  linkspan schema generate --lang python lab/power --output -"
+    )]
+    Generate {
+        /// The language
+        #[arg(long, value_parser = generate::language())]
+        lang: linkspan_schema::generate::Language,
+        /// The directory for the files, made if it is not there; `-` for standard output
+        #[arg(long, value_name = "DIR|-", default_value = ".")]
+        output: PathBuf,
+        /// The schema: a file, or an endpoint
+        #[arg(value_name = "FILE|NAME")]
+        file: PathBuf,
+    },
+
     /// Check values from standard input, one JSON text a line, against a schema
     #[command(
         after_help = "Each value that does not fit is an error with its line, its path, what is expected and what was found; then it ends with 1.
@@ -131,6 +152,7 @@ pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
         What::Export(asked) => export::print(asked),
+        What::Generate { lang, output, file } => generate::generate(&load(file)?, *lang, output),
         What::Validate { file } => validate(&load(file)?, stop),
     }
 }

@@ -14,6 +14,7 @@ use crate::codec::{self, Encoding, How};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::schema::Held;
+use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, Sink, Source, Timestamp, Value, ValueBuilder, from_value};
 
 /// A message that has arrived. Clones share the body, and any number of threads may read it.
@@ -111,6 +112,12 @@ impl Message {
     /// ```
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
         from_value(self.decode()?)
+    }
+
+    /// The value as a type that `linkspan schema generate` wrote, decoded without a tree in between; long arrays and blocks of bytes
+    /// are views of [`Message::body`]. `Missing`, `WrongType` and `OutOfRange` say where it is not one.
+    pub fn typed<T: Decode>(&self) -> Result<T> {
+        self.walk_into(Typed::sharing(self.inner().body.clone()))?.finish()
     }
 
     fn decode(&self) -> Result<Value> {

@@ -10,6 +10,7 @@
 //! | events and who gives them | [`Sink`], [`Source`] in `sink` |
 //! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits`, `budget`, `seen` |
 //! | values that an encoding has no form for, as maps of one key | `escape`, `unescape` |
+//! | generated Rust types, without a tree in between | [`typed`] |
 //! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
 
 mod bigint;
@@ -26,7 +27,11 @@ mod sink;
 pub(crate) mod stack;
 mod timestamp;
 mod tree;
+pub mod typed;
 pub(crate) mod unescape;
+
+/// Shared memory of a message: the type of blocks of bytes.
+pub use bytes::Bytes;
 
 pub use bigint::BigInt;
 pub use decimal::{Decimal, DecimalParts};

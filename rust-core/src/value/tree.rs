@@ -329,10 +329,15 @@ impl ValueBuilder {
     }
 
     fn block(&self, data: &[u8]) -> Result<Bytes> {
-        match &self.origin {
-            Some(origin) if data.len() >= SHARE_FROM && within(origin, data) => Ok(origin.slice_ref(data)),
-            _ => memory::copy_bytes(data).map(Bytes::from),
-        }
+        shared_block(self.origin.as_ref(), data)
+    }
+}
+
+/// A long block that lies in `origin` as a view of it, any other one as a copy.
+pub(super) fn shared_block(origin: Option<&Bytes>, data: &[u8]) -> Result<Bytes> {
+    match origin {
+        Some(origin) if data.len() >= SHARE_FROM && within(origin, data) => Ok(origin.slice_ref(data)),
+        _ => memory::copy_bytes(data).map(Bytes::from),
     }
 }
 

@@ -1,0 +1,194 @@
+//! The program's own types to and from events, without a tree in between: what generated code is made of.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the events of a value as one type; [`Decode`], its [`Build`]er, and the Sink that drives one | here |
+//! | builders of numbers, text and the like | `scalars` |
+//! | builders of lists, maps, optional and arbitrary values | `containers` |
+//! | what builders of records have in common | `record` |
+//! | the way out: [`Source`](super::Source) for numbers, text, lists | `sources` |
+//!
+//! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's derives with [`Serde`](super::Serde) are
+//! less work and slower: they make a tree first.
+
+mod containers;
+mod record;
+mod scalars;
+mod sources;
+
+use bytes::Bytes;
+
+pub use containers::{Any, Items, Maybe, Names};
+pub use record::{Fields, Step, check_array, field, finish_field, finish_variant};
+pub use scalars::{Enumeration, KnownName, Name, Slot, Uuid};
+
+use super::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
+
+/// One event of a value, as [`Sink`] has a method for each.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Null.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// An integer that fits 64 bits with a sign.
+    Int(i64),
+    /// An integer above `i64::MAX`.
+    Uint(u64),
+    /// An integer that fits neither.
+    BigInt(&'a BigInt),
+    /// A float.
+    Float(f64),
+    /// Text.
+    Text(&'a str),
+    /// Bytes, with the memory that they may lie in.
+    Bytes(&'a [u8], Option<&'a Bytes>),
+    /// An instant.
+    Timestamp(Timestamp),
+    /// A UUID.
+    Uuid([u8; 16]),
+    /// A decimal number.
+    Decimal(&'a Decimal),
+    /// An N-d array, with the memory that its elements may lie in.
+    NdArray(NdArrayRef<'a>, Option<&'a Bytes>),
+    /// An array of this many values begins.
+    BeginArray(usize),
+    /// It ends.
+    EndArray,
+    /// A map of this many entries begins.
+    BeginMap(usize),
+    /// The key of the next value.
+    Key(&'a str),
+    /// The map ends.
+    EndMap,
+}
+
+impl Event<'_> {
+    /// What an error says was found.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Null => "null",
+            Event::Bool(_) => "a bool",
+            Event::Int(_) | Event::Uint(_) | Event::BigInt(_) => "an integer",
+            Event::Float(_) => "a float",
+            Event::Text(_) => "text",
+            Event::Bytes(..) => "bytes",
+            Event::Timestamp(_) => "a timestamp",
+            Event::Uuid(_) => "a UUID",
+            Event::Decimal(_) => "a decimal number",
+            Event::NdArray(..) => "an N-d array",
+            Event::BeginArray(_) | Event::EndArray => "an array",
+            Event::BeginMap(_) | Event::Key(_) | Event::EndMap => "a map",
+        }
+    }
+
+    /// `WrongType`: this event, where `expected` belongs.
+    #[cold]
+    pub fn unexpected(&self, expected: &str) -> Error {
+        Error::new(ErrorKind::WrongType, format!("{expected} is expected, {} was found", self.name()))
+    }
+}
+
+/// Builds one value out of its events.
+pub trait Build: Default {
+    /// What it builds.
+    type Output;
+    /// Takes the next event of the value; true where it is the last one. After an error the builder is dropped.
+    fn event(&mut self, event: Event<'_>) -> Result<bool>;
+    /// The value; `Missing` where no event came, or a field of it was left out.
+    fn finish(self) -> Result<Self::Output>;
+}
+
+/// A type that has a builder.
+pub trait Decode: Sized {
+    /// Its builder.
+    type Builder: Build<Output = Self>;
+}
+
+/// The Sink that builds a value of this type.
+///
+/// ```
+/// use linkspan::Encoding;
+/// use linkspan::codec::{decode_into, encode};
+/// use linkspan::value::{Limits, typed::Typed};
+///
+/// let bytes = encode(&vec![1.5, -2.0], Encoding::Cbor)?;
+/// let numbers: Vec<f64> = decode_into(&bytes, Encoding::Cbor, &Limits::default(), Typed::new())?.finish()?;
+/// assert_eq!(numbers, [1.5, -2.0]);
+/// # Ok::<(), linkspan::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Typed<T: Decode> {
+    builder: T::Builder,
+    origin: Option<Bytes>,
+}
+
+impl<T: Decode> Default for Typed<T> {
+    fn default() -> Typed<T> {
+        Typed::new()
+    }
+}
+
+impl<T: Decode> Typed<T> {
+    /// A sink that copies everything.
+    pub fn new() -> Typed<T> {
+        Typed { builder: T::Builder::default(), origin: None }
+    }
+
+    /// A sink whose long blocks of bytes and arrays are views of `origin`, where they lie in it.
+    pub fn sharing(origin: Bytes) -> Typed<T> {
+        Typed { builder: T::Builder::default(), origin: Some(origin) }
+    }
+
+    /// The value, once all its events have come. `Missing` where a field was left out that has to be there.
+    pub fn finish(self) -> Result<T> {
+        self.builder.finish()
+    }
+}
+
+/// Hands each event to the builder; whether it was the last one is known to whoever drives the sink.
+macro_rules! events {
+    ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
+        #[inline]
+        fn $method(&mut self $(, $value: $kind)?) -> Result<()> {
+            self.builder.event($event).map(drop)
+        }
+    )*};
+}
+
+impl<T: Decode> Sink for Typed<T> {
+    events! {
+        null() => Event::Null,
+        bool(value: bool) => Event::Bool(value),
+        int(value: i64) => Event::Int(value),
+        uint(value: u64) => Event::Uint(value),
+        big_int(value: &BigInt) => Event::BigInt(value),
+        float(value: f64) => Event::Float(value),
+        text(value: &str) => Event::Text(value),
+        timestamp(value: Timestamp) => Event::Timestamp(value),
+        uuid(value: [u8; 16]) => Event::Uuid(value),
+        decimal(value: &Decimal) => Event::Decimal(value),
+        begin_array(len: usize) => Event::BeginArray(len),
+        end_array() => Event::EndArray,
+        begin_map(len: usize) => Event::BeginMap(len),
+        key(key: &str) => Event::Key(key),
+        end_map() => Event::EndMap,
+    }
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        self.builder.event(Event::Bytes(value, self.origin.as_ref())).map(drop)
+    }
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        self.builder.event(Event::NdArray(value, self.origin.as_ref())).map(drop)
+    }
+}
+
+/// No value came.
+#[cold]
+fn missing() -> Error {
+    Error::new(ErrorKind::Missing, "no value came")
+}
+
+#[cfg(test)]
+mod tests;

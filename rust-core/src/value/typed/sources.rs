@@ -1,0 +1,74 @@
+//! The way out: numbers, text, lists and maps of the program as Sources.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::scalars::Uuid;
+use crate::error::Result;
+use crate::value::{Decimal, NdArray, Sink, Source, Timestamp};
+
+macro_rules! sources {
+    ($($kind:ty: $value:ident, $sink:ident => $send:expr),* $(,)?) => {$(
+        impl Source for $kind {
+            #[inline]
+            fn walk<S: Sink + ?Sized>(&self, $sink: &mut S) -> Result<()> {
+                let $value = self;
+                $send
+            }
+        }
+    )*};
+}
+sources! {
+    bool: value, sink => sink.bool(*value),
+    i8: value, sink => sink.int(i64::from(*value)),
+    i16: value, sink => sink.int(i64::from(*value)),
+    i32: value, sink => sink.int(i64::from(*value)),
+    i64: value, sink => sink.int(*value),
+    u8: value, sink => sink.int(i64::from(*value)),
+    u16: value, sink => sink.int(i64::from(*value)),
+    u32: value, sink => sink.int(i64::from(*value)),
+    u64: value, sink => match i64::try_from(*value) {
+        Ok(value) => sink.int(value),
+        Err(_) => sink.uint(*value),
+    },
+    f32: value, sink => sink.float(f64::from(*value)),
+    f64: value, sink => sink.float(*value),
+    str: value, sink => sink.text(value),
+    String: value, sink => sink.text(value),
+    Bytes: value, sink => sink.bytes(value),
+    Timestamp: value, sink => sink.timestamp(*value),
+    Uuid: value, sink => sink.uuid(value.0),
+    Decimal: value, sink => sink.decimal(value),
+    NdArray: value, sink => sink.ndarray(value.as_ref()),
+}
+
+/// A list of the items.
+impl<T: Source> Source for [T] {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        sink.begin_array(self.len())?;
+        for (i, item) in self.iter().enumerate() {
+            item.walk(sink).map_err(|error| error.under_index(i))?;
+        }
+        sink.end_array()
+    }
+}
+
+/// A list of the items.
+impl<T: Source> Source for Vec<T> {
+    #[inline]
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        self.as_slice().walk(sink)
+    }
+}
+
+/// A map of the entries, in the order of their keys.
+impl<T: Source> Source for BTreeMap<String, T> {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        sink.begin_map(self.len())?;
+        for (key, value) in self {
+            super::field(sink, key, value)?;
+        }
+        sink.end_map()
+    }
+}

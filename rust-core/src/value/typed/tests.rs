@@ -1,0 +1,110 @@
+//! Values of types of the program out of events: order, aliases, fields left out, errors with their paths.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::value::{Limits, NdArray, Order, Source, Value};
+
+/// What generated code looks like, in short.
+#[derive(Clone, Debug, PartialEq)]
+struct Pair {
+    left: i32,
+    right: Option<String>,
+}
+
+#[derive(Default)]
+struct PairBuilder {
+    fields: Fields,
+    left: Slot<i32>,
+    right: Maybe<Slot<String>, true>,
+}
+
+impl Build for PairBuilder {
+    type Output = Pair;
+    fn event(&mut self, event: Event<'_>) -> Result<bool> {
+        let complete = match self.fields.step(&event, &["left", "right"], &[("rechts", 1)])? {
+            Step::Into(0) => self.left.event(event)?,
+            Step::Into(_) => self.right.event(event)?,
+            Step::Taken => return Ok(false),
+            Step::Complete => return Ok(true),
+        };
+        self.fields.after(complete);
+        Ok(false)
+    }
+    fn finish(self) -> Result<Pair> {
+        self.fields.finish()?;
+        Ok(Pair { left: finish_field(self.left, "left")?, right: finish_field(self.right, "right")? })
+    }
+}
+
+impl Decode for Pair {
+    type Builder = PairBuilder;
+}
+
+fn typed<T: Decode>(value: &Value) -> Result<T> {
+    let mut sink = crate::value::Meter::new(Typed::<T>::new(), Limits::default(), crate::value::Keys::Check);
+    value.walk(&mut sink)?;
+    sink.into_inner().finish()
+}
+
+#[test]
+fn records_take_fields_in_any_order_and_pass_over_others() {
+    let unknown = Value::Array(vec![Value::map([("left", Value::Array(vec![Value::Null]))]), Value::Null]);
+    let value =
+        Value::map([("new", unknown), ("rechts", "r".into()), ("x", Value::Null), ("left", 7.into())]);
+    let pair = Pair { left: 7, right: Some("r".into()) };
+    assert_eq!(typed::<Pair>(&value).unwrap(), pair);
+    let value = Value::map([("list", Value::Array(vec![value.clone(), Value::map([("left", 1)])]))]);
+    let pairs: BTreeMap<String, Vec<Pair>> = typed(&value).unwrap();
+    assert_eq!(pairs["list"], [pair, Pair { left: 1, right: None }]);
+}
+
+#[test]
+fn null_is_an_optional_field_left_out_and_nothing_else() {
+    let value = Value::map([("right", Value::Null), ("left", 1.into())]);
+    assert_eq!(typed::<Pair>(&value).unwrap(), Pair { left: 1, right: None });
+    let error = typed::<Pair>(&Value::map([("left", Value::Null)])).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::WrongType, Some("left")));
+}
+
+#[test]
+fn errors_name_the_path() {
+    let left_out = Value::Array(vec![Value::map([("left", 1)]), Value::map([("right", "x")])]);
+    let error = typed::<Vec<Pair>>(&left_out).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Missing, Some("1/left")), "{error}");
+    let too_large = Value::map([("left", i64::from(i32::MAX) + 1)]);
+    let error = typed::<Pair>(&too_large).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::OutOfRange, Some("left")), "{error}");
+}
+
+#[test]
+fn numbers_are_taken_where_they_fit() {
+    assert_eq!(typed::<i64>(&i64::MIN.into()).unwrap(), i64::MIN);
+    assert_eq!(typed::<u64>(&u64::MAX.into()).unwrap(), u64::MAX);
+    assert_eq!(typed::<i64>(&u64::MAX.into()).unwrap_err().kind(), ErrorKind::OutOfRange);
+    assert_eq!(typed::<u64>(&(-1).into()).unwrap_err().kind(), ErrorKind::OutOfRange);
+    assert_eq!(typed::<f64>(&7.into()).unwrap(), 7.0);
+    assert_eq!(typed::<f64>(&((1i64 << 53) + 1).into()).unwrap_err().kind(), ErrorKind::OutOfRange);
+    assert_eq!(typed::<f32>(&f64::MAX.into()).unwrap_err().kind(), ErrorKind::OutOfRange);
+    assert_eq!(typed::<f32>(&f64::INFINITY.into()).unwrap(), f32::INFINITY);
+    assert_eq!(typed::<i32>(&7.0.into()).unwrap_err().kind(), ErrorKind::WrongType);
+}
+
+#[test]
+fn any_value_is_kept_as_it_is() {
+    let array = NdArray::from_slice(&[1.5f32, 2.0, 3.0, 4.0], &[2, 2], Order::Column).unwrap();
+    let value = Value::map([("a", Value::Array(vec![array.into(), Value::Null])), ("b", u64::MAX.into())]);
+    assert_eq!(typed::<Value>(&value).unwrap(), value);
+    assert_eq!(typed::<Vec<Value>>(&vec![value.clone(), Value::Null].into()).unwrap(), [value, Value::Null]);
+}
+
+#[test]
+fn long_arrays_are_views_of_the_message() {
+    let array = NdArray::vector(&[1.0f64; 200]);
+    let bytes = Bytes::from([b"before", &array.data[..]].concat());
+    let mut sink = Typed::<NdArray>::sharing(bytes.clone());
+    let elements = &bytes[bytes.len() - 1600..];
+    sink.ndarray(NdArrayRef { data: elements, ..array.as_ref() }).unwrap();
+    let shared = sink.finish().unwrap();
+    assert_eq!((shared.data.as_ptr(), &shared), (elements.as_ptr(), &array));
+}

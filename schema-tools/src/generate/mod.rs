@@ -1,0 +1,41 @@
+//! Source text from a schema: the types of its messages, and their way to and from the wire.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the named types of a schema in one language, in the order of definition: [`Plan`] | `plan` |
+//! | identifiers of each language: case, reserved words | `naming` |
+//! | a text that is written line by line with indentation: [`Text`] | `text` |
+//! | what the comments of a field say: unit, range, shape, default | `describe` |
+//! | a language | the file of its name |
+
+mod describe;
+mod naming;
+mod plan;
+mod rust;
+mod text;
+
+use linkspan::schema::Schema;
+
+pub use describe::describe;
+pub use naming::{Case, Language, Naming};
+pub use plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
+pub use text::Text;
+
+/// One generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without a folder: `power_reading.rs`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The files that hold the types of this schema in this language.
+///
+/// `Unsupported` names the two fields or types whose identifiers would be the same in that language.
+pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<File>> {
+    let plan = Plan::new(schema, language)?;
+    match language {
+        Language::Rust => rust::generate(&plan),
+    }
+}

@@ -1,0 +1,54 @@
+//! The plan of a schema: types in order of definition, identifiers of the language, names that collide.
+
+use linkspan::ErrorKind;
+use linkspan::schema::Schema;
+use linkspan_schema::generate::{Definition, Language, Plan, Shape};
+
+#[test]
+fn types_come_after_those_that_they_name_and_equal_ones_once() {
+    let schema = Schema::parse(
+        r#"
+        name = "lab.track"
+        [types.point]
+        type = "record"
+        fields = { x = "f64", kind = { type = "enum", values = ["A", "B"] } }
+        [fields]
+        from = "point"
+        to = "list of point"
+        "#,
+    )
+    .unwrap();
+    let plan = Plan::new(&schema, Language::Rust).unwrap();
+    let names: Vec<_> = plan.types.iter().map(|of| of.name.as_str()).collect();
+    assert_eq!(names, ["LabTrackFromKind", "LabTrackFrom", "LabTrack"]);
+    assert_eq!(plan.root.shape, Shape::Named(2));
+    let Definition::Record(members) = &plan.types[2].definition else { panic!("{:?}", plan.types[2]) };
+    let Shape::List(of, None) = &members[1].slot.shape else { panic!("{:?}", members[1]) };
+    assert_eq!((&members[0].slot.shape, &of.shape), (&Shape::Named(1), &Shape::Named(1)));
+}
+
+#[test]
+fn reserved_words_are_changed_and_keys_are_kept() {
+    let schema = Schema::parse("name = \"t\"\n[fields]\ntype = \"f64\"\nmaxWatts = \"f64\"").unwrap();
+    let plan = Plan::new(&schema, Language::Rust);
+    let plan = plan.unwrap();
+    let Definition::Record(members) = &plan.types[0].definition else { panic!("{:?}", plan.types) };
+    let names: Vec<_> = members.iter().map(|member| (member.name.as_str(), member.key.as_str())).collect();
+    assert_eq!(names, [("type_", "type"), ("max_watts", "maxWatts")]);
+}
+
+#[test]
+fn two_fields_with_one_identifier_are_both_named() {
+    let schema = Schema::parse("name = \"t\"\n[fields]\nmaxWatts = \"f64\"\nmax_watts = \"f64\"").unwrap();
+    let error = Plan::new(&schema, Language::Rust).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.text().contains("t.maxWatts and t.max_watts would both be the field max_watts"), "{error}");
+}
+
+#[test]
+fn two_types_with_one_identifier_are_both_named() {
+    let text = "name = \"t\"\n[fields.a_b]\ntype = \"record\"\nfields = { x = \"f64\" }
+[fields.a]\ntype = \"record\"\n[fields.a.fields.b]\ntype = \"record\"\nfields = { y = \"f64\" }";
+    let error = Plan::new(&Schema::parse(text).unwrap(), Language::Rust).unwrap_err();
+    assert!(error.text().contains("t.a_b and t.a.b would both be the type TAB"), "{error}");
+}
