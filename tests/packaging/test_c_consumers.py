@@ -23,7 +23,7 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema")
+    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors")
     if (language, program) != ("fortran", "publish")  # its channel program does both
 ] + [("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
@@ -63,6 +63,8 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     """Runs a test program as its kind wants it."""
     if program == "vectors":
         assert re.search(r"^\d+ values, \d+ checks, 0 failed$", run(binary, VECTORS, env=environment), re.M)
+    elif program == "schema_vectors":
+        assert re.search(r"^\d+ checks, 0 failed$", run(binary, VECTORS.parent, env=environment), re.M)
     elif program in ("channel", "publish") and language == "fortran":
         for transport in ("shm", "unix"):
             for first, second in (("serve", "call"), ("publish", "subscribe")):

@@ -44,6 +44,8 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
     """How a program is run: each entry is one program, or two that talk."""
     if program == "vectors":
         return [[[binary, VECTORS]]]
+    if program == "schema_vectors":
+        return [[[binary, VECTORS.parent]]]
     if program == "transports" and language == "fortran":
         return [
             [[binary, first, endpoint(t, number)], [binary, second, endpoint(t, number)]]

@@ -151,8 +151,12 @@ impl<'a> Comparison<'a> {
         if let Some(range) = here.range
             && !covers(range, there)
         {
-            let there = there.range.map_or("no range".to_owned(), |range| range.to_string());
-            self.add(format!("the range is {there} {writer_is} and {range} {reader_is}, which is narrower"));
+            self.add(match there.range {
+                Some(wide) => {
+                    format!("the range is {wide} {writer_is} and {range} {reader_is}, which is narrower")
+                }
+                None => format!("there is no range {writer_is}, and {range} {reader_is}"),
+            });
         }
     }
 

@@ -18,7 +18,7 @@ fn lines(cases: &[Value]) -> String {
     format!("[\n{}\n]\n", cases.join(",\n"))
 }
 
-fn hold(file: &str, cases: &[Value]) {
+pub fn hold(file: &str, cases: &[Value]) {
     let new = lines(cases);
     if std::env::var_os("LINKSPAN_WRITE_VECTORS").is_some() {
         std::fs::write(path(file), new).unwrap();

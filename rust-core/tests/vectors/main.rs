@@ -7,6 +7,7 @@
 //! | the well-known libraries as oracles | `oracles` |
 //! | any value through any pair of encodings; shrinks and prints its seed | `round_trip` |
 //! | every vector damaged in every way: an error, or a value, and never a panic | `damage` |
+//! | schemas: texts and their fingerprints, pairs and what differs, values and what is wrong | `schemas` |
 //! | limits: depth, nodes, memory, length | `limits` |
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
@@ -23,6 +24,7 @@ mod limits;
 mod oracles;
 mod random;
 mod round_trip;
+mod schemas;
 mod smile;
 mod strict;
 mod values;

@@ -1,0 +1,95 @@
+//! Pairs of schemas: whether a program with the one reads what a program with the other one writes.
+
+use super::texts::READING;
+
+/// What the reader has, what the writer has, and whether the one reads the other.
+pub struct Pair {
+    /// What differs.
+    pub name: String,
+    /// The writer's schema.
+    pub writer: String,
+    /// The reader's schema.
+    pub reader: String,
+    /// Whether it can read all that the writer may write.
+    pub fits: bool,
+}
+
+/// A change of the schema of a reading, whether the new program reads what the old one writes, and the other way about.
+const CHANGES: &[(&str, &str, bool, bool)] = &[
+    ("unit = \"W\"", "unit = \"J/s\"", true, true),
+    ("unit = \"W\"", "unit = \"kW\"", false, false),
+    ("unit = \"W\"\n", "", false, false),
+    ("[0, 20000]", "[0, 30000]", true, false),
+    ("range = [0, 20000]", "", true, false),
+    ("\"L3\"]", "\"L3\", \"N\"]", true, true),
+    ("\"L3\"]\ndefault = \"L1\"", "\"L3\", \"N\"]\ndefault = \"L1\"", true, true),
+    ("\"list of text\"\ndefault = []", "\"list of text\"\noptional = true", true, true),
+    ("\"list of text\"\ndefault = []", "\"list of text\"", false, true),
+    ("[fields.notes]", "[fields.note]", true, true),
+    ("started = \"u32\"", "started = \"u64\"", true, false),
+    ("started = \"u32\"", "started = \"u32\"\nother = \"u8\"", true, false),
+    ("\"n\", 3", "\"*\", 3", true, true),
+    ("\"n\", 3", "\"n\", 4", false, false),
+    ("dtype = \"f32\"", "dtype = \"f64\"", false, false),
+    ("type = \"place\"\nalias = \"location\"", "type = \"place\"", true, true),
+    (
+        "[fields.site]\ntype = \"place\"\nalias = \"location\"",
+        "[fields.spot]\ntype = \"place\"\nalias = \"site\"",
+        true,
+        false,
+    ),
+    ("max_length = 8", "max_length = 9", true, false),
+    (
+        "[fields.at]\ntype = \"timestamp\"",
+        "[fields.at]\ntype = \"timestamp\"\n[fields.more]\ntype = \"u8\"",
+        false,
+        true,
+    ),
+    (
+        "[fields.at]\ntype = \"timestamp\"",
+        "[fields.at]\ntype = \"timestamp\"\n[fields.more]\ntype = \"u8\"\ndefault = 1",
+        true,
+        true,
+    ),
+    ("[fields.at]\ntype = \"timestamp\"", "[fields.at]\ntype = \"any\"", true, false),
+    ("name = \"power.reading\"", "name = \"power.other\"", false, false),
+    ("version = 2", "version = 3", true, true),
+];
+
+/// The type of the writer's number, that of the reader's, and whether each number of the first is one of the second.
+const NUMBERS: &[(&str, &str, bool)] = &[
+    ("i8", "i16", true),
+    ("u8", "i16", true),
+    ("i8", "u16", false),
+    ("u32", "i64", true),
+    ("i64", "i32", false),
+    ("u64", "i64", false),
+    ("i32", "f64", true),
+    ("i64", "f64", false),
+    ("i16", "f32", true),
+    ("i32", "f32", false),
+    ("f32", "f64", true),
+    ("f64", "f32", false),
+    ("f64", "i64", false),
+    ("text", "bytes", false),
+    ("u8", "any", true),
+    ("any", "u8", false),
+];
+
+/// All pairs, in both directions.
+pub fn all() -> Vec<Pair> {
+    let mut all = Vec::new();
+    for (from, to, backward, forward) in CHANGES {
+        assert!(READING.contains(from), "{from}");
+        let (old, new) = (READING.to_owned(), READING.replacen(from, to, 1));
+        let name = |which: &str| format!("{which}: {from} to {to}").replace('\n', " ");
+        all.push(Pair { name: name("backward"), writer: old.clone(), reader: new.clone(), fits: *backward });
+        all.push(Pair { name: name("forward"), writer: new, reader: old, fits: *forward });
+    }
+    for (writer, reader, fits) in NUMBERS {
+        let schema = |of: &str| format!("name = \"n\"\n[fields.x]\ntype = \"{of}\"\n");
+        let name = format!("{writer} read as {reader}");
+        all.push(Pair { name, writer: schema(writer), reader: schema(reader), fits: *fits });
+    }
+    all
+}
