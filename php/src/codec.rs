@@ -124,6 +124,17 @@ pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     })
 }
 
+/// `Linkspan\schema`: the schema that was given for an endpoint, in its canonical form.
+#[php_function]
+#[php(name = "Linkspan\\schema")]
+pub fn schema(endpoint: &str) -> PhpResult<Zval> {
+    edge(|| {
+        let bytes = bytes::Bytes::from(linkspan::registry::schema(endpoint)?);
+        let tape = Tape::sharing(bytes.clone());
+        from_wire::zval(codec::decode_into(&bytes, linkspan::Encoding::Cbor, &Limits::default(), tape)?)
+    })
+}
+
 /// `Linkspan\transcode`: bytes of one encoding as bytes of another.
 #[php_function]
 #[php(name = "Linkspan\\transcode")]
@@ -139,5 +150,6 @@ pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module
         .function(wrap_function!(encode))
         .function(wrap_function!(decode))
+        .function(wrap_function!(schema))
         .function(wrap_function!(transcode))
 }

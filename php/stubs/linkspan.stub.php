@@ -82,6 +82,14 @@ function subscribe(string $endpoint, mixed ...$options): Subscriber {}
  */
 function latest(string $endpoint, mixed ...$options): Message {}
 
+/**
+ * The schema that was given for the endpoint by the program that listens there, or that is stored in its spool or journal:
+ * `Linkspan\schema('lab/power')['type']['fields']` are the fields, arrays with name and type, where type has kind and, as they apply,
+ * unit, range (two numbers), values, shape. The canonical form, without descriptions. Waits at most 3 s.
+ * @throws NotFoundException where nobody listens, MissingException where no schema was given
+ */
+function schema(string $endpoint): mixed {}
+
 enum Encoding: string
 {
     case Raw = 'raw';

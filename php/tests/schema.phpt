@@ -7,7 +7,7 @@ posix
 <?php
 require getenv('LINKSPAN_TESTS') . '/peer.inc';
 use Linkspan\{Channel, Publisher, SchemaMismatchException, WrongTypeException};
-use function Linkspan\{latest, subscribe};
+use function Linkspan\{latest, schema, subscribe};
 
 runtime_directory();
 const WATTS = "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n";
@@ -16,6 +16,7 @@ $newer = WATTS . "[fields.phase]\ntype = \"u8\"\ndefault = 1\n";
 foreach (['unix:lab/power', 'shm:lab/power'] as $endpoint) {
     $out = new Publisher($endpoint, schema: WATTS, validate: 'both');
     $out->send(['watts' => 230.5]);
+    echo json_encode(schema($endpoint)['type']), "\n";
     try {
         subscribe($endpoint, schema: $kilowatts)->recv(20);
         echo "it did not fail\n";
@@ -33,19 +34,23 @@ foreach (['unix:lab/power', 'shm:lab/power'] as $endpoint) {
     }
     $out->close();
 }
+fails(fn () => schema('unix:lab/nobody'));
 fails(fn () => new Publisher('unix:lab/power', schema: '/nowhere/power.toml'));
 fails(fn () => new Publisher('unix:lab/power', validate: 'send'));
 ?>
 --EXPECT--
+{"kind":"record","fields":[{"name":"watts","type":{"kind":"f64","unit":"W"}}]}
 117 SchemaMismatch watts: the unit is W there and kW here: 1 W is 0.001 kW
 schema_mismatch watts: the unit is W here and kW there: 1 W is 0.001 kW
 230.5
 230.5
 watts f64 in W is expected, text was found, at path watts
+{"kind":"record","fields":[{"name":"watts","type":{"kind":"f64","unit":"W"}}]}
 117 SchemaMismatch watts: the unit is W there and kW here: 1 W is 0.001 kW
 schema_mismatch watts: the unit is W here and kW there: 1 W is 0.001 kW
 230.5
 230.5
 watts f64 in W is expected, text was found, at path watts
+NotFound
 NotFound at schema
 Unsupported at validate

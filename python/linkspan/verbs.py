@@ -96,3 +96,13 @@ def latest(endpoint: str, **options: Unpack[Options]) -> Message:
     It does not wait for a publisher, unless the option `timeout` says how many seconds.
     """
     return _native.latest(endpoint, **options)
+
+
+def schema(endpoint: str) -> dict[str, Any]:
+    """The schema that was given for the endpoint by the program that listens there, or that is stored in its spool or journal.
+
+    `schema("lab/power")["type"]["fields"]` are the fields, maps with `name` and `type`, where `type` has `kind` and, as they apply,
+    `unit`, `range` (two numbers), `values`, `shape`: the canonical form of docs/schema.md, without descriptions. Waits at most 3 s.
+    `NotFound` where nobody listens, `Missing` where no schema was given.
+    """
+    return _native.schema(endpoint)

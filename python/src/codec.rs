@@ -57,6 +57,14 @@ pub fn transcode<'py>(data: &Bound<'py, PyAny>, from_: &str, to: &str) -> Outcom
     Ok(PyBytes::new(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?))
 }
 
+/// The schema that was given for an endpoint, in its canonical form as a value; `NotFound` where nobody listens, `Missing` where no schema
+/// was given.
+#[pyfunction]
+pub fn schema<'py>(py: Python<'py>, endpoint: &str) -> Outcome<Bound<'py, PyAny>> {
+    let form = py.detach(|| linkspan::registry::schema(endpoint))?;
+    decode(PyBytes::new(py, &form).as_any(), Encoding::Cbor.name())
+}
+
 /// `bytes` as they are; a copy of any other buffer, because its owner may write to it.
 fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {

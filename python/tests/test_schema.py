@@ -89,3 +89,20 @@ def test_values_are_checked_with_path_expected_and_found():
                 _ = message.value
             assert caught.value.path == "watts"
             assert not listener.poll()
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp", "journal"])
+def test_schema_of_an_endpoint_is_read_by_its_name(transport):
+    at = endpoint(transport)
+    with linkspan.publisher(at, schema=WATTS):
+        found = linkspan.schema(at)
+        assert found["schema"] == "power"
+        assert found["type"]["fields"] == [{"name": "watts", "type": {"kind": "f64", "unit": "W"}}]
+
+
+def test_endpoint_without_schema_or_without_listener_is_told_apart():
+    at = endpoint("unix")
+    with pytest.raises(linkspan.NotFound):
+        linkspan.schema(at)
+    with linkspan.publisher(at), pytest.raises(linkspan.Missing):
+        linkspan.schema(at)
