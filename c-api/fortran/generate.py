@@ -25,7 +25,7 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 16)
-HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller"]
+HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller", "writer", "reader"]
 # Fortran does not tell a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
 TAIL = """      integer, intent(out), optional :: stat
@@ -60,7 +60,8 @@ def argument(text: str) -> tuple[str, str]:
     what = " ".join(w for w in words if w not in ("const", "struct"))
     const = words[0] == "const"
     by_value = {"int64_t": "integer(c_int64_t)", "uint64_t": "integer(c_int64_t)", "size_t": "integer(c_size_t)",
-                "bool": "logical(c_bool)", "double": "real(c_double)", "int": "integer(c_int)"}
+                "bool": "logical(c_bool)", "double": "real(c_double)", "int": "integer(c_int)",
+                "int32_t": "integer(c_int32_t)", "float": "real(c_float)"}
     for alias in ["status", "encoding", "type", "dtype", "order", "role", "verb", "state"]:
         by_value[f"linkspan_{alias}"] = "integer(c_int32_t)"
     structs = {"linkspan_array": "c_array", "linkspan_options": "c_options", "linkspan_error": "c_error",
@@ -72,6 +73,8 @@ def argument(text: str) -> tuple[str, str]:
     if what == "char *" and const:
         return name, f"character(kind=c_char), intent(in), optional :: {name}(*)"
     base = what.removesuffix(" *")
+    if base in by_value and const:
+        return name, f"{by_value[base]}, intent(in), optional :: {name}(*)"
     if base in by_value:
         return name, f"{by_value[base]}, intent(out), optional :: {name}"
     if base in structs:
@@ -388,7 +391,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 
 def handle_procedures(name: str) -> str:
     timed = name in ("channel", "server", "service")
-    closing = "" if name == "region" else f"""
+    closing = "" if name in ("region", "writer", "reader") else f"""
       if (c_associated(self%handle)) status = c_close(self%handle, {'nanoseconds(timeout)' if timed else 'linkspan_default'})"""
     out = f"""
    ! ---------------------------------------------------------------------------------------------------- {name}s
@@ -424,6 +427,8 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 """
+    if name in ("writer", "reader"):
+        return out
     if name not in ("publisher", "region"):
         out += f"""
    ! A descriptor for event loops: readable while the object has something to give.
@@ -541,6 +546,7 @@ def generated() -> str:
         "@public-constants": ["public :: " + ", ".join(names)],
         "@private-bindings": [f"procedure, private :: {n}" for n in specifics],
         "@procedures": [procedures()],
+        "@records": [(HERE / "records.f90.in").read_text().strip("\n")],
         "@services": [(HERE / "services.f90.in").read_text().strip("\n")],
         "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
     }
@@ -548,7 +554,7 @@ def generated() -> str:
     for line in (HERE / "linkspan.f90.in").read_text().splitlines():
         mark = line.strip()
         if mark in blocks:
-            indent = "" if mark in ("@procedures", "@handles", "@services") else line[: len(line) - len(line.lstrip())]
+            indent = "" if mark in ("@procedures", "@handles", "@services", "@records") else line[: len(line) - len(line.lstrip())]
             for text in blocks[mark]:
                 lines += split_long(indent + text) if "\n" not in text else [text]
             continue

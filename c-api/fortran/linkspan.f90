@@ -22,6 +22,8 @@ module linkspan_c_interface
    public
 
    integer(c_int64_t), parameter :: linkspan_default = -1
+   integer, parameter :: linkspan_required = -1
+   integer, parameter :: linkspan_optional = -2
    integer, parameter :: linkspan_bool = 0
    integer, parameter :: linkspan_i8 = 1
    integer, parameter :: linkspan_i16 = 2
@@ -813,6 +815,184 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: value
          integer(c_int32_t) :: outcome
       end function
+      function c_reader_new(reader) bind(C, name="linkspan_reader_new") result(outcome)
+         import
+         type(c_ptr), intent(out) :: reader
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_message(reader, message) bind(C, name="linkspan_reader_message") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_decode(reader, bytes, length, encoding) bind(C, name="linkspan_reader_decode") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t), value :: encoding
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_finish(reader) bind(C, name="linkspan_reader_finish") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_refuse(reader, status, text) bind(C, name="linkspan_reader_refuse") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int32_t), value :: status
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_begin_array(reader, count) bind(C, name="linkspan_reader_begin_array") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_size_t), intent(out), optional :: count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_begin_map(reader, count) bind(C, name="linkspan_reader_begin_map") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_size_t), intent(out), optional :: count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_end(reader) bind(C, name="linkspan_reader_end") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_key(reader, key, length) bind(C, name="linkspan_reader_get_key") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), intent(out) :: key
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_field(reader, names, width, count, rules, field) bind(C, &
+         name="linkspan_reader_get_field") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         character(kind=c_char), intent(in), optional :: names(*)
+         integer(c_size_t), value :: width
+         integer(c_size_t), value :: count
+         integer(c_int32_t), intent(in), optional :: rules(*)
+         integer(c_int32_t), intent(out), optional :: field
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_variant(reader, names, width, count, variant) bind(C, &
+         name="linkspan_reader_get_variant") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         character(kind=c_char), intent(in), optional :: names(*)
+         integer(c_size_t), value :: width
+         integer(c_size_t), value :: count
+         integer(c_int32_t), intent(out), optional :: variant
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_null(reader, null) bind(C, name="linkspan_reader_get_null") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         logical(c_bool), intent(out), optional :: null
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_bool(reader, value) bind(C, name="linkspan_reader_get_bool") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         logical(c_bool), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_i64(reader, least, greatest, value) bind(C, &
+         name="linkspan_reader_get_i64") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int64_t), value :: least
+         integer(c_int64_t), value :: greatest
+         integer(c_int64_t), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_u64(reader, greatest, value) bind(C, name="linkspan_reader_get_u64") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int64_t), value :: greatest
+         integer(c_int64_t), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_f64(reader, value) bind(C, name="linkspan_reader_get_f64") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         real(c_double), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_f32(reader, value) bind(C, name="linkspan_reader_get_f32") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         real(c_float), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_text(reader, text, length) bind(C, name="linkspan_reader_get_text") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), intent(out) :: text
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_bytes(reader, bytes, length) bind(C, name="linkspan_reader_get_bytes") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), intent(out) :: bytes
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_timestamp(reader, nanoseconds) bind(C, &
+         name="linkspan_reader_get_timestamp") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int64_t), intent(out), optional :: nanoseconds
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_uuid(reader, uuid) bind(C, name="linkspan_reader_get_uuid") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), value :: uuid
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_decimal(reader, text, length) bind(C, name="linkspan_reader_get_decimal") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), intent(out) :: text
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_enum(reader, names, width, count, unknown, value) bind(C, &
+         name="linkspan_reader_get_enum") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         character(kind=c_char), intent(in), optional :: names(*)
+         integer(c_size_t), value :: width
+         integer(c_size_t), value :: count
+         integer(c_int32_t), value :: unknown
+         integer(c_int32_t), intent(out), optional :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_array(reader, dtype, order, rank, dims, array) bind(C, &
+         name="linkspan_reader_get_array") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int32_t), value :: dtype
+         integer(c_int32_t), value :: order
+         integer(c_int32_t), value :: rank
+         integer(c_int64_t), intent(in), optional :: dims(*)
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_message(reader, message) bind(C, name="linkspan_reader_get_message") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
       function c_region_open(source, region) bind(C, name="linkspan_region_open") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: source(*)
@@ -957,6 +1137,139 @@ module linkspan_c_interface
          integer(c_int32_t), value :: state
          type(c_ptr) :: outcome
       end function
+      function c_writer_new(writer) bind(C, name="linkspan_writer_new") result(outcome)
+         import
+         type(c_ptr), intent(out) :: writer
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_finish(writer, message) bind(C, name="linkspan_writer_finish") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_encode(writer, encoding, bytes, length) bind(C, name="linkspan_writer_encode") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         integer(c_int32_t), value :: encoding
+         type(c_ptr), intent(out) :: bytes
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_refuse(writer, key, status, text) bind(C, name="linkspan_writer_refuse") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t), value :: status
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_null(writer, key) bind(C, name="linkspan_writer_put_null") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_bool(writer, key, value) bind(C, name="linkspan_writer_put_bool") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         logical(c_bool), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_i64(writer, key, value) bind(C, name="linkspan_writer_put_i64") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int64_t), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_u64(writer, key, value) bind(C, name="linkspan_writer_put_u64") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int64_t), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_f64(writer, key, value) bind(C, name="linkspan_writer_put_f64") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         real(c_double), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_text(writer, key, text, length) bind(C, name="linkspan_writer_put_text") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_bytes(writer, key, bytes, length) bind(C, &
+         name="linkspan_writer_put_bytes") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_timestamp(writer, key, nanoseconds) bind(C, &
+         name="linkspan_writer_put_timestamp") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int64_t), value :: nanoseconds
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_uuid(writer, key, uuid) bind(C, name="linkspan_writer_put_uuid") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: uuid
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_decimal(writer, key, text, length) bind(C, &
+         name="linkspan_writer_put_decimal") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         character(kind=c_char), intent(in), optional :: text(*)
+         integer(c_size_t), value :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_array(writer, key, array) bind(C, name="linkspan_writer_put_array") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_array), intent(in) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_message(writer, key, value) bind(C, name="linkspan_writer_put_message") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: value
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_begin_map(writer, key) bind(C, name="linkspan_writer_begin_map") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_begin_array(writer, key) bind(C, name="linkspan_writer_begin_array") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_end(writer) bind(C, name="linkspan_writer_end") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         integer(c_int32_t) :: outcome
+      end function
    end interface
 
 end module
@@ -968,22 +1281,23 @@ module linkspan
    implicit none
    private
 
-   public :: linkspan_bool, linkspan_i8, linkspan_i16, linkspan_i32, linkspan_i64, linkspan_u8, linkspan_u16, &
-      linkspan_u32, linkspan_u64, linkspan_f32, linkspan_f64, linkspan_c64, linkspan_c128, linkspan_row, &
-      linkspan_column, linkspan_role_listener, linkspan_role_connector, linkspan_raw, linkspan_json, linkspan_cbor, &
-      linkspan_bson, linkspan_smile, linkspan_type_null, linkspan_type_bool, linkspan_type_int, linkspan_type_uint, &
-      linkspan_type_big_int, linkspan_type_float, linkspan_type_text, linkspan_type_bytes, linkspan_type_timestamp, &
-      linkspan_type_uuid, linkspan_type_decimal, linkspan_type_ndarray, linkspan_type_array, linkspan_type_map, &
-      linkspan_ok, linkspan_transport_unavailable, linkspan_disconnected, linkspan_not_found, linkspan_missing, &
-      linkspan_address_in_use, linkspan_invalid_state, linkspan_invalid_endpoint, linkspan_out_of_memory, &
-      linkspan_wrong_type, linkspan_timeout, linkspan_full, linkspan_empty, linkspan_permission_denied, &
-      linkspan_too_large, linkspan_malformed, linkspan_unsupported, linkspan_schema_mismatch, &
-      linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, linkspan_stalled, linkspan_remote, &
-      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal, linkspan_end, &
-      linkspan_step, linkspan_get_data, linkspan_pause, linkspan_run, linkspan_checkpoint, linkspan_shutdown, &
-      linkspan_config, linkspan_backup, linkspan_own, linkspan_state_starting, linkspan_state_ready, &
-      linkspan_state_running, linkspan_state_pausing, linkspan_state_paused, linkspan_state_checkpointing, &
-      linkspan_state_stopping, linkspan_state_stopped, linkspan_state_failed
+   public :: linkspan_required, linkspan_optional, linkspan_bool, linkspan_i8, linkspan_i16, linkspan_i32, &
+      linkspan_i64, linkspan_u8, linkspan_u16, linkspan_u32, linkspan_u64, linkspan_f32, linkspan_f64, &
+      linkspan_c64, linkspan_c128, linkspan_row, linkspan_column, linkspan_role_listener, linkspan_role_connector, &
+      linkspan_raw, linkspan_json, linkspan_cbor, linkspan_bson, linkspan_smile, linkspan_type_null, &
+      linkspan_type_bool, linkspan_type_int, linkspan_type_uint, linkspan_type_big_int, linkspan_type_float, &
+      linkspan_type_text, linkspan_type_bytes, linkspan_type_timestamp, linkspan_type_uuid, linkspan_type_decimal, &
+      linkspan_type_ndarray, linkspan_type_array, linkspan_type_map, linkspan_ok, linkspan_transport_unavailable, &
+      linkspan_disconnected, linkspan_not_found, linkspan_missing, linkspan_address_in_use, linkspan_invalid_state, &
+      linkspan_invalid_endpoint, linkspan_out_of_memory, linkspan_wrong_type, linkspan_timeout, linkspan_full, &
+      linkspan_empty, linkspan_permission_denied, linkspan_too_large, linkspan_malformed, linkspan_unsupported, &
+      linkspan_schema_mismatch, linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, &
+      linkspan_stalled, linkspan_remote, linkspan_out_of_range, linkspan_no_space, linkspan_lagged, &
+      linkspan_corrupt, linkspan_internal, linkspan_end, linkspan_step, linkspan_get_data, linkspan_pause, &
+      linkspan_run, linkspan_checkpoint, linkspan_shutdown, linkspan_config, linkspan_backup, linkspan_own, &
+      linkspan_state_starting, linkspan_state_ready, linkspan_state_running, linkspan_state_pausing, &
+      linkspan_state_paused, linkspan_state_checkpointing, linkspan_state_stopping, linkspan_state_stopped, &
+      linkspan_state_failed
 
    ! A time-out: for ever, which has to be written out.
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
@@ -994,6 +1308,7 @@ module linkspan
    public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options
    public :: linkspan_service, linkspan_service_options, linkspan_command, linkspan_controller
    public :: linkspan_timestamp, linkspan_error
+   public :: linkspan_writer, linkspan_reader, linkspan_ndarray
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
    public :: linkspan_state_name
@@ -1585,6 +1900,84 @@ module linkspan
       procedure, private :: subscriber_assign
       generic :: assignment(=) => subscriber_assign
       final :: subscriber_final
+   end type
+
+   ! An N-d array of any number of dimensions: its elements as the bytes of this machine.
+   type :: linkspan_ndarray
+      integer :: dtype = linkspan_f64
+      integer :: order = linkspan_column
+      integer(int64), allocatable :: shape(:)
+      integer(int8), allocatable :: bytes(:)
+   end type
+
+   ! Writes values one after the other, without a tree: what generated code uses. Keep one for many messages.
+   ! The first error stays, and `finish` tells it. Each value has its key in a map, and none in a list or as the
+   ! whole value.
+   type :: linkspan_writer
+      private
+      type(c_ptr) :: handle = c_null_ptr
+   contains
+      procedure :: put_bool => writer_put_bool
+      procedure :: put_i64 => writer_put_i64
+      ! The same 64 bits taken as a number without a sign.
+      procedure :: put_u64 => writer_put_u64
+      procedure :: put_f64 => writer_put_f64
+      procedure :: put_text => writer_put_text
+      procedure :: put_bytes => writer_put_bytes
+      procedure :: put_timestamp => writer_put_timestamp
+      procedure :: put_uuid => writer_put_uuid
+      procedure :: put_decimal => writer_put_decimal
+      procedure :: put_message => writer_put_message
+      procedure :: put_elements => writer_put_elements
+      procedure :: put_ndarray => writer_put_ndarray
+      procedure :: put_name => writer_put_name
+      procedure :: begin_map => writer_begin_map
+      procedure :: begin_array => writer_begin_array
+      procedure :: end => writer_end
+      procedure :: refuse => writer_refuse
+      procedure :: finish => writer_finish
+      procedure :: close => writer_close
+      procedure, private :: writer_assign
+      generic :: assignment(=) => writer_assign
+      final :: writer_final
+   end type
+
+   ! Reads values one after the other, without a tree: what generated code uses. Keep one for many messages. The
+   ! first error stays, up to then values are zero and empty, and `finish` tells it.
+   type :: linkspan_reader
+      private
+      type(c_ptr) :: handle = c_null_ptr
+      type(c_array) :: array
+   contains
+      procedure :: begin => reader_begin
+      procedure :: get_null => reader_get_null
+      procedure :: get_bool => reader_get_bool
+      procedure :: get_i64 => reader_get_i64
+      procedure :: get_u64 => reader_get_u64
+      procedure :: get_f64 => reader_get_f64
+      procedure :: get_f32 => reader_get_f32
+      procedure :: get_text => reader_get_text
+      procedure :: get_key => reader_get_key
+      procedure :: get_bytes => reader_get_bytes
+      procedure :: get_timestamp => reader_get_timestamp
+      procedure :: get_uuid => reader_get_uuid
+      procedure :: get_decimal => reader_get_decimal
+      procedure :: get_message => reader_get_message
+      procedure :: get_shape => reader_get_shape
+      procedure :: get_elements => reader_get_elements
+      procedure :: get_ndarray => reader_get_ndarray
+      procedure :: get_field => reader_get_field
+      procedure :: get_variant => reader_get_variant
+      procedure :: get_enum => reader_get_enum
+      procedure :: begin_map => reader_begin_map
+      procedure :: begin_array => reader_begin_array
+      procedure :: end => reader_end
+      procedure :: refuse => reader_refuse
+      procedure :: finish => reader_finish
+      procedure :: close => reader_close
+      procedure, private :: reader_assign
+      generic :: assignment(=) => reader_assign
+      final :: reader_final
    end type
 
    ! Memory that another program shares and this one reads. Every call copies what is there at that moment. For any
@@ -9359,6 +9752,76 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
+   ! ---------------------------------------------------------------------------------------------------- writers
+
+   subroutine writer_release(self)
+      class(linkspan_writer), intent(inout) :: self
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   impure elemental subroutine writer_final(self)
+      type(linkspan_writer), intent(inout) :: self
+      call writer_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine writer_assign(left, right)
+      class(linkspan_writer), intent(inout) :: left
+      type(linkspan_writer), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a writer is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine writer_close(self, stat, errmsg)
+      class(linkspan_writer), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      call writer_release(self)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! ---------------------------------------------------------------------------------------------------- readers
+
+   subroutine reader_release(self)
+      class(linkspan_reader), intent(inout) :: self
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_release(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   impure elemental subroutine reader_final(self)
+      type(linkspan_reader), intent(inout) :: self
+      call reader_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine reader_assign(left, right)
+      class(linkspan_reader), intent(inout) :: left
+      type(linkspan_reader), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a reader is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine reader_close(self, stat, errmsg)
+      class(linkspan_reader), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = linkspan_ok
+      call reader_release(self)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    subroutine channel_open(self, endpoint, options, timeout, stat, errmsg)
       class(linkspan_channel), intent(inout) :: self
       character(*), intent(in) :: endpoint
@@ -10247,6 +10710,545 @@ contains
       if (status == linkspan_ok) call take(push, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! ------------------------------------------------------------------------------------------- writers and readers
+   ! A key for C, which ends at its first NUL.
+   pure function ended(key)
+      character(*), intent(in) :: key
+      character(len(key) + 1, kind=c_char) :: ended
+      ended = key//c_null_char
+   end function
+
+   ! A writer is made with its first value. That there is no memory for it is told by what is done with it.
+   subroutine writer_ensure(self)
+      class(linkspan_writer), intent(inout) :: self
+      integer(c_int32_t) :: outcome
+      if (.not. c_associated(self%handle)) outcome = c_writer_new(self%handle)
+   end subroutine
+
+   subroutine writer_refuse(self, status, text)
+      class(linkspan_writer), intent(inout) :: self
+      integer, intent(in) :: status
+      character(*), intent(in) :: text
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      outcome = c_writer_refuse(self%handle, status=int(status, c_int32_t), text=terminated(text))
+   end subroutine
+
+   subroutine writer_put_bool(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      logical, intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_bool(self%handle, ended(key), logical(value, c_bool))
+      else
+         outcome = c_writer_put_bool(self%handle, value=logical(value, c_bool))
+      end if
+   end subroutine
+
+   subroutine writer_put_i64(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      integer(int64), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_i64(self%handle, ended(key), value)
+      else
+         outcome = c_writer_put_i64(self%handle, value=value)
+      end if
+   end subroutine
+
+   subroutine writer_put_u64(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      integer(int64), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_u64(self%handle, ended(key), value)
+      else
+         outcome = c_writer_put_u64(self%handle, value=value)
+      end if
+   end subroutine
+
+   subroutine writer_put_f64(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      real(real64), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_f64(self%handle, ended(key), value)
+      else
+         outcome = c_writer_put_f64(self%handle, value=value)
+      end if
+   end subroutine
+
+   subroutine writer_put_text(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      character(*), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_text(self%handle, ended(key), value, len(value, c_size_t))
+      else
+         outcome = c_writer_put_text(self%handle, text=value, length=len(value, c_size_t))
+      end if
+   end subroutine
+
+   subroutine writer_put_bytes(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      integer(int8), intent(in), contiguous, target :: value(:)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_bytes(self%handle, ended(key), place_of(value), size(value, kind=c_size_t))
+      else
+         outcome = c_writer_put_bytes(self%handle, bytes=place_of(value), length=size(value, kind=c_size_t))
+      end if
+   end subroutine
+
+   subroutine writer_put_timestamp(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      type(linkspan_timestamp), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_timestamp(self%handle, ended(key), value%nanoseconds)
+      else
+         outcome = c_writer_put_timestamp(self%handle, nanoseconds=value%nanoseconds)
+      end if
+   end subroutine
+
+   subroutine writer_put_uuid(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      integer(int8), intent(in), contiguous, target :: value(:)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (size(value) /= 16) call self%refuse(linkspan_wrong_type, "a UUID has 16 bytes")
+      if (present(key)) then
+         outcome = c_writer_put_uuid(self%handle, ended(key), place_of(value))
+      else
+         outcome = c_writer_put_uuid(self%handle, uuid=place_of(value))
+      end if
+   end subroutine
+
+   subroutine writer_put_decimal(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      character(*), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_decimal(self%handle, ended(key), value, len(value, c_size_t))
+      else
+         outcome = c_writer_put_decimal(self%handle, text=value, length=len(value, c_size_t))
+      end if
+   end subroutine
+
+   subroutine writer_put_message(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      type(linkspan_message), intent(in) :: value
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_put_message(self%handle, ended(key), value%handle)
+      else
+         outcome = c_writer_put_message(self%handle, value=value%handle)
+      end if
+   end subroutine
+
+   ! Puts an array in memory of the program; `by_row` puts it in C's order.
+   subroutine writer_put_elements(self, dtype, value, key, by_row)
+      class(linkspan_writer), intent(inout) :: self
+      integer, intent(in) :: dtype
+      type(*), intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      logical, intent(in), optional :: by_row
+      type(c_array) :: array
+      if (size(value) > 0) array%data = c_loc(value)
+      call put_array_of(self, dtype, shape(value, kind=c_int64_t), array, key, by_row)
+   end subroutine
+
+   subroutine put_array_of(self, dtype, shape, array, key, by_row)
+      class(linkspan_writer), intent(inout) :: self
+      integer, intent(in) :: dtype
+      integer(c_int64_t), intent(in) :: shape(:)
+      type(c_array), intent(inout) :: array
+      character(*), intent(in), optional :: key
+      logical, intent(in), optional :: by_row
+      type(c_array) :: rows
+      integer(int8), allocatable, target :: bytes(:)
+      integer(c_int32_t) :: outcome
+      logical :: turned
+      call writer_ensure(self)
+      array%dtype = int(dtype, c_int32_t)
+      array%order = linkspan_column
+      array%rank = size(shape, kind=c_size_t)
+      array%dims(:size(shape)) = shape
+      turned = .false.
+      if (present(by_row)) turned = by_row .and. size(shape) > 1
+      if (turned) then
+         allocate (bytes(max(1_c_int64_t, product(shape)*element_bytes(dtype))))
+         rows = array
+         rows%order = linkspan_row
+         rows%data = c_loc(bytes)
+         outcome = c_array_copy(array, rows)
+         if (outcome /= linkspan_ok) call self%refuse(int(outcome), last_text())
+         array = rows
+      end if
+      if (present(key)) then
+         outcome = c_writer_put_array(self%handle, ended(key), array)
+      else
+         outcome = c_writer_put_array(self%handle, array=array)
+      end if
+   end subroutine
+
+   pure function element_bytes(dtype) result(bytes)
+      integer, intent(in) :: dtype
+      integer(int64) :: bytes
+      select case (dtype)
+      case (linkspan_bool, linkspan_i8, linkspan_u8)
+         bytes = 1
+      case (linkspan_i16, linkspan_u16)
+         bytes = 2
+      case (linkspan_i32, linkspan_u32, linkspan_f32)
+         bytes = 4
+      case (linkspan_c128)
+         bytes = 16
+      case default
+         bytes = 8
+      end select
+   end function
+
+   subroutine writer_put_ndarray(self, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      type(linkspan_ndarray), intent(in), target :: value
+      character(*), intent(in), optional :: key
+      type(c_array) :: array
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (.not. (allocated(value%shape) .and. allocated(value%bytes))) then
+         call self%refuse(linkspan_missing, "an array has no shape or no elements")
+         return
+      end if
+      if (size(value%shape) > 15 .or. product(value%shape)*element_bytes(value%dtype) /= size(value%bytes)) then
+         call self%refuse(linkspan_out_of_range, "an array has another number of bytes than its shape says")
+         return
+      end if
+      array%dtype = int(value%dtype, c_int32_t)
+      array%order = int(value%order, c_int32_t)
+      array%rank = size(value%shape, kind=c_size_t)
+      array%dims(:size(value%shape)) = value%shape
+      array%data = place_of(value%bytes)
+      if (present(key)) then
+         outcome = c_writer_put_array(self%handle, ended(key), array)
+      else
+         outcome = c_writer_put_array(self%handle, array=array)
+      end if
+   end subroutine
+
+   ! Puts the name of an enum's value, counted from zero.
+   subroutine writer_put_name(self, names, value, key)
+      class(linkspan_writer), intent(inout) :: self
+      character(*), intent(in) :: names(:)
+      integer, intent(in) :: value
+      character(*), intent(in), optional :: key
+      if (value < 0 .or. value >= size(names)) then
+         call self%refuse(linkspan_out_of_range, "a number is none of an enum's values")
+      else
+         call self%put_text(trim(names(value + 1)), key)
+      end if
+   end subroutine
+
+   subroutine writer_begin_map(self, key)
+      class(linkspan_writer), intent(inout) :: self
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_begin_map(self%handle, ended(key))
+      else
+         outcome = c_writer_begin_map(self%handle)
+      end if
+   end subroutine
+
+   subroutine writer_begin_array(self, key)
+      class(linkspan_writer), intent(inout) :: self
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(self)
+      if (present(key)) then
+         outcome = c_writer_begin_array(self%handle, ended(key))
+      else
+         outcome = c_writer_begin_array(self%handle)
+      end if
+   end subroutine
+
+   subroutine writer_end(self)
+      class(linkspan_writer), intent(inout) :: self
+      integer(c_int32_t) :: outcome
+      outcome = c_writer_end(self%handle)
+   end subroutine
+
+   ! Makes what was written the value of `message`, and begins anew.
+   subroutine writer_finish(self, message, stat, errmsg)
+      class(linkspan_writer), intent(inout) :: self
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(message)
+      call finish(c_writer_finish(self%handle, message%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Begins with the value of a message.
+   subroutine reader_begin(self, message)
+      class(linkspan_reader), intent(inout) :: self
+      type(linkspan_message), intent(in) :: message
+      integer(c_int32_t) :: outcome
+      if (.not. c_associated(self%handle)) outcome = c_reader_new(self%handle)
+      outcome = c_reader_message(self%handle, message%handle)
+   end subroutine
+
+   ! Tells the first error.
+   subroutine reader_finish(self, stat, errmsg)
+      class(linkspan_reader), intent(inout) :: self
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_reader_finish(self%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine reader_refuse(self, status, text)
+      class(linkspan_reader), intent(inout) :: self
+      integer, intent(in) :: status
+      character(*), intent(in) :: text
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_refuse(self%handle, int(status, c_int32_t), terminated(text))
+   end subroutine
+
+   function reader_get_null(self) result(null)
+      class(linkspan_reader), intent(inout) :: self
+      logical :: null
+      logical(c_bool) :: found
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_null(self%handle, found)
+      null = found
+   end function
+
+   function reader_get_bool(self) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      logical :: value
+      logical(c_bool) :: found
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_bool(self%handle, found)
+      value = found
+   end function
+
+   ! An integer from `least` to `greatest`.
+   function reader_get_i64(self, least, greatest) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      integer(int64), intent(in) :: least, greatest
+      integer(int64) :: value
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_i64(self%handle, least, greatest, value)
+   end function
+
+   ! An integer without a sign, as the same 64 bits.
+   function reader_get_u64(self) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      integer(int64) :: value
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_u64(self%handle, -1_c_int64_t, value)
+   end function
+
+   function reader_get_f64(self) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      real(real64) :: value
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_f64(self%handle, value)
+   end function
+
+   function reader_get_f32(self) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      real(real32) :: value
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_f32(self%handle, value)
+   end function
+
+   subroutine reader_get_text(self, value)
+      class(linkspan_reader), intent(inout) :: self
+      character(:), allocatable, intent(inout) :: value
+      type(c_ptr) :: text
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_text(self%handle, text, length)
+      value = text_of_length(text, length)
+   end subroutine
+
+   subroutine reader_get_key(self, value)
+      class(linkspan_reader), intent(inout) :: self
+      character(:), allocatable, intent(inout) :: value
+      type(c_ptr) :: text
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_key(self%handle, text, length)
+      value = text_of_length(text, length)
+   end subroutine
+
+   subroutine reader_get_decimal(self, value)
+      class(linkspan_reader), intent(inout) :: self
+      character(:), allocatable, intent(inout) :: value
+      type(c_ptr) :: text
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_decimal(self%handle, text, length)
+      value = text_of_length(text, length)
+   end subroutine
+
+   subroutine reader_get_bytes(self, value)
+      class(linkspan_reader), intent(inout) :: self
+      integer(int8), allocatable, intent(inout) :: value(:)
+      type(c_ptr) :: bytes
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_bytes(self%handle, bytes, length)
+      value = bytes_of(bytes, length)
+   end subroutine
+
+   function reader_get_timestamp(self) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      type(linkspan_timestamp) :: value
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_timestamp(self%handle, value%nanoseconds)
+   end function
+
+   subroutine reader_get_uuid(self, value)
+      class(linkspan_reader), intent(inout) :: self
+      integer(int8), intent(out), target :: value(16)
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_uuid(self%handle, c_loc(value))
+   end subroutine
+
+   ! Any value.
+   subroutine reader_get_message(self, message)
+      class(linkspan_reader), intent(inout) :: self
+      type(linkspan_message), intent(inout) :: message
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_message(self%handle, handle)
+      call take(message, handle)
+   end subroutine
+
+   ! Takes an array of this element type; of any order where `order` is -1. `lengths` says how many dimensions it
+   ! has, and their
+   ! lengths; -1 is any length. Gives its shape, all zero at an error; `get_elements` gives what is in it.
+   function reader_get_shape(self, dtype, order, lengths) result(shape)
+      class(linkspan_reader), intent(inout) :: self
+      integer, intent(in) :: dtype, order
+      integer(int64), intent(in) :: lengths(:)
+      integer(int64) :: shape(size(lengths))
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_array(self%handle, int(dtype, c_int32_t), int(order, c_int32_t), &
+         int(size(lengths), c_int32_t), lengths, self%array)
+      shape = 0
+      if (outcome == linkspan_ok) shape = self%array%dims(:size(lengths))
+   end function
+
+   ! The elements of the array that `get_shape` took, into memory of the same shape.
+   subroutine reader_get_elements(self, value)
+      class(linkspan_reader), intent(inout) :: self
+      type(*), intent(inout), contiguous, target :: value(..)
+      integer(c_int32_t) :: outcome
+      if (self%array%length == 0 .or. size(value) == 0) return
+      outcome = copied(self%array, self%array%dtype, c_loc(value))
+      if (outcome /= linkspan_ok) call self%refuse(int(outcome), last_text())
+      self%array = c_array()
+   end subroutine
+
+   ! An array of any number of dimensions.
+   subroutine reader_get_ndarray(self, dtype, order, value)
+      class(linkspan_reader), intent(inout) :: self
+      integer, intent(in) :: dtype, order
+      type(linkspan_ndarray), intent(inout) :: value
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_array(self%handle, int(dtype, c_int32_t), int(order, c_int32_t), -1_c_int32_t, &
+         array=self%array)
+      value%dtype = dtype
+      value%order = self%array%order
+      value%shape = self%array%dims(:self%array%rank)
+      value%bytes = bytes_of(self%array%data, self%array%length)
+      self%array = c_array()
+   end subroutine
+
+   ! The position of the next field in `names`, counted from one; 0 after the last.
+   function reader_get_field(self, names, rules) result(field)
+      class(linkspan_reader), intent(inout) :: self
+      character(*), intent(in) :: names(:)
+      integer, intent(in) :: rules(:)
+      integer :: field
+      integer(c_int32_t) :: position, outcome
+      outcome = c_reader_get_field(self%handle, names, len(names, c_size_t), size(names, kind=c_size_t), &
+         int(rules, c_int32_t), position)
+      field = position + 1
+   end function
+
+   ! Begins a union and gives the position of its variant in `names`, counted from one; 0 at an error.
+   function reader_get_variant(self, names) result(variant)
+      class(linkspan_reader), intent(inout) :: self
+      character(*), intent(in) :: names(:)
+      integer :: variant
+      integer(c_int32_t) :: position, outcome
+      outcome = c_reader_get_variant(self%handle, names, len(names, c_size_t), size(names, kind=c_size_t), position)
+      variant = position + 1
+   end function
+
+   ! An enum's value, counted from zero; `unknown` for a name that is not in `names`, if that is not below zero.
+   function reader_get_enum(self, names, unknown) result(value)
+      class(linkspan_reader), intent(inout) :: self
+      character(*), intent(in) :: names(:)
+      integer, intent(in) :: unknown
+      integer :: value
+      integer(c_int32_t) :: position, outcome
+      outcome = c_reader_get_enum(self%handle, names, len(names, c_size_t), size(names, kind=c_size_t), &
+         int(unknown, c_int32_t), position)
+      value = position
+   end function
+
+   ! Begins a map and gives how many values it has.
+   function reader_begin_map(self) result(count)
+      class(linkspan_reader), intent(inout) :: self
+      integer(int64) :: count
+      integer(c_size_t) :: values
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_begin_map(self%handle, values)
+      count = values
+   end function
+
+   ! Begins a list and gives how many values it has.
+   function reader_begin_array(self) result(count)
+      class(linkspan_reader), intent(inout) :: self
+      integer(int64) :: count
+      integer(c_size_t) :: values
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_begin_array(self%handle, values)
+      count = values
+   end function
+
+   subroutine reader_end(self)
+      class(linkspan_reader), intent(inout) :: self
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_end(self%handle)
    end subroutine
 
    ! The newest value that a publisher sent, without subscribing.

@@ -48,6 +48,12 @@
 // The most dimensions of an array.
 #define LINKSPAN_MAX_RANK 15
 
+// A rule for a name of `linkspan_reader_get_field`: the field has to be there.
+#define LINKSPAN_REQUIRED -1
+
+// A rule for a name of `linkspan_reader_get_field`: the field may be missing.
+#define LINKSPAN_OPTIONAL -2
+
 // A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
 //
 // Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
@@ -77,6 +83,14 @@ typedef struct linkspan_message linkspan_message;
 // Any number of threads may send, and take turns.
 typedef struct linkspan_publisher linkspan_publisher;
 
+// Reads values one after the other, event by event, in the order in which they were written. Release it with `linkspan_release`; keep one
+// for many values, since it uses its memory again. One thread at a time may use it.
+//
+// The first error stays: calls after it give zero, NULL, a count of zero and no field, and return it again, up to
+// `linkspan_reader_finish`, which returns it, too. So only that needs to be looked at. Texts, bytes and arrays are views: they are
+// valid until the reader begins with another value or is released.
+typedef struct linkspan_reader linkspan_reader;
+
 // Memory that another program shares and this one reads. Release it with `linkspan_release`.
 //
 // Every call copies what is there at that moment. Any number of threads may read one region.
@@ -100,6 +114,13 @@ typedef struct linkspan_subscriber linkspan_subscriber;
 
 // A walk through a message. It holds a reference to the message. Release it with `linkspan_release`.
 typedef struct linkspan_walk linkspan_walk;
+
+// Writes values one after the other, event by event, with less work than a message that is built. Release it with
+// `linkspan_release`; keep one for many values, since it uses its memory again. One thread at a time may use it.
+//
+// The first error stays: calls after it do nothing and return it again, up to `linkspan_writer_finish` or
+// `linkspan_writer_encode`, which return it, too, and begin anew. So only those need to be looked at.
+typedef struct linkspan_writer linkspan_writer;
 
 // What a call came to: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
 typedef int32_t linkspan_status;
@@ -1352,6 +1373,201 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
                                              const char *path,
                                              struct linkspan_message **value);
 
+// Makes a reader.
+//
+// The caller sees to this:
+// `reader` may be written.
+linkspan_status linkspan_reader_new(struct linkspan_reader **reader);
+
+// Begins with the value of a message, which the reader does not change and does not need afterwards.
+//
+// The caller sees to this:
+// `reader` and `message` are live.
+linkspan_status linkspan_reader_message(struct linkspan_reader *reader,
+                                        const struct linkspan_message *message);
+
+// Begins with the value that bytes of an encoding hold. The bytes may be freed at once.
+//
+// The caller sees to this:
+// `reader` is live, `bytes` points to `length` bytes.
+linkspan_status linkspan_reader_decode(struct linkspan_reader *reader,
+                                       const uint8_t *bytes,
+                                       size_t length,
+                                       linkspan_encoding encoding);
+
+// Returns the first error of the value that was read, with its path, or `LINKSPAN_OK`.
+//
+// The caller sees to this:
+// `reader` is live.
+linkspan_status linkspan_reader_finish(struct linkspan_reader *reader);
+
+// Refuses the value that was read: an error of this status and text, at the place where the reader is. An error that is there already
+// stays.
+//
+// The caller sees to this:
+// `reader` is live, `text` is NUL-terminated.
+linkspan_status linkspan_reader_refuse(struct linkspan_reader *reader,
+                                       linkspan_status status,
+                                       const char *text);
+
+// Begins a list of `count` values, which are taken next, up to `linkspan_reader_end`.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_begin_array(struct linkspan_reader *reader, size_t *count);
+
+// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` says what
+// comes next.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_begin_map(struct linkspan_reader *reader,
+                                          size_t *count);
+
+// Ends the innermost list or map that is open; values in it that were not taken are passed over.
+//
+// The caller sees to this:
+// `reader` is live.
+linkspan_status linkspan_reader_end(struct linkspan_reader *reader);
+
+// Gives the key of the value that comes next in a map: a view, not NUL-terminated.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_key(struct linkspan_reader *reader, const char **key, size_t *length);
+
+// Gives the position of the next field of the map that is open, in a table of `count` names, and -1 after the last. Fields that are not in the
+// table are passed over. Each name has `width` bytes, filled up with NUL or blanks.
+//
+// `rules` has a number for each name: `LINKSPAN_REQUIRED`, and `Missing` is the end of a map without that field; `LINKSPAN_OPTIONAL`; or,
+// for an older name of a field, the position of the field, which is given for it.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes, `rules` to `count` numbers.
+linkspan_status linkspan_reader_get_field(struct linkspan_reader *reader,
+                                          const char *names,
+                                          size_t width,
+                                          size_t count,
+                                          const int32_t *rules,
+                                          int32_t *field);
+
+// Begins a map that holds one value, and gives the position of its key in a table of `count` names of `width` bytes each; `WrongType` where the key
+// is none of them. The value is taken next, then `linkspan_reader_end`. At an error it gives -1.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
+linkspan_status linkspan_reader_get_variant(struct linkspan_reader *reader,
+                                            const char *names,
+                                            size_t width,
+                                            size_t count,
+                                            int32_t *variant);
+
+// Takes a null; gives false, and leaves the value, where something else comes next.
+//
+// The caller sees to this:
+// `reader` is live, `null` may be written.
+linkspan_status linkspan_reader_get_null(struct linkspan_reader *reader, bool *null);
+
+// Takes a truth value. Every `linkspan_reader_get_` function takes the next value; `WrongType` where it is another one.
+//
+// The caller sees to this:
+// `reader` is live, the results may be written.
+linkspan_status linkspan_reader_get_bool(struct linkspan_reader *reader,
+                                         bool *value);
+
+// Takes an integer from `least` to `greatest`; `OutOfRange` for another one.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_i64(struct linkspan_reader *reader,
+                                        int64_t least,
+                                        int64_t greatest,
+                                        int64_t *value);
+
+// Takes an integer from 0 to `greatest`; `OutOfRange` for another one.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_u64(struct linkspan_reader *reader, uint64_t greatest, uint64_t *value);
+
+// Takes a float, or an integer that is one exactly.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_f64(struct linkspan_reader *reader, double *value);
+
+// Takes a float that fits 32 bits without overflow, or an integer that is one exactly.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_f32(struct linkspan_reader *reader, float *value);
+
+// Takes text: a view, not NUL-terminated.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_text(struct linkspan_reader *reader, const char **text, size_t *length);
+
+// Takes bytes: a view.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_bytes(struct linkspan_reader *reader,
+                                          const uint8_t **bytes,
+                                          size_t *length);
+
+// Takes an instant: nanoseconds since 1970-01-01T00:00:00Z.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_timestamp(struct linkspan_reader *reader, int64_t *nanoseconds);
+
+// Takes a UUID: 16 bytes, most significant first.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`; 16 bytes may be written at `uuid`.
+linkspan_status linkspan_reader_get_uuid(struct linkspan_reader *reader, uint8_t *uuid);
+
+// Takes an exact decimal number as text: a view, not NUL-terminated.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_decimal(struct linkspan_reader *reader,
+                                            const char **text,
+                                            size_t *length);
+
+// Takes text that is one of `count` names, and gives its position. Each name has `width` bytes, filled up with NUL or blanks. For any
+// other text it gives `unknown`; `WrongType` where that is below zero.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
+linkspan_status linkspan_reader_get_enum(struct linkspan_reader *reader,
+                                         const char *names,
+                                         size_t width,
+                                         size_t count,
+                                         int32_t unknown,
+                                         int32_t *value);
+
+// Takes an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` where it has another element type, where `order` is
+// not below zero and the array is in the other one, and where `rank` is not below zero and the array has not `rank` dimensions with the lengths in
+// `dims`, in which `UINT64_MAX` stands for any length.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`; `dims` points to `rank` numbers where `rank` is above zero.
+linkspan_status linkspan_reader_get_array(struct linkspan_reader *reader,
+                                          linkspan_dtype dtype,
+                                          linkspan_order order,
+                                          int32_t rank,
+                                          const uint64_t *dims,
+                                          struct linkspan_array *array);
+
+// Takes any value, as a new message, which the caller releases.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`.
+linkspan_status linkspan_reader_get_message(struct linkspan_reader *reader,
+                                            struct linkspan_message **message);
+
 // Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
 // path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
 // may not be read, `InvalidEndpoint` where the text is neither.
@@ -1537,6 +1753,149 @@ linkspan_status linkspan_walk_begin(struct linkspan_message *message,
 // The caller sees to this:
 // `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
+
+// Makes a writer.
+//
+// The caller sees to this:
+// `writer` may be written.
+linkspan_status linkspan_writer_new(struct linkspan_writer **writer);
+
+// Makes what was written the value of `message`, in place of the one that it had, and begins anew. The message is sent, published or
+// given as an answer like any other; it takes no puts until `linkspan_message_clear`.
+//
+// The caller sees to this:
+// `writer` and `message` are live.
+linkspan_status linkspan_writer_finish(struct linkspan_writer *writer,
+                                       struct linkspan_message *message);
+
+// Encodes what was written, and begins anew. Free the bytes with `linkspan_free`.
+//
+// The caller sees to this:
+// `writer` is live, the results may be written.
+linkspan_status linkspan_writer_encode(struct linkspan_writer *writer,
+                                       linkspan_encoding encoding,
+                                       uint8_t **bytes,
+                                       size_t *length);
+
+// Refuses the value that is written: an error of this status and text, at this key. An error that is there already stays.
+//
+// The caller sees to this:
+// `writer` is live, `key` is NULL or NUL-terminated, `text` is NUL-terminated.
+linkspan_status linkspan_writer_refuse(struct linkspan_writer *writer,
+                                       const char *key,
+                                       linkspan_status status,
+                                       const char *text);
+
+// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its key in a map, with `key` NULL
+// in an array and as the whole value.
+//
+// The caller sees to this:
+// `writer` is live, `key` is NULL or NUL-terminated.
+linkspan_status linkspan_writer_put_null(struct linkspan_writer *writer,
+                                         const char *key);
+
+// Puts a truth value.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_put_bool(struct linkspan_writer *writer, const char *key, bool value);
+
+// Puts an integer.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_put_i64(struct linkspan_writer *writer, const char *key, int64_t value);
+
+// Puts an integer without a sign.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_put_u64(struct linkspan_writer *writer, const char *key, uint64_t value);
+
+// Puts a float.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_put_f64(struct linkspan_writer *writer, const char *key, double value);
+
+// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
+linkspan_status linkspan_writer_put_text(struct linkspan_writer *writer,
+                                         const char *key,
+                                         const char *text,
+                                         size_t length);
+
+// Puts bytes, copied.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `bytes` points to `length` bytes.
+linkspan_status linkspan_writer_put_bytes(struct linkspan_writer *writer,
+                                          const char *key,
+                                          const uint8_t *bytes,
+                                          size_t length);
+
+// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_put_timestamp(struct linkspan_writer *writer,
+                                              const char *key,
+                                              int64_t nanoseconds);
+
+// Puts a UUID: 16 bytes, most significant first.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `uuid` points to 16 bytes.
+linkspan_status linkspan_writer_put_uuid(struct linkspan_writer *writer,
+                                         const char *key,
+                                         const uint8_t *uuid);
+
+// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
+linkspan_status linkspan_writer_put_decimal(struct linkspan_writer *writer,
+                                            const char *key,
+                                            const char *text,
+                                            size_t length);
+
+// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` say all, `length` is not looked at.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `array->data` points to as many elements as `array->dims` say.
+linkspan_status linkspan_writer_put_array(struct linkspan_writer *writer,
+                                          const char *key,
+                                          const struct linkspan_array *array);
+
+// Puts the value of a message, copied; NULL stands for null.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `value` is NULL or a live message.
+linkspan_status linkspan_writer_put_message(struct linkspan_writer *writer,
+                                            const char *key,
+                                            const struct linkspan_message *value);
+
+// Begins a map: what follows goes into it, each value with its key, until `linkspan_writer_end`. A key that comes twice is
+// `Malformed`.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_begin_map(struct linkspan_writer *writer,
+                                          const char *key);
+
+// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_writer_end`.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`.
+linkspan_status linkspan_writer_begin_array(struct linkspan_writer *writer, const char *key);
+
+// Ends the innermost map or array that is open.
+//
+// The caller sees to this:
+// `writer` is live.
+linkspan_status linkspan_writer_end(struct linkspan_writer *writer);
 
 #ifdef __cplusplus
 }  // extern "C"

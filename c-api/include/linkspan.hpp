@@ -12,6 +12,7 @@
 #include <linkspan/message.hpp>
 #include <linkspan/options.hpp>
 #include <linkspan/publish.hpp>
+#include <linkspan/record.hpp>
 #include <linkspan/region.hpp>
 #include <linkspan/service.hpp>
 

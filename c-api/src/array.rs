@@ -108,19 +108,24 @@ impl linkspan_array {
         NdArrayRef::new(dtype, order, dims, data)
     }
 
-    /// An array as C reads it; its data is copied to `aligned` where it does not lie as its elements ask.
-    pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> Result<linkspan_array> {
+    /// An array as it lies, be it aligned or not.
+    pub(crate) fn unaligned(array: NdArrayRef<'_>) -> linkspan_array {
         let mut dims = [0; LINKSPAN_MAX_RANK];
         dims[..array.shape.len()].copy_from_slice(array.shape);
-        let data = aligned.place(array.data, alignment(array.dtype))?;
-        Ok(linkspan_array {
+        linkspan_array {
             dtype: array.dtype as linkspan_dtype,
             order: array.order as linkspan_order,
             rank: array.shape.len(),
             dims,
-            data: data.cast(),
+            data: array.data.as_ptr().cast(),
             length: array.data.len(),
-        })
+        }
+    }
+
+    /// An array as C reads it; its data is copied to `aligned` where it does not lie as its elements ask.
+    pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> Result<linkspan_array> {
+        let data = aligned.place(array.data, alignment(array.dtype))?;
+        Ok(linkspan_array { data: data.cast(), ..linkspan_array::unaligned(array) })
     }
 }
 

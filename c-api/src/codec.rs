@@ -27,7 +27,7 @@ pub const LINKSPAN_SMILE: linkspan_encoding = 4;
 /// The names in the order of their numbers; the test below holds them to the core's.
 const NAMES: [&CStr; 5] = [c"raw", c"json", c"cbor", c"bson", c"smile"];
 
-fn encoding(number: linkspan_encoding) -> Result<Encoding> {
+pub(crate) fn encoding(number: linkspan_encoding) -> Result<Encoding> {
     u8::try_from(number).ok().and_then(Encoding::from_number).ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
@@ -40,7 +40,7 @@ fn encoding(number: linkspan_encoding) -> Result<Encoding> {
 ///
 /// # Safety
 /// The results may be written.
-unsafe fn give_bytes(
+pub(crate) unsafe fn give_bytes(
     bytes: *mut *mut u8,
     length: *mut usize,
     what: impl FnOnce() -> Result<Vec<u8>>,

@@ -6,6 +6,7 @@
 //! | the guard at the edge, the last error | `error` |
 //! | what callers hand in and get back | `argument` |
 //! | messages: life, building, reading, walking | `message`, `put`, `read`, `walk` |
+//! | values event by event, without a tree: what generated code calls | `writer`, `reader`, `tape` |
 //! | N-d arrays | `array` |
 //! | the codecs alone | `codec` |
 //! | options | `options` |
@@ -32,9 +33,12 @@ pub mod options;
 pub mod publish;
 pub mod put;
 pub mod read;
+pub mod reader;
 pub mod region;
 pub mod server;
 pub mod service;
 pub mod status;
+mod tape;
 pub mod verb;
 pub mod walk;
+pub mod writer;

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use linkspan::value::{Sink, Source};
 use linkspan::{Error, ErrorKind, Event, Message, Request, Result, Value};
@@ -16,6 +16,7 @@ use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::put::Tree;
 use crate::status::linkspan_status;
+use crate::tape::Tape;
 
 /// A message: one value, and for a received one where it came from.
 ///
@@ -113,6 +114,8 @@ impl Drop for Reference {
 pub(crate) enum State {
     /// A value that is being built, or was decoded.
     Tree(Tree),
+    /// A value that a writer wrote, and the tree of it once one was asked for.
+    Written(Box<Tape>, OnceLock<Value>),
     /// A message that has arrived.
     Received(Message),
     /// A request that waits for its answer.
@@ -123,6 +126,13 @@ impl State {
     fn value(&self) -> Result<&Value> {
         match self {
             State::Tree(tree) => Ok(tree.so_far()),
+            State::Written(tape, value) => match value.get() {
+                Some(value) => Ok(value),
+                None => {
+                    let made = tape.value()?;
+                    Ok(value.get_or_init(|| made))
+                }
+            },
             State::Received(message) => message.value(),
             State::Request(request) => request.value(),
         }
@@ -139,7 +149,7 @@ impl State {
     /// What arrived, where this did.
     fn arrived(&self) -> Option<&Message> {
         match self {
-            State::Tree(_) => None,
+            State::Tree(_) | State::Written(..) => None,
             State::Received(message) => Some(message),
             State::Request(request) => Some(request.message()),
         }
@@ -198,9 +208,40 @@ impl linkspan_message {
         self.aligned().clear();
         match &mut *self.change()? {
             State::Tree(tree) => what(tree),
+            State::Written(..) => {
+                let text = "a message that a writer wrote is not changed; call linkspan_message_clear first";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
             _ => {
                 let text = "a message that has arrived is not changed; call linkspan_message_clear first";
                 Err(Error::new(ErrorKind::InvalidState, text))
+            }
+        }
+    }
+
+    /// Makes a tape the value; the tape of the value before is given in its place, to be used again.
+    pub(crate) fn take_tape(&self, tape: &mut Tape) -> Result<()> {
+        let mut state = self.change()?;
+        self.aligned().clear();
+        if let State::Written(there, value) = &mut *state {
+            std::mem::swap(&mut **there, tape);
+            value.take();
+        } else {
+            *state = State::Written(Box::new(std::mem::take(tape)), OnceLock::new());
+        }
+        Ok(())
+    }
+
+    /// Records the value without a tree; what arrived is checked as its channel says.
+    pub(crate) fn record(&self, tape: &mut Tape) -> Result<()> {
+        let state = self.read_state();
+        match state.arrived() {
+            Some(message) => {
+                tape.record_body(message.body(), |recorder| message.walk_into(recorder).map(|_| ()))
+            }
+            None => {
+                drop(state);
+                tape.record(self)
             }
         }
     }
@@ -248,7 +289,10 @@ impl linkspan_message {
 
 impl Source for linkspan_message {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        self.read_state().whole()?.walk(sink)
+        match &*self.read_state() {
+            State::Written(tape, _) => tape.walk(sink),
+            state => state.whole()?.walk(sink),
+        }
     }
 }
 

@@ -15,11 +15,13 @@ use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::message::linkspan_message;
 use crate::publish::{linkspan_publisher, linkspan_subscriber};
+use crate::reader::{Reader, linkspan_reader};
 use crate::region::linkspan_region;
 use crate::server::linkspan_server;
 use crate::service::{Serving, linkspan_service};
 use crate::status::linkspan_status;
 use crate::walk::{Walk, linkspan_walk};
+use crate::writer::{Writer, linkspan_writer};
 
 /// What a handle holds, behind a number that says what that is: so one function can take any of them.
 ///
@@ -157,6 +159,8 @@ kinds! {
     Controller in linkspan_controller: b"controll",
     Region in linkspan_region: b"region..",
     Walk in linkspan_walk: b"walk....",
+    Writer in linkspan_writer: b"writer..",
+    Reader in linkspan_reader: b"reader..",
 }
 
 /// Hands an object out.
@@ -168,7 +172,7 @@ pub(crate) fn give<T>(object: T) -> *mut T {
 fn is_none_of_ours() -> Error {
     Error::new(
         ErrorKind::InvalidState,
-        "this is no channel, listener, server, publisher, subscriber, service, controller, region or walk; hand in what one of their functions gave",
+        "this is no channel, listener, server, publisher, subscriber, service, controller, region, walk, writer or reader; hand in what one of their functions gave",
     )
 }
 
@@ -192,8 +196,10 @@ pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) 
             Any::Subscriber(subscriber) => subscriber.fileno(),
             Any::Serving(serving) => Ok(serving.service.fileno()),
             Any::Controller(controller) => controller.fileno(),
-            Any::Publisher(_) | Any::Region(_) | Any::Walk(_) => {
-                Err(has_none("a publisher, a region or a walk waits for nobody, so it has no descriptor"))
+            Any::Publisher(_) | Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
+                Err(has_none(
+                    "a publisher, a region, a walk, a writer or a reader waits for nobody, so it has no descriptor",
+                ))
             }
         })
     }
@@ -223,8 +229,10 @@ pub unsafe extern "C" fn linkspan_events(
                         "what happens to services is in their logs: linkspan_controller_log",
                     ));
                 }
-                Any::Region(_) | Any::Walk(_) => {
-                    return Err(has_none("nothing happens to a region or a walk that could be told"));
+                Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
+                    return Err(has_none(
+                        "nothing happens to a region, a walk, a writer or a reader that could be told",
+                    ));
                 }
             }))
         })
@@ -252,7 +260,9 @@ pub unsafe extern "C" fn linkspan_stats(
                 Any::Serving(serving) => serving.service.stats(),
                 Any::Controller(controller) => controller.stats(Timeout::Default)?,
                 Any::Listener(listener) => listener.stats(),
-                Any::Region(_) | Any::Walk(_) => return Err(has_none("a region or a walk counts nothing")),
+                Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
+                    return Err(has_none("a region, a walk, a writer or a reader counts nothing"));
+                }
             }))
         })
     }
@@ -279,8 +289,10 @@ pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> 
             Any::Controller(controller) => controller.close(),
             Any::Publisher(publisher) => return publisher.close(wait),
             Any::Subscriber(subscriber) => subscriber.close(),
-            Any::Region(_) | Any::Walk(_) => {
-                return Err(has_none("a region or a walk is not closed, only released: linkspan_release"));
+            Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
+                return Err(has_none(
+                    "a region, a walk, a writer or a reader is not closed, only released: linkspan_release",
+                ));
             }
         }
         Ok(())

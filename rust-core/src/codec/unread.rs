@@ -4,8 +4,7 @@ use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// Takes every value, so that only what the decoder itself refuses is an error.
-#[derive(Debug)]
-pub struct Unread;
+pub(crate) struct Unread;
 
 impl Sink for Unread {
     fn null(&mut self) -> Result<()> {

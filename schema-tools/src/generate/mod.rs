@@ -8,8 +8,11 @@
 //! | what the comments of a field say: unit, range, shape, default | `describe` |
 //! | a language | the file of its name |
 
+mod c;
+mod cpp;
 mod describe;
 mod naming;
+mod native;
 mod plan;
 mod rust;
 mod text;
@@ -37,5 +40,7 @@ pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<Fil
     let plan = Plan::new(schema, language)?;
     match language {
         Language::Rust => rust::generate(&plan),
+        Language::C => c::generate(&plan),
+        Language::Cpp => cpp::generate(&plan),
     }
 }

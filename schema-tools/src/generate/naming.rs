@@ -6,6 +6,10 @@
 pub enum Language {
     /// Rust, edition 2021 or later.
     Rust,
+    /// C11.
+    C,
+    /// C++17.
+    Cpp,
 }
 
 /// How the words of a name are joined.
@@ -44,12 +48,14 @@ pub struct Naming {
 
 impl Language {
     /// Every language that code is generated for.
-    pub const ALL: [Language; 1] = [Language::Rust];
+    pub const ALL: [Language; 3] = [Language::Rust, Language::C, Language::Cpp];
 
     /// Its name at the command line: `rust`.
     pub const fn name(self) -> &'static str {
         match self {
             Language::Rust => "rust",
+            Language::C => "c",
+            Language::Cpp => "cpp",
         }
     }
 
@@ -65,6 +71,8 @@ impl Language {
                 longest: 255,
                 reserved: &RUST,
             },
+            Language::C => super::c::NAMING,
+            Language::Cpp => super::cpp::NAMING,
         }
     }
 }

@@ -1,0 +1,601 @@
+//! Reading a value event by event, without a tree: what generated code calls.
+
+pub mod values;
+
+use std::ffi::c_char;
+use std::ops::DerefMut;
+use std::slice;
+
+use linkspan::{Error, ErrorKind, Limits, Result, codec};
+
+use crate::argument::{Nothing, block, c_text, handle, is_null, make, out};
+use crate::codec::{encoding, linkspan_encoding};
+use crate::error::guard;
+use crate::message::linkspan_message;
+use crate::object::{Tagged, give};
+use crate::status::linkspan_status;
+use crate::tape::{Entry, Event, Slice, Tape};
+
+/// Reads values one after the other, event by event, in the order in which they were written. Release it with `linkspan_release`; keep one
+/// for many values, since it uses its memory again. One thread at a time may use it.
+///
+/// The first error stays: calls after it give zero, NULL, a count of zero and no field, and return it again, up to
+/// `linkspan_reader_finish`, which returns it, too. So only that needs to be looked at. Texts, bytes and arrays are views: they are
+/// valid until the reader begins with another value or is released.
+pub struct linkspan_reader(pub(crate) Tagged<Reader>);
+
+/// A rule for a name of `linkspan_reader_get_field`: the field has to be there.
+pub const LINKSPAN_REQUIRED: i32 = -1;
+/// A rule for a name of `linkspan_reader_get_field`: the field may be missing.
+pub const LINKSPAN_OPTIONAL: i32 = -2;
+
+/// What a reader is.
+#[derive(Default)]
+pub(crate) struct Reader {
+    tape: Tape,
+    next: usize,
+    open: Vec<Open>,
+    error: Option<Error>,
+}
+
+/// An array or a map whose values are read.
+#[derive(Default)]
+struct Open {
+    is_map: bool,
+    count: usize,
+    taken: usize,
+    /// The value that comes next, once all before it have been read.
+    next: usize,
+    after: usize,
+    /// The position in the table of names where the next field is if the writer kept the order.
+    expected: usize,
+    /// A bit for each field that came, of the first 64, then of the rest.
+    seen: u64,
+    rest: Vec<u64>,
+}
+
+impl Open {
+    fn see(&mut self, field: usize) -> bool {
+        let bit = 1 << (field % 64);
+        let word = match field / 64 {
+            0 => &mut self.seen,
+            word => {
+                if self.rest.len() < word {
+                    self.rest.resize(word, 0);
+                }
+                &mut self.rest[word - 1]
+            }
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    fn saw(&self, field: usize) -> bool {
+        let word = match field / 64 {
+            0 => self.seen,
+            word => self.rest.get(word - 1).copied().unwrap_or(0),
+        };
+        word & 1 << (field % 64) != 0
+    }
+}
+
+/// The names of fields, in places of one width, filled up with NUL or blanks.
+struct Names<'a> {
+    bytes: &'a [u8],
+    width: usize,
+}
+
+impl<'a> Names<'a> {
+    /// # Safety
+    /// `names` points to `count` times `width` bytes.
+    unsafe fn of(names: *const c_char, width: usize, count: usize) -> Result<Names<'a>> {
+        // SAFETY: as the caller promises.
+        let bytes = unsafe { block(names.cast(), width.saturating_mul(count), "the names") }?;
+        Ok(Names { bytes, width: width.max(1) })
+    }
+
+    #[inline]
+    fn get(&self, position: usize) -> Option<&'a [u8]> {
+        let place = self.bytes.get(position * self.width..(position + 1) * self.width)?;
+        let end = place.iter().position(|byte| matches!(byte, 0 | b' ')).unwrap_or(place.len());
+        Some(&place[..end])
+    }
+
+    #[inline]
+    fn is(&self, position: usize, name: &[u8]) -> bool {
+        let at = position * self.width;
+        let Some(place) = self.bytes.get(at..at + self.width) else { return false };
+        place.starts_with(name) && matches!(place.get(name.len()), None | Some(0 | b' '))
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        (0..self.bytes.len() / self.width).find(|position| self.is(*position, name))
+    }
+
+    fn text(&self, position: usize) -> String {
+        String::from_utf8_lossy(self.get(position).unwrap_or_default()).into_owned()
+    }
+
+    fn list(&self) -> String {
+        let count = self.bytes.len() / self.width;
+        (0..count).map(|position| self.text(position)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Reader {
+    fn begin_with(&mut self, record: impl FnOnce(&mut Tape) -> Result<()>) -> Result<()> {
+        (self.next, self.error) = (0, None);
+        self.open.clear();
+        record(&mut self.tape).inspect_err(|_| self.tape.clear())
+    }
+
+    /// The event that comes next, which is not taken.
+    #[inline]
+    fn peek(&self) -> Result<Entry> {
+        let full = self.open.last().is_some_and(|open| open.taken >= open.count);
+        match self.tape.entries().get(self.next) {
+            Some(entry) if !full => Ok(*entry),
+            _ if self.tape.entries().is_empty() => Err(state(
+                "the reader has no value: begin with linkspan_reader_message or linkspan_reader_decode",
+            )),
+            _ => Err(state("all values here were read already")),
+        }
+    }
+
+    /// Says that the event was taken.
+    #[inline]
+    fn take(&mut self, entry: &Entry) {
+        self.next = match entry.event {
+            Event::Array { after, .. } | Event::Map { after, .. } => after,
+            _ => self.next + 1,
+        };
+        if let Some(open) = self.open.last_mut() {
+            open.taken += 1;
+        }
+    }
+
+    fn begin(&mut self, is_map: bool) -> Result<usize> {
+        let entry = self.peek()?;
+        let (count, after) = match entry.event {
+            Event::Map { count, after } if is_map => (count, after),
+            Event::Array { count, after } if !is_map => (count, after),
+            other => return Err(wrong(if is_map { "a map" } else { "a list" }, other)),
+        };
+        self.next += 1;
+        self.open.push(Open { is_map, count, after, next: self.next, ..Open::default() });
+        Ok(count)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let open = self.open.pop().ok_or_else(|| state("no list or map is open"))?;
+        self.next = open.after;
+        if let Some(around) = self.open.last_mut() {
+            around.taken += 1;
+        }
+        Ok(())
+    }
+
+    /// The position of the next field in the table of names; none at the end, where all that are required have to have come.
+    #[inline]
+    fn field(&mut self, names: &Names<'_>, rules: &[i32]) -> Result<Option<usize>> {
+        let Reader { tape, open, next, .. } = self;
+        let Some(open) = open.last_mut().filter(|open| open.is_map) else {
+            return Err(state("no map is open: begin it with linkspan_reader_begin_map"));
+        };
+        while open.taken < open.count {
+            let Some(entry) = tape.entries().get(*next) else { break };
+            let key = tape.bytes(entry.key);
+            let found = if names.is(open.expected, key) { Some(open.expected) } else { names.position(key) };
+            let Some(at) = found else {
+                // A newer writer may send fields that this program does not know.
+                *next = match entry.event {
+                    Event::Array { after, .. } | Event::Map { after, .. } => after,
+                    _ => *next + 1,
+                };
+                open.taken += 1;
+                continue;
+            };
+            open.expected = at + 1;
+            let field = rules.get(at).and_then(|rule| usize::try_from(*rule).ok()).unwrap_or(at);
+            if !open.see(field) {
+                let text = format!("the field {} comes twice, under a name and an alias", names.text(field));
+                return Err(Error::new(ErrorKind::WrongType, text));
+            }
+            return Ok(Some(field));
+        }
+        let missing =
+            rules.iter().enumerate().find(|(at, rule)| **rule == LINKSPAN_REQUIRED && !open.saw(*at));
+        match missing {
+            None => Ok(None),
+            Some((at, _)) => {
+                let text = format!("the field {} is missing", names.text(at));
+                Err(Error::new(ErrorKind::Missing, text))
+            }
+        }
+    }
+
+    /// Says where an error is.
+    #[cold]
+    fn locate(&self, mut error: Error) -> Error {
+        for (depth, open) in self.open.iter().enumerate().rev() {
+            let at = match self.open.get(depth + 1) {
+                None => self.next,
+                Some(inner) => inner.next - 1,
+            };
+            if open.taken >= open.count {
+                continue;
+            }
+            error = match self.tape.entries().get(at) {
+                Some(entry) if open.is_map => match self.tape.text(entry.key) {
+                    Ok(key) => error.under_key(key),
+                    Err(_) => error,
+                },
+                _ => error.under_index(open.taken),
+            };
+        }
+        error
+    }
+}
+
+#[cold]
+fn state(text: &str) -> Error {
+    Error::new(ErrorKind::InvalidState, text.to_owned())
+}
+
+#[cold]
+fn wrong(expected: &str, found: Event) -> Error {
+    let found = match found {
+        Event::Null => "null",
+        Event::Bool(_) => "a bool",
+        Event::Int(_) | Event::Uint(_) => "an integer",
+        Event::BigInt(..) => "an integer beyond 64 bits",
+        Event::Float(_) => "a float",
+        Event::Text(_) => "text",
+        Event::Bytes(_) => "bytes",
+        Event::Timestamp(_) => "a timestamp",
+        Event::Uuid(_) => "a UUID",
+        Event::Decimal(_) => "a decimal number",
+        Event::NdArray { .. } => "an N-d array",
+        Event::Array { .. } => "a list",
+        Event::Map { .. } => "a map",
+    };
+    Error::new(ErrorKind::WrongType, format!("{expected} is expected, {found} was found"))
+}
+
+#[cold]
+fn out_of_range(expected: &str, found: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::OutOfRange, format!("{expected} is expected, {found} was found"))
+}
+
+/// The reader behind a handle.
+///
+/// # Safety
+/// `reader` is NULL or a reader, live or one of those released last, and no other thread uses it.
+unsafe fn reader<'a>(reader: *mut linkspan_reader) -> Result<&'a mut Reader> {
+    // SAFETY: as the caller promises; it was looked at first.
+    unsafe {
+        handle(reader)?;
+        Ok((*reader).0.deref_mut())
+    }
+}
+
+/// Does one step of reading, unless an earlier one failed; `failed` says whether it did nothing.
+///
+/// # Safety
+/// As for [`reader`].
+unsafe fn step(
+    reader: *mut linkspan_reader,
+    what: impl FnOnce(&mut Reader) -> Result<()>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    let reader = match unsafe { self::reader(reader) } {
+        Ok(reader) => reader,
+        Err(error) => return guard(|| Err(error)),
+    };
+    if let Some(error) = &reader.error {
+        return error.kind().code().into();
+    }
+    let mut failed = None;
+    let status = guard(|| {
+        let outcome = what(reader).map_err(|error| reader.locate(error));
+        outcome.inspect_err(|error| failed = Some(error.clone()))
+    });
+    if failed.is_some() {
+        reader.error = failed;
+    }
+    status
+}
+
+/// Takes the next value as what `what` makes of it.
+///
+/// # Safety
+/// As for [`reader`]; `to` is NULL or may be written.
+unsafe fn get<T: Nothing>(
+    reader: *mut linkspan_reader,
+    to: *mut T,
+    what: impl FnOnce(&Reader, Event) -> Result<T>,
+) -> linkspan_status {
+    if !to.is_null() {
+        // SAFETY: not NULL, and the caller promises that it may be written.
+        unsafe { to.write(T::NOTHING) };
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(reader, |reader| {
+            let to = out(to)?;
+            let entry = reader.peek()?;
+            *to = what(reader, entry.event)?;
+            reader.take(&entry);
+            Ok(())
+        })
+    }
+}
+
+/// Takes the next value as a view.
+///
+/// # Safety
+/// As for [`get`].
+unsafe fn view<T>(
+    reader: *mut linkspan_reader,
+    to: *mut *const T,
+    length: *mut usize,
+    what: impl FnOnce(Event) -> Result<Slice>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        for result in [to.cast::<usize>(), length] {
+            if !result.is_null() {
+                result.write(0);
+            }
+        }
+        step(reader, |reader| {
+            let (to, length) = (out(to)?, out(length)?);
+            let entry = reader.peek()?;
+            let bytes = reader.tape.bytes(what(entry.event)?);
+            (*to, *length) = (bytes.as_ptr().cast(), bytes.len());
+            reader.take(&entry);
+            Ok(())
+        })
+    }
+}
+
+/// Makes a reader.
+///
+/// # Safety
+/// `reader` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_new(reader: *mut *mut linkspan_reader) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { make(reader, || Ok(give(linkspan_reader(Tagged::new(Reader::default()))))) }
+}
+
+/// Begins with the value of a message, which the reader does not change and does not need afterwards.
+///
+/// # Safety
+/// `reader` and `message` are live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_message(
+    reader: *mut linkspan_reader,
+    message: *const linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let reader = self::reader(reader)?;
+        let outcome = reader.begin_with(|tape| handle(message)?.record(tape));
+        outcome.inspect_err(|error| reader.error = Some(error.clone()))
+    })
+}
+
+/// Begins with the value that bytes of an encoding hold. The bytes may be freed at once.
+///
+/// # Safety
+/// `reader` is live, `bytes` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_decode(
+    reader: *mut linkspan_reader,
+    bytes: *const u8,
+    length: usize,
+    encoding: linkspan_encoding,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let reader = self::reader(reader)?;
+        let outcome = reader.begin_with(|tape| {
+            let (bytes, encoding) = (block(bytes, length, "bytes")?, self::encoding(encoding)?);
+            tape.record_bytes(bytes, |recorder| {
+                codec::decode_into(bytes, encoding, &Limits::default(), recorder).map(|_| ())
+            })
+        });
+        outcome.inspect_err(|error| reader.error = Some(error.clone()))
+    })
+}
+
+/// Returns the first error of the value that was read, with its path, or `LINKSPAN_OK`.
+///
+/// # Safety
+/// `reader` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_finish(reader: *mut linkspan_reader) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| match unsafe { self::reader(reader) }?.error.take() {
+        None => Ok(()),
+        Some(error) => Err(error),
+    })
+}
+
+/// Refuses the value that was read: an error of this status and text, at the place where the reader is. An error that is there already
+/// stays.
+///
+/// # Safety
+/// `reader` is live, `text` is NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_refuse(
+    reader: *mut linkspan_reader,
+    status: linkspan_status,
+    text: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { step(reader, |_| Err(crate::writer::refusal(status, c_text(text, "a text")?))) }
+}
+
+/// Begins a list of `count` values, which are taken next, up to `linkspan_reader_end`.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_begin_array(
+    reader: *mut linkspan_reader,
+    count: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { begin(reader, count, false) }
+}
+
+/// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` says what
+/// comes next.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_begin_map(
+    reader: *mut linkspan_reader,
+    count: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { begin(reader, count, true) }
+}
+
+/// # Safety
+/// As for [`get`].
+unsafe fn begin(reader: *mut linkspan_reader, count: *mut usize, is_map: bool) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !count.is_null() {
+            count.write(0);
+        }
+        step(reader, |reader| {
+            let values = reader.begin(is_map)?;
+            // Whoever reads fields does not count them.
+            if let Some(count) = count.as_mut() {
+                *count = values;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Ends the innermost list or map that is open; values in it that were not taken are passed over.
+///
+/// # Safety
+/// `reader` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_end(reader: *mut linkspan_reader) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { step(reader, Reader::end) }
+}
+
+/// Gives the key of the value that comes next in a map: a view, not NUL-terminated.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_key(
+    reader: *mut linkspan_reader,
+    key: *mut *const c_char,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        for result in [key.cast::<usize>(), length] {
+            if !result.is_null() {
+                result.write(0);
+            }
+        }
+        step(reader, |reader| {
+            let (key, length) = (out(key)?, out(length)?);
+            if !reader.open.last().is_some_and(|open| open.is_map) {
+                return Err(state("no map is open: begin it with linkspan_reader_begin_map"));
+            }
+            let bytes = reader.tape.bytes(reader.peek()?.key);
+            (*key, *length) = (bytes.as_ptr().cast(), bytes.len());
+            Ok(())
+        })
+    }
+}
+
+/// Gives the position of the next field of the map that is open, in a table of `count` names, and -1 after the last. Fields that are not in the
+/// table are passed over. Each name has `width` bytes, filled up with NUL or blanks.
+///
+/// `rules` has a number for each name: `LINKSPAN_REQUIRED`, and `Missing` is the end of a map without that field; `LINKSPAN_OPTIONAL`; or,
+/// for an older name of a field, the position of the field, which is given for it.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes, `rules` to `count` numbers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_field(
+    reader: *mut linkspan_reader,
+    names: *const c_char,
+    width: usize,
+    count: usize,
+    rules: *const i32,
+    field: *mut i32,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !field.is_null() {
+            field.write(-1);
+        }
+        step(reader, |reader| {
+            let field = field.as_mut().ok_or_else(|| is_null("the place for a result"))?;
+            let names = Names::of(names, width, count)?;
+            let rules = match (count, rules.is_null()) {
+                (0, _) => &[],
+                (_, true) => return Err(is_null("rules")),
+                (_, false) => slice::from_raw_parts(rules, count),
+            };
+            *field = match reader.field(&names, rules)? {
+                Some(position) => position as i32,
+                None => -1,
+            };
+            Ok(())
+        })
+    }
+}
+
+/// Begins a map that holds one value, and gives the position of its key in a table of `count` names of `width` bytes each; `WrongType` where the key
+/// is none of them. The value is taken next, then `linkspan_reader_end`. At an error it gives -1.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_variant(
+    reader: *mut linkspan_reader,
+    names: *const c_char,
+    width: usize,
+    count: usize,
+    variant: *mut i32,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !variant.is_null() {
+            variant.write(-1);
+        }
+        step(reader, |reader| {
+            let variant = variant.as_mut().ok_or_else(|| is_null("the place for a result"))?;
+            let names = Names::of(names, width, count)?;
+            let values = reader.begin(true)?;
+            let asked = || format!("a map with one key of {}", names.list());
+            if values != 1 {
+                let text = format!("{} is expected, {values} keys were found", asked());
+                return Err(Error::new(ErrorKind::WrongType, text));
+            }
+            let key = reader.tape.bytes(reader.peek()?.key);
+            *variant = names.position(key).ok_or_else(|| {
+                let text = format!("{} is expected, {:?} was found", asked(), String::from_utf8_lossy(key));
+                Error::new(ErrorKind::WrongType, text)
+            })? as i32;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,360 @@
+//! The values of a reader, one by one.
+
+use std::ffi::c_char;
+use std::slice;
+
+use linkspan::value::NdArrayRef;
+use linkspan::{Error, ErrorKind};
+
+use super::{Names, get, linkspan_reader, out_of_range, step, view, wrong};
+use crate::argument::{Nothing, is_null, out};
+use crate::array::{linkspan_array, linkspan_dtype, linkspan_order};
+use crate::message::linkspan_message;
+use crate::status::linkspan_status;
+use crate::tape::Event;
+
+/// Takes a null; gives false, and leaves the value, where something else comes next.
+///
+/// # Safety
+/// `reader` is live, `null` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_null(
+    reader: *mut linkspan_reader,
+    null: *mut bool,
+) -> linkspan_status {
+    if !null.is_null() {
+        // SAFETY: not NULL, and the caller promises that it may be written.
+        unsafe { null.write(false) };
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(reader, |reader| {
+            let null = out(null)?;
+            let entry = reader.peek()?;
+            if matches!(entry.event, Event::Null) {
+                *null = true;
+                reader.take(&entry);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Takes a truth value. Every `linkspan_reader_get_` function takes the next value; `WrongType` where it is another one.
+///
+/// # Safety
+/// `reader` is live, the results may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_bool(
+    reader: *mut linkspan_reader,
+    value: *mut bool,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, value, |_, event| match event {
+            Event::Bool(value) => Ok(value),
+            other => Err(wrong("a bool", other)),
+        })
+    }
+}
+
+/// Takes an integer from `least` to `greatest`; `OutOfRange` for another one.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_i64(
+    reader: *mut linkspan_reader,
+    least: i64,
+    greatest: i64,
+    value: *mut i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, value, |_, event| match event {
+            Event::Int(value) if (least..=greatest).contains(&value) => Ok(value),
+            Event::Int(value) => Err(out_of_range(&format!("an integer in [{least}, {greatest}]"), value)),
+            Event::Uint(value) => Err(out_of_range(&format!("an integer in [{least}, {greatest}]"), value)),
+            other => Err(wrong("an integer", other)),
+        })
+    }
+}
+
+/// Takes an integer from 0 to `greatest`; `OutOfRange` for another one.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_u64(
+    reader: *mut linkspan_reader,
+    greatest: u64,
+    value: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, value, |_, event| {
+            let number = match event {
+                Event::Int(value) => u64::try_from(value).ok(),
+                Event::Uint(value) => Some(value),
+                other => return Err(wrong("an integer", other)),
+            };
+            number.filter(|number| *number <= greatest).ok_or_else(|| match event {
+                Event::Uint(value) => out_of_range(&format!("an integer in [0, {greatest}]"), value),
+                Event::Int(value) => out_of_range(&format!("an integer in [0, {greatest}]"), value),
+                other => wrong("an integer", other),
+            })
+        })
+    }
+}
+
+/// Takes a float, or an integer that is one exactly.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_f64(
+    reader: *mut linkspan_reader,
+    value: *mut f64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, value, |_, event| match event {
+            Event::Float(value) => Ok(value),
+            Event::Int(value) if value.unsigned_abs() <= 1 << 53 => Ok(value as f64),
+            Event::Int(value) => Err(out_of_range("an integer that is an f64 exactly", value)),
+            Event::Uint(value) => Err(out_of_range("an integer that is an f64 exactly", value)),
+            other => Err(wrong("a float", other)),
+        })
+    }
+}
+
+impl Nothing for f32 {
+    const NOTHING: f32 = 0.0;
+}
+
+/// Takes a float that fits 32 bits without overflow, or an integer that is one exactly.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_f32(
+    reader: *mut linkspan_reader,
+    value: *mut f32,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, value, |_, event| match event {
+            Event::Float(value) if !value.is_finite() || (value as f32).is_finite() => Ok(value as f32),
+            Event::Float(value) => Err(out_of_range("a float of 32 bits", value)),
+            Event::Int(value) if value.unsigned_abs() <= 1 << 24 => Ok(value as f32),
+            Event::Int(value) => Err(out_of_range("an integer that is an f32 exactly", value)),
+            Event::Uint(value) => Err(out_of_range("an integer that is an f32 exactly", value)),
+            other => Err(wrong("a float", other)),
+        })
+    }
+}
+
+/// Takes text: a view, not NUL-terminated.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_text(
+    reader: *mut linkspan_reader,
+    text: *mut *const c_char,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        view(reader, text, length, |event| match event {
+            Event::Text(text) => Ok(text),
+            other => Err(wrong("text", other)),
+        })
+    }
+}
+
+/// Takes bytes: a view.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_bytes(
+    reader: *mut linkspan_reader,
+    bytes: *mut *const u8,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        view(reader, bytes, length, |event| match event {
+            Event::Bytes(bytes) => Ok(bytes),
+            other => Err(wrong("bytes", other)),
+        })
+    }
+}
+
+/// Takes an instant: nanoseconds since 1970-01-01T00:00:00Z.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_timestamp(
+    reader: *mut linkspan_reader,
+    nanoseconds: *mut i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, nanoseconds, |_, event| match event {
+            Event::Timestamp(at) => Ok(at),
+            other => Err(wrong("a timestamp", other)),
+        })
+    }
+}
+
+/// Takes a UUID: 16 bytes, most significant first.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`; 16 bytes may be written at `uuid`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_uuid(
+    reader: *mut linkspan_reader,
+    uuid: *mut u8,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, uuid.cast::<[u8; 16]>(), |_, event| match event {
+            Event::Uuid(uuid) => Ok(uuid),
+            other => Err(wrong("a UUID", other)),
+        })
+    }
+}
+
+/// Takes an exact decimal number as text: a view, not NUL-terminated.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_decimal(
+    reader: *mut linkspan_reader,
+    text: *mut *const c_char,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        view(reader, text, length, |event| match event {
+            Event::Decimal(text) => Ok(text),
+            other => Err(wrong("a decimal number", other)),
+        })
+    }
+}
+
+/// Takes text that is one of `count` names, and gives its position. Each name has `width` bytes, filled up with NUL or blanks. For any
+/// other text it gives `unknown`; `WrongType` where that is below zero.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_enum(
+    reader: *mut linkspan_reader,
+    names: *const c_char,
+    width: usize,
+    count: usize,
+    unknown: i32,
+    value: *mut i32,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, value, |reader, event| {
+            let names = Names::of(names, width, count)?;
+            let Event::Text(text) = event else {
+                return Err(wrong(&format!("one of {}", names.list()), event));
+            };
+            match names.position(reader.tape.bytes(text)) {
+                Some(position) => Ok(position as i32),
+                None if unknown >= 0 => Ok(unknown),
+                None => {
+                    let text = format!(
+                        "one of {} is expected, {:?} was found",
+                        names.list(),
+                        reader.tape.text(text)?
+                    );
+                    Err(Error::new(ErrorKind::WrongType, text))
+                }
+            }
+        })
+    }
+}
+
+/// Takes an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` where it has another element type, where `order` is
+/// not below zero and the array is in the other one, and where `rank` is not below zero and the array has not `rank` dimensions with the lengths in
+/// `dims`, in which `UINT64_MAX` stands for any length.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`; `dims` points to `rank` numbers where `rank` is above zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_array(
+    reader: *mut linkspan_reader,
+    dtype: linkspan_dtype,
+    order: linkspan_order,
+    rank: i32,
+    dims: *const u64,
+    array: *mut linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        get(reader, array, |reader, event| {
+            let Event::NdArray { dtype: found, order: lies, rank: has, shape, data } = event else {
+                return Err(wrong("an N-d array", event));
+            };
+            let shape = reader.tape.shape(shape, has);
+            let lengths = match usize::try_from(rank) {
+                Ok(0) => Some(&[][..]),
+                Ok(_) if dims.is_null() => return Err(is_null("dims")),
+                Ok(rank) => Some(slice::from_raw_parts(dims, rank)),
+                Err(_) => None,
+            };
+            let there = NdArrayRef::new(found, lies, shape, reader.tape.bytes(data))?;
+            // In an array of one dimension, both orders are the same memory.
+            let one_order = order < 0
+                || there.order as linkspan_order == order
+                || shape.iter().filter(|n| **n > 1).count() < 2;
+            let fits = found as linkspan_dtype == dtype
+                && one_order
+                && lengths.is_none_or(|lengths| {
+                    lengths.len() == shape.len()
+                        && lengths.iter().zip(shape).all(|(asked, is)| *asked == u64::MAX || asked == is)
+                });
+            if !fits {
+                let asked = usize::try_from(dtype).ok().and_then(|n| linkspan::DType::ALL.get(n));
+                let text = format!(
+                    "an N-d array of {}{} is expected, one of {} {shape:?} in {} order was found",
+                    asked.map_or("no known type", |dtype| dtype.name()),
+                    lengths.map_or(String::new(), shown),
+                    found.name(),
+                    lies.name(),
+                );
+                return Err(Error::new(ErrorKind::WrongType, text));
+            }
+            Ok(linkspan_array::unaligned(there))
+        })
+    }
+}
+
+/// A shape that is asked for: ` [2, *]`.
+fn shown(lengths: &[u64]) -> String {
+    let lengths: Vec<_> =
+        lengths.iter().map(|n| if *n == u64::MAX { "*".into() } else { n.to_string() }).collect();
+    format!(" [{}]", lengths.join(", "))
+}
+
+/// Takes any value, as a new message, which the caller releases.
+///
+/// # Safety
+/// As for `linkspan_reader_get_bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_get_message(
+    reader: *mut linkspan_reader,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { get(reader, message, |reader, _| Ok(linkspan_message::of(reader.tape.value_at(reader.next)?))) }
+}

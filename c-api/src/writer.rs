@@ -1,0 +1,567 @@
+//! Writing a value event by event, without a tree: what generated code calls.
+
+use std::collections::HashSet;
+use std::ffi::c_char;
+use std::ops::DerefMut;
+
+use linkspan::value::{Decimal, repeated_key};
+use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
+
+use crate::argument::{block, c_text, c_text_or_none, handle, make, utf8};
+use crate::array::linkspan_array;
+use crate::codec::{encoding, give_bytes, linkspan_encoding};
+use crate::error::guard;
+use crate::message::linkspan_message;
+use crate::object::{Tagged, give};
+use crate::status::linkspan_status;
+use crate::tape::{Event, Slice, Tape};
+
+/// Writes values one after the other, event by event, with less work than a message that is built. Release it with
+/// `linkspan_release`; keep one for many values, since it uses its memory again. One thread at a time may use it.
+///
+/// The first error stays: calls after it do nothing and return it again, up to `linkspan_writer_finish` or
+/// `linkspan_writer_encode`, which return it, too, and begin anew. So only those need to be looked at.
+pub struct linkspan_writer(pub(crate) Tagged<Writer>);
+
+/// What a writer is.
+#[derive(Default)]
+pub(crate) struct Writer {
+    tape: Tape,
+    open: Vec<Open>,
+    error: Option<Error>,
+}
+
+/// An array or a map that is open.
+struct Open {
+    at: usize,
+    count: usize,
+    is_map: bool,
+    /// A bit for each key, by its length and its ends: two keys that share none differ.
+    keys: u64,
+    /// Whether two keys shared a bit, so that all are compared at the end.
+    doubtful: bool,
+}
+
+impl Writer {
+    /// Notes that a value comes, and gives its key.
+    #[inline]
+    fn place(&mut self, key: Option<&str>) -> Result<Slice> {
+        let Some(open) = self.open.last_mut() else {
+            return match (self.tape.entries().is_empty(), key) {
+                (true, None) => Ok(Slice::default()),
+                (true, Some(key)) => Err(state(format!(
+                    "the key {key:?} was given outside of a map: begin one with linkspan_writer_begin_map"
+                ))),
+                (false, _) => Err(state(
+                    "the value is whole already: end it with linkspan_writer_finish or linkspan_writer_encode"
+                        .into(),
+                )),
+            };
+        };
+        open.count += 1;
+        match (open.is_map, key) {
+            (true, Some(key)) => {
+                let (first, last) = (key.as_bytes().first(), key.as_bytes().last());
+                let ends = usize::from(*first.unwrap_or(&0)) * 7 + usize::from(*last.unwrap_or(&0)) * 3;
+                let bit = 1 << ((ends + key.len() * 11) % 64);
+                open.doubtful |= open.keys & bit != 0;
+                open.keys |= bit;
+                Ok(self.tape.keep(key.as_bytes()))
+            }
+            (false, None) => Ok(Slice::default()),
+            (true, None) => Err(state("a value in a map needs a key, NULL was given".into())),
+            (false, Some(key)) => {
+                Err(state(format!("the values of an array have a NULL key, {key:?} was given")))
+            }
+        }
+    }
+
+    fn begin(&mut self, key: Option<&str>, is_map: bool) -> Result<()> {
+        let limit = Limits::default().depth as usize;
+        if self.open.len() >= limit {
+            let text =
+                format!("over the depth limit: arrays and maps inside each other, {limit} levels allowed");
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        let key = self.place(key)?;
+        self.open.push(Open { at: self.tape.entries().len(), count: 0, is_map, keys: 0, doubtful: false });
+        let (count, after) = (0, 0);
+        self.tape.push(key, if is_map { Event::Map { count, after } } else { Event::Array { count, after } });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let open = self.open.pop().ok_or_else(|| state("no array or map is open".into()))?;
+        self.tape.close(open.at, open.count);
+        if !open.doubtful {
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
+        let mut next = open.at + 1;
+        while let Some(entry) = self.tape.entries().get(next) {
+            if !seen.insert(self.tape.bytes(entry.key)) {
+                return Err(repeated_key(self.tape.text(entry.key)?));
+            }
+            next = match entry.event {
+                Event::Array { after, .. } | Event::Map { after, .. } => after,
+                _ => next + 1,
+            };
+        }
+        Ok(())
+    }
+
+    /// Ends the value: the error that stayed, or the tape if the value is whole.
+    fn whole(&mut self) -> Result<&mut Tape> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if !self.open.is_empty() {
+            let text = format!(
+                "{} arrays or maps are still open; call linkspan_writer_end for each",
+                self.open.len()
+            );
+            return Err(state(text));
+        }
+        if self.tape.entries().is_empty() {
+            return Err(state("nothing was written: put a value first".into()));
+        }
+        Ok(&mut self.tape)
+    }
+
+    /// Says where an error is: at this key, in the innermost `depth` arrays and maps that are open.
+    #[cold]
+    fn locate(&self, error: Error, key: Option<&str>, depth: usize) -> Error {
+        let open = &self.open[..depth.min(self.open.len())];
+        let mut error = match (key, open.last()) {
+            (Some(key), _) => error.under_key(key),
+            (None, Some(array)) if !array.is_map => error.under_index(array.count.saturating_sub(1)),
+            _ => error,
+        };
+        for (at, inner) in open.iter().enumerate().skip(1).rev() {
+            error = match &open[at - 1] {
+                around if around.is_map => match self.tape.text(self.tape.entries()[inner.at].key) {
+                    Ok(key) => error.under_key(key),
+                    Err(_) => error,
+                },
+                around => error.under_index(around.count.saturating_sub(1)),
+            };
+        }
+        error
+    }
+
+    /// Forgets the value, and the error.
+    fn begin_anew(&mut self) {
+        self.tape.clear();
+        self.open.clear();
+        self.error = None;
+    }
+}
+
+#[cold]
+fn state(text: String) -> Error {
+    Error::new(ErrorKind::InvalidState, text)
+}
+
+/// The writer behind a handle.
+///
+/// # Safety
+/// `writer` is NULL or a writer, live or one of those released last, and no other thread uses it.
+unsafe fn writer<'a>(writer: *mut linkspan_writer) -> Result<&'a mut Writer> {
+    // SAFETY: as the caller promises; it was looked at first.
+    unsafe {
+        handle(writer)?;
+        Ok((*writer).0.deref_mut())
+    }
+}
+
+/// Does one step of writing, unless an earlier one failed.
+///
+/// # Safety
+/// As for [`writer`]; `key` is NULL or NUL-terminated.
+unsafe fn step(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    what: impl FnOnce(&mut Writer, Option<&str>) -> Result<()>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    let writer = match unsafe { self::writer(writer) } {
+        Ok(writer) => writer,
+        Err(error) => return guard(|| Err(error)),
+    };
+    if let Some(error) = &writer.error {
+        return error.kind().code().into();
+    }
+    let mut failed = None;
+    let status = guard(|| {
+        // SAFETY: as the caller promises.
+        let outcome = unsafe { c_text_or_none(key, "a key") }.and_then(|key| {
+            let depth = writer.open.len();
+            what(writer, key).map_err(|error| writer.locate(error, key, depth))
+        });
+        outcome.inspect_err(|error| failed = Some(error.clone()))
+    });
+    if failed.is_some() {
+        writer.error = failed;
+    }
+    status
+}
+
+/// Puts one event that `event` makes.
+///
+/// # Safety
+/// As for [`step`].
+unsafe fn put(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    event: impl FnOnce(&mut Tape) -> Result<Event>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(writer, key, |writer, key| {
+            let key = writer.place(key)?;
+            let event = event(&mut writer.tape)?;
+            writer.tape.push(key, event);
+            Ok(())
+        })
+    }
+}
+
+/// Makes a writer.
+///
+/// # Safety
+/// `writer` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_new(writer: *mut *mut linkspan_writer) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { make(writer, || Ok(give(linkspan_writer(Tagged::new(Writer::default()))))) }
+}
+
+/// Makes what was written the value of `message`, in place of the one that it had, and begins anew. The message is sent, published or
+/// given as an answer like any other; it takes no puts until `linkspan_message_clear`.
+///
+/// # Safety
+/// `writer` and `message` are live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_finish(
+    writer: *mut linkspan_writer,
+    message: *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let writer = self::writer(writer)?;
+        let outcome = writer.whole().and_then(|tape| handle(message)?.take_tape(tape));
+        writer.begin_anew();
+        outcome
+    })
+}
+
+/// Encodes what was written, and begins anew. Free the bytes with `linkspan_free`.
+///
+/// # Safety
+/// `writer` is live, the results may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_encode(
+    writer: *mut linkspan_writer,
+    encoding: linkspan_encoding,
+    bytes: *mut *mut u8,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        give_bytes(bytes, length, || {
+            let writer = self::writer(writer)?;
+            let encoding = self::encoding(encoding);
+            let outcome = writer.whole().and_then(|tape| codec::encode(tape, encoding?));
+            writer.begin_anew();
+            outcome
+        })
+    }
+}
+
+/// Refuses the value that is written: an error of this status and text, at this key. An error that is there already stays.
+///
+/// # Safety
+/// `writer` is live, `key` is NULL or NUL-terminated, `text` is NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_refuse(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    status: linkspan_status,
+    text: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { step(writer, key, |_, _| Err(refusal(status, c_text(text, "a text")?))) }
+}
+
+/// The error of a program that refuses a value.
+pub(crate) fn refusal(status: linkspan_status, text: &str) -> Error {
+    let kind = ErrorKind::ALL.iter().find(|kind| i32::from(kind.code()) == status);
+    Error::new(*kind.unwrap_or(&ErrorKind::WrongType), text.to_owned())
+}
+
+/// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its key in a map, with `key` NULL
+/// in an array and as the whole value.
+///
+/// # Safety
+/// `writer` is live, `key` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_null(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(Event::Null)) }
+}
+
+/// Puts a truth value.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_bool(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    value: bool,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(Event::Bool(value))) }
+}
+
+/// Puts an integer.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_i64(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    value: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(Event::Int(value))) }
+}
+
+/// Puts an integer without a sign.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_u64(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    value: u64,
+) -> linkspan_status {
+    let event = i64::try_from(value).map_or(Event::Uint(value), Event::Int);
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(event)) }
+}
+
+/// Puts a float.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_f64(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    value: f64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(Event::Float(value))) }
+}
+
+/// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_text(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    text: *const c_char,
+    length: usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        put(writer, key, |tape| {
+            Ok(Event::Text(tape.keep(utf8(block(text.cast(), length, "text")?, "text")?.as_bytes())))
+        })
+    }
+}
+
+/// Puts bytes, copied.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`; `bytes` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_bytes(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    bytes: *const u8,
+    length: usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |tape| Ok(Event::Bytes(tape.keep(block(bytes, length, "bytes")?)))) }
+}
+
+/// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_timestamp(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    nanoseconds: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(Event::Timestamp(nanoseconds))) }
+}
+
+/// Puts a UUID: 16 bytes, most significant first.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`; `uuid` points to 16 bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_uuid(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    uuid: *const u8,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { put(writer, key, |_| Ok(Event::Uuid(*handle(uuid.cast::<[u8; 16]>())?))) }
+}
+
+/// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_decimal(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    text: *const c_char,
+    length: usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        put(writer, key, |tape| {
+            let number: Decimal = utf8(block(text.cast(), length, "text")?, "a decimal number")?.parse()?;
+            Ok(Event::Decimal(tape.keep(number.as_str().as_bytes())))
+        })
+    }
+}
+
+/// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` say all, `length` is not looked at.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`; `array->data` points to as many elements as `array->dims` say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_array(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    array: *const linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(writer, key, |writer, key| {
+            let array = handle(array)?.lend()?;
+            let key = writer.place(key)?;
+            writer.tape.push_array(key, array)
+        })
+    }
+}
+
+/// Puts the value of a message, copied; NULL stands for null.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`; `value` is NULL or a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_put_message(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    value: *const linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(writer, key, |writer, key| {
+            let value = if value.is_null() { Value::Null } else { handle(value)?.copy()? };
+            put_value(writer, key, &value)
+        })
+    }
+}
+
+/// Writes a tree; the limit on depth holds for it, too.
+fn put_value(writer: &mut Writer, key: Option<&str>, value: &Value) -> Result<()> {
+    let event = match value {
+        Value::Null => Event::Null,
+        Value::Bool(value) => Event::Bool(*value),
+        Value::Int(value) => Event::Int(*value),
+        Value::Uint(value) => Event::Uint(*value),
+        Value::BigInt(value) => Event::BigInt(value.is_negative(), writer.tape.keep(value.magnitude())),
+        Value::Float(value) => Event::Float(*value),
+        Value::Text(value) => Event::Text(writer.tape.keep(value.as_bytes())),
+        Value::Bytes(value) => Event::Bytes(writer.tape.keep(value)),
+        Value::Timestamp(value) => Event::Timestamp(value.nanoseconds()),
+        Value::Uuid(value) => Event::Uuid(*value),
+        Value::Decimal(value) => Event::Decimal(writer.tape.keep(value.as_str().as_bytes())),
+        Value::NdArray(value) => {
+            let key = writer.place(key)?;
+            return writer.tape.push_array(key, value.as_ref());
+        }
+        Value::Array(items) => {
+            writer.begin(key, false)?;
+            items.iter().try_for_each(|item| put_value(writer, None, item))?;
+            return writer.end();
+        }
+        Value::Map(entries) => {
+            writer.begin(key, true)?;
+            entries.iter().try_for_each(|(key, value)| put_value(writer, Some(key), value))?;
+            return writer.end();
+        }
+        other => {
+            let text = format!("this library is older than {}", other.type_name());
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+    };
+    let key = writer.place(key)?;
+    writer.tape.push(key, event);
+    Ok(())
+}
+
+/// Begins a map: what follows goes into it, each value with its key, until `linkspan_writer_end`. A key that comes twice is
+/// `Malformed`.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_begin_map(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { step(writer, key, |writer, key| writer.begin(key, true)) }
+}
+
+/// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_writer_end`.
+///
+/// # Safety
+/// As for `linkspan_writer_put_null`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_begin_array(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { step(writer, key, |writer, key| writer.begin(key, false)) }
+}
+
+/// Ends the innermost map or array that is open.
+///
+/// # Safety
+/// `writer` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_end(writer: *mut linkspan_writer) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { step(writer, std::ptr::null(), |writer, _| writer.end()) }
+}

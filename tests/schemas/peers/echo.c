@@ -1,0 +1,50 @@
+/* Reads messages into generated structs, writes them from those: `echo IN OUT` for files with one message each, in CBOR. */
+#include ECHO_HEADER
+
+#include <stdio.h>
+
+static int failed(void) {
+    fprintf(stderr, "%s\n", linkspan_last_error_text());
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    static uint8_t in[1 << 20];
+    uint8_t *out;
+    size_t length;
+    linkspan_message *message = NULL;
+    linkspan_message *made = NULL;
+    linkspan_reader *reader = NULL;
+    linkspan_writer *writer = NULL;
+    ECHO_TYPE value;
+    FILE *file;
+    int code = 0;
+    if (argc != 3 || (file = fopen(argv[1], "rb")) == NULL) {
+        return 2;
+    }
+    length = fread(in, 1, sizeof in, file);
+    fclose(file);
+    if (!ECHO(init)(&value)) {
+        return 2;
+    }
+    if (linkspan_decode(in, length, LINKSPAN_CBOR, &message) != LINKSPAN_OK || linkspan_reader_new(&reader) != LINKSPAN_OK ||
+        linkspan_writer_new(&writer) != LINKSPAN_OK || linkspan_message_new(&made) != LINKSPAN_OK) {
+        return failed();
+    }
+    /* Twice into one struct: the second decode frees what the first one made. */
+    if (ECHO(decode)(&value, reader, message) != LINKSPAN_OK || ECHO(decode)(&value, reader, message) != LINKSPAN_OK ||
+        ECHO(encode)(&value, writer, made) != LINKSPAN_OK || linkspan_encode(made, LINKSPAN_CBOR, &out, &length) != LINKSPAN_OK) {
+        code = failed();
+    } else {
+        if ((file = fopen(argv[2], "wb")) == NULL || fwrite(out, 1, length, file) != length || fclose(file) != 0) {
+            code = 2;
+        }
+        linkspan_free(out, length);
+    }
+    ECHO(free)(&value);
+    linkspan_message_release(message);
+    linkspan_message_release(made);
+    linkspan_release(reader);
+    linkspan_release(writer);
+    return code;
+}

@@ -1,0 +1,29 @@
+// Reads messages into generated structs, writes them from those: `echo IN OUT` for files with one message each, in CBOR.
+#include ECHO_HEADER
+
+#include <linkspan.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+int main(int argc, char **argv) {
+    if (argc != 3) return 2;
+    std::ifstream in(argv[1], std::ios::binary);
+    const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    try {
+        linkspan::reader reader;
+        linkspan::writer writer;
+        linkspan::message made;
+        const linkspan::message message = linkspan::decode(bytes, linkspan::encoding::cbor);
+        const ECHO_TYPE value = ECHO_TYPE::decode(reader, message);
+        value.encode(writer, made);
+        const auto encoded = linkspan::encode(made, linkspan::encoding::cbor);
+        std::ofstream out(argv[2], std::ios::binary);
+        out.write(reinterpret_cast<const char *>(encoded.data()), static_cast<std::streamsize>(encoded.size()));
+        return out.good() ? 0 : 2;
+    } catch (const linkspan::error &error) {
+        std::cerr << error.what() << '\n';
+        return 1;
+    }
+}
