@@ -7,10 +7,12 @@ thirty seconds, in counts. It begins in the quiet at its middle; after its end i
 import signal
 import sys
 import time
+from pathlib import Path
 
 import linkspan
 import numpy as np
 
+SCHEMA = Path(__file__).parent / "schemas/waveform.schema.toml"
 RATE = 100  # samples a second
 BLOCK = 10  # samples a message
 BEGIN = 1500  # the sample that the first playing begins at
@@ -22,7 +24,7 @@ def main(file):
     recording = np.load(file)
     samples = np.stack([recording[name] for name in COMPONENTS])
     first, begin, played = BEGIN, time.time_ns(), 0
-    with linkspan.publisher("observatory/waveform") as out:
+    with linkspan.publisher("observatory/waveform", schema=str(SCHEMA), validate="send") as out:
         while True:
             at = begin + played * 1_000_000_000 // RATE
             late = time.time_ns() - at - BLOCK * 1_000_000_000 // RATE  # a block is there once its last sample is

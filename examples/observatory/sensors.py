@@ -9,6 +9,7 @@ from pathlib import Path
 
 import linkspan
 
+SCHEMA = Path(__file__).parent / "schemas/sensors.schema.toml"
 PERIOD = 0.1  # seconds
 SECTOR = 512  # bytes; what /proc/diskstats counts in, whatever the disk's own sectors are
 
@@ -69,10 +70,10 @@ def readings(before):
     }
 
 
-def main():
+def main(schema=SCHEMA):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     before = deque([counters()], maxlen=11)
-    with linkspan.publisher("observatory/sensors") as out:
+    with linkspan.publisher("observatory/sensors", schema=str(schema), validate="send") as out:
         due = time.monotonic()
         while True:
             due = max(due + PERIOD, time.monotonic())  # after a stop it goes on; it does not catch up
@@ -82,6 +83,6 @@ def main():
 
 if __name__ == "__main__":
     try:
-        main()
+        main(*sys.argv[1:])
     except KeyboardInterrupt:
         pass

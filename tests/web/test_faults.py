@@ -2,9 +2,13 @@
 
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
-from conftest import PARTS
+from conftest import PARTS, PATIENCE, ROOT
+
+OBSERVATORY = ROOT / "examples/observatory"
 
 # What moves on the page while a part is well.
 MOVES = {
@@ -43,6 +47,41 @@ def test_a_killed_part_is_missed_and_comes_back(live, observatory, part):
     assert after.pop(part) != before.pop(part)
     assert after == before, "the others are the same processes as before"
     live.wait_state(part, "live")
+
+
+def test_a_driver_with_another_unit_is_refused_and_the_page_says_why(live, observatory, tmp_path):
+    pids = observatory.pids()
+    words = Path(f"/proc/{pids['seismogram']}/environ").read_bytes().decode().split("\0")
+    environment = dict(word.split("=", 1) for word in words if word)
+    schema = (OBSERVATORY / "schemas/sensors.schema.toml").read_text()
+    wrong = tmp_path / "wrong.schema.toml"
+    wrong.write_text(schema.replace('unit = "kBy/s"', 'unit = "By/s"', 1))
+    assert wrong.read_text() != schema
+
+    os.kill(pids["sensors"], signal.SIGKILL)
+    live.wait_state("sensors", "missing")
+    driver = [ROOT / ".venv/bin/python", OBSERVATORY / "sensors.py", wrong]
+    process = subprocess.Popen(driver, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        live.wait_state("sensors", "refused")
+        why = "readings/network: the unit is By/s there and kBy/s here: 1 By/s is 0.001 kBy/s"
+        live.wait("text => document.querySelector('#summary').textContent.includes(text)", why)
+        live.picture("sensors-refused")
+        # Nothing of it is shown or counted, and who reads it lives.
+        before = live.page.evaluate("histories.cpu.length")
+        moves(live, "seismogram")
+        moves(live, "spectrum")
+        assert live.page.evaluate("histories.cpu.length") == before
+        assert {p: pid for p, pid in observatory.pids().items() if p != "sensors"} == {p: pid for p, pid in pids.items() if p != "sensors"}
+        assert live.page.get_attribute("[data-part=statistics]", "data-state") == "live"
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+    observatory.start_missing()
+    live.wait_state("sensors", "back")
+    for each in PARTS:
+        moves(live, each)
+    live.wait_state("sensors", "live")
 
 
 def test_the_form_says_when_nobody_answers(live, observatory):

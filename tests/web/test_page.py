@@ -37,6 +37,14 @@ def test_readings_change(live):
         live.wait(CHANGES, ["#network b", live.text("#network b")])
 
 
+def test_units_and_ranges_are_those_of_the_schemas(live):
+    live.wait("() => document.querySelector('#density').textContent !== ''")
+    units = {card: live.text(f"#{card} .value small") for card in ("cpu", "load", "network", "disk")}
+    assert units == {"cpu": "%", "load": "", "network": "kB/s", "disk": "kB/s"}
+    assert live.text("#density") == "counts²/Hz"
+    assert live.page.evaluate("axes.cpu.shown") == [0, 100] and live.page.evaluate("axes.network.shown") == [0]
+
+
 @pytest.mark.parametrize("card", ["cpu", "load", "memory", "network", "disk"])
 def test_sparklines_grow(live, card):
     length = "document.querySelector(`#${c} .line`).getAttribute('d')?.split('L').length ?? 0"

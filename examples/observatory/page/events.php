@@ -4,7 +4,8 @@ declare(strict_types=1);
 
 use Linkspan\Channel;
 use Linkspan\LinkspanException;
-use function Linkspan\subscribe;
+use Linkspan\SchemaMismatchException;
+use function Linkspan\{schema, subscribe};
 
 require __DIR__ . '/ours.php';
 
@@ -17,6 +18,7 @@ const TOPICS = [
     'sensors' => 'observatory/sensors',
     'statistics' => 'observatory/statistics',
 ];
+const SCHEMAS = ['seismogram' => 'waveform', 'spectrum' => 'triggers', 'sensors' => 'sensors', 'statistics' => 'statistics'];
 
 ini_set('serialize_precision', '7'); // of what is drawn, seven digits are enough
 header('Content-Type: text/event-stream');
@@ -57,9 +59,33 @@ function ask(array $question): ?array
     }
 }
 
+/** Units and ranges by the names of the fields, from the schema that a program gave for what it publishes. */
+function axes(array $type): array
+{
+    $axes = [];
+    foreach ($type['fields'] ?? [] as ['name' => $name, 'type' => $of]) {
+        $axes += isset($of['fields']) ? axes($of) : [$name => ['unit' => $of['unit'] ?? null, 'range' => $of['range'] ?? null]];
+    }
+    return $axes;
+}
+
+/** The same of a part; none where it gave no schema, or has gone meanwhile. */
+function axes_of(string $part): array
+{
+    try {
+        return axes(schema(TOPICS[$part])['type']);
+    } catch (LinkspanException) {
+        return [];
+    }
+}
+
 $window = (int) ($_GET['window'] ?? 512);
 $until = (int) ($_SERVER['HTTP_LAST_EVENT_ID'] ?? $_GET['since'] ?? 0);
-$subscribers = array_map(fn (string $topic) => subscribe($topic), TOPICS);
+// The schemas that this page was written for: what does not fit them is refused before its first value.
+$subscribers = [];
+foreach (TOPICS as $part => $topic) {
+    $subscribers[$part] = subscribe($topic, schema: __DIR__ . '/../schemas/' . SCHEMAS[$part] . '.schema.toml');
+}
 $begin = microtime(true);
 $heard = array_fill_keys(array_keys(TOPICS), 0.0);
 $told = [];
@@ -79,6 +105,7 @@ $patient = microtime(true) + SILENT_SECONDS; // until then, who has not been hea
 while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
     $event = [];
     foreach ($subscribers as $part => $subscriber) {
+        $refused = null;
         try {
             while ($subscriber->poll()) {
                 $value = plain($subscriber->tryRecv()->value);
@@ -89,12 +116,17 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
                     default => $event[$part] = $value,
                 };
             }
+        } catch (SchemaMismatchException $mismatch) {
+            $refused = $mismatch->getMessage(); // it says which field has which unit there and here
         } catch (LinkspanException) {
             // Overtaken or cut off: the subscriber goes on by itself, and silence is what the page is told of.
         }
-        $live = $now - $heard[$part] < SILENT_SECONDS;
-        if (($told[$part] ?? null) !== $live && ($live || $now > $patient)) {
-            $event['parts'][$part] = $told[$part] = $live;
+        $state = $refused ?? ($now - $heard[$part] < SILENT_SECONDS);
+        if (($told[$part] ?? null) !== $state && ($state !== false || $now > $patient)) {
+            $event['parts'][$part] = $told[$part] = $state;
+            if ($state === true && in_array($part, ['sensors', 'seismogram'], true)) {
+                $event['axes'] = ($event['axes'] ?? []) + axes_of($part);
+            }
         }
     }
     if ($now >= $nextSpectrum && ($told['spectrum'] ?? false)) {

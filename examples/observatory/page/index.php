@@ -9,13 +9,13 @@ const PARTS = [
     'spectrum' => ['Spectrum', 'Fortran'],
 ];
 const READINGS = [
-    // name, unit, what the sparkline's range includes
-    'cpu' => ['Processor', '%', '0 100'],
-    'load' => ['Load, 1 min', '', '0'],
-    'memory' => ['Memory', '%', ''],
-    'network' => ['Network', 'kB/s', '0'],
-    'disk' => ['Disk', 'kB/s', '0'],
-    'temperature' => ['Temperature', '°C', ''],
+    // units and ranges come from the schema of whoever publishes them
+    'cpu' => 'Processor',
+    'load' => 'Load, 1 min',
+    'memory' => 'Memory',
+    'network' => 'Network',
+    'disk' => 'Disk',
+    'temperature' => 'Temperature',
 ];
 function chip(string $part): string
 {
@@ -59,13 +59,13 @@ header('X-Content-Type-Options: nosniff');
   </div>
   <p class="legend"><span class="key trigger">triggered</span><span class="key restart">recording begins again</span>
     <output id="trigger" aria-live="polite">No trigger yet.</output></p>
-  <p class="source">Station BW.RJOB, 2009-08-24 00:20:03 UTC, 100 samples a second, in counts; <span id="recorded">replayed in real time</span>.
+  <p class="source">Station BW.RJOB, 2009-08-24 00:20:03 UTC, <span id="sampled"></span><span id="recorded">replayed in real time</span>.
     Source: <a href="https://www.obspy.org">ObsPy</a>, obspy/core/data/example.npz.</p>
 </section>
 <section aria-labelledby="h-spectrum" id="spectrum">
   <div class="head"><h2 id="h-spectrum">Power spectrum</h2><?= chip('spectrum') ?></div>
   <div class="plots" role="img" aria-label="Power spectral density of the three components over frequency"><div id="plot-spectrum"></div></div>
-  <p class="legend"><span class="key z">Z</span><span class="key n">N</span><span class="key e">E</span><span>counts²/Hz</span>
+  <p class="legend"><span class="key z">Z</span><span class="key n">N</span><span class="key e">E</span><span id="density"></span>
     <output id="window">No answer yet.</output></p>
   <form id="ask" action="spectrum.php" novalidate>
     <label for="length">Window in samples</label>
@@ -77,10 +77,10 @@ header('X-Content-Type-Options: nosniff');
 <section aria-labelledby="h-readings" id="readings">
   <div class="head"><h2 id="h-readings">Readings</h2><?= chip('sensors'), chip('statistics') ?></div>
   <ul>
-<?php foreach (READINGS as $id => [$name, $unit, $range]): ?>
-    <li id="<?= $id ?>" data-unit="<?= $unit ?>" data-range="<?= $range ?>">
+<?php foreach (READINGS as $id => $name): ?>
+    <li id="<?= $id ?>">
       <h3><?= $name ?></h3>
-      <p class="value"><b>–</b> <small><?= $unit ?></small></p>
+      <p class="value"><b>–</b> <small></small></p>
       <svg viewBox="0 0 240 48" preserveAspectRatio="none" aria-hidden="true"><rect width="240"/><path class="mean"/><path class="line"/></svg>
       <dl><div><dt>mean</dt><dd data-is="mean">–</dd></div><div><dt>sd</dt><dd data-is="sd">–</dd></div>
         <div><dt>min</dt><dd data-is="min">–</dd></div><div><dt>max</dt><dd data-is="max">–</dd></div></dl>

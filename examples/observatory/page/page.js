@@ -26,26 +26,36 @@ function showTrigger({ at, ratio, on }) {
     byId('trigger').textContent = `Event at ${clock(at / 1000 + onset / 100)}: STA/LTA rose over ${THRESHOLD}.`;
   }
 }
+// Units and ranges as the schemas have them.
+function showAxes({ rate, samples, ...readings }) {
+  if (samples) {
+    byId('sampled').textContent = `in ${unitName(samples.unit)}; `;
+    byId('density').textContent = `${unitName(samples.unit)}²/${unitName(rate.unit)}`;
+  }
+  setRanges(readings);
+}
 function showSpectrum(answer) {
   drawSpectrum(answer);
   byId('window').textContent = `${answer.window} samples = ${number(answer.window / 100)} s, steps of ${number(answer.step)} Hz`;
 }
 
-// Says it on every chip of the part, and once in words.
+// Says it on every chip of the part, and once in words. A text is the reason why what the part publishes does not fit this page.
 function showPart(part, live) {
-  const was = parts[part]?.state, came = was === 'missing' || was === 'back';
-  setPart(part, !live ? 'missing' : came ? 'back' : 'live');
+  const was = parts[part]?.state, came = ['missing', 'back', 'refused'].includes(was);
+  if (typeof live === 'string') setPart(part, 'refused', live);
+  else setPart(part, !live ? 'missing' : came ? 'back' : 'live');
 }
-function setPart(part, state) {
-  if (parts[part]?.state === state) return;
+function setPart(part, state, why) {
+  if (parts[part]?.state === state && parts[part].why === why) return;
   clearTimeout(parts[part]?.timer);
-  parts[part] = { state };
+  parts[part] = { state, why };
   const chips = document.querySelectorAll(`[data-part=${part}]`);
   for (const chip of chips) {
     chip.dataset.state = state;
     chip.querySelector('b').textContent = state === 'live' ? 'live' : `${state} ${now()}`;
   }
   if (state === 'missing') say(`${chips[0].dataset.name} is missing since ${now()}.`);
+  if (state === 'refused') say(`${chips[0].dataset.name} is refused: ${why}`);
   if (state === 'back') {
     say(`${chips[0].dataset.name} is back since ${now()}.`);
     parts[part].timer = setTimeout(() => setPart(part, 'live'), BACK_SECONDS * 1000);
@@ -53,7 +63,7 @@ function setPart(part, state) {
   const states = Object.values(parts).map(p => p.state);
   if (states.length === 4 && states.every(s => s === 'live')) say('All four programs are live.');
   for (const section of document.querySelectorAll('section')) {
-    section.classList.toggle('missing', section.querySelector('.chip[data-state=missing]') !== null);
+    section.classList.toggle('missing', section.querySelector('.chip:is([data-state=missing], [data-state=refused])') !== null);
   }
 }
 
@@ -65,6 +75,7 @@ function listen() {
     const event = JSON.parse(data);
     lastId = lastEventId;
     Object.entries(event.parts ?? {}).forEach(([part, live]) => showPart(part, live));
+    if (event.axes) showAxes(event.axes);
     event.waveform?.forEach(showWaveform);
     event.triggers?.forEach(showTrigger);
     if (event.waveform || event.triggers) drawWaveform();

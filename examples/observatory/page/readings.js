@@ -3,7 +3,22 @@
 
 const KEPT = 600; // readings behind a sparkline: one minute
 const WIDTH = 240, HEIGHT = 48, EDGE = 3; // a sparkline's own units
-const histories = {}, statistics = {};
+const histories = {}, statistics = {}, axes = {};
+
+// A unit of UCUM as people write it.
+const UNITS = { 1: '', Cel: '°C', '{count}': 'counts' };
+const unitName = unit => UNITS[unit ?? 1] ?? unit.replaceAll('By', 'B');
+
+// What a sparkline shows at least: a whole range of percents, and zero where nothing is less.
+const SHOWN = { '%': range => range };
+function setRanges(readings) {
+  for (const [name, { unit, range }] of Object.entries(readings)) {
+    const card = document.querySelector(`li#${name}`);
+    if (!card) continue;
+    axes[name] = { unit: unitName(unit), shown: SHOWN[unit]?.(range) ?? range?.filter(end => end === 0) ?? [] };
+    card.querySelector('.value small').textContent = axes[name].unit;
+  }
+}
 
 function number(v) {
   if (v === undefined || v === null) return '–';
@@ -13,7 +28,7 @@ function number(v) {
 }
 // The line of the values, and the band of mean ± standard deviation.
 function sparkline(card, values, band) {
-  const svg = card.querySelector('svg'), range = card.dataset.range.split(' ').filter(String).map(Number);
+  const svg = card.querySelector('svg'), range = axes[card.id]?.shown ?? [];
   const low = Math.min(...values, ...range), high = Math.max(...values, ...range);
   const span = high - low, y = v => span > 0
     ? HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (Math.min(Math.max(v, low), high) - low) / span : HEIGHT / 2;
@@ -31,7 +46,7 @@ function showReadings({ readings }) {
     const card = byId(name);
     card.classList.toggle('absent', value === null);
     card.querySelector('.value b').textContent = number(value);
-    card.querySelector('.value small').textContent = value === null ? 'no such sensor here' : card.dataset.unit;
+    card.querySelector('.value small').textContent = value === null ? 'no such sensor here' : axes[name]?.unit ?? '';
     if (value === null) continue;
     const kept = (histories[name] ??= []);
     kept.push(value);
