@@ -329,7 +329,7 @@ fn option_value(name: &str, text: &str) -> Result<Value> {
 }
 
 /// Every encoding by its name; completions offer them.
-fn encodings() -> impl TypedValueParser<Value = Encoding> {
+pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
     PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
 }
 

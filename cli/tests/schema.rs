@@ -145,6 +145,14 @@ fn schema_of_a_name_is_shown_compared_and_held_against_values() {
     assert_eq!((said.code, said.out.trim()), (Some(0), "{\"watts\":1.5}"), "{}", said.err);
     let said = run(&place, &["schema", "show", "unix:lab/power"], "");
     assert!(said.code == Some(0) && said.out.contains("unit = \"W\""), "{} {}", said.out, said.err);
+    let said = run(&place, &["schema", "infer", "unix:lab/power", "-n", "1"], "");
+    let expected = "# inferred from 1 message\nname = \"lab.power\"";
+    assert!(
+        said.out.starts_with(expected) && said.out.contains("[fields.watts]\ntype = \"f64\""),
+        "{} {}",
+        said.out,
+        said.err
+    );
     let said = run(&place, &["schema", "diff", "unix:lab/power", "kilo.toml"], "");
     assert!(
         said.code == Some(1) && said.out.contains("watts: the unit is W there and kW here"),
@@ -207,4 +215,96 @@ fn generate_writes_files_named_after_the_schema_or_prints_them() {
     let said =
         run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "good.toml"], "");
     assert!(said.code == Some(1) && said.err.contains("making the directory good.toml"), "{}", said.err);
+}
+
+const READINGS: &str = "{\"watts\": 1.5, \"n\": 1}\n{\"watts\": 2, \"n\": 2, \"note\": \"x\"}\n";
+
+#[test]
+fn schema_infer_reads_files_of_every_form() {
+    let place = Place::new();
+    file(&place, "readings.jsonl", READINGS);
+    let lines = run(&place, &["schema", "infer", "readings.jsonl"], "");
+    assert_eq!(lines.code, Some(0), "{}", lines.err);
+    for expected in [
+        "# inferred from 2 messages\nname = \"readings\"",
+        "# optional? in 1 of 2 messages",
+        "# integer or float? 1 of 2",
+    ] {
+        assert!(lines.out.contains(expected), "{}", lines.out);
+    }
+    file(&place, "readings.json", "{\n  \"watts\": 1.5\n}\n");
+    let one = run(&place, &["schema", "infer", "readings.json"], "");
+    assert!(one.out.contains("# inferred from 1 message\n"), "{} {}", one.out, one.err);
+    // Two messages of CBOR behind each other: {"watts": 1.5} and {"watts": 2}.
+    let sequence = b"\xa1\x65watts\xfb\x3f\xf8\0\0\0\0\0\0\xa1\x65watts\x02";
+    std::fs::write(place.path().join("readings.cbor"), sequence).unwrap();
+    let cbor = run(&place, &["schema", "infer", "readings.cbor", "--name", "other"], "");
+    assert!(cbor.out.contains("# inferred from 2 messages\nname = \"other\""), "{} {}", cbor.out, cbor.err);
+    // An error names the message.
+    std::fs::write(place.path().join("cut.cbor"), &sequence[..20]).unwrap();
+    let cut = run(&place, &["schema", "infer", "cut.cbor"], "");
+    assert!(cut.code == Some(1) && cut.err.contains("in the message that begins at byte 16"), "{}", cut.err);
+    file(&place, "bad.jsonl", &format!("{READINGS}{{oops\n"));
+    let bad = run(&place, &["schema", "infer", "bad.jsonl"], "");
+    assert!(bad.code == Some(1) && bad.err.contains("bad.jsonl, line 3"), "{}", bad.err);
+}
+
+#[test]
+fn schema_infer_widens_what_it_inferred() {
+    let place = Place::new();
+    let first = run(&place, &["schema", "infer", "-", "--name", "a"], READINGS);
+    file(&place, "a.toml", &first.out);
+    let same = run(&place, &["schema", "infer", "-", "--widen", "a.toml"], READINGS);
+    assert_eq!(same.err, "");
+    file(&place, "same.toml", &same.out);
+    let fingerprint = |name| run(&place, &["schema", "fingerprint", name], "").out;
+    assert_eq!(fingerprint("a.toml"), fingerprint("same.toml"));
+    let wider = run(
+        &place,
+        &["schema", "infer", "-", "--widen", "a.toml"],
+        "{\"watts\": 1, \"n\": 1.5, \"more\": true}\n",
+    );
+    file(&place, "wider.toml", &wider.out);
+    let said = run(&place, &["schema", "check", "a.toml", "wider.toml", "--require", "backward"], "");
+    assert_eq!(said.code, Some(0), "{}", said.out);
+    assert!(wider.err.contains("2 changes are marked by comments"), "{}", wider.err);
+    let fits = run(
+        &place,
+        &["schema", "validate", "wider.toml"],
+        &format!("{READINGS}{{\"watts\": 1, \"n\": 1.5, \"more\": true}}\n"),
+    );
+    assert_eq!(fits.code, Some(0), "{}", fits.err);
+}
+
+#[test]
+fn schema_infer_reads_a_journal_and_leaves_nothing_in_it() {
+    let place = Place::new();
+    let said = run(&place, &["pub", "journal:orders"], READINGS);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let names = || {
+        let mut names: Vec<String> = Vec::new();
+        let mut folders = vec![place.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                names.push(path.display().to_string());
+                if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        names.sort();
+        names
+    };
+    let before = names();
+    for _ in 0..2 {
+        let said = run(&place, &["schema", "infer", "journal:orders", "--timeout", "0.5"], "");
+        assert!(
+            said.out.contains("# inferred from 2 messages\nname = \"orders\""),
+            "{} {}",
+            said.out,
+            said.err
+        );
+    }
+    assert_eq!(names(), before);
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | schemas in other notations, with what those cannot say | [`export`] |
 //! | types, encoding and decoding as source text: [`generate::generate`] | `generate` |
+//! | schemas out of messages, with what remains in doubt | [`infer`] |
 //!
 //! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that exchanges
 //! messages carries it.
 
 pub mod export;
 pub mod generate;
+pub mod infer;

@@ -1,26 +1,10 @@
 //! The CDDL that is exported, held against the values of its schema by the crate `cddl`.
 
 mod generated;
+mod vectors;
 
-use std::path::Path;
-
-use linkspan::schema::Schema;
 use linkspan::{Encoding, codec};
 use linkspan_schema::export::{Change, Export, Notation, export};
-
-fn vectors() -> Vec<(String, Schema)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/schemas");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    files
-        .iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(path).unwrap();
-            (path.file_name().unwrap().to_string_lossy().into_owned(), Schema::parse(&text).unwrap())
-        })
-        .collect()
-}
 
 /// Which of our errors a note explains.
 fn explains(note: &str, error: &str) -> bool {
@@ -51,7 +35,7 @@ fn passes_by_mistake(error: &str) -> bool {
 
 #[test]
 fn generated_values_get_the_same_verdict_as_from_the_schema() {
-    let schemas = vectors();
+    let schemas = vectors::schemas();
     std::panic::set_hook(Box::new(|_| {}));
     let seed = generated::random::seed();
     let each = 10_000_usize.div_ceil(schemas.len());

@@ -2,6 +2,7 @@
 
 pub mod export;
 mod generate;
+pub mod infer;
 
 use std::fs::File;
 use std::io::Read;
@@ -113,6 +114,19 @@ Examples:
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
+    /// Propose a schema from messages: of a live name, a journal, or a file
+    #[command(
+        after_help = "Prints a schema that accepts every message read, with a comment at each thing that they leave in doubt: `optional?`, `integer or float?`.
+A file holds one message, JSON texts one a line, or a CBOR sequence. A journal is read from its first message on, and nothing is noted in it.
+
+With --widen prints that schema, made just wide enough for the messages. It reads all that the old one did.
+
+Examples:
+  linkspan schema infer lab/power > power.schema.toml
+  linkspan schema infer journal:orders --count 100000
+  linkspan sub lab/power --json | linkspan schema infer - --widen power.schema.toml"
+    )]
+    Infer(infer::Infer),
 
     /// Check values from standard input, one JSON text a line, against a schema
     #[command(
@@ -153,6 +167,7 @@ pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
         What::Export(asked) => export::print(asked),
         What::Generate { lang, output, file } => generate::generate(&load(file)?, *lang, output),
+        What::Infer(asked) => infer::print(asked, stop),
         What::Validate { file } => validate(&load(file)?, stop),
     }
 }

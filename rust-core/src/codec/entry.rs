@@ -104,6 +104,21 @@ pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, s
     Ok(meter.into_inner())
 }
 
+/// The value that begins a CBOR sequence (RFC 8742), and the number of bytes that it takes.
+///
+/// ```
+/// let (first, length) = linkspan::codec::decode_first(&[0x01, 0x61, 0x78])?;
+/// assert_eq!((first, length), (linkspan::Value::Int(1), 1));
+/// # Ok::<(), linkspan::Error>(())
+/// ```
+pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
+    let limits = bounded(&Limits::default());
+    let mut meter = Meter::new(ValueBuilder::new(), limits, Keys::Check);
+    let length = cbor::decode_first(bytes, &limits, &mut meter)?;
+    limits.check_message(length as u64)?;
+    Ok((meter.into_inner().finish()?, length))
+}
+
 /// The same value in another encoding, within the default limits and without a tree in between.
 pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());

@@ -37,9 +37,11 @@ mod smile;
 mod unread;
 
 pub(crate) use json::{items, members};
-pub(crate) use unread::Unread;
+pub use unread::Unread;
 
-pub use entry::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into, transcode};
+pub use entry::{
+    DEEPEST, How, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
+};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 

@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// Takes every value, so that only what the decoder itself refuses is an error.
-pub(crate) struct Unread;
+#[derive(Debug)]
+pub struct Unread;
 
 impl Sink for Unread {
     fn null(&mut self) -> Result<()> {

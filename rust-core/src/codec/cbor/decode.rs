@@ -10,11 +10,21 @@ use crate::value::{BigInt, Limits, Sink, Source};
 
 /// Sends the one value that `bytes` hold to `sink`, which holds the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
+    first(bytes, limits, sink)?.finish()
+}
+
+/// Decodes the value that the bytes begin with, and gives what is left.
+fn first<'a, S: Sink>(bytes: &'a [u8], limits: &Limits, sink: &mut S) -> Result<Input<'a>> {
     let nodes = limits.most_nodes();
     let counts = Counts::up_to(nodes.saturating_add(8));
     let mut decoder = Decoder { input: Input::new(bytes), sink, counts, nodes };
     decoder.value()?;
-    decoder.input.finish()
+    Ok(decoder.input)
+}
+
+/// The same, and gives the number of bytes that the value takes.
+pub(crate) fn decode_first<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<usize> {
+    Ok(first(bytes, limits, sink)?.at)
 }
 
 pub(super) struct Decoder<'a, 's, S> {

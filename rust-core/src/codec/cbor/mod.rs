@@ -22,7 +22,7 @@ mod encode;
 mod head;
 mod tag;
 
-pub(crate) use decode::decode;
+pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
 
 use crate::value::DType;

@@ -1,0 +1,217 @@
+//! `linkspan schema infer`: a schema proposed from messages, or widened until it accepts them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use linkspan::{Encoding, Error, ErrorKind, Limits, Options, Subscriber, Timeout, Value, Wait, codec};
+use linkspan_schema::infer::{Evidence, Proposal, Widening, propose};
+
+use crate::arguments::timeout;
+use crate::ending::{self, Ending};
+use crate::input::Lines;
+use crate::output;
+use crate::stop::Stop;
+
+/// `linkspan schema infer`
+#[derive(Args, Debug)]
+pub struct Infer {
+    /// The messages: an endpoint, a file, or - for JSON texts from standard input, one a line
+    #[arg(value_name = "NAME|FILE")]
+    pub from: String,
+    /// Read at most so many messages; 0 reads all that there are
+    #[arg(long, short = 'n', value_name = "N", default_value = "1000")]
+    pub count: u64,
+    /// From an endpoint: end once no message came for so many seconds
+    #[arg(long, short, value_name = "SECONDS", default_value = "5", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// Widen this schema just so far that it accepts the messages
+    #[arg(long, value_name = "OLD")]
+    pub widen: Option<PathBuf>,
+    /// The name of the schema; left out, that of the endpoint or the file
+    #[arg(long, conflicts_with = "widen")]
+    pub name: Option<String>,
+    /// The encoding of a file; left out, JSON or CBOR, by its first byte
+    #[arg(long, short, value_name = "ENCODING", value_parser = crate::arguments::encodings())]
+    pub encoding: Option<Encoding>,
+}
+
+/// What the messages go into.
+enum Into {
+    Evidence(Box<Evidence>),
+    Widening(Box<Widening>),
+}
+
+/// The messages, and how many may still come.
+struct Messages {
+    into: Into,
+    count: u64,
+    most: u64,
+}
+
+impl Messages {
+    /// Takes one; false once there are enough.
+    fn add(&mut self, value: &Value) -> bool {
+        self.count += 1;
+        match &mut self.into {
+            Into::Evidence(evidence) => evidence.add(value),
+            Into::Widening(widening) => widening.add(value),
+        }
+        self.count != self.most
+    }
+}
+
+/// Prints it.
+pub fn print(asked: &Infer, stop: &Stop) -> Result<(), Ending> {
+    let into = match &asked.widen {
+        Some(old) => Into::Widening(Box::new(Widening::new(super::load(old)?))),
+        None => Into::Evidence(Box::default()),
+    };
+    let mut messages = Messages { into, count: 0, most: asked.count };
+    let path = Path::new(&asked.from);
+    if asked.from == "-" {
+        let mut lines = Lines::new(stop);
+        while let Some(value) = lines.next()?
+            && messages.add(&value)
+        {}
+    } else if path.exists() {
+        file(path, asked.encoding, &mut messages, stop)?;
+    } else {
+        live(asked, &mut messages, stop)?;
+    }
+    let Proposal { text, doubts, .. } = match messages.into {
+        Into::Evidence(evidence) => propose(&name(asked), &evidence)?,
+        Into::Widening(widening) => widening.finish(),
+    };
+    if doubts > 0 {
+        let what = if asked.widen.is_some() { "changes" } else { "doubts" };
+        ending::note(&format!("{doubts} {what} are marked by comments"));
+    }
+    output::write(text.as_bytes())
+}
+
+/// The name that was given, or one made of the endpoint's or the file's.
+fn name(asked: &Infer) -> String {
+    if let Some(name) = &asked.name {
+        return name.clone();
+    }
+    let from = asked.from.split_once(':').map_or(asked.from.as_str(), |(_, rest)| rest);
+    let from = match Path::new(&asked.from).exists() {
+        true => Path::new(from).file_name().and_then(|name| name.to_str()).unwrap_or_default(),
+        false => from,
+    };
+    let from = from.split('.').next().unwrap_or_default();
+    let parts = from.split('/').filter(|part| !part.is_empty()).map(|part| {
+        let word: String =
+            part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(60).collect();
+        if word.starts_with(|c: char| c.is_ascii_digit()) { format!("_{word}") } else { word }
+    });
+    let name = parts.collect::<Vec<_>>().join(".");
+    if name.is_empty() { "messages".to_owned() } else { name }
+}
+
+/// What is published there, until enough came or nothing comes any more.
+fn live(asked: &Infer, messages: &mut Messages, stop: &Stop) -> Result<(), Ending> {
+    let mut options = Options::default();
+    if asked.from.starts_with("journal:") {
+        options.set("from", &"first".into())?;
+    }
+    let subscriber = Subscriber::new(&asked.from, &options)?;
+    let mut check = || stop.check();
+    loop {
+        match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {
+            Ok(Some(message)) => {
+                if !messages.add(message.value()?) {
+                    return Ok(());
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Timeout && messages.count > 0 => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// One message, lines of JSON, or a CBOR sequence.
+fn file(path: &Path, encoding: Option<Encoding>, messages: &mut Messages, stop: &Stop) -> Result<(), Error> {
+    let shown = path.display();
+    let refused =
+        |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
+    let mut reader = BufReader::new(File::open(path).map_err(refused)?);
+    let is_json = |first: &u8| first.is_ascii_graphic() || first.is_ascii_whitespace();
+    let looks_like = |bytes: &[u8]| match bytes.first() {
+        // A map, a list or a tag of CBOR begins with a byte that is no character of ASCII.
+        Some(first) if !is_json(first) => Encoding::Cbor,
+        _ => Encoding::Json,
+    };
+    let encoding = match encoding {
+        Some(encoding) => encoding,
+        None => looks_like(reader.fill_buf().map_err(refused)?),
+    };
+    if encoding == Encoding::Json && lines(&mut reader, &shown, messages, stop)? {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    let mut reader = BufReader::new(File::open(path).map_err(refused)?);
+    reader.by_ref().take(MOST + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() as u64 > MOST {
+        let text = format!(
+            "{shown} has more than {} MiB: divide it, or give its messages as JSON, one text a line",
+            MOST >> 20
+        );
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    if encoding != Encoding::Cbor {
+        messages.add(&codec::decode(&bytes, encoding).map_err(|error| error.on(&shown))?);
+        return Ok(());
+    }
+    let mut at = 0;
+    while at < bytes.len() {
+        stop.check()?;
+        let (value, length) = codec::decode_first(&bytes[at..])
+            .map_err(|error| error.on(format_args!("{shown}, in the message that begins at byte {at}")))?;
+        at += length;
+        if !messages.add(&value) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The longest file that is read as a whole.
+const MOST: u64 = 32 << 20;
+
+/// Each line as a message. False where the first line is no JSON text, so that the file may be one of several lines.
+fn lines(
+    reader: &mut impl BufRead,
+    shown: &std::path::Display<'_>,
+    messages: &mut Messages,
+    stop: &Stop,
+) -> Result<bool, Error> {
+    let limit = Limits::default().message.min(MOST);
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        stop.check()?;
+        line.clear();
+        let read = reader.by_ref().take(limit + 1).read_until(b'\n', &mut line);
+        read.map_err(|why| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0)))?;
+        if line.is_empty() {
+            break;
+        }
+        if line.len() as u64 > limit {
+            let text = format!("{shown}:{number}: the line has more than {limit} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        match codec::decode(&line, Encoding::Json) {
+            Ok(value) if !messages.add(&value) => break,
+            Ok(_) => {}
+            Err(_) if messages.count == 0 => return Ok(false),
+            Err(error) => return Err(error.on(format_args!("{shown}, line {number}"))),
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,49 @@
+//! Comments in the notation, below the header of the field that they are about.
+
+use linkspan::schema::Schema;
+
+/// What is said about the parts of a schema: the header of a table without brackets (`fields.watts`, empty for the file), and the comment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Comments(pub(super) Vec<(String, String)>);
+
+impl Comments {
+    pub(super) fn add(&mut self, path: &str, text: impl Into<String>) {
+        self.0.push((path.to_owned(), text.into()));
+    }
+
+    /// The schema in the notation with these comments in it. A part that is written within another one's line is commented on there.
+    pub(super) fn written(&self, schema: &Schema) -> String {
+        let text = schema.to_toml();
+        let headers: Vec<&str> = text.lines().filter_map(header).collect();
+        let place = |path: &str| {
+            let mut path = path;
+            while !path.is_empty() && !headers.contains(&path) {
+                path = path.rfind('.').map_or("", |dot| &path[..dot]);
+            }
+            path.to_owned()
+        };
+        let placed: Vec<(String, &str)> =
+            self.0.iter().map(|(path, text)| (place(path), text.as_str())).collect();
+        let mut out = String::new();
+        comment(&mut out, &placed, "");
+        for line in text.lines() {
+            out += line;
+            out.push('\n');
+            if let Some(header) = header(line) {
+                comment(&mut out, &placed, header);
+            }
+        }
+        out
+    }
+}
+
+/// The header in this line. Texts stand on one line behind a key, so no other line begins with a bracket.
+fn header(line: &str) -> Option<&str> {
+    line.strip_prefix('[')?.strip_suffix(']')
+}
+
+fn comment(out: &mut String, all: &[(String, &str)], path: &str) {
+    for (_, text) in all.iter().filter(|(place, _)| place == path) {
+        *out += &format!("# {text}\n");
+    }
+}
