@@ -6,6 +6,7 @@
 #include <linkspan.hpp>
 #include <linkspan/sqlite.hpp>
 
+#include "generated/logger_reading.hpp"
 #include "sensors.hpp"
 
 #include <cstdio>
@@ -70,7 +71,14 @@ create view if not exists history as
 /// One reading a step, one transaction a reading: what `data` counts is on the disk.
 class logger : public linkspan::service_hooks {
 public:
-    explicit logger(const std::string &file) : file_(std::filesystem::absolute(file)) {}
+    /// `publish` is the endpoint at which readings are published, empty for none.
+    logger(const std::string &file, const std::string &publish) : file_(std::filesystem::absolute(file)) {
+        if (publish.empty()) return;
+        linkspan::options options;
+        options.schema = LoggerReading::schema();
+        options.validate = "send";
+        out_.emplace(publish, options);
+    }
 
     void on_start() override {
         db_.emplace(file_);
@@ -83,10 +91,12 @@ public:
 
     void step() override {
         const readings measured = sensors_.read();
+        LoggerReading reading;
+        reading.at = std::chrono::system_clock::now();
         const std::int64_t number = rows_ + 1;
         db_->run("begin immediate");
         try {
-            db_->write("insert into reading values (?, ?)", number, linkspan_timestamp_now());
+            db_->write("insert into reading values (?, ?)", number, std::int64_t{reading.at.time_since_epoch().count()});
             for (const auto &[what, value] : measured) {
                 db_->write("insert into measurement values (?, ?, ?)", number, number_of(what), value);
             }
@@ -99,6 +109,12 @@ public:
         }
         rows_ = number;
         last_ = measured;
+        if (!out_) return;
+        reading.number = static_cast<std::uint64_t>(number);
+        for (const auto &[what, value] : measured) reading.measurements.push_back({what.first, what.second, value});
+        linkspan::message message;
+        reading.encode(writer_, message);
+        out_->send(message);
     }
 
     void on_checkpoint() override {
@@ -151,6 +167,8 @@ private:
 
     std::string file_;
     std::optional<database> db_;
+    std::optional<linkspan::publisher> out_;
+    linkspan::writer writer_;
     sensors sensors_;
     std::map<std::string, std::int64_t> numbers_; // of the quantities
     std::int64_t rows_ = 0;                       // how many are committed
@@ -159,10 +177,12 @@ private:
 
 int main(int count, char **arguments) {
     std::map<std::string, std::string> given{
-        {"--database", "sensors.db"}, {"--name", "logger"}, {"--every", "1"}, {"--controller", ""}};
+        {"--database", "sensors.db"}, {"--name", "logger"}, {"--every", "1"}, {"--controller", ""}, {"--publish", ""}};
     for (int i = 1; i < count; i += 2) {
         if (i + 1 == count || given.count(arguments[i]) == 0) {
-            std::fputs("usage: logger [--database FILE] [--name NAME] [--every SECONDS] [--controller ENDPOINT]\n", stderr);
+            std::fputs("usage: logger [--database FILE] [--name NAME] [--every SECONDS] [--controller ENDPOINT] "
+                       "[--publish ENDPOINT]\n",
+                       stderr);
             return 2;
         }
         given[arguments[i]] = arguments[i + 1];
@@ -173,7 +193,7 @@ int main(int count, char **arguments) {
         options.every = std::chrono::nanoseconds(static_cast<std::int64_t>(std::stod(given["--every"]) * 1e9));
         options.description = "this machine's sensors, into " + given["--database"];
         options.commands = {"BACKUP"};
-        logger service(given["--database"]);
+        logger service(given["--database"], given["--publish"]);
         linkspan::run(service, given["--name"], options);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "logger: %s\n", e.what());

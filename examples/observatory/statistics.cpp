@@ -1,6 +1,9 @@
 // Rolling statistics of the sensors: hears observatory/sensors, publishes observatory/statistics twice a second.
 #include <linkspan.hpp>
 
+#include "generated/observatory_sensors.hpp"
+#include "generated/observatory_statistics.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,6 +12,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <thread>
 
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
@@ -25,14 +29,14 @@ struct reading {
     double value;
 };
 
-struct summary {
-    double mean, sd, min, max;
-};
+using summary = ObservatoryStatisticsStatistics;
 
 // Two passes over some three hundred values: exact, where running sums would drift.
 summary summarize(const std::deque<reading> &window) {
     const double n = static_cast<double>(window.size());
-    summary s{0, 0, window.front().value, window.front().value};
+    summary s;
+    s.count = static_cast<std::int64_t>(window.size());
+    s.min = s.max = window.front().value;
     for (const auto &r : window) {
         s.mean += r.value / n;
         s.min = std::min(s.min, r.value);
@@ -43,12 +47,10 @@ summary summarize(const std::deque<reading> &window) {
     return s;
 }
 
-void put(linkspan::message &m, const std::string &name, const std::deque<reading> &window) {
-    const summary s = summarize(window);
-    m.begin_map(name);
-    m.put("count", static_cast<std::int64_t>(window.size()));
-    m.put("mean", s.mean).put("sd", s.sd).put("min", s.min).put("max", s.max);
-    m.end();
+linkspan::options with(const char *schema) {
+    linkspan::options options;
+    options.schema = schema;
+    return options;
 }
 
 } // namespace
@@ -57,20 +59,26 @@ int main() {
     std::signal(SIGINT, [](int) { stopped = 1; });
     std::signal(SIGTERM, [](int) { stopped = 1; });
     try {
-        const linkspan::subscriber sensors("observatory/sensors");
-        const linkspan::publisher out("observatory/statistics");
+        const linkspan::subscriber sensors("observatory/sensors", with(ObservatorySensors::schema()));
+        const linkspan::publisher out("observatory/statistics", with(ObservatoryStatistics::schema()));
+        linkspan::reader decoder;
+        linkspan::writer encoder;
         std::map<std::string, std::deque<reading>> windows;
         auto due = clock_type::now();
 
         while (!stopped) {
             try {
-                const linkspan::message heard = sensors.recv(100ms);
+                const auto heard = ObservatorySensors::decode(decoder, sensors.recv(100ms)).readings;
                 const auto now = clock_type::now();
-                for (const auto &item : heard.walk("readings")) {
-                    if (item.type() == linkspan::type::floating) {
-                        windows[std::string(item.key())].push_back({now, item.number()});
-                    }
-                }
+                windows["cpu"].push_back({now, heard.cpu});
+                windows["load"].push_back({now, heard.load});
+                windows["memory"].push_back({now, heard.memory});
+                windows["network"].push_back({now, heard.network});
+                windows["disk"].push_back({now, heard.disk});
+                if (heard.temperature) windows["temperature"].push_back({now, *heard.temperature});
+            } catch (const linkspan::schema_mismatch &) {
+                // A driver with other units: nothing of it is counted, and the page says why. The next one may fit.
+                std::this_thread::sleep_for(100ms);
             } catch (const linkspan::error &e) {
                 if (!e.retryable()) throw; // nobody publishes yet, or again: the subscriber dials by itself
             }
@@ -78,16 +86,16 @@ int main() {
             due = clock_type::now() + period;
 
             // Told even where there is nothing to tell, so that others see that this program lives.
-            linkspan::message m;
-            m.put("at", std::chrono::system_clock::now());
-            m.put("seconds", static_cast<double>(span.count()));
-            m.begin_map("statistics");
+            ObservatoryStatistics told;
+            told.at = std::chrono::system_clock::now();
+            told.seconds = static_cast<double>(span.count());
             for (auto &[name, window] : windows) {
                 while (!window.empty() && window.front().heard < clock_type::now() - span) window.pop_front();
-                if (!window.empty()) put(m, name, window);
+                if (!window.empty()) told.statistics[name] = summarize(window);
             }
-            m.end();
-            out.send(m);
+            linkspan::message message;
+            told.encode(encoder, message);
+            out.send(message);
         }
     } catch (const linkspan::error &e) {
         std::cerr << "statistics: " << e.what() << '\n';

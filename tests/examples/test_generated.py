@@ -1,0 +1,37 @@
+"""What is generated from the schemas of the examples, and committed beside them, is what the generator gives."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+LANGUAGES = {".hpp": "cpp", ".h": "c", ".c": "c", ".f90": "fortran", ".py": "python", ".php": "php", ".rs": "rust"}
+GENERATED = sorted(
+    file for file in ROOT.glob("examples/*/generated/*") if file.suffix in LANGUAGES and file.name != "__init__.py"
+)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Every schema of the examples in every language that stands beside it, by folder and file."""
+    found = {}
+    for schema in ROOT.glob("examples/**/*.schema.toml"):
+        example = ROOT / "examples" / schema.relative_to(ROOT / "examples").parts[0]
+        for language in {LANGUAGES[file.suffix] for file in GENERATED if file.is_relative_to(example)}:
+            folder = tmp_path_factory.mktemp(language)
+            command = [PROGRAM, "schema", "generate", "--lang", language, schema, "--output", folder]
+            subprocess.run(command, check=True, timeout=60)
+            found.update({example / "generated" / file.name: file.read_text() for file in folder.iterdir()})
+    return found
+
+
+def test_there_is_generated_code():
+    assert GENERATED
+
+
+@pytest.mark.parametrize("file", GENERATED, ids=lambda file: str(file.relative_to(ROOT / "examples")))
+def test_generated_file_is_what_its_schema_gives(file, fresh):
+    assert file.read_text() == fresh[file]
