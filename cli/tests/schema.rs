@@ -308,3 +308,38 @@ fn schema_infer_reads_a_journal_and_leaves_nothing_in_it() {
     }
     assert_eq!(names(), before);
 }
+
+#[test]
+fn schema_import_prints_a_schema_or_the_place_that_it_refuses() {
+    let place = Place::new();
+    file(
+        &place,
+        "a.proto",
+        "syntax = \"proto3\";\npackage lab;\nmessage A {\n  // In volts\n  double x = 1;\n}\n",
+    );
+    let said = run(&place, &["schema", "import", "--from", "proto", "a.proto"], "");
+    let expected =
+        "name = \"lab.A\"\nversion = 1\n\n[fields.x]\ntype = \"f64\"\ndefault = 0.0\ndoc = \"In volts\"\n";
+    assert_eq!((said.code, said.out.as_str()), (Some(0), expected), "{}", said.err);
+    file(&place, "A.msg", "uint8 ON=1\nstring[2] names\nfloat64 y\nNone z\n");
+    let said = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
+    assert!(
+        said.code == Some(4) && said.err.contains("A.msg:4:1: no file defines"),
+        "{:?} {}",
+        said.code,
+        said.err
+    );
+    file(&place, "None.msg", "bool b\n");
+    let said = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
+    assert!(
+        said.code == Some(0) && said.out.contains("[fields.z.fields.b]\ntype = \"bool\"\n"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains("A.msg:1:1: a schema has no constants, these are left out: ON"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("A.msg:2:1: shorter lists are accepted, too"), "{}", said.err);
+}

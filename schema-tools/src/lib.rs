@@ -4,6 +4,7 @@
 //! |---|---|
 //! | schemas in other notations, with what those cannot say | [`export`] |
 //! | types, encoding and decoding as source text: [`generate::generate`] | `generate` |
+//! | schemas out of other notations, with refusals by name and place | [`import`] |
 //! | schemas out of messages, with what remains in doubt | [`infer`] |
 //!
 //! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that exchanges
@@ -11,4 +12,5 @@
 
 pub mod export;
 pub mod generate;
+pub mod import;
 pub mod infer;

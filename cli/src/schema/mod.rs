@@ -2,6 +2,7 @@
 
 pub mod export;
 mod generate;
+pub mod import;
 pub mod infer;
 
 use std::fs::File;
@@ -114,6 +115,17 @@ Examples:
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
+    /// Make a schema out of another notation
+    #[command(
+        after_help = "What a schema cannot express is refused with file, line and column. Where the schema accepts more than the file does,
+standard error says so.
+
+Examples:
+  linkspan schema import --from proto addressbook.proto --message Person > person.schema.toml
+  linkspan schema import --from ros sensor_msgs/msg/Imu.msg --include /opt/ros/jazzy/share"
+    )]
+    Import(import::Import),
+
     /// Propose a schema from messages: of a live name, a journal, or a file
     #[command(
         after_help = "Prints a schema that accepts every message read, with a comment at each thing that they leave in doubt: `optional?`, `integer or float?`.
@@ -167,6 +179,7 @@ pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
         What::Export(asked) => export::print(asked),
         What::Generate { lang, output, file } => generate::generate(&load(file)?, *lang, output),
+        What::Import(asked) => import::print(asked),
         What::Infer(asked) => infer::print(asked, stop),
         What::Validate { file } => validate(&load(file)?, stop),
     }

@@ -1,0 +1,55 @@
+//! `linkspan schema import`: a schema out of another notation.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use linkspan_schema::import::{Notation, Options, import};
+
+use crate::ending::{self, Ending};
+use crate::output;
+
+/// `linkspan schema import`
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The notation
+    #[arg(long, value_enum)]
+    pub from: From,
+    /// The file
+    pub file: PathBuf,
+    /// The message, where a file defines several
+    #[arg(long, value_name = "NAME")]
+    pub message: Option<String>,
+    /// Look for further files here, too; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub include: Vec<PathBuf>,
+}
+
+/// The notations, as they are named here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// Protocol Buffers, .proto
+    Proto,
+    /// ROS 1 and 2, .msg
+    Ros,
+}
+
+impl std::convert::From<From> for Notation {
+    fn from(from: From) -> Notation {
+        match from {
+            From::Proto => Notation::Proto,
+            From::Ros => Notation::Ros,
+        }
+    }
+}
+
+/// Prints it, and on standard error where it accepts more than the file does.
+pub fn print(asked: &Import) -> Result<(), Ending> {
+    let mut options = Options::default();
+    options.message.clone_from(&asked.message);
+    options.include.clone_from(&asked.include);
+    let imported = import(asked.from.into(), &asked.file, &options)?;
+    for remark in &imported.remarks {
+        ending::note(&format!("{}: {}", remark.place, remark.text));
+    }
+    output::write(imported.schema.to_toml().as_bytes())
+}

@@ -1,0 +1,71 @@
+//! Schemas out of other notations: `.proto` and ROS `.msg`.
+//!
+//! | notation | lives in |
+//! |---|---|
+//! | Protocol Buffers, `.proto` | `proto` |
+//! | ROS 1 and 2, `.msg` | `ros` |
+//!
+//! What a schema cannot express is refused with file, line and column. What it expresses with other bounds is a [`Remark`].
+
+mod proto;
+mod ros;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use linkspan::Result;
+use linkspan::schema::Schema;
+
+/// The notations that a schema can be imported from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notation {
+    /// Protocol Buffers, proto2 and proto3.
+    Proto,
+    /// Messages of ROS 1 and ROS 2.
+    Ros,
+}
+
+/// What is imported from where.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The message, where a file defines several: its name, with or without its package.
+    pub message: Option<String>,
+    /// Directories in which further files are looked for, beside that of the file.
+    pub include: Vec<PathBuf>,
+}
+
+/// A place where the schema accepts more than the file does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remark {
+    /// `FILE:LINE:COLUMN`.
+    pub place: String,
+    /// What the schema does not say.
+    pub text: String,
+}
+
+/// A schema that was imported.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Import {
+    /// The schema.
+    pub schema: Schema,
+    /// Where it accepts more than the file does.
+    pub remarks: Vec<Remark>,
+}
+
+/// The schema of a message in this file.
+///
+/// `Malformed` where the file is wrong, `Unsupported` where a schema cannot express it, `TooLarge` where it has more types than a
+/// schema may have; each names file, line and column.
+pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Import> {
+    let (schema, remarks) = match notation {
+        Notation::Proto => proto::read(file, options)?,
+        Notation::Ros => ros::read(file, options)?,
+    };
+    // What the parser of the notation refuses is never printed.
+    let schema = Schema::parse(&schema.to_toml()).map_err(|error| error.on(file.display()))?;
+    Ok(Import { schema, remarks })
+}

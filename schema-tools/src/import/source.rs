@@ -1,0 +1,135 @@
+//! Files that are imported: read with a limit, with errors that name the place.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use linkspan::schema::{Field, Schema, Type};
+use linkspan::{Error, ErrorKind, Result, quoted};
+
+/// The longest file, in bytes.
+pub(super) const MAX_SOURCE: u64 = 1 << 20;
+/// How deep blocks may lie in each other: parsers call themselves for each.
+const MAX_BLOCKS: usize = 64;
+
+/// The text of a file of at most 1 MiB.
+pub(super) fn text(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let refused =
+        |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
+    let file = File::open(path).map_err(refused)?;
+    if file.metadata().map_err(refused)?.is_dir() {
+        let text = format!("{shown} is a directory: name a file in it");
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_SOURCE + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() as u64 > MAX_SOURCE {
+        let text = format!("{shown}: more than {MAX_SOURCE} bytes: import the part that is needed");
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::new(ErrorKind::Malformed, format!("{shown} is not UTF-8")).at(at)
+    })
+}
+
+/// An error where blocks lie in each other deeper than parsers follow.
+pub(super) fn check_depth(shown: &str, text: &str) -> Result<()> {
+    let mut depth = 0_usize;
+    for (number, line) in text.lines().enumerate() {
+        for (column, byte) in line.bytes().enumerate() {
+            match byte {
+                b'{' | b'[' | b'(' => depth += 1,
+                b'}' | b']' | b')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > MAX_BLOCKS {
+                let at = Place { file: shown, line: number + 1, column: column + 1 };
+                return Err(at.error(
+                    ErrorKind::TooLarge,
+                    format!("blocks lie deeper in each other than {MAX_BLOCKS}"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A place in a file; lines and columns count from 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl Place<'_> {
+    #[cold]
+    pub(super) fn error(&self, kind: ErrorKind, text: impl std::fmt::Display) -> Error {
+        Error::new(kind, format!("{self}: {text}"))
+    }
+
+    #[cold]
+    pub(super) fn unsupported(&self, text: impl std::fmt::Display) -> Error {
+        self.error(ErrorKind::Unsupported, text)
+    }
+
+    /// A field of this name, which has to be one that every language can have.
+    pub(super) fn field(&self, name: &str, of: Type) -> Result<Field> {
+        if !Field::is_name(name) {
+            let text = format!(
+                "{} cannot name a field: a letter, then letters, digits and underscores, at most 63",
+                quoted(name)
+            );
+            return Err(self.unsupported(text));
+        }
+        Ok(Field::new(name, of))
+    }
+}
+
+/// How many types the schema may still have, and how deep they may lie in each other.
+pub(super) struct Budget {
+    left: usize,
+    depth: usize,
+}
+
+impl Budget {
+    pub(super) fn new() -> Budget {
+        Budget { left: Schema::MAX_TYPES, depth: 0 }
+    }
+
+    /// Counts one type.
+    pub(super) fn take(&mut self, at: Place<'_>) -> Result<()> {
+        let Some(left) = self.left.checked_sub(1) else {
+            let text = format!(
+                "the message has more than {} types, with what fields name counted each time",
+                Schema::MAX_TYPES
+            );
+            return Err(at.error(ErrorKind::TooLarge, text));
+        };
+        self.left = left;
+        Ok(())
+    }
+
+    /// Goes one level deeper; [`Budget::leave`] comes back.
+    pub(super) fn enter(&mut self, at: Place<'_>) -> Result<()> {
+        // A list of records is two levels.
+        if self.depth + 2 >= Schema::MAX_DEPTH {
+            let text = format!("types lie deeper in each other than {}", Schema::MAX_DEPTH);
+            return Err(at.error(ErrorKind::TooLarge, text));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+}
