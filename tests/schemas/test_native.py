@@ -25,7 +25,7 @@ SANE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FORTRAN = ["-std=f2018", "-Wall", "-Wextra", "-Werror", "-Wno-maybe-uninitialized", "-g"]
 #: Only guards against a hang.
 SOON = 120
-LANGUAGES = ["c", "cpp"]
+LANGUAGES = ["c", "cpp", "fortran"]
 
 
 def run(*command: object) -> str:
@@ -68,7 +68,8 @@ def build(schema: Path, language: str, folder: Path, library: Path) -> Path:
             run(compiler, "-std=c++17", *STRICT, *include, *define, "-c", HERE / "peers/echo.cpp", "-o", folder / "it.o")
         run("g++", "-std=c++17", *STRICT, *SANE, *include, *define, HERE / "peers/echo.cpp", "-o", out, *LIBRARIES)
     else:
-        source = (HERE / "peers/echo.f90").read_text().replace("ECHO_TYPE", name)
+        root = f"{name}_message" if f"type, public :: {name}_message\n" in (folder / f"{name}.f90").read_text() else name
+        source = (HERE / "peers/echo.f90").read_text().replace("ECHO_TYPE", name).replace("ECHO_ROOT", root)
         (folder / "echo.f90").write_text(source)
         run("gfortran", *FORTRAN, "-fcheck=all,no-array-temps", f"-I{library}", f"-J{folder}", folder / f"{name}.f90", folder / "echo.f90",
             library / "linkspan.o", "-o", out, *LIBRARIES)  # fmt: skip
@@ -185,7 +186,7 @@ def test_values_are_kept(everything: Path, case: str) -> None:
     value = cases()[case]
     expected = linkspan.encode(value, "cbor")
     found = echo(everything, value)
-    if "fortran" in everything.parts and case in ("all", "required", "empty", "zero", "infinite"):
+    if "fortran" in everything.parts:
         # Arrays of more than one dimension are written in the order in which Fortran holds them.
         expected = linkspan.encode(value | {"matrix": np.asfortranarray(value["matrix"])}, "cbor")
     assert found.hex() == expected.hex(), f"{linkspan.decode(found, 'cbor')}\n{value}"

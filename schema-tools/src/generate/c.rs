@@ -46,14 +46,14 @@ impl C<'_> {
         let mut text = Text::new("    ");
         let (root, upper) = (self.root(), self.plan.name(Case::Upper));
         native::heading(&mut text, "//", self.plan);
-        text.line(format!("#ifndef {upper}_H\n#define {upper}_H\n\n#include <linkspan/record.h>\n\n"));
-        text.line("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+        text.line(format!("#ifndef {upper}_H\n#define {upper}_H\n\n#include <linkspan/record.h>\n"));
+        text.line("#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
         text.line(format!(
-            "// The fingerprint of the schema.\n#define {upper}_FINGERPRINT \"{}\"\n\n",
+            "// The fingerprint of the schema.\n#define {upper}_FINGERPRINT \"{}\"\n",
             self.plan.schema.fingerprint()
         ));
         text.line("// The schema, for the option `schema` of endpoints.");
-        text.line(format!("extern const char {}_schema[];\n\n", self.name));
+        text.line(format!("extern const char {}_schema[];\n", self.name));
         for def in &self.plan.types {
             self.define(&mut text, def);
         }
@@ -194,7 +194,7 @@ void {root}_read(linkspan_reader *reader, {root} *to);
     fn source(&self) -> String {
         let mut text = Text::new("    ");
         native::heading(&mut text, "//", self.plan);
-        text.line(format!("#include \"{}.h\"\n\n", self.name));
+        text.line(format!("#include \"{}.h\"\n", self.name));
         text.line(native::c_text(&format!("const char {}_schema[]", self.name), &self.plan.schema.to_toml()));
         text.line("");
         for def in &self.plan.types {
@@ -232,7 +232,6 @@ void {root}_write(linkspan_writer *writer, const char *key, const {root} *from) 
 void {root}_read(linkspan_reader *reader, {root} *to) {{
     {root}_get(reader, -1, to);
 }}
-
 "
             ));
         }
@@ -263,12 +262,12 @@ linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspa
         write: impl FnOnce(&mut Text),
         read: impl FnOnce(&mut Text),
     ) {
-        text.block(format!("{public}bool {name}_init({name} *to) {{"), "}\n\n", |text| {
+        text.block(format!("{public}bool {name}_init({name} *to) {{"), "}\n", |text| {
             text.line("bool there = true;\nmemset(to, 0, sizeof *to);");
             init(text);
             text.line("return there;");
         });
-        text.block(format!("{public}void {name}_free({name} *to) {{"), "}\n\n", |text| {
+        text.block(format!("{public}void {name}_free({name} *to) {{"), "}\n", |text| {
             free(text);
             text.line("memset(to, 0, sizeof *to);");
         });
@@ -276,12 +275,12 @@ linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspa
             format!(
                 "{public}void {name}_write(linkspan_writer *writer, const char *key, const {name} *from) {{"
             ),
-            "}\n\n",
+            "}\n",
             write,
         );
         text.block(
             format!("{public}void {name}_read(linkspan_reader *reader, {name} *to) {{"),
-            "}\n\n",
+            "}\n",
             |text| {
                 text.line(format!("{name}_free(to);\nlinkspan_read_memory(reader, {name}_init(to));"));
                 read(text);
@@ -304,7 +303,6 @@ static void {name}_get(linkspan_reader *reader, int32_t unknown, {name} *to) {{
     linkspan_reader_get_enum(reader, {name}_names[0], sizeof {name}_names[0], {count}, unknown, &value);
     *to = ({name})value;
 }}
-
 ",
                     count = values.len()
                 ));
@@ -361,7 +359,7 @@ static void {name}_get(linkspan_reader *reader, int32_t unknown, {name} *to) {{
             let (keys, rules) = native::fields(members);
             self.names(text, &format!("{name}_field"), keys.iter().map(String::as_str));
             let rules: Vec<String> = rules.iter().map(native::Rule::c).collect();
-            text.line(format!("static const int32_t {name}_rules[] = {{{}}};\n\n", rules.join(", ")));
+            text.line(format!("static const int32_t {name}_rules[] = {{{}}};\n", rules.join(", ")));
         }
         self.four(
             text,
@@ -437,7 +435,7 @@ static void {name}_get(linkspan_reader *reader, int32_t unknown, {name} *to) {{
         let names: Vec<&str> = names.collect();
         let width = names_width(names.iter().copied()) + 1;
         let list: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        text.line(format!("static const char {name}_names[][{width}] = {{{}}};\n\n", list.join(", ")));
+        text.line(format!("static const char {name}_names[][{width}] = {{{}}};\n", list.join(", ")));
     }
 
     fn switch(

@@ -32,8 +32,8 @@ impl Cpp<'_> {
         let mut text = Text::new("    ");
         let upper = self.plan.name(Case::Upper);
         native::heading(&mut text, "//", self.plan);
-        text.line(format!("#ifndef {upper}_HPP\n#define {upper}_HPP\n\n#include <linkspan/record.hpp>\n\n"));
-        text.line("#include <array>\n#include <complex>\n#include <cstdint>\n#include <limits>\n#include <map>\n#include <optional>\n#include <string>\n#include <utility>\n#include <variant>\n#include <vector>\n\n");
+        text.line(format!("#ifndef {upper}_HPP\n#define {upper}_HPP\n\n#include <linkspan/record.hpp>\n"));
+        text.line("#include <array>\n#include <complex>\n#include <cstdint>\n#include <limits>\n#include <map>\n#include <optional>\n#include <string>\n#include <utility>\n#include <variant>\n#include <vector>\n");
         for def in &self.plan.types {
             self.define(&mut text, def);
         }
@@ -57,7 +57,7 @@ static const char *schema() {{",
             self.plan.schema.fingerprint()
         ));
         text.line(indent(&native::c_text("static const char text_[]", &self.plan.schema.to_toml())));
-        text.line("    return text_;\n}\n\n");
+        text.line("    return text_;\n}\n");
         text.line(format!(
             "/// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
 void encode(linkspan::writer &writer_, linkspan::message &message_) const {{
@@ -85,7 +85,7 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
             None => self.plan.name(Case::Pascal),
         };
         text.line("/// A message.");
-        text.block(format!("struct {name} {{"), "};\n\n", |text| {
+        text.block(format!("struct {name} {{"), "};\n", |text| {
             text.line(format!("{} value{{}};", self.type_of(&slot.shape, false)));
             self.message(text, &name);
             text.line("");
@@ -121,11 +121,11 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
     }
 
     fn enumeration(&self, text: &mut Text, name: &str, values: &[(String, String)]) {
-        text.block(format!("enum class {name} : std::int32_t {{"), "};\n\n", |text| {
+        text.block(format!("enum class {name} : std::int32_t {{"), "};\n", |text| {
             values.iter().for_each(|(value, _)| text.line(format!("{value},")));
         });
         text.line("/// The name on the wire; null for a number that is none of the values.");
-        text.block(format!("inline const char *name_of({name} value) {{"), "}\n\n", |text| {
+        text.block(format!("inline const char *name_of({name} value) {{"), "}\n", |text| {
             text.block("switch (value) {", "}", |text| {
                 for (value, wire) in values {
                     text.line(format!("case {name}::{value}: return \"{wire}\";"));
@@ -149,7 +149,7 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
     fn union(&self, text: &mut Text, name: &str, variants: &[Member], is_root: bool) {
         text.block(format!("struct {name} {{"), "};", |text| {
             text.line("/// What `alternative` can be, in this order.");
-            text.block("enum Kind : std::size_t {", "};\n\n", |text| {
+            text.block("enum Kind : std::size_t {", "};\n", |text| {
                 variants.iter().for_each(|variant| text.line(format!("{},", variant.name)));
             });
             let types: Vec<String> =
@@ -160,7 +160,7 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
                     comment(text, "/// ", &format!("{}: {words}", variant.key));
                 }
             }
-            text.line(format!("std::variant<{}> alternative{{}};\n\n", types.join(", ")));
+            text.line(format!("std::variant<{}> alternative{{}};\n", types.join(", ")));
             text.line("/// Which alternative there is.\nKind kind() const { return static_cast<Kind>(alternative.index()); }");
             if is_root {
                 self.message(text, name);

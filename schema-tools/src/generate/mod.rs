@@ -11,6 +11,7 @@
 mod c;
 mod cpp;
 mod describe;
+mod fortran;
 mod naming;
 mod native;
 mod plan;
@@ -42,5 +43,6 @@ pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<Fil
         Language::Rust => rust::generate(&plan),
         Language::C => c::generate(&plan),
         Language::Cpp => cpp::generate(&plan),
+        Language::Fortran => fortran::generate(&plan),
     }
 }

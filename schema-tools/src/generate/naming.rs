@@ -10,6 +10,8 @@ pub enum Language {
     C,
     /// C++17.
     Cpp,
+    /// Fortran 2018.
+    Fortran,
 }
 
 /// How the words of a name are joined.
@@ -48,7 +50,7 @@ pub struct Naming {
 
 impl Language {
     /// Every language that code is generated for.
-    pub const ALL: [Language; 3] = [Language::Rust, Language::C, Language::Cpp];
+    pub const ALL: [Language; 4] = [Language::Rust, Language::C, Language::Cpp, Language::Fortran];
 
     /// Its name at the command line: `rust`.
     pub const fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Language {
             Language::Rust => "rust",
             Language::C => "c",
             Language::Cpp => "cpp",
+            Language::Fortran => "fortran",
         }
     }
 
@@ -73,6 +76,7 @@ impl Language {
             },
             Language::C => super::c::NAMING,
             Language::Cpp => super::cpp::NAMING,
+            Language::Fortran => super::fortran::NAMING,
         }
     }
 }

@@ -1,0 +1,35 @@
+! Reads messages into generated types, writes them from those: `echo IN OUT` for files with one message each, in CBOR.
+program echo
+   use, intrinsic :: iso_fortran_env, only: error_unit
+   use linkspan
+   use ECHO_TYPE_messages
+   implicit none
+   type(ECHO_ROOT) :: value
+   type(linkspan_reader) :: reader
+   type(linkspan_writer) :: writer
+   type(linkspan_message) :: message, made
+   integer(int8), allocatable :: bytes(:)
+   character(:), allocatable :: why
+   character(1024) :: path
+   integer :: unit, length, stat
+
+   call get_command_argument(1, path)
+   open (newunit=unit, file=trim(path), access="stream", form="unformatted", status="old", action="read")
+   inquire (unit=unit, size=length)
+   allocate (bytes(length))
+   read (unit) bytes
+   close (unit)
+   call linkspan_decode(bytes, linkspan_cbor, message)
+   call value%decode(reader, message, stat, why)
+   if (stat == linkspan_ok) call value%decode(reader, message, stat, why)
+   if (stat == linkspan_ok) call value%encode(writer, made, stat, why)
+   if (stat /= linkspan_ok) then
+      write (error_unit, "(a)") why
+      error stop 1, quiet=.true.
+   end if
+   call linkspan_encode(made, linkspan_cbor, bytes)
+   call get_command_argument(2, path)
+   open (newunit=unit, file=trim(path), access="stream", form="unformatted", status="replace", action="write")
+   write (unit) bytes
+   close (unit)
+end program
