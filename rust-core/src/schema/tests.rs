@@ -1,10 +1,10 @@
 //! Schemas from their text: what is read, what is refused and where, what is the same, what is compatible.
 
-use super::{Fingerprint, Kind, Range, Schema, Side};
+use super::{Fingerprint, Kind, Schema, Side};
 use crate::codec::{Encoding, Unread, decode_into, encode};
 use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
-use crate::value::{Limits, NdArray, Order, Timestamp, Value};
+use crate::value::{Limits, Timestamp, Value};
 
 const READING: &str = r#"
 name = "power.reading"
@@ -280,4 +280,34 @@ fn document_shows_a_schema_that_is_read_and_the_bytes_that_are_written() {
     }
     let small = Schema::parse("name = \"t\"\n[fields.c]\ntype = \"f64\"\nunit = \"Cel\"").unwrap();
     assert_eq!(bytes, small.to_bytes());
+}
+
+#[test]
+fn documented_examples_of_changes_are_compatible_as_their_rows_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let (_, section) = document.split_once("\n## Evolution\n").unwrap();
+    let section = section.split_once("\n## ").unwrap().0;
+    let schema = |cell: &str| {
+        let field = cell.trim().trim_matches('`');
+        let text = format!("name = \"e\"\n[fields]\na = \"u8\"\n{field}\n");
+        Schema::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    };
+    let mut rows = 0;
+    for line in section.lines().filter(|line| line.contains(" → ") || line.contains("→ `")) {
+        let [_, change, backward, forward, example, _] = line.split('|').collect::<Vec<_>>()[..] else {
+            panic!("a row has four cells: {line}")
+        };
+        let (old, new) = example.split_once('→').unwrap();
+        let (old, new) = (schema(old), schema(new));
+        let says = |cell: &str| match cell.trim().get(..2) {
+            Some("no") => false,
+            Some("ye") => true,
+            _ => panic!("yes or no: {line}"),
+        };
+        assert_eq!(new.cannot_read(&old).is_empty(), says(backward), "backward: {change}");
+        assert_eq!(old.cannot_read(&new).is_empty(), says(forward), "forward: {change}");
+        rows += 1;
+    }
+    assert_eq!(rows, 14);
 }
