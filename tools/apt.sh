@@ -14,6 +14,7 @@ packages=(
     chromium fonts-dejavu-core                       # the page in a real browser
     valgrind strace                                  # memory errors, faults at every system call
     tmux                                             # the live view in a terminal
+    protobuf-compiler libprotobuf-dev                # protoc, and the files that come with it
     systemd                                          # what reads the unit files
     curl procps                                      # the tests look at pages and processes
     iproute2                                         # a network of its own for what listens at a fixed port

@@ -26,6 +26,8 @@ pub enum To {
     Cddl,
     /// JSON Schema 2020-12 of the messages in JSON
     JsonSchema,
+    /// Protocol Buffers, proto3
+    Proto,
 }
 
 impl From<To> for Notation {
@@ -33,6 +35,7 @@ impl From<To> for Notation {
         match to {
             To::Cddl => Notation::Cddl,
             To::JsonSchema => Notation::JsonSchema,
+            To::Proto => Notation::Proto,
         }
     }
 }

@@ -92,7 +92,8 @@ refuses values that the schema accepts.
 
 Examples:
   linkspan schema export --to cddl power.schema.toml > power.cddl
-  linkspan schema export --to json-schema lab/power > power.schema.json"
+  linkspan schema export --to json-schema lab/power > power.schema.json
+  linkspan schema export --to proto power.schema.toml > power.proto"
     )]
     Export(export::Export),
 

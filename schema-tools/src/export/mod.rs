@@ -1,15 +1,17 @@
-//! Schemas in other notations: CDDL and JSON Schema.
+//! Schemas in other notations: CDDL, JSON Schema and Protocol Buffers.
 //!
 //! | notation | describes | lives in |
 //! |---|---|---|
 //! | CDDL, RFC 8610 | messages in CBOR; the normative one, since it names every tag | `cddl` |
 //! | JSON Schema 2020-12 | messages in JSON, escapes included | `json_schema` |
+//! | Protocol Buffers, `.proto` | the same fields for programs that use protobuf | `proto` |
 //!
 //! A notation says less than a schema in some places, and more in others. Each such place is a [`Note`].
 
 mod cddl;
 mod json_schema;
 mod notes;
+mod proto;
 
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result};
@@ -25,6 +27,8 @@ pub enum Notation {
     Cddl,
     /// JSON Schema, draft 2020-12.
     JsonSchema,
+    /// Protocol Buffers, proto3.
+    Proto,
 }
 
 /// A schema in another notation.
@@ -42,6 +46,7 @@ pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
     let mut notes = Notes::default();
     let bytes = match notation {
         Notation::Cddl => cddl::write(schema, &mut notes)?.into_bytes(),
+        Notation::Proto => proto::write(schema, &mut notes)?.into_bytes(),
         Notation::JsonSchema => json_schema::write(schema, &mut notes)?.into_bytes(),
     };
     Ok(Export { bytes, notes: notes.found })
