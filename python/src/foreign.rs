@@ -37,6 +37,11 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
     if let Ok(array) = object.cast_exact::<NdArray>() {
         return sink.ndarray(array.get().lend());
     }
+    if let Some(fields) =
+        object.get_type().getattr_opt(intern!(object.py(), "__linkspan_fields__")).map_err(raise)?
+    {
+        return generated(object, &fields, sink, raised);
+    }
     let failed = |failure: Failure| match failure {
         Failure::Core(error) => error,
         Failure::Python(error) => hold(raised, error),
@@ -194,6 +199,38 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and whether None is left out.
+fn generated<S: Sink + ?Sized>(
+    object: &Bound<'_, PyAny>,
+    fields: &Bound<'_, PyAny>,
+    sink: &mut S,
+    raised: &Raised,
+) -> Result<()> {
+    let raise = |error: PyErr| hold(raised, error);
+    let fields = fields.cast::<PyTuple>().map_err(|error| raise(error.into()))?;
+    let mut values = Vec::with_capacity(fields.len());
+    for field in fields.iter_borrowed() {
+        let field = field.cast::<PyTuple>().map_err(|error| raise(error.into()))?;
+        let name = field.get_borrowed_item(0).map_err(raise)?;
+        let value =
+            object.getattr(name.cast::<PyString>().map_err(|error| raise(error.into()))?).map_err(raise)?;
+        if !(value.is_none()
+            && field.get_borrowed_item(2).and_then(|optional| optional.is_truthy()).map_err(raise)?)
+        {
+            values.push((field.get_item(1).map_err(raise)?, value));
+        }
+    }
+    sink.begin_map(values.len())?;
+    for (key, value) in &values {
+        let key = key.cast::<PyString>().map_err(|error| raise(error.into()))?;
+        let key = key.to_str().map_err(raise)?;
+        sink.key(key)
+            .and_then(|()| walk::object(value, sink, raised))
+            .map_err(|error| error.under_key(key))?;
+    }
+    sink.end_map()
 }
 
 /// A dataclass is a map of its fields, in their order.

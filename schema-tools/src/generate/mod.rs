@@ -14,7 +14,9 @@ mod describe;
 mod fortran;
 mod naming;
 mod native;
+mod php;
 mod plan;
+mod python;
 mod rust;
 mod text;
 
@@ -40,6 +42,8 @@ pub struct File {
 pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<File>> {
     let plan = Plan::new(schema, language)?;
     match language {
+        Language::Php => php::generate(&plan),
+        Language::Python => python::generate(&plan),
         Language::Rust => rust::generate(&plan),
         Language::C => c::generate(&plan),
         Language::Cpp => cpp::generate(&plan),

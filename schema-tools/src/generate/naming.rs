@@ -4,6 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Language {
+    /// PHP 8.1 or later.
+    Php,
+    /// Python 3.11 or later.
+    Python,
     /// Rust, edition 2021 or later.
     Rust,
     /// C11.
@@ -50,11 +54,14 @@ pub struct Naming {
 
 impl Language {
     /// Every language that code is generated for.
-    pub const ALL: [Language; 4] = [Language::Rust, Language::C, Language::Cpp, Language::Fortran];
+    pub const ALL: [Language; 6] =
+        [Language::Rust, Language::C, Language::Cpp, Language::Fortran, Language::Python, Language::Php];
 
     /// Its name at the command line: `rust`.
     pub const fn name(self) -> &'static str {
         match self {
+            Language::Php => "php",
+            Language::Python => "python",
             Language::Rust => "rust",
             Language::C => "c",
             Language::Cpp => "cpp",
@@ -65,6 +72,24 @@ impl Language {
     /// How it writes names.
     pub fn naming(self) -> Naming {
         match self {
+            Language::Php => Naming {
+                types: Case::Pascal,
+                fields: Case::Camel,
+                values: Case::Pascal,
+                variants: Case::Camel,
+                ignores_case: true,
+                longest: 255,
+                reserved: &PHP,
+            },
+            Language::Python => Naming {
+                types: Case::Pascal,
+                fields: Case::Snake,
+                values: Case::Upper,
+                variants: Case::Snake,
+                ignores_case: false,
+                longest: 255,
+                reserved: &PYTHON,
+            },
             Language::Rust => Naming {
                 types: Case::Pascal,
                 fields: Case::Snake,
@@ -80,6 +105,154 @@ impl Language {
         }
     }
 }
+
+/// Keywords and names of types, which cannot name classes, and `this`, which cannot name a property.
+const PHP: [&str; 80] = [
+    "abstract",
+    "and",
+    "array",
+    "as",
+    "bool",
+    "break",
+    "callable",
+    "case",
+    "catch",
+    "class",
+    "clone",
+    "const",
+    "continue",
+    "declare",
+    "default",
+    "do",
+    "echo",
+    "else",
+    "elseif",
+    "empty",
+    "enum",
+    "eval",
+    "exit",
+    "extends",
+    "false",
+    "final",
+    "finally",
+    "float",
+    "fn",
+    "for",
+    "foreach",
+    "function",
+    "global",
+    "goto",
+    "if",
+    "implements",
+    "include",
+    "instanceof",
+    "insteadof",
+    "int",
+    "interface",
+    "isset",
+    "iterable",
+    "list",
+    "match",
+    "mixed",
+    "namespace",
+    "never",
+    "new",
+    "null",
+    "object",
+    "or",
+    "parent",
+    "print",
+    "private",
+    "protected",
+    "public",
+    "readonly",
+    "require",
+    "return",
+    "self",
+    "static",
+    "string",
+    "switch",
+    "this",
+    "throw",
+    "trait",
+    "true",
+    "try",
+    "unset",
+    "use",
+    "var",
+    "void",
+    "while",
+    "xor",
+    "yield",
+    "closure",
+    "stdclass",
+    "backedenum",
+    "die",
+];
+
+/// Keywords, and names that generated code uses where a field could hide them.
+const PYTHON: [&str; 60] = [
+    "False",
+    "None",
+    "True",
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "break",
+    "class",
+    "continue",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "global",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "or",
+    "pass",
+    "raise",
+    "return",
+    "try",
+    "while",
+    "with",
+    "yield",
+    "Any",
+    "Callable",
+    "ClassVar",
+    "Decimal",
+    "Enum",
+    "Message",
+    "Timestamp",
+    "TypeAlias",
+    "UUID",
+    "bool",
+    "bytes",
+    "dataclass",
+    "decode",
+    "dict",
+    "field",
+    "float",
+    "from_value",
+    "int",
+    "list",
+    "np",
+    "npt",
+    "read",
+    "str",
+    "tuple",
+    "cls",
+];
 
 /// Keywords, and names of the prelude that generated code uses.
 const RUST: [&str; 66] = [

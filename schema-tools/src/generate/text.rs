@@ -37,6 +37,11 @@ impl Text {
     /// Adds `head`, what `body` writes one level deeper, and `tail`, where that is not empty.
     pub fn block(&mut self, head: impl AsRef<str>, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.line(head);
+        self.indented(tail, body);
+    }
+
+    /// Adds what `body` writes one level deeper, and `tail`, where that is not empty.
+    pub fn indented(&mut self, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.depth += 1;
         body(self);
         self.depth -= 1;

@@ -1,0 +1,205 @@
+//! The class of a generated PHP file that reads values of messages as what the schema says they are.
+
+use super::Php;
+use crate::generate::Text;
+
+const METHODS: &str = r#"public static function wrong(string $expected, mixed $value): \Linkspan\LinkspanException
+{
+    return new \Linkspan\WrongTypeException("$expected is expected, " . get_debug_type($value) . ' was found');
+}
+
+public static function anything(mixed $value): mixed
+{
+    return $value;
+}
+
+public static function boolean(mixed $value): bool
+{
+    return is_bool($value) ? $value : throw self::wrong('a bool', $value);
+}
+
+/** @return \Closure(mixed): int */
+public static function integer(string $name, int $low, int $high): \Closure
+{
+    return static function (mixed $value) use ($name, $low, $high): int {
+        if ($value instanceof \Linkspan\BigInt || (is_int($value) && ($value < $low || $value > $high))) {
+            throw new \Linkspan\OutOfRangeException("$name is expected, $value was found");
+        }
+        return is_int($value) ? $value : throw self::wrong($name, $value);
+    };
+}
+
+public static function u64(mixed $value): int|\Linkspan\BigInt
+{
+    if ($value instanceof \Linkspan\BigInt) {
+        $digits = ltrim((string) $value, '0');
+        $fits = ctype_digit($digits) && (strlen($digits) < 20 || (strlen($digits) === 20 && $digits <= '18446744073709551615'));
+        return $fits ? $value : throw new \Linkspan\OutOfRangeException("u64 is expected, $value was found");
+    }
+    if (is_int($value) && $value < 0) {
+        throw new \Linkspan\OutOfRangeException("u64 is expected, $value was found");
+    }
+    return is_int($value) ? $value : throw self::wrong('u64', $value);
+}
+
+public static function f64(mixed $value): float
+{
+    return is_float($value) ? $value : self::exact('f64', $value, 2 ** 53);
+}
+
+public static function f32(mixed $value): float
+{
+    if (is_float($value) && is_finite($value) && abs($value) >= 3.4028235677973366e38) {
+        throw new \Linkspan\OutOfRangeException("f32 is expected, $value was found");
+    }
+    return is_float($value) ? $value : self::exact('f32', $value, 2 ** 24);
+}
+
+private static function exact(string $name, mixed $value, int $most): float
+{
+    if (!is_int($value)) {
+        throw self::wrong($name, $value);
+    }
+    if ($value < -$most || $value > $most) {
+        throw new \Linkspan\OutOfRangeException("$name is expected, $value was found");
+    }
+    return (float) $value;
+}
+
+public static function text(mixed $value): string
+{
+    return is_string($value) ? $value : throw self::wrong('text', $value);
+}
+
+/**
+ * @template T of object
+ * @param class-string<T> $class
+ * @return \Closure(mixed): T
+ */
+public static function object(string $class): \Closure
+{
+    return static fn (mixed $value): object => $value instanceof $class ? $value : throw self::wrong($class, $value);
+}
+
+/**
+ * The case of an enum with this name on the wire; the default, where there is one, for names that are not known.
+ *
+ * @template T of \BackedEnum
+ * @param class-string<T> $enum
+ * @param T|null $default
+ * @return \Closure(mixed): T
+ */
+public static function name(string $enum, ?\BackedEnum $default = null): \Closure
+{
+    return static fn (mixed $value): \BackedEnum => $enum::tryFrom(self::text($value))
+        ?? $default
+        ?? throw new \Linkspan\WrongTypeException("a name of $enum is expected, '$value' was found");
+}
+
+/**
+ * @template T
+ * @param \Closure(mixed): T $read
+ * @return \Closure(mixed): list<T>
+ */
+public static function items(\Closure $read): \Closure
+{
+    return static function (mixed $value) use ($read): array {
+        if (!is_array($value) || !array_is_list($value)) {
+            throw self::wrong('a list', $value);
+        }
+        return array_map($read, $value);
+    };
+}
+
+/**
+ * @template T
+ * @param \Closure(mixed): T $read
+ * @return \Closure(mixed): array<string, T>
+ */
+public static function entries(\Closure $read): \Closure
+{
+    return static fn (mixed $value): array => array_map($read, self::fields($value));
+}
+
+/**
+ * @param list<int|null>|null $shape
+ * @return \Closure(mixed): \Linkspan\NdArray
+ */
+public static function array(string $dtype, ?array $shape, ?string $order): \Closure
+{
+    return static function (mixed $value) use ($dtype, $shape, $order): \Linkspan\NdArray {
+        if (!$value instanceof \Linkspan\NdArray) {
+            throw self::wrong("an N-d array of $dtype", $value);
+        }
+        $fits = $value->dtype === $dtype && ($shape === null || count($shape) === count($value->shape));
+        foreach ($fits && $shape !== null ? $shape : [] as $at => $length) {
+            $fits = $fits && ($length === null || $length === $value->shape[$at]);
+        }
+        $long = count(array_filter($value->shape, static fn (int $length): bool => $length > 1));
+        $inLine = $long <= 1 || in_array(0, $value->shape, true);
+        if (!$fits || ($order !== null && !$inLine && $value->order !== $order)) {
+            $found = "$value->dtype [" . implode(', ', $value->shape) . "] in $value->order order";
+            $lengths = $shape === null ? '' : ' [' . implode(', ', array_map(static fn (?int $n): string => (string) ($n ?? '*'), $shape)) . ']';
+            throw new \Linkspan\WrongTypeException("an N-d array of $dtype$lengths is expected, one of $found was found");
+        }
+        return $value;
+    };
+}
+
+/** @return array<array-key, mixed> */
+public static function fields(mixed $value): array
+{
+    return match (true) {
+        $value instanceof \stdClass => get_object_vars($value),
+        is_array($value) && !array_is_list($value) => $value,
+        default => throw self::wrong('a map', $value),
+    };
+}
+
+/**
+ * @template T
+ * @param array<array-key, mixed> $fields
+ * @param non-empty-list<string> $keys the key, and older ones
+ * @param \Closure(mixed): T $read
+ * @param (\Closure(): T)|null $default
+ * @return T
+ */
+public static function field(array $fields, array $keys, \Closure $read, ?\Closure $default = null): mixed
+{
+    foreach ($keys as $key) {
+        if (array_key_exists($key, $fields)) {
+            try {
+                return $read($fields[$key]);
+            } catch (\Linkspan\LinkspanException $error) {
+                throw new ($error::class)("$key: {$error->getMessage()}", $error->getCode(), $error);
+            }
+        }
+    }
+    return $default !== null ? $default() : throw new \Linkspan\MissingException("the field $keys[0] is missing");
+}
+
+/**
+ * @template T
+ * @param array<array-key, mixed> $fields
+ * @param non-empty-list<string> $keys the key, and older ones
+ * @param \Closure(mixed): T $read
+ * @return T|null
+ */
+public static function optional(array $fields, array $keys, \Closure $read): mixed
+{
+    foreach ($keys as $key) {
+        if (isset($fields[$key])) {
+            return self::field($fields, [$key], $read);
+        }
+    }
+    return null;
+}"#;
+
+impl Php<'_> {
+    /// Writes the class that reads values.
+    pub(super) fn reader(&self, out: &mut Text) {
+        out.line("/**\n * What reads the values of a message.\n *\n * @internal\n */");
+        out.line(format!("final class {}\n{{", self.reader));
+        out.indented("}", |out| out.line(METHODS));
+    }
+}
