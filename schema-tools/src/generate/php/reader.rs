@@ -32,8 +32,9 @@ public static function integer(string $name, int $low, int $high): \Closure
 public static function u64(mixed $value): int|\Linkspan\BigInt
 {
     if ($value instanceof \Linkspan\BigInt) {
-        $digits = ltrim((string) $value, '0');
-        $fits = ctype_digit($digits) && (strlen($digits) < 20 || (strlen($digits) === 20 && $digits <= '18446744073709551615'));
+        $digits = (string) $value;
+        $length = strlen($digits);
+        $fits = $digits[0] !== '-' && ($length < 20 || ($length === 20 && strcmp($digits, '18446744073709551615') <= 0));
         return $fits ? $value : throw new \Linkspan\OutOfRangeException("u64 is expected, $value was found");
     }
     if (is_int($value) && $value < 0) {

@@ -1,0 +1,145 @@
+"""Code generated in each language, compiled with its strict settings; and the peers on it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import linkspan
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PROGRAM = TARGET / "debug/linkspan"
+SCHEMA = HERE / "schemas/everything.schema.toml"
+
+MANIFEST = f"""\
+[package]
+name = "schemas-peer"
+version = "0.1.0"
+edition = "2024"
+
+[[bin]]
+name = "schemas-peer"
+path = "src/main.rs"
+
+[dependencies]
+linkspan = {{ path = "{ROOT / 'rust-core'}" }}
+
+[lints.rust]
+warnings = "deny"
+
+[lints.clippy]
+all = "deny"
+pedantic = "deny"
+
+[workspace]
+"""
+
+
+def run(*command: object, **more: object) -> str:
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **more)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+def generate(language: str, schema: Path, out: Path) -> list[Path]:
+    run(PROGRAM, "schema", "generate", "--lang", language, schema, "--output", out)
+    return sorted(out.iterdir())
+
+
+def crate(name: str, schema: Path, program: str, out: Path) -> Path:
+    """The program, built with the code of the schema; clippy's strict groups are errors."""
+    (out / "src").mkdir()
+    (out / "Cargo.toml").write_text(MANIFEST.replace("schemas-peer", name))
+    # The versions that everything else is built with.
+    shutil.copy(ROOT / "Cargo.lock", out)
+    generate("rust", schema, out / "src")
+    (out / "src/main.rs").write_text(program)
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET / "schemas")}
+    run("cargo", "clippy", "--quiet", cwd=out, env=environment)
+    run("cargo", "build", "--quiet", cwd=out, env=environment)
+    return TARGET / "schemas/debug" / name
+
+
+def rust(out: Path) -> list[str]:
+    return [str(crate("schemas-peer", SCHEMA, (HERE / "peer.rs").read_text(), out))]
+
+
+def python(out: Path) -> list[str]:
+    generate("python", SCHEMA, out)
+    shutil.copy(HERE / "peer.py", out)
+    run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", out / "cache", out / "peer.py", out / "grid_everything.py", cwd=out)
+    return [sys.executable, str(out / "peer.py")]
+
+
+def php_command() -> list[str]:
+    program, extension = shutil.which("php"), TARGET / "debug/liblinkspan_php.so"
+    assert program, "php is not installed"
+    return [program, "-n", "-d", f"extension={extension}", "-d", "error_reporting=-1", "-d", "display_errors=stderr"]
+
+
+def php(out: Path) -> list[str]:
+    files = generate("php", SCHEMA, out)
+    command = php_command()
+    for file in files:
+        run(*command, "-l", file)
+    run(*command, HERE / "declared.php", *files)
+    return ["env", f"GENERATED={out}", *command, str(HERE / "peer.php")]
+
+
+#: How the peer of each language is made.
+PEERS: dict[str, Callable[[Path], list[str]]] = {"rust": rust, "python": python, "php": php}
+
+
+@pytest.fixture(scope="session")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The command that is the peer in each language."""
+    return {language: make(tmp_path_factory.mktemp(language)) for language, make in PEERS.items()}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Directories of their own, for this process as for the peers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINKSPAN_DIR", str(tmp_path_factory.mktemp("run")))
+        patch.setenv("LINKSPAN_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+class Started:
+    """A peer that serves, and a channel to it."""
+
+    def __init__(self, command: list[str], endpoint: str, encoding: str, following: str | None) -> None:
+        words = [*command, endpoint, encoding, *([following] if following else [])]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.channel: linkspan.Channel = linkspan.connect(endpoint, encoding=encoding, timeout=20.0)
+
+    def call(self, value: object) -> linkspan.Message:
+        return self.channel.call(value)
+
+    def stop(self) -> None:
+        try:
+            self.channel.call(None)
+            self.channel.close()
+        except linkspan.Error:
+            self.process.kill()
+        out, err = self.process.communicate(timeout=20)
+        assert (self.process.returncode, out, err) == (0, "ready\n", "")
+
+
+@pytest.fixture
+def start(peers: dict[str, list[str]]) -> Iterator[Callable[..., Started]]:
+    """Starts peers; they are stopped in the opposite order."""
+    started: list[Started] = []
+
+    def begin(language: str, endpoint: str, encoding: str = "cbor", following: str | None = None) -> Started:
+        started.append(Started(peers[language], endpoint, encoding, following))
+        return started[-1]
+
+    yield begin
+    for peer in reversed(started):
+        peer.stop()
