@@ -205,7 +205,7 @@ impl Php<'_> {
                 out.line("return (object) $out;");
             });
             if reads {
-                self.from_wire(out, members);
+                self.reading(out, members);
             }
             if root {
                 decode(out);
@@ -213,7 +213,7 @@ impl Php<'_> {
         });
     }
 
-    fn from_wire(&self, out: &mut Text, members: &[Member]) {
+    fn reading(&self, out: &mut Text, members: &[Member]) {
         out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, where it is not one\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         let reader = &self.reader;

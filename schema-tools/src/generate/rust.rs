@@ -12,7 +12,7 @@ use super::{File, Text, describe};
 /// What clippy's stricter groups say about text that the schema's author wrote, and about the shape that a schema has.
 const ALLOWED: &str = "#![allow(clippy::doc_markdown, clippy::unreadable_literal, clippy::excessive_precision, clippy::approx_constant)]
 #![allow(clippy::struct_excessive_bools, clippy::struct_field_names, clippy::enum_variant_names)]
-#![allow(clippy::large_enum_variant, clippy::too_many_lines, clippy::similar_names, non_camel_case_types)]";
+#![allow(clippy::large_enum_variant, clippy::too_many_lines, clippy::similar_names, non_camel_case_types, dead_code)]";
 
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let rust = Rust { plan };
