@@ -184,11 +184,12 @@ fn changed_files_are_imported_or_refused_with_a_place() {
     let files = [
         (Notation::Proto, "proto/addressbook.proto", "x.proto", message("tutorial.Person")),
         (Notation::Ros, "ros/sensor_msgs/msg/BatteryState.msg", "x.msg", Options::default()),
+        (Notation::JsonSchema, "json_schema/openweather.current.json", "x.json", Options::default()),
     ];
     for (notation, name, own, mut options) in files {
         options.include.push(vendored("ros"));
         let text = std::fs::read_to_string(vendored(name)).unwrap();
-        for _ in 0..1_000 {
+        for _ in 0..500 {
             let mut bytes = text.clone().into_bytes();
             for _ in 0..1 + random.next(4) {
                 let at = random.next(bytes.len());
@@ -205,4 +206,75 @@ fn changed_files_are_imported_or_refused_with_a_place() {
             }
         }
     }
+}
+
+#[test]
+fn json_schemas_that_are_exported_are_imported_again() {
+    use linkspan_schema::export::{Notation as To, export};
+    let text = "name = \"a\"\n[fields]\nx = { type = \"f64\", unit = \"V\", range = [0, 5], doc = \"X\" }\nn = \"u16\"\n\
+                s = { type = \"enum\", values = [\"A\", \"B\"], default = \"A\" }\nt = \"timestamp\"\nb = \"bytes\"\ni = \"uuid\"\n\
+                d = \"decimal\"\nl = { type = \"list\", of = \"i32\", max_length = 4, optional = true }\nm = \"map of f64\"\n\
+                u = { type = \"union\", variants = { p = \"bool\", q = \"text\" } }\n\
+                r = { type = \"record\", fields = { y = \"f64\" } }\nw = { type = \"ndarray\", dtype = \"f32\", shape = [\"*\", 3] }\n";
+    let schema = Schema::parse(text).unwrap();
+    let exported = export(&schema, To::JsonSchema).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, exported.bytes).unwrap();
+    let back = import(Notation::JsonSchema, &file, &Options::default()).unwrap().schema;
+    assert_eq!(back.to_toml(), schema.to_toml());
+}
+
+#[test]
+fn json_schema_of_the_store() {
+    let weather = vendored("json_schema/openweather.current.json");
+    let imported = import(Notation::JsonSchema, &weather, &Options::default()).unwrap();
+    let all = fields(&imported.schema);
+    for expected in
+        ["coord: record of lat, lon", "weather: list of record of id, main, description, icon", "base: text"]
+    {
+        assert!(all.contains(&expected.to_owned()), "{expected} is not in {all:?}");
+    }
+    let shown = imported.schema.to_toml();
+    assert!(shown.contains("[fields.main.fields.temp]\ntype = \"f64\"\noptional = true\n"), "{shown}");
+    let contributors = vendored("json_schema/all-contributors.json");
+    let error = import(Notation::JsonSchema, &contributors, &Options::default()).unwrap_err();
+    assert!(
+        error.text().contains("all-contributors.json:156:24: anyOf of several schemas cannot"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_json_schema_says_and_a_schema_cannot_is_refused_by_place() {
+    for (text, place, why) in [
+        ("{\"properties\": {\"a\": {\"$ref\": \"#\"}}}", "1:31", "contains itself"),
+        ("{\"properties\": {\"a\": {\"$ref\": \"other.json\"}}}", "1:31", "another file"),
+        ("{\"properties\": {\"a\": true,\n \"a\": true}}", "2:2", "defined twice"),
+        ("{\"properties\": {\n  \"a b\": true}}", "2:3", "cannot name a field"),
+        ("{\"properties\": {\"a\": {\"type\": \"txt\"}}}", "1:22", "\"txt\" cannot be expressed"),
+        (
+            "{\"properties\": {\"a\": {\"type\": \"number\",\n\"x-unit\": \"Watt\"}}}",
+            "2:11",
+            "UCUM does not know",
+        ),
+        ("{\"allOf\": []}", "1:2", "allOf cannot be expressed"),
+        ("{\"properties\": {\"a\": {\"type\": [\"string\", \"number\"]}}}", "1:32", "one type"),
+        ("{\"properties\": {\"a\": {\"enum\": [1, 2]}}}", "1:32", "a value of an enum"),
+        ("{\"type\": \"object\",\n}", "1:18", "Trailing commas"),
+        ("{\"properties\": {\"a\": {\"anyOf\": [{}, {}]}}}", "1:32", "anyOf of several"),
+        ("[]", "1:1", "a schema is an object"),
+    ] {
+        let error = refused(Notation::JsonSchema, "bad.json", text);
+        assert!(error.text().contains(why), "{why}: {error}");
+        assert!(error.text().contains(&format!("bad.json:{place}: ")), "{place}: {error}");
+    }
+    let deep = "{\"properties\": {\"a\": ".repeat(50_000);
+    assert_eq!(refused(Notation::JsonSchema, "deep.json", &deep).kind(), ErrorKind::TooLarge);
+    // Each definition names the next one twice.
+    let doubling: String = (0..30)
+        .map(|i| format!("\"d{i}\": {{\"properties\": {{\"a\": {{\"$ref\": \"#/$defs/d{0}\"}}, \"b\": {{\"$ref\": \"#/$defs/d{0}\"}}}}}}, ", i + 1))
+        .collect();
+    let doubling = format!("{{\"$ref\": \"#/$defs/d0\", \"$defs\": {{{doubling}\"d31\": true}}}}");
+    assert_eq!(refused(Notation::JsonSchema, "doubling.json", &doubling).kind(), ErrorKind::TooLarge);
 }

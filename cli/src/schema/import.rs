@@ -31,6 +31,8 @@ pub enum From {
     Proto,
     /// ROS 1 and 2, .msg
     Ros,
+    /// JSON Schema, the everyday subset
+    JsonSchema,
 }
 
 impl std::convert::From<From> for Notation {
@@ -38,6 +40,7 @@ impl std::convert::From<From> for Notation {
         match from {
             From::Proto => Notation::Proto,
             From::Ros => Notation::Ros,
+            From::JsonSchema => Notation::JsonSchema,
         }
     }
 }

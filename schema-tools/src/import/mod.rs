@@ -1,12 +1,14 @@
-//! Schemas out of other notations: `.proto` and ROS `.msg`.
+//! Schemas out of other notations: `.proto`, ROS `.msg` and JSON Schema.
 //!
 //! | notation | lives in |
 //! |---|---|
 //! | Protocol Buffers, `.proto` | `proto` |
+//! | JSON Schema, the everyday subset | `json_schema` |
 //! | ROS 1 and 2, `.msg` | `ros` |
 //!
 //! What a schema cannot express is refused with file, line and column. What it expresses with other bounds is a [`Remark`].
 
+mod json_schema;
 mod proto;
 mod ros;
 mod source;
@@ -24,6 +26,8 @@ pub enum Notation {
     Proto,
     /// Messages of ROS 1 and ROS 2.
     Ros,
+    /// JSON Schema.
+    JsonSchema,
 }
 
 /// What is imported from where.
@@ -63,6 +67,7 @@ pub struct Import {
 pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Import> {
     let (schema, remarks) = match notation {
         Notation::Proto => proto::read(file, options)?,
+        Notation::JsonSchema => json_schema::read(file, options)?,
         Notation::Ros => ros::read(file, options)?,
     };
     // What the parser of the notation refuses is never printed.
