@@ -36,12 +36,13 @@ impl fmt::Debug for Fingerprint {
 impl Schema {
     /// The canonical form.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let value = map([
+        let layout = self.packed.then(|| ("layout", "packed".into()));
+        let value = map(layout.into_iter().chain([
             ("format", FORMAT.into()),
             ("schema", self.name.as_str().into()),
             ("type", of_type(&self.root)),
             ("version", self.version.into()),
-        ]);
+        ]));
         // A schema of any size that its constructors allow is far below every limit of the codec.
         encode(&value, Encoding::Cbor).unwrap_or_default()
     }

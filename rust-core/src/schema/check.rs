@@ -32,6 +32,8 @@ pub struct Checker<'a, S> {
     open: Vec<Open<'a>>,
     /// The lengths that the names in shapes stand for in this message.
     lengths: Vec<(&'a str, u64)>,
+    /// The schema, where a message is packed bytes.
+    packed: Option<&'a Schema>,
     inner: S,
 }
 
@@ -61,6 +63,7 @@ impl Schema {
             side,
             open: Vec::new(),
             lengths: Vec::new(),
+            packed: self.packed.then_some(self),
             inner: sink,
         }
     }
@@ -74,6 +77,7 @@ pub(super) fn value(of: &Type, value: &Value) -> Result<()> {
         side: Side::Writer,
         open: Vec::new(),
         lengths: Vec::new(),
+        packed: None,
         inner: Unread,
     };
     value.walk(&mut checker)
@@ -108,6 +112,11 @@ impl<'a, S: Sink> Checker<'a, S> {
 
     #[cold]
     fn wrong(&self, of: &Type, found: &str) -> Error {
+        if let (Some(schema), true) = (self.packed, self.open.is_empty()) {
+            let size = schema.layout().map_or(0, |layout| layout.size);
+            return self
+                .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
+        }
         let hint = match (&of.kind, found) {
             (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
             (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",
@@ -328,6 +337,10 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.text(value)
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        if let (Some(schema), true) = (self.packed, self.open.is_empty()) {
+            schema.check_packed(value)?;
+            return self.inner.bytes(value);
+        }
         if let Some(of) = self.expected() {
             match of.kind {
                 Kind::Any => {}
@@ -376,6 +389,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
     fn begin_map(&mut self, len: usize) -> Result<()> {
         let open = match self.expected() {
             None => Open::Any,
+            Some(of) if self.packed.is_some() && self.open.is_empty() => return Err(self.wrong(of, "a map")),
             Some(of) => match &of.kind {
                 Kind::Any => Open::Any,
                 Kind::Map(each) => Open::Map(each),

@@ -53,7 +53,23 @@ impl Schema {
             comparison
                 .add(format!("the schema is {} {writer_is} and {} {reader_is}", writer.name, self.name));
         }
-        comparison.types(&writer.root, &self.root, false);
+        match (writer.layout(), self.layout()) {
+            (None, None) => comparison.types(&writer.root, &self.root, false),
+            (Some(there), Some(here)) if there == here => {}
+            (Some(there), Some(here)) => {
+                // Which field it is says more than two sizes.
+                comparison.types(&writer.root, &self.root, false);
+                let text = format!(
+                    "packed records have another layout {reader_is}: {} bytes {writer_is}, {} bytes {reader_is}; every field has to be the same",
+                    there.size, here.size
+                );
+                comparison.found.insert(0, Difference { path: String::new(), text });
+            }
+            (Some(_), None) => comparison
+                .add(format!("messages are packed bytes {writer_is} and maps of fields {reader_is}")),
+            (None, Some(_)) => comparison
+                .add(format!("messages are maps of fields {writer_is} and packed bytes {reader_is}")),
+        }
         comparison.found
     }
 

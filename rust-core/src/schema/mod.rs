@@ -8,6 +8,7 @@
 //! | the canonical form and the [`Fingerprint`] | `canonical` |
 //! | whether a reader can read what a writer writes: [`Difference`] | `compatible` |
 //! | checking values as they pass: [`Checker`] | `check` |
+//! | the packed layout: a record of fixed size as one block of bytes: [`Layout`] | `packed` |
 //! | units | `unit` |
 //! | the schema that an object is opened with: compared, exchanged, checked against | `held` |
 
@@ -16,6 +17,7 @@ mod check;
 mod compatible;
 mod held;
 mod model;
+mod packed;
 mod parse;
 mod source;
 mod table;
@@ -29,3 +31,4 @@ pub use check::{Checker, Side};
 pub use compatible::Difference;
 pub(crate) use held::{Held, LONGEST, Reads};
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};
+pub use packed::{Layout, Place};

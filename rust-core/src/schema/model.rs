@@ -18,6 +18,8 @@ pub struct Schema {
     pub doc: String,
     /// The type of a message, a record in nearly all cases.
     pub root: Type,
+    /// Whether a message is the packed bytes of the record, see [`Schema::layout`].
+    pub packed: bool,
 }
 
 /// The type of one value.
@@ -218,7 +220,7 @@ impl Schema {
 
     /// A schema of version 1 without description. Nothing is checked here: parse what [`Schema::to_toml`] writes to have it checked.
     pub fn new(name: impl Into<String>, root: Type) -> Schema {
-        Schema { name: name.into(), version: 1, doc: String::new(), root }
+        Schema { name: name.into(), version: 1, doc: String::new(), root, packed: false }
     }
 
     /// Whether this can name a schema: names of fields with dots between them, at most 128 characters.

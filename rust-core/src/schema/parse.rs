@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::model::{Field, Kind, Schema, Type, Width};
+use super::packed;
 use super::source::{Source, is_field_name, is_schema_name, proposal};
 use super::table::{Item, Table};
 use crate::error::{Result, quoted};
@@ -32,7 +33,7 @@ impl Document<'_> {
 }
 
 /// Keys beside the fields of a record at the top of a file.
-const FILE_KEYS: [&str; 5] = ["name", "version", "doc", "include", "types"];
+const FILE_KEYS: [&str; 6] = ["name", "version", "doc", "include", "types", "layout"];
 
 impl Schema {
     /// The schema that this text writes. `Malformed` names line and column, and says what to do.
@@ -119,7 +120,17 @@ impl<'a> Resolver<'a> {
         }
         self.left = MAX_TYPES;
         let root = self.ty(file, &table, &FILE_KEYS)?;
-        Ok(Schema { name, version, doc, root })
+        let packed = match table.get("layout") {
+            None => false,
+            Some(item) => {
+                if item.text()? != "packed" {
+                    return Err(item.error("the layout is \"packed\", or not given"));
+                }
+                packed::lay_out(&root).map_err(|why| item.error(why))?;
+                true
+            }
+        };
+        Ok(Schema { name, version, doc, root, packed })
     }
 
     /// The type that a table defines. `beside` are the keys that may stand there for other reasons.

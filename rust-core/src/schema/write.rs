@@ -14,6 +14,18 @@ impl Schema {
         if !self.doc.is_empty() {
             line(&mut out, "doc", &quote(&self.doc));
         }
+        if let Some(layout) = self.layout() {
+            line(&mut out, "layout", "\"packed\"");
+            let _ = writeln!(
+                out,
+                "# {} bytes, aligned to {}; offset and size of each field:",
+                layout.size, layout.alignment
+            );
+            for place in &layout.fields {
+                let _ =
+                    writeln!(out, "# {:>6} {:>6}  {}: {}", place.offset, place.size, place.path, place.of);
+            }
+        }
         if !matches!(self.root.kind, Kind::Record(_)) {
             attributes(&mut out, &self.root);
         }

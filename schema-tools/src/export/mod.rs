@@ -43,6 +43,13 @@ pub struct Export {
 
 /// The schema in this notation. `Unsupported` where the notation has nothing for a type, with the path of the field.
 pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
+    if schema.packed {
+        let text = format!(
+            "{}: a packed record cannot be exported: its messages are bytes, and `linkspan schema show` prints the place of each field",
+            schema.name
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
     let mut notes = Notes::default();
     let bytes = match notation {
         Notation::Cddl => cddl::write(schema, &mut notes)?.into_bytes(),

@@ -1,9 +1,10 @@
 //! C: a header with one struct for each record, and a source with their way to and from the wire.
 
-use linkspan::schema::{Length, Width};
+use linkspan::schema::{Layout, Length, Width};
 use linkspan::value::{DType, Order, Value};
 
 use super::native::{self, comment, dtype_constant, fixed, literal, names_width};
+use super::packed;
 use super::{Case, Definition, File, Member, Naming, Plan, Shape, Slot, Text, TypeDef, describe};
 
 /// How names are written in C. Those words are kept that C++ programs keep, too, since they can use the header.
@@ -46,7 +47,9 @@ impl C<'_> {
         let mut text = Text::new("    ");
         let (root, upper) = (self.root(), self.plan.name(Case::Upper));
         native::heading(&mut text, "//", self.plan);
-        text.line(format!("#ifndef {upper}_H\n#define {upper}_H\n\n#include <linkspan/record.h>\n"));
+        text.line(format!(
+            "#ifndef {upper}_H\n#define {upper}_H\n\n#include <linkspan/record.h>\n\n#include <stddef.h>\n"
+        ));
         text.line("#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
         text.line(format!(
             "// The fingerprint of the schema.\n#define {upper}_FINGERPRINT \"{}\"\n",
@@ -63,6 +66,9 @@ impl C<'_> {
                 text.line(self.declare(&self.plan.root.shape, "value", false) + ";");
             });
             text.line("");
+        }
+        if let Some(layout) = self.plan.schema.layout() {
+            self.pack(&mut text, root, &layout);
         }
         text.line(format!(
             "// Sets every field to its default or to zero; false where there is no memory for a default.
@@ -91,6 +97,72 @@ void {root}_read(linkspan_reader *reader, {root} *to);
 #endif"
         ));
         text.finish()
+    }
+
+    /// The layout of a packed record, and the copies to and from its bytes.
+    fn pack(&self, text: &mut Text, root: &str, layout: &Layout<'_>) {
+        let upper = self.plan.name(Case::Upper);
+        text.line(format!("// The bytes of a message.\n#define {upper}_SIZE {}\n", layout.size));
+        text.line("#ifndef __cplusplus");
+        packed::assertions(text, self.plan, layout, root, "_Static_assert");
+        text.line("#endif\n");
+        text.line(format!("// Copies `from` to {} bytes.", layout.size));
+        text.block(
+            format!("static inline void {root}_pack(const {root} *from, uint8_t *bytes) {{"),
+            "}\n",
+            |text| {
+                text.line(format!("memcpy(bytes, from, {upper}_SIZE);"));
+                packed::clear_padding(text, layout, "memset");
+            },
+        );
+        text.line(format!(
+            "// Copies {} bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.",
+            layout.size
+        ));
+        text.block(
+            format!("static inline bool {root}_unpack({root} *to, const uint8_t *bytes) {{"),
+            "}\n",
+            |text| {
+                packed::check(text, layout, "", "memcpy");
+                text.line(format!("memcpy(to, bytes, {upper}_SIZE);\nreturn true;"));
+            },
+        );
+    }
+
+    /// The functions of a packed record.
+    fn packed_functions(&self, text: &mut Text, root: &str, size: usize) {
+        let upper = self.plan.name(Case::Upper);
+        text.line(format!(
+            "bool {root}_init({root} *to) {{
+    memset(to, 0, sizeof *to);
+    return true;
+}}
+
+void {root}_free({root} *to) {{
+    memset(to, 0, sizeof *to);
+}}
+
+void {root}_write(linkspan_writer *writer, const char *key, const {root} *from) {{
+    uint8_t bytes[{upper}_SIZE];
+    {root}_pack(from, bytes);
+    linkspan_writer_put_bytes(writer, key, bytes, sizeof bytes);
+}}
+
+void {root}_read(linkspan_reader *reader, {root} *to) {{
+    const uint8_t *bytes;
+    size_t length;
+    memset(to, 0, sizeof *to);
+    if (linkspan_reader_get_bytes(reader, &bytes, &length) != LINKSPAN_OK) {{
+        return;
+    }}
+    if (length != {upper}_SIZE) {{
+        linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
+    }} else if (!{root}_unpack(to, bytes)) {{
+        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, \"packed bytes hold a truth value or an enum's number that there is not\");
+    }}
+}}
+"
+        ));
     }
 
     fn define(&self, text: &mut Text, def: &TypeDef) {
@@ -187,7 +259,11 @@ void {root}_read(linkspan_reader *reader, {root} *to);
                 }
                 None => plain("linkspan_array"),
             },
-            Shape::Named(at) => plain(&self.plan.types[*at].name),
+            Shape::Named(at) => match &self.plan.types[*at].definition {
+                // In a packed record, an enum has as few bytes as its values need.
+                Definition::Enum(values) if self.plan.schema.packed => plain(packed::enum_type(values.len())),
+                _ => plain(&self.plan.types[*at].name),
+            },
         }
     }
 
@@ -197,7 +273,20 @@ void {root}_read(linkspan_reader *reader, {root} *to);
         text.line(format!("#include \"{}.h\"\n", self.name));
         text.line(native::c_text(&format!("const char {}_schema[]", self.name), &self.plan.schema.to_toml()));
         text.line("");
-        for def in &self.plan.types {
+        if let Some(layout) = self.plan.schema.layout() {
+            for def in &self.plan.types {
+                if let Definition::Enum(values) = &def.definition {
+                    let name = &def.name;
+                    self.names(&mut text, name, values.iter().map(|(_, value)| value.as_str()));
+                    text.line(format!(
+                        "const char *{name}_name({name} value) {{\n    return (unsigned)value < {} ? {name}_names[value] : NULL;\n}}\n",
+                        values.len()
+                    ));
+                }
+            }
+            self.packed_functions(&mut text, self.root(), layout.size);
+        }
+        for def in self.plan.types.iter().filter(|_| !self.plan.schema.packed) {
             let is_root = self.plan.root_type().is_some_and(|root| root.name == def.name);
             self.functions(&mut text, def, is_root);
         }

@@ -1,9 +1,10 @@
 //! C++: one header with a struct for each record, and their way to and from the wire.
 
-use linkspan::schema::{Length, Width};
+use linkspan::schema::{Layout, Length, Width};
 use linkspan::value::{DType, Order, Value};
 
 use super::native::{self, comment, fixed, literal, names_width};
+use super::packed;
 use super::{Case, Definition, File, Member, Naming, Plan, Shape, Slot, Text, TypeDef, describe};
 
 /// How names are written in C++.
@@ -33,9 +34,17 @@ impl Cpp<'_> {
         let upper = self.plan.name(Case::Upper);
         native::heading(&mut text, "//", self.plan);
         text.line(format!("#ifndef {upper}_HPP\n#define {upper}_HPP\n\n#include <linkspan/record.hpp>\n"));
-        text.line("#include <array>\n#include <complex>\n#include <cstdint>\n#include <limits>\n#include <map>\n#include <optional>\n#include <string>\n#include <utility>\n#include <variant>\n#include <vector>\n");
+        text.line("#include <array>\n#include <complex>\n#include <cstddef>\n#include <cstdint>\n#include <cstring>\n#include <limits>\n#include <map>\n#include <optional>\n#include <string>\n#include <type_traits>\n#include <utility>\n#include <variant>\n#include <vector>\n");
         for def in &self.plan.types {
             self.define(&mut text, def);
+        }
+        if let (Some(layout), Some(root)) = (self.plan.schema.layout(), self.plan.root_type()) {
+            text.line(format!(
+                "static_assert(std::is_trivially_copyable_v<{}>, \"one copy moves it\");",
+                root.name
+            ));
+            packed::assertions(&mut text, self.plan, &layout, &root.name, "static_assert");
+            text.line("");
         }
         let root = self.plan.root_type();
         if root.is_none_or(|def| matches!(def.definition, Definition::Enum(_))) {
@@ -121,7 +130,8 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
     }
 
     fn enumeration(&self, text: &mut Text, name: &str, values: &[(String, String)]) {
-        text.block(format!("enum class {name} : std::int32_t {{"), "};\n", |text| {
+        let of = if self.plan.schema.packed { packed::enum_type(values.len()) } else { "int32_t" };
+        text.block(format!("enum class {name} : std::{of} {{"), "};\n", |text| {
             values.iter().for_each(|(value, _)| text.line(format!("{value},")));
         });
         text.line("/// The name on the wire; null for a number that is none of the values.");
@@ -214,6 +224,13 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
                     text.line(format!("{of} {}{{{initial}}};", member.name));
                 }
             }
+            if let Some(layout) = self.plan.schema.layout() {
+                if is_root {
+                    self.message(text, name);
+                    self.packed_members(text, name, &layout);
+                }
+                return;
+            }
             if is_root {
                 self.message(text, name);
             }
@@ -234,6 +251,37 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
             });
             text.line("");
             self.read_head(text, |text| self.read_record(text, name, members));
+        });
+    }
+
+    /// What a packed record has in the place of its way through fields.
+    fn packed_members(&self, text: &mut Text, name: &str, layout: &Layout<'_>) {
+        let size = layout.size;
+        text.line(format!("\n/// The bytes of a message.\nstatic constexpr std::size_t size = {size};\n"));
+        text.line(format!("/// Copies it to {size} bytes."));
+        text.block("void pack(std::uint8_t *bytes) const {", "}\n", |text| {
+            text.line("std::memcpy(bytes, this, size);");
+            packed::clear_padding(text, layout, "std::memset");
+        });
+        text.line(format!("/// Copies {size} bytes into it; false, and nothing is copied, where they hold a truth value or an enum's\n/// number that there is not."));
+        text.block("bool unpack(const std::uint8_t *bytes) {", "}\n", |text| {
+            packed::check(text, layout, "std::", "std::memcpy");
+            text.line("std::memcpy(static_cast<void *>(this), bytes, size);\nreturn true;");
+        });
+        self.write_head(text, |text| {
+            text.line("std::uint8_t bytes[size];\npack(bytes);\nwriter_.put_bytes(key_, linkspan::bytes_view(bytes, size));");
+        });
+        text.line("");
+        self.read_head(text, |text| {
+            text.line(format!(
+                "*this = {name}{{}};
+const std::vector<std::uint8_t> bytes = reader_.get_bytes();
+if (bytes.size() != size) {{
+    reader_.refuse(LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
+}} else if (!unpack(bytes.data())) {{
+    reader_.refuse(LINKSPAN_OUT_OF_RANGE, \"packed bytes hold a truth value or an enum's number that there is not\");
+}}"
+            ));
         });
     }
 

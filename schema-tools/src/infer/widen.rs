@@ -30,6 +30,8 @@ impl Widening {
     pub fn add(&mut self, value: &Value) {
         self.seen += 1;
         let Some(_) = self.refuses(value) else { return };
+        // A packed record takes one form of bytes alone: what takes more is a map of fields.
+        self.schema.packed = false;
         self.schema.root = widen(&self.schema.root, &Evidence::of(value));
         // What one value shows of itself does not show how values in a message belong together.
         while let Some(error) = self.refuses(value) {

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::schema::parse::{MAX_DEPTH, MAX_TYPES};
 use crate::schema::source::{MAX_TEXT, is_field_name, is_schema_name};
-use crate::schema::{check, unit};
+use crate::schema::{check, packed, unit};
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
 pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
@@ -30,7 +30,17 @@ pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
         u32::try_from(get(map, "version")?.as_u64()?).map_err(|_| wrong("a version has 32 bits"))?;
     let mut left = MAX_TYPES;
     let root = of_type(get(map, "type")?, 0, &mut left).map_err(|error| error.under_key("type"))?;
-    Ok(Schema { name: name.to_owned(), version, doc: String::new(), root })
+    let packed = match map.get("layout") {
+        None => false,
+        Some(layout) => {
+            if layout.as_text()? != "packed" {
+                return Err(wrong("a layout is packed"));
+            }
+            packed::lay_out(&root).map_err(wrong)?;
+            true
+        }
+    };
+    Ok(Schema { name: name.to_owned(), version, doc: String::new(), root, packed })
 }
 
 #[cold]
