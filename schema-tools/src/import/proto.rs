@@ -14,10 +14,15 @@ use protox::prost_reflect::{
 use super::source::{self, Budget, Place};
 use super::{Options, Remark};
 
+/// How many bytes a file and those that it imports may have together: the compiler takes up to 280 times as much memory.
+const MAX_TOTAL: usize = 192 << 10;
+
 /// Finds files under the directory of the first one and under those that are given.
 struct Includes {
     root: String,
     folders: Vec<PathBuf>,
+    /// How many bytes the files may still have together.
+    left: std::cell::Cell<usize>,
 }
 
 impl FileResolver for Includes {
@@ -34,6 +39,15 @@ impl FileResolver for Includes {
         let path = found.ok_or_else(|| protox::Error::file_not_found(name))?;
         let text = source::text(&path).map_err(protox::Error::new)?;
         source::check_depth(&path.display().to_string(), &text).map_err(protox::Error::new)?;
+        let Some(left) = self.left.get().checked_sub(text.len()) else {
+            let most = MAX_TOTAL;
+            let text = format!(
+                "{}: the files have more than {most} bytes together: import the part that is needed",
+                path.display()
+            );
+            return Err(protox::Error::new(Error::new(ErrorKind::TooLarge, text)));
+        };
+        self.left.set(left);
         File::from_source(name, &text)
     }
 }
@@ -45,7 +59,8 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     let mut folders = vec![file.parent().unwrap_or(Path::new("")).to_owned()];
     folders.extend(options.include.iter().cloned());
     let mut resolver = ChainFileResolver::new();
-    resolver.add(Includes { root: root.clone(), folders });
+    let left = std::cell::Cell::new(MAX_TOTAL);
+    resolver.add(Includes { root: root.clone(), folders, left });
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_source_info(true).include_imports(true);

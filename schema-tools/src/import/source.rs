@@ -8,11 +8,11 @@ use linkspan::schema::{Field, Schema, Type};
 use linkspan::{Error, ErrorKind, Result, quoted};
 
 /// The longest file, in bytes.
-pub(super) const MAX_SOURCE: u64 = 1 << 20;
+pub(super) const MAX_SOURCE: u64 = 256 << 10;
 /// How deep blocks may lie in each other: parsers call themselves for each.
 const MAX_BLOCKS: usize = 64;
 
-/// The text of a file of at most 1 MiB.
+/// The text of a file of at most 256 KiB.
 pub(super) fn text(path: &Path) -> Result<String> {
     let shown = path.display();
     let refused =
