@@ -78,6 +78,10 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 /// What the compiler says, in one line with file, line and column.
 fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
     let text = format!("{error:?}").replace('\n', "; ");
+    // An error of ours that the compiler passed on.
+    if let Some(ours) = text.strip_prefix(&format!("TooLarge ({}): ", ErrorKind::TooLarge.code())) {
+        return Error::new(ErrorKind::TooLarge, ours);
+    }
     let file = error.file().unwrap_or(root);
     let hint = if text.contains("not found") { ": give its directory with --include" } else { "" };
     let place = if text.contains(file) {
