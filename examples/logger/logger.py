@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 import linkspan
+from generated.logger_reading import SCHEMA as READING
+from generated.logger_reading import LoggerReading, LoggerReadingMeasurements
 from sensors import sensors
 
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
@@ -21,8 +23,9 @@ SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 class Logger(linkspan.Service):
     """One reading a step, one transaction a reading: what `data` counts is on the disk."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, publish: str | None = None) -> None:
         self.database = os.path.abspath(database)
+        self.out = linkspan.publisher(publish, schema=READING, validate="send") if publish else None
         self.rows = 0  # how many are committed
         self.last: dict[str, float] = {}  # the last of them
         self.read = sensors()
@@ -38,10 +41,10 @@ class Logger(linkspan.Service):
 
     def step(self) -> None:
         measured = self.read()
-        number = self.rows + 1
+        number, at = self.rows + 1, linkspan.Timestamp.now()
         self.db.execute("begin immediate")
         try:
-            self.db.execute("insert into reading values (?, ?)", (number, linkspan.Timestamp.now().nanoseconds))
+            self.db.execute("insert into reading values (?, ?)", (number, at.nanoseconds))
             rows = [(number, self.quantity(*quantity), value) for quantity, value in measured.items()]
             self.db.executemany("insert into measurement values (?, ?, ?)", rows)
             self.db.execute("commit")
@@ -51,6 +54,9 @@ class Logger(linkspan.Service):
             self.quantities = dict(self.db.execute("select name, id from quantity"))
             raise
         self.rows, self.last = number, {name: value for (name, _), value in measured.items()}
+        if self.out is not None:
+            each = [LoggerReadingMeasurements(name=n, unit=u, value=float(v)) for (n, u), v in measured.items()]
+            self.out.send(LoggerReading(number=number, at=at, measurements=each))
 
     def quantity(self, name: str, unit: str) -> int:
         """Its number in the database; a sensor that was never seen gets one."""
@@ -84,9 +90,10 @@ if __name__ == "__main__":
     parser.add_argument("--database", default="sensors.db", help="the file (%(default)s)")
     parser.add_argument("--name", default="logger", help="the service's name (%(default)s)")
     parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between readings (%(default)s)")
+    parser.add_argument("--publish", metavar="ENDPOINT", help="where each reading is published (nowhere)")
     parser.add_argument("--controller", help="its endpoint (unix:controller of this machine)")
     given = parser.parse_args()
     linkspan.run(
-        Logger(given.database), given.name, controller=given.controller, every=given.every,
+        Logger(given.database, given.publish), given.name, controller=given.controller, every=given.every,
         description=f"this machine's sensors, into {given.database}",
     )

@@ -7,12 +7,11 @@ thirty seconds, in counts. It begins in the quiet at its middle; after its end i
 import signal
 import sys
 import time
-from pathlib import Path
 
 import linkspan
 import numpy as np
+from generated.observatory_waveform import SCHEMA, ObservatoryWaveform
 
-SCHEMA = Path(__file__).parent / "schemas/waveform.schema.toml"
 RATE = 100  # samples a second
 BLOCK = 10  # samples a message
 BEGIN = 1500  # the sample that the first playing begins at
@@ -24,7 +23,7 @@ def main(file):
     recording = np.load(file)
     samples = np.stack([recording[name] for name in COMPONENTS])
     first, begin, played = BEGIN, time.time_ns(), 0
-    with linkspan.publisher("observatory/waveform", schema=str(SCHEMA), validate="send") as out:
+    with linkspan.publisher("observatory/waveform", schema=SCHEMA, validate="send") as out:
         while True:
             at = begin + played * 1_000_000_000 // RATE
             late = time.time_ns() - at - BLOCK * 1_000_000_000 // RATE  # a block is there once its last sample is
@@ -32,14 +31,14 @@ def main(file):
                 begin, late = begin + late, 0
                 continue
             time.sleep(max(-late, 0) / 1e9)
-            out.send({
-                "at": linkspan.Timestamp(at),  # the first sample's instant in this playing
-                "rate": RATE,
-                "first": first,  # its place in the recording
-                "restart": first == 0,
-                "components": list(COMPONENTS),
-                "samples": samples[:, first : first + BLOCK],
-            })
+            out.send(ObservatoryWaveform(
+                at=linkspan.Timestamp(at),
+                rate=RATE,
+                first=first,
+                restart=first == 0,
+                components=list(COMPONENTS),
+                samples=samples[:, first : first + BLOCK],
+            ))
             played += BLOCK
             first = (first + BLOCK) % samples.shape[1]
 

@@ -8,8 +8,8 @@ from collections import deque
 from pathlib import Path
 
 import linkspan
+from generated.observatory_sensors import SCHEMA, ObservatorySensors, ObservatorySensorsReadings
 
-SCHEMA = Path(__file__).parent / "schemas/sensors.schema.toml"
 PERIOD = 0.1  # seconds
 SECTOR = 512  # bytes; what /proc/diskstats counts in, whatever the disk's own sectors are
 
@@ -59,26 +59,27 @@ def counters():
 def readings(before):
     """All of them; what is counted since boot becomes a rate over the second before."""
     before.append(counters())
-    seconds, busy, ticks, sent, moved = (new - old for new, old in zip(before[-1], before[0], strict=True))
-    return {
-        "cpu": 100.0 * busy / max(ticks, 1),
-        "load": os.getloadavg()[0],
-        "memory": memory(),
-        "network": sent / seconds / 1000.0,
-        "disk": moved / seconds / 1000.0,
-        "temperature": temperature(),
-    }
+    # A counter that was set back, as with an interface that is gone, is no rate below zero.
+    seconds, busy, ticks, sent, moved = (max(new - old, 0) for new, old in zip(before[-1], before[0], strict=True))
+    return ObservatorySensorsReadings(
+        cpu=100.0 * busy / max(ticks, busy, 1),
+        load=os.getloadavg()[0],
+        memory=memory(),
+        network=sent / max(seconds, 1e-3) / 1000.0,
+        disk=moved / max(seconds, 1e-3) / 1000.0,
+        temperature=temperature(),
+    )
 
 
-def main(schema=SCHEMA):
+def main(schema=SCHEMA):  # another one, as a text or a file, to see that it is refused
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     before = deque([counters()], maxlen=11)
-    with linkspan.publisher("observatory/sensors", schema=str(schema), validate="send") as out:
+    with linkspan.publisher("observatory/sensors", schema=schema, validate="send") as out:
         due = time.monotonic()
         while True:
             due = max(due + PERIOD, time.monotonic())  # after a stop it goes on; it does not catch up
             time.sleep(max(due - time.monotonic(), 0.001))
-            out.send({"at": linkspan.Timestamp.now(), "readings": readings(before)})
+            out.send(ObservatorySensors(at=linkspan.Timestamp.now(), readings=readings(before)))
 
 
 if __name__ == "__main__":

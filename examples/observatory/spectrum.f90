@@ -3,6 +3,8 @@
 program spectrum
    use linkspan
    use seismology
+   use observatory_triggers_messages
+   use observatory_waveform_messages
    implicit none
 
    integer(int64), parameter :: silence = 500000000  ! ns; so often it says at least that it lives
@@ -11,14 +13,20 @@ program spectrum
    type(linkspan_server) :: server
    type(linkspan_publisher) :: triggers
    type(linkspan_subscriber) :: waveform
-   type(linkspan_message) :: request, block
+   type(linkspan_message) :: request, message
+   type(linkspan_reader) :: reader
+   type(linkspan_writer) :: writer
+   type(linkspan_options) :: options
+   type(observatory_waveform) :: block
    type(linkspan_timestamp) :: now
    character(:), allocatable :: text
    integer :: stat
 
    call server%serve("observatory/spectrum")
-   call triggers%publish("observatory/triggers")
-   call waveform%subscribe("observatory/waveform")
+   options%schema = observatory_triggers_schema()
+   call triggers%publish("observatory/triggers", options)
+   options%schema = observatory_waveform_schema()
+   call waveform%subscribe("observatory/waveform", options)
    do
       if (server%next(request, timeout=0.05_real64, stat=stat, errmsg=text)) then
          call answer()
@@ -28,7 +36,7 @@ program spectrum
          error stop text
       end if
       do ! a driver that is not there yet, or again, is waited for by the subscriber
-         call waveform%try_recv(block, stat=stat)
+         call waveform%try_recv(message, stat=stat)
          if (stat == linkspan_ok) call hear()
          if (stat /= linkspan_ok .and. stat /= linkspan_lagged) exit
       end do
@@ -39,51 +47,53 @@ program spectrum
 contains
 
    subroutine hear()
-      real(real64), allocatable :: samples(:, :)
-      type(linkspan_timestamp) :: at
-      logical :: restart
-      integer :: first
-      call block%get("samples", samples)
-      call block%get("first", first)
-      call block%get("restart", restart)
-      call block%get("rate", rate)
-      call block%get("at", at)
-      call watch(samples, abs(at%nanoseconds - until) > 1000000, restart)
-      next = first + size(samples, 2)
-      until = at%nanoseconds + duration(size(samples, 2))
-      call tell(size(samples, 2))
+      integer :: n
+      call block%decode(reader, message)
+      rate = block%rate
+      n = size(block%samples, 2)
+      call watch(block%samples, abs(block%at%nanoseconds - until) > 1000000, block%restart)
+      next = block%first + n
+      until = block%at%nanoseconds + duration(n)
+      call tell(n)
    end subroutine
 
    ! Publishes the last n samples' triggers; of none, to say that it lives.
    subroutine tell(n)
       integer, intent(in) :: n
-      type(linkspan_message) :: message
-      call put_last(message, n)
-      call triggers%send(message)
+      type(linkspan_message) :: told
+      type(observatory_triggers) :: last
+      last = of_last(n)
+      call last%encode(writer, told)
+      call triggers%send(told)
       now = linkspan_now()
       said = now%nanoseconds
    end subroutine
 
-   subroutine put_last(message, n)
-      type(linkspan_message), intent(inout) :: message
+   function of_last(n) result(last)
       integer, intent(in) :: n
-      call message%put("at", linkspan_timestamp(until - duration(n)))
-      call message%put("first", next - n)
-      call message%put("ratio", ratio(longest - n + 1:))
-      call message%put("on", on(longest - n + 1:))
-   end subroutine
+      type(observatory_triggers) :: last
+      last%at = linkspan_timestamp(until - duration(n))
+      last%first = next - n
+      allocate (last%ratio, source=ratio(longest - n + 1:))
+      allocate (last%on, source=on(longest - n + 1:))
+   end function
 
    ! Answers {op: "recent", samples} and {op: "spectrum", window}; what is wrong with a request is told to who asked.
    subroutine answer()
       character(:), allocatable :: op, why
       type(linkspan_message) :: reply
+      type(observatory_triggers) :: last
       integer :: n, wrong
       call request%get("op", op, stat=wrong, errmsg=why)
       if (wrong == linkspan_ok .and. op == "recent") then
          call request%get("samples", n, stat=wrong, errmsg=why)
          if (wrong == linkspan_ok) then
             n = max(0, min(n, heard))
-            call put_last(reply, n)
+            last = of_last(n)
+            call reply%put("at", last%at)
+            call reply%put("first", last%first)
+            call reply%put("ratio", last%ratio)
+            call reply%put("on", last%on)
             call reply%put("samples", wave(:, longest - n + 1:))
          end if
       else if (wrong == linkspan_ok) then

@@ -361,6 +361,28 @@ class Ordeal:
         assert rows >= self.acknowledged, f"{self.acknowledged - rows} acknowledged rows are missing"
 
 
+def test_readings_are_published_once_they_are_in_the_database(
+    logger_command: list[str], controller: None, tmp_path: Path
+) -> None:
+    logger = Logger([*logger_command, "--publish", "lab/readings"], tmp_path, "power")
+    try:
+        logger.start(every=0.1)
+        assert linkspan.schema("lab/readings")["schema"] == "logger.reading"
+        options = {"schema": str(EXAMPLE / "reading.schema.toml"), "validate": "receive"}
+        with linkspan.subscribe("lab/readings", **options) as readings:
+            for _ in range(3):
+                reading = readings.recv(timeout=SOON).value
+                with closing(sqlite3.connect(logger.database)) as db:
+                    rows = db.execute("select name, unit, value from history where id = ?", [reading["number"]]).fetchall()
+                    (at,) = db.execute("select at from reading where id = ?", [reading["number"]]).fetchone()
+                assert at == reading["at"].nanoseconds
+                assert sorted(rows) == sorted((m["name"], m["unit"], m["value"]) for m in reading["measurements"])
+        logger.service.shutdown()
+        assert logger.ended() == 0
+    finally:
+        logger.kill()
+
+
 def test_whoever_kills_it_when_no_acknowledged_row_is_missing(
     logger_command: list[str], controller: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

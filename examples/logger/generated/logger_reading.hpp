@@ -8,18 +8,19 @@
 
 #include <linkspan/record.hpp>
 
-
 #include <array>
 #include <complex>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
-
 
 /// What each sensor says; which there are depends on the machine
 struct LoggerReadingMeasurements {
@@ -107,7 +108,6 @@ struct LoggerReading {
             "type = \"f64\"\n";
         return text_;
     }
-
 
     /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
     void encode(linkspan::writer &writer_, linkspan::message &message_) const {

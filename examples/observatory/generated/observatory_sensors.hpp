@@ -8,18 +8,19 @@
 
 #include <linkspan/record.hpp>
 
-
 #include <array>
 #include <complex>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
-
 
 /// `observatory.sensors.readings`.
 struct ObservatorySensorsReadings {
@@ -151,7 +152,6 @@ struct ObservatorySensors {
             "doc = \"The warmest sensor; none on most virtual machines\"\n";
         return text_;
     }
-
 
     /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
     void encode(linkspan::writer &writer_, linkspan::message &message_) const {

@@ -42,8 +42,8 @@ function sparkline(card, values, band) {
   svg.querySelector('rect').setAttribute('height', Math.max(y(band.mean - band.sd) - top, 0));
 }
 function showReadings({ readings }) {
-  for (const [name, value] of Object.entries(readings)) {
-    const card = byId(name);
+  for (const card of document.querySelectorAll('#readings li')) {
+    const name = card.id, value = readings[name] ?? null; // what a machine has not is left out
     card.classList.toggle('absent', value === null);
     card.querySelector('.value b').textContent = number(value);
     card.querySelector('.value small').textContent = value === null ? 'no such sensor here' : axes[name]?.unit ?? '';

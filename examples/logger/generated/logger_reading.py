@@ -1,0 +1,112 @@
+"""Messages of the schema logger.reading, version 1.
+
+One reading of this machine's sensors
+
+Written by `linkspan schema generate --lang python`: change the schema and generate it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from linkspan import Message, Timestamp
+from linkspan import generated as read
+
+#: The schema, for the option `schema` of an endpoint.
+SCHEMA = """\
+name = "logger.reading"
+version = 1
+doc = "One reading of this machine's sensors"
+
+[fields.number]
+type = "u64"
+range = [1, 9223372036854775807]
+doc = "Its number in the database, from 1"
+
+[fields.at]
+type = "timestamp"
+doc = "When it was read"
+
+[fields.measurements]
+type = "list"
+doc = "What each sensor says; which there are depends on the machine"
+
+[fields.measurements.of]
+type = "record"
+
+[fields.measurements.of.fields.name]
+type = "text"
+
+[fields.measurements.of.fields.unit]
+type = "text"
+
+[fields.measurements.of.fields.value]
+type = "f64"
+"""
+
+#: The fingerprint of the schema.
+FINGERPRINT = "f4bbf7c24570960223f35dd84a7b3e6e1737bdc58f2417bea4ae35d860852d61"
+
+
+@dataclass(slots=True, kw_only=True)
+class LoggerReadingMeasurements:
+    """What each sensor says; which there are depends on the machine."""
+
+    #: For `send`: each attribute, its key in messages, and whether None is left out.
+    __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
+        ("name", "name", False),
+        ("unit", "unit", False),
+        ("value", "value", False),
+    )
+
+    name: str
+    unit: str
+    value: float
+
+    @classmethod
+    def from_value(cls, value: Any) -> LoggerReadingMeasurements:
+        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        fields = read.fields(value)
+        return cls(
+            name=read.field(fields, read.text, "name"),
+            unit=read.field(fields, read.text, "unit"),
+            value=read.field(fields, read.f64, "value"),
+        )
+
+
+_LOGGER_READING_MEASUREMENTS = read.items(LoggerReadingMeasurements.from_value)
+
+
+@dataclass(slots=True, kw_only=True)
+class LoggerReading:
+    """One reading of this machine's sensors."""
+
+    #: For `send`: each attribute, its key in messages, and whether None is left out.
+    __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
+        ("number", "number", False),
+        ("at", "at", False),
+        ("measurements", "measurements", False),
+    )
+
+    number: int
+    """Its number in the database, from 1. Range: [1, 9223372036854775807]."""
+    at: Timestamp
+    """When it was read."""
+    measurements: list[LoggerReadingMeasurements]
+    """What each sensor says; which there are depends on the machine."""
+
+    @classmethod
+    def from_value(cls, value: Any) -> LoggerReading:
+        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        fields = read.fields(value)
+        return cls(
+            number=read.field(fields, read.u64, "number"),
+            at=read.field(fields, read.timestamp, "at"),
+            measurements=read.field(fields, _LOGGER_READING_MEASUREMENTS, "measurements"),
+        )
+
+    @classmethod
+    def decode(cls, message: Message) -> LoggerReading:
+        """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
+        return cls.from_value(message.value)

@@ -1,0 +1,138 @@
+"""Messages of the schema observatory.sensors, version 1.
+
+One reading of this machine's sensors
+
+Written by `linkspan schema generate --lang python`: change the schema and generate it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from linkspan import Message, Timestamp
+from linkspan import generated as read
+
+#: The schema, for the option `schema` of an endpoint.
+SCHEMA = """\
+name = "observatory.sensors"
+version = 1
+doc = "One reading of this machine's sensors"
+
+[fields.at]
+type = "timestamp"
+doc = "When it was read"
+
+[fields.readings]
+type = "record"
+
+[fields.readings.fields.cpu]
+type = "f64"
+unit = "%"
+range = [0.0, 100.0]
+doc = "How much of the processors' time was used in the last second"
+
+[fields.readings.fields.load]
+type = "f64"
+unit = "1"
+range = [0.0, 1000000.0]
+doc = "How many processes ran or waited to run, averaged over a minute"
+
+[fields.readings.fields.memory]
+type = "f64"
+unit = "%"
+range = [0.0, 100.0]
+doc = "How much of the memory is in use"
+
+[fields.readings.fields.network]
+type = "f64"
+unit = "kBy/s"
+range = [0.0, 1000000000000.0]
+doc = "What all interfaces received and sent"
+
+[fields.readings.fields.disk]
+type = "f64"
+unit = "kBy/s"
+range = [0.0, 1000000000000.0]
+doc = "What was read from and written to all disks"
+
+[fields.readings.fields.temperature]
+type = "f64"
+unit = "Cel"
+range = [-273.15, 1000.0]
+optional = true
+doc = "The warmest sensor; none on most virtual machines"
+"""
+
+#: The fingerprint of the schema.
+FINGERPRINT = "0f54e42ce1920d0624c63746f746935bca275d2bcfccd9a29df29d644c717fd2"
+
+
+@dataclass(slots=True, kw_only=True)
+class ObservatorySensorsReadings:
+    """observatory.sensors.readings."""
+
+    #: For `send`: each attribute, its key in messages, and whether None is left out.
+    __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
+        ("cpu", "cpu", False),
+        ("load", "load", False),
+        ("memory", "memory", False),
+        ("network", "network", False),
+        ("disk", "disk", False),
+        ("temperature", "temperature", True),
+    )
+
+    cpu: float
+    """How much of the processors' time was used in the last second. Unit: %. Range: [0.0, 100.0]."""
+    load: float
+    """How many processes ran or waited to run, averaged over a minute. Unit: 1. Range: [0.0, 1000000.0]."""
+    memory: float
+    """How much of the memory is in use. Unit: %. Range: [0.0, 100.0]."""
+    network: float
+    """What all interfaces received and sent. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
+    disk: float
+    """What was read from and written to all disks. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
+    temperature: float | None = None
+    """The warmest sensor; none on most virtual machines. Unit: Cel. Range: [-273.15, 1000.0]. Optional."""
+
+    @classmethod
+    def from_value(cls, value: Any) -> ObservatorySensorsReadings:
+        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        fields = read.fields(value)
+        return cls(
+            cpu=read.field(fields, read.f64, "cpu"),
+            load=read.field(fields, read.f64, "load"),
+            memory=read.field(fields, read.f64, "memory"),
+            network=read.field(fields, read.f64, "network"),
+            disk=read.field(fields, read.f64, "disk"),
+            temperature=read.optional(fields, read.f64, "temperature"),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class ObservatorySensors:
+    """One reading of this machine's sensors."""
+
+    #: For `send`: each attribute, its key in messages, and whether None is left out.
+    __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
+        ("at", "at", False),
+        ("readings", "readings", False),
+    )
+
+    at: Timestamp
+    """When it was read."""
+    readings: ObservatorySensorsReadings
+
+    @classmethod
+    def from_value(cls, value: Any) -> ObservatorySensors:
+        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        fields = read.fields(value)
+        return cls(
+            at=read.field(fields, read.timestamp, "at"),
+            readings=read.field(fields, ObservatorySensorsReadings.from_value, "readings"),
+        )
+
+    @classmethod
+    def decode(cls, message: Message) -> ObservatorySensors:
+        """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
+        return cls.from_value(message.value)

@@ -1,0 +1,106 @@
+"""Messages of the schema observatory.waveform, version 1.
+
+A block of samples of three components of ground motion
+
+Written by `linkspan schema generate --lang python`: change the schema and generate it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from linkspan import Message, Timestamp
+from linkspan import generated as read
+
+#: The schema, for the option `schema` of an endpoint.
+SCHEMA = """\
+name = "observatory.waveform"
+version = 1
+doc = "A block of samples of three components of ground motion"
+
+[fields.at]
+type = "timestamp"
+doc = "The first sample's instant"
+
+[fields.rate]
+type = "f64"
+unit = "Hz"
+range = [1.0, 10000.0]
+doc = "Samples a second"
+
+[fields.first]
+type = "i32"
+doc = "The first sample's place in the recording"
+
+[fields.restart]
+type = "bool"
+doc = "Whether the recording begins again here"
+
+[fields.components]
+type = "list"
+of = "text"
+doc = "The names of the components, one a row of the samples"
+
+[fields.samples]
+type = "ndarray"
+dtype = "f64"
+shape = [3, "n"]
+unit = "{count}"
+doc = "Up, north, east"
+"""
+
+#: The fingerprint of the schema.
+FINGERPRINT = "5b98e95f5f1382ea51c130769b67a121d0e290e7a5f3a69bf15839966eb45cce"
+
+
+_OBSERVATORY_WAVEFORM_COMPONENTS = read.items(read.text)
+_OBSERVATORY_WAVEFORM_SAMPLES = read.array("float64", shape=(3, None,))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ObservatoryWaveform:
+    """A block of samples of three components of ground motion."""
+
+    #: For `send`: each attribute, its key in messages, and whether None is left out.
+    __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
+        ("at", "at", False),
+        ("rate", "rate", False),
+        ("first", "first", False),
+        ("restart", "restart", False),
+        ("components", "components", False),
+        ("samples", "samples", False),
+    )
+
+    at: Timestamp
+    """The first sample's instant."""
+    rate: float
+    """Samples a second. Unit: Hz. Range: [1.0, 10000.0]."""
+    first: int
+    """The first sample's place in the recording."""
+    restart: bool
+    """Whether the recording begins again here."""
+    components: list[str]
+    """The names of the components, one a row of the samples."""
+    samples: npt.NDArray[np.float64]
+    """Up, north, east. Unit: {count}. An array of f64 with shape [3, n]."""
+
+    @classmethod
+    def from_value(cls, value: Any) -> ObservatoryWaveform:
+        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        fields = read.fields(value)
+        return cls(
+            at=read.field(fields, read.timestamp, "at"),
+            rate=read.field(fields, read.f64, "rate"),
+            first=read.field(fields, read.i32, "first"),
+            restart=read.field(fields, read.boolean, "restart"),
+            components=read.field(fields, _OBSERVATORY_WAVEFORM_COMPONENTS, "components"),
+            samples=read.field(fields, _OBSERVATORY_WAVEFORM_SAMPLES, "samples"),
+        )
+
+    @classmethod
+    def decode(cls, message: Message) -> ObservatoryWaveform:
+        """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
+        return cls.from_value(message.value)
