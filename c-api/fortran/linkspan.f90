@@ -579,6 +579,12 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: message
          integer(c_int32_t) :: outcome
       end function
+      function c_schema(endpoint, message) bind(C, name="linkspan_schema") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
       function c_message_put_null(message, key) bind(C, name="linkspan_message_put_null") result(outcome)
          import
          type(c_ptr), value :: message
@@ -1312,7 +1318,7 @@ module linkspan
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
    public :: linkspan_state_name
-   public :: linkspan_latest, linkspan_last_error, linkspan_now
+   public :: linkspan_latest, linkspan_schema, linkspan_last_error, linkspan_now
    public :: int8, int16, int32, int64, real32, real64, c_bool
 
    ! Nanoseconds since 1970-01-01T00:00:00Z.
@@ -11264,6 +11270,22 @@ contains
       integer(c_int32_t) :: status
       call lend(options, lent)
       status = c_latest(terminated(endpoint), lent%c, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The schema that was given for an endpoint by the program that listens there, &
+      or that is stored in its spool or journal, as a value:
+   ! type/fields/0/name, type/fields/0/type/unit and so on, the canonical form of docs/schema.md. Waits at most 3 s.
+   subroutine linkspan_schema(endpoint, message, stat, errmsg)
+      character(*), intent(in) :: endpoint
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_schema(terminated(endpoint), handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)

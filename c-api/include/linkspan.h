@@ -1122,6 +1122,15 @@ linkspan_status linkspan_latest(const char *endpoint,
                                 int64_t timeout,
                                 struct linkspan_message **message);
 
+// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
+// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
+// 3 s. `NotFound` where nobody listens, `Missing` where no schema was given.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `message` may be written.
+linkspan_status linkspan_schema(const char *endpoint,
+                                struct linkspan_message **message);
+
 // Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
 // gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
 // an empty message. The first key that is put into an empty message makes its value a map.

@@ -93,3 +93,23 @@ pub unsafe extern "C" fn linkspan_latest(
         })
     }
 }
+
+/// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
+/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
+/// 3 s. `NotFound` where nobody listens, `Missing` where no schema was given.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_schema(
+    endpoint: *const c_char,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let form = linkspan::registry::schema(c_text(endpoint, "an endpoint")?)?;
+            Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
+        })
+    }
+}

@@ -13,7 +13,7 @@ TEXTS = json.loads((ROOT / "tests/vectors/schema_texts.json").read_text())
 # What only a reader of the whole text can tell: names that are not defined, cycles, numbers of another type, defaults, units.
 BEYOND = (
     "no type is called", "UCUM does not know", "is no u8", "comes first", "does not fit", "already", "make it optional",
-    "contains itself", "not a time", "cannot include", "this is no number",
+    "contains itself", "has no fixed size", "not a time", "cannot include", "this is no number",
 )
 
 

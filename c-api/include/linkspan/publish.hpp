@@ -127,6 +127,15 @@ inline message latest(zstring endpoint, const options &o = {}, timeout_value t =
     return message(m);
 }
 
+/// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
+/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md. Waits at most 3 s. Throws `not_found`
+/// where nobody listens, `missing` where no schema was given.
+inline message schema(zstring endpoint) {
+    linkspan_message *m;
+    check(linkspan_schema(endpoint.c_str(), &m));
+    return message(m);
+}
+
 } // namespace linkspan
 
 #endif

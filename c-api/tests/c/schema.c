@@ -47,6 +47,14 @@ static void on(const char *endpoint) {
     linkspan_message_release(m);
     linkspan_release(in);
 
+    OK(linkspan_schema(endpoint, &m));
+    const char *unit;
+    size_t unit_length;
+    OK(linkspan_message_get_text(m, "type/fields/0/type/unit", &unit, &unit_length));
+    CHECK(unit_length == 1 && unit[0] == 'W');
+    linkspan_message_release(m);
+    CHECK(linkspan_schema("unix:test/nobody", &m) == LINKSPAN_NOT_FOUND);
+
     OK(linkspan_events(out, &m));
     const char *kind;
     size_t length;

@@ -38,6 +38,7 @@ void on(const std::string &endpoint) {
     } catch (const linkspan::schema_mismatch &e) {
         CHECK(e.code() == LINKSPAN_SCHEMA_MISMATCH && says(e, "watts: the unit is W there and kW here"));
     }
+    CHECK(linkspan::schema(endpoint).get<std::string>("type/fields/0/type/unit") == "W");
     CHECK(linkspan::subscriber(endpoint, with(newer)).recv(20s).get<double>("watts") == 230.5);
 }
 

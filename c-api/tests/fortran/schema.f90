@@ -44,6 +44,9 @@ contains
       call reading%get("watts", value)
       if (value /= 230.5_real64) error stop "watts"
       call subscriber%close()
+      call linkspan_schema(name, reading)
+      call reading%get("type/fields/0/type/unit", why)
+      if (why /= "W") error stop "unit"
       call out%close()
    end subroutine
 

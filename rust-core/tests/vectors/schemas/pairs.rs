@@ -91,5 +91,15 @@ pub fn all() -> Vec<Pair> {
         let name = format!("{writer} read as {reader}");
         all.push(Pair { name, writer: schema(writer), reader: schema(reader), fits: *fits });
     }
+    let packed = |of: &str| format!("name = \"p\"\nlayout = \"packed\"\n[fields]\na = \"{of}\"\n");
+    let plain = packed("u8").replace("layout = \"packed\"\n", "");
+    for (name, writer, reader, fits) in [
+        ("packed read as the same", packed("u8"), packed("u8"), true),
+        ("packed read as a wider number", packed("u8"), packed("u16"), false),
+        ("packed read as a map", packed("u8"), plain.clone(), false),
+        ("a map read as packed", plain, packed("u8"), false),
+    ] {
+        all.push(Pair { name: name.to_owned(), writer, reader, fits });
+    }
     all
 }

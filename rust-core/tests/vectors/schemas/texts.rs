@@ -113,6 +113,10 @@ pub fn valid() -> Vec<(&'static str, String)> {
         ("an array of a fixed shape", field("type = \"ndarray\"\ndtype = \"u8\"\nshape = [2, 3, 4]\norder = \"column\"\n")),
         ("an array with named lengths", field("type = \"ndarray\"\ndtype = \"f64\"\nshape = [\"n\", \"n\", \"*\"]\n")),
         (
+            "a packed record",
+            "name = \"t\"\nlayout = \"packed\"\n[fields]\na = \"u8\"\nb = \"f64\"\n".to_owned(),
+        ),
+        (
             "a table",
             field("type = \"table\"\n[fields.a.columns.t]\ntype = \"list\"\nof = \"timestamp\"\n[fields.a.columns.v]\ntype = \"ndarray\"\ndtype = \"f64\"\nshape = [\"m\"]\n"),
         ),
@@ -164,5 +168,7 @@ pub const INVALID: &[(&str, &str, &str)] = &[
     ("name = \"x\"\n[fields.a]\ntype = \"f64\"\nrange = [0.0, nan]", "4:15: ", ""),
     ("name = \"x\"\n[fields.a]\ntype = \"timestamp\"\ndefault = \"yesterday\"", "4:11: ", ""),
     ("name = \"x\"\n[fields.a]\ntype = \"list of nothing\"", "3:8: ", ""),
+    ("name = \"x\"\nlayout = \"tight\"\nfields.a = \"u8\"", "2:10: ", "packed"),
+    ("name = \"x\"\nlayout = \"packed\"\nfields.a = \"text\"", "", ""),
     ("name = \"x\"\ninclude = [\"y\"]\n[fields.a]\ntype = \"u8\"", "", "given as text cannot include"),
 ];
