@@ -1,12 +1,15 @@
-"""The programs in the section "Generated code" of docs/schema.md, run as they stand there."""
+"""The programs in the section "Generated code" of docs/schema.md, and the tutorial, run as they stand there."""
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, crate, generate, php_command, run
+from conftest import PROGRAM, ROOT, crate, generate, php_command, run
 
 PAGE = (ROOT / "docs/schema.md").read_text(encoding="utf-8")
 SCHEMA = next(iter(re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)))
@@ -43,3 +46,67 @@ def test_the_program_prints_what_it_published(language: str, tmp_path: Path) -> 
     schema.write_text(SCHEMA)
     out.mkdir()
     assert PROGRAMS[language](schema, BLOCKS[language], out) == "230.5\n"
+
+
+def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs/schema-tutorial.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:`([\w.]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", page, re.M | re.S)
+    path = f"{PROGRAM.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    (tmp_path / "run").mkdir(mode=0o700)
+    environment = {**os.environ, "PATH": path, "LINKSPAN_DIR": str(tmp_path / "run")}
+    printed = None
+    for name, kind, text in blocks:
+        if name:
+            (tmp_path / name).write_text(text)
+        elif kind == "sh":
+            assert printed is None, f"nobody says what these print: {text}"
+            command = ["bash", "-c", text]
+            done = subprocess.run(
+                command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+            )
+            printed = done.stdout
+        else:
+            assert kind == "text" and printed == text
+            printed = None
+    assert printed is None
+
+
+def lines_of_commands() -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def page_environment(tmp_path_factory: pytest.TempPathFactory):
+    """The files and the live name that the commands of the page speak of."""
+    folder = tmp_path_factory.mktemp("page")
+    imports = ROOT / "tests/vectors/schemas/imports"
+    for file in ("proto/addressbook.proto", "json_schema/openweather.current.json"):
+        shutil.copy(imports / file, folder)
+    shutil.copytree(imports / "ros", folder, dirs_exist_ok=True)
+    for name in ("power", "power.given", "old", "new"):
+        (folder / f"{name}{'.schema' if 'power' in name else ''}.toml").write_text(SCHEMA)
+    (folder / "readings.jsonl").write_text('{"watts": 1}\n{"watts": 1.5}\n')
+    (folder / "run").mkdir(mode=0o700)
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
+    reading = '{"at": {"$time": "2026-01-01T00:00:00Z"}, "watts": 230.5}'
+    subprocess.run([PROGRAM, "pub", "journal:orders", reading], env=environment, check=True, timeout=60)
+    # Its last value is there for whoever comes; a line now and then for those that wait for the next one.
+    publisher = subprocess.Popen([PROGRAM, "pub", "lab/power", "--for", "600", reading], env=environment)
+    yield folder, environment
+    publisher.kill()
+    publisher.wait()
+
+
+@pytest.mark.parametrize("line", lines_of_commands())
+def test_command_of_the_reference_does_what_it_says(line: str, page_environment) -> None:
+    folder, environment = page_environment
+    # Each begins with the page's schema: some write it anew. A name that is live goes on without end, and a command ends by itself.
+    shutil.copy(folder / "power.given.schema.toml", folder / "power.schema.toml")
+    line = line.replace("/opt/ros/jazzy/share", ".").replace("schema infer lab/power", "schema infer lab/power --timeout 1")
+    line = line.replace("sub lab/power --json", "sub lab/power --json --count 1")
+    if "> power.schema.toml" in line:
+        line = line.replace("> power.schema.toml", "> inferred.schema.toml")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", line], env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (line, done.stdout, done.stderr)
