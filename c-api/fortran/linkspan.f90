@@ -11275,9 +11275,9 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! The schema that was given for an endpoint by the program that listens there, &
-      or that is stored in its spool or journal, as a value:
-   ! type/fields/0/name, type/fields/0/type/unit and so on, the canonical form of docs/schema.md. Waits at most 3 s.
+   ! The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or
+   ! journal, as a value: type/fields/0/name, type/fields/0/type/unit and so on, the canonical form of docs/schema.md.
+   ! Waits at most 3 s.
    subroutine linkspan_schema(endpoint, message, stat, errmsg)
       character(*), intent(in) :: endpoint
       type(linkspan_message), intent(inout) :: message

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, ROOT, crate, generate, php_command, run
+from test_native import FORTRAN, LIBRARIES, STRICT
 
 PAGE = (ROOT / "docs/schema.md").read_text(encoding="utf-8")
 SCHEMA = next(iter(re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)))
@@ -32,8 +34,27 @@ def php(schema: Path, program: str, out: Path) -> str:
     return run(*php_command(), "program.php", cwd=out)
 
 
+def compiled(language: str, schema: Path, program: str, out: Path) -> str:
+    generate(language, schema, out)
+    source = out / {"c": "meter.c", "cpp": "meter.cpp", "fortran": "meter.f90"}[language]
+    source.write_text(program)
+    include = [f"-I{ROOT / 'c-api/include'}", f"-I{out}"]
+    command = {
+        "c": ["gcc", "-std=c11", *STRICT, *include, out / "power_reading.c", source],
+        "cpp": ["g++", "-std=c++17", *STRICT, *include, source],
+        "fortran": ["gfortran", *FORTRAN, f"-J{out}", ROOT / "c-api/fortran/linkspan.f90", out / "power_reading.f90", source],
+    }[language]
+    run(*command, "-o", out / "meter", *LIBRARIES)
+    return run(out / "meter")
+
+
 #: How the program of each block is run.
-PROGRAMS: dict[str, Callable[[Path, str, Path], str]] = {"rust": rust, "python": python, "php": php}
+PROGRAMS: dict[str, Callable[[Path, str, Path], str]] = {
+    "rust": rust,
+    "python": python,
+    "php": php,
+    **{language: partial(compiled, language) for language in ("c", "cpp", "fortran")},
+}
 
 
 def test_each_language_has_a_block() -> None:
