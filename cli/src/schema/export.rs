@@ -28,6 +28,8 @@ pub enum To {
     JsonSchema,
     /// Protocol Buffers, proto3
     Proto,
+    /// Apache Arrow, a schema message of its IPC format (binary)
+    Arrow,
 }
 
 impl From<To> for Notation {
@@ -36,6 +38,7 @@ impl From<To> for Notation {
             To::Cddl => Notation::Cddl,
             To::JsonSchema => Notation::JsonSchema,
             To::Proto => Notation::Proto,
+            To::Arrow => Notation::Arrow,
         }
     }
 }

@@ -93,7 +93,8 @@ refuses values that the schema accepts.
 Examples:
   linkspan schema export --to cddl power.schema.toml > power.cddl
   linkspan schema export --to json-schema lab/power > power.schema.json
-  linkspan schema export --to proto power.schema.toml > power.proto"
+  linkspan schema export --to proto power.schema.toml > power.proto
+  linkspan schema export --to arrow power.schema.toml > power.arrows"
     )]
     Export(export::Export),
 

@@ -1,13 +1,15 @@
-//! Schemas in other notations: CDDL, JSON Schema and Protocol Buffers.
+//! Schemas in other notations: CDDL, JSON Schema, Protocol Buffers and Apache Arrow.
 //!
 //! | notation | describes | lives in |
 //! |---|---|---|
 //! | CDDL, RFC 8610 | messages in CBOR; the normative one, since it names every tag | `cddl` |
 //! | JSON Schema 2020-12 | messages in JSON, escapes included | `json_schema` |
 //! | Protocol Buffers, `.proto` | the same fields for programs that use protobuf | `proto` |
+//! | Apache Arrow, an IPC schema message | columns of a table with a row for each message | `arrow` |
 //!
 //! A notation says less than a schema in some places, and more in others. Each such place is a [`Note`].
 
+mod arrow;
 mod cddl;
 mod json_schema;
 mod notes;
@@ -29,6 +31,8 @@ pub enum Notation {
     JsonSchema,
     /// Protocol Buffers, proto3.
     Proto,
+    /// Apache Arrow, a schema message of its IPC format, which is binary.
+    Arrow,
 }
 
 /// A schema in another notation.
@@ -54,6 +58,7 @@ pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
     let bytes = match notation {
         Notation::Cddl => cddl::write(schema, &mut notes)?.into_bytes(),
         Notation::Proto => proto::write(schema, &mut notes)?.into_bytes(),
+        Notation::Arrow => arrow::write(schema, &mut notes)?,
         Notation::JsonSchema => json_schema::write(schema, &mut notes)?.into_bytes(),
     };
     Ok(Export { bytes, notes: notes.found })
