@@ -225,8 +225,13 @@ impl<S: Sink> Sink for Meter<S> {
         }
         self.one_less()?;
         self.budget.hold(key.len() as u64)?;
-        if self.keys == Keys::Check && !self.seen.insert(key.as_bytes(), &mut self.budget)? {
-            return Err(repeated_key(key));
+        if self.keys == Keys::Check {
+            if self.inner.known_key(key)? {
+                return Ok(());
+            }
+            if !self.seen.insert(key.as_bytes(), &mut self.budget)? {
+                return Err(repeated_key(key));
+            }
         }
         self.inner.key(key)
     }

@@ -80,11 +80,6 @@ impl Seen {
 
     /// Begins a map of so many keys.
     pub(super) fn open(&mut self, len: usize) {
-        if self.maps.capacity() == 0 {
-            self.maps.reserve(8);
-            self.keys.reserve(32);
-            self.text.reserve(256);
-        }
         self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), len, many: None });
     }
 
@@ -101,6 +96,10 @@ impl Seen {
     #[inline]
     pub(super) fn insert(&mut self, key: &[u8], budget: &mut Budget) -> Result<bool> {
         let Some(map) = self.maps.last_mut() else { return Ok(true) };
+        if self.keys.capacity() == 0 {
+            self.keys.reserve(32);
+            self.text.reserve(256);
+        }
         let print = print(key);
         let new = map.many.as_mut().is_some_and(|many| many.insert(key));
         if !new {

@@ -53,6 +53,14 @@ pub trait Sink {
     fn refuses_repeated_keys(&self) -> bool {
         false
     }
+    /// Takes the key of the next value, as [`Sink::key`] does, where the sink itself knows that the map did not have it yet: true.
+    /// False, and nothing taken, for a key that it keeps no account of; the same key of one map has the same answer each time.
+    /// [`repeated_key`](crate::value::repeated_key) for one that the map had. So a [`crate::value::Meter`] that checks keys
+    /// has to remember only those that a record does not name.
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        let _ = key;
+        Ok(false)
+    }
     /// A decoder is about to ask for this many bytes beside the value, such as for text that comes in pieces:
     /// `TooLarge` where a limit on memory forbids it. Sinks without such a limit need not implement it.
     fn hold(&mut self, bytes: usize) -> Result<()> {
@@ -127,6 +135,10 @@ impl<T: Sink + ?Sized> Sink for &mut T {
     }
     fn refuses_repeated_keys(&self) -> bool {
         (**self).refuses_repeated_keys()
+    }
+    #[inline]
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        (**self).known_key(key)
     }
     fn hold(&mut self, bytes: usize) -> Result<()> {
         (**self).hold(bytes)

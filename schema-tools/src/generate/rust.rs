@@ -93,6 +93,15 @@ impl Rust<'_> {
         }
     }
 
+    /// Whether the keys of records may stand in the value.
+    fn has_records(&self, slot: &Slot) -> bool {
+        match &slot.shape {
+            Shape::List(of, _) | Shape::Map(of) => self.has_records(of),
+            Shape::Named(_) => !self.is_enum(slot),
+            _ => false,
+        }
+    }
+
     fn is_enum(&self, slot: &Slot) -> bool {
         matches!(slot.shape, Shape::Named(at) if matches!(self.plan.types[at].definition, Definition::Enum(_)))
     }
@@ -334,6 +343,22 @@ impl Rust<'_> {
                         );
                         out.line("self.fields.after(complete);");
                         out.line("Ok(false)");
+                    },
+                );
+                out.line("#[inline]");
+                out.block(
+                    "fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {",
+                    "}\n",
+                    |out| {
+                        out.block("match self.fields.known_key(key, KEYS)? {", "}", |out| {
+                            for (at, member) in members.iter().enumerate() {
+                                if self.has_records(&member.slot) {
+                                    let field = self.part(member);
+                                    out.line(format!("typed::Step::Into({at}) => self.{field}.known_key(key),"));
+                                }
+                            }
+                            out.line("step => Ok(step == typed::Step::Complete),");
+                        });
                     },
                 );
                 out.block("fn finish(self) -> linkspan::Result<Self::Output> {", "}", finish);

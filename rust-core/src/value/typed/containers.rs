@@ -42,6 +42,9 @@ impl<T: Decode> Build for Items<T> {
         }
         Ok(false)
     }
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        self.open.as_mut().map_or(Ok(false), |item| item.known_key(key))
+    }
     fn finish(self) -> Result<Vec<T>> {
         self.items.ok_or_else(super::missing)
     }
@@ -86,6 +89,9 @@ impl<T: Decode> Build for Names<T> {
         }
         Ok(false)
     }
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        self.open.as_mut().map_or(Ok(false), |(_, value)| value.known_key(key))
+    }
     fn finish(self) -> Result<BTreeMap<String, T>> {
         self.entries.ok_or_else(super::missing)
     }
@@ -111,6 +117,10 @@ impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
         }
         self.came = true;
         self.value.event(event)
+    }
+    #[inline]
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        self.value.known_key(key)
     }
     #[inline]
     fn finish(self) -> Result<Option<B::Output>> {

@@ -97,6 +97,12 @@ pub trait Build: Default {
     type Output;
     /// Takes the next event of the value; true where it is the last one. After an error the builder is dropped.
     fn event(&mut self, event: Event<'_>) -> Result<bool>;
+    /// Takes a key as [`Sink::known_key`] does: [`Fields::known_key`] says it for a record. Nothing is known by default.
+    #[inline]
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        let _ = key;
+        Ok(false)
+    }
     /// The value; `Missing` where no event came, or a field of it was left out.
     fn finish(self) -> Result<Self::Output>;
 }
@@ -175,6 +181,10 @@ impl<T: Decode> Sink for Typed<T> {
         begin_map(len: usize) => Event::BeginMap(len),
         key(key: &str) => Event::Key(key),
         end_map() => Event::EndMap,
+    }
+    #[inline]
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        self.builder.known_key(key)
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.builder.event(Event::Bytes(value, self.origin.as_ref())).map(drop)

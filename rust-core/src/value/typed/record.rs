@@ -2,11 +2,15 @@
 
 use super::{Build, Event};
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::value::{DType, NdArray, Order, Sink, Source};
+use crate::value::{DType, NdArray, Order, Sink, Source, repeated_key};
 
 /// Where the builder of a record stands.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fields(Place);
+pub struct Fields {
+    place: Place,
+    /// The fields that [`Fields::known_key`] has taken a key of, a bit each.
+    came: u64,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Place {
@@ -39,11 +43,11 @@ impl Fields {
     /// with the position of its field. Keys that are not known are passed over with their values.
     #[inline]
     pub fn step(&mut self, event: &Event<'_>, keys: &[&str], aliases: &[(&str, usize)]) -> Result<Step> {
-        match self.0 {
+        match self.place {
             Place::In(at) => Ok(Step::Into(at)),
             Place::Between(next) => match event {
                 Event::Key(key) => {
-                    self.0 = if keys.get(next).is_some_and(|expected| expected == key) {
+                    self.place = if keys.get(next).is_some_and(|expected| expected == key) {
                         Place::In(next)
                     } else {
                         find(key, keys, aliases).map_or(Place::Skipping(0, next), Place::In)
@@ -51,14 +55,14 @@ impl Fields {
                     Ok(Step::Taken)
                 }
                 Event::EndMap => {
-                    self.0 = Place::After;
+                    self.place = Place::After;
                     Ok(Step::Complete)
                 }
                 other => Err(other.unexpected("a key")),
             },
             Place::Before => match event {
                 Event::BeginMap(_) => {
-                    self.0 = Place::Between(0);
+                    self.place = Place::Between(0);
                     Ok(Step::Taken)
                 }
                 other => Err(other.unexpected("a map")),
@@ -70,25 +74,48 @@ impl Fields {
                     _ => depth,
                 };
                 let inside = depth > 0 || matches!(event, Event::Key(_));
-                self.0 = if inside { Place::Skipping(depth, next) } else { Place::Between(next) };
+                self.place = if inside { Place::Skipping(depth, next) } else { Place::Between(next) };
                 Ok(Step::Taken)
             }
             Place::After => Err(Error::new(ErrorKind::Internal, "an event came after the end of its map")),
         }
     }
 
+    /// Where a key is looked at before it goes to [`Fields::step`]: `Into` the value of a field that is not complete, which may know
+    /// the key; `Complete` where it was one of the first 64 of `keys`, and is taken; `Taken` where it has to go to `step`, once it is
+    /// known not to be repeated. `Malformed` for a key of this record that came before.
+    #[inline]
+    pub fn known_key(&mut self, key: &str, keys: &[&str]) -> Result<Step> {
+        let next = match self.place {
+            Place::Between(next) => next,
+            Place::In(at) => return Ok(Step::Into(at)),
+            _ => return Ok(Step::Taken),
+        };
+        let expected = keys.get(next).is_some_and(|expected| *expected == key);
+        let found = if expected { Some(next) } else { keys.iter().position(|known| *known == key) };
+        let Some((at, bit)) = found.and_then(|at| Some((at, 1u64.checked_shl(u32::try_from(at).ok()?)?))) else {
+            return Ok(Step::Taken);
+        };
+        if self.came & bit != 0 {
+            return Err(repeated_key(key));
+        }
+        self.came |= bit;
+        self.place = Place::In(at);
+        Ok(Step::Complete)
+    }
+
     /// Notes that the value of the field that [`Step::Into`] named is complete, or not.
     #[inline]
     pub fn after(&mut self, complete: bool) {
-        if let (Place::In(at), true) = (self.0, complete) {
-            self.0 = Place::Between(at + 1);
+        if let (Place::In(at), true) = (self.place, complete) {
+            self.place = Place::Between(at + 1);
         }
     }
 
     /// Checks that the map is complete: `Missing` where none came.
     #[inline]
     pub fn finish(self) -> Result<()> {
-        if let Place::After = self.0 { Ok(()) } else { Err(super::missing()) }
+        if let Place::After = self.place { Ok(()) } else { Err(super::missing()) }
     }
 }
 
