@@ -2,8 +2,10 @@
 
 use linkspan::schema::{Schema, Side};
 use linkspan::value::ValueBuilder;
+use linkspan::value::typed::Typed;
 use linkspan::{Encoding, Limits, Value, codec};
 
+use super::reading::{self, BoilerReading};
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
 use crate::worker::{Work, serve};
@@ -53,31 +55,99 @@ pub fn decode(encoding: &str) -> Result<()> {
     })
 }
 
-/// What the map of ten fields means.
-const SCHEMA: &str = r#"
-name = "boiler.reading"
-[fields]
-id = "u32"
-name = "text"
-temperature = { type = "f64", unit = "Cel", range = [-50, 150] }
-pressure = { type = "f64", unit = "bar", range = [0, 16] }
-unit = { type = "text", max_length = 16 }
-ok = "bool"
-station = "text"
-count = "u64"
-time = "f64"
-note = { type = "text", optional = true }
-"#;
-
 /// Bytes to a value, each field checked against its schema on the way.
 pub fn checked(encoding: &str) -> Result<()> {
     let encoding = Encoding::from_name(encoding)?;
-    let (schema, limits) = (Schema::parse(SCHEMA)?, Limits::default());
+    let (schema, limits) = (Schema::parse(reading::SCHEMA)?, Limits::default());
     let bytes = codec::encode(&reading()?, encoding)?;
     alone(|| {
         let checker = schema.checker(Side::Reader, ValueBuilder::new());
         let checker = codec::decode_into(std::hint::black_box(&bytes), encoding, &limits, checker)?;
         std::hint::black_box(checker.into_inner().finish()?);
+        Ok(())
+    })
+}
+
+/// The record of ten fields that generated code has.
+fn record() -> Result<BoilerReading> {
+    let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
+    Ok(from_bytes(&bytes)?)
+}
+
+fn from_bytes(bytes: &[u8]) -> linkspan::Result<BoilerReading> {
+    codec::decode_into(bytes, Encoding::Cbor, &Limits::default(), Typed::new())?.finish()
+}
+
+/// A record to CBOR by generated code.
+pub fn record_encode() -> Result<()> {
+    let record = record()?;
+    alone(|| {
+        std::hint::black_box(codec::encode(std::hint::black_box(&record), Encoding::Cbor)?);
+        Ok(())
+    })
+}
+
+/// CBOR to a record by generated code.
+pub fn record_decode() -> Result<()> {
+    let bytes = codec::encode(&record()?, Encoding::Cbor)?;
+    alone(|| {
+        std::hint::black_box(from_bytes(std::hint::black_box(&bytes))?);
+        Ok(())
+    })
+}
+
+/// The same record to CBOR through a tree that is made of its fields.
+pub fn tree_encode() -> Result<()> {
+    let record = record()?;
+    alone(|| {
+        let from = std::hint::black_box(&record);
+        let value = Value::map([
+            ("id", Value::from(from.id)),
+            ("name", from.name.as_str().into()),
+            ("temperature", from.temperature.into()),
+            ("pressure", from.pressure.into()),
+            ("unit", from.unit.as_str().into()),
+            ("ok", from.ok.into()),
+            ("station", from.station.as_str().into()),
+            ("count", from.count.into()),
+            ("time", from.time.into()),
+            ("note", from.note.as_deref().map_or(Value::Null, Value::from)),
+        ]);
+        std::hint::black_box(codec::encode(&value, Encoding::Cbor)?);
+        Ok(())
+    })
+}
+
+/// CBOR to the same record through a tree, whose fields are taken by their names.
+pub fn tree_decode() -> Result<()> {
+    let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
+    alone(|| {
+        let value = codec::decode(std::hint::black_box(&bytes), Encoding::Cbor)?;
+        let note = match value.at("note")? {
+            Value::Null => None,
+            note => Some(note.as_text()?.to_owned()),
+        };
+        std::hint::black_box(BoilerReading {
+            id: u32::try_from(value.at("id")?.as_u64()?)?,
+            name: value.at("name")?.as_text()?.to_owned(),
+            temperature: value.at("temperature")?.as_f64()?,
+            pressure: value.at("pressure")?.as_f64()?,
+            unit: value.at("unit")?.as_text()?.to_owned(),
+            ok: value.at("ok")?.as_bool()?,
+            station: value.at("station")?.as_text()?.to_owned(),
+            count: value.at("count")?.as_u64()?,
+            time: value.at("time")?.as_f64()?,
+            note,
+        });
+        Ok(())
+    })
+}
+
+/// A copy of the record.
+pub fn record_copy() -> Result<()> {
+    let record = record()?;
+    alone(|| {
+        std::hint::black_box(std::hint::black_box(&record).clone());
         Ok(())
     })
 }

@@ -3,6 +3,8 @@
 pub mod begin;
 pub mod channel;
 pub mod codec;
+#[rustfmt::skip]
+mod reading;
 pub mod fanout;
 pub mod resources;
 pub mod stored;
@@ -53,6 +55,11 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["encode", encoding] => codec::encode(encoding),
         ["decode", encoding] => codec::decode(encoding),
         ["checked", encoding] => codec::checked(encoding),
+        ["record-encode"] => codec::record_encode(),
+        ["record-decode"] => codec::record_decode(),
+        ["record-copy"] => codec::record_copy(),
+        ["tree-encode"] => codec::tree_encode(),
+        ["tree-decode"] => codec::tree_decode(),
         ["peer-encode", encoding] => codec::peer_encode(encoding),
         ["peer-decode", encoding] => codec::peer_decode(encoding),
         _ => Err(format!("nothing of ours is called {words:?}").into()),

@@ -346,21 +346,17 @@ impl Rust<'_> {
                     },
                 );
                 out.line("#[inline]");
-                out.block(
-                    "fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {",
-                    "}\n",
-                    |out| {
-                        out.block("match self.fields.known_key(key, KEYS)? {", "}", |out| {
-                            for (at, member) in members.iter().enumerate() {
-                                if self.has_records(&member.slot) {
-                                    let field = self.part(member);
-                                    out.line(format!("typed::Step::Into({at}) => self.{field}.known_key(key),"));
-                                }
+                out.block("fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {", "}\n", |out| {
+                    out.block("match self.fields.known_key(key, KEYS)? {", "}", |out| {
+                        for (at, member) in members.iter().enumerate() {
+                            if self.has_records(&member.slot) {
+                                let field = self.part(member);
+                                out.line(format!("typed::Step::Into({at}) => self.{field}.known_key(key),"));
                             }
-                            out.line("step => Ok(step == typed::Step::Complete),");
-                        });
-                    },
-                );
+                        }
+                        out.line("step => Ok(step == typed::Step::Complete),");
+                    });
+                });
                 out.block("fn finish(self) -> linkspan::Result<Self::Output> {", "}", finish);
             });
         });

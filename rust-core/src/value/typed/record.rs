@@ -93,7 +93,8 @@ impl Fields {
         };
         let expected = keys.get(next).is_some_and(|expected| *expected == key);
         let found = if expected { Some(next) } else { keys.iter().position(|known| *known == key) };
-        let Some((at, bit)) = found.and_then(|at| Some((at, 1u64.checked_shl(u32::try_from(at).ok()?)?))) else {
+        let Some((at, bit)) = found.and_then(|at| Some((at, 1u64.checked_shl(u32::try_from(at).ok()?)?)))
+        else {
             return Ok(Step::Taken);
         };
         if self.came & bit != 0 {
