@@ -141,9 +141,7 @@ const _: () = {
 
         #[inline]
         fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {
-            match self.fields.known_key(key, KEYS)? {
-                step => Ok(step == typed::Step::Complete),
-            }
+            Ok(self.fields.known_key(key, KEYS)? == typed::Step::Complete)
         }
 
         fn finish(self) -> linkspan::Result<Self::Output> {

@@ -347,12 +347,16 @@ impl Rust<'_> {
                 );
                 out.line("#[inline]");
                 out.block("fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {", "}\n", |out| {
+                    let inner =
+                        || members.iter().enumerate().filter(|(_, member)| self.has_records(&member.slot));
+                    if inner().next().is_none() {
+                        out.line("Ok(self.fields.known_key(key, KEYS)? == typed::Step::Complete)");
+                        return;
+                    }
                     out.block("match self.fields.known_key(key, KEYS)? {", "}", |out| {
-                        for (at, member) in members.iter().enumerate() {
-                            if self.has_records(&member.slot) {
-                                let field = self.part(member);
-                                out.line(format!("typed::Step::Into({at}) => self.{field}.known_key(key),"));
-                            }
+                        for (at, member) in inner() {
+                            let field = self.part(member);
+                            out.line(format!("typed::Step::Into({at}) => self.{field}.known_key(key),"));
                         }
                         out.line("step => Ok(step == typed::Step::Complete),");
                     });
