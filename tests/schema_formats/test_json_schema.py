@@ -17,7 +17,7 @@ LOOSER = {
     "lengths that have one name in the schema may differ": "already in this message",
     "columns of different lengths are accepted": "the columns of a table have one length",
     "arrays in row order are accepted": "in row order was found",
-    "below the escape $map any values are accepted": "names/$map",
+    "below the escape $map any values are accepted": "/$",
 }
 
 
