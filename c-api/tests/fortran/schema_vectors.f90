@@ -25,6 +25,7 @@ program schema_vectors
    do row = 0, law%count("") - 1
       call check_value()
    end do
+   deallocate (directory)
    print '(i0, a, i0, a)', checks, " checks, ", failures, " failed"
    if (failures > 0 .or. checks == 0) error stop 1
 

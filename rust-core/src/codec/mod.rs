@@ -96,6 +96,9 @@ impl Encoding {
 }
 
 #[cfg(test)]
+mod typed_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::value::{BigInt, Decimal, NdArray, Order, Timestamp, Value};

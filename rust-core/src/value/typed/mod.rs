@@ -201,4 +201,4 @@ fn missing() -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
