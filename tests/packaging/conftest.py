@@ -74,6 +74,10 @@ def environment(tmp_path: Path, prefix: Path) -> dict[str, str]:
     }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "valgrind: takes minutes for what AddressSanitizer finds in seconds")
+
+
 @contextmanager
 def controller(environment: dict[str, str]) -> Iterator[None]:
     """`linkspan controller` in the test's runtime directory, alone; ended like any program, and then it must have been well."""

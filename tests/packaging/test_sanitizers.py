@@ -1,4 +1,4 @@
-"""The C, C++ and Fortran test programs under valgrind, AddressSanitizer and UndefinedBehaviorSanitizer."""
+"""The C, C++ and Fortran test programs under AddressSanitizer and UndefinedBehaviorSanitizer; by night under valgrind as well."""
 
 import os
 from pathlib import Path
@@ -91,10 +91,11 @@ def test_sanitizers_while_a_struct_of_c_is_read(language, tmp_path, build, envir
     assert run(owner, reader, env=environment).endswith("ok\nok\n")
 
 
-#: The vectors, and the tables over every transport, take valgrind minutes and AddressSanitizer seconds; it has them above.
+#: The vectors, and the tables over every transport, take valgrind minutes and AddressSanitizer seconds.
 SHORT = [(language, program) for language, program in ALL if program not in ("vectors", "transports")]
 
 
+@pytest.mark.valgrind
 @pytest.mark.parametrize(("language", "program"), [*SHORT, ("c", "transports")])
 def test_valgrind(language, program, tmp_path, build, environment):
     binary = build(language, program, tmp_path, ["-g", "-O1"])
