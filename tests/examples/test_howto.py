@@ -1,0 +1,135 @@
+"""The pages of docs/how-to: their files are written, their commands run, and what those print is what the page says.
+
+Each page has a machine of its own: namespaces for mounts, processes, System V objects and the network, a copy of /etc, and an
+empty /run, /tmp and /dev/shm. All that a page leaves running ends with it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+PAGES = sorted(path.name for path in (ROOT / "docs/how-to").glob("*.md"))
+#: A file's name before its block, or a block of commands, or what they print.
+BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
+#: Only guards against a hang.
+SOON = 120
+NAMESPACES = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--net", "--uts"]
+MACHINE = """
+set -e
+mkdir etc && cp -a /etc/. etc && mount --bind etc /etc
+for empty in /run /tmp /dev/shm; do mount -t tmpfs none $empty; done
+chmod 1777 /tmp /dev/shm
+ip link set lo up
+echo made
+exec sleep 1000
+"""
+#: What a page calls and a test machine does not have, or not as a page means it.
+STUBS = {
+    # The test is root already.
+    "sudo": 'if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi\nexec "$@"\n',
+    # The C library as it was built, not as it was installed.
+    "pkg-config": f'test "$*" = "--cflags --libs linkspan" && echo -I{ROOT}/c-api/include {TARGET}/liblinkspan_c.a -lpthread -ldl -lm\n',
+    # A container: what it runs has its own processes, System V objects, network, /dev/shm and /tmp.
+    "docker": """
+test "$1" = run || exit 125
+shift
+while :; do
+    case $1 in
+        --rm) shift ;;
+        --detach) detach=yes; shift ;;
+        --volume) volume=/var/lib/docker/volumes/${2%%:*}; place=${2#*:}; shift 2 ;;
+        --env) export "$2"; shift 2 ;;
+        *) break ;;
+    esac
+done
+shift # the image
+mkdir -p "$volume"
+inside="mount -t tmpfs none /dev/shm && mount -t tmpfs none /run && mkdir -p $place && mount --bind $volume $place && exec \\"\\$@\\""
+set -- unshare --mount --pid --fork --kill-child --mount-proc --ipc --net --uts sh -c "$inside" sh "$@"
+if [ "$detach" ]; then "$@" > /dev/null 2>&1 & else exec "$@"; fi
+""",
+    # Another machine: its own network, home, runtime directory.
+    "ssh": """
+name=$1
+shift
+if ! [ -e /run/netns/$name ]; then
+    ip netns add $name
+    ip link add lab0 type veth peer name lab1 netns $name
+    ip addr add 10.0.0.1/24 dev lab0 && ip link set lab0 up
+    ip -n $name addr add 10.0.0.2/24 dev lab1 && ip -n $name link set lab1 up && ip -n $name link set lo up
+    echo 10.0.0.2 $name >> /etc/hosts
+    mkdir /tmp/$name && mkdir -m 700 /tmp/$name/run
+fi
+exec ip netns exec $name env HOME=/tmp/$name LINKSPAN_DIR=/tmp/$name/run sh -c "$*"
+""",
+    "systemctl": """
+case "$1" in
+    daemon-reload) exit 0 ;;
+    enable) exec systemd-analyze verify "/etc/systemd/system/$3.service" ;;
+esac
+exit 1
+""",
+}
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a machine of namespaces everywhere")
+
+
+@pytest.fixture
+def machine():
+    """Runs commands on a machine of its own, in one folder; gives what they print."""
+    folder = Path(tempfile.mkdtemp(prefix="howto-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    (folder / "bin").mkdir()
+    for name, text in STUBS.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
+        (folder / "bin" / name).chmod(0o755)
+    # Other users may not look into this tree.
+    shutil.copy(TARGET / "linkspan", folder / "bin")
+    work = folder / "work"
+    work.mkdir()
+    told = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
+    path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**told, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    init = subprocess.Popen(
+        ["unshare", *NAMESPACES, "bash", "-c", MACHINE], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert init.stdout is not None and init.stdout.readline() == "made\n"
+    pids = subprocess.run(["pgrep", "-P", str(init.pid)], capture_output=True, text=True, check=True).stdout.split()
+
+    def run(text: str) -> str:
+        inside = ["nsenter", "--target", pids[0], "--mount", "--pid", "--ipc", "--net", "--uts", f"--wdns={work}"]
+        # Not a pipe: what goes on in the background would hold it open.
+        with open(folder / "printed", "w+", encoding="utf-8") as printed:
+            subprocess.run([*inside, "bash", "-c", text], env=environment, stdout=printed, stderr=subprocess.STDOUT, timeout=SOON)
+            printed.seek(0)
+            return printed.read()
+
+    yield work, run
+    init.kill()
+    init.wait()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_prints_what_it_says(page: str, machine) -> None:
+    work, run = machine
+    printed = None
+    for name, kind, text in BLOCK.findall((ROOT / "docs/how-to" / page).read_text(encoding="utf-8")):
+        if name:
+            (work.parent / name[1:] if name.startswith("/") else work / name).write_text(text)
+        elif kind == "sh":
+            assert not printed, f"the page does not say that this is printed before {text}: {printed}"
+            printed = run(text)
+        else:
+            assert kind == "text", f"a block of {kind} without the name of its file"
+            assert printed == text
+            printed = None
+    assert not printed, f"the page does not say that this is printed: {printed}"
