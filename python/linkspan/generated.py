@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
@@ -18,6 +20,35 @@ from .timestamp import Timestamp
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaType:
+    """What a schema says of a field and its annotation does not, for `typing.Annotated`.
+
+    `Annotated[int, SchemaType("u16", unit="V", range=(0, 400))]`: generated classes have it, and
+    `linkspan schema import --from python` reads it. The keys are those of the notation.
+    """
+
+    #: A width of integers beside `int`, or `f32` beside `float`.
+    type: str | None = attribute(default=None, kw_only=False)
+    #: The unit, as UCUM writes it.
+    unit: str | None = None
+    #: The least and the greatest number, both included.
+    range: tuple[float, float] | None = None
+    #: The most bytes of a text in UTF-8 or of bytes, or the most values of a list.
+    max_length: int | None = None
+    #: The lengths of an array: numbers, names that stand for one length in a message, and `"*"` for any.
+    shape: tuple[int | str, ...] | None = None
+    #: The element type of an array whose annotation does not name it, such as `f64`.
+    dtype: str | None = None
+    #: The order of an array in memory: `row` or `column`.
+    order: str | None = None
+    #: Older names of the field.
+    alias: str | tuple[str, ...] = ()
+    #: What the field is about.
+    doc: str = ""
+
 
 _LARGEST_F32 = 3.4028235677973366e38
 

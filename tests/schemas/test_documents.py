@@ -102,7 +102,7 @@ def page_environment(tmp_path_factory: pytest.TempPathFactory):
     """The files and the live name that the commands of the page speak of."""
     folder = tmp_path_factory.mktemp("page")
     imports = ROOT / "tests/vectors/schemas/imports"
-    for file in ("proto/addressbook.proto", "json_schema/openweather.current.json"):
+    for file in ("proto/addressbook.proto", "json_schema/openweather.current.json", "python/safetensors.py"):
         shutil.copy(imports / file, folder)
     shutil.copytree(imports / "ros", folder, dirs_exist_ok=True)
     for name in ("power", "power.given", "old", "new"):

@@ -16,8 +16,8 @@ pub struct Import {
     pub from: From,
     /// The file
     pub file: PathBuf,
-    /// The message, where a file defines several
-    #[arg(long, value_name = "NAME")]
+    /// The message or class, where a file defines several
+    #[arg(long, visible_alias = "class", value_name = "NAME")]
     pub message: Option<String>,
     /// Look for further files here, too; may be given several times
     #[arg(long, value_name = "DIR")]
@@ -33,6 +33,8 @@ pub enum From {
     Ros,
     /// JSON Schema, the everyday subset
     JsonSchema,
+    /// Python dataclasses and TypedDicts; the file is parsed and not run
+    Python,
 }
 
 impl std::convert::From<From> for Notation {
@@ -41,6 +43,7 @@ impl std::convert::From<From> for Notation {
             From::Proto => Notation::Proto,
             From::Ros => Notation::Ros,
             From::JsonSchema => Notation::JsonSchema,
+            From::Python => Notation::Python,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Python: dataclasses with annotations, which `send` takes as they are and `decode` makes of messages.
 
-use linkspan::schema::Length;
+use linkspan::schema::{Length, Range, Width};
 use linkspan::value::DType;
 use linkspan::{Order, Result, Value};
 
@@ -34,7 +34,8 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
         ("(Enum)", "from enum import Enum"),
     ];
     let has = |word: &str| body.contains(word);
-    let typing: Vec<_> = ["Any", "ClassVar", "TypeAlias"].into_iter().filter(|word| has(word)).collect();
+    let typing: Vec<_> =
+        ["Annotated", "Any", "ClassVar", "TypeAlias"].into_iter().filter(|word| has(word)).collect();
     if has("Callable[") {
         out.line("from collections.abc import Callable");
     }
@@ -70,7 +71,18 @@ struct Python<'a> {
 }
 
 impl Python<'_> {
+    /// The annotation, with what the type of Python does not say.
     fn of(&self, slot: &Slot) -> String {
+        self.annotated(slot, &[])
+    }
+
+    fn annotated(&self, slot: &Slot, aliases: &[String]) -> String {
+        let of = self.plain(slot);
+        let facts = facts(slot, aliases);
+        if facts.is_empty() { of } else { format!("Annotated[{of}, read.SchemaType({})]", facts.join(", ")) }
+    }
+
+    fn plain(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::Any => "Any".into(),
             Shape::Bool => "bool".into(),
@@ -192,8 +204,17 @@ impl Python<'_> {
             out.line("#: For `send`: each attribute, its key in messages, and whether None is left out.");
             let annotation = "__linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]]";
             out.block(format!("{annotation} = ("), ")\n", |out| fields.iter().for_each(|field| out.line(field)));
+            if self.plan.root_type().is_some_and(|root| root.name == name) {
+                let (name, version) = (&self.plan.schema.name, self.plan.schema.version);
+                out.line("#: The schema that these are the messages of, and its version.");
+                out.line(format!("__linkspan_schema__: ClassVar[tuple[str, int]] = (\"{name}\", {version})\n"));
+            }
+            if matches!(of.definition, Definition::Table(_)) {
+                out.line("#: The attributes are columns of equal length.");
+                out.line("__linkspan_table__: ClassVar[bool] = True\n");
+            }
             for member in members {
-                let of = self.of(&member.slot);
+                let of = self.annotated(&member.slot, &member.aliases);
                 match (&member.default, member.optional) {
                     (_, true) => out.line(format!("{}: {of} | None = None", member.name)),
                     (Some(default @ (Value::Array(_) | Value::Map(_))), _) => {
@@ -322,6 +343,51 @@ impl Python<'_> {
             _ => "None".into(),
         }
     }
+}
+
+/// The arguments of `SchemaType`: what the annotation alone does not say.
+fn facts(slot: &Slot, aliases: &[String]) -> Vec<String> {
+    let mut facts = Vec::new();
+    let tuple = |parts: Vec<String>| match &parts[..] {
+        [one] => format!("({one},)"),
+        _ => format!("({})", parts.join(", ")),
+    };
+    match &slot.shape {
+        Shape::Integer(width) if *width != Width::I64 => facts.push(format!("\"{}\"", width.name())),
+        Shape::F32 => facts.push("\"f32\"".to_owned()),
+        Shape::Text(Some(most)) | Shape::Bytes(Some(most)) | Shape::List(_, Some(most)) => {
+            facts.push(format!("max_length={most}"));
+        }
+        Shape::NdArray { shape, order, .. } => {
+            if let Some(shape) = shape {
+                let lengths = shape.iter().map(|length| match length {
+                    Length::Fixed(length) => length.to_string(),
+                    Length::Named(name) => literal(name),
+                    _ => "\"*\"".to_owned(),
+                });
+                facts.push(format!("shape={}", tuple(lengths.collect())));
+            }
+            if let Some(order) = order {
+                facts.push(format!("order=\"{}\"", order.name()));
+            }
+        }
+        _ => {}
+    }
+    if let Some(unit) = &slot.unit {
+        facts.push(format!("unit={}", literal(unit)));
+    }
+    let float = |number: f64| {
+        if number.is_finite() { format!("{number:?}") } else { format!("float(\"{number}\")") }
+    };
+    match &slot.range {
+        Some(Range::Integer(low, high)) => facts.push(format!("range=({low}, {high})")),
+        Some(Range::Float(low, high)) => facts.push(format!("range=({}, {})", float(*low), float(*high))),
+        _ => {}
+    }
+    if !aliases.is_empty() {
+        facts.push(format!("alias={}", tuple(aliases.iter().map(|name| literal(name)).collect())));
+    }
+    facts
 }
 
 fn holds_array(slot: &Slot) -> bool {

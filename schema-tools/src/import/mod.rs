@@ -1,15 +1,17 @@
-//! Schemas out of other notations: `.proto`, ROS `.msg` and JSON Schema.
+//! Schemas out of other notations: `.proto`, ROS `.msg`, JSON Schema and Python classes.
 //!
 //! | notation | lives in |
 //! |---|---|
 //! | Protocol Buffers, `.proto` | `proto` |
 //! | JSON Schema, the everyday subset | `json_schema` |
+//! | Python dataclasses and TypedDicts | `python` |
 //! | ROS 1 and 2, `.msg` | `ros` |
 //!
 //! What a schema cannot express is refused with file, line and column. What it expresses with other bounds is a [`Remark`].
 
 mod json_schema;
 mod proto;
+mod python;
 mod ros;
 mod source;
 
@@ -28,6 +30,8 @@ pub enum Notation {
     Ros,
     /// JSON Schema.
     JsonSchema,
+    /// Python dataclasses and TypedDicts.
+    Python,
 }
 
 /// What is imported from where.
@@ -68,6 +72,7 @@ pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Impo
     let (schema, remarks) = match notation {
         Notation::Proto => proto::read(file, options)?,
         Notation::JsonSchema => json_schema::read(file, options)?,
+        Notation::Python => python::read(file, options)?,
         Notation::Ros => ros::read(file, options)?,
     };
     // What the parser of the notation refuses is never printed.
