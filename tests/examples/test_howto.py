@@ -1,4 +1,4 @@
-"""The pages of docs/how-to: their files are written, their commands run, and what those print is what the page says.
+"""The pages of docs/how-to and docs/tutorials: their files are written, their commands run, and what those print is what the page says.
 
 Each page has a machine of its own: namespaces for mounts, processes, System V objects and the network, a copy of /etc, and an
 empty /run, /tmp and /dev/shm. All that a page leaves running ends with it.
@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-PAGES = sorted(path.name for path in (ROOT / "docs/how-to").glob("*.md"))
+PAGES = sorted(f"{folder}/{path.name}" for folder in ("how-to", "tutorials") for path in (ROOT / "docs" / folder).glob("*.md"))
 #: A file's name before its block, or a block of commands, or what they print.
 BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
 #: Only guards against a hang.
@@ -70,6 +70,24 @@ if ! [ -e /run/netns/$name ]; then
 fi
 exec ip netns exec $name env HOME=/tmp/$name LINKSPAN_DIR=/tmp/$name/run sh -c "$*"
 """,
+    # Installing takes minutes: what the tests stand on is installed, and built, already.
+    "pip": 'test "$*" = "install ./python"\n',
+    "make": 'test "$*" = php\n',
+    "php": f'exec {shutil.which("php")} -n -d extension={TARGET}/liblinkspan_php.so "$@"\n',
+    "cargo": f"""
+command=$1
+shift 2 # with --quiet
+case $command in
+    new) mkdir -p "$1/src" ;;
+    add) test "$*" = "linkspan --path $HOME/linkspan/rust-core" ;;
+    run)
+        program=$(mktemp -d)/program
+        rustc --edition 2024 src/main.rs -o "$program" --extern linkspan={TARGET}/liblinkspan.rlib -L dependency={TARGET}/deps || exit
+        if [ "$1" = -- ]; then shift; fi
+        exec "$program" "$@"
+        ;;
+esac
+""",
     "systemctl": """
 case "$1" in
     daemon-reload) exit 0 ;;
@@ -98,6 +116,8 @@ def machine():
     told = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**told, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    # Where rustup has its compilers, which it looks for in the home.
+    environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     init = subprocess.Popen(
         ["unshare", *NAMESPACES, "bash", "-c", MACHINE], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -122,7 +142,7 @@ def machine():
 def test_page_prints_what_it_says(page: str, machine) -> None:
     work, run = machine
     printed = None
-    for name, kind, text in BLOCK.findall((ROOT / "docs/how-to" / page).read_text(encoding="utf-8")):
+    for name, kind, text in BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
         if name:
             (work.parent / name[1:] if name.startswith("/") else work / name).write_text(text)
         elif kind == "sh":
