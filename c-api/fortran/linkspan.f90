@@ -24,6 +24,30 @@ module linkspan_c_interface
    integer(c_int64_t), parameter :: linkspan_default = -1
    integer, parameter :: linkspan_required = -1
    integer, parameter :: linkspan_optional = -2
+   integer, parameter :: linkspan_record_bool = 1
+   integer, parameter :: linkspan_record_i8 = 2
+   integer, parameter :: linkspan_record_i16 = 3
+   integer, parameter :: linkspan_record_i32 = 4
+   integer, parameter :: linkspan_record_i64 = 5
+   integer, parameter :: linkspan_record_u8 = 6
+   integer, parameter :: linkspan_record_u16 = 7
+   integer, parameter :: linkspan_record_u32 = 8
+   integer, parameter :: linkspan_record_u64 = 9
+   integer, parameter :: linkspan_record_f32 = 10
+   integer, parameter :: linkspan_record_f64 = 11
+   integer, parameter :: linkspan_record_text = 12
+   integer, parameter :: linkspan_record_bytes = 13
+   integer, parameter :: linkspan_record_timestamp = 14
+   integer, parameter :: linkspan_record_uuid = 15
+   integer, parameter :: linkspan_record_decimal = 16
+   integer, parameter :: linkspan_record_any = 17
+   integer, parameter :: linkspan_record_enum = 18
+   integer, parameter :: linkspan_record_list = 19
+   integer, parameter :: linkspan_record_map = 20
+   integer, parameter :: linkspan_record_struct = 21
+   integer, parameter :: linkspan_record_union = 22
+   integer, parameter :: linkspan_record_array = 23
+   integer, parameter :: linkspan_record_elements = 24
    integer, parameter :: linkspan_bool = 0
    integer, parameter :: linkspan_i8 = 1
    integer, parameter :: linkspan_i16 = 2
@@ -999,6 +1023,68 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: message
          integer(c_int32_t) :: outcome
       end function
+      function c_record_init(record, to) bind(C, name="linkspan_record_init") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_ptr), value :: to
+         integer(c_int32_t) :: outcome
+      end function
+      function c_record_free(record, to) bind(C, name="linkspan_record_free") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_ptr), value :: to
+         integer(c_int32_t) :: outcome
+      end function
+      function c_record_put(record, from, message) bind(C, name="linkspan_record_put") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_ptr), value :: from
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_record_get(record, to, message) bind(C, name="linkspan_record_get") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_ptr), value :: to
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_record_encode(record, from, encoding, bytes, length) bind(C, &
+         name="linkspan_record_encode") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_ptr), value :: from
+         integer(c_int32_t), value :: encoding
+         type(c_ptr), intent(out) :: bytes
+         integer(c_size_t), intent(out), optional :: length
+         integer(c_int32_t) :: outcome
+      end function
+      function c_record_decode(record, to, bytes, length, encoding) bind(C, &
+         name="linkspan_record_decode") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_ptr), value :: to
+         type(c_ptr), value :: bytes
+         integer(c_size_t), value :: length
+         integer(c_int32_t), value :: encoding
+         integer(c_int32_t) :: outcome
+      end function
+      function c_writer_put_record(writer, key, record, from) bind(C, &
+         name="linkspan_writer_put_record") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_ptr), value :: record
+         type(c_ptr), value :: from
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reader_get_record(reader, record, to) bind(C, name="linkspan_reader_get_record") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         type(c_ptr), value :: record
+         type(c_ptr), value :: to
+         integer(c_int32_t) :: outcome
+      end function
       function c_region_open(source, region) bind(C, name="linkspan_region_open") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: source(*)
@@ -1287,23 +1373,28 @@ module linkspan
    implicit none
    private
 
-   public :: linkspan_required, linkspan_optional, linkspan_bool, linkspan_i8, linkspan_i16, linkspan_i32, &
-      linkspan_i64, linkspan_u8, linkspan_u16, linkspan_u32, linkspan_u64, linkspan_f32, linkspan_f64, &
-      linkspan_c64, linkspan_c128, linkspan_row, linkspan_column, linkspan_role_listener, linkspan_role_connector, &
-      linkspan_raw, linkspan_json, linkspan_cbor, linkspan_bson, linkspan_smile, linkspan_type_null, &
-      linkspan_type_bool, linkspan_type_int, linkspan_type_uint, linkspan_type_big_int, linkspan_type_float, &
-      linkspan_type_text, linkspan_type_bytes, linkspan_type_timestamp, linkspan_type_uuid, linkspan_type_decimal, &
-      linkspan_type_ndarray, linkspan_type_array, linkspan_type_map, linkspan_ok, linkspan_transport_unavailable, &
-      linkspan_disconnected, linkspan_not_found, linkspan_missing, linkspan_address_in_use, linkspan_invalid_state, &
-      linkspan_invalid_endpoint, linkspan_out_of_memory, linkspan_wrong_type, linkspan_timeout, linkspan_full, &
-      linkspan_empty, linkspan_permission_denied, linkspan_too_large, linkspan_malformed, linkspan_unsupported, &
-      linkspan_schema_mismatch, linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, &
-      linkspan_stalled, linkspan_remote, linkspan_out_of_range, linkspan_no_space, linkspan_lagged, &
-      linkspan_corrupt, linkspan_internal, linkspan_end, linkspan_step, linkspan_get_data, linkspan_pause, &
-      linkspan_run, linkspan_checkpoint, linkspan_shutdown, linkspan_config, linkspan_backup, linkspan_own, &
-      linkspan_state_starting, linkspan_state_ready, linkspan_state_running, linkspan_state_pausing, &
-      linkspan_state_paused, linkspan_state_checkpointing, linkspan_state_stopping, linkspan_state_stopped, &
-      linkspan_state_failed
+   public :: linkspan_required, linkspan_optional, linkspan_record_bool, linkspan_record_i8, linkspan_record_i16, &
+      linkspan_record_i32, linkspan_record_i64, linkspan_record_u8, linkspan_record_u16, linkspan_record_u32, &
+      linkspan_record_u64, linkspan_record_f32, linkspan_record_f64, linkspan_record_text, linkspan_record_bytes, &
+      linkspan_record_timestamp, linkspan_record_uuid, linkspan_record_decimal, linkspan_record_any, &
+      linkspan_record_enum, linkspan_record_list, linkspan_record_map, linkspan_record_struct, &
+      linkspan_record_union, linkspan_record_array, linkspan_record_elements, linkspan_bool, linkspan_i8, &
+      linkspan_i16, linkspan_i32, linkspan_i64, linkspan_u8, linkspan_u16, linkspan_u32, linkspan_u64, &
+      linkspan_f32, linkspan_f64, linkspan_c64, linkspan_c128, linkspan_row, linkspan_column, &
+      linkspan_role_listener, linkspan_role_connector, linkspan_raw, linkspan_json, linkspan_cbor, linkspan_bson, &
+      linkspan_smile, linkspan_type_null, linkspan_type_bool, linkspan_type_int, linkspan_type_uint, &
+      linkspan_type_big_int, linkspan_type_float, linkspan_type_text, linkspan_type_bytes, linkspan_type_timestamp, &
+      linkspan_type_uuid, linkspan_type_decimal, linkspan_type_ndarray, linkspan_type_array, linkspan_type_map, &
+      linkspan_ok, linkspan_transport_unavailable, linkspan_disconnected, linkspan_not_found, linkspan_missing, &
+      linkspan_address_in_use, linkspan_invalid_state, linkspan_invalid_endpoint, linkspan_out_of_memory, &
+      linkspan_wrong_type, linkspan_timeout, linkspan_full, linkspan_empty, linkspan_permission_denied, &
+      linkspan_too_large, linkspan_malformed, linkspan_unsupported, linkspan_schema_mismatch, &
+      linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, linkspan_stalled, linkspan_remote, &
+      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal, linkspan_end, &
+      linkspan_step, linkspan_get_data, linkspan_pause, linkspan_run, linkspan_checkpoint, linkspan_shutdown, &
+      linkspan_config, linkspan_backup, linkspan_own, linkspan_state_starting, linkspan_state_ready, &
+      linkspan_state_running, linkspan_state_pausing, linkspan_state_paused, linkspan_state_checkpointing, &
+      linkspan_state_stopping, linkspan_state_stopped, linkspan_state_failed
 
    ! A time-out: for ever, which has to be written out.
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)

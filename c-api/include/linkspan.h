@@ -54,6 +54,78 @@
 // A rule for a name of `linkspan_reader_get_field`: the field may be missing.
 #define LINKSPAN_OPTIONAL -2
 
+// A type of `linkspan_record_type`: `bool`.
+#define LINKSPAN_RECORD_BOOL 1
+
+// `int8_t`.
+#define LINKSPAN_RECORD_I8 2
+
+// `int16_t`.
+#define LINKSPAN_RECORD_I16 3
+
+// `int32_t`.
+#define LINKSPAN_RECORD_I32 4
+
+// `int64_t`.
+#define LINKSPAN_RECORD_I64 5
+
+// `uint8_t`.
+#define LINKSPAN_RECORD_U8 6
+
+// `uint16_t`.
+#define LINKSPAN_RECORD_U16 7
+
+// `uint32_t`.
+#define LINKSPAN_RECORD_U32 8
+
+// `uint64_t`.
+#define LINKSPAN_RECORD_U64 9
+
+// `float`.
+#define LINKSPAN_RECORD_F32 10
+
+// `double`.
+#define LINKSPAN_RECORD_F64 11
+
+// `linkspan_text`.
+#define LINKSPAN_RECORD_TEXT 12
+
+// `linkspan_bytes`.
+#define LINKSPAN_RECORD_BYTES 13
+
+// `int64_t`, nanoseconds since 1970-01-01T00:00:00Z.
+#define LINKSPAN_RECORD_TIMESTAMP 14
+
+// `linkspan_uuid`.
+#define LINKSPAN_RECORD_UUID 15
+
+// `linkspan_text` that holds a decimal number.
+#define LINKSPAN_RECORD_DECIMAL 16
+
+// `linkspan_message *`, any value.
+#define LINKSPAN_RECORD_ANY 17
+
+// An enum, sent as one of `names`.
+#define LINKSPAN_RECORD_ENUM 18
+
+// A struct of `items`, a pointer to values of `of`, and `count`.
+#define LINKSPAN_RECORD_LIST 19
+
+// The same, where each item is a struct of `key`, a `linkspan_text`, and `value`.
+#define LINKSPAN_RECORD_MAP 20
+
+// A struct with these fields.
+#define LINKSPAN_RECORD_STRUCT 21
+
+// A struct of an enum that says which of the fields there is, and the fields in a union.
+#define LINKSPAN_RECORD_UNION 22
+
+// `linkspan_array`, whose elements belong to the struct.
+#define LINKSPAN_RECORD_ARRAY 23
+
+// The elements of an array of a fixed shape, in C's order.
+#define LINKSPAN_RECORD_ELEMENTS 24
+
 // A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
 //
 // Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
@@ -329,6 +401,65 @@ typedef struct linkspan_message_info {
 
 // The kind of a value.
 typedef int32_t linkspan_type;
+
+// A field of a struct, or a variant of a union.
+typedef struct linkspan_record_field {
+    // Its key in messages.
+    const char *key;
+    // Older keys, with a NULL behind the last one; NULL where there are none.
+    const char *const *aliases;
+    // Where its value begins, from the beginning of the struct.
+    size_t offset;
+    // Whether it may be left out: `presence` is then where the `bool` lies that says whether it is there.
+    bool optional;
+    // See `optional`.
+    size_t presence;
+    // The type of its value.
+    const struct linkspan_record_type *of;
+    // What it is where it was left out, in CBOR; NULL where there is no default.
+    const uint8_t *default_value;
+    // How many bytes that is.
+    size_t default_length;
+} linkspan_record_field;
+
+// A type of values in structs. What its `kind` does not need is zero.
+typedef struct linkspan_record_type {
+    // One of `LINKSPAN_RECORD_`.
+    int32_t kind;
+    // `sizeof` a value. For a map, that of an entry is `item_size`.
+    size_t size;
+    // `sizeof` an item of a list, or of an entry of a map.
+    size_t item_size;
+    // `sizeof` the enum that says which field of a union there is.
+    size_t kind_size;
+    // The type of a list's items, or of a map's values.
+    const struct linkspan_record_type *of;
+    // The fields of a struct or a union.
+    const struct linkspan_record_field *fields;
+    // The names of an enum's values, from 0 on.
+    const char *const *names;
+    // How many fields or names there are.
+    size_t count;
+    // The element type of an array.
+    linkspan_dtype dtype;
+    // The order that an array has to have, or -1.
+    linkspan_order order;
+    // How many dimensions an array has to have, or -1.
+    int32_t rank;
+    // Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
+    const uint64_t *dims;
+} linkspan_record_type;
+
+// How a struct lies in memory. `linkspan schema generate` writes such tables. It has to stay where it is, unchanged, as long as the program
+// runs: the library reads it once, at its first use, and keeps what it needs in `prepared`.
+typedef struct linkspan_record {
+    // `sizeof(linkspan_record)`.
+    size_t size;
+    // The type of the whole struct.
+    const struct linkspan_record_type *of;
+    // NULL; the library's own.
+    void *prepared;
+} linkspan_record;
 
 // How a service is set up. Zero and NULL mean the default, so all that is not named stays as it is.
 //
@@ -1576,6 +1707,72 @@ linkspan_status linkspan_reader_get_array(struct linkspan_reader *reader,
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_message(struct linkspan_reader *reader,
                                             struct linkspan_message **message);
+
+// Sets every field of a struct to its default or to zero. What was there before is not looked at.
+//
+// The caller sees to this:
+// `record` is a table, `to` may be written as far as the table says.
+linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
+
+// Frees what a struct holds, which then is all zero.
+//
+// The caller sees to this:
+// `record` is a table, `to` is NULL or points to a struct of it that was set.
+linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
+
+// Makes a struct the value of `message`, in place of the one that it had. The message is sent, published or given as an answer like any
+// other; it takes no puts until `linkspan_message_clear`.
+//
+// The caller sees to this:
+// `record` is a table, `from` points to a struct of it, `message` is live.
+linkspan_status linkspan_record_put(struct linkspan_record *record,
+                                    const void *from,
+                                    struct linkspan_message *message);
+
+// Reads the value of a message into a struct. What the struct held is freed; at an error it holds a part of the message.
+//
+// The caller sees to this:
+// `record` is a table, `to` points to a struct of it that was set, `message` is live.
+linkspan_status linkspan_record_get(struct linkspan_record *record,
+                                    void *to,
+                                    const struct linkspan_message *message);
+
+// Encodes a struct. Free the bytes with `linkspan_free`.
+//
+// The caller sees to this:
+// `record` is a table, `from` points to a struct of it, the results may be written.
+linkspan_status linkspan_record_encode(struct linkspan_record *record,
+                                       const void *from,
+                                       linkspan_encoding encoding,
+                                       uint8_t **bytes,
+                                       size_t *length);
+
+// Reads the value that bytes of an encoding hold into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
+//
+// The caller sees to this:
+// `record` is a table, `to` points to a struct of it that was set, `bytes` points to `length` bytes.
+linkspan_status linkspan_record_decode(struct linkspan_record *record,
+                                       void *to,
+                                       const uint8_t *bytes,
+                                       size_t length,
+                                       linkspan_encoding encoding);
+
+// Writes a struct as one value of a writer: with `key` in a map that is open, with NULL anywhere else.
+//
+// The caller sees to this:
+// As for `linkspan_writer_put_null`; `record` is a table, `from` points to a struct of it.
+linkspan_status linkspan_writer_put_record(struct linkspan_writer *writer,
+                                           const char *key,
+                                           struct linkspan_record *record,
+                                           const void *from);
+
+// Takes the next value of a reader into a struct, as `linkspan_record_get` does.
+//
+// The caller sees to this:
+// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was set.
+linkspan_status linkspan_reader_get_record(struct linkspan_reader *reader,
+                                           struct linkspan_record *record,
+                                           void *to);
 
 // Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
 // path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it

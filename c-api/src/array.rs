@@ -216,7 +216,7 @@ pub unsafe extern "C" fn linkspan_array_copy(
     })
 }
 
-fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]) -> Result<()> {
+pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]) -> Result<()> {
     let same_order = from.order == order || from.shape.iter().filter(|d| **d != 1).count() <= 1;
     if from.dtype == dtype && same_order {
         to.copy_from_slice(from.data);

@@ -7,6 +7,7 @@
 //! | what callers hand in and get back | `argument` |
 //! | messages: life, building, reading, walking | `message`, `put`, `read`, `walk` |
 //! | values event by event, without a tree: what generated code calls | `writer`, `reader`, `tape` |
+//! | structs that go straight to an encoding and back, as a table says | `record` |
 //! | N-d arrays | `array` |
 //! | the codecs alone | `codec` |
 //! | options | `options` |
@@ -34,6 +35,7 @@ pub mod publish;
 pub mod put;
 pub mod read;
 pub mod reader;
+pub mod record;
 pub mod region;
 pub mod server;
 pub mod service;

@@ -6,8 +6,9 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use linkspan::value::{Sink, Source};
-use linkspan::{Error, ErrorKind, Event, Message, Request, Result, Value};
+use linkspan::codec::How;
+use linkspan::value::{Keys, Sink, Source};
+use linkspan::{Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
 
 use crate::argument::{give_sized, handle, make, tell};
 use crate::array::Aligned;
@@ -15,6 +16,7 @@ use crate::codec::linkspan_encoding;
 use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::put::Tree;
+use crate::record::{HELD, Lent};
 use crate::status::linkspan_status;
 use crate::tape::Tape;
 
@@ -110,12 +112,23 @@ impl Drop for Reference {
     }
 }
 
+/// An encoded value.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    bytes: Vec<u8>,
+    /// Whether another placement of arrays makes other bytes.
+    has_arrays: bool,
+    value: OnceLock<Value>,
+}
+
 /// What a message is made of.
 pub(crate) enum State {
     /// A value that is being built, or was decoded.
     Tree(Tree),
     /// A value that a writer wrote, and the tree of it once one was asked for.
     Written(Box<Tape>, OnceLock<Value>),
+    /// A value that a struct gave, encoded, and the tree of it once one was asked for.
+    Encoded(Encoded),
     /// A message that has arrived.
     Received(Message),
     /// A request that waits for its answer.
@@ -131,6 +144,13 @@ impl State {
                 None => {
                     let made = tape.value()?;
                     Ok(value.get_or_init(|| made))
+                }
+            },
+            State::Encoded(encoded) => match encoded.value.get() {
+                Some(value) => Ok(value),
+                None => {
+                    let made = codec::decode(&encoded.bytes, HELD)?;
+                    Ok(encoded.value.get_or_init(|| made))
                 }
             },
             State::Received(message) => message.value(),
@@ -149,7 +169,7 @@ impl State {
     /// What arrived, where this did.
     fn arrived(&self) -> Option<&Message> {
         match self {
-            State::Tree(_) | State::Written(..) => None,
+            State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
             State::Received(message) => Some(message),
             State::Request(request) => Some(request.message()),
         }
@@ -208,7 +228,7 @@ impl linkspan_message {
         self.aligned().clear();
         match &mut *self.change()? {
             State::Tree(tree) => what(tree),
-            State::Written(..) => {
+            State::Written(..) | State::Encoded(_) => {
                 let text = "a message that a writer wrote is not changed; call linkspan_message_clear first";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
@@ -230,6 +250,36 @@ impl linkspan_message {
             *state = State::Written(Box::new(std::mem::take(tape)), OnceLock::new());
         }
         Ok(())
+    }
+
+    /// Makes a struct the value, encoded; the memory of the value before is used again.
+    pub(crate) fn take_record(&self, from: &Lent<'_>, keys: Keys, has_arrays: bool) -> Result<()> {
+        let mut state = self.change()?;
+        self.aligned().clear();
+        let mut bytes = match &mut *state {
+            State::Encoded(encoded) => std::mem::take(&mut encoded.bytes),
+            _ => Vec::with_capacity(256),
+        };
+        bytes.clear();
+        let done = codec::encode_into(from, HELD, &How::default().with_keys(keys), &mut bytes);
+        *state = match done {
+            Ok(()) => State::Encoded(Encoded { bytes, has_arrays, value: OnceLock::new() }),
+            Err(_) => State::Tree(Tree::default()),
+        };
+        done
+    }
+
+    /// Sends the value to a sink without a tree; what arrived is checked as its channel says.
+    pub(crate) fn send_into<S: Sink>(&self, mut sink: S) -> Result<S> {
+        let state = self.read_state();
+        match (&*state, state.arrived()) {
+            (_, Some(message)) => message.walk_into(sink),
+            (State::Encoded(encoded), _) => {
+                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink)
+            }
+            (State::Written(tape, _), _) => tape.walk(&mut sink).map(|()| sink),
+            (other, _) => other.whole()?.walk(&mut sink).map(|()| sink),
+        }
     }
 
     /// Records the value without a tree; what arrived is checked as its channel says.
@@ -291,7 +341,19 @@ impl Source for linkspan_message {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match &*self.read_state() {
             State::Written(tape, _) => tape.walk(sink),
+            State::Encoded(encoded) if encoded.value.get().is_none() => {
+                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink).map(drop)
+            }
             state => state.whole()?.walk(sink),
+        }
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        match &*self.read_state() {
+            State::Encoded(encoded) if !encoded.has_arrays => {
+                out.extend_from_slice(&encoded.bytes);
+                true
+            }
+            _ => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::ffi::c_char;
 use std::ops::DerefMut;
 use std::slice;
 
+use linkspan::value::Sink;
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use crate::argument::{Nothing, block, c_text, handle, is_null, make, out};
@@ -13,6 +14,7 @@ use crate::codec::{encoding, linkspan_encoding};
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, give};
+use crate::record::Seen;
 use crate::status::linkspan_status;
 use crate::tape::{Entry, Event, Slice, Tape};
 
@@ -49,35 +51,8 @@ struct Open {
     after: usize,
     /// The position in the table of names where the next field is if the writer kept the order.
     expected: usize,
-    /// A bit for each field that came, of the first 64, then of the rest.
-    seen: u64,
-    rest: Vec<u64>,
-}
-
-impl Open {
-    fn see(&mut self, field: usize) -> bool {
-        let bit = 1 << (field % 64);
-        let word = match field / 64 {
-            0 => &mut self.seen,
-            word => {
-                if self.rest.len() < word {
-                    self.rest.resize(word, 0);
-                }
-                &mut self.rest[word - 1]
-            }
-        };
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-
-    fn saw(&self, field: usize) -> bool {
-        let word = match field / 64 {
-            0 => self.seen,
-            word => self.rest.get(word - 1).copied().unwrap_or(0),
-        };
-        word & 1 << (field % 64) != 0
-    }
+    /// The fields that came.
+    seen: Seen,
 }
 
 /// The names of fields, in places of one width, filled up with NUL or blanks.
@@ -198,14 +173,14 @@ impl Reader {
             };
             open.expected = at + 1;
             let field = rules.get(at).and_then(|rule| usize::try_from(*rule).ok()).unwrap_or(at);
-            if !open.see(field) {
+            if !open.seen.insert(field) {
                 let text = format!("the field {} comes twice, under a name and an alias", names.text(field));
                 return Err(Error::new(ErrorKind::WrongType, text));
             }
             return Ok(Some(field));
         }
         let missing =
-            rules.iter().enumerate().find(|(at, rule)| **rule == LINKSPAN_REQUIRED && !open.saw(*at));
+            rules.iter().enumerate().find(|(at, rule)| **rule == LINKSPAN_REQUIRED && !open.seen.contains(*at));
         match missing {
             None => Ok(None),
             Some((at, _)) => {
@@ -326,6 +301,25 @@ unsafe fn get<T: Nothing>(
             let to = out(to)?;
             let entry = reader.peek()?;
             *to = what(reader, entry.event)?;
+            reader.take(&entry);
+            Ok(())
+        })
+    }
+}
+
+/// Takes the next value by sending it to a sink: `take` is given what does so, and is called once.
+///
+/// # Safety
+/// As for [`reader`].
+pub(crate) unsafe fn get_into<S: Sink>(
+    reader: *mut linkspan_reader,
+    take: impl FnOnce(&dyn Fn(&mut S) -> Result<()>) -> Result<()>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(reader, |reader| {
+            let entry = reader.peek()?;
+            take(&|sink| reader.tape.send(reader.next, sink).map(drop))?;
             reader.take(&entry);
             Ok(())
         })

@@ -180,7 +180,7 @@ impl Tape {
     }
 
     /// Sends the event at `at` and all that lies in it, and says which event comes next.
-    fn send<S: Sink + ?Sized>(&self, at: usize, sink: &mut S) -> Result<usize> {
+    pub fn send<S: Sink + ?Sized>(&self, at: usize, sink: &mut S) -> Result<usize> {
         let Some(Entry { event, .. }) = self.entries.get(at) else {
             sink.null()?;
             return Ok(at);

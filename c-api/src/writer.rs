@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ffi::c_char;
 use std::ops::DerefMut;
 
-use linkspan::value::{Decimal, repeated_key};
-use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
+use linkspan::value::{Decimal, NdArrayRef, Sink, Source, repeated_key};
+use linkspan::{BigInt, Error, ErrorKind, Limits, Result, Timestamp, Value, codec};
 
 use crate::argument::{block, c_text, c_text_or_none, handle, make, utf8};
 use crate::array::linkspan_array;
@@ -486,47 +486,98 @@ pub unsafe extern "C" fn linkspan_writer_put_message(
     unsafe {
         step(writer, key, |writer, key| {
             let value = if value.is_null() { Value::Null } else { handle(value)?.copy()? };
-            put_value(writer, key, &value)
+            value.walk(&mut Putting { writer, key: key.map(str::to_owned) })
         })
     }
 }
 
-/// Writes a tree; the limit on depth holds for it, too.
-fn put_value(writer: &mut Writer, key: Option<&str>, value: &Value) -> Result<()> {
-    let event = match value {
-        Value::Null => Event::Null,
-        Value::Bool(value) => Event::Bool(*value),
-        Value::Int(value) => Event::Int(*value),
-        Value::Uint(value) => Event::Uint(*value),
-        Value::BigInt(value) => Event::BigInt(value.is_negative(), writer.tape.keep(value.magnitude())),
-        Value::Float(value) => Event::Float(*value),
-        Value::Text(value) => Event::Text(writer.tape.keep(value.as_bytes())),
-        Value::Bytes(value) => Event::Bytes(writer.tape.keep(value)),
-        Value::Timestamp(value) => Event::Timestamp(value.nanoseconds()),
-        Value::Uuid(value) => Event::Uuid(*value),
-        Value::Decimal(value) => Event::Decimal(writer.tape.keep(value.as_str().as_bytes())),
-        Value::NdArray(value) => {
-            let key = writer.place(key)?;
-            return writer.tape.push_array(key, value.as_ref());
-        }
-        Value::Array(items) => {
-            writer.begin(key, false)?;
-            items.iter().try_for_each(|item| put_value(writer, None, item))?;
-            return writer.end();
-        }
-        Value::Map(entries) => {
-            writer.begin(key, true)?;
-            entries.iter().try_for_each(|(key, value)| put_value(writer, Some(key), value))?;
-            return writer.end();
-        }
-        other => {
-            let text = format!("this library is older than {}", other.type_name());
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-    };
-    let key = writer.place(key)?;
-    writer.tape.push(key, event);
-    Ok(())
+/// Puts the value of a source that `source` makes.
+///
+/// # Safety
+/// As for [`step`].
+pub(crate) unsafe fn put_source<T: Source>(
+    writer: *mut linkspan_writer,
+    key: *const c_char,
+    source: impl FnOnce() -> Result<T>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        step(writer, key, |writer, key| {
+            let first = key.map(str::to_owned);
+            source()?.walk(&mut Putting { writer, key: first })
+        })
+    }
+}
+
+/// A sink that puts values into a writer: the first one with the key that was given.
+struct Putting<'a> {
+    writer: &'a mut Writer,
+    key: Option<String>,
+}
+
+impl Putting<'_> {
+    fn put(&mut self, event: impl FnOnce(&mut Tape) -> Event) -> Result<()> {
+        let key = self.writer.place(self.key.take().as_deref())?;
+        let event = event(&mut self.writer.tape);
+        self.writer.tape.push(key, event);
+        Ok(())
+    }
+}
+
+impl Sink for Putting<'_> {
+    fn null(&mut self) -> Result<()> {
+        self.put(|_| Event::Null)
+    }
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.put(|_| Event::Bool(value))
+    }
+    fn int(&mut self, value: i64) -> Result<()> {
+        self.put(|_| Event::Int(value))
+    }
+    fn uint(&mut self, value: u64) -> Result<()> {
+        self.put(|_| Event::Uint(value))
+    }
+    fn big_int(&mut self, value: &BigInt) -> Result<()> {
+        self.put(|tape| Event::BigInt(value.is_negative(), tape.keep(value.magnitude())))
+    }
+    fn float(&mut self, value: f64) -> Result<()> {
+        self.put(|_| Event::Float(value))
+    }
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.put(|tape| Event::Text(tape.keep(value.as_bytes())))
+    }
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        self.put(|tape| Event::Bytes(tape.keep(value)))
+    }
+    fn timestamp(&mut self, value: Timestamp) -> Result<()> {
+        self.put(|_| Event::Timestamp(value.nanoseconds()))
+    }
+    fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
+        self.put(|_| Event::Uuid(value))
+    }
+    fn decimal(&mut self, value: &Decimal) -> Result<()> {
+        self.put(|tape| Event::Decimal(tape.keep(value.as_str().as_bytes())))
+    }
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        let key = self.writer.place(self.key.take().as_deref())?;
+        self.writer.tape.push_array(key, value)
+    }
+    fn begin_array(&mut self, _: usize) -> Result<()> {
+        self.writer.begin(self.key.take().as_deref(), false)
+    }
+    fn end_array(&mut self) -> Result<()> {
+        self.writer.end()
+    }
+    fn begin_map(&mut self, _: usize) -> Result<()> {
+        self.writer.begin(self.key.take().as_deref(), true)
+    }
+    fn key(&mut self, key: &str) -> Result<()> {
+        self.key = Some(key.to_owned());
+        Ok(())
+    }
+    fn end_map(&mut self) -> Result<()> {
+        self.writer.end()
+    }
 }
 
 /// Begins a map: what follows goes into it, each value with its key, until `linkspan_writer_end`. A key that comes twice is

@@ -51,6 +51,7 @@ fn the_header_is_up_to_date() {
 fn the_symbol_list_is_what_the_header_declares_and_stays_short() {
     let names = declared(&header());
     assert!(names.contains("linkspan_version") && names.len() > 40, "{names:?}");
-    assert!(names.len() <= 150, "{} functions", names.len());
+    // 8 of them take a struct with its table whole, in place of a call for each field.
+    assert!(names.len() <= 158, "{} functions", names.len());
     committed("symbols.txt", &names.into_iter().map(|name| name + "\n").collect::<String>());
 }

@@ -4,12 +4,13 @@ use std::ffi::c_char;
 use std::slice;
 
 use linkspan::value::NdArrayRef;
-use linkspan::{Error, ErrorKind};
+use linkspan::{Error, ErrorKind, Order};
 
 use super::{Names, get, linkspan_reader, out_of_range, step, view, wrong};
 use crate::argument::{Nothing, is_null, out};
-use crate::array::{linkspan_array, linkspan_dtype, linkspan_order};
+use crate::array::{LINKSPAN_COLUMN, LINKSPAN_ROW, linkspan_array, linkspan_dtype, linkspan_order};
 use crate::message::linkspan_message;
+use crate::record::array_fits;
 use crate::status::linkspan_status;
 use crate::tape::Event;
 
@@ -313,37 +314,19 @@ pub unsafe extern "C" fn linkspan_reader_get_array(
                 Err(_) => None,
             };
             let there = NdArrayRef::new(found, lies, shape, reader.tape.bytes(data))?;
-            // In an array of one dimension, both orders are the same memory.
-            let one_order = order < 0
-                || there.order as linkspan_order == order
-                || shape.iter().filter(|n| **n > 1).count() < 2;
-            let fits = found as linkspan_dtype == dtype
-                && one_order
-                && lengths.is_none_or(|lengths| {
-                    lengths.len() == shape.len()
-                        && lengths.iter().zip(shape).all(|(asked, is)| *asked == u64::MAX || asked == is)
-                });
-            if !fits {
-                let asked = usize::try_from(dtype).ok().and_then(|n| linkspan::DType::ALL.get(n));
-                let text = format!(
-                    "an N-d array of {}{} is expected, one of {} {shape:?} in {} order was found",
-                    asked.map_or("no known type", |dtype| dtype.name()),
-                    lengths.map_or(String::new(), shown),
-                    found.name(),
-                    lies.name(),
-                );
+            let Some(dtype) = usize::try_from(dtype).ok().and_then(|n| linkspan::DType::ALL.get(n)) else {
+                let text = format!("no N-d array has the dtype {dtype}");
                 return Err(Error::new(ErrorKind::WrongType, text));
-            }
+            };
+            let order = match order {
+                LINKSPAN_ROW => Some(Order::Row),
+                LINKSPAN_COLUMN => Some(Order::Column),
+                _ => None,
+            };
+            array_fits(&there, *dtype, order, lengths)?;
             Ok(linkspan_array::unaligned(there))
         })
     }
-}
-
-/// A shape that is asked for: ` [2, *]`.
-fn shown(lengths: &[u64]) -> String {
-    let lengths: Vec<_> =
-        lengths.iter().map(|n| if *n == u64::MAX { "*".into() } else { n.to_string() }).collect();
-    format!(" [{}]", lengths.join(", "))
 }
 
 /// Takes any value, as a new message, which the caller releases.

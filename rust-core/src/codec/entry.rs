@@ -70,6 +70,10 @@ pub fn encode_into<T: Source + ?Sized>(
     how: &How,
     out: &mut Vec<u8>,
 ) -> Result<()> {
+    let start = out.len();
+    if encoding == Encoding::Cbor && value.append_cbor(out) {
+        return how.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
+    }
     write(encoding, how, out, Walk { value, limits: bounded(&how.limits), keys: how.keys })
 }
 
@@ -231,6 +235,34 @@ mod tests {
         let error = encode_into(&everything(), Encoding::Cbor, &how, &mut out).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert_eq!(out, b"before");
+    }
+
+    /// A source that holds its value encoded.
+    struct Held(Vec<u8>);
+
+    impl Source for Held {
+        fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+            decode_into(&self.0, Encoding::Cbor, &Limits::default(), sink).map(drop)
+        }
+        fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+            out.extend_from_slice(&self.0);
+            true
+        }
+    }
+
+    #[test]
+    fn what_a_source_holds_encoded_is_copied_within_the_limits_and_walked_for_other_encodings() {
+        let value = everything();
+        // A longer form of 7 than an encoder writes shows that the bytes are the source's.
+        let held = Held(vec![0x18, 7]);
+        assert_eq!(encode(&held, Encoding::Cbor).unwrap(), [0x18, 7]);
+        assert_eq!(encode(&held, Encoding::Json).unwrap(), b"7");
+        let held = Held(encode(&value, Encoding::Cbor).unwrap());
+        assert_eq!(decode(&encode(&&held, Encoding::Bson).unwrap(), Encoding::Bson).unwrap(), value);
+        let mut out = b"before".to_vec();
+        let how = How::within(Limits::for_message(10));
+        let error = encode_into(&held, Encoding::Cbor, &how, &mut out).unwrap_err();
+        assert_eq!((error.kind(), &out[..]), (ErrorKind::TooLarge, &b"before"[..]));
     }
 
     #[test]

@@ -77,11 +77,20 @@ pub trait Sink {
 pub trait Source {
     /// Sends the value's events. An error names its path below this value.
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()>;
+    /// Appends the value in CBOR where the source holds it encoded, and no placement of N-d arrays would make other bytes of it: true.
+    /// False, and nothing appended, where it has to be walked.
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        let _ = out;
+        false
+    }
 }
 
 impl<T: Source + ?Sized> Source for &T {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         (**self).walk(sink)
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        (**self).append_cbor(out)
     }
 }
 

@@ -387,7 +387,7 @@ if (bytes.size() != size) {{
                 bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
             }
             (Shape::Timestamp, Value::Timestamp(_)) => {
-                let number = native::number(shape, value, native::Dialect::Cpp).unwrap_or_default();
+                let number = native::number(shape, value).unwrap_or_default();
                 format!("std::chrono::nanoseconds({number})")
             }
             (Shape::List(of, _), Value::Array(items)) => items
@@ -405,7 +405,7 @@ if (bytes.size() != size) {{
                 })
                 .collect::<Vec<_>>()
                 .join(", "),
-            (shape, value) => native::number(shape, value, native::Dialect::Cpp).unwrap_or_default(),
+            (shape, value) => native::number(shape, value).unwrap_or_default(),
         }
     }
 

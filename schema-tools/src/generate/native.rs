@@ -334,47 +334,39 @@ pub(super) fn check_presence(path: &str, members: &[Member]) -> linkspan::Result
     Ok(())
 }
 
-/// How a language writes numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    C,
-    Cpp,
-}
-
-/// The number, truth value or instant that is the default of a field.
-pub(super) fn number(shape: &Shape, value: &Value, dialect: Dialect) -> Option<String> {
+/// The number, truth value or instant that is the default of a field, in C++.
+pub(super) fn number(shape: &Shape, value: &Value) -> Option<String> {
     let whole = match (value, shape) {
         (Value::Bool(value), _) => {
             return Some(value.to_string());
         }
         (Value::Timestamp(at), _) => i128::from(at.nanoseconds()),
-        (Value::Int(value), Shape::F32 | Shape::F64) => return Some(float(*value as f64, shape, dialect)),
-        (Value::Float(value), _) => return Some(float(*value, shape, dialect)),
+        (Value::Int(value), Shape::F32 | Shape::F64) => return Some(float(*value as f64, shape)),
+        (Value::Float(value), _) => return Some(float(*value, shape)),
         (Value::Int(value), _) => i128::from(*value),
         (Value::Uint(value), _) => i128::from(*value),
         _ => return None,
     };
-    Some(match dialect {
-        Dialect::C | Dialect::Cpp if whole == i128::from(i64::MIN) => "INT64_MIN".to_owned(),
-        Dialect::C | Dialect::Cpp if whole > i128::from(i64::MAX) => format!("UINT64_C({whole})"),
-        Dialect::C | Dialect::Cpp if whole.unsigned_abs() > 1 << 31 => format!("INT64_C({whole})"),
-        Dialect::C | Dialect::Cpp => whole.to_string(),
+    Some(if whole == i128::from(i64::MIN) {
+        "INT64_MIN".to_owned()
+    } else if whole > i128::from(i64::MAX) {
+        format!("UINT64_C({whole})")
+    } else if whole.unsigned_abs() > 1 << 31 {
+        format!("INT64_C({whole})")
+    } else {
+        whole.to_string()
     })
 }
 
-fn float(value: f64, shape: &Shape, dialect: Dialect) -> String {
+fn float(value: f64, shape: &Shape) -> String {
     let single = *shape == Shape::F32;
-    match dialect {
-        Dialect::C if value.is_nan() => "(0.0 / 0.0)".to_owned(),
-        Dialect::C if value.is_infinite() => format!("({}1.0 / 0.0)", if value < 0.0 { "-" } else { "" }),
-        Dialect::Cpp if !value.is_finite() => {
-            let kind = if single { "float" } else { "double" };
-            let what = if value.is_nan() { "quiet_NaN" } else { "infinity" };
-            let sign = if value == f64::NEG_INFINITY { "-" } else { "" };
-            format!("{sign}std::numeric_limits<{kind}>::{what}()")
-        }
-        Dialect::C | Dialect::Cpp => format!("{value:?}{}", if single { "F" } else { "" }),
+    if !value.is_finite() {
+        let kind = if single { "float" } else { "double" };
+        let what = if value.is_nan() { "quiet_NaN" } else { "infinity" };
+        let sign = if value == f64::NEG_INFINITY { "-" } else { "" };
+        return format!("{sign}std::numeric_limits<{kind}>::{what}()");
     }
+    format!("{value:?}{}", if single { "F" } else { "" })
 }
 
 /// A string literal of C.
