@@ -179,8 +179,10 @@ impl Reader {
             }
             return Ok(Some(field));
         }
-        let missing =
-            rules.iter().enumerate().find(|(at, rule)| **rule == LINKSPAN_REQUIRED && !open.seen.contains(*at));
+        let missing = rules
+            .iter()
+            .enumerate()
+            .find(|(at, rule)| **rule == LINKSPAN_REQUIRED && !open.seen.contains(*at));
         match missing {
             None => Ok(None),
             Some((at, _)) => {

@@ -56,8 +56,15 @@ pub(crate) enum Kind {
     Struct(Fields),
     /// The bytes of the number that says which field there is.
     Union(usize, Fields),
-    Array { dtype: DType, order: Option<Order>, lengths: Option<Vec<u64>> },
-    Elements { dtype: DType, lengths: Vec<u64> },
+    Array {
+        dtype: DType,
+        order: Option<Order>,
+        lengths: Option<Vec<u64>>,
+    },
+    Elements {
+        dtype: DType,
+        lengths: Vec<u64>,
+    },
 }
 
 /// The fields of a struct, or the variants of a union.
@@ -142,7 +149,9 @@ impl Layout {
                 let items = inner()?;
                 holds(of.item_size, 0, items.size, "an item of a list")?;
                 if items.size != of.item_size || items.size == 0 {
-                    return Err(wrong_table("has a list whose items have another size than their type".into()));
+                    return Err(wrong_table(
+                        "has a list whose items have another size than their type".into(),
+                    ));
                 }
                 Kind::List(Box::new(items))
             }
@@ -170,7 +179,11 @@ impl Layout {
             LINKSPAN_RECORD_ELEMENTS => {
                 Kind::Elements { dtype: dtype(of)?, lengths: lengths()?.unwrap_or_default() }
             }
-            other => return Err(wrong_table(format!("has a type of kind {other}, which this library does not know"))),
+            other => {
+                return Err(wrong_table(format!(
+                    "has a type of kind {other}, which this library does not know"
+                )));
+            }
         };
         let size = kind.size(of)?;
         if size != of.size {
@@ -184,7 +197,13 @@ impl Layout {
         };
         let owns = matches!(
             kind,
-            Kind::Text | Kind::Bytes | Kind::Decimal | Kind::Any | Kind::List(_) | Kind::Map(..) | Kind::Array { .. }
+            Kind::Text
+                | Kind::Bytes
+                | Kind::Decimal
+                | Kind::Any
+                | Kind::List(_)
+                | Kind::Map(..)
+                | Kind::Array { .. }
         );
         let is_array = matches!(kind, Kind::Array { .. } | Kind::Elements { .. } | Kind::Any);
         let has_defaults = match &kind {
@@ -246,10 +265,14 @@ unsafe fn read_lengths(of: &linkspan_record_type) -> Result<Option<Vec<u64>>> {
     if rank > NdArrayRef::MAX_RANK {
         return Err(wrong_table(format!("has an array of {rank} dimensions")));
     }
-    // SAFETY: as the caller promises.
-    let bytes = unsafe { block(of.dims.cast(), rank * size_of::<u64>(), "the lengths of an array") }?;
-    let words = bytes.as_chunks::<8>().0;
-    Ok(Some(words.iter().map(|word| u64::from_ne_bytes(*word)).collect()))
+    if rank == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    if of.dims.is_null() {
+        return Err(is_null("the lengths of an array"));
+    }
+    // SAFETY: not NULL; the caller promises so many.
+    Ok(Some(unsafe { std::slice::from_raw_parts(of.dims, rank) }.to_vec()))
 }
 
 /// Texts: so many, or all before a NULL.

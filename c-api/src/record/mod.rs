@@ -350,10 +350,12 @@ pub unsafe extern "C" fn linkspan_reader_get_record(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        reader::get_into(reader, |send| fill(layout(record)?, to, |mut filler| {
-            send(&mut filler)?;
-            Ok(filler)
-        }))
+        reader::get_into(reader, |send| {
+            fill(layout(record)?, to, |mut filler| {
+                send(&mut filler)?;
+                Ok(filler)
+            })
+        })
     }
 }
 

@@ -135,7 +135,9 @@ impl C<'_> {
             }
             Shape::Named(at) => return format!("&linkspan_type_of_{}", self.plan.types[*at].name),
         };
-        format!("&(const linkspan_record_type){{.kind = LINKSPAN_RECORD_{kind}, .size = sizeof({value}){more}}}")
+        format!(
+            "&(const linkspan_record_type){{.kind = LINKSPAN_RECORD_{kind}, .size = sizeof({value}){more}}}"
+        )
     }
 }
 
