@@ -1,20 +1,29 @@
-//! The benchmark's generated code is what its schema generates.
+//! The benchmark's generated code is what its schemas generate.
 
 use linkspan::schema::Schema;
-use linkspan_schema::generate::{Language, generate};
+use linkspan_schema::generate::{File, Language, generate};
+
+/// Compares what is kept in a folder of the benchmark with what a schema there generates, or writes it where that was asked for.
+fn kept(folder: &str, schema: &str, language: Language, name: impl Fn(&File) -> String) {
+    let folder = format!("{}/../benches/{folder}", env!("CARGO_MANIFEST_DIR"));
+    let schema = std::fs::read_to_string(format!("{folder}/{schema}.schema.toml")).unwrap();
+    for file in generate(&Schema::parse(&schema).unwrap(), language).unwrap() {
+        let path = format!("{folder}/{}", name(&file));
+        if std::env::var_os("LINKSPAN_WRITE").is_some() {
+            std::fs::write(&path, &file.text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == file.text,
+            "{path}: LINKSPAN_WRITE=1 cargo test -p linkspan-schema --test benchmark writes it"
+        );
+    }
+}
 
 #[test]
 fn the_benchmark_has_the_code_that_is_generated() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/src/ours");
-    let schema = std::fs::read_to_string(format!("{folder}/reading.schema.toml")).unwrap();
-    let files = generate(&Schema::parse(&schema).unwrap(), Language::Rust).unwrap();
-    let kept = format!("{folder}/reading.rs");
-    if std::env::var_os("LINKSPAN_WRITE").is_some() {
-        std::fs::write(&kept, &files[0].text).unwrap();
+    kept("src/ours", "reading", Language::Rust, |_| "reading.rs".into());
+    for schema in ["../src/ours/reading", "motor", "imu"] {
+        kept("languages", schema, Language::C, |file| file.name.clone());
     }
-    let kept = std::fs::read_to_string(&kept).unwrap();
-    assert!(
-        kept == files[0].text,
-        "LINKSPAN_WRITE=1 cargo test -p linkspan-schema --test benchmark writes it"
-    );
 }

@@ -25,7 +25,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
+] + [("c", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:

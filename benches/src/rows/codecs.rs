@@ -1,6 +1,6 @@
 //! The codecs by themselves, beside the ones that programs use most.
 
-use super::{Row, own, python};
+use super::{Row, own, peer, python};
 
 /// The rows of codecs.
 pub fn rows() -> Vec<Row> {
@@ -27,6 +27,32 @@ pub fn rows() -> Vec<Row> {
             )
             .mark(1.0 / 3.0, 0.2)
             .beside([own("copy", "ours record-copy")]),
+        );
+    }
+    // The same in C: the floor builds a message field by field, or looks each field up in one.
+    for (what, verb) in [("to", "encode"), ("from", "decode")] {
+        rows.push(
+            Row::new(
+                format!("C record of 10 fields {what} cbor, generated code"),
+                peer("generated", &format!("ours-record {verb}")),
+                peer("linkspan_message", &format!("ours-record message-{verb}")),
+            )
+            .mark(1.0 / 3.0, 0.2),
+        );
+    }
+    // A copy of the struct is the least that moving it can take.
+    for (what, verb, floor) in [
+        ("packed", "pack", "copy"),
+        ("unpacked, a bool and an enum looked at", "unpack", "copy"),
+        ("of numbers unpacked", "unpack-numbers", "copy-numbers"),
+    ] {
+        rows.push(
+            Row::new(
+                format!("C record of 10 fields {what}"),
+                peer("generated", &format!("ours-record {verb}")),
+                peer("copy", &format!("ours-record {floor}")),
+            )
+            .mark(1.5, 1.0),
         );
     }
     // The floor decodes without the check: the difference is what the check costs, for which 100 ns are the aim.
