@@ -103,6 +103,23 @@ fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
 }
 
 #[test]
+fn durable_spool_is_served_by_one_who_does_not_say_durable() {
+    let _alone = alone();
+    let endpoint = name("spool");
+    let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
+    client.send(&Value::Int(1), SOON).unwrap();
+    client.close(SOON).unwrap();
+    let server = Server::serve(&endpoint, &json()).unwrap();
+    assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(1));
+    let error = Server::serve(&endpoint, &durable()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::AddressInUse, "it is the same spool");
+    drop(server);
+    // What it sends is on the disk, too: a volatile spool of the name was not made.
+    let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
+    assert!(!PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file).exists());
+}
+
+#[test]
 fn who_waits_finds_a_durable_spool_too() {
     let _alone = alone();
     let endpoint = name("spool");

@@ -110,9 +110,16 @@ fn everybody(_: &str, _: &str) -> bool {
     true
 }
 
-/// Serves the spool at an endpoint, and makes it if need be. `AddressInUse` where a living process does.
+/// Serves the spool at an endpoint, and makes it if need be. `AddressInUse` where a living process does. Where there is a durable
+/// spool alone, that one is served, also without `durable`: a second one of the same name would leave its messages unread.
 pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
-    let place = layout::place(endpoint, terms.durable)?;
+    let mut place = layout::place(endpoint, terms.durable)?;
+    if !terms.durable
+        && Layout::open(&place)?.is_none()
+        && let Some(durable) = layout::durable_place(endpoint)
+    {
+        place = durable;
+    }
     serve(place.clone(), terms).map_err(|e| place.denied("serve", e))
 }
 
