@@ -1,70 +1,72 @@
 //! One direction of a channel: a thread of the program has it for a call at a time, and the library borrows it in between.
 
-use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
-use super::turns::Turns;
+use super::turns::{already_in, in_vain};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::eventfd::{EventFd, LazyBell};
+use crate::sys::claim::ClaimCell;
+use crate::sys::eventfd::EventFd;
+
+pub use crate::sys::claim::{Borrowed, Claim, Guard as DirectionGuard};
 
 /// A direction and what is known of it.
-pub struct Direction<T> {
-    door: Door,
-    state: Mutex<T>,
-}
-
-/// Who is in, and who waits for it to come out.
-#[derive(Default)]
-struct Door {
-    /// The thread of the program that is in a call, and those that wait for theirs.
-    turns: Turns,
-    /// Rung whenever such a call ends, for one who does its work meanwhile.
-    ended: LazyBell,
-}
-
-/// A thread of the program is in a call that uses this direction.
-pub struct Claim<'a>(&'a Door);
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.0.turns.give();
-        self.0.ended.ring();
-    }
-}
-
-/// A claim together with the state. The state is let go of first.
-pub struct Turn<'a, T> {
-    state: MutexGuard<'a, T>,
-    _claim: Claim<'a>,
-}
+pub struct Direction<T>(ClaimCell<T>);
 
 impl<T> Direction<T> {
     pub fn new(state: T) -> Direction<T> {
-        Direction { door: Door::default(), state: Mutex::new(state) }
+        Direction(ClaimCell::new(state))
     }
 
-    /// For a call of the program. `InvalidState` where another one of its threads is in such a call.
-    pub fn claim(&self, does: Does) -> Result<Claim<'_>> {
-        if self.door.turns.take_at_once() { Ok(Claim(&self.door)) } else { Err(in_use(does)) }
+    /// Claims the direction for a call of the program, and its state. `InvalidState` where another thread is in such a call. Where the
+    /// library has borrowed the state, `knock` asks for it back.
+    #[inline]
+    pub fn take(&self, does: Does, knock: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+        match self.0.try_take() {
+            Some(taken) => Ok(taken),
+            None => self.take_back(does, knock),
+        }
     }
 
-    /// For a call of the program that waits for its turn, after those that came before. `Timeout` where it has not come by the
-    /// deadline, `InvalidState` where this very thread is in such a call.
-    pub fn claim_in_turn(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<Claim<'_>> {
-        self.door.turns.take(does.word(), waiting)?;
-        Ok(Claim(&self.door))
+    #[cold]
+    fn take_back(&self, does: Does, knock: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+        let claim = self.claim(does)?;
+        if claim.is_borrowed() {
+            knock();
+        }
+        Ok(claim.take())
     }
 
-    /// [`Direction::claim_in_turn`], and the state.
-    pub fn take_in_turn(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<Turn<'_, T>> {
-        let claim = self.claim_in_turn(does, waiting)?;
-        Ok(Turn { state: self.lock(), _claim: claim })
+    /// Claims the direction alone, for a call of the program. `InvalidState` where another thread is in such a call.
+    fn claim(&self, does: Does) -> Result<Claim<'_, T>> {
+        self.0.try_claim().ok_or_else(|| in_use(does))
+    }
+
+    /// [`Direction::take`] for a call of the program that waits for its turn, after those that came before. `Timeout` where it has not
+    /// come by the deadline, `InvalidState` where this very thread is in such a call.
+    #[inline]
+    pub fn take_in_turn(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+        match self.0.try_take() {
+            Some(taken) => Ok(taken),
+            None => self.queue(does, waiting),
+        }
+    }
+
+    #[cold]
+    fn queue(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+        if self.is_claimed_here() {
+            return Err(already_in(does.word()));
+        }
+        let claim = match self.0.try_claim() {
+            Some(claim) => claim,
+            None => self.0.claim_in_line(waiting).map_err(|error| in_vain(error, does.word(), waiting))?,
+        };
+        Ok(claim.take())
     }
 
     /// For a call that has told the thread which is in another to leave. `InvalidState` where that has not by the deadline.
-    pub fn claim_next(&self, does: Does, waiting: &Waiting<'_>) -> Result<Claim<'_>> {
+    pub fn take_next(&self, does: Does, waiting: &Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
         loop {
             match self.claim(does) {
                 Err(_) if !waiting.deadline().has_passed() => {
@@ -72,65 +74,38 @@ impl<T> Direction<T> {
                     drop(self.lock());
                     thread::yield_now();
                 }
-                claimed => return claimed,
+                claimed => return claimed.map(Claim::take),
             }
         }
     }
 
-    /// Rung from now on whenever a call of the program ends, for one who does its work meanwhile.
+    /// Readable once the call of the program that is in it now has ended, for a thread that does its work meanwhile.
     pub fn await_end(&self) -> Result<&EventFd> {
-        self.door.ended.wanted()
+        self.0.await_end()
     }
 
-    /// Whether a thread of the program is in a call that uses it, or waits to.
+    /// Whether a thread of the program is in a call that uses it, or waits for its state.
     pub fn is_claimed(&self) -> bool {
-        self.door.turns.are_taken()
+        self.0.is_claimed()
     }
 
     /// Whether this very thread is in such a call, whose callback or signal handler runs.
     pub fn is_claimed_here(&self) -> bool {
-        self.door.turns.is_held_here()
+        self.0.is_claimed_here()
     }
 
-    /// Claims it and waits for the library to give it back, which is told by `knock` where it has lent it to itself.
-    pub fn take(&self, does: Does, knock: impl FnOnce()) -> Result<Turn<'_, T>> {
-        let claim = self.claim(does)?;
-        let state = match self.borrow() {
-            Some(state) => state,
-            None => {
-                knock();
-                self.lock()
-            }
-        };
-        Ok(Turn { state, _claim: claim })
-    }
-
-    /// The state, for one who has claimed it.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, once nobody else has it.
+    pub fn lock(&self) -> Borrowed<'_, T> {
+        self.0.borrow()
     }
 
     /// The state, for the library's own ends; none where somebody has it.
-    pub fn borrow(&self) -> Option<MutexGuard<'_, T>> {
-        unless_held(&self.state)
+    pub fn borrow(&self) -> Option<Borrowed<'_, T>> {
+        self.0.try_borrow()
     }
 
     pub fn get_mut(&mut self) -> &mut T {
-        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> Deref for Turn<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.state
-    }
-}
-
-impl<T> DerefMut for Turn<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.state
+        self.0.get_mut()
     }
 }
 

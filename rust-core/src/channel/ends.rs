@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::dial::Dialler;
-use super::direction::{Direction, Does, Turn};
+use super::direction::{Direction, DirectionGuard, Does};
 use super::door::{Door, Link};
 use super::greeting::Pattern;
 use super::memory::{Memory, nature};
@@ -72,6 +72,9 @@ pub struct Channel {
     record: Arc<Record>,
     descriptor: Arc<OwnedFd>,
     born: u64,
+    /// Whether this end of the endpoint sends, and receives: looked up once, because every call asks.
+    sends: bool,
+    receives: bool,
 }
 
 impl Channel {
@@ -171,6 +174,8 @@ impl Channel {
             calls: Turns::default(),
             record,
             born: fork::generation(),
+            sends: endpoint.check_way(role == Role::Connector, "send").is_ok(),
+            receives: endpoint.check_way(role == Role::Listener, "recv").is_ok(),
         })
     }
 
@@ -183,24 +188,29 @@ impl Channel {
         self.renewal.check_open()
     }
 
-    fn sending(&self) -> Result<Turn<'_, Sending>> {
+    fn check_sends(&self) -> Result<()> {
         self.check()?;
-        self.endpoint.check_way(self.role == Role::Connector, "send")?;
+        if self.sends { Ok(()) } else { self.endpoint.check_way(self.role == Role::Connector, "send") }
+    }
+
+    fn sending(&self) -> Result<DirectionGuard<'_, Sending>> {
+        self.check_sends()?;
         self.sending.take(Does::Sends, || {})
     }
 
     /// After the other threads that send.
-    fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Turn<'_, Sending>> {
-        self.check()?;
-        self.endpoint.check_way(self.role == Role::Connector, "send")?;
+    fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, Sending>> {
+        self.check_sends()?;
         let turn = self.sending.take_in_turn(Does::Sends, waiting)?;
         self.check()?;
         Ok(turn)
     }
 
-    fn receiving(&self) -> Result<Turn<'_, Receiving>> {
+    fn receiving(&self) -> Result<DirectionGuard<'_, Receiving>> {
         self.check()?;
-        self.endpoint.check_way(self.role == Role::Listener, "recv")?;
+        if !self.receives {
+            self.endpoint.check_way(self.role == Role::Listener, "recv")?;
+        }
         let turn = self.receiving.take(Does::Receives, || self.renewal.knock())?;
         self.renewal.let_in();
         self.check()?;
@@ -273,19 +283,27 @@ impl Channel {
     }
 
     fn put_now(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+        let mut sending = self.sending_in_turn(waiting)?;
+        if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
+            drop(sending);
+            self.speaker().say_the_rest();
+            return Ok(number);
+        }
+        self.put_slowly(sending, draft, waiting)
+    }
+
+    /// The same where something is in the way: a link that is to be made, messages that are to be sent again, no room.
+    #[cold]
+    fn put_slowly(
+        &self,
+        sending: DirectionGuard<'_, Sending>,
+        draft: &Draft<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<u64> {
         let (nature, bytes) = (nature(draft.kind, draft.flags), draft.payload.body().len());
-        self.check()?;
-        self.endpoint.check_way(self.role == Role::Connector, "send")?;
-        let _claim = self.sending.claim_in_turn(Does::Sends, waiting)?;
-        // The thread before may have closed it.
-        self.check()?;
+        // The claim is kept while the state is let go of: messages of other threads do not come in between.
+        let (_claim, mut sending) = sending.split();
         loop {
-            let mut sending = self.sending.lock();
-            if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
-                drop(sending);
-                self.speaker().say_the_rest();
-                return Ok(number);
-            }
             let (room, open) = {
                 let mut both = self.renewal.memory.both();
                 let room = both.has_room(nature, bytes);
@@ -315,6 +333,12 @@ impl Channel {
             self.speaker().say_the_rest();
             joined?;
             self.await_room(nature, bytes, waiting)?;
+            sending = self.sending.lock();
+            if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
+                drop(sending);
+                self.speaker().say_the_rest();
+                return Ok(number);
+            }
         }
     }
 
@@ -337,12 +361,9 @@ impl Channel {
     /// Receives the next message. While the other side is away, waits for it to come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
-        let take = |mut receiving: Turn<'_, Receiving>| {
-            self.consume(&receiving);
-            receiving.gives = true;
-            let taken = self.take(&mut receiving, &mut waiting);
-            receiving.gives = false;
-            let message = taken?;
+        let take = |mut receiving: DirectionGuard<'_, Receiving>| {
+            receiving.program_calls(&self.speaker());
+            let message = self.take_given(&mut receiving, &mut waiting)?;
             self.note_given(&receiving, &message);
             Ok(message)
         };
@@ -356,9 +377,13 @@ impl Channel {
         }
     }
 
-    /// The program comes to receive again: what it was given before has been consumed.
-    fn consume(&self, receiving: &Receiving) {
-        self.speaker().consumed(if receiving.asked { Occasion::Asked } else { Occasion::Passing });
+    /// The next message, which the program is given at once.
+    fn take_given(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
+        receiving.gives = true;
+        let taken = self.take(receiving, waiting);
+        receiving.gives = false;
+        receiving.note_consumed(&self.speaker());
+        taken
     }
 
     /// Receives without waiting: `Empty` where nothing is there.
@@ -392,7 +417,8 @@ impl Channel {
     /// Whether a message can be received at once.
     pub fn poll(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        self.consume(&receiving);
+        receiving.program_calls(&self.speaker());
+        receiving.note_consumed(&self.speaker());
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }

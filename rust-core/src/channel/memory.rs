@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, flags};
 use crate::message::Payload;
 use crate::sys::eventfd::LazyBell;
-use crate::transport::Account;
+use crate::transport::{Account, Rx};
 use crate::value::{Map, Value};
 
 /// A message that may have to be sent again.
@@ -47,6 +47,22 @@ impl Both {
                 account.tell(consumed);
             }
         }
+    }
+
+    /// The program calls again, where the other side reads in our page how far it has come: says so there, and makes the room free that
+    /// the messages took in the ring, with one fence for both. Whether something is to be said on this occasion, by a frame.
+    #[inline]
+    pub fn consumed(&mut self, rx: &mut Rx, occasion: Occasion) -> bool {
+        self.inbox.consumed();
+        if let Some(account) = &self.says {
+            let consumed = self.inbox.received().consumed;
+            if consumed > self.told {
+                self.told = consumed;
+                account.tell_before_fence(consumed);
+            }
+            rx.consumed_with_fence();
+        }
+        self.owes(occasion)
     }
 
     /// Reads in the other side's page how far it has come, where it says so there.

@@ -48,6 +48,9 @@ pub struct Receiving {
     pub gives: bool,
     /// Whether the program is given several messages at once: those before the one that is looked for now are not consumed yet.
     pub gives_more: bool,
+    /// Why the program's call is to be noted as one that consumes what was given before it: with the next message, under the same
+    /// lock, or before the sleep where none is there.
+    consumes: Option<Occasion>,
     /// Whether the message that was taken last had been kept.
     pub took_kept: bool,
     limits: Limits,
@@ -108,6 +111,7 @@ impl Receiving {
             asked: false,
             gives: false,
             gives_more: false,
+            consumes: None,
             took_kept: false,
             limits: options.limits(),
             schema: options.checks_received().cloned(),
@@ -190,6 +194,36 @@ impl Receiving {
         }
     }
 
+    /// The program calls to receive: what it was given before has been consumed. Where a message lies ready in the link, that is noted
+    /// when it is taken, which spares a lock and a fence; else at once.
+    #[inline]
+    pub fn program_calls(&mut self, speaker: &Speaker<'_>) {
+        let occasion = if self.asked { Occasion::Asked } else { Occasion::Passing };
+        self.consumes = Some(occasion);
+        if !self.inbox.is_empty() || self.behind.is_some() || !self.may_hold_more() {
+            self.note_consumed(speaker);
+        }
+    }
+
+    /// Notes what [`Receiving::program_calls`] left to be noted.
+    #[inline]
+    pub fn note_consumed(&mut self, speaker: &Speaker<'_>) {
+        if let Some(occasion) = self.consumes.take() {
+            self.consume(occasion, speaker);
+        }
+    }
+
+    fn consume(&mut self, occasion: Occasion, speaker: &Speaker<'_>) {
+        match &mut self.part {
+            // What stays in the inbox has been copied out of the ring.
+            Some(part) if part.met.is_some() => {
+                let owes = speaker.renewal.memory.both().consumed(&mut part.rx, occasion);
+                speaker.say_if(owes, occasion);
+            }
+            _ => speaker.consumed(occasion),
+        }
+    }
+
     /// The next message, in the inbox or from the link.
     pub fn next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
         let next = self.find_next(speaker, waiting);
@@ -230,6 +264,8 @@ impl Receiving {
         self.rouse();
         if self.gives_more {
             // With the next call.
+        } else if self.consumes.is_some() {
+            // With the message that lies ready.
         } else if !renewal.is_acknowledged_by_hand()
             || !self.part.as_ref().is_some_and(|part| part.rx.keeps())
         {
@@ -255,9 +291,13 @@ impl Receiving {
             if losses != Losses::default() {
                 record.lost(losses);
             }
+            if self.consumes.is_some() && !matches!(got, Ok(Some(_))) {
+                // Before the link is let go of, and its session with it.
+                self.note_consumed(speaker);
+            }
             match got {
                 Ok(Some(frame)) => {
-                    match self.sort(frame, renewal, record) {
+                    match self.sort(frame, speaker) {
                         Ok(None) => self.in_vain(waiting)?,
                         Ok(Some(taken)) => {
                             match taken {
@@ -268,6 +308,7 @@ impl Receiving {
                         }
                         // What it says cannot be: nothing that follows is to be relied on.
                         Err(e) => {
+                            self.note_consumed(speaker);
                             self.lose(renewal, record, &e);
                             return Err(e);
                         }
@@ -283,7 +324,7 @@ impl Receiving {
                     }
                 }
                 // These are about one frame, which was skipped.
-                Err(e) if part.rx.goes_on_after(&e) => return Err(e),
+                Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
                 Err(e) => {
                     self.lose(renewal, record, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;
@@ -307,25 +348,32 @@ impl Receiving {
     }
 
     /// What one frame means; none where it means nothing to the program.
-    fn sort(&mut self, frame: Incoming, renewal: &Renewal, record: &Record) -> Result<Option<Taken>> {
+    fn sort(&mut self, frame: Incoming, speaker: &Speaker<'_>) -> Result<Option<Taken>> {
+        let Speaker { renewal, record, .. } = *speaker;
         let Header { kind, sequence, correlation, flags, .. } = frame.header;
         Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
                 let mut session = 0;
-                if self.part.as_ref().is_some_and(|part| part.met.is_some()) {
+                if let Some(part) = self.part.as_mut().filter(|part| part.met.is_some()) {
                     if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
                         renewal.memory.acknowledged(correlation)?;
                     }
                     let mut both = renewal.memory.both();
-                    let worth = worth(kind, flags);
-                    match both.inbox.take(sequence, frame.body.len(), worth)? {
+                    let due = self.consumes.take().filter(|occasion| both.consumed(&mut part.rx, *occasion));
+                    let (worth, bytes) = (worth(kind, flags), frame.body.len());
+                    let verdict = match self.gives {
+                        true => both.inbox.take_and_give(sequence, bytes, worth),
+                        false => both.inbox.take(sequence, bytes, worth),
+                    };
+                    session = both.inbox.session();
+                    drop(both);
+                    if let Some(occasion) = due {
+                        speaker.say(occasion);
+                    }
+                    match verdict? {
                         Verdict::Duplicate => return Ok(None),
                         Verdict::New { missed: 0 } => {}
                         Verdict::New { missed } => record.lagged(missed),
-                    }
-                    session = both.inbox.session();
-                    if self.gives {
-                        both.inbox.given(session, sequence);
                     }
                 }
                 record.count_alone(&record.received);
@@ -347,6 +395,8 @@ impl Receiving {
                 Some(Taken::Message(message))
             }
             Kind::Bye => {
+                // The other side is told next how far the program has come, which includes this call.
+                self.note_consumed(speaker);
                 if let Some(part) = &mut self.part {
                     part.rx.consumed();
                 }
@@ -404,6 +454,7 @@ impl Receiving {
     /// coming would otherwise have consumed some whose sender does not know it, and its next incarnation gets them again. In a
     /// dialogue that is one message, and the acknowledgement waits for a moment: the next thing that we send says it in passing.
     fn sleep(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.note_consumed(speaker);
         let pauses = !waiting.is_none() && !self.lent;
         speaker.speak(if pauses { Occasion::Pausing } else { Occasion::Sleeping });
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {

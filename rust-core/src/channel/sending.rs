@@ -441,14 +441,19 @@ impl Speaker<'_> {
 
     /// The program calls again: what it was given has been consumed. Says so where that is due.
     pub fn consumed(&self, occasion: Occasion) {
-        let owes = self.renewal.memory.consumed(occasion);
+        self.say_if(self.renewal.memory.consumed(occasion), occasion);
+    }
+
+    /// Says on this occasion what is due, where something is, or where something is to be sent again.
+    #[inline]
+    pub fn say_if(&self, owes: bool, occasion: Occasion) {
         if owes || self.renewal.memory.replays.load(Ordering::Acquire) {
             self.say(occasion);
         }
     }
 
     #[cold]
-    fn say(&self, occasion: Occasion) {
+    pub fn say(&self, occasion: Occasion) {
         let memory = &self.renewal.memory;
         if let Some(mut sending) = self.sending.borrow() {
             return sending.speak(occasion, self.renewal, self.record);

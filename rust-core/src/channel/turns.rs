@@ -53,10 +53,7 @@ impl Turns {
     #[cold]
     fn queue(&self, does: &str, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.is_held_here() {
-            let text = format!(
-                "this thread {does} on this object already, and came again from a callback or a signal's handler; come again once that call has ended"
-            );
-            return Err(Error::new(ErrorKind::InvalidState, text));
+            return Err(already_in(does));
         }
         let id = {
             let mut line = self.line();
@@ -104,12 +101,6 @@ impl Turns {
         }
     }
 
-    /// Whether some thread has it.
-    #[inline]
-    pub fn are_taken(&self) -> bool {
-        self.holder.load(Ordering::SeqCst) != 0
-    }
-
     /// Whether this thread has it.
     pub fn is_held_here(&self) -> bool {
         self.holder.load(Ordering::SeqCst) == this_thread()
@@ -126,7 +117,16 @@ fn wake_first(line: &VecDeque<Waiter>) {
     }
 }
 
-fn in_vain(error: Error, does: &str, waiting: &Waiting<'_>) -> Error {
+/// This very thread is in such a call, and would wait for itself.
+pub(super) fn already_in(does: &str) -> Error {
+    let text = format!(
+        "this thread {does} on this object already, and came again from a callback or a signal's handler; come again once that call has ended"
+    );
+    Error::new(ErrorKind::InvalidState, text)
+}
+
+/// The error of a wait for the turn of another thread's call.
+pub(super) fn in_vain(error: Error, does: &str, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout || waiting.is_none() {
         return error;
     }

@@ -17,7 +17,7 @@
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of our own | `thread` |
+//! | threads of our own; a value that one call at a time claims | `thread`, `claim` |
 //! | signals that ask a program to stop | `stop` |
 //! | programs that are started, and do not outlive us | `child` |
 //! | what this process uses, and may use; who listens at a port | `usage`, `ports` |
@@ -26,6 +26,7 @@
 pub(crate) mod acl;
 pub(crate) mod beneath;
 pub(crate) mod child;
+pub(crate) mod claim;
 pub(crate) mod closing;
 pub(crate) mod datagram;
 pub(crate) mod directory;

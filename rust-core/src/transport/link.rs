@@ -2,6 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::dgram::{DgramRx, DgramTx};
@@ -293,8 +294,19 @@ impl Rx {
         match self {
             // The kernel has forgotten it already.
             Rx::Stream(_) | Rx::Plain(_) | Rx::Dgram(_) => {}
-            Rx::Shm(half) => half.consumed(),
+            Rx::Shm(half) => drop(half.consumed()),
             Rx::Spool(half) => half.consumed(),
+        }
+    }
+
+    /// The same with a full fence in any case, where both sides look into each other's memory: what was stored before it is seen by
+    /// a peer that is not seen to wait behind it. Elsewhere there is nothing to do.
+    #[inline]
+    pub fn consumed_with_fence(&mut self) {
+        if let Rx::Shm(half) = self
+            && !half.consumed()
+        {
+            fence(Ordering::SeqCst);
         }
     }
 

@@ -91,14 +91,15 @@ impl Channel {
         if payloads.len() < 2 || self.renewal.memory.has_untold() {
             return Ok(0);
         }
-        self.check()?;
-        self.endpoint.check_way(self.role == super::Role::Connector, "send")?;
-        let claim = self.sending.claim_in_turn(Does::Sends, waiting)?;
+        self.check_sends()?;
+        let mut sending = self.sending.take_in_turn(Does::Sends, waiting)?;
         // The thread before may have closed it.
         self.check()?;
         let before = self.renewal.memory.both().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = self.sending.lock().send_many_at_once(run, &self.renewal, &self.record, waiting);
+        let sent = sending.send_many_at_once(run, &self.renewal, &self.record, waiting);
+        let (claim, sending) = sending.split();
+        drop(sending);
         self.speaker().say_the_rest();
         if (before + 1..=before + sent).any(is_time_to_gather) {
             self.gather();
@@ -120,11 +121,8 @@ impl Channel {
     fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
         check_max(max)?;
         let mut receiving = self.receiving()?;
-        self.consume(&receiving);
-        receiving.gives = true;
-        let first = self.take(&mut receiving, waiting);
-        receiving.gives = false;
-        let first = first?;
+        receiving.program_calls(&self.speaker());
+        let first = self.take_given(&mut receiving, waiting)?;
         self.note_given(&receiving, &first);
         // Its memory is the caller's to have: a large `max` says that all is wanted.
         let mut messages = Vec::with_capacity(max.min(RUN));

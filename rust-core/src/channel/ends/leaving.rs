@@ -27,8 +27,7 @@ impl Channel {
         self.renewal.close();
         let mut receiving = self.receiving.lock();
         // A thread that waits for room is woken, too, and leaves.
-        let _claim = self.sending.claim_next(Does::Sends, &waiting).map_err(|e| e.on(&self.shown))?;
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending.take_next(Does::Sends, &waiting).map_err(|e| e.on(&self.shown))?;
         self.renewal.leave();
         receiving.leave();
         self.renewal.memory.consumed(Occasion::Leaving);

@@ -162,7 +162,19 @@ impl Inbox {
         self.owed = Owed { soon: self.consumed > 0 && self.keeps.is_some(), ..Owed::default() };
     }
 
+    /// A message of the current session came over the link, and the program is given it now.
+    #[inline]
+    pub fn take_and_give(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
+        let verdict = self.take(number, bytes, worth)?;
+        if let (Verdict::New { .. }, Some(open)) = (verdict, self.open.back_mut()) {
+            open.state = State::Given;
+            self.given += 1;
+        }
+        Ok(verdict)
+    }
+
     /// A message of the current session came over the link.
+    #[inline]
     pub fn take(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
         if number == 0 {
             let text = "a message without a number came: the other side does not keep to the protocol";

@@ -5,6 +5,8 @@
 //! no wake-up is lost. Both words are hostile input to the other side: any value makes it send a frame for nothing, or is refused
 //! by the session.
 
+use std::sync::atomic::Ordering;
+
 use super::memory::{Memory, OwnMemory};
 use super::segment::at;
 use crate::sys::fork;
@@ -33,6 +35,14 @@ impl<M: OwnMemory, P: Memory> Account<M, P> {
     pub fn tell(&self, consumed: u64) {
         if self.is_ours() {
             self.mine.store_fenced(at::ACKNOWLEDGED, consumed);
+        }
+    }
+
+    /// The same for a caller that makes a full fence behind it, before it looks at [`Account::wanted`].
+    #[inline]
+    pub fn tell_before_fence(&self, consumed: u64) {
+        if self.is_ours() {
+            self.mine.store(at::ACKNOWLEDGED, consumed, Ordering::Release);
         }
     }
 

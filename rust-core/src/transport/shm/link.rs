@@ -517,12 +517,14 @@ impl ShmRx {
         self.shared.is_gone()
     }
 
-    /// Every frame given so far has been dealt with: the peer may forget it.
+    /// Every frame given so far has been dealt with: the peer may forget it. Gives whether that was news, which a full fence follows.
     #[inline]
-    pub fn consumed(&mut self) {
-        if self.reader.consume() {
+    pub fn consumed(&mut self) -> bool {
+        let news = self.reader.consume();
+        if news {
             self.wake_writer();
         }
+        news
     }
 
     #[inline]

@@ -1,0 +1,523 @@
+//! A value that one call of the program at a time claims, and that the library borrows while the call does not use it.
+//!
+//! One word says who has what, so a call that meets nobody takes claim and value in one exchange and gives both back in another. A
+//! second thread, a waiter or a descriptor that is to be told the end of a call sets a bit of the word: then the exchange
+//! fails, and the slow path looks at the list of waiters.
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+
+use super::eventfd::EventFd;
+use crate::deadline::Waiting;
+use crate::error::Result;
+
+/// Somebody has the value.
+const TAKEN: u64 = 1;
+/// Threads stand in line for the claim.
+const IN_LINE: u64 = 2;
+/// Threads wait for the value.
+const AWAITED: u64 = 4;
+/// The end of the call that has the claim is to be told over the descriptor.
+const TELL_END: u64 = 8;
+/// The remaining bits name the thread that has the claim; 0 for none.
+const OWNER: u64 = !15;
+
+/// The value and the word that says who has it.
+pub struct ClaimCell<T> {
+    word: AtomicU64,
+    value: UnsafeCell<T>,
+    line: Mutex<Line>,
+    /// Made when a thread first waits for the end of a call.
+    ended: OnceLock<EventFd>,
+}
+
+/// The threads that wait, in the order in which they came.
+#[derive(Default)]
+struct Line {
+    next: u64,
+    claims: VecDeque<Waiter>,
+    values: Vec<Waiter>,
+}
+
+struct Waiter {
+    id: u64,
+    thread: Thread,
+}
+
+// SAFETY: the value is reached through guards alone, and `TAKEN` is set by one of them at a time; so sharing the cell moves the
+// value between threads, which `T: Send` allows, and never shares it.
+unsafe impl<T: Send> Sync for ClaimCell<T> {}
+
+/// Its address, with the low four bits zero, tells a thread from all others that live.
+#[repr(align(16))]
+struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
+
+thread_local! {
+    static HERE: Here = const { Here(0) };
+}
+
+/// A number that no other living thread has; never 0, and its four low bits are.
+#[inline]
+fn this_thread() -> u64 {
+    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+}
+
+impl<T> ClaimCell<T> {
+    /// A cell that nobody has.
+    pub fn new(value: T) -> ClaimCell<T> {
+        ClaimCell {
+            word: AtomicU64::new(0),
+            value: UnsafeCell::new(value),
+            line: Mutex::default(),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// Claim and value, where nobody has either and nobody waits; else nothing, and [`ClaimCell::try_claim`] says more.
+    #[inline]
+    pub fn try_take(&self) -> Option<Guard<'_, T>> {
+        let here = this_thread();
+        let free = self.word.compare_exchange(0, here | TAKEN, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        // Made where the exchange succeeded and nowhere else: its drop gives the claim back.
+        free.then(|| Guard { cell: self, here, no_send: PhantomData })
+    }
+
+    /// The claim alone, where nobody has it and nobody stands in line for it. The library may still have the value.
+    pub fn try_claim(&self) -> Option<Claim<'_, T>> {
+        self.claim_unless(OWNER | IN_LINE)
+    }
+
+    /// The claim, unless one of these bits is set.
+    fn claim_unless(&self, bits: u64) -> Option<Claim<'_, T>> {
+        let here = this_thread();
+        let join = |word: u64| (word & bits == 0).then_some(word | here);
+        self.word
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, join)
+            .ok()
+            .map(|_| Claim { cell: self, no_send: PhantomData })
+    }
+
+    /// The claim, behind the threads that came before. The error is that of `waiting`, and the claim was not taken.
+    #[cold]
+    pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T>> {
+        let id = {
+            let mut line = self.line();
+            let id = line.enter();
+            line.claims.push_back(Waiter { id, thread: thread::current() });
+            // A call that ends before this leaves the claim free, and one that ends behind it sees the bit.
+            self.word.fetch_or(IN_LINE, Ordering::SeqCst);
+            id
+        };
+        loop {
+            let mut line = self.line();
+            if line.claims.front().is_some_and(|first| first.id == id)
+                && let Some(claim) = self.claim_unless(OWNER)
+            {
+                self.leave_line(&mut line, id);
+                return Ok(claim);
+            }
+            drop(line);
+            let slept = waiting.sleep().and_then(|left| {
+                match left {
+                    Some(left) => thread::park_timeout(left),
+                    None => thread::park(),
+                }
+                waiting.woke(false)
+            });
+            if let Err(error) = slept {
+                let mut line = self.line();
+                self.leave_line(&mut line, id);
+                // It may have been woken, and leaves that to the next.
+                line.wake_first();
+                return Err(error);
+            }
+        }
+    }
+
+    fn leave_line(&self, line: &mut Line, id: u64) {
+        line.claims.retain(|waiter| waiter.id != id);
+        if line.claims.is_empty() {
+            self.word.fetch_and(!IN_LINE, Ordering::SeqCst);
+        }
+    }
+
+    /// The value, where nobody has it at this instant, whoever has the claim.
+    #[inline]
+    pub fn try_borrow(&self) -> Option<Borrowed<'_, T>> {
+        let take = |word: u64| (word & TAKEN == 0).then_some(word | TAKEN);
+        self.word
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .ok()
+            .map(|_| Borrowed { cell: self, no_send: PhantomData })
+    }
+
+    /// The value, once nobody else has it.
+    #[inline]
+    pub fn borrow(&self) -> Borrowed<'_, T> {
+        self.try_borrow().unwrap_or_else(|| self.await_value())
+    }
+
+    #[cold]
+    fn await_value(&self) -> Borrowed<'_, T> {
+        /// The library has it for the time of one short frame, which is less than falling asleep takes.
+        const LOOKS: u32 = 100;
+        for _ in 0..LOOKS {
+            std::hint::spin_loop();
+            if let Some(value) = self.try_borrow() {
+                return value;
+            }
+        }
+        let id = {
+            let mut line = self.line();
+            let id = line.enter();
+            line.values.push(Waiter { id, thread: thread::current() });
+            self.word.fetch_or(AWAITED, Ordering::SeqCst);
+            id
+        };
+        loop {
+            {
+                let mut line = self.line();
+                if let Some(value) = self.try_borrow() {
+                    line.values.retain(|waiter| waiter.id != id);
+                    if line.values.is_empty() {
+                        self.word.fetch_and(!AWAITED, Ordering::SeqCst);
+                    }
+                    return value;
+                }
+            }
+            thread::park();
+        }
+    }
+
+    /// Whether a call has the claim, or a thread waits for it.
+    #[inline]
+    pub fn is_claimed(&self) -> bool {
+        self.word.load(Ordering::SeqCst) & OWNER != 0
+    }
+
+    /// Whether a call of this very thread has it: one whose callback or signal handler runs.
+    #[inline]
+    pub fn is_claimed_here(&self) -> bool {
+        self.word.load(Ordering::SeqCst) & OWNER == this_thread()
+    }
+
+    /// Readable once the call that has the claim now has ended. Where none has it behind this, it may have ended before.
+    pub fn await_end(&self) -> Result<&EventFd> {
+        let ended = match self.ended.get() {
+            Some(ended) => ended,
+            None => {
+                let made = EventFd::new()?;
+                self.ended.get_or_init(|| made)
+            }
+        };
+        self.word.fetch_or(TELL_END, Ordering::SeqCst);
+        Ok(ended)
+    }
+
+    /// The value of a cell that is not shared.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait for what has just been let go of: `before` is the word of that moment.
+    #[cold]
+    fn tell(&self, before: u64, of_claim: bool) {
+        if before & TELL_END != 0
+            && of_claim
+            && let Some(ended) = self.ended.get()
+        {
+            ended.ring();
+        }
+        if before & (IN_LINE | AWAITED) != 0 {
+            let line = self.line();
+            if before & AWAITED != 0 {
+                line.values.iter().for_each(|waiter| waiter.thread.unpark());
+            }
+            if of_claim {
+                line.wake_first();
+            }
+        }
+    }
+}
+
+impl Line {
+    fn enter(&mut self) -> u64 {
+        self.next = self.next.wrapping_add(1);
+        self.next
+    }
+
+    fn wake_first(&self) {
+        if let Some(first) = self.claims.front() {
+            first.thread.unpark();
+        }
+    }
+}
+
+/// A call has claim and value.
+pub struct Guard<'a, T> {
+    cell: &'a ClaimCell<T>,
+    here: u64,
+    /// Its word names the thread that made it.
+    no_send: PhantomData<*const ()>,
+}
+
+impl<'a, T> Guard<'a, T> {
+    /// The claim and the value, to be let go of one after the other.
+    pub fn split(self) -> (Claim<'a, T>, Borrowed<'a, T>) {
+        let cell = self.cell;
+        std::mem::forget(self);
+        (Claim { cell, no_send: PhantomData }, Borrowed { cell, no_send: PhantomData })
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let word = &self.cell.word;
+        let alone = self.here | TAKEN;
+        if word.compare_exchange(alone, 0, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            let before = word.fetch_and(IN_LINE | AWAITED, Ordering::SeqCst);
+            self.cell.tell(before, true);
+        }
+    }
+}
+
+/// A call has the claim.
+pub struct Claim<'a, T> {
+    cell: &'a ClaimCell<T>,
+    no_send: PhantomData<*const ()>,
+}
+
+impl<'a, T> Claim<'a, T> {
+    /// The value as well, once nobody else has it.
+    pub fn take(self) -> Guard<'a, T> {
+        let cell = self.cell;
+        std::mem::forget(cell.borrow());
+        std::mem::forget(self);
+        Guard { cell, here: this_thread(), no_send: PhantomData }
+    }
+
+    /// Whether the library has the value at this instant.
+    pub fn is_borrowed(&self) -> bool {
+        self.cell.word.load(Ordering::SeqCst) & TAKEN != 0
+    }
+}
+
+impl<T> Drop for Claim<'_, T> {
+    fn drop(&mut self) {
+        let before = self.cell.word.fetch_and(!(OWNER | TELL_END), Ordering::SeqCst);
+        if before & (IN_LINE | TELL_END) != 0 {
+            self.cell.tell(before & !AWAITED, true);
+        }
+    }
+}
+
+/// Somebody has the value, and not the claim.
+pub struct Borrowed<'a, T> {
+    cell: &'a ClaimCell<T>,
+    no_send: PhantomData<*const ()>,
+}
+
+impl<T> Drop for Borrowed<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // The bit is set, so this clears it and leaves the others.
+        let before = self.cell.word.fetch_sub(TAKEN, Ordering::SeqCst);
+        if before & AWAITED != 0 {
+            self.cell.tell(before, false);
+        }
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this guard set `TAKEN`, which no other guard can until it clears it.
+        unsafe { &*self.cell.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
+        unsafe { &mut *self.cell.value.get() }
+    }
+}
+
+impl<T> Deref for Borrowed<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this guard set `TAKEN`, which no other guard can until it clears it.
+        unsafe { &*self.cell.value.get() }
+    }
+}
+
+impl<T> DerefMut for Borrowed<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
+        unsafe { &mut *self.cell.value.get() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::deadline::{Timeout, Wait};
+    use crate::error::ErrorKind;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn patiently(time: Duration) -> Waiting<'static> {
+        Wait::new(time).start(Timeout::Default)
+    }
+
+    fn take_in_turn<T>(cell: &ClaimCell<T>) -> Guard<'_, T> {
+        cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
+    }
+
+    /// Callers and borrowers count in two steps: one that came in between would be seen.
+    #[test]
+    fn claim_cell_gives_its_value_to_one_at_a_time_and_loses_nobody() {
+        const EACH: u64 = 2000;
+        let cell = Arc::new(ClaimCell::new((0u64, 0u64)));
+        let step = |value: &mut (u64, u64)| {
+            value.0 += 1;
+            std::hint::black_box(&mut *value);
+            assert_eq!(value.0, value.1 + 1, "two have the value");
+            value.1 += 1;
+        };
+        thread::scope(|s| {
+            for caller in 0..6 {
+                let cell = &cell;
+                s.spawn(move || {
+                    for turn in 0..EACH {
+                        let mut taken = take_in_turn(cell);
+                        step(&mut taken);
+                        if (turn + caller) % 3 == 0 {
+                            // A call that waits in between lets go of the value and keeps the claim.
+                            let (claim, value) = taken.split();
+                            drop(value);
+                            assert!(cell.is_claimed_here());
+                            step(&mut claim.take());
+                        }
+                    }
+                });
+            }
+            for _ in 0..2 {
+                s.spawn(|| {
+                    for turn in 0..EACH {
+                        match if turn % 2 == 0 { cell.try_borrow() } else { Some(cell.borrow()) } {
+                            Some(mut value) => step(&mut value),
+                            None => thread::yield_now(),
+                        }
+                    }
+                });
+            }
+        });
+        assert!(!cell.is_claimed());
+        let taken = cell.try_take().expect("nobody has it or waits for it any more");
+        assert!(taken.0 == taken.1 && taken.0 >= 6 * EACH + EACH, "{:?}", *taken);
+    }
+
+    #[test]
+    fn claim_goes_to_the_thread_that_waits_before_the_one_that_comes_again() {
+        let cell = Arc::new(ClaimCell::new(Vec::new()));
+        let mut held = take_in_turn(&cell);
+        let other = cell.clone();
+        let waits = thread::spawn(move || take_in_turn(&other).push("waits"));
+        while cell.word.load(Ordering::SeqCst) & IN_LINE == 0 {
+            thread::yield_now();
+        }
+        held.push("holds");
+        drop(held);
+        take_in_turn(&cell).push("comes again");
+        waits.join().unwrap();
+        assert_eq!(*take_in_turn(&cell), ["holds", "waits", "comes again"]);
+    }
+
+    #[test]
+    fn claim_that_is_not_given_up_is_a_timeout_and_the_next_in_line_still_gets_it() {
+        let cell = Arc::new(ClaimCell::new(()));
+        let held = take_in_turn(&cell);
+        let come = |time| {
+            let cell = cell.clone();
+            thread::spawn(move || cell.claim_in_line(&mut patiently(time)).map(drop))
+        };
+        let brief = come(Duration::from_millis(50));
+        while cell.line().claims.is_empty() && !brief.is_finished() {
+            thread::yield_now();
+        }
+        let patient = come(PATIENCE);
+        assert_eq!(brief.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        drop(held);
+        patient.join().unwrap().unwrap();
+        assert!(cell.try_take().is_some());
+    }
+
+    #[test]
+    fn claim_is_refused_to_others_while_the_library_has_the_value_and_a_call_waits_for_it() {
+        let cell = Arc::new(ClaimCell::new(0));
+        let value = cell.try_borrow().unwrap();
+        assert!(cell.try_take().is_none() && !cell.is_claimed());
+        let first = cell.try_claim().expect("the library has no claim");
+        assert!(first.is_borrowed() && cell.is_claimed_here());
+        let waited = Arc::new(AtomicBool::new(false));
+        thread::scope(|s| {
+            s.spawn(|| assert!(cell.try_claim().is_none() && !cell.is_claimed_here()));
+            s.spawn(|| {
+                *cell.borrow() += 1;
+                waited.store(true, Ordering::SeqCst);
+            });
+            while cell.word.load(Ordering::SeqCst) & AWAITED == 0 {
+                thread::yield_now();
+            }
+            assert!(!waited.load(Ordering::SeqCst));
+            drop(value);
+        });
+        assert_eq!(*first.take(), 1);
+        assert!(cell.try_take().is_some());
+    }
+
+    #[test]
+    fn end_of_a_call_is_told_once_over_the_descriptor_to_those_who_wait_for_it() {
+        use std::os::fd::AsFd;
+        let readable = |ended: &EventFd| {
+            let mut at_once = Waiting::at_once();
+            crate::sys::poll::wait_first(&mut at_once, &[ended.as_fd()]).is_ok()
+        };
+        let cell = ClaimCell::new(());
+        let held = take_in_turn(&cell);
+        let ended = cell.await_end().unwrap();
+        assert!(cell.is_claimed() && !readable(ended));
+        drop(held);
+        assert!(!cell.is_claimed() && readable(ended));
+        ended.drain();
+        drop(take_in_turn(&cell));
+        assert!(!readable(ended), "nobody waits for this one");
+        let (claim, value) = take_in_turn(&cell).split();
+        cell.await_end().unwrap();
+        drop(value);
+        assert!(!readable(ended), "the call goes on without the value");
+        drop(claim);
+        assert!(readable(ended));
+    }
+}
