@@ -19,8 +19,30 @@ use crate::value::{Map, Value};
 /// A message that may have to be sent again.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    pub header: Header,
     pub payload: Payload,
+    correlation: u64,
+    sent: i64,
+    kind: Kind,
+    flags: u16,
+}
+
+// Full stores are what a connection's memory mostly is.
+const _: () = assert!(size_of::<Kept>() <= 64);
+
+impl Kept {
+    /// What was sent with this header, of which only what the payload and the session do not know is kept: a header is longer than most
+    /// bodies, and every message is written here.
+    #[inline]
+    pub fn new(header: &Header, payload: &Payload) -> Kept {
+        let Header { kind, flags, correlation, sent, .. } = *header;
+        Kept { payload: payload.clone(), correlation, sent, kind, flags }
+    }
+
+    /// Its header under this number.
+    pub fn header(&self, sequence: u64) -> Header {
+        let Kept { correlation, sent, kind, flags, .. } = *self;
+        Header { sequence, correlation, sent, flags, ..Header::new(kind, self.payload.encoding()) }
+    }
 }
 
 /// Both sides of a session, and the words in shared memory that say how far each has come.

@@ -92,7 +92,7 @@ impl Sending {
             match pushed {
                 Ok(said) => {
                     let mut both = renewal.memory.both();
-                    let keep = || Kept { header, payload: draft.payload.clone() };
+                    let keep = || Kept::new(&header, draft.payload);
                     let number = both.outbox.sent(nature, draft.payload.body().len(), keep);
                     if has_place(draft.kind) {
                         both.inbox.said_in_passing(part.session(), said);
@@ -142,7 +142,7 @@ impl Sending {
         if !matches!(part.tx.try_send(&Outgoing::new(numbered, body)), Ok(Sent::Whole)) {
             return None;
         }
-        let keep = || Kept { header, payload: draft.payload.clone() };
+        let keep = || Kept::new(&header, draft.payload);
         let number = both.outbox.sent(nature, body.len(), keep);
         if has_place(draft.kind) {
             both.inbox.said_in_passing(session, said);
@@ -199,7 +199,7 @@ impl Sending {
         let mut both = renewal.memory.both();
         for payload in &payloads[..taken] {
             let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
-            let keep = || Kept { header, payload: payload.clone() };
+            let keep = || Kept::new(&header, payload);
             both.outbox.sent(Nature::Data, payload.body().len(), keep);
         }
         both.outbox.took_back();
@@ -344,7 +344,7 @@ fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Re
             renewal.memory.replays.store(false, Ordering::Release);
             return Ok(());
         };
-        let (header, _) = numbered(kept.header, number, &both, part.session());
+        let (header, _) = numbered(kept.header(number), number, &both, part.session());
         drop(both);
         push(part, &Outgoing::new(header, kept.payload.body()), renewal, waiting)?;
         renewal.memory.both().outbox.replayed(number);

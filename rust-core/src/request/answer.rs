@@ -65,7 +65,7 @@ impl Outlet {
             let mut both = met.memory.both();
             while let Some((kept, number)) = both.outbox.to_replay() {
                 bytes += kept.payload.body().len() as u64;
-                backlog.push_back((Header { sequence: number, ..kept.header }, kept.payload.clone()));
+                backlog.push_back((kept.header(number), kept.payload.clone()));
                 both.outbox.replayed(number);
             }
         }
@@ -94,7 +94,7 @@ impl Outlet {
     /// The number of a message that has been taken over, by the link or to be brought away later.
     fn number(&self, header: Header, payload: &Payload) -> u64 {
         let Some(memory) = self.memory() else { return self.sequence.fetch_add(1, Ordering::Relaxed) + 1 };
-        let kept = || Kept { header, payload: payload.clone() };
+        let kept = || Kept::new(&header, payload);
         let (nature, bytes) = (nature(header.kind, header.flags), payload.body().len());
         let mut both = memory.both();
         if nature == Nature::IdempotentAnswer {

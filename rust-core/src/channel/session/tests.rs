@@ -44,6 +44,25 @@ fn take(inbox: &mut Inbox, number: u64) {
 }
 
 #[test]
+fn inbox_that_takes_and_gives_in_one_step_ends_as_in_two() {
+    let mut at_once = inbox(Acknowledge::Auto);
+    let mut in_steps = at_once.clone();
+    for number in [1, 2, 2, 5, 3, 6] {
+        at_once.consumed();
+        in_steps.consumed();
+        let verdict = in_steps.take(number, 10, Worth::Soon).unwrap();
+        if verdict != Verdict::Duplicate {
+            in_steps.given(THEIRS, number);
+        }
+        assert_eq!(at_once.take_and_give(number, 10, Worth::Soon).unwrap(), verdict);
+        assert_eq!(format!("{at_once:?}"), format!("{in_steps:?}"), "after {number}");
+    }
+    at_once.consumed();
+    assert_eq!((at_once.received().taken, at_once.received().consumed), (6, 6));
+    assert!(at_once.take_and_give(0, 10, Worth::Soon).is_err());
+}
+
+#[test]
 fn what_is_not_acknowledged_goes_to_the_next_incarnation_in_order() {
     let mut outbox = outbox();
     let up = outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
