@@ -216,6 +216,17 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.wrong(of, &found)
     }
 
+    /// A key, which its map does not have twice.
+    #[inline]
+    fn any_key(&mut self, key: &str) -> Result<()> {
+        match self.open.last() {
+            Some(Open::Fields { .. }) => self.field_key(key),
+            Some(Open::Union { .. }) => self.named_key(key, "variant"),
+            Some(Open::Columns { .. }) => self.named_key(key, "column"),
+            _ => Ok(()),
+        }
+    }
+
     /// The key of a field: in order nearly always, so the next one is looked at first.
     fn field_key(&mut self, key: &str) -> Result<()> {
         let side = self.side;
@@ -407,15 +418,22 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.open.push(open);
         self.inner.begin_map(len)
     }
+    // A key goes to the sink behind first: that one knows best whether it is repeated.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
-        match self.open.last() {
-            Some(Open::Fields { .. }) => self.field_key(key)?,
-            Some(Open::Union { .. }) => self.named_key(key, "variant")?,
-            Some(Open::Columns { .. }) => self.named_key(key, "column")?,
-            _ => {}
+        self.inner.key(key)?;
+        self.any_key(key)
+    }
+    #[inline]
+    fn known_key(&mut self, key: &str) -> Result<bool> {
+        let known = self.inner.known_key(key)?;
+        if known {
+            self.any_key(key)?;
         }
-        self.inner.key(key)
+        Ok(known)
+    }
+    fn refuses_repeated_keys(&self) -> bool {
+        self.inner.refuses_repeated_keys()
     }
     fn end_map(&mut self) -> Result<()> {
         match self.open.pop() {

@@ -311,3 +311,34 @@ fn documented_examples_of_changes_are_compatible_as_their_rows_say() {
     }
     assert_eq!(rows, 14);
 }
+
+#[test]
+fn a_key_that_stands_twice_is_malformed_whatever_is_behind_the_checker() {
+    use crate::value::ValueBuilder;
+    use crate::value::typed::{Typed, tests::Pair};
+    let text = "name = \"t\"\n[fields.left]\ntype = \"i32\"\nalias = \"links\"\n[fields.right]\ntype = \"text\"\noptional = true";
+    let schema = Schema::parse(text).unwrap();
+    let cases = [
+        (r#"{"left":1,"left":1}"#, ErrorKind::Malformed, "stands twice"),
+        (r#"{"right":"r","left":1,"right":"r"}"#, ErrorKind::Malformed, "stands twice"),
+        (r#"{"links":1,"links":1}"#, ErrorKind::Malformed, "stands twice"),
+        (r#"{"x":1,"left":1,"x":1}"#, ErrorKind::Malformed, "stands twice"),
+        (r#"{"left":1,"links":1}"#, ErrorKind::WrongType, "under a name and an alias"),
+        (r#"{"left":"1"}"#, ErrorKind::WrongType, "i32"),
+        (r#"{"right":"r"}"#, ErrorKind::Missing, "left"),
+    ];
+    for (text, kind, says) in cases {
+        let (bytes, limits) = (text.as_bytes(), Limits::default());
+        let tree = schema.checker(Side::Reader, ValueBuilder::new());
+        let typed = schema.checker(Side::Reader, Typed::<Pair>::new());
+        let unread = schema.checker(Side::Reader, Unread);
+        for error in [
+            decode_into(bytes, Encoding::Json, &limits, tree).map(drop).unwrap_err(),
+            decode_into(bytes, Encoding::Json, &limits, typed).map(drop).unwrap_err(),
+            decode_into(bytes, Encoding::Json, &limits, unread).map(drop).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), kind, "{text}: {error}");
+            assert!(error.to_string().contains(says), "{text}: {error}");
+        }
+    }
+}
