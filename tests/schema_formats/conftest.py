@@ -42,6 +42,12 @@ class Exported:
         return any(told in note for note in self.notes)
 
 
+def verdicts(cases: list[Case]) -> tuple[int, int]:
+    """How many values the schema accepts and refuses."""
+    accepted = sum(case.valid for case in cases)
+    return accepted, len(cases) - accepted
+
+
 def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([PROGRAM, *arguments], input=stdin, capture_output=True, timeout=SOON)
 
@@ -70,3 +76,16 @@ def cases(request) -> dict[Path, list[Case]]:
             for each in texts
         ]
     return found
+
+
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory) -> tuple[Path, list[Case]]:
+    """The schema of `schema_values.json`, and its values, which every language gives the same verdict."""
+    rows = json.loads((ROOT / "tests/vectors/schema_values.json").read_text(encoding="utf-8"))
+    [text] = {row["schema"] for row in rows}
+    schema = tmp_path_factory.mktemp("vectors") / "vectors.schema.toml"
+    schema.write_text(text, encoding="utf-8")
+    cases = [Case("kind" not in row, row.get("text"), row.get("path"), json.loads(row["json"]), b"") for row in rows]
+    accepted, refused = verdicts(cases)
+    assert accepted >= 10 and refused >= 15
+    return schema, cases

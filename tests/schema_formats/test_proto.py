@@ -5,7 +5,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from conftest import SCHEMAS, SOON, export
+from conftest import SCHEMAS, SOON, export, verdicts
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -27,10 +27,20 @@ LOOSER = {
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
 def test_generated_values_fill_a_message_and_come_back(schema, cases, tmp_path):
-    exported = export("proto", schema)
-    made = compiled(exported.out, tmp_path)
+    accepted, refused = hold(export("proto", schema), cases[schema], tmp_path)
+    assert accepted > 1_000 and refused > 300
+
+
+def test_values_of_the_vectors_fill_a_message_or_are_refused(vectors, tmp_path):
+    schema, cases = vectors
+    assert hold(export("proto", schema), cases, tmp_path) == verdicts(cases)
+
+
+def hold(exported, cases, folder) -> tuple[int, int]:
+    """How many values the schema accepts and refuses, where the messages do the same or a line on standard error explains it."""
+    made = compiled(exported.out, folder)
     accepted = refused = 0
-    for case in cases[schema]:
+    for case in cases:
         message = made()
         try:
             fill(message, case.json)
@@ -50,7 +60,7 @@ def test_generated_values_fill_a_message_and_come_back(schema, cases, tmp_path):
             known += [ours for name in ("f32", "f64") if f"{name}" in ours and " is expected, " in ours]
             assert error is not None or known, case
             refused += 1
-    assert accepted > 1_000 and refused > 300
+    return accepted, refused
 
 
 def compiled(text: bytes, folder) -> type:
