@@ -201,7 +201,8 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     }
 }
 
-/// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and whether None is left out.
+/// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and whether None is left out. A packed
+/// record is the bytes that its `pack` returns.
 fn generated<S: Sink + ?Sized>(
     object: &Bound<'_, PyAny>,
     fields: &Bound<'_, PyAny>,
@@ -209,6 +210,11 @@ fn generated<S: Sink + ?Sized>(
     raised: &Raised,
 ) -> Result<()> {
     let raise = |error: PyErr| hold(raised, error);
+    let packed = object.get_type().getattr_opt(intern!(object.py(), "__linkspan_packed__")).map_err(raise)?;
+    if packed.is_some() {
+        let block = object.call_method0(intern!(object.py(), "pack")).map_err(raise)?;
+        return sink.bytes(block.cast::<PyBytes>().map_err(|error| raise(error.into()))?.as_bytes());
+    }
     let fields = fields.cast::<PyTuple>().map_err(|error| raise(error.into()))?;
     let mut values = Vec::with_capacity(fields.len());
     for field in fields.iter_borrowed() {

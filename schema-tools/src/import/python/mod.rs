@@ -70,6 +70,8 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     }
     let mut schema = Schema::new(declared, of);
     schema.version = version;
+    let is_packed = reader.module.classes.get(&name).and_then(|class| class.value("__linkspan_packed__"));
+    schema.packed = is_packed.is_some_and(|said| said.what == What::Bool(true));
     schema.doc = reader.module.classes.get(&name).map_or(String::new(), |class| class::told(&class.doc));
     Ok((schema, reader.remarks))
 }

@@ -1,5 +1,7 @@
 //! Python: dataclasses with annotations, which `send` takes as they are and `decode` makes of messages.
 
+mod packed;
+
 use linkspan::schema::{Length, Range, Width};
 use linkspan::value::DType;
 use linkspan::{Order, Result, Value};
@@ -55,9 +57,18 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     out.line("");
     if has("npt.") {
         out.line("import numpy as np\nimport numpy.typing as npt");
+    } else if has("np.") {
+        out.line("import numpy as np");
     }
     let names: Vec<_> = ["Message", "Timestamp"].into_iter().filter(|word| has(word)).collect();
-    out.line(format!("from linkspan import {}\nfrom linkspan import generated as read\n", names.join(", ")));
+    out.line(format!("from linkspan import {}", names.join(", ")));
+    if has("read.") {
+        out.line("from linkspan import generated as read");
+    }
+    if has("packed.") {
+        out.line("from linkspan import packed");
+    }
+    out.line("");
     out.line("#: The schema, for the option `schema` of an endpoint.");
     out.line(format!("SCHEMA = {}\n", triple(&schema.to_toml())));
     out.line("#: The fingerprint of the schema.");
@@ -71,6 +82,10 @@ struct Python<'a> {
 }
 
 impl Python<'_> {
+    fn is_root(&self, name: &str) -> bool {
+        self.plan.root_type().is_some_and(|root| root.name == name)
+    }
+
     /// The annotation, with what the type of Python does not say.
     fn of(&self, slot: &Slot) -> String {
         self.annotated(slot, &[])
@@ -151,7 +166,11 @@ impl Python<'_> {
                 });
             }
             Definition::Record(members) | Definition::Table(members) => {
-                let readers = self.readers(out, of, members);
+                if let (Some(layout), true) = (self.plan.schema.layout(), self.is_root(&of.name)) {
+                    self.layout(out, of, members, &layout);
+                }
+                let readers =
+                    if self.plan.schema.packed { Vec::new() } else { self.readers(out, of, members) };
                 self.class(out, &of.name, of, members, Some(readers));
             }
             Definition::Union(variants) => self.union(out, of, variants),
@@ -194,6 +213,7 @@ impl Python<'_> {
         out.line(format!("\n\n@dataclass(slots=True, kw_only=True{eq})"));
         out.block(format!("class {name}:"), "", |out| {
             docstring(out, of);
+            let is_packed = self.plan.schema.packed;
             let fields: Vec<_> = members
                 .iter()
                 .map(|member| {
@@ -201,10 +221,14 @@ impl Python<'_> {
                     format!("(\"{}\", \"{}\", {optional}),", member.name, member.key)
                 })
                 .collect();
+            if is_packed && self.is_root(name) {
+                out.line("#: A message is the bytes that `pack` returns.");
+                out.line("__linkspan_packed__: ClassVar[bool] = True\n");
+            }
             out.line("#: For `send`: each attribute, its key in messages, and whether None is left out.");
             let annotation = "__linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]]";
             out.block(format!("{annotation} = ("), ")\n", |out| fields.iter().for_each(|field| out.line(field)));
-            if self.plan.root_type().is_some_and(|root| root.name == name) {
+            if self.is_root(name) {
                 let (name, version) = (&self.plan.schema.name, self.plan.schema.version);
                 out.line("#: The schema that these are the messages of, and its version.");
                 out.line(format!("__linkspan_schema__: ClassVar[tuple[str, int]] = (\"{name}\", {version})\n"));
@@ -233,6 +257,12 @@ impl Python<'_> {
                     out.line(format!("\"\"\"{}\"\"\"", words.finish().trim_end()));
                 }
             }
+            if is_packed {
+                if self.is_root(name) {
+                    self.packing(out, of, members);
+                }
+                return;
+            }
             let Some(readers) = readers else { return };
             out.line("\n@classmethod");
             out.block(format!("def from_value(cls, value: Any) -> {name}:"), "", |out| {
@@ -258,7 +288,7 @@ impl Python<'_> {
                     }
                 });
             });
-            if self.plan.root_type().is_some_and(|root| root.name == name) {
+            if self.is_root(name) {
                 out.line("\n@classmethod");
                 out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
                     out.line("\"\"\"From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value.\"\"\"");

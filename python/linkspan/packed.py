@@ -1,0 +1,160 @@
+"""What generated code of packed records is made of: a record of fixed size as one block of bytes, and back.
+
+`linkspan schema generate --lang python` writes code that calls this. Values are checked when they are packed and when they are unpacked;
+`path` of the exception says which field was wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from . import generated as read
+from .errors import Error, Malformed, WrongType
+from .timestamp import Timestamp
+
+if TYPE_CHECKING:
+    import numpy as np
+
+E = TypeVar("E", bound=Enum)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a field lies in a record: for `struct`, for NumPy, and both ways between its value and what `struct` takes."""
+
+    format: str
+    dtype: Any
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _truth(byte: int) -> bool:
+    if byte > 1:
+        raise Malformed(f"a truth value is 0 or 1 in a packed record, {byte} was found")
+    return bool(byte)
+
+
+boolean = Form("B", "?", read.boolean, _truth)
+i8, i16, i32, i64 = (
+    Form(letter, f"<i{size}", check, _same)
+    for letter, size, check in [("b", 1, read.i8), ("h", 2, read.i16), ("i", 4, read.i32), ("q", 8, read.i64)]
+)
+u8, u16, u32, u64 = (
+    Form(letter, f"<u{size}", check, _same)
+    for letter, size, check in [("B", 1, read.u8), ("H", 2, read.u16), ("I", 4, read.u32), ("Q", 8, read.u64)]
+)
+f32 = Form("f", "<f4", read.f32, _same)
+f64 = Form("d", "<f8", read.f64, _same)
+timestamp = Form("q", "<M8[ns]", lambda value: read.timestamp(value).nanoseconds, Timestamp)
+uuid = Form("16s", "V16", lambda value: read.uuid(value).bytes, lambda block: UUID(bytes=block))
+
+
+def position(enum: type[E], size: int) -> Form:
+    """The position of a member in its enum, in a number of this many bytes."""
+    members = list(enum)
+    positions = {member: at for at, member in enumerate(members)}
+
+    def write(value: Any) -> int:
+        found = positions.get(value) if isinstance(value, enum) else None
+        if found is None:
+            raise WrongType(f"a member of {enum.__name__} is expected, {value!r} was found")
+        return found
+
+    def member(number: int) -> E:
+        if number < len(members):
+            return members[number]
+        raise Malformed(f"an enum's number is below {len(members)} here, {number} was found")
+
+    return Form({1: "B", 2: "H", 4: "I"}[size], f"<u{size}", write, member)
+
+
+def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
+    """The elements of an array of this shape, in row order where none is given. Its dtype in NumPy has the lengths in row order: those of
+    an array in column order from the last to the first."""
+    import numpy as np
+
+    of: Any = np.dtype(dtype).newbyteorder("<")
+    check = read.array(dtype, shape)
+    letter: Any = "F" if order == "column" else "C"
+    count = 1
+    for length in shape:
+        count *= length
+
+    def write(value: Any) -> bytes:
+        return bytes(np.asarray(check(value), dtype=of).tobytes(letter))
+
+    def unpack(block: bytes) -> Any:
+        if of.kind == "b":
+            for byte in block:
+                _truth(byte)
+        return np.frombuffer(block, of).reshape(shape, order=letter).copy(letter)
+
+    return Form(f"{count * of.itemsize}s", (of, shape if letter == "C" else shape[::-1]), write, unpack)
+
+
+class Layout:
+    """Where the fields of a packed record lie: the path, the offset and the form of each, and the size of the whole."""
+
+    def __init__(self, size: int, *fields: tuple[str, int, Form]) -> None:
+        self.size = size
+        self.fields = fields
+        words, end = ["<"], 0
+        for _, offset, form in fields:
+            words.append("x" * (offset - end) + form.format)
+            end = offset + struct.calcsize("<" + form.format)
+        self._struct = struct.Struct("".join(words) + "x" * (size - end))
+
+    def pack(self, values: Sequence[Any]) -> bytes:
+        """The bytes of a message. What lies between the fields is zero."""
+        return self._struct.pack(*self._each(lambda form: form.write, values))
+
+    def unpack(self, block: Any) -> list[Any]:
+        """The values of a message; `WrongType` or `Malformed` where it is none."""
+        if not isinstance(block, bytes):
+            raise WrongType(f"bytes is expected, {block!r:.60} of type {type(block).__name__} was found")
+        if len(block) != self.size:
+            raise WrongType(f"{self.size} packed bytes are expected, {len(block)} were found")
+        return self._each(lambda form: form.read, self._struct.unpack(block))
+
+    def _each(self, way: Callable[[Form], Callable[[Any], Any]], values: Sequence[Any]) -> list[Any]:
+        out: list[Any] = []
+        try:
+            for (_, _, form), value in zip(self.fields, values, strict=True):
+                out.append(way(form)(value))
+        except Error as error:
+            error.path = self.fields[len(out)][0]
+            raise
+        return out
+
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype that views messages as an array of records: `numpy.frombuffer(block, dtype)`."""
+        return _dtype([(path.split("/"), offset, form) for path, offset, form in self.fields], self.size)
+
+
+def _dtype(fields: list[tuple[list[str], int, Form]], size: int | None) -> np.dtype[Any]:
+    import numpy as np
+
+    names: list[str] = []
+    formats: list[Any] = []
+    offsets: list[int] = []
+    for path, offset, form in fields:
+        if path[0] in names:
+            continue
+        inner = [(rest[1:], at - offset, other) for rest, at, other in fields if rest[0] == path[0] and len(rest) > 1]
+        names.append(path[0])
+        formats.append(_dtype(inner, None) if inner else form.dtype)
+        offsets.append(offset)
+    # NumPy's annotations have no form for dtypes that are made while the program runs.
+    whole: Any = {"names": names, "formats": formats, "offsets": offsets}
+    if size is not None:
+        whole["itemsize"] = size
+    return np.dtype(whole)
