@@ -157,4 +157,5 @@ def _dtype(fields: list[tuple[list[str], int, Form]], size: int | None) -> np.dt
     whole: Any = {"names": names, "formats": formats, "offsets": offsets}
     if size is not None:
         whole["itemsize"] = size
-    return np.dtype(whole)
+    made: np.dtype[Any] = np.dtype(whole)
+    return made

@@ -59,7 +59,7 @@ impl Python<'_> {
             out.line(format!("values = iter({layout}.unpack(message))"));
             out.block("return cls(", ")", |out| {
                 members.iter().for_each(|member| {
-                    let value = self.next(&member.slot, out);
+                    let value = self.next(&member.slot);
                     out.line(format!("{}={value},", member.name));
                 });
             });
@@ -90,12 +90,11 @@ impl Python<'_> {
     }
 
     /// The expression that takes the values of a field, in the order of the layout.
-    fn next(&self, slot: &Slot, out: &mut Text) -> String {
+    fn next(&self, slot: &Slot) -> String {
         if let Shape::Named(at) = &slot.shape
             && let Definition::Record(members) = &self.plan.types[*at].definition
         {
-            let inner =
-                members.iter().map(|member| format!("{}={}", member.name, self.next(&member.slot, out)));
+            let inner = members.iter().map(|member| format!("{}={}", member.name, self.next(&member.slot)));
             let inner: Vec<String> = inner.collect();
             return format!("{}({})", self.plan.types[*at].name, inner.join(", "));
         }
