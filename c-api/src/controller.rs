@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ptr;
 use std::time::Duration;
 
-use linkspan::service::{Command, Controller, Order, WatchOptions};
+use linkspan::service::{Command, CommandRequest, Controller, WatchOptions};
 use linkspan::{Result, Timeout, Value};
 
 use crate::argument::{
@@ -160,13 +160,13 @@ pub unsafe extern "C" fn linkspan_controller_begin(
             let (service, command, arguments) = given(asked.service, asked.command, asked.arguments)?;
             let id = match c_text_or_none(asked.id, "an id")? {
                 Some(id) => id.into(),
-                None => Controller::draw_id()?,
+                None => Controller::new_id()?,
             };
             let epoch = (asked.epoch != 0).then_some(asked.epoch);
-            let order = Order { id, command, arguments, within: duration(asked.within)?, epoch };
+            let order = CommandRequest { id, command, arguments, within: duration(asked.within)?, epoch };
             let answer = match asked.until_done {
-                true => c.0.order(service, &order, wait)?,
-                false => c.0.begin_order(service, &order, wait)?,
+                true => c.0.request(service, &order, wait)?,
+                false => c.0.begin_request(service, &order, wait)?,
             };
             Ok(linkspan_message::of(answer.to_value()))
         })

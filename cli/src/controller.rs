@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
-use linkspan::service::{Hub, HubOptions};
+use linkspan::service::{ControllerServer, ControllerServerOptions};
 use linkspan::{Error, ErrorKind, Timeout, registry};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -45,7 +45,7 @@ pub struct Asked {
 
 /// Runs it until a signal. SIGTERM is how a controller ends in good order: that is no error.
 pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
-    let mut options = HubOptions::default();
+    let mut options = ControllerServerOptions::default();
     options.tcp = !asked.no_tcp;
     // The program has its own.
     options.handle_signals = false;
@@ -75,8 +75,8 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
 
 /// Listens. The port of TCP is one for the whole machine: where nobody asked for it and another user's controller has it, this
 /// one does without.
-fn listen(asked: &Asked, options: &mut HubOptions) -> Result<Hub, Ending> {
-    match Hub::listen(&asked.listen, options) {
+fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<ControllerServer, Ending> {
+    match ControllerServer::listen(&asked.listen, options) {
         Err(error)
             if asked.listen.is_empty()
                 && options.tcp
@@ -84,7 +84,7 @@ fn listen(asked: &Asked, options: &mut HubOptions) -> Result<Hub, Ending> {
                 && error.endpoint().is_some_and(|endpoint| endpoint.starts_with("tcp:")) =>
         {
             options.tcp = false;
-            let hub = Hub::listen(&asked.listen, options).map_err(with_owner)?;
+            let hub = ControllerServer::listen(&asked.listen, options).map_err(with_owner)?;
             ending::note(&format!(
                 "no TCP: {error}; local programs are served all the same (--no-tcp says that this is meant, --listen takes another port)"
             ));
@@ -95,7 +95,7 @@ fn listen(asked: &Asked, options: &mut HubOptions) -> Result<Hub, Ending> {
 }
 
 /// Serves the page, and says where it is. Its address is a key: it is shown to whoever sits there, and to no log.
-fn page(address: &str, asked: &Asked, hub: &Hub) -> Result<http::Running, Ending> {
+fn page(address: &str, asked: &Asked, hub: &ControllerServer) -> Result<http::Running, Ending> {
     let endpoints = hub.endpoints();
     // Over a local socket there is no token to be read first, and no name to be looked up.
     let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());

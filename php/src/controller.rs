@@ -9,7 +9,7 @@ use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::BailoutGuard;
-use linkspan::service::{self, Command, Order};
+use linkspan::service::{self, Command, CommandRequest};
 use linkspan::{Error, ErrorKind, Options, Result, Timeout, Value, Wait};
 
 use crate::edge::edge;
@@ -268,7 +268,7 @@ impl ServiceHandle {
         timeout: Seconds,
     ) -> PhpResult<Made<Answer>> {
         edge(|| {
-            let order = BailoutGuard::new(Order {
+            let order = BailoutGuard::new(CommandRequest {
                 id: id.into(),
                 command: command_of(command)?,
                 arguments: value(arguments)?,
@@ -279,7 +279,7 @@ impl ServiceHandle {
                 },
             });
             try_made(|| {
-                self.controller.ask(timeout, |it, wait| it.order(&self.name, &order, wait)).map(Answer)
+                self.controller.ask(timeout, |it, wait| it.request(&self.name, &order, wait)).map(Answer)
             })
         })
     }

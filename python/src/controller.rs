@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linkspan::service::{Order, WatchOptions};
+use linkspan::service::{CommandRequest, WatchOptions};
 use linkspan::{Answer as Answered, Command, Controller as Asker, Result, Timeout, Value, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -157,14 +157,14 @@ impl Controller {
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Answer> {
-        let order = Order {
+        let order = CommandRequest {
             id: id.into(),
             command: Command::from_name(command)?,
             arguments: given(arguments)?,
             within: self::within(within)?,
             epoch,
         };
-        self.ask(py, timeout, on_wait, |wait| self.asker.order(service, &order, wait)).map(Answer)
+        self.ask(py, timeout, on_wait, |wait| self.asker.request(service, &order, wait)).map(Answer)
     }
 
     /// What has become of the command of this id; `NotFound` for one that nobody has used lately.

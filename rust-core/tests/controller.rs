@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use linkspan::service::{Hub, HubOptions, Order, Stop};
+use linkspan::service::{CommandRequest, ControllerServer, ControllerServerOptions, StopHandle};
 use linkspan::{
     Command, Controller, ErrorKind, Options, Outcome, Result, ServiceLoop, ServiceOptions, Timeout, Value,
     WatchOptions,
@@ -18,16 +18,16 @@ use support::name;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Running {
-    stop: Stop,
+    stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,
     endpoints: Vec<String>,
 }
 
 impl Running {
     fn at(endpoints: &[String]) -> Running {
-        let mut options = HubOptions::default();
+        let mut options = ControllerServerOptions::default();
         options.handle_signals = false;
-        let mut hub = Hub::listen(endpoints, &options).unwrap();
+        let mut hub = ControllerServer::listen(endpoints, &options).unwrap();
         let (stop, endpoints) = (hub.stopper(), hub.endpoints());
         let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
         Running { stop, thread: Some(thread), endpoints }
@@ -124,8 +124,8 @@ fn every_command_works_over(transport: &str) {
     // What takes too long fails in time, by the service's own word.
     let order = |id: &str, name: &str, milliseconds: u64| {
         let (command, within) = (Command::Own(name.into()), Duration::from_millis(milliseconds));
-        let order = Order { id: id.into(), command, arguments: Value::Null, within, epoch: None };
-        client.order("lab/power", &order, PATIENCE).unwrap().into_result().unwrap_err()
+        let order = CommandRequest { id: id.into(), command, arguments: Value::Null, within, epoch: None };
+        client.request("lab/power", &order, PATIENCE).unwrap().into_result().unwrap_err()
     };
     let error = order("a", "hang", 1_500);
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -217,7 +217,7 @@ fn the_same_id_is_the_same_command_for_every_client() {
     let first = client(&endpoint);
     until(&first, "power", is_connected);
     let epoch = first.status("power", PATIENCE).unwrap().at("epoch").unwrap().as_u64().unwrap();
-    let order = Order {
+    let order = CommandRequest {
         id: "backup-2026-11-20".into(),
         command: count(),
         arguments: Value::Null,
@@ -227,16 +227,16 @@ fn the_same_id_is_the_same_command_for_every_client() {
     let clients: Vec<_> = (0..8).map(|_| (client(&endpoint), order.clone())).collect();
     let asked: Vec<_> = clients
         .into_iter()
-        .map(|(client, order)| std::thread::spawn(move || client.order("power", &order, PATIENCE).unwrap()))
+        .map(|(client, order)| std::thread::spawn(move || client.request("power", &order, PATIENCE).unwrap()))
         .collect();
     for answer in asked {
         let answer = answer.join().unwrap();
         assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::Int(1)));
     }
-    let other = Order { command: Command::Pause, ..order.clone() };
-    assert_eq!(first.order("power", &other, PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
-    let elsewhere = Order { id: "x".into(), epoch: Some(epoch + 1), ..order };
-    let answer = first.order("power", &elsewhere, PATIENCE).unwrap();
+    let other = CommandRequest { command: Command::Pause, ..order.clone() };
+    assert_eq!(first.request("power", &other, PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
+    let elsewhere = CommandRequest { id: "x".into(), epoch: Some(epoch + 1), ..order };
+    let answer = first.request("power", &elsewhere, PATIENCE).unwrap();
     assert_eq!(answer.outcome, Outcome::Rejected);
     first.command("power", &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
     service.join().unwrap();
@@ -247,7 +247,10 @@ fn a_port_that_is_taken_says_by_whom() {
     name("tcp");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp://{}", taken.local_addr().unwrap());
-    let error = match Hub::listen(std::slice::from_ref(&endpoint), &HubOptions::default()) {
+    let error = match ControllerServer::listen(
+        std::slice::from_ref(&endpoint),
+        &ControllerServerOptions::default(),
+    ) {
         Ok(_) => panic!("two listen at {endpoint}"),
         Err(e) => e,
     };

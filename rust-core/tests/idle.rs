@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linkspan::service::{Hub, HubOptions};
+use linkspan::service::{ControllerServer, ControllerServerOptions};
 use linkspan::{
     Channel, Controller, Listener, Options, Publisher, Server, ServiceLoop, ServiceOptions, Subscriber,
     Value, Wait, WatchOptions,
@@ -73,9 +73,9 @@ fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
     // Of services it wants to hear long after this test.
-    let mut controller = HubOptions::default();
+    let mut controller = ControllerServerOptions::default();
     (controller.heartbeat, controller.handle_signals) = (HANG * 60, false);
-    let mut hub = Hub::listen(&["unix:controller".to_owned()], &controller).unwrap();
+    let mut hub = ControllerServer::listen(&["unix:controller".to_owned()], &controller).unwrap();
     threads("controller", move || drop(hub.run(None)));
     let journal = Publisher::new("journal:published", &options).unwrap();
     journal.send(&Value::Int(1)).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use linkspan::service::{Hub, HubOptions, Order, Stop};
+use linkspan::service::{CommandRequest, ControllerServer, ControllerServerOptions, StopHandle};
 use linkspan::{
     Answer, Command, Controller, Error, ErrorKind, Options, Outcome, Result, ServiceLoop, ServiceOptions,
     State, Task, Timeout, Value, WatchOptions,
@@ -20,15 +20,15 @@ use support::{SOON, name};
 
 /// A controller in a thread.
 struct Desk {
-    stop: Stop,
+    stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
 impl Desk {
     fn at(endpoints: &[String]) -> Desk {
-        let mut options = HubOptions::default();
+        let mut options = ControllerServerOptions::default();
         options.handle_signals = false;
-        let mut hub = Hub::listen(endpoints, &options).unwrap();
+        let mut hub = ControllerServer::listen(endpoints, &options).unwrap();
         let stop = hub.stopper();
         let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
         Desk { stop, thread: Some(thread) }
@@ -244,7 +244,7 @@ fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
         (begun, program.join().unwrap())
     });
     // The same id again waits for the final answer, which is that its time has passed.
-    let late = client.order("power", &same(&begun, Command::Pause), SOON).unwrap();
+    let late = client.request("power", &same(&begun, Command::Pause), SOON).unwrap();
     assert_eq!(late.outcome, Outcome::Failed);
     let late = late.into_result().unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
@@ -295,8 +295,8 @@ fn a_command_that_is_open_costs_no_processor_time() {
 }
 
 /// The command that has this answer.
-fn same(answer: &Answer, command: Command) -> Order {
-    Order { id: answer.id.clone(), command, arguments: Value::Null, within: SOON, epoch: None }
+fn same(answer: &Answer, command: Command) -> CommandRequest {
+    CommandRequest { id: answer.id.clone(), command, arguments: Value::Null, within: SOON, epoch: None }
 }
 
 #[test]
@@ -308,21 +308,21 @@ fn an_incarnation_takes_no_command_that_was_for_another() {
     take(&first, &Command::Step).done(&Value::Null).unwrap();
     until(&client, "power", has_begun);
     let epoch = first.epoch();
-    let order = |id: &str, epoch| Order {
+    let order = |id: &str, epoch| CommandRequest {
         id: id.into(),
         command: Command::Backup,
         arguments: Value::Null,
         within: SOON,
         epoch: Some(epoch),
     };
-    let refused = client.order("power", &order("other", epoch ^ 1), SOON).unwrap();
+    let refused = client.request("power", &order("other", epoch ^ 1), SOON).unwrap();
     assert_eq!(refused.outcome, Outcome::Rejected);
     assert_eq!(refused.into_result().unwrap_err().kind(), ErrorKind::InvalidState);
     // It goes with a command under way; the next one of its name is not given that.
     let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     let backup = take(&first, &Command::Backup);
     first.close(SOON).unwrap();
-    let lost = client.order("power", &same(&begun, Command::Backup), SOON).unwrap();
+    let lost = client.request("power", &same(&begun, Command::Backup), SOON).unwrap();
     assert_eq!(lost.outcome, Outcome::Failed);
     drop((backup, first));
     let second = ServiceLoop::start("power", &options(&endpoint)).unwrap();
@@ -331,7 +331,7 @@ fn an_incarnation_takes_no_command_that_was_for_another() {
         take(&second, &Command::Step).done(&Value::Null).unwrap();
     }
     until(&client, "power", has_begun);
-    let refused = client.order("power", &order("for the first", epoch), SOON).unwrap();
+    let refused = client.request("power", &order("for the first", epoch), SOON).unwrap();
     assert_eq!(refused.outcome, Outcome::Rejected);
 }
 
@@ -347,7 +347,7 @@ fn a_program_that_goes_answers_first() {
     step.done(&Value::Null).unwrap();
     tasks.fail(&Error::new(ErrorKind::NoSpace, "the disk is full"));
     tasks.close(SOON).unwrap();
-    let answer = client.order("power", &same(&waits, Command::Backup), SOON).unwrap();
+    let answer = client.request("power", &same(&waits, Command::Backup), SOON).unwrap();
     assert_eq!((answer.outcome, answer.state), (Outcome::Failed, State::Failed));
     assert_eq!(answer.into_result().unwrap_err().kind(), ErrorKind::Cancelled);
     let record = until(&client, "power", |record| text(record, "view") == "GONE");
@@ -377,9 +377,10 @@ const CONTROLLER: &str = "LINKSPAN_TEST_CONTROLLER";
 #[test]
 fn a_controller_in_a_process_of_its_own() {
     match std::env::var(CONTROLLER) {
-        Ok(endpoint) => {
-            Hub::listen(&[endpoint], &HubOptions::default()).unwrap().run(Timeout::Forever).unwrap()
-        }
+        Ok(endpoint) => ControllerServer::listen(&[endpoint], &ControllerServerOptions::default())
+            .unwrap()
+            .run(Timeout::Forever)
+            .unwrap(),
         Err(_) => {
             let endpoint = name("unix");
             let mut controller = Process::controller(&endpoint);
@@ -434,7 +435,7 @@ fn a_controller_that_is_killed_finds_its_services_again_and_a_command_is_carried
     let _second = Process::controller(&endpoint);
     // Whoever asks again under the same id gets the one answer; the program is not asked again.
     let answer = std::thread::scope(|scope| {
-        let asked = scope.spawn(|| client.order("power", &same(&begun, Command::Backup), SOON).unwrap());
+        let asked = scope.spawn(|| client.request("power", &same(&begun, Command::Backup), SOON).unwrap());
         while !asked.is_finished() {
             let task = tasks.next(SOON).unwrap().unwrap();
             assert_eq!(*task.command(), Command::Step);
@@ -469,7 +470,7 @@ fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does(
         assert_eq!(kind(told(&client, Command::Pause)), ErrorKind::InvalidState);
         assert_eq!(client.answer("power", &begun.id, SOON).unwrap().outcome, Outcome::Accepted);
         service.signal(signals[1]);
-        let given_up = client.order("power", &same(&begun, dawdle), SOON).unwrap();
+        let given_up = client.request("power", &same(&begun, dawdle), SOON).unwrap();
         assert_eq!(given_up.into_result().unwrap_err().kind(), ErrorKind::Cancelled);
         let status = service.0.wait().unwrap();
         assert_eq!((status.code(), status.signal()), (Some(0), None));
@@ -496,7 +497,7 @@ fn a_service_that_is_killed_comes_back_as_another_incarnation() {
     until(&client, "power", |record| text(record, "view") == "DISCONNECTED");
     // One that was under way has an unknown end; one that comes now waits for the next incarnation.
     let (_service, _out) = Process::service(&endpoint);
-    let lost = client.order("power", &same(&begun, dawdle), SOON).unwrap();
+    let lost = client.request("power", &same(&begun, dawdle), SOON).unwrap();
     assert_eq!(lost.into_result().unwrap_err().kind(), ErrorKind::Disconnected);
     let after = until(&client, "power", has_begun);
     assert_ne!(after.at("epoch").unwrap(), before.at("epoch").unwrap());

@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
-use linkspan::service::Order;
+use linkspan::service::CommandRequest;
 use linkspan::{Answer, Command, Encoding, ErrorKind, Map, Outcome, Timeout, Value, codec};
 use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
@@ -116,7 +116,7 @@ pub async fn command(State(desk): State<Arc<Desk>>, name: Step, request: Request
     let (order, wait) = order(&read(request.into_body()).await?)?;
     let (id, within) = (order.id.clone(), order.within);
     let asked = desk.commands.ask(move |hub| match wait {
-        true => hub.order(&name, &order, within + GRACE),
+        true => hub.request(&name, &order, within + GRACE),
         false => hub.begin(&name, &order.command, &order.arguments, within, Timeout::After(PATIENCE)),
     });
     let answer = asked.await?;
@@ -185,7 +185,7 @@ async fn read(body: Body) -> Result<body::Bytes, Problem> {
 }
 
 /// The command in a body, and whether its end is waited for.
-fn order(body: &[u8]) -> Result<(Order, bool), Problem> {
+fn order(body: &[u8]) -> Result<(CommandRequest, bool), Problem> {
     let value = codec::decode(body, Encoding::Json)?;
     let map = value.as_map()?;
     if let Some(other) =
@@ -220,7 +220,7 @@ fn order(body: &[u8]) -> Result<(Order, bool), Problem> {
     if let Some(arguments) = map.get("arguments") {
         order.insert("arguments".into(), arguments.clone());
     }
-    Ok((Order::from_value(&Value::Map(order))?, wait))
+    Ok((CommandRequest::from_value(&Value::Map(order))?, wait))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::service::{Controller, Order};
+use linkspan::service::{CommandRequest, Controller};
 use linkspan::{Answer, Command, Error, ErrorKind, Outcome, State, Value, Wait};
 
 use super::arguments::{Cancel, Forget, Told};
@@ -81,9 +81,14 @@ fn tell_one(
         return Ok(answer);
     }
     // The same id is the same command: it is waited for, and not done twice.
-    let order =
-        Order { id: answer.id, command: command.clone(), arguments: Value::Null, within, epoch: None };
-    controller.order(name, &order, Wait::new(budget.left()).tick(&mut check))
+    let order = CommandRequest {
+        id: answer.id,
+        command: command.clone(),
+        arguments: Value::Null,
+        within,
+        epoch: None,
+    };
+    controller.request(name, &order, Wait::new(budget.left()).tick(&mut check))
 }
 
 /// The deadline of a command whose sender waits for ever.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use linkspan::service::{Hub, HubOptions, Stop, WatchOptions};
+use linkspan::service::{ControllerServer, ControllerServerOptions, StopHandle, WatchOptions};
 use linkspan::{Command, Controller, Options, Result, Timeout, Value};
 
 use crate::program::{Place, Running, Said};
@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Laboratory {
     pub place: Place,
     endpoint: String,
-    stop: Stop,
+    stop: StopHandle,
     hub: Option<JoinHandle<()>>,
     pub client: Controller,
 }
@@ -34,9 +34,9 @@ impl Laboratory {
     pub fn new() -> Laboratory {
         let place = Place::new();
         let endpoint = format!("unix:{}", place.path().join("meeting").display());
-        let mut options = HubOptions::default();
+        let mut options = ControllerServerOptions::default();
         options.handle_signals = false;
-        let mut hub = Hub::listen(std::slice::from_ref(&endpoint), &options).unwrap();
+        let mut hub = ControllerServer::listen(std::slice::from_ref(&endpoint), &options).unwrap();
         let stop = hub.stopper();
         let hub = std::thread::spawn(move || {
             hub.run(Timeout::Forever).unwrap();

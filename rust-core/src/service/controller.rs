@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::command::{Answer, Command, error_of};
-use super::hub::question::{LEAST, LONGEST};
-use super::hub::{margin, name_of_service};
-use super::words::Order;
+use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_service_name, margin};
 use crate::channel::greeting::{self, Pattern};
 use crate::channel::persistent::Kept;
 use crate::channel::turns::Turns;
@@ -30,7 +28,7 @@ pub struct WatchOptions {
     pub services: Vec<String>,
 }
 
-/// A client of the program `linkspan controller`, or of a [`Hub`](super::Hub): it lists the services that have come there, and
+/// A client of the program `linkspan controller`, or of a [`ControllerServer`](super::ControllerServer): it lists the services that have come there, and
 /// gives them commands.
 ///
 /// ```no_run
@@ -51,7 +49,7 @@ pub struct Controller {
     options: Options,
     shown: String,
     /// The incarnation of the controller that was met first.
-    met: AtomicU64,
+    first_controller: AtomicU64,
     watching: Mutex<Option<Arc<Watching>>>,
     /// Threads that ask do so one after the other.
     turns: Turns,
@@ -85,11 +83,11 @@ impl Controller {
             shown: channel.endpoint().to_owned(),
             channel,
             options,
-            met: AtomicU64::new(0),
+            first_controller: AtomicU64::new(0),
             watching: Mutex::default(),
             turns: Turns::default(),
         };
-        controller.meet(&mut waiting).map_err(|e| controller.explain(e))?;
+        controller.receive_hello(&mut waiting).map_err(|e| controller.explain(e))?;
         Ok(controller)
     }
 
@@ -122,7 +120,7 @@ impl Controller {
     }
 
     /// Waits for the controller's first word.
-    fn meet(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+    fn receive_hello(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let hello = step(waiting, |wait| self.channel.recv(wait))?;
         self.note_hello(&hello);
         Ok(())
@@ -130,9 +128,9 @@ impl Controller {
 
     fn note_hello(&self, message: &Message) {
         if let Ok(number) = message.get("controller").and_then(Value::as_u64) {
-            let first = self.met.load(Ordering::Relaxed) == 0;
+            let first = self.first_controller.load(Ordering::Relaxed) == 0;
             if first {
-                self.met.store(number, Ordering::Relaxed);
+                self.first_controller.store(number, Ordering::Relaxed);
             }
         }
     }
@@ -141,7 +139,7 @@ impl Controller {
         wait.into().start(self.options.timeout)
     }
 
-    fn ask(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
+    fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
         let _turn = self.turns.hold("asks", waiting).map_err(|e| e.on(&self.shown))?;
         // Its first words after it had been away.
         while self.channel.try_recv().is_ok() {}
@@ -162,7 +160,7 @@ impl Controller {
                 Some(last) => last.at("name")?.clone(),
                 None => "".into(),
             };
-            let page = self.ask(question("services", [("after", after)]), &mut waiting)?;
+            let page = self.call(request_map("services", [("after", after)]), &mut waiting)?;
             services.extend_from_slice(page.at("services")?.as_array()?);
             if !page.at("more")?.as_bool()? {
                 return Ok(Value::Array(services));
@@ -179,7 +177,7 @@ impl Controller {
     /// (`accepted`, `done`, `failed`, `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state
     /// permits now; none while it is away).
     pub fn status<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<Value> {
-        self.ask(question("status", [("service", service.into())]), &mut self.start(wait))
+        self.call(request_map("status", [("service", service.into())]), &mut self.start(wait))
     }
 
     /// Has a service carry out a command, and waits until that is done; gives its value.
@@ -195,10 +193,15 @@ impl Controller {
         wait: impl Into<Wait<'a>>,
     ) -> Result<Value> {
         let mut waiting = self.start(wait);
-        let within = waiting.deadline().left().map_or(LONGEST, |left| left - margin(left));
-        let order =
-            Order { id: id()?, command: command.clone(), arguments: arguments.clone(), within, epoch: None };
-        let answer = self.put(service, &order, "done", &mut waiting)?;
+        let within = waiting.deadline().left().map_or(MAX_WITHIN, |left| left - margin(left));
+        let request = CommandRequest {
+            id: id()?,
+            command: command.clone(),
+            arguments: arguments.clone(),
+            within,
+            epoch: None,
+        };
+        let answer = self.send_command(service, &request, "done", &mut waiting)?;
         answer.into_result().map_err(|e| e.on(service))
     }
 
@@ -212,82 +215,103 @@ impl Controller {
         within: Duration,
         wait: impl Into<Wait<'a>>,
     ) -> Result<Answer> {
-        let order =
-            Order { id: id()?, command: command.clone(), arguments: arguments.clone(), within, epoch: None };
-        self.put(service, &order, "accepted", &mut self.start(wait))
+        let request = CommandRequest {
+            id: id()?,
+            command: command.clone(),
+            arguments: arguments.clone(),
+            within,
+            epoch: None,
+        };
+        self.send_command(service, &request, "accepted", &mut self.start(wait))
     }
 
     /// The full form: id, deadline and incarnation as the caller says. Gives the final answer, whatever it is. The same id
     /// again is the same command, and gives the same answer for ten minutes.
-    pub fn order<'a>(&self, service: &str, order: &Order, wait: impl Into<Wait<'a>>) -> Result<Answer> {
-        self.put(service, order, "done", &mut self.start(wait))
+    pub fn request<'a>(
+        &self,
+        service: &str,
+        request: &CommandRequest,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Answer> {
+        self.send_command(service, request, "done", &mut self.start(wait))
     }
 
     /// An id for an order, drawn by chance.
-    pub fn draw_id() -> Result<Box<str>> {
+    pub fn new_id() -> Result<Box<str>> {
         id()
     }
 
     /// As [`Controller::order`], and waits no longer than until it is accepted.
-    pub fn begin_order<'a>(&self, service: &str, order: &Order, wait: impl Into<Wait<'a>>) -> Result<Answer> {
-        self.put(service, order, "accepted", &mut self.start(wait))
+    pub fn begin_request<'a>(
+        &self,
+        service: &str,
+        request: &CommandRequest,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Answer> {
+        self.send_command(service, request, "accepted", &mut self.start(wait))
     }
 
-    fn put(&self, service: &str, order: &Order, until: &str, waiting: &mut Waiting<'_>) -> Result<Answer> {
-        let Value::Map(mut map) = question("command", [("service", service.into())]) else {
-            return Err(Error::new(ErrorKind::Internal, "a question is a map"));
+    fn send_command(
+        &self,
+        service: &str,
+        request: &CommandRequest,
+        until: &str,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Answer> {
+        let Value::Map(mut map) = request_map("command", [("service", service.into())]) else {
+            return Err(Error::new(ErrorKind::Internal, "a request is a map"));
         };
-        let Value::Map(order) = order.to_value() else {
-            return Err(Error::new(ErrorKind::Internal, "an order is a map"));
+        let Value::Map(request) = request.to_value() else {
+            return Err(Error::new(ErrorKind::Internal, "a command request is a map"));
         };
-        map.extend(order);
+        map.extend(request);
         map.insert("wait".into(), until.into());
-        map.insert("controller".into(), self.met.load(Ordering::Relaxed).into());
-        Answer::from_value(&self.ask(Value::Map(map), waiting)?)
+        map.insert("controller".into(), self.first_controller.load(Ordering::Relaxed).into());
+        Answer::from_value(&self.call(Value::Map(map), waiting)?)
     }
 
     /// What has become of a command: its final answer, or ACCEPTED while it is under way. `NotFound` for an id that nobody has
     /// used in the last ten minutes.
     pub fn answer<'a>(&self, service: &str, id: &str, wait: impl Into<Wait<'a>>) -> Result<Answer> {
-        let question = question("answer", [("service", service.into()), ("id", id.into())]);
-        Answer::from_value(&self.ask(question, &mut self.start(wait))?)
+        let request = request_map("answer", [("service", service.into()), ("id", id.into())]);
+        Answer::from_value(&self.call(request, &mut self.start(wait))?)
     }
 
     /// The last lines of the controller's log, or of one service: an array of maps with `at` (timestamp), `service` (null for
     /// what is about none), `level` and `text`, the oldest first.
     pub fn log<'a>(&self, service: Option<&str>, lines: usize, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let lines = ("lines", Value::from(lines as u64));
-        let question = match service {
-            Some(service) => question("log", [lines, ("service", service.into())]),
-            None => question("log", [lines]),
+        let request = match service {
+            Some(service) => request_map("log", [lines, ("service", service.into())]),
+            None => request_map("log", [lines]),
         };
-        self.ask(question, &mut self.start(wait))
+        self.call(request, &mut self.start(wait))
     }
 
     /// Forgets a service that is away. `InvalidState` while it is connected.
     pub fn forget<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<()> {
-        self.ask(question("forget", [("service", service.into())]), &mut self.start(wait)).map(drop)
+        self.call(request_map("forget", [("service", service.into())]), &mut self.start(wait)).map(drop)
     }
 
     /// The figures of the controller, a map: `services`, `views` (how many are in each), `links`, `clients`, `watchers`, `open`
     /// (commands under way), `commands` (`accepted`, `done`, `failed`, `rejected`), `messages` (`received`, `sent`), `memory` (bytes),
     /// `processor` and `uptime` (seconds), `endpoints`, `controller` (the number of this incarnation).
     pub fn stats<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
-        self.ask(question("stats", []), &mut self.start(wait))
+        self.call(request_map("stats", []), &mut self.start(wait))
     }
 
     /// From now on [`Controller::next`] tells of these services: first how each is, then what changes. When the controller has
     /// started anew, it is asked for the same by itself. Called again, it watches the new ones instead.
     pub fn watch(&self, what: &WatchOptions) -> Result<()> {
         for name in &what.services {
-            name_of_service(name)?;
+            check_service_name(name)?;
         }
         let mut map = Map::new();
         map.insert("what".into(), "watch".into());
         map.insert("services".into(), what.services.clone().into());
         if let Some(every) = what.data_every {
-            if every < LEAST {
-                let text = format!("data every {every:?}: from {LEAST:?} upwards is possible");
+            if every < MIN_DATA_PERIOD {
+                let text = format!("data every {every:?}: from {MIN_DATA_PERIOD:?} upwards is possible");
                 return Err(Error::new(ErrorKind::OutOfRange, text));
             }
             map.insert("data_every".into(), every.as_secs_f64().into());
@@ -385,7 +409,7 @@ fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<
     call(Wait::new(left).tick(&mut tick))
 }
 
-fn question<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
+fn request_map<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
     Value::map([("what", what.into())].into_iter().chain(with))
 }
 

@@ -8,12 +8,12 @@ mod deadlines;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::answers::Answers;
+use super::answer_cache::AnswerCache;
 use super::command::{Answer, Command, Outcome, failure_of};
 use super::log::cut;
+use super::protocol::CommandRequest;
 use super::state::State;
 use super::table::{Rule, refusal, rule};
-use super::words::Order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
@@ -26,11 +26,11 @@ const REASON: usize = 4096;
 
 /// What is to be done outside.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Act {
+pub enum Action {
     /// Tell the controller.
     Answer(Answer),
     /// The library answers this one: STATUS, DESCRIBE, STATS, LOG.
-    Ask(Order),
+    Ask(CommandRequest),
     /// The state is another one, or something else that a controller shows.
     Changed,
     /// The program may have something to do.
@@ -54,7 +54,7 @@ pub enum Next {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
     /// What.
-    pub order: Order,
+    pub request: CommandRequest,
     /// The state that it came from: READY, RUNNING, PAUSED, FAILED.
     pub before: State,
     /// Until when.
@@ -62,16 +62,16 @@ pub struct Work {
 }
 
 /// A command that was accepted.
-struct Accepted {
-    order: Order,
+struct AcceptedCommand {
+    request: CommandRequest,
     due: Duration,
     /// Whether it has its final answer: its time had passed.
     answered: bool,
 }
 
 /// What the program is doing.
-struct Doing {
-    what: Accepted,
+struct RunningTask {
+    what: AcceptedCommand,
     begun: Duration,
     /// The program said meanwhile that it cannot go on: what it arrives at afterwards counts no more.
     failed: bool,
@@ -98,15 +98,15 @@ pub struct Lifecycle {
     since: Duration,
     /// The last state that it was not passing through.
     settled: State,
-    queue: VecDeque<Accepted>,
-    doing: Option<Doing>,
+    queue: VecDeque<AcceptedCommand>,
+    running: Option<RunningTask>,
     /// The command under way that leads to another state.
-    leading: Option<Box<str>>,
+    transition: Option<Box<str>>,
     cancelled: bool,
     next_step: Duration,
-    answers: Answers,
+    answers: AnswerCache,
     /// Those to GET_DATA, which may be many and large, and can be given again: they displace no others.
-    looks: Answers,
+    data_answers: AnswerCache,
     data: Option<Value>,
     reason: String,
     counts: Counts,
@@ -123,12 +123,12 @@ impl Lifecycle {
             since: Duration::ZERO,
             settled: State::Starting,
             queue: VecDeque::new(),
-            doing: None,
-            leading: None,
+            running: None,
+            transition: None,
             cancelled: false,
             next_step: Duration::ZERO,
-            answers: Answers::default(),
-            looks: Answers::default(),
+            answers: AnswerCache::default(),
+            data_answers: AnswerCache::default(),
             data: None,
             reason: String::new(),
             counts: Counts::default(),
@@ -158,8 +158,8 @@ impl Lifecycle {
     }
 
     /// What the program does and since when.
-    pub fn doing(&self) -> Option<(&Command, Duration)> {
-        self.doing.as_ref().map(|doing| (&doing.what.order.command, doing.begun))
+    pub fn running(&self) -> Option<(&Command, Duration)> {
+        self.running.as_ref().map(|running| (&running.what.request.command, running.begun))
     }
 
     /// Whether what the program does is to be given up.
@@ -168,66 +168,66 @@ impl Lifecycle {
     }
 
     /// Says what is wrong although it goes on; an empty text for nothing.
-    pub fn set_reason(&mut self, reason: &str) -> Vec<Act> {
+    pub fn set_reason(&mut self, reason: &str) -> Vec<Action> {
         self.reason = cut(reason, REASON);
-        vec![Act::Changed]
+        vec![Action::Changed]
     }
 
     /// A command has come.
-    pub fn command(&mut self, order: Order, now: Duration) -> Vec<Act> {
+    pub fn command(&mut self, request: CommandRequest, now: Duration) -> Vec<Action> {
         // The same id is the same command, whatever else is said this time: it is answered as before.
-        if let Some(known) = self.known(&order.id, now) {
+        if let Some(known) = self.known(&request.id, now) {
             self.counts.repeated += 1;
-            return vec![Act::Answer(known)];
+            return vec![Action::Answer(known)];
         }
-        if order.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
+        if request.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
             let text = "the command is for another incarnation of the service, which has gone";
-            return self.reject(&order, &Error::new(ErrorKind::InvalidState, text));
+            return self.reject(&request, &Error::new(ErrorKind::InvalidState, text));
         }
-        let rule = rule(self.state, &order.command);
+        let rule = rule(self.state, &request.command);
         if rule == Rule::Library {
-            return match order.command {
-                Command::Cancel => self.cancel(&order, now),
-                _ => vec![Act::Ask(order)],
+            return match request.command {
+                Command::Cancel => self.cancel(&request, now),
+                _ => vec![Action::Ask(request)],
             };
         }
-        if let Err(why) = self.check(&order, rule) {
-            return self.reject(&order, &why);
+        if let Err(why) = self.check(&request, rule) {
+            return self.reject(&request, &why);
         }
         self.counts.accepted += 1;
-        let mut acts = vec![self.accepted(&order)];
+        let mut actions = vec![self.accepted(&request)];
         match rule {
             Rule::Leads(via, _) | Rule::Returns(via) => {
-                self.leading = Some(order.id.clone());
-                acts.extend(self.enter(via, now));
-                if order.command == Command::Shutdown {
-                    acts.extend(self.clear_the_way("SHUTDOWN came before it was begun"));
+                self.transition = Some(request.id.clone());
+                actions.extend(self.enter(via, now));
+                if request.command == Command::Shutdown {
+                    actions.extend(self.cancel_queued_transitions("SHUTDOWN came before it was begun"));
                 }
             }
-            Rule::Cancels => acts.extend(self.give_up_all()),
+            Rule::Cancels => actions.extend(self.cancel_all()),
             Rule::Keeps | Rule::Library | Rule::Refused => {}
         }
-        let due = now.saturating_add(order.within);
+        let due = now.saturating_add(request.within);
         // What the program was told before comes first.
-        self.queue.push_back(Accepted { order, due, answered: false });
-        acts.push(Act::Wake);
-        acts
+        self.queue.push_back(AcceptedCommand { request, due, answered: false });
+        actions.push(Action::Wake);
+        actions
     }
 
     /// A signal asked the program to end; a second one gives up what is under way.
-    pub fn terminate(&mut self, now: Duration) -> Vec<Act> {
+    pub fn terminate(&mut self, now: Duration) -> Vec<Action> {
         if self.state == State::Stopping {
-            return self.give_up_all();
+            return self.cancel_all();
         }
-        let mut acts = self.command(Order::own(Command::Shutdown), now);
+        let mut actions = self.command(CommandRequest::own(Command::Shutdown), now);
         // Nobody waits for the answer to a signal; commands that it displaced have theirs.
-        acts.retain(|act| !matches!(act, Act::Answer(answer) if answer.id.is_empty()));
-        acts
+        actions.retain(|action| !matches!(action, Action::Answer(answer) if answer.id.is_empty()));
+        actions
     }
 
     /// What waits for the program, and what it does.
-    fn open(&self) -> impl Iterator<Item = &Accepted> {
-        self.queue.iter().chain(self.doing.as_ref().map(|doing| &doing.what))
+    fn open(&self) -> impl Iterator<Item = &AcceptedCommand> {
+        self.queue.iter().chain(self.running.as_ref().map(|running| &running.what))
     }
 
     /// What was answered to this id, or that it is under way.
@@ -235,20 +235,20 @@ impl Lifecycle {
         if id.is_empty() {
             return None;
         }
-        if let Some(answer) = self.answers.get(id).or_else(|| self.looks.get(id)) {
+        if let Some(answer) = self.answers.get(id).or_else(|| self.data_answers.get(id)) {
             return Some(answer.clone());
         }
-        let one = self.open().find(|one| *one.order.id == *id)?;
-        if !one.answered {
-            return Some(self.said(id, Outcome::Accepted));
+        let command = self.open().find(|command| *command.request.id == *id)?;
+        if !command.answered {
+            return Some(self.answer_with(id, Outcome::Accepted));
         }
         // Its time passed so long ago that its answer is kept no more, and it still must not be begun twice.
-        let why = self.still_under_way(&one.order, now);
-        Some(Answer { failure: Some(failure_of(&why)), ..self.said(id, Outcome::Failed) })
+        let why = self.still_under_way(&command.request, now);
+        Some(Answer { failure: Some(failure_of(&why)), ..self.answer_with(id, Outcome::Failed) })
     }
 
-    fn check(&self, order: &Order, rule: Rule) -> Result<()> {
-        let name = order.command.name();
+    fn check(&self, request: &CommandRequest, rule: Rule) -> Result<()> {
+        let name = request.command.name();
         if self.ended {
             let text = format!(
                 "{name} is not possible: the service has ended and is {}; start it again",
@@ -256,11 +256,11 @@ impl Lifecycle {
             );
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        if order.command == Command::Step {
+        if request.command == Command::Step {
             let text = "steps come from the service's own clock; RUN sets it going";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        if matches!(order.command, Command::Config | Command::Backup | Command::Own(_))
+        if matches!(request.command, Command::Config | Command::Backup | Command::Own(_))
             && !self.setup.commands.iter().any(|known| known == name)
         {
             let known = self.setup.commands.join(", ");
@@ -269,19 +269,19 @@ impl Lifecycle {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         if rule == Rule::Refused {
-            return Err(refusal(self.state, &order.command));
+            return Err(refusal(self.state, &request.command));
         }
         let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
-        if leads && order.command != Command::Shutdown && self.leading.is_some() {
-            let under_way = self.open().find(|one| Some(&one.order.id) == self.leading.as_ref());
-            let other = under_way.map_or("another command", |one| one.order.command.name());
+        if leads && request.command != Command::Shutdown && self.transition.is_some() {
+            let under_way = self.open().find(|command| Some(&command.request.id) == self.transition.as_ref());
+            let other = under_way.map_or("another command", |command| command.request.command.name());
             let text = format!(
                 "{name} is not possible while {other} is under way and the service is {}: wait until that is done",
                 self.state.name()
             );
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        let room = if order.command == Command::Shutdown { 2 * QUEUE } else { QUEUE };
+        let room = if request.command == Command::Shutdown { 2 * QUEUE } else { QUEUE };
         if self.queue.len() >= room {
             let text = format!("{room} commands wait for the program; try again later, under another id");
             return Err(Error::new(ErrorKind::Full, text));
@@ -289,100 +289,101 @@ impl Lifecycle {
         Ok(())
     }
 
-    fn said(&self, id: &str, outcome: Outcome) -> Answer {
+    fn answer_with(&self, id: &str, outcome: Outcome) -> Answer {
         Answer { id: id.into(), outcome, state: self.state, value: Value::Null, failure: None }
     }
 
-    fn accepted(&self, order: &Order) -> Act {
-        Act::Answer(self.said(&order.id, Outcome::Accepted))
+    fn accepted(&self, request: &CommandRequest) -> Action {
+        Action::Answer(self.answer_with(&request.id, Outcome::Accepted))
     }
 
-    fn reject(&mut self, order: &Order, why: &Error) -> Vec<Act> {
+    fn reject(&mut self, request: &CommandRequest, why: &Error) -> Vec<Action> {
         self.counts.rejected += 1;
-        let answer = Answer { failure: Some(failure_of(why)), ..self.said(&order.id, Outcome::Rejected) };
+        let answer =
+            Answer { failure: Some(failure_of(why)), ..self.answer_with(&request.id, Outcome::Rejected) };
         // Heard again, it would be carried out if the state had changed meanwhile: a repeated id means the same command.
-        if !order.id.is_empty() {
+        if !request.id.is_empty() {
             self.answers.keep(&answer);
         }
-        vec![Act::Answer(answer)]
+        vec![Action::Answer(answer)]
     }
 
-    fn enter(&mut self, state: State, now: Duration) -> Option<Act> {
+    fn enter(&mut self, state: State, now: Duration) -> Option<Action> {
         let changed = self.state != state;
         (self.state, self.since) = (state, if changed { now } else { self.since });
-        if !state.is_passing() {
+        if !state.is_transitional() {
             self.settled = state;
         }
-        changed.then_some(Act::Changed)
+        changed.then_some(Action::Changed)
     }
 
     /// What would lead elsewhere and was not begun is given up, for this reason.
-    fn clear_the_way(&mut self, why: &str) -> Vec<Act> {
+    fn cancel_queued_transitions(&mut self, why: &str) -> Vec<Action> {
         let (leads, stays): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(|one| {
-                matches!(one.order.command, Command::Pause | Command::Run | Command::Checkpoint)
+            std::mem::take(&mut self.queue).into_iter().partition(|command| {
+                matches!(command.request.command, Command::Pause | Command::Run | Command::Checkpoint)
             });
         self.queue = stays;
         let why = Error::new(ErrorKind::Cancelled, why);
-        leads.into_iter().filter_map(|one| self.answer(&one, Err(&why))).collect()
+        leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
     }
 
     /// What the program does is to be given up: a task, or its start.
-    fn give_up(&mut self) -> Vec<Act> {
-        if self.doing.is_none() && self.settled != State::Starting {
+    fn cancel_running(&mut self) -> Vec<Action> {
+        if self.running.is_none() && self.settled != State::Starting {
             return Vec::new();
         }
         self.cancelled = true;
-        vec![Act::Cancel, Act::Changed]
+        vec![Action::Cancel, Action::Changed]
     }
 
     /// SHUTDOWN is to wait for nothing any more: neither for what is under way, nor for what was to come before it.
-    fn give_up_all(&mut self) -> Vec<Act> {
+    fn cancel_all(&mut self) -> Vec<Action> {
         let (stays, goes): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()
-            .partition(|one| one.order.command == Command::Shutdown);
+            .partition(|command| command.request.command == Command::Shutdown);
         self.queue = stays;
         let why = Error::new(ErrorKind::Cancelled, "SHUTDOWN came again before it was begun");
-        let mut acts: Vec<Act> = goes
+        let mut actions: Vec<Action> = goes
             .into_iter()
-            .filter_map(|one| match self.known_data(&one) {
-                Some(data) => self.answer(&one, Ok(data)),
-                None => self.answer(&one, Err(&why)),
+            .filter_map(|command| match self.latest_data_for(&command) {
+                Some(data) => self.answer(&command, Ok(data)),
+                None => self.answer(&command, Err(&why)),
             })
             .collect();
-        acts.extend(self.give_up());
-        acts
+        actions.extend(self.cancel_running());
+        actions
     }
 
     /// The newest data that are known, for one that asks for data.
-    fn known_data(&self, one: &Accepted) -> Option<Value> {
-        self.data.clone().filter(|_| one.order.command == Command::GetData)
+    fn latest_data_for(&self, command: &AcceptedCommand) -> Option<Value> {
+        self.data.clone().filter(|_| command.request.command == Command::GetData)
     }
 
-    fn cancel(&mut self, order: &Order, now: Duration) -> Vec<Act> {
-        let wanted = match cancelled_id(&order.arguments) {
+    fn cancel(&mut self, request: &CommandRequest, now: Duration) -> Vec<Action> {
+        let wanted = match cancelled_id(&request.arguments) {
             Ok(wanted) => wanted,
-            Err(why) => return self.reject(order, &why),
+            Err(why) => return self.reject(request, &why),
         };
-        let is_it = |one: &Accepted| wanted == Some(&*one.order.id);
-        let mut acts = Vec::new();
+        let is_it = |command: &AcceptedCommand| wanted == Some(&*command.request.id);
+        let mut actions = Vec::new();
         let done = if let Some(at) = self.queue.iter().position(is_it) {
-            if self.queue[at].order.command == Command::Shutdown {
+            if self.queue[at].request.command == Command::Shutdown {
                 let text = "SHUTDOWN cannot be taken back; without an id, CANCEL gives up what it waits for";
                 Err(Error::new(ErrorKind::InvalidState, text))
             } else {
                 let why = Error::new(ErrorKind::Cancelled, "it was cancelled before it was begun");
-                if let Some(one) = self.queue.remove(at) {
-                    acts.extend(self.withdraw(&one, &why, now));
+                if let Some(command) = self.queue.remove(at) {
+                    actions.extend(self.withdraw(&command, &why, now));
                 }
                 Ok(Value::map([("cancelled", "withdrawn")]))
             }
-        } else if match (&self.doing, wanted) {
-            (Some(doing), Some(_)) => is_it(&doing.what),
+        } else if match (&self.running, wanted) {
+            (Some(running), Some(_)) => is_it(&running.what),
             (Some(_), None) => true,
             (None, wanted) => wanted.is_none() && self.settled == State::Starting && !self.ended,
         } {
-            acts.extend(self.give_up());
+            actions.extend(self.cancel_running());
             Ok(Value::map([("cancelled", "asked")]))
         } else {
             let text = "nothing of that is under way or waits: it has its answer, or never came";
@@ -394,17 +395,21 @@ impl Lifecycle {
             Err(why) => (Value::Null, Some(failure_of(&why))),
         };
         let outcome = if failure.is_none() { Outcome::Done } else { Outcome::Failed };
-        let answer = Answer { value, failure, ..self.said(&order.id, outcome) };
-        if !order.id.is_empty() {
+        let answer = Answer { value, failure, ..self.answer_with(&request.id, outcome) };
+        if !request.id.is_empty() {
             self.answers.keep(&answer);
         }
-        acts.push(Act::Answer(answer));
-        acts
+        actions.push(Action::Answer(answer));
+        actions
     }
 
     /// The final answer, unless it had one; none where nobody waits for it.
-    fn answer(&mut self, one: &Accepted, result: std::result::Result<Value, &Error>) -> Option<Act> {
-        if one.answered {
+    fn answer(
+        &mut self,
+        command: &AcceptedCommand,
+        result: std::result::Result<Value, &Error>,
+    ) -> Option<Action> {
+        if command.answered {
             return None;
         }
         let (outcome, value, failure) = match result {
@@ -413,77 +418,81 @@ impl Lifecycle {
         };
         let count = if failure.is_none() { &mut self.counts.done } else { &mut self.counts.failed };
         *count += 1;
-        if one.order.id.is_empty() {
+        if command.request.id.is_empty() {
             return None;
         }
-        let answer = Answer { value, failure, ..self.said(&one.order.id, outcome) };
-        let kept = if one.order.command == Command::GetData { &mut self.looks } else { &mut self.answers };
+        let answer = Answer { value, failure, ..self.answer_with(&command.request.id, outcome) };
+        let kept = if command.request.command == Command::GetData {
+            &mut self.data_answers
+        } else {
+            &mut self.answers
+        };
         kept.keep(&answer);
-        Some(Act::Answer(answer))
+        Some(Action::Answer(answer))
     }
 
     /// It is not carried out, and the state is as before.
-    fn withdraw(&mut self, one: &Accepted, why: &Error, now: Duration) -> Vec<Act> {
-        let mut acts = Vec::new();
-        if self.leading.as_ref() == Some(&one.order.id) {
-            self.leading = None;
-            if self.state.is_passing() {
-                acts.extend(self.enter(self.settled, now));
+    fn withdraw(&mut self, command: &AcceptedCommand, why: &Error, now: Duration) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.transition.as_ref() == Some(&command.request.id) {
+            self.transition = None;
+            if self.state.is_transitional() {
+                actions.extend(self.enter(self.settled, now));
             }
         }
-        acts.extend(self.answer(one, Err(why)));
-        acts
+        actions.extend(self.answer(command, Err(why)));
+        actions
     }
 
     /// The program comes and asks what to do; it has done what it was given before.
-    pub fn come(&mut self, now: Duration) -> (Next, Vec<Act>) {
-        let mut acts = self.let_go(now);
+    pub fn next_task(&mut self, now: Duration) -> (Next, Vec<Action>) {
+        let mut actions = self.close_abandoned_task(now);
         if self.settled == State::Starting {
             (self.settled, self.cancelled) = (State::Ready, false);
             if self.state == State::Starting {
-                acts.extend(self.enter(State::Ready, now));
+                actions.extend(self.enter(State::Ready, now));
                 if !self.setup.paused {
-                    acts.extend(self.set_going(now));
+                    actions.extend(self.start_running(now));
                 }
             }
         }
-        acts.extend(self.tick(now));
+        actions.extend(self.tick(now));
         if self.ended {
-            return (Next::End, acts);
+            return (Next::End, actions);
         }
         if let Some(what) = self.queue.pop_front() {
-            let work = Work { order: what.order.clone(), before: self.settled, due: what.due };
+            let work = Work { request: what.request.clone(), before: self.settled, due: what.due };
             self.begin(what, now);
-            return (Next::Work(work), acts);
+            return (Next::Work(work), actions);
         }
         if self.state != State::Running {
-            return (Next::Wait(None), acts);
+            return (Next::Wait(None), actions);
         }
-        let Some(every) = self.setup.every else { return (Next::Wait(None), acts) };
+        let Some(every) = self.setup.every else { return (Next::Wait(None), actions) };
         if now < self.next_step {
-            return (Next::Wait(Some(self.next_step)), acts);
+            return (Next::Wait(Some(self.next_step)), actions);
         }
         // Steps that were missed are not made up for.
         let behind = now - self.next_step;
         let missed = behind.as_nanos().checked_div(every.as_nanos()).unwrap_or(0);
         let periods = u32::try_from(missed + 1).unwrap_or(u32::MAX);
         self.next_step = self.next_step.saturating_add(every.saturating_mul(periods));
-        let order = Order::own(Command::Step);
-        let work = Work { order: order.clone(), before: self.settled, due: Duration::MAX };
-        let what = Accepted { order, due: Duration::MAX, answered: true };
+        let request = CommandRequest::own(Command::Step);
+        let work = Work { request: request.clone(), before: self.settled, due: Duration::MAX };
+        let what = AcceptedCommand { request, due: Duration::MAX, answered: true };
         self.begin(what, now);
-        (Next::Work(work), acts)
+        (Next::Work(work), actions)
     }
 
-    fn begin(&mut self, what: Accepted, now: Duration) {
-        self.doing = Some(Doing { what, begun: now, failed: false });
+    fn begin(&mut self, what: AcceptedCommand, now: Duration) {
+        self.running = Some(RunningTask { what, begun: now, failed: false });
         self.cancelled = false;
     }
 
     /// What the program left without a word: a step counts as done, a command as failed.
-    fn let_go(&mut self, now: Duration) -> Vec<Act> {
-        let Some(doing) = &self.doing else { return Vec::new() };
-        let result = match &doing.what.order.command {
+    fn close_abandoned_task(&mut self, now: Duration) -> Vec<Action> {
+        let Some(running) = &self.running else { return Vec::new() };
+        let result = match &running.what.request.command {
             Command::Step => Ok(Value::Null),
             other => {
                 let text = format!("the program left {} unanswered", other.name());
@@ -494,16 +503,16 @@ impl Lifecycle {
     }
 
     /// The program has done what it was given, or could not.
-    pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Act> {
-        let Some(Doing { what, begun, failed }) = self.doing.take() else { return Vec::new() };
+    pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Action> {
+        let Some(RunningTask { what, begun, failed }) = self.running.take() else { return Vec::new() };
         let given_up = std::mem::take(&mut self.cancelled);
         let took = now.saturating_sub(begun);
-        let mut acts = Vec::new();
-        if what.order.command != Command::Step && self.leading.as_ref() == Some(&what.order.id) {
-            self.leading = None;
+        let mut actions = Vec::new();
+        if what.request.command != Command::Step && self.transition.as_ref() == Some(&what.request.id) {
+            self.transition = None;
         }
         let done = result.is_ok();
-        match what.order.command {
+        match what.request.command {
             Command::Step if done => {
                 self.counts.steps += 1;
                 self.counts.step_time += took;
@@ -511,19 +520,19 @@ impl Lifecycle {
             }
             Command::Step => {
                 if let (false, Err(why)) = (given_up, &result) {
-                    acts.extend(self.fail(why, now));
+                    actions.extend(self.fail(why, now));
                 }
             }
             Command::Pause | Command::Run | Command::Checkpoint if failed => {}
-            Command::Pause if done => acts.extend(self.settle(State::Paused, now)),
-            Command::Run if done => acts.extend(self.set_going(now)),
-            Command::Pause | Command::Checkpoint => acts.extend(self.settle(self.settled, now)),
-            Command::Shutdown if done => acts.extend(self.enter(State::Stopped, now)),
+            Command::Pause if done => actions.extend(self.settle(State::Paused, now)),
+            Command::Run if done => actions.extend(self.start_running(now)),
+            Command::Pause | Command::Checkpoint => actions.extend(self.settle(self.settled, now)),
+            Command::Shutdown if done => actions.extend(self.enter(State::Stopped, now)),
             Command::Shutdown => {
                 if let Err(why) = &result {
                     self.reason = reason_of(why);
                 }
-                acts.extend(self.enter(State::Failed, now));
+                actions.extend(self.enter(State::Failed, now));
             }
             Command::GetData => {
                 if let Ok(value) = &result {
@@ -532,15 +541,15 @@ impl Lifecycle {
             }
             _ => {}
         }
-        acts.extend(self.answer(&what, result.as_ref().cloned()));
-        if what.order.command == Command::Shutdown {
-            acts.extend(self.close_the_book(result.map(drop)));
+        actions.extend(self.answer(&what, result.as_ref().cloned()));
+        if what.request.command == Command::Shutdown {
+            actions.extend(self.end(result.map(drop)));
         }
-        acts
+        actions
     }
 
     /// It has arrived in a state; one that stops meanwhile arrives there only in its own eyes.
-    fn settle(&mut self, state: State, now: Duration) -> Option<Act> {
+    fn settle(&mut self, state: State, now: Duration) -> Option<Action> {
         if self.state == State::Stopping {
             self.settled = state;
             return None;
@@ -549,67 +558,67 @@ impl Lifecycle {
     }
 
     /// Steps begin now.
-    fn set_going(&mut self, now: Duration) -> Option<Act> {
+    fn start_running(&mut self, now: Duration) -> Option<Action> {
         self.next_step = now;
         self.reason.clear();
         self.settle(State::Running, now)
     }
 
     /// Nothing is carried out any more: what waits is answered.
-    fn close_the_book(&mut self, ended: Result<()>) -> Vec<Act> {
+    fn end(&mut self, ended: Result<()>) -> Vec<Action> {
         let why = Error::new(ErrorKind::Cancelled, "the service has ended before it was begun");
         (self.ended, self.cancelled) = (true, false);
         let rest = std::mem::take(&mut self.queue);
-        let one = |one: Accepted| match (&ended, &one.order.command) {
-            (Ok(()), Command::Shutdown) => self.answer(&one, Ok(Value::Null)),
-            (Err(why), Command::Shutdown) => self.answer(&one, Err(why)),
-            _ => match self.known_data(&one) {
-                Some(data) => self.answer(&one, Ok(data)),
-                None => self.answer(&one, Err(&why)),
+        let answer = |command: AcceptedCommand| match (&ended, &command.request.command) {
+            (Ok(()), Command::Shutdown) => self.answer(&command, Ok(Value::Null)),
+            (Err(why), Command::Shutdown) => self.answer(&command, Err(why)),
+            _ => match self.latest_data_for(&command) {
+                Some(data) => self.answer(&command, Ok(data)),
+                None => self.answer(&command, Err(&why)),
             },
         };
-        rest.into_iter().filter_map(one).collect()
+        rest.into_iter().filter_map(answer).collect()
     }
 
     /// The program cannot go on.
-    pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Act> {
+    pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Action> {
         self.reason = reason_of(why);
         // What has ended stays as it ended.
         if self.ended {
-            return vec![Act::Changed];
+            return vec![Action::Changed];
         }
-        if let Some(doing) = &mut self.doing {
-            doing.failed = true;
+        if let Some(running) = &mut self.running {
+            running.failed = true;
         }
         // A shutdown that is under way goes on.
         if self.state == State::Stopping {
             self.settled = State::Failed;
-            return vec![Act::Changed];
+            return vec![Action::Changed];
         }
-        self.leading = None;
+        self.transition = None;
         self.enter(State::Failed, now);
-        let mut acts = vec![Act::Changed];
-        acts.extend(self.clear_the_way("the service failed before it was begun"));
-        acts
+        let mut actions = vec![Action::Changed];
+        actions.extend(self.cancel_queued_transitions("the service failed before it was begun"));
+        actions
     }
 
     /// The program goes, and does not come any more: all that is open or waits is answered. FAILED stays what it is; a
     /// program that goes of its own will is STOPPED.
-    pub fn leave(&mut self, now: Duration) -> Vec<Act> {
-        let mut acts = self.let_go(now);
+    pub fn close(&mut self, now: Duration) -> Vec<Action> {
+        let mut actions = self.close_abandoned_task(now);
         if self.ended {
-            return acts;
+            return actions;
         }
-        self.leading = None;
+        self.transition = None;
         let ended = if self.settled == State::Failed {
-            acts.extend(self.enter(State::Failed, now));
+            actions.extend(self.enter(State::Failed, now));
             Err(Error::new(ErrorKind::Remote, self.reason.clone()))
         } else {
-            acts.extend(self.enter(State::Stopped, now));
+            actions.extend(self.enter(State::Stopped, now));
             Ok(())
         };
-        acts.extend(self.close_the_book(ended));
-        acts
+        actions.extend(self.end(ended));
+        actions
     }
 }
 
@@ -621,7 +630,7 @@ fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
         Value::Map(_) => arguments.at("id")?,
         other => other,
     };
-    super::words::id(named.as_text()?).map(Some)
+    super::protocol::id(named.as_text()?).map(Some)
 }
 
 /// An error in a line for people.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::words::Line;
+use super::protocol::LogLine;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Timestamp, Value};
 
@@ -16,11 +16,11 @@ const BATCH: usize = 100;
 /// The newest lines, numbered from 0.
 #[derive(Default)]
 pub struct Log {
-    lines: VecDeque<Line>,
+    lines: VecDeque<LogLine>,
     /// The number of the oldest that is kept.
     first: u64,
     /// Those below this number have been said.
-    said: u64,
+    sent: u64,
 }
 
 /// How serious a line of a service's log is.
@@ -69,7 +69,8 @@ impl std::str::FromStr for LogLevel {
 impl Log {
     /// Adds a line, now.
     pub fn add(&mut self, level: &str, text: &str) {
-        let line = Line { at: Timestamp::now(), level: cut(level, 32), text: cut(text.trim_end(), LENGTH) };
+        let line =
+            LogLine { at: Timestamp::now(), level: cut(level, 32), text: cut(text.trim_end(), LENGTH) };
         if self.lines.len() == LINES {
             self.lines.pop_front();
             self.first += 1;
@@ -82,17 +83,17 @@ impl Log {
     }
 
     /// Whether the controller does not know all of it.
-    pub fn has_unsaid(&self) -> bool {
-        self.said < self.end()
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.end()
     }
 
     /// The next lines to be said, and what to give to [`Log::said`] then. Says how many are lost, if any.
-    pub fn unsaid(&self) -> (Vec<Line>, u64) {
-        let from = self.said.max(self.first);
+    pub fn unsent(&self) -> (Vec<LogLine>, u64) {
+        let from = self.sent.max(self.first);
         let mut lines = Vec::new();
-        if from > self.said {
-            let text = format!("{} lines were lost while no controller was there", from - self.said);
-            lines.push(Line { at: Timestamp::now(), level: "warning".into(), text });
+        if from > self.sent {
+            let text = format!("{} lines were lost while no controller was there", from - self.sent);
+            lines.push(LogLine { at: Timestamp::now(), level: "warning".into(), text });
         }
         let until = self.end().min(from + BATCH as u64);
         lines.extend(self.lines.range((from - self.first) as usize..(until - self.first) as usize).cloned());
@@ -100,14 +101,14 @@ impl Log {
     }
 
     /// The controller knows those below this number.
-    pub fn said(&mut self, until: u64) {
-        self.said = self.said.max(until);
+    pub fn sent(&mut self, until: u64) {
+        self.sent = self.sent.max(until);
     }
 
     /// The last lines, as an array.
     pub fn last(&self, count: u64) -> Value {
         let skip = self.lines.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
-        Value::Array(self.lines.iter().skip(skip).map(Line::to_value).collect())
+        Value::Array(self.lines.iter().skip(skip).map(LogLine::to_value).collect())
     }
 }
 
@@ -127,19 +128,19 @@ mod tests {
     #[test]
     fn lines_are_said_once_and_losses_are_told() {
         let mut log = Log::default();
-        assert!(!log.has_unsaid());
+        assert!(!log.has_unsent());
         log.add("info", "one\n");
-        let (lines, until) = log.unsaid();
+        let (lines, until) = log.unsent();
         assert_eq!(lines[0].text, "one");
-        log.said(until);
-        assert!(!log.has_unsaid());
+        log.sent(until);
+        assert!(!log.has_unsent());
         (0..LINES as u64 + 7).for_each(|i| log.add("info", &i.to_string()));
         let mut all = Vec::new();
-        while log.has_unsaid() {
-            let (lines, until) = log.unsaid();
+        while log.has_unsent() {
+            let (lines, until) = log.unsent();
             assert!(lines.len() <= BATCH + 1);
             all.extend(lines);
-            log.said(until);
+            log.sent(until);
         }
         assert_eq!(all.len(), LINES + 1);
         assert!(all[0].text.starts_with("7 lines were lost"), "{}", all[0].text);

@@ -2,44 +2,45 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the states of a service, and what its controller knows of it | `state` |
+//! | the states of a service, and the controller's view of it | `state` |
 //! | commands and answers | `command` |
-//! | what each command does in each state | `table` |
-//! | the life of a service as pure state; its answers, kept | `lifecycle`, `answers` |
-//! | what the two say to each other | `words` |
-//! | what systemd is told | `notify` |
-//! | the service's side: its line to the controller, the thread that speaks on it, its log, the tasks that a program pulls | `line`, `mouth`, `log`, `pulling` |
+//! | the effect of each command in each state | `table` |
+//! | the lifecycle of a service as a pure state machine; its cache of final answers | `lifecycle`, `answer_cache` |
+//! | the messages between a service and its controller | `protocol` |
+//! | notifications for systemd | `notify` |
+//! | the service's side: its link to the controller, the threads that read and write it, its log, the loop that hands out tasks | `link`, `reader`, `writer`, `log`, `service_loop` |
 //! | the same with hooks | `run` |
-//! | the controller's side; its clients | `hub`, `controller` |
+//! | the controller's server; its clients | `server`, `controller` |
 
-mod answers;
+mod answer_cache;
 mod command;
 mod controller;
-mod hub;
 mod lifecycle;
-mod line;
+mod link;
 mod log;
-mod mouth;
 mod notify;
-mod pulling;
+mod protocol;
+mod reader;
 mod run;
+mod server;
+mod service_loop;
 mod state;
 mod table;
-mod words;
+mod writer;
 
 pub use crate::sys::child::end_with_us;
 pub use command::{Answer, Command, Outcome};
 pub use controller::{Controller, WatchOptions};
-pub use hub::{Hub, HubOptions, Stop};
-pub use line::OnCancel;
+pub use link::OnCancel;
 pub use log::LogLevel;
 pub use notify::NOTIFY_VARIABLES;
-pub use pulling::{ServiceLoop, ServiceOptions, Task, Tasks};
+pub use protocol::CommandRequest;
 pub use run::{Service, run};
+pub use server::{ControllerServer, ControllerServerOptions, StopHandle};
+pub use service_loop::{ServiceLoop, ServiceOptions, Task, Tasks};
 pub use state::{State, View};
-pub use words::Order;
 
 #[cfg(test)]
-mod drawn;
+mod documented;
 #[cfg(test)]
 mod tests;

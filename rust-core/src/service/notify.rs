@@ -1,7 +1,7 @@
 //! What a supervisor such as systemd is told: READY, STATUS, STOPPING and WATCHDOG, by the protocol of `sd_notify(3)`.
 //!
 //! A supervisor that wants to be told gives the program a socket in `$NOTIFY_SOCKET`; where there is none, nothing is
-//! done. [`Notify`] is the socket and its words. [`Notifier`] is what a service says when, as pure state. [`Notices`] is
+//! done. [`NotifySocket`] is the socket and its words. [`NotifyState`] is what a service says when, as pure state. [`Supervisor`] is
 //! both together for a service's thread: what goes wrong is an error for the log, told once, and never the end of
 //! anything.
 
@@ -19,28 +19,28 @@ use crate::error::{Error, ErrorKind, Result};
 pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// A supervisor whose queue is full is told again after so long.
-const AGAIN: Duration = Duration::from_millis(200);
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The supervisor's socket, and the words for it. Never waits.
 #[derive(Debug)]
-pub struct Notify {
+pub struct NotifySocket {
     socket: UnixDatagram,
     address: SocketAddr,
     name: String,
     watchdog: Option<Duration>,
     /// What the supervisor had no room for; it goes with the next words.
-    unsaid: String,
+    pending: String,
 }
 
-impl Notify {
+impl NotifySocket {
     /// The supervisor that the environment names; none where it names none.
     ///
     /// Errors: `OutOfRange` for a name that is no socket's, or a time that is no number.
-    pub fn from_env() -> Result<Option<Notify>> {
-        Notify::of(&|name| std::env::var_os(name), std::process::id())
+    pub fn from_env() -> Result<Option<NotifySocket>> {
+        NotifySocket::from_variables(&|name| std::env::var_os(name), std::process::id())
     }
 
-    fn of(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<Notify>> {
+    fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<NotifySocket>> {
         let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
         let address = address(&name)?;
         let name = name.to_string_lossy().into_owned();
@@ -48,7 +48,7 @@ impl Notify {
         let socket = UnixDatagram::unbound().map_err(|error| of_system(doing(), &error))?;
         socket.set_nonblocking(true).map_err(|error| of_system(doing(), &error))?;
         let watchdog = watchdog(variable, pid)?;
-        Ok(Some(Notify { socket, address, name, watchdog, unsaid: String::new() }))
+        Ok(Some(NotifySocket { socket, address, name, watchdog, pending: String::new() }))
     }
 
     /// After so much silence the supervisor acts; none where it does not watch this process.
@@ -56,17 +56,17 @@ impl Notify {
         self.watchdog
     }
 
-    /// Whether the supervisor had no room for some words, which [`say`](Notify::say) tries again.
-    pub fn is_behind(&self) -> bool {
-        !self.unsaid.is_empty()
+    /// Whether the supervisor had no room for some words, which [`say`](NotifySocket::say) tries again.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// Says lines of `NAME=VALUE`, each ended by a newline, behind what has not been said yet.
     ///
     /// Errors: `Full` where the supervisor has no room now: the words are kept. For others they are gone.
-    pub fn say(&mut self, words: &str) -> Result<()> {
-        let mut all = std::mem::take(&mut self.unsaid);
-        all.push_str(words);
+    pub fn send(&mut self, assignments: &str) -> Result<()> {
+        let mut all = std::mem::take(&mut self.pending);
+        all.push_str(assignments);
         if all.is_empty() {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Notify {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // Of words that wait the newest count: each name stands once, however long nobody listens.
-                self.unsaid = newest(&all);
+                self.pending = newest(&all);
                 let text = format!("the supervisor at {} has no room for more words now", self.name);
                 Err(Error::new(ErrorKind::Full, text))
             }
@@ -125,16 +125,16 @@ fn status_line(text: &str) -> String {
     format!("STATUS={text}\n")
 }
 
-fn newest(words: &str) -> String {
+fn newest(assignments: &str) -> String {
     let name = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
-    let lines: Vec<&str> = words.lines().collect();
+    let lines: Vec<&str> = assignments.lines().collect();
     let stays = |at: usize| lines[at + 1..].iter().all(|later| name(later) != name(lines[at]));
     (0..lines.len()).filter(|at| stays(*at)).map(|at| format!("{}\n", lines[at])).collect()
 }
 
 /// What a service says when. Times are counted from the service's start.
 #[derive(Clone, Debug, Default)]
-pub struct Notifier {
+pub struct NotifyState {
     /// After so much silence the supervisor acts.
     watchdog: Option<Duration>,
     ready: bool,
@@ -144,10 +144,10 @@ pub struct Notifier {
     last: Option<Duration>,
 }
 
-impl Notifier {
+impl NotifyState {
     /// A supervisor that acts after so much silence, if it watches at all.
-    pub fn new(watchdog: Option<Duration>) -> Notifier {
-        Notifier { watchdog, ..Notifier::default() }
+    pub fn new(watchdog: Option<Duration>) -> NotifyState {
+        NotifyState { watchdog, ..NotifyState::default() }
     }
 
     /// The words for a state and its reason; empty where nothing has changed for the supervisor.
@@ -158,26 +158,26 @@ impl Notifier {
         let lives = !matches!(state, State::Starting | State::Stopping | State::Stopped | State::Failed);
         let ends = matches!(state, State::Stopping | State::Stopped);
         match reason {
-            "" => self.words(lives, ends, state.name()),
-            reason => self.words(lives, ends, &format!("{}: {reason}", state.name())),
+            "" => self.assignments(lives, ends, state.name()),
+            reason => self.assignments(lives, ends, &format!("{}: {reason}", state.name())),
         }
     }
 
     /// The same for whoever has no states: whether it is set up, whether it has begun to end, a line for people.
-    pub fn words(&mut self, lives: bool, ends: bool, status: &str) -> String {
-        let mut words = String::new();
+    pub fn assignments(&mut self, lives: bool, ends: bool, status: &str) -> String {
+        let mut assignments = String::new();
         if lives && !std::mem::replace(&mut self.ready, true) {
-            words.push_str("READY=1\n");
+            assignments.push_str("READY=1\n");
         }
         if ends && !std::mem::replace(&mut self.stopping, true) {
-            words.push_str("STOPPING=1\n");
+            assignments.push_str("STOPPING=1\n");
         }
         let status = status_line(status);
         if status != self.status {
-            words.push_str(&status);
+            assignments.push_str(&status);
             self.status = status;
         }
-        words
+        assignments
     }
 
     /// When it is next to say that it lives: now, or later. None where nobody watches, or where what the program does,
@@ -205,31 +205,31 @@ impl Notifier {
 
 /// The supervisor of a service, if it has one: for the service's thread.
 #[derive(Debug, Default)]
-pub struct Notices {
-    notify: Option<Notify>,
-    notifier: Notifier,
+pub struct Supervisor {
+    notify: Option<NotifySocket>,
+    notifier: NotifyState,
     /// What went wrong last, so that it is told once.
-    trouble: Option<ErrorKind>,
+    problem: Option<ErrorKind>,
     /// When words that found no room are tried again.
-    again: Option<Duration>,
+    retry_at: Option<Duration>,
 }
 
-impl Notices {
+impl Supervisor {
     /// For the supervisor that the environment names, and what is wrong with that name.
-    pub fn from_env() -> (Notices, Option<Error>) {
-        match Notify::from_env() {
-            Ok(notify) => (Notices::to(notify), None),
-            Err(error) => (Notices::default(), Some(error)),
+    pub fn from_env() -> (Supervisor, Option<Error>) {
+        match NotifySocket::from_env() {
+            Ok(notify) => (Supervisor::to(notify), None),
+            Err(error) => (Supervisor::default(), Some(error)),
         }
     }
 
-    fn to(notify: Option<Notify>) -> Notices {
-        let watchdog = notify.as_ref().and_then(Notify::watchdog_time);
-        Notices { notify, notifier: Notifier::new(watchdog), ..Notices::default() }
+    fn to(notify: Option<NotifySocket>) -> Supervisor {
+        let watchdog = notify.as_ref().and_then(NotifySocket::watchdog_time);
+        Supervisor { notify, notifier: NotifyState::new(watchdog), ..Supervisor::default() }
     }
 
     /// Whether there is a supervisor at all.
-    pub fn is_there(&self) -> bool {
+    pub fn is_present(&self) -> bool {
         self.notify.is_some()
     }
 
@@ -241,49 +241,49 @@ impl Notices {
     /// The service is in this state. Gives an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn state(&mut self, state: State, reason: &str, now: Duration) -> Option<Error> {
-        let words = self.notifier.state(state, reason);
-        self.say(&words, now)
+        let assignments = self.notifier.state(state, reason);
+        self.send(&assignments, now)
     }
 
     /// A controller, which has no states: it is set up, or has begun to end. Gives an error for the log.
     #[must_use = "an error is for the log"]
-    pub fn controls(&mut self, ends: bool, status: &str, now: Duration) -> Option<Error> {
-        let words = self.notifier.words(!ends, ends, status);
-        self.say(&words, now)
+    pub fn controller_state(&mut self, ends: bool, status: &str, now: Duration) -> Option<Error> {
+        let assignments = self.notifier.assignments(!ends, ends, status);
+        self.send(&assignments, now)
     }
 
-    /// When [`tick`](Notices::tick) is to be called, while what the program does was begun at `doing_since`, or it does
+    /// When [`tick`](Supervisor::tick) is to be called, while what the program does was begun at `doing_since`, or it does
     /// nothing. None while that lasts too long: to be asked again when it ends.
     pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         self.notify.as_ref()?;
         let watchdog = self.notifier.next_watchdog(doing_since, now);
-        [watchdog, self.again].into_iter().flatten().min()
+        [watchdog, self.retry_at].into_iter().flatten().min()
     }
 
     /// Says what is due. Gives an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn tick(&mut self, doing_since: Option<Duration>, now: Duration) -> Option<Error> {
-        let words = self.notifier.watchdog(doing_since, now);
-        if words.is_empty() && self.again.is_none_or(|again| again > now) {
+        let assignments = self.notifier.watchdog(doing_since, now);
+        if assignments.is_empty() && self.retry_at.is_none_or(|retry_at| retry_at > now) {
             return None;
         }
-        self.say(words, now)
+        self.send(assignments, now)
     }
 
-    fn say(&mut self, words: &str, now: Duration) -> Option<Error> {
+    fn send(&mut self, assignments: &str, now: Duration) -> Option<Error> {
         let notify = self.notify.as_mut()?;
-        if words.is_empty() && !notify.is_behind() {
+        if assignments.is_empty() && !notify.has_pending() {
             return None;
         }
-        let said = notify.say(words);
-        self.again = notify.is_behind().then_some(now.saturating_add(AGAIN));
-        match said {
+        let sent = notify.send(assignments);
+        self.retry_at = notify.has_pending().then_some(now.saturating_add(RETRY_AFTER));
+        match sent {
             Ok(()) => {
-                self.trouble = None;
+                self.problem = None;
                 None
             }
             Err(error) => {
-                let before = self.trouble.replace(error.kind());
+                let before = self.problem.replace(error.kind());
                 (before != Some(error.kind())).then_some(error)
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::command::Command;
-use super::pulling::{ServiceLoop, ServiceOptions, Task};
+use super::service_loop::{ServiceLoop, ServiceOptions, Task};
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;

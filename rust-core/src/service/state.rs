@@ -80,7 +80,7 @@ impl State {
     }
 
     /// Whether it is on its way to another state, and takes no command that would lead elsewhere.
-    pub const fn is_passing(self) -> bool {
+    pub const fn is_transitional(self) -> bool {
         matches!(self, State::Starting | State::Pausing | State::Checkpointing | State::Stopping)
     }
 }

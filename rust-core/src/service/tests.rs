@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::command::{Answer, Command, Outcome};
-use super::pulling::{ServiceLoop, ServiceOptions};
+use super::protocol::{CommandRequest, HEARTBEAT, Introduction, ToController, ToService};
+use super::service_loop::{ServiceLoop, ServiceOptions};
 use super::state::State;
-use super::words::{HEARTBEAT, Introduction, Order, Said, Told};
 use crate::channel::greeting::Pattern;
 use crate::channel::{Channel, Delivery, Listener, Options};
 use crate::codec::Encoding;
@@ -16,7 +16,7 @@ use crate::value::{Limits, Value};
 const LONG: Duration = Duration::from_secs(20);
 
 /// The other end of a service's line.
-struct Desk(Channel);
+struct TestController(Channel);
 
 fn listener(endpoint: &str) -> Listener {
     let options =
@@ -28,36 +28,37 @@ fn payload(value: &Value) -> Payload {
     Payload::new(value, Encoding::Cbor, &Limits::default()).unwrap()
 }
 
-impl Desk {
-    fn welcome(listener: &Listener) -> (Desk, Introduction) {
-        Desk::with_heartbeat(listener, HEARTBEAT)
+impl TestController {
+    fn welcome(listener: &Listener) -> (TestController, Introduction) {
+        TestController::with_heartbeat(listener, HEARTBEAT)
     }
 
-    fn with_heartbeat(listener: &Listener, heartbeat: Duration) -> (Desk, Introduction) {
-        let desk = Desk(listener.accept(LONG).unwrap());
-        desk.tell(&Told::Welcome { controller: 1, heartbeat });
-        match desk.hear() {
-            Said::Introduction(introduction) => (desk, introduction),
+    fn with_heartbeat(listener: &Listener, heartbeat: Duration) -> (TestController, Introduction) {
+        let controller = TestController(listener.accept(LONG).unwrap());
+        controller.tell(&ToService::Welcome { controller: 1, heartbeat });
+        match controller.receive() {
+            ToController::Introduction(introduction) => (controller, introduction),
             other => panic!("{other:?}"),
         }
     }
 
-    fn tell(&self, told: &Told) {
+    fn tell(&self, told: &ToService) {
         self.0.send_as(Kind::Event, &payload(&told.to_value()), LONG).unwrap();
     }
 
-    fn order(&self, id: &str, command: Command) {
-        let order = Order { id: id.into(), command, arguments: Value::Null, within: LONG, epoch: None };
-        self.0.send_as(Kind::Command, &payload(&order.to_value()), LONG).unwrap();
+    fn request(&self, id: &str, command: Command) {
+        let request =
+            CommandRequest { id: id.into(), command, arguments: Value::Null, within: LONG, epoch: None };
+        self.0.send_as(Kind::Command, &payload(&request.to_value()), LONG).unwrap();
     }
 
-    fn hear(&self) -> Said {
-        Said::from_value(self.0.recv(LONG).unwrap().value().unwrap()).unwrap()
+    fn receive(&self) -> ToController {
+        ToController::from_value(self.0.recv(LONG).unwrap().value().unwrap()).unwrap()
     }
 
     fn answer(&self) -> Answer {
         loop {
-            if let Said::Answer(answer) = self.hear() {
+            if let ToController::Answer(answer) = self.receive() {
                 return answer;
             }
         }
@@ -78,7 +79,7 @@ fn a_service_takes_commands_over_its_line_and_over_the_next_one() {
     options.every = Some(Duration::ZERO);
     let tasks = ServiceLoop::start("lab/power", &options).unwrap();
     let first = listener(&endpoint);
-    let (desk, introduction) = Desk::welcome(&first);
+    let (controller, introduction) = TestController::welcome(&first);
     assert_eq!(introduction.name, "lab/power");
     assert_eq!(introduction.report.state, State::Starting);
     let program = std::thread::spawn(move || {
@@ -91,30 +92,30 @@ fn a_service_takes_commands_over_its_line_and_over_the_next_one() {
         }
         seen
     });
-    desk.order("a", Command::Pause);
+    controller.request("a", Command::Pause);
     // It may not have begun yet: then it is refused, and asked again.
     let mut tries = 0;
-    while desk.answer().outcome == Outcome::Rejected {
+    while controller.answer().outcome == Outcome::Rejected {
         tries += 1;
-        desk.order(&format!("a{tries}"), Command::Pause);
+        controller.request(&format!("a{tries}"), Command::Pause);
     }
-    let done = desk.answer();
+    let done = controller.answer();
     assert_eq!((done.outcome, done.state, done.value), (Outcome::Done, State::Paused, Value::from(7)));
     // The line breaks, and the next one is made.
-    drop(desk);
-    let (desk, introduction) = Desk::welcome(&first);
+    drop(controller);
+    let (controller, introduction) = TestController::welcome(&first);
     assert_eq!(introduction.report.state, State::Paused);
-    desk.order(&done.id, Command::Pause);
-    let again = desk.answer();
+    controller.request(&done.id, Command::Pause);
+    let again = controller.answer();
     assert_eq!((again.outcome, again.state), (Outcome::Done, State::Paused));
-    desk.order("s", Command::Status);
-    let status = desk.answer();
+    controller.request("s", Command::Status);
+    let status = controller.answer();
     assert_eq!(status.value.at("state").unwrap().as_text().unwrap(), "PAUSED");
-    desk.order("x", Command::Shutdown);
-    assert_eq!(desk.answer().outcome, Outcome::Accepted);
-    let stopped = desk.answer();
+    controller.request("x", Command::Shutdown);
+    assert_eq!(controller.answer().outcome, Outcome::Accepted);
+    let stopped = controller.answer();
     assert_eq!((stopped.outcome, stopped.state), (Outcome::Done, State::Stopped));
-    while desk.hear() != Said::Bye(State::Stopped) {}
+    while controller.receive() != ToController::Bye(State::Stopped) {}
     assert_eq!(program.join().unwrap(), ["PAUSE", "SHUTDOWN"]);
 }
 
@@ -138,10 +139,10 @@ fn a_controller_that_falls_silent_is_called_anew() {
         ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
     let listener = listener(&endpoint);
     let tasks = ServiceLoop::start("power", &options).unwrap();
-    let (silent, first) = Desk::with_heartbeat(&listener, Duration::from_millis(100));
-    silent.tell(&Told::Beat);
+    let (silent, first) = TestController::with_heartbeat(&listener, Duration::from_millis(100));
+    silent.tell(&ToService::Beat);
     // It takes what is said to it, and says nothing more.
-    let (_heard, again) = Desk::welcome(&listener);
+    let (_heard, again) = TestController::welcome(&listener);
     assert_eq!(again.epoch, first.epoch);
     assert_eq!(again.epoch, tasks.epoch());
     drop(silent);
@@ -155,11 +156,11 @@ fn controller_that_asks_for_absurd_heartbeats_is_still_answered() {
             ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
         let listener = listener(&endpoint);
         let tasks = ServiceLoop::start("power", &options).unwrap();
-        let (desk, _) = Desk::with_heartbeat(&listener, heartbeat);
-        desk.tell(&Told::Beat);
+        let (controller, _) = TestController::with_heartbeat(&listener, heartbeat);
+        controller.tell(&ToService::Beat);
         for id in ["first", "second", "third"] {
-            desk.order(id, Command::Status);
-            assert_eq!(&*desk.answer().id, id, "{heartbeat:?}");
+            controller.request(id, Command::Status);
+            assert_eq!(&*controller.answer().id, id, "{heartbeat:?}");
         }
         drop(tasks);
     }

@@ -21,7 +21,7 @@ struct World {
     life: Lifecycle,
     model: Model,
     now: Duration,
-    sent: Vec<Order>,
+    sent: Vec<CommandRequest>,
     aloud: bool,
 }
 
@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    fn an_order(&mut self) -> Order {
+    fn an_order(&mut self) -> CommandRequest {
         let id = format!("i{}", self.sent.len());
         let command = match self.random.below(16) {
             0..3 => Command::GetData,
@@ -79,56 +79,59 @@ impl World {
             _ => millis(self.random.below(600)),
         };
         let epoch = [None, None, Some(7), Some(7), Some(7), Some(8)][self.random.below(6)];
-        Order { id: id.into(), command, arguments, within, epoch }
+        CommandRequest { id: id.into(), command, arguments, within, epoch }
     }
 
-    fn command(&mut self, order: Order) {
-        let acts = self.life.command(order.clone(), self.now);
-        self.say(format_args!("{} {:?} within {:?}: {acts:?}", order.id, order.command, order.within));
-        self.model.command(&order, self.now, &acts);
+    fn command(&mut self, request: CommandRequest) {
+        let actions = self.life.command(request.clone(), self.now);
+        self.say(format_args!(
+            "{} {:?} within {:?}: {actions:?}",
+            request.id, request.command, request.within
+        ));
+        self.model.command(&request, self.now, &actions);
     }
 
     /// What the program does next: it finishes, comes, or fails.
     fn program(&mut self) {
         if self.random.one_in(60) {
             let why = Error::new(ErrorKind::NoSpace, "broken");
-            let acts = self.life.fail(&why, self.now);
-            self.say(format_args!("fail: {acts:?}"));
-            self.model.fail(self.now, &acts);
-        } else if self.life.doing().is_some() && !self.random.one_in(40) {
+            let actions = self.life.fail(&why, self.now);
+            self.say(format_args!("fail: {actions:?}"));
+            self.model.fail(self.now, &actions);
+        } else if self.life.running().is_some() && !self.random.one_in(40) {
             let result = match self.random.below(5) {
                 0 => {
                     Err(Error::new(*self.random.pick(&[ErrorKind::NoSpace, ErrorKind::Cancelled]), "broken"))
                 }
                 n => Ok(Value::from((self.sent.len() * 10 + n) as u64)),
             };
-            let acts = self.life.finish(result.clone(), self.now);
-            self.say(format_args!("finish {result:?}: {acts:?}"));
-            self.model.finish(&result, self.now, &acts);
+            let actions = self.life.finish(result.clone(), self.now);
+            self.say(format_args!("finish {result:?}: {actions:?}"));
+            self.model.finish(&result, self.now, &actions);
         } else {
-            let (next, acts) = self.life.come(self.now);
-            self.say(format_args!("come: {next:?}, {acts:?}"));
-            self.model.come(&next, self.now, &acts);
+            let (next, actions) = self.life.next_task(self.now);
+            self.say(format_args!("come: {next:?}, {actions:?}"));
+            self.model.next_task(&next, self.now, &actions);
         }
     }
 
     fn step(&mut self) {
         match self.random.below(20) {
             0..6 => {
-                let order = self.an_order();
-                self.sent.push(order.clone());
-                self.command(order);
+                let request = self.an_order();
+                self.sent.push(request.clone());
+                self.command(request);
             }
             6 if !self.sent.is_empty() => {
                 did("repeated");
-                let mut order = self.random.pick(&self.sent).clone();
-                order.epoch = *self.random.pick(&[None, Some(7), Some(8)]);
-                self.command(order);
+                let mut request = self.random.pick(&self.sent).clone();
+                request.epoch = *self.random.pick(&[None, Some(7), Some(8)]);
+                self.command(request);
             }
             7 if self.random.one_in(12) => {
-                let acts = self.life.terminate(self.now);
-                self.say(format_args!("terminate: {acts:?}"));
-                self.model.terminate(self.now, &acts);
+                let actions = self.life.terminate(self.now);
+                self.say(format_args!("terminate: {actions:?}"));
+                self.model.terminate(self.now, &actions);
             }
             8 if self.random.one_in(1000) => {
                 did("flood");
@@ -136,13 +139,17 @@ impl World {
                 for i in 0..600 {
                     let command = command.clone();
                     let id = format!("f{}-{i}", self.sent.len());
-                    self.command(Order { within: millis(5_000), id: id.into(), ..Order::own(command) });
+                    self.command(CommandRequest {
+                        within: millis(5_000),
+                        id: id.into(),
+                        ..CommandRequest::own(command)
+                    });
                 }
             }
             8 if self.random.one_in(80) => {
-                let acts = self.life.leave(self.now);
-                self.say(format_args!("leave: {acts:?}"));
-                self.model.leave(self.now, &acts);
+                let actions = self.life.close(self.now);
+                self.say(format_args!("leave: {actions:?}"));
+                self.model.close(self.now, &actions);
             }
             9..15 => self.program(),
             15..18 => self.now += millis(self.random.below(120)),
@@ -162,11 +169,11 @@ impl World {
         } else {
             self.now = self.now.max(due);
         }
-        let acts = self.life.tick(self.now);
-        self.say(format_args!("tick, due at {due:?}: {acts:?}"));
-        assert_eq!(acts.is_empty(), due > self.now, "what is due is answered, and nothing else");
+        let actions = self.life.tick(self.now);
+        self.say(format_args!("tick, due at {due:?}: {actions:?}"));
+        assert_eq!(actions.is_empty(), due > self.now, "what is due is answered, and nothing else");
         assert!(self.life.next_due().is_none_or(|due| due > self.now), "looking again would not end");
-        self.model.tick(self.now, &acts);
+        self.model.tick(self.now, &actions);
     }
 }
 
@@ -183,11 +190,11 @@ fn every_history_keeps_the_rules() {
         }
         // The program ends in one of two ways, and then everybody has been answered.
         world.say(format_args!("the end"));
-        let acts = world.life.leave(world.now);
-        world.model.leave(world.now, &acts);
+        let actions = world.life.close(world.now);
+        world.model.close(world.now, &actions);
         world.model.agrees(&world.life);
         world.model.nobody_waits();
-        assert_eq!(world.life.come(world.now).0, Next::End);
+        assert_eq!(world.life.next_task(world.now).0, Next::End);
     }
     model::saw_everything();
 }

@@ -9,20 +9,23 @@ fn s(seconds: u64) -> Duration {
 }
 
 /// A supervisor at this address, and the environment that it gives.
-struct Supervisor {
+struct FakeSupervisor {
     socket: UnixDatagram,
     variables: Vec<(&'static str, OsString)>,
 }
 
-impl Supervisor {
-    fn at(name: &str, more: &[(&'static str, &str)]) -> Supervisor {
+impl FakeSupervisor {
+    fn at(name: &str, more: &[(&'static str, &str)]) -> FakeSupervisor {
         let socket = UnixDatagram::bind_addr(&address(OsStr::new(name)).unwrap()).unwrap();
         socket.set_nonblocking(true).unwrap();
         let more = more.iter().map(|(name, value)| (*name, OsString::from(value)));
-        Supervisor { socket, variables: [("NOTIFY_SOCKET", name.into())].into_iter().chain(more).collect() }
+        FakeSupervisor {
+            socket,
+            variables: [("NOTIFY_SOCKET", name.into())].into_iter().chain(more).collect(),
+        }
     }
 
-    fn program(&self) -> Notify {
+    fn program(&self) -> NotifySocket {
         environment(&self.variables).unwrap().unwrap()
     }
 
@@ -34,9 +37,9 @@ impl Supervisor {
     }
 }
 
-fn environment(variables: &[(&'static str, OsString)]) -> Result<Option<Notify>> {
+fn environment(variables: &[(&'static str, OsString)]) -> Result<Option<NotifySocket>> {
     let one = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-    Notify::of(&one, 4711)
+    NotifySocket::from_variables(&one, 4711)
 }
 
 fn refused(variables: &[(&'static str, &str)]) -> Error {
@@ -50,20 +53,20 @@ fn words_arrive_at_a_path_and_at_an_abstract_name() {
     let path = place.path().join("notify");
     let hidden = format!("@linkspan-test-notify-{}", std::process::id());
     for name in [path.to_str().unwrap(), &hidden] {
-        let supervisor = Supervisor::at(name, &[]);
+        let supervisor = FakeSupervisor::at(name, &[]);
         let mut program = supervisor.program();
         assert_eq!(program.watchdog_time(), None);
-        let ready = Notifier::default().words(true, false, "listens at\nunix:controller");
-        for words in [&ready, "STATUS=3 services\n", "WATCHDOG=1\n", "STOPPING=1\n"] {
-            program.say(words).unwrap();
+        let ready = NotifyState::default().assignments(true, false, "listens at\nunix:controller");
+        for assignments in [&ready, "STATUS=3 services\n", "WATCHDOG=1\n", "STOPPING=1\n"] {
+            program.send(assignments).unwrap();
         }
-        for words in [
+        for assignments in [
             "READY=1\nSTATUS=listens at unix:controller\n",
             "STATUS=3 services\n",
             "WATCHDOG=1\n",
             "STOPPING=1\n",
         ] {
-            assert_eq!(supervisor.hears().as_deref(), Some(words), "{name}");
+            assert_eq!(supervisor.hears().as_deref(), Some(assignments), "{name}");
         }
         assert_eq!(supervisor.hears(), None);
     }
@@ -100,50 +103,50 @@ fn a_watchdog_is_for_the_process_that_it_names() {
 fn a_supervisor_that_is_away_is_an_error_told_once() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("notify");
-    let supervisor = Supervisor::at(path.to_str().unwrap(), &[("WATCHDOG_USEC", "10000000")]);
-    let mut notices = Notices::to(Some(supervisor.program()));
-    assert!(notices.state(State::Running, "", s(0)).is_none());
+    let fake = FakeSupervisor::at(path.to_str().unwrap(), &[("WATCHDOG_USEC", "10000000")]);
+    let mut supervisor = Supervisor::to(Some(fake.program()));
+    assert!(supervisor.state(State::Running, "", s(0)).is_none());
     std::fs::remove_file(&path).unwrap();
-    let error = notices.tick(None, s(0)).unwrap();
+    let error = supervisor.tick(None, s(0)).unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(error.text().contains("the supervisor at /"), "{error}");
-    assert!(notices.tick(None, s(5)).is_none());
-    let supervisor = Supervisor::at(path.to_str().unwrap(), &[]);
-    assert!(notices.tick(None, s(10)).is_none());
-    assert_eq!(supervisor.hears().as_deref(), Some("WATCHDOG=1\n"));
+    assert!(supervisor.tick(None, s(5)).is_none());
+    let fake = FakeSupervisor::at(path.to_str().unwrap(), &[]);
+    assert!(supervisor.tick(None, s(10)).is_none());
+    assert_eq!(fake.hears().as_deref(), Some("WATCHDOG=1\n"));
     std::fs::remove_file(&path).unwrap();
-    assert!(notices.tick(None, s(15)).is_some(), "it is told again once it has worked in between");
+    assert!(supervisor.tick(None, s(15)).is_some(), "it is told again once it has worked in between");
 }
 
 #[test]
 fn a_supervisor_without_room_hears_the_newest_words_later() {
     let name = format!("@linkspan-test-full-{}", std::process::id());
-    let supervisor = Supervisor::at(&name, &[]);
-    let mut program = supervisor.program();
-    let mut said = 0;
-    while program.say("STATUS=fills\n").is_ok() {
-        said += 1;
-        assert!(said < 100_000, "a queue without an end");
+    let fake = FakeSupervisor::at(&name, &[]);
+    let mut program = fake.program();
+    let mut sent = 0;
+    while program.send("STATUS=fills\n").is_ok() {
+        sent += 1;
+        assert!(sent < 100_000, "a queue without an end");
     }
-    let mut notices = Notices::to(Some(program));
-    assert_eq!(notices.state(State::Ready, "", s(0)).unwrap().kind(), ErrorKind::Full);
-    assert!(notices.state(State::Running, "", s(0)).is_none(), "told once");
-    let again = notices.next_due(None, s(0)).unwrap();
-    assert!(again > s(0) && notices.tick(None, again).is_none());
-    for _ in 0..said {
-        assert_eq!(supervisor.hears().as_deref(), Some("STATUS=fills\n"));
+    let mut supervisor = Supervisor::to(Some(program));
+    assert_eq!(supervisor.state(State::Ready, "", s(0)).unwrap().kind(), ErrorKind::Full);
+    assert!(supervisor.state(State::Running, "", s(0)).is_none(), "told once");
+    let retry_at = supervisor.next_due(None, s(0)).unwrap();
+    assert!(retry_at > s(0) && supervisor.tick(None, retry_at).is_none());
+    for _ in 0..sent {
+        assert_eq!(fake.hears().as_deref(), Some("STATUS=fills\n"));
     }
-    assert_eq!(supervisor.hears(), None);
-    let again = notices.next_due(None, again).unwrap();
-    assert!(notices.tick(None, again).is_none());
-    assert_eq!(supervisor.hears().as_deref(), Some("READY=1\nSTATUS=RUNNING\n"));
-    assert_eq!(notices.next_due(None, again), None);
+    assert_eq!(fake.hears(), None);
+    let retry_at = supervisor.next_due(None, retry_at).unwrap();
+    assert!(supervisor.tick(None, retry_at).is_none());
+    assert_eq!(fake.hears().as_deref(), Some("READY=1\nSTATUS=RUNNING\n"));
+    assert_eq!(supervisor.next_due(None, retry_at), None);
 }
 
 #[test]
 fn states_are_told_once() {
-    let mut notifier = Notifier::new(None);
-    for (state, reason, words) in [
+    let mut notifier = NotifyState::new(None);
+    for (state, reason, assignments) in [
         (State::Starting, "", "STATUS=STARTING\n"),
         (State::Ready, "", "READY=1\nSTATUS=READY\n"),
         (State::Running, "", "STATUS=RUNNING\n"),
@@ -154,14 +157,14 @@ fn states_are_told_once() {
         (State::Stopping, "", "STOPPING=1\nSTATUS=STOPPING\n"),
         (State::Stopped, "", "STATUS=STOPPED\n"),
     ] {
-        assert_eq!(notifier.state(state, reason), words, "{}", state.name());
+        assert_eq!(notifier.state(state, reason), assignments, "{}", state.name());
     }
 }
 
 #[test]
 fn what_fails_or_ends_at_once_is_never_ready() {
     for state in [State::Failed, State::Stopping] {
-        let mut notifier = Notifier::new(None);
+        let mut notifier = NotifyState::new(None);
         for state in [State::Starting, state, State::Stopped] {
             assert!(!notifier.state(state, "no meter").contains("READY"), "{}", state.name());
         }
@@ -170,19 +173,19 @@ fn what_fails_or_ends_at_once_is_never_ready() {
 
 #[test]
 fn a_program_that_waits_says_twice_in_the_time_that_it_lives() {
-    let mut notifier = Notifier::new(Some(WATCHED));
+    let mut notifier = NotifyState::new(Some(WATCHED));
     for now in [0, 5, 10, 17, 22] {
         assert!(notifier.next_watchdog(None, s(now)).is_some_and(|due| due <= s(now)));
         assert_eq!(notifier.watchdog(None, s(now)), "WATCHDOG=1\n");
         assert_eq!(notifier.watchdog(None, s(now)), "");
         assert_eq!(notifier.next_watchdog(None, s(now)), Some(s(now + 5)));
     }
-    assert_eq!(Notifier::new(None).next_watchdog(None, s(3)), None);
+    assert_eq!(NotifyState::new(None).next_watchdog(None, s(3)), None);
 }
 
 #[test]
 fn a_step_that_lasts_longer_than_the_watchdog_is_not_vouched_for() {
-    let mut notifier = Notifier::new(Some(WATCHED));
+    let mut notifier = NotifyState::new(Some(WATCHED));
     let begun = Some(s(2));
     assert_eq!(notifier.watchdog(None, s(0)), "WATCHDOG=1\n");
     assert_eq!(notifier.watchdog(begun, s(5)), "WATCHDOG=1\n");
@@ -203,8 +206,8 @@ fn a_step_that_lasts_longer_than_the_watchdog_is_not_vouched_for() {
 
 #[test]
 fn nobody_there_is_nothing_to_do() {
-    let mut notices = Notices::default();
-    assert!(notices.state(State::Running, "", s(0)).is_none());
-    assert!(notices.tick(None, s(9)).is_none());
-    assert_eq!(notices.next_due(None, s(9)), None);
+    let mut supervisor = Supervisor::default();
+    assert!(supervisor.state(State::Running, "", s(0)).is_none());
+    assert!(supervisor.tick(None, s(9)).is_none());
+    assert_eq!(supervisor.next_due(None, s(9)), None);
 }

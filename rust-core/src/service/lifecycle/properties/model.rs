@@ -137,7 +137,7 @@ impl Model {
     pub fn agrees(&self, life: &Lifecycle) {
         assert_eq!(life.state(), self.state());
         assert_eq!(life.is_cancelled(), self.cancelled);
-        assert_eq!(life.doing().is_some(), self.doing.is_some());
+        assert_eq!(life.running().is_some(), self.doing.is_some());
         assert_eq!(life.next_due(), self.next_due());
         assert_eq!(life.counts().steps, self.steps);
         let counts = life.counts();
@@ -171,7 +171,7 @@ impl Model {
     }
 
     /// Whether a fresh command is to be accepted; none where the library answers it.
-    fn accepts(&self, order: &Order) -> Option<bool> {
+    fn accepts(&self, order: &CommandRequest) -> Option<bool> {
         use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
         if order.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
             return Some(false);
@@ -202,28 +202,32 @@ impl Model {
         Some(right && room)
     }
 
-    pub fn command(&mut self, order: &Order, now: Duration, acts: &[Act]) {
+    pub fn command(&mut self, order: &CommandRequest, now: Duration, actions: &[Action]) {
         let id = order.id.to_string();
-        let first = acts.iter().find_map(|act| match act {
-            Act::Answer(answer) if *answer.id == *id => Some(answer),
+        let first = actions.iter().find_map(|act| match act {
+            Action::Answer(answer) if *answer.id == *id => Some(answer),
             _ => None,
         });
         if let Some(known) = self.answers.get(&id) {
-            assert_eq!(acts, [Act::Answer(known.clone())], "a repeated id gets its answer and does nothing");
+            assert_eq!(
+                actions,
+                [Action::Answer(known.clone())],
+                "a repeated id gets its answer and does nothing"
+            );
             return;
         }
         if self.ones.iter().any(|(known, _)| *known == id) {
-            assert_eq!(acts.len(), 1);
+            assert_eq!(actions.len(), 1);
             assert_eq!(first.unwrap().outcome, Outcome::Accepted, "it is under way");
             return;
         }
         let before = self.state();
         match self.accepts(order) {
-            None if order.command == Command::Cancel => self.cancel(order, first.unwrap(), now, acts),
-            None => assert_eq!(acts, [Act::Ask(order.clone())]),
+            None if order.command == Command::Cancel => self.cancel(order, first.unwrap(), now, actions),
+            None => assert_eq!(actions, [Action::Ask(order.clone())]),
             Some(false) => {
                 did("rejected");
-                assert_eq!(acts.len(), 1, "what is refused does nothing");
+                assert_eq!(actions.len(), 1, "what is refused does nothing");
                 let answer = first.unwrap();
                 assert_eq!((answer.outcome, answer.state), (Outcome::Rejected, before));
                 self.answers.insert(id, answer.clone());
@@ -232,22 +236,22 @@ impl Model {
                 assert_eq!((first.unwrap().outcome, first.unwrap().state), (Outcome::Accepted, before));
                 let second = before == State::Stopping && order.command == Command::Shutdown;
                 self.take(order, now);
-                self.heed(first, now, acts, if second { Cause::SecondShutdown } else { Cause::Shutdown });
+                self.heed(first, now, actions, if second { Cause::SecondShutdown } else { Cause::Shutdown });
                 if second {
-                    self.give_up_all(acts);
+                    self.give_up_all(actions);
                 } else if order.command == Command::Shutdown {
                     self.displaced();
                 }
-                assert!(acts.contains(&Act::Wake));
+                assert!(actions.contains(&Action::Wake));
                 assert_eq!(
-                    acts.contains(&Act::Changed),
-                    self.state() != before || acts.contains(&Act::Cancel)
+                    actions.contains(&Action::Changed),
+                    self.state() != before || actions.contains(&Action::Cancel)
                 );
             }
         }
     }
 
-    fn take(&mut self, order: &Order, now: Duration) {
+    fn take(&mut self, order: &CommandRequest, now: Duration) {
         let one = One {
             command: order.command.clone(),
             due: now.saturating_add(order.within),
@@ -276,20 +280,20 @@ impl Model {
         assert!(forgotten.is_none(), "{forgotten:?}");
     }
 
-    fn give_up_all(&mut self, acts: &[Act]) {
+    fn give_up_all(&mut self, actions: &[Action]) {
         did("second shutdown");
         let waits = |one: &One| one.place == Place::Waits && one.command != Command::Shutdown;
         assert!(!self.ones.iter().any(|(_, one)| waits(one)), "SHUTDOWN waits for nothing any more");
-        self.give_up(acts);
+        self.give_up(actions);
     }
 
-    fn give_up(&mut self, acts: &[Act]) {
+    fn give_up(&mut self, actions: &[Action]) {
         let busy = self.doing.is_some() || self.arrived == State::Starting && self.ended.is_none();
         self.cancelled |= busy;
-        assert_eq!(acts.contains(&Act::Cancel), busy);
+        assert_eq!(actions.contains(&Action::Cancel), busy);
     }
 
-    fn cancel(&mut self, order: &Order, answer: &Answer, now: Duration, acts: &[Act]) {
+    fn cancel(&mut self, order: &CommandRequest, answer: &Answer, now: Duration, actions: &[Action]) {
         let named = order.arguments.at("id").ok().or(Some(&order.arguments)).and_then(|id| id.as_text().ok());
         let place = named.and_then(|id| self.ones.iter().position(|(known, _)| known == id));
         let (place, shutdown) = match place {
@@ -306,11 +310,11 @@ impl Model {
         };
         assert_eq!(answer.outcome, outcome, "{order:?}");
         self.answers.insert(order.id.to_string(), answer.clone());
-        self.heed(Some(answer), now, acts, Cause::Cancel);
+        self.heed(Some(answer), now, actions, Cause::Cancel);
         if asks {
-            self.give_up(acts);
+            self.give_up(actions);
         } else {
-            assert!(!acts.contains(&Act::Cancel));
+            assert!(!actions.contains(&Action::Cancel));
         }
         if outcome == Outcome::Done && !asks {
             let at = self.ones.iter().position(|(known, _)| Some(known.as_str()) == named).unwrap();
@@ -318,28 +322,28 @@ impl Model {
         }
     }
 
-    pub fn terminate(&mut self, now: Duration, acts: &[Act]) {
+    pub fn terminate(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
-            assert_eq!(acts, []);
+            assert_eq!(actions, []);
             return;
         }
         let second = self.state() == State::Stopping;
         if !second {
-            self.take(&Order::own(Command::Shutdown), now);
+            self.take(&CommandRequest::own(Command::Shutdown), now);
         }
-        self.heed(None, now, acts, if second { Cause::SecondShutdown } else { Cause::Shutdown });
+        self.heed(None, now, actions, if second { Cause::SecondShutdown } else { Cause::Shutdown });
         if second {
-            self.give_up_all(acts);
+            self.give_up_all(actions);
         } else {
             self.displaced();
         }
     }
 
     /// Takes in the final answers among what follows from one event.
-    fn heed(&mut self, besides: Option<&Answer>, now: Duration, acts: &[Act], cause: Cause) {
-        assert!(acts.len() <= self.ones.len() + 8, "answers are bounded");
-        for act in acts {
-            if let Act::Answer(answer) = act
+    fn heed(&mut self, besides: Option<&Answer>, now: Duration, actions: &[Action], cause: Cause) {
+        assert!(actions.len() <= self.ones.len() + 8, "answers are bounded");
+        for act in actions {
+            if let Action::Answer(answer) = act
                 && Some(answer) != besides
             {
                 assert!(answer.outcome.is_final(), "{answer:?}");
@@ -395,14 +399,14 @@ impl Model {
         }
     }
 
-    pub fn tick(&mut self, now: Duration, acts: &[Act]) {
-        self.heed(None, now, acts, Cause::Time);
+    pub fn tick(&mut self, now: Duration, actions: &[Action]) {
+        self.heed(None, now, actions, Cause::Time);
         let late = self.ones.iter().find(|(_, one)| !one.answered && self.due(one) <= now);
         assert!(late.is_none(), "{late:?} is late and was not told");
     }
 
     /// The program has done what it was at.
-    pub fn finish(&mut self, result: &Result<Value>, now: Duration, acts: &[Act]) {
+    pub fn finish(&mut self, result: &Result<Value>, now: Duration, actions: &[Action]) {
         let doing = self.doing.take();
         let (given_up, failed) =
             (std::mem::take(&mut self.cancelled), std::mem::take(&mut self.failed_meanwhile));
@@ -410,7 +414,7 @@ impl Model {
             match result {
                 Ok(_) => self.steps += 1,
                 Err(_) if given_up => {}
-                Err(_) => self.failed(now, acts),
+                Err(_) => self.failed(now, actions),
             }
             return;
         };
@@ -435,12 +439,13 @@ impl Model {
         if command == Command::Shutdown && result.is_err() {
             did("shutdown failed");
         }
-        let mut acts = acts.to_vec();
+        let mut actions = actions.to_vec();
         if told && id.is_empty() {
             self.ones[at].1.answered = true;
         } else if told {
-            let place = acts.iter().position(|act| matches!(act, Act::Answer(answer) if *answer.id == *id));
-            let Act::Answer(answer) = acts.remove(place.expect("it is told how it went")) else {
+            let place =
+                actions.iter().position(|act| matches!(act, Action::Answer(answer) if *answer.id == *id));
+            let Action::Answer(answer) = actions.remove(place.expect("it is told how it went")) else {
                 unreachable!()
             };
             match result {
@@ -457,7 +462,7 @@ impl Model {
             self.heed_answer(&answer, now, Cause::Finished);
         }
         self.ones[at].1.place = Place::Over;
-        self.heed(None, now, &acts, Cause::End);
+        self.heed(None, now, &actions, Cause::End);
         if self.ended.is_some() {
             self.closed();
         }
@@ -479,15 +484,15 @@ impl Model {
         self.stepped.clear();
     }
 
-    pub fn fail(&mut self, now: Duration, acts: &[Act]) {
+    pub fn fail(&mut self, now: Duration, actions: &[Action]) {
         did("fail");
-        self.failed(now, acts);
+        self.failed(now, actions);
     }
 
-    fn failed(&mut self, now: Duration, acts: &[Act]) {
-        assert!(acts.contains(&Act::Changed), "the reason is another one");
+    fn failed(&mut self, now: Duration, actions: &[Action]) {
+        assert!(actions.contains(&Action::Changed), "the reason is another one");
         if self.ended.is_some() {
-            assert_eq!(acts, [Act::Changed]);
+            assert_eq!(actions, [Action::Changed]);
             return;
         }
         if self.doing.is_some() {
@@ -496,17 +501,17 @@ impl Model {
         }
         self.arrived = State::Failed;
         if self.state() == State::Stopping {
-            assert_eq!(acts, [Act::Changed], "a shutdown goes on");
+            assert_eq!(actions, [Action::Changed], "a shutdown goes on");
             return;
         }
-        self.heed(None, now, acts, Cause::Failure);
+        self.heed(None, now, actions, Cause::Failure);
         self.ones.iter_mut().for_each(|(_, one)| one.leads = false);
         self.displaced();
     }
 
     /// What the program left without a word.
-    fn left_open(&mut self, now: Duration, acts: &[Act]) -> Vec<Act> {
-        let Some(doing) = self.doing else { return acts.to_vec() };
+    fn left_open(&mut self, now: Duration, actions: &[Action]) -> Vec<Action> {
+        let Some(doing) = self.doing else { return actions.to_vec() };
         did("left open");
         let result = match doing {
             None => Ok(Value::Null),
@@ -515,15 +520,16 @@ impl Model {
         // Its own answer comes first, and what its end entails with it; the rest has other causes.
         let id = doing.map_or("", |at| self.ones[at].0.as_str());
         let ends = doing.is_some_and(|at| self.ones[at].1.command == Command::Shutdown);
-        let own =
-            |act: &Act| ends || matches!(act, Act::Answer(answer) if !id.is_empty() && *answer.id == *id);
-        let (own, rest): (Vec<Act>, Vec<Act>) = acts.iter().cloned().partition(own);
+        let own = |act: &Action| {
+            ends || matches!(act, Action::Answer(answer) if !id.is_empty() && *answer.id == *id)
+        };
+        let (own, rest): (Vec<Action>, Vec<Action>) = actions.iter().cloned().partition(own);
         self.finish(&result, now, &own);
         rest
     }
 
-    pub fn come(&mut self, next: &Next, now: Duration, acts: &[Act]) {
-        let acts = self.left_open(now, acts);
+    pub fn next_task(&mut self, next: &Next, now: Duration, actions: &[Action]) {
+        let actions = self.left_open(now, actions);
         if self.arrived == State::Starting && self.ended.is_none() {
             self.arrived = State::Ready;
             self.cancelled = false;
@@ -531,7 +537,7 @@ impl Model {
                 self.arrive_running(now);
             }
         }
-        self.tick(now, &acts);
+        self.tick(now, &actions);
         let waits = |one: &One| one.place == Place::Waits;
         let first = self.ones.iter().position(|(_, one)| waits(one)).filter(|_| self.ended.is_none());
         match next {
@@ -543,7 +549,7 @@ impl Model {
                 let Some(at) = first else { return self.stepped(work, now) };
                 let (id, one) = &mut self.ones[at];
                 assert_eq!(
-                    (&*work.order.id, &work.order.command, work.due),
+                    (&*work.request.id, &work.request.command, work.due),
                     (id.as_str(), &one.command, one.due)
                 );
                 one.place = Place::Begun;
@@ -561,7 +567,7 @@ impl Model {
     /// A step is due in RUNNING alone, and once in each period.
     fn stepped(&mut self, work: &Work, now: Duration) {
         did("step");
-        assert_eq!((&work.order.command, self.state(), self.ended), (&Command::Step, State::Running, None));
+        assert_eq!((&work.request.command, self.state(), self.ended), (&Command::Step, State::Running, None));
         let every = self.setup.every.expect("steps have a period").as_nanos();
         if let Some(period) = (now - self.going).as_nanos().checked_div(every) {
             assert!(self.stepped.insert(period), "two steps in one period");
@@ -569,15 +575,15 @@ impl Model {
         }
     }
 
-    pub fn leave(&mut self, now: Duration, acts: &[Act]) {
+    pub fn close(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
-            assert_eq!(acts, []);
+            assert_eq!(actions, []);
             return;
         }
-        let acts = self.left_open(now, acts);
+        let actions = self.left_open(now, actions);
         if self.ended.is_none() {
             self.ended = Some(if self.arrived == State::Failed { State::Failed } else { State::Stopped });
-            self.heed(None, now, &acts, Cause::End);
+            self.heed(None, now, &actions, Cause::End);
             self.closed();
         }
     }

@@ -5,36 +5,40 @@ use super::*;
 #[test]
 fn a_signal_is_a_shutdown_that_nobody_waits_for() {
     let mut life = stepping();
-    life.command(order("p", Command::Pause), Duration::ZERO);
+    life.command(request("p", Command::Pause), Duration::ZERO);
     // Whoever is displaced by it is told; the signal itself has no answer.
-    let acts = life.terminate(Duration::ZERO);
-    assert_eq!(answers(&acts), [("p", Outcome::Failed, State::Stopping)]);
-    assert_eq!(error(&acts).0, ErrorKind::Cancelled);
-    assert!(acts.contains(&Act::Wake) && acts.contains(&Act::Changed) && !acts.contains(&Act::Cancel));
+    let actions = life.terminate(Duration::ZERO);
+    assert_eq!(answers(&actions), [("p", Outcome::Failed, State::Stopping)]);
+    assert_eq!(error(&actions).0, ErrorKind::Cancelled);
+    assert!(
+        actions.contains(&Action::Wake)
+            && actions.contains(&Action::Changed)
+            && !actions.contains(&Action::Cancel)
+    );
     life.finish(Ok(Value::Null), Duration::ZERO);
-    assert_eq!(work(life.come(Duration::ZERO)), Command::Shutdown);
+    assert_eq!(work(life.next_task(Duration::ZERO)), Command::Shutdown);
     assert_eq!(answers(&life.finish(Ok(Value::Null), Duration::ZERO)), []);
     assert_eq!(life.state(), State::Stopped);
     assert!(life.terminate(Duration::ZERO).is_empty());
-    assert_eq!(life.come(Duration::ZERO).0, Next::End);
+    assert_eq!(life.next_task(Duration::ZERO).0, Next::End);
 }
 
 /// SHUTDOWN has come; the program is at its start, at a step, at another command, waits, or is at SHUTDOWN.
 fn stopping() -> [(&'static str, Lifecycle, bool); 5] {
     let zero = Duration::ZERO;
     let mut starting = service();
-    starting.command(order("s", Command::Shutdown), zero);
+    starting.command(request("s", Command::Shutdown), zero);
     let mut stepping = stepping();
-    stepping.command(order("s", Command::Shutdown), zero);
+    stepping.command(request("s", Command::Shutdown), zero);
     let mut backup = running();
-    backup.command(order("b", Command::Backup), zero);
-    work(backup.come(zero));
-    backup.command(order("s", Command::Shutdown), zero);
+    backup.command(request("b", Command::Backup), zero);
+    work(backup.next_task(zero));
+    backup.command(request("s", Command::Shutdown), zero);
     let mut waits = running();
-    waits.command(order("s", Command::Shutdown), zero);
+    waits.command(request("s", Command::Shutdown), zero);
     let mut leaving = running();
-    leaving.command(order("s", Command::Shutdown), zero);
-    assert_eq!(work(leaving.come(zero)), Command::Shutdown);
+    leaving.command(request("s", Command::Shutdown), zero);
+    assert_eq!(work(leaving.next_task(zero)), Command::Shutdown);
     [
         ("starting", starting, true),
         ("stepping", stepping, true),
@@ -49,19 +53,19 @@ fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
     for by_signal in [false, true] {
         for (name, mut life, busy) in stopping() {
             assert!(!life.is_cancelled(), "{name}");
-            let acts = if by_signal {
+            let actions = if by_signal {
                 life.terminate(SECOND)
             } else {
-                life.command(order("s2", Command::Shutdown), SECOND)
+                life.command(request("s2", Command::Shutdown), SECOND)
             };
-            assert_eq!((life.is_cancelled(), acts.contains(&Act::Cancel)), (busy, busy), "{name}");
+            assert_eq!((life.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
             assert_eq!(life.state(), State::Stopping, "{name}");
             // It still ends in good order; both are told.
             let mut said = Vec::new();
             for _ in 0..3 {
-                let acts = life.finish(Ok(Value::Null), SECOND);
-                said.extend(all_answers(&acts).map(|a| (a.id.to_string(), a.outcome)));
-                life.come(SECOND);
+                let actions = life.finish(Ok(Value::Null), SECOND);
+                said.extend(all_answers(&actions).map(|a| (a.id.to_string(), a.outcome)));
+                life.next_task(SECOND);
             }
             assert_eq!(life.state(), State::Stopped, "{name}");
             assert!(said.contains(&("s".into(), Outcome::Done)), "{name}: {said:?}");
@@ -74,26 +78,26 @@ fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
 fn a_second_shutdown_waits_for_nothing_that_was_to_come_before_it() {
     let mut life = stepping_with_data();
     for (id, command) in [("b", Command::Backup), ("d", Command::GetData), ("s", Command::Shutdown)] {
-        life.command(order(id, command), SECOND);
+        life.command(request(id, command), SECOND);
     }
-    let acts = life.terminate(SECOND);
+    let actions = life.terminate(SECOND);
     assert_eq!(
-        answers(&acts),
+        answers(&actions),
         [("b", Outcome::Failed, State::Stopping), ("d", Outcome::Done, State::Stopping)]
     );
     life.finish(Err(Error::new(ErrorKind::Cancelled, "given up")), SECOND);
-    assert_eq!(work(life.come(SECOND)), Command::Shutdown);
+    assert_eq!(work(life.next_task(SECOND)), Command::Shutdown);
     assert!(!life.is_cancelled(), "what is given up is what was under way then");
 }
 
 #[test]
 fn a_shutdown_during_the_start_is_the_first_thing_that_the_program_gets() {
     let mut life = service();
-    let acts = life.command(order("s", Command::Shutdown), Duration::ZERO);
-    assert_eq!(answers(&acts), [("s", Outcome::Accepted, State::Starting)]);
+    let actions = life.command(request("s", Command::Shutdown), Duration::ZERO);
+    assert_eq!(answers(&actions), [("s", Outcome::Accepted, State::Starting)]);
     assert_eq!(life.state(), State::Stopping);
-    let Next::Work(work) = life.come(SECOND).0 else { panic!("no work") };
-    assert_eq!((work.order.command, work.before), (Command::Shutdown, State::Ready));
+    let Next::Work(work) = life.next_task(SECOND).0 else { panic!("no work") };
+    assert_eq!((work.request.command, work.before), (Command::Shutdown, State::Ready));
     assert_eq!(life.state(), State::Stopping);
     life.finish(Ok(Value::Null), SECOND);
     assert_eq!((life.state(), life.counts().steps), (State::Stopped, 0));
@@ -103,29 +107,29 @@ fn a_shutdown_during_the_start_is_the_first_thing_that_the_program_gets() {
 fn a_shutdown_that_fails_ends_it_failed() {
     let mut life = stepping_with_data();
     life.finish(Ok(Value::Null), SECOND);
-    life.command(order("s", Command::Shutdown), SECOND);
-    assert_eq!(work(life.come(SECOND)), Command::Shutdown);
-    life.command(order("d", Command::GetData), SECOND);
-    life.command(order("s2", Command::Shutdown), SECOND);
-    life.command(order("d2", Command::GetData), SECOND);
-    let acts = life.finish(Err(broken()), SECOND);
+    life.command(request("s", Command::Shutdown), SECOND);
+    assert_eq!(work(life.next_task(SECOND)), Command::Shutdown);
+    life.command(request("d", Command::GetData), SECOND);
+    life.command(request("s2", Command::Shutdown), SECOND);
+    life.command(request("d2", Command::GetData), SECOND);
+    let actions = life.finish(Err(broken()), SECOND);
     assert_eq!(
-        answers(&acts),
+        answers(&actions),
         [
             ("s", Outcome::Failed, State::Failed),
             ("s2", Outcome::Failed, State::Failed),
             ("d2", Outcome::Done, State::Failed),
         ]
     );
-    let told: Vec<_> = all_answers(&acts).take(2).map(|a| a.failure.clone().unwrap().kind).collect();
+    let told: Vec<_> = all_answers(&actions).take(2).map(|a| a.failure.clone().unwrap().kind).collect();
     assert_eq!(told, ["NoSpace", "NoSpace"], "the second one hears what the first one hears");
     assert_eq!(life.reason(), "the disk is full");
-    assert_eq!(life.come(SECOND).0, Next::End);
+    assert_eq!(life.next_task(SECOND).0, Next::End);
     // What FAILED would allow is over, and the refusal names the state that it is in.
     for (id, command) in [("r", Command::Run), ("s3", Command::Shutdown)] {
-        let acts = life.command(order(id, command), SECOND);
-        let (kind, text) = error(&acts);
-        assert_eq!((answer(&acts).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
+        let actions = life.command(request(id, command), SECOND);
+        let (kind, text) = error(&actions);
+        assert_eq!((answer(&actions).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
         assert!(text.contains("ended") && text.contains("FAILED"), "{text}");
     }
     assert!(life.terminate(SECOND).is_empty());
@@ -136,26 +140,26 @@ fn a_shutdown_that_fails_ends_it_failed() {
 fn after_the_end_everything_is_answered_and_nothing_begins() {
     let mut life = stepping_with_data();
     life.finish(Ok(Value::Null), SECOND);
-    life.command(order("s", Command::Shutdown), SECOND);
-    work(life.come(SECOND));
-    life.command(order("s2", Command::Shutdown), SECOND);
-    life.command(order("d", Command::GetData), SECOND);
-    let acts = life.finish(Ok(Value::Null), SECOND);
+    life.command(request("s", Command::Shutdown), SECOND);
+    work(life.next_task(SECOND));
+    life.command(request("s2", Command::Shutdown), SECOND);
+    life.command(request("d", Command::GetData), SECOND);
+    let actions = life.finish(Ok(Value::Null), SECOND);
     assert_eq!(
-        answers(&acts),
+        answers(&actions),
         [
             ("s", Outcome::Done, State::Stopped),
             ("s2", Outcome::Done, State::Stopped),
             ("d", Outcome::Done, State::Stopped),
         ]
     );
-    assert_eq!(all_answers(&acts).last().unwrap().value, data(1));
+    assert_eq!(all_answers(&actions).last().unwrap().value, data(1));
     assert_eq!(life.next_due(), None);
-    assert_eq!(answer(&life.command(order("late", Command::GetData), SECOND)).outcome, Outcome::Rejected);
-    assert_eq!(answer(&life.command(order("s", Command::Shutdown), SECOND)).outcome, Outcome::Done);
+    assert_eq!(answer(&life.command(request("late", Command::GetData), SECOND)).outcome, Outcome::Rejected);
+    assert_eq!(answer(&life.command(request("s", Command::Shutdown), SECOND)).outcome, Outcome::Done);
     assert_eq!(error(&life.command(cancel("c", None), SECOND)).0, ErrorKind::NotFound);
-    assert!(matches!(life.command(order("l", Command::Log), SECOND)[..], [Act::Ask(_)]));
-    assert_eq!(life.come(SECOND).0, Next::End);
+    assert!(matches!(life.command(request("l", Command::Log), SECOND)[..], [Action::Ask(_)]));
+    assert_eq!(life.next_task(SECOND).0, Next::End);
     life.fail(&broken(), SECOND);
     assert_eq!(life.state(), State::Stopped, "what has ended stays as it ended");
 }
@@ -164,23 +168,23 @@ fn after_the_end_everything_is_answered_and_nothing_begins() {
 fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
     for state in State::ALL {
         let mut life = service_in(state);
-        let acts = life.fail(&broken(), SECOND);
+        let actions = life.fail(&broken(), SECOND);
         let then = if matches!(state, State::Stopping | State::Stopped) { state } else { State::Failed };
         assert_eq!((life.state(), life.reason()), (then, "the disk is full"), "{state:?}");
-        assert!(acts.contains(&Act::Changed), "{state:?}: the reason is another one");
+        assert!(actions.contains(&Action::Changed), "{state:?}: the reason is another one");
         // What would have led elsewhere is told why it will not.
         if matches!(state, State::Pausing | State::Checkpointing) {
-            assert_eq!(answers(&acts), [("way", Outcome::Failed, State::Failed)]);
-            assert!(error(&acts).1.contains("failed"), "{acts:?}");
+            assert_eq!(answers(&actions), [("way", Outcome::Failed, State::Failed)]);
+            assert!(error(&actions).1.contains("failed"), "{actions:?}");
         } else {
-            assert_eq!(answers(&acts), []);
+            assert_eq!(answers(&actions), []);
         }
         life.finish(Ok(Value::Null), SECOND);
-        let next = life.come(SECOND).0;
+        let next = life.next_task(SECOND).0;
         match state {
             State::Stopping => {
                 let Next::Work(work) = next else { panic!("{next:?}") };
-                assert_eq!((work.order.command, work.before), (Command::Shutdown, State::Failed));
+                assert_eq!((work.request.command, work.before), (Command::Shutdown, State::Failed));
                 life.finish(Ok(Value::Null), SECOND);
                 assert_eq!(life.state(), State::Stopped);
             }
@@ -194,11 +198,11 @@ fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
 fn what_the_program_arrives_at_after_it_failed_does_not_count() {
     for command in [Command::Pause, Command::Run, Command::Checkpoint] {
         let mut life = service_in(if command == Command::Run { State::Paused } else { State::Running });
-        life.command(order("it", command.clone()), SECOND);
-        assert_eq!(work(life.come(SECOND)), command);
+        life.command(request("it", command.clone()), SECOND);
+        assert_eq!(work(life.next_task(SECOND)), command);
         life.fail(&broken(), SECOND);
-        let acts = life.finish(Ok(Value::Null), SECOND);
-        assert_eq!(answers(&acts), [("it", Outcome::Done, State::Failed)], "{command:?}");
+        let actions = life.finish(Ok(Value::Null), SECOND);
+        assert_eq!(answers(&actions), [("it", Outcome::Done, State::Failed)], "{command:?}");
         assert_eq!((life.state(), life.reason()), (State::Failed, "the disk is full"), "{command:?}");
     }
 }
@@ -206,23 +210,23 @@ fn what_the_program_arrives_at_after_it_failed_does_not_count() {
 #[test]
 fn run_tries_again_what_failed() {
     let mut life = service_in(State::Failed);
-    life.command(order("r", Command::Run), SECOND);
+    life.command(request("r", Command::Run), SECOND);
     assert_eq!((life.state(), life.reason()), (State::Failed, "the disk is full"));
-    work(life.come(SECOND));
+    work(life.next_task(SECOND));
     life.finish(Ok(Value::Null), SECOND);
     assert_eq!((life.state(), life.reason()), (State::Running, ""));
-    assert_eq!(work(life.come(SECOND)), Command::Step);
+    assert_eq!(work(life.next_task(SECOND)), Command::Step);
 }
 
 #[test]
 fn a_program_that_comes_with_a_task_open_has_left_it() {
     let mut life = running();
-    life.command(order("p", Command::Pause), SECOND);
-    work(life.come(SECOND));
-    let (next, acts) = life.come(SECOND);
-    assert_eq!((answer(&acts).outcome, error(&acts).0), (Outcome::Failed, ErrorKind::Internal));
+    life.command(request("p", Command::Pause), SECOND);
+    work(life.next_task(SECOND));
+    let (next, actions) = life.next_task(SECOND);
+    assert_eq!((answer(&actions).outcome, error(&actions).0), (Outcome::Failed, ErrorKind::Internal));
     assert_eq!((work((next, Vec::new())), life.state()), (Command::Step, State::Running));
-    life.come(SECOND);
+    life.next_task(SECOND);
     assert_eq!(life.counts().steps, 2, "a step that is left counts as done");
 }
 
@@ -230,41 +234,41 @@ fn a_program_that_comes_with_a_task_open_has_left_it() {
 fn a_program_that_goes_leaves_no_command_without_its_answer() {
     for state in State::ALL {
         let mut life = service_in(state);
-        life.command(order("o", own()), SECOND);
-        life.command(order("s2", Command::Shutdown), SECOND);
+        life.command(request("o", own()), SECOND);
+        life.command(request("s2", Command::Shutdown), SECOND);
         let before = life.state();
         if state == State::Failed {
             // It said that it cannot go on, and was told to end before it went.
             assert_eq!(before, State::Stopping);
         }
-        let acts = life.leave(SECOND);
+        let actions = life.close(SECOND);
         let then = if state == State::Failed { State::Failed } else { State::Stopped };
         assert_eq!(life.state(), then, "{state:?}");
         assert_eq!(life.next_due(), None);
         let open: Vec<_> = ["way", "o", "s2"]
             .into_iter()
             .filter(|id| {
-                let said = answer(&life.command(order(id, own()), SECOND));
+                let said = answer(&life.command(request(id, own()), SECOND));
                 !said.outcome.is_final()
             })
             .collect();
-        assert!(open.is_empty(), "{state:?}: {open:?}, {acts:?}");
-        assert_eq!(life.come(SECOND).0, Next::End);
-        assert!(life.leave(SECOND).is_empty());
+        assert!(open.is_empty(), "{state:?}: {open:?}, {actions:?}");
+        assert_eq!(life.next_task(SECOND).0, Next::End);
+        assert!(life.close(SECOND).is_empty());
     }
     let mut life = running();
-    life.command(order("b", Command::Backup), SECOND);
-    work(life.come(SECOND));
-    life.command(order("b2", Command::Backup), SECOND);
-    let acts = life.leave(SECOND);
-    let told: Vec<_> = all_answers(&acts).map(|a| a.failure.clone().unwrap().kind).collect();
+    life.command(request("b", Command::Backup), SECOND);
+    work(life.next_task(SECOND));
+    life.command(request("b2", Command::Backup), SECOND);
+    let actions = life.close(SECOND);
+    let told: Vec<_> = all_answers(&actions).map(|a| a.failure.clone().unwrap().kind).collect();
     assert_eq!(told, ["Internal", "Cancelled"]);
 }
 
 #[test]
 fn a_reason_can_be_given_while_it_goes_on() {
     let mut life = running();
-    assert_eq!(life.set_reason("no light"), [Act::Changed]);
+    assert_eq!(life.set_reason("no light"), [Action::Changed]);
     assert_eq!((life.state(), life.reason()), (State::Running, "no light"));
     life.set_reason("");
     assert_eq!(life.reason(), "");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::service::words::HEARTBEAT;
+use crate::service::protocol::HEARTBEAT;
 
 /// The limits of one controller.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Limits {
     /// How long a service may be away before it is gone.
     pub away: Duration,
     /// How long what was wrong with a service is shown.
-    pub trouble: Duration,
+    pub problem: Duration,
     /// How long after the start services are waited for that an earlier controller knew.
     pub settling: Duration,
     /// The shortest time between two pushes about one service to its watchers.
@@ -78,7 +78,7 @@ impl Default for Limits {
             heartbeat: HEARTBEAT,
             stranger: Duration::from_secs(10),
             away: Duration::from_secs(600),
-            trouble: Duration::from_secs(300),
+            problem: Duration::from_secs(300),
             settling: Duration::from_secs(15),
             push: Duration::from_millis(100),
         }
@@ -99,15 +99,15 @@ impl Limits {
 
 /// What a peer may still do: it fills up with time, and empties with what the peer does.
 #[derive(Clone, Copy, Debug)]
-pub struct Allowance {
+pub struct TokenBucket {
     left: f64,
     at: Duration,
 }
 
-impl Allowance {
+impl TokenBucket {
     /// A full one.
-    pub fn new(burst: f64, now: Duration) -> Allowance {
-        Allowance { left: burst, at: now }
+    pub fn new(burst: f64, now: Duration) -> TokenBucket {
+        TokenBucket { left: burst, at: now }
     }
 
     /// Takes so much; false where that is more than is left.
@@ -126,13 +126,13 @@ mod tests {
     #[test]
     fn bursts_are_borne_and_floods_are_not() {
         let at = Duration::from_millis;
-        let mut allowance = Allowance::new(10.0, at(0));
+        let mut allowance = TokenBucket::new(10.0, at(0));
         assert!((0..10).all(|_| allowance.spend(1.0, 1.0, 10.0, at(0))));
         assert!(!allowance.spend(1.0, 1.0, 10.0, at(1)));
         assert!(allowance.spend(1.0, 1.0, 10.0, at(5000)));
-        let mut steady = Allowance::new(10.0, at(0));
+        let mut steady = TokenBucket::new(10.0, at(0));
         assert!((0..1000).all(|i| steady.spend(1.0, 10.0, 10.0, at(i * 100))));
-        let mut flood = Allowance::new(10.0, at(0));
+        let mut flood = TokenBucket::new(10.0, at(0));
         assert!(!(0..1000).all(|i| flood.spend(1.0, 10.0, 10.0, at(i * 50))));
     }
 

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::command::{Answer, Outcome, failure_of};
-use super::lifecycle::Act;
-use super::line::{Inner, Line};
-use super::notify::Notices;
-use super::words::Said;
+use super::lifecycle::Action;
+use super::link::{ControllerLink, Inner};
+use super::notify::Supervisor;
+use super::protocol::ToController;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -18,157 +18,162 @@ use crate::sys::stop;
 use crate::value::Value;
 
 /// After so long it is said that the program takes long over something; how often it is looked whether it does.
-const LOOK: Duration = Duration::from_secs(1);
+const BUSY_AFTER: Duration = Duration::from_secs(1);
 /// After so many heartbeats without a word the controller is not there any more.
-const SILENCE: u32 = 3;
+const MISSED_HEARTBEATS: u32 = 3;
 /// How long a word may be on its way before the mouth looks after other things.
-const BREATH: Duration = Duration::from_millis(500);
+const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The thread that speaks.
-pub struct Mouth {
+pub struct Writer {
     epoll: Epoll,
     signals: u32,
-    notices: Notices,
+    supervisor: Supervisor,
     /// Whether the controller was told that the program is at something for long.
-    told_busy: bool,
+    reported_busy: bool,
 }
 
-const BELL: u64 = 1;
+const WAKE: u64 = 1;
 const STOP: u64 = 2;
 
-impl Mouth {
-    pub fn new(line: &Line, notices: Notices) -> Result<Mouth> {
+impl Writer {
+    pub fn new(link: &ControllerLink, supervisor: Supervisor) -> Result<Writer> {
         let epoll = Epoll::new()?;
-        epoll.add(&line.mouth, BELL, Interest::IN)?;
+        epoll.add(&link.writer_waker, WAKE, Interest::IN)?;
         let mut signals = 0;
-        if line.identity.handle_signals {
+        if link.identity.handle_signals {
             signals = stop::count();
             // Each signal is an edge of its own; others sleep on the same bell.
             epoll.add(stop::bell(), STOP, Interest::IN | Interest::ET)?;
         }
-        Ok(Mouth { epoll, signals, notices, told_busy: false })
+        Ok(Writer { epoll, signals, supervisor, reported_busy: false })
     }
 
-    pub fn speak(mut self, line: &Line) {
+    pub fn run(mut self, link: &ControllerLink) {
         let mut ready = Vec::new();
         loop {
-            line.silent.store(false, Ordering::Release);
-            self.heed_signals(line);
-            line.with(|life, now| ((), life.tick(now)));
+            link.wake_on_finish.store(false, Ordering::Release);
+            self.handle_signals_received(link);
+            link.with(|life, now| ((), life.tick(now)));
             // What this thread has done itself is no news to it: it rings, and all that it may ring for is looked at below.
-            line.mouth.drain();
-            let due = self.look_after(line);
-            line.hang_up_on_silence();
-            let said = line.say_next();
-            if said && line.has_more_to_say() {
+            link.writer_waker.drain();
+            let due = self.update_supervisor(link);
+            link.close_silent_connection();
+            let said = link.send_next();
+            if said && link.has_more_to_send() {
                 continue;
             }
-            if line.is_over() && line.is_all_said() {
-                line.program.ring();
+            if link.is_ended() && link.is_flushed() {
+                link.program_waker.ring();
                 return;
             }
             // A kernel that cannot wait has nothing better to offer than to look again.
-            let left = [line.next_look(), due].into_iter().flatten().min();
+            let left = [link.next_due(), due].into_iter().flatten().min();
             let _ = self.epoll.sleep(left, &mut ready);
         }
     }
 
     /// The supervisor is told how the service is, and the controller what takes long. When to look again.
-    fn look_after(&mut self, line: &Line) -> Option<Duration> {
+    fn update_supervisor(&mut self, link: &ControllerLink) -> Option<Duration> {
         // Before the look: who ends something after it rings.
-        line.silent.store(self.notices.is_watched(), Ordering::Release);
-        let (state, reason, begun) =
-            line.look(|life| (life.state(), life.reason().to_owned(), life.doing().map(|(_, begun)| begun)));
-        let now = line.now();
-        let told = [self.notices.state(state, &reason, now), self.notices.tick(begun, now)];
+        link.wake_on_finish.store(self.supervisor.is_watched(), Ordering::Release);
+        let (state, reason, begun) = link
+            .read(|life| (life.state(), life.reason().to_owned(), life.running().map(|(_, begun)| begun)));
+        let now = link.now();
+        let told = [self.supervisor.state(state, &reason, now), self.supervisor.tick(begun, now)];
         for error in told.into_iter().flatten() {
-            line.log("error", &error.to_string());
+            link.log("error", &error.to_string());
         }
-        let busy = begun.is_some_and(|begun| now.saturating_sub(begun) >= LOOK);
-        if busy != self.told_busy {
-            self.told_busy = busy;
-            line.with(|_, _| ((), vec![Act::Changed]));
+        let busy = begun.is_some_and(|begun| now.saturating_sub(begun) >= BUSY_AFTER);
+        if busy != self.reported_busy {
+            self.reported_busy = busy;
+            link.with(|_, _| ((), vec![Action::Changed]));
         }
-        let look = line.inner().watch();
-        let due = self.notices.next_due(begun, now);
+        let read = link.inner().next_busy_check();
+        let due = self.supervisor.next_due(begun, now);
         if due.is_some() {
-            line.silent.store(false, Ordering::Release);
+            link.wake_on_finish.store(false, Ordering::Release);
         }
         let due = due.map(|due| due.saturating_sub(now));
-        [look, due].into_iter().flatten().min()
+        [read, due].into_iter().flatten().min()
     }
 
-    fn heed_signals(&mut self, line: &Line) {
-        if !line.identity.handle_signals {
+    fn handle_signals_received(&mut self, link: &ControllerLink) {
+        if !link.identity.handle_signals {
             return;
         }
         while self.signals < stop::count() {
             self.signals += 1;
-            line.with(|life, now| ((), life.terminate(now)));
+            link.with(|life, now| ((), life.terminate(now)));
         }
     }
 }
 
 impl Inner {
     /// Whether the program has begun something that the mouth does not know of, and a controller would want to.
-    pub(super) fn begins_unseen(&self) -> bool {
-        self.introduced && self.watched.is_none() && self.life.doing().is_some()
+    pub(super) fn has_unreported_task(&self) -> bool {
+        self.introduced && self.busy_check.is_none() && self.life.running().is_some()
     }
 
     /// When the mouth looks again whether something takes long: a program that does nothing is not looked at, and one of many
     /// short steps once in a while and not at each.
-    fn watch(&mut self) -> Option<Duration> {
+    fn next_busy_check(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        if self.introduced && self.life.doing().is_some() {
-            self.watched = Some(self.watched.filter(|until| *until > now).unwrap_or(now + LOOK));
-        } else if self.watched.is_some_and(|until| until <= now) {
-            self.watched = None;
+        if self.introduced && self.life.running().is_some() {
+            self.busy_check = Some(self.busy_check.filter(|until| *until > now).unwrap_or(now + BUSY_AFTER));
+        } else if self.busy_check.is_some_and(|until| until <= now) {
+            self.busy_check = None;
         }
-        self.watched.map(|until| until.saturating_duration_since(now))
+        self.busy_check.map(|until| until.saturating_duration_since(now))
     }
 }
 
-impl Line {
-    fn has_more_to_say(&self) -> bool {
+impl ControllerLink {
+    fn has_more_to_send(&self) -> bool {
         let inner = self.inner();
-        inner.introduced && (!inner.unsaid.is_empty() || inner.log.has_unsaid())
+        inner.introduced && (!inner.queued.is_empty() || inner.log.has_unsent())
     }
 
     /// When the mouth has something to look after, if nobody rings.
-    fn next_look(&self) -> Option<Duration> {
+    fn next_due(&self) -> Option<Duration> {
         let inner = self.inner();
         let due = inner.life.next_due().map(|due| due.saturating_sub(self.now()));
-        let beat = inner.introduced.then(|| inner.heartbeat.saturating_sub(inner.spoken.elapsed()));
-        let silence = inner.heard.map(|heard| (SILENCE * inner.heartbeat).saturating_sub(heard.elapsed()));
+        let beat = inner.introduced.then(|| inner.heartbeat.saturating_sub(inner.last_report.elapsed()));
+        let silence = inner.last_received.map(|last_received| {
+            (MISSED_HEARTBEATS * inner.heartbeat).saturating_sub(last_received.elapsed())
+        });
         [due, beat, silence].into_iter().flatten().min()
     }
 
     /// A controller that says when it is there, and is not heard: the network between us has gone, and nobody told the kernel.
-    fn hang_up_on_silence(&self) {
+    fn close_silent_connection(&self) {
         let mut inner = self.inner();
-        if inner.heard.is_none_or(|heard| heard.elapsed() < SILENCE * inner.heartbeat) {
+        if inner
+            .last_received
+            .is_none_or(|last_received| last_received.elapsed() < MISSED_HEARTBEATS * inner.heartbeat)
+        {
             return;
         }
-        let channel = inner.lose_line();
+        let channel = inner.drop_connection();
         drop(inner);
         // The ear sees that, and makes a new line.
         drop(channel.map(|channel| channel.close(Duration::ZERO)));
     }
 
     /// Says the next word; false where none was said.
-    fn say_next(&self) -> bool {
+    fn send_next(&self) -> bool {
         let (channel, said, lines) = {
             let mut inner = self.inner();
             let Some(channel) = inner.channel.clone().filter(|_| inner.introduced) else { return false };
-            if inner.unsaid.is_empty() && inner.spoken.elapsed() >= inner.heartbeat {
+            if inner.queued.is_empty() && inner.last_report.elapsed() >= inner.heartbeat {
                 let report = self.report(&inner);
-                inner.unsaid.push_back(Said::Report(report));
+                inner.queued.push_back(ToController::Report(report));
             }
             // Lines of the log go before a goodbye, and after everything else.
-            match inner.unsaid.front() {
-                Some(Said::Bye(_)) | None if inner.log.has_unsaid() => {
-                    let (lines, until) = inner.log.unsaid();
-                    (channel, Said::Log(lines), Some(until))
+            match inner.queued.front() {
+                Some(ToController::Bye(_)) | None if inner.log.has_unsent() => {
+                    let (lines, until) = inner.log.unsent();
+                    (channel, ToController::Log(lines), Some(until))
                 }
                 Some(said) => (channel, said.clone(), None),
                 None => return false,
@@ -176,7 +181,7 @@ impl Line {
         };
         let limits = self.identity.options.limits();
         let payload = Payload::new(&said.to_value(), Encoding::Cbor, &limits);
-        let sent = payload.and_then(|payload| channel.send_as(Kind::Event, &payload, BREATH));
+        let sent = payload.and_then(|payload| channel.send_as(Kind::Event, &payload, SEND_TIMEOUT));
         let mut inner = self.inner();
         match sent {
             Ok(_) => {}
@@ -184,15 +189,15 @@ impl Line {
             Err(e) if e.kind() == ErrorKind::Timeout => return true,
             // This one can never be said: whoever waits for it is told so.
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Unsupported) => {
-                if let Some(instead) = instead_of(&said, &e) {
-                    inner.unsaid.push_back(instead);
+                if let Some(instead) = failed_answer(&said, &e) {
+                    inner.queued.push_back(instead);
                 }
                 inner.log.add("error", &format!("a word to the controller could not be said: {e}"));
             }
             // The ear hears that, too, and makes a new line.
             Err(_) => {
                 if inner.channel.as_ref().is_some_and(|now| Arc::ptr_eq(now, &channel)) {
-                    inner.lose_line();
+                    inner.drop_connection();
                     // Where the ear waits for words that will never come, it is let go of.
                     drop(channel.close(Duration::ZERO));
                 }
@@ -201,13 +206,13 @@ impl Line {
         }
         // Other words are no sign of life of the program: while somebody looks at its data they never cease, and how it is would
         // never be told.
-        if matches!(said, Said::Report(_)) {
-            inner.spoken = Instant::now();
+        if matches!(said, ToController::Report(_)) {
+            inner.last_report = Instant::now();
         }
         match lines {
-            Some(until) => inner.log.said(until),
+            Some(until) => inner.log.sent(until),
             // Only the mouth takes words away, so the first is still the one that was said; unless the line is new.
-            None if inner.unsaid.front() == Some(&said) => drop(inner.unsaid.pop_front()),
+            None if inner.queued.front() == Some(&said) => drop(inner.queued.pop_front()),
             None => {}
         }
         true
@@ -215,9 +220,14 @@ impl Line {
 }
 
 /// What is said instead of an answer that cannot be sent.
-fn instead_of(said: &Said, why: &Error) -> Option<Said> {
-    let Said::Answer(answer) = said else { return None };
+fn failed_answer(said: &ToController, why: &Error) -> Option<ToController> {
+    let ToController::Answer(answer) = said else { return None };
     let failure = failure_of(why);
     let outcome = Outcome::Failed;
-    Some(Said::Answer(Answer { outcome, value: Value::Null, failure: Some(failure), ..answer.clone() }))
+    Some(ToController::Answer(Answer {
+        outcome,
+        value: Value::Null,
+        failure: Some(failure),
+        ..answer.clone()
+    }))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::channel::greeting::Pattern;
 use crate::channel::{Delivery, Listener, Options};
 use crate::error::{Error, ErrorKind, Result};
-use crate::service::words::{HEARTBEAT, MESSAGE_LIMIT};
+use crate::service::protocol::{HEARTBEAT, MESSAGE_LIMIT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::ports;
 use crate::transport::endpoint::Endpoint;
@@ -15,12 +15,12 @@ use crate::transport::endpoint::Endpoint;
 /// How a controller listens.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct HubOptions {
+pub struct ControllerServerOptions {
     /// The options of its links: mode, group, allow_uids and so on. Delivery and limit are its own.
     pub channel: Options,
-    /// Whether it listens at the TCP endpoint of [`Hub::ENDPOINTS`](super::Hub::ENDPOINTS), where no endpoints are given: yes.
+    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS), where no endpoints are given: yes.
     pub tcp: bool,
-    /// Whether SIGINT and SIGTERM end [`Hub::run`](super::Hub::run), where the program has not decided about them itself: yes.
+    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run), where the program has not decided about them itself: yes.
     pub handle_signals: bool,
     /// How often it wants to hear of each service: 5 s. One that is silent for three of these is STALE.
     pub heartbeat: Duration,
@@ -28,9 +28,9 @@ pub struct HubOptions {
     pub peers: usize,
 }
 
-impl Default for HubOptions {
-    fn default() -> HubOptions {
-        HubOptions {
+impl Default for ControllerServerOptions {
+    fn default() -> ControllerServerOptions {
+        ControllerServerOptions {
             channel: Options::default(),
             tcp: true,
             handle_signals: true,
@@ -40,7 +40,7 @@ impl Default for HubOptions {
     }
 }
 
-impl HubOptions {
+impl ControllerServerOptions {
     /// The options of its links.
     pub(super) fn links(&self) -> Options {
         let mut options = self.channel.clone();
@@ -53,16 +53,16 @@ impl HubOptions {
     }
 }
 
-/// Ends [`Hub::run`](super::Hub::run) from another thread.
+/// Ends [`ControllerServer::run`](super::ControllerServer::run) from another thread.
 #[derive(Clone, Debug)]
-pub struct Stop {
+pub struct StopHandle {
     pub(super) bell: Arc<EventFd>,
     asked: Arc<AtomicBool>,
 }
 
-impl Stop {
-    pub(super) fn new() -> Result<Stop> {
-        Ok(Stop { bell: Arc::new(EventFd::new()?), asked: Arc::default() })
+impl StopHandle {
+    pub(super) fn new() -> Result<StopHandle> {
+        Ok(StopHandle { bell: Arc::new(EventFd::new()?), asked: Arc::default() })
     }
 
     /// The loop ends after what it does now; a later one ends at once.

@@ -4,9 +4,9 @@ use std::io::{ErrorKind as IoError, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::conduct::Limits;
-use super::roster::{Action, Moment, Roster};
-use super::tests::{PATIENCE, Played, Running, is, until};
+use super::rate_limit::Limits;
+use super::state::{Action, Moment, ServerState};
+use super::tests::{FakeService, PATIENCE, TestServer, is, until};
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::session::Owner;
 use crate::channel::{Channel, Delivery, Options};
@@ -14,26 +14,26 @@ use crate::codec::{self, Encoding};
 use crate::error::ErrorKind;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::service::command::Command;
-use crate::service::words::{Line, Said};
+use crate::service::protocol::{LogLine, ToController};
 use crate::value::{Timestamp, Value};
 
 /// A service that writes its bytes itself.
-struct Raw {
+struct RawService {
     stream: UnixStream,
     sequence: u64,
 }
 
-impl Raw {
-    fn come(running: &Running, name: &str) -> Raw {
+impl RawService {
+    fn come(running: &TestServer, name: &str) -> RawService {
         let stream = UnixStream::connect(running.endpoint.strip_prefix("unix:").unwrap()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        let mut raw = Raw { stream, sequence: 0 };
+        let mut raw = RawService { stream, sequence: 0 };
         raw.write(&Greeting::new(Pattern::Service, None, 64 << 20).unwrap().to_frame().unwrap());
         let mut answer = [0; 64];
         raw.stream.read_exact(&mut answer).unwrap();
         assert_eq!(Header::from_bytes(&answer).unwrap().kind, Kind::Hello);
-        raw.event(&Said::Introduction(Played::introduction(name, 1)).to_value());
+        raw.event(&ToController::Introduction(FakeService::introduction(name, 1)).to_value());
         raw
     }
 
@@ -68,13 +68,13 @@ impl Raw {
     }
 }
 
-fn trouble(record: &Value) -> &str {
+fn problem(record: &Value) -> &str {
     record.at("trouble").unwrap().as_text().unwrap()
 }
 
 #[test]
 fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
-    let hub = Running::start();
+    let hub = TestServer::start();
     let client = hub.client();
     for (i, bytes) in [
         &b"GET /services HTTP/1.1\r\nHost: controller.example\r\nAccept: */*\r\nOrigin: null\r\n\r\n"[..],
@@ -85,26 +85,26 @@ fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
     .enumerate()
     {
         let name = format!("raw{i}");
-        let mut raw = Raw::come(&hub, &name);
+        let mut raw = RawService::come(&hub, &name);
         until(&client, &name, is("view", "CONNECTED"));
         raw.write(bytes);
         raw.until_it_is_let_go_of();
         let record = until(&client, &name, is("view", "DISCONNECTED"));
-        assert!(trouble(&record).contains("broke its link"), "{record:?}");
+        assert!(problem(&record).contains("broke its link"), "{record:?}");
     }
 }
 
 #[test]
 fn bodies_that_are_no_values_or_too_large_are_told_of_and_the_link_stays() {
-    let hub = Running::start();
+    let hub = TestServer::start();
     let client = hub.client();
-    let mut raw = Raw::come(&hub, "raw");
+    let mut raw = RawService::come(&hub, "raw");
     until(&client, "raw", is("view", "CONNECTED"));
     raw.frame(&[0xff; 10]);
-    until(&client, "raw", |record| trouble(record).contains("makes no sense"));
+    until(&client, "raw", |record| problem(record).contains("makes no sense"));
     // More than it takes, and said all the same.
     raw.frame(&vec![0; 3 << 20]);
-    until(&client, "raw", |record| trouble(record).contains("limit"));
+    until(&client, "raw", |record| problem(record).contains("limit"));
     let reason = Value::map([("what", "report"), ("state", "RUNNING"), ("reason", &"z".repeat(100_000))]);
     let Value::Map(mut report) = reason else { panic!() };
     report.insert("since".into(), Timestamp(1).into());
@@ -118,17 +118,17 @@ fn bodies_that_are_no_values_or_too_large_are_told_of_and_the_link_stays() {
 
 #[test]
 fn one_that_says_that_it_is_another_or_speaks_first_until_it_is_let_go_of() {
-    let hub = Running::start();
+    let hub = TestServer::start();
     let client = hub.client();
-    let mut raw = Raw::come(&hub, "one");
+    let mut raw = RawService::come(&hub, "one");
     until(&client, "one", is("view", "CONNECTED"));
-    raw.event(&Said::Introduction(Played::introduction("other", 1)).to_value());
+    raw.event(&ToController::Introduction(FakeService::introduction("other", 1)).to_value());
     raw.until_it_is_let_go_of();
     let record = until(&client, "one", is("view", "DISCONNECTED"));
-    assert!(trouble(&record).contains("another one"), "{record:?}");
+    assert!(problem(&record).contains("another one"), "{record:?}");
     assert_eq!(client.status("other", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
     for bad in ["../etc", "a b", ""] {
-        Raw::come(&hub, bad).until_it_is_let_go_of();
+        RawService::come(&hub, bad).until_it_is_let_go_of();
     }
     assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 1);
     let log = client.log(None, 10, PATIENCE).unwrap();
@@ -138,9 +138,9 @@ fn one_that_says_that_it_is_another_or_speaks_first_until_it_is_let_go_of() {
 
 #[test]
 fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() {
-    let hub = Running::start();
-    let chatty = Played::come(&hub.endpoint, "chatty", 1);
-    let good = Played::come(&hub.endpoint, "good", 1);
+    let hub = TestServer::start();
+    let chatty = FakeService::come(&hub.endpoint, "chatty", 1);
+    let good = FakeService::come(&hub.endpoint, "good", 1);
     let client = hub.client();
     until(&client, "chatty", is("view", "CONNECTED"));
     until(&client, "good", is("view", "CONNECTED"));
@@ -153,9 +153,9 @@ fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() 
     watcher.send_as(Kind::Event, &watch, PATIENCE).unwrap();
     while watchers() == before {}
     // As much as it may say at once, each line of which the watcher is told.
-    let line = Line { at: Timestamp::now(), level: "info".into(), text: "y".repeat(900) };
+    let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "y".repeat(900) };
     for _ in 0..1_500 {
-        chatty.say(&Said::Log(vec![line.clone(); 10]));
+        chatty.say(&ToController::Log(vec![line.clone(); 10]));
     }
     let answering = std::thread::spawn(move || {
         let order = good.order();
@@ -180,15 +180,20 @@ fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() 
 
 #[test]
 fn service_name_of_one_user_is_not_taken_over_by_another() {
-    let mut roster = Roster::new(7, Limits::default());
+    let mut state = ServerState::new(7, Limits::default());
     let at = |seconds| Moment { since: Duration::from_secs(seconds), at: Timestamp(0) };
     let mut come = |link: u64, uid: u32, epoch: u64, now: u64| {
-        roster.arrived(link, "power-1", Owner::User(uid), at(now));
-        roster.said(link, Said::Introduction(Played::introduction("lab/power", epoch)), 100, at(now));
-        let actions: Vec<_> = std::iter::from_fn(|| roster.act()).collect();
+        state.service_connected(link, "power-1", Owner::User(uid), at(now));
+        state.message_received(
+            link,
+            ToController::Introduction(FakeService::introduction("lab/power", epoch)),
+            100,
+            at(now),
+        );
+        let actions: Vec<_> = std::iter::from_fn(|| state.next_action()).collect();
         let released =
-            actions.iter().any(|action| matches!(action, Action::Release { link: l } if *l == link));
-        roster.left(link, "went away", false, at(now));
+            actions.iter().any(|action| matches!(action, Action::CloseLink { link: l } if *l == link));
+        state.link_closed(link, "went away", false, at(now));
         !released
     };
     assert!(come(1, 1000, 1, 1));

@@ -5,12 +5,17 @@ use std::time::Duration;
 use super::command::{Answer, Command};
 use super::state::State;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
+use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
 /// How long a command has where its sender says nothing.
-pub const WITHIN: Duration = Duration::from_secs(30);
+pub const DEFAULT_WITHIN: Duration = Duration::from_secs(30);
 /// How often a service is heard of while nothing happens, where its controller says nothing else.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The longest time that a command may be given, so that deadlines stay computable.
+pub const MAX_WITHIN: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The shortest period of sampling a service's data.
+pub const MIN_DATA_PERIOD: Duration = Duration::from_millis(10);
 /// The longest id of a command, in bytes.
 pub const ID_LIMIT: usize = 64;
 /// The longest message that a controller takes from a service, in bytes.
@@ -18,7 +23,7 @@ pub const MESSAGE_LIMIT: u64 = 1 << 20;
 
 /// A command on its way to a service.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct CommandRequest {
     /// Chosen by whoever sends it; the same id is the same command. Empty for what the service tells itself.
     pub id: Box<str>,
     /// What is to be done.
@@ -31,10 +36,10 @@ pub struct Order {
     pub epoch: Option<u64>,
 }
 
-impl Order {
+impl CommandRequest {
     /// What a service tells itself: without an id, and with all the time there is.
-    pub fn own(command: Command) -> Order {
-        Order { id: "".into(), command, arguments: Value::Null, within: Duration::MAX, epoch: None }
+    pub fn own(command: Command) -> CommandRequest {
+        CommandRequest { id: "".into(), command, arguments: Value::Null, within: Duration::MAX, epoch: None }
     }
 
     /// As a map.
@@ -53,14 +58,14 @@ impl Order {
     }
 
     /// Reads such a map.
-    pub fn from_value(value: &Value) -> Result<Order> {
-        Ok(Order {
+    pub fn from_value(value: &Value) -> Result<CommandRequest> {
+        Ok(CommandRequest {
             id: id(value.at("id")?.as_text()?)?.into(),
             command: Command::from_name(value.at("command")?.as_text()?)?,
             arguments: value.at("arguments").cloned().unwrap_or(Value::Null),
             within: match value.at("within") {
                 Ok(within) => seconds(within)?,
-                Err(_) => WITHIN,
+                Err(_) => DEFAULT_WITHIN,
             },
             epoch: value.at("epoch").ok().map(Value::as_u64).transpose()?,
         })
@@ -74,6 +79,28 @@ pub fn id(text: &str) -> Result<&str> {
     }
     let text = format!("the id of a command has 1 to {ID_LIMIT} bytes, this one has {}", text.len());
     Err(Error::new(ErrorKind::OutOfRange, text))
+}
+
+/// Returns `InvalidEndpoint` for a text that is not the name of a service: segments as in an endpoint.
+pub fn check_service_name(name: &str) -> Result<()> {
+    // A name that begins with a slash would be a path, one with a colon an endpoint.
+    let plain = !name.contains(':') && !name.starts_with('/');
+    match format!("shm:{name}").parse::<Endpoint>() {
+        Ok(_) if plain => Ok(()),
+        _ => {
+            let text = format!(
+                "{:?} is no name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
+                super::log::cut(name, 400)
+            );
+            Err(Error::new(ErrorKind::InvalidEndpoint, text))
+        }
+    }
+}
+
+/// Returns how much of the time left the sender of a command keeps for itself, so that the receiver's own answer about a
+/// time-out arrives before the sender's.
+pub fn margin(left: Duration) -> Duration {
+    (left / 10).min(Duration::from_millis(250))
 }
 
 fn seconds(value: &Value) -> Result<Duration> {
@@ -127,7 +154,7 @@ pub struct Report {
 
 /// One line of a service's log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub struct LogLine {
     /// When.
     pub at: Timestamp,
     /// `debug`, `info`, `warning` or `error`; for the output of a program that was adopted `stdout` or `stderr`.
@@ -138,7 +165,7 @@ pub struct Line {
 
 /// What a service says to its controller.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub enum ToController {
     /// Who it is: the first word on each connection, after the controller's welcome.
     Introduction(Introduction),
     /// How it is.
@@ -146,14 +173,14 @@ pub enum Said {
     /// What has become of a command.
     Answer(Answer),
     /// Lines of its log.
-    Log(Vec<Line>),
+    Log(Vec<LogLine>),
     /// It ends, in this state.
     Bye(State),
 }
 
 /// What a controller says to a service beside its commands.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum ToService {
     /// Who the controller is in this life, and how often it wants to hear of the service: the first word on each connection.
     Welcome { controller: u64, heartbeat: Duration },
     /// It is not taken: another one has its name, for example. Followed by the end of the connection.
@@ -197,7 +224,7 @@ impl Report {
     }
 }
 
-impl Line {
+impl LogLine {
     /// As a map: `at`, `level`, `text`.
     pub fn to_value(&self) -> Value {
         Value::map([
@@ -208,8 +235,8 @@ impl Line {
     }
 
     /// Reads such a map.
-    pub fn from_value(value: &Value) -> Result<Line> {
-        Ok(Line {
+    pub fn from_value(value: &Value) -> Result<LogLine> {
+        Ok(LogLine {
             at: value.at("at")?.as_timestamp()?,
             level: value.at("level")?.as_text()?.to_owned(),
             text: value.at("text")?.as_text()?.to_owned(),
@@ -221,16 +248,16 @@ fn optional_text(value: &Value, key: &str) -> Result<Option<String>> {
     value.at(key).ok().map(|text| text.as_text().map(str::to_owned)).transpose()
 }
 
-fn words(what: &str) -> Map {
+fn message(what: &str) -> Map {
     Map::from_iter([("what".to_owned(), what.into())])
 }
 
-impl Said {
+impl ToController {
     /// As a map with `what` first.
     pub fn to_value(&self) -> Value {
         Value::Map(match self {
-            Said::Introduction(it) => {
-                let mut map = words("introduction");
+            ToController::Introduction(it) => {
+                let mut map = message("introduction");
                 map.insert("name".into(), it.name.as_str().into());
                 map.insert("epoch".into(), it.epoch.into());
                 map.insert("pid".into(), it.pid.into());
@@ -247,23 +274,23 @@ impl Said {
                 it.report.put(&mut map);
                 map
             }
-            Said::Report(report) => {
-                let mut map = words("report");
+            ToController::Report(report) => {
+                let mut map = message("report");
                 report.put(&mut map);
                 map
             }
-            Said::Answer(answer) => {
-                let mut map = words("answer");
+            ToController::Answer(answer) => {
+                let mut map = message("answer");
                 map.insert("answer".into(), answer.to_value());
                 map
             }
-            Said::Log(lines) => {
-                let mut map = words("log");
-                map.insert("lines".into(), Value::Array(lines.iter().map(Line::to_value).collect()));
+            ToController::Log(lines) => {
+                let mut map = message("log");
+                map.insert("lines".into(), Value::Array(lines.iter().map(LogLine::to_value).collect()));
                 map
             }
-            Said::Bye(state) => {
-                let mut map = words("bye");
+            ToController::Bye(state) => {
+                let mut map = message("bye");
                 map.insert("state".into(), state.name().into());
                 map
             }
@@ -271,7 +298,7 @@ impl Said {
     }
 
     /// Reads such a map; words that are not known are `Unsupported`, for later versions.
-    pub fn from_value(value: &Value) -> Result<Said> {
+    pub fn from_value(value: &Value) -> Result<ToController> {
         Ok(match value.at("what")?.as_text()? {
             "introduction" => {
                 let names = |key: &str| -> Result<Vec<String>> {
@@ -279,7 +306,7 @@ impl Said {
                 };
                 let unsupported =
                     if value.at("unsupported").is_ok() { names("unsupported")? } else { Vec::new() };
-                Said::Introduction(Introduction {
+                ToController::Introduction(Introduction {
                     name: value.at("name")?.as_text()?.to_owned(),
                     epoch: value.at("epoch")?.as_u64()?,
                     pid: u32::try_from(value.at("pid")?.as_u64()?).map_err(|_| {
@@ -293,31 +320,31 @@ impl Said {
                     report: Report::from_value(value)?,
                 })
             }
-            "report" => Said::Report(Report::from_value(value)?),
-            "answer" => Said::Answer(Answer::from_value(value.at("answer")?)?),
+            "report" => ToController::Report(Report::from_value(value)?),
+            "answer" => ToController::Answer(Answer::from_value(value.at("answer")?)?),
             "log" => {
                 let lines = value.at("lines")?.as_array()?;
-                Said::Log(lines.iter().map(Line::from_value).collect::<Result<_>>()?)
+                ToController::Log(lines.iter().map(LogLine::from_value).collect::<Result<_>>()?)
             }
-            "bye" => Said::Bye(State::from_name(value.at("state")?.as_text()?)?),
+            "bye" => ToController::Bye(State::from_name(value.at("state")?.as_text()?)?),
             other => return Err(unknown(other)),
         })
     }
 }
 
-impl Told {
+impl ToService {
     /// As a map with `what` first.
     pub fn to_value(&self) -> Value {
         Value::Map(match self {
-            Told::Welcome { controller, heartbeat } => {
-                let mut map = words("welcome");
+            ToService::Welcome { controller, heartbeat } => {
+                let mut map = message("welcome");
                 map.insert("controller".into(), (*controller).into());
                 map.insert("heartbeat".into(), heartbeat.as_secs_f64().into());
                 map
             }
-            Told::Beat => words("beat"),
-            Told::Refused(failure) => {
-                let mut map = words("refused");
+            ToService::Beat => message("beat"),
+            ToService::Refused(failure) => {
+                let mut map = message("refused");
                 map.insert("code".into(), failure.code.into());
                 map.insert("type".into(), failure.kind.as_str().into());
                 map.insert("text".into(), failure.text.as_str().into());
@@ -326,15 +353,15 @@ impl Told {
         })
     }
 
-    /// Reads an event; orders come as commands, and are read by [`Order::from_value`].
-    pub fn from_value(value: &Value) -> Result<Told> {
+    /// Reads an event; orders come as commands, and are read by [`CommandRequest::from_value`].
+    pub fn from_value(value: &Value) -> Result<ToService> {
         Ok(match value.at("what")?.as_text()? {
-            "welcome" => Told::Welcome {
+            "welcome" => ToService::Welcome {
                 controller: value.at("controller")?.as_u64()?,
                 heartbeat: seconds(value.at("heartbeat")?)?,
             },
-            "beat" => Told::Beat,
-            "refused" => Told::Refused(RemoteFailure {
+            "beat" => ToService::Beat,
+            "refused" => ToService::Refused(RemoteFailure {
                 code: value.at("code")?.as_i64()?,
                 kind: value.at("type")?.as_text()?.to_owned(),
                 text: value.at("text")?.as_text()?.to_owned(),
@@ -380,50 +407,63 @@ mod tests {
             every: Some(Duration::from_secs(1)),
             report: report(),
         };
-        let line = Line { at: Timestamp::now(), level: "info".into(), text: "opened".into() };
+        let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "opened".into() };
         for said in [
-            Said::Introduction(introduction),
-            Said::Report(Report { busy: None, doing: None, reason: "disk full".into(), ..report() }),
-            Said::Log(vec![line]),
-            Said::Bye(State::Stopped),
+            ToController::Introduction(introduction),
+            ToController::Report(Report { busy: None, doing: None, reason: "disk full".into(), ..report() }),
+            ToController::Log(vec![line]),
+            ToController::Bye(State::Stopped),
         ] {
-            assert_eq!(Said::from_value(&said.to_value()).unwrap(), said);
+            assert_eq!(ToController::from_value(&said.to_value()).unwrap(), said);
         }
     }
 
     #[test]
     fn what_is_told_is_what_is_heard() {
-        let welcome = Told::Welcome { controller: 9, heartbeat: HEARTBEAT };
-        assert_eq!(Told::from_value(&welcome.to_value()).unwrap(), welcome);
-        assert_eq!(Told::from_value(&Told::Beat.to_value()).unwrap(), Told::Beat);
-        let order = Order {
+        let welcome = ToService::Welcome { controller: 9, heartbeat: HEARTBEAT };
+        assert_eq!(ToService::from_value(&welcome.to_value()).unwrap(), welcome);
+        assert_eq!(ToService::from_value(&ToService::Beat.to_value()).unwrap(), ToService::Beat);
+        let request = CommandRequest {
             id: "a".into(),
             command: Command::Pause,
             arguments: Value::Null,
             within: Duration::from_millis(2500),
             epoch: Some(3),
         };
-        assert_eq!(Order::from_value(&order.to_value()).unwrap(), order);
+        assert_eq!(CommandRequest::from_value(&request.to_value()).unwrap(), request);
         let error = Error::new(ErrorKind::AddressInUse, "another one is called power");
-        let refused = Told::Refused(crate::service::command::failure_of(&error));
-        assert_eq!(Told::from_value(&refused.to_value()).unwrap(), refused);
+        let refused = ToService::Refused(crate::service::command::failure_of(&error));
+        assert_eq!(ToService::from_value(&refused.to_value()).unwrap(), refused);
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let order = |id: &str, within: f64| {
+        let request = |id: &str, within: f64| {
             Value::map([("id", Value::from(id)), ("command", "PAUSE".into()), ("within", within.into())])
         };
-        assert!(Order::from_value(&order("a", 1.0)).is_ok());
-        assert_eq!(Order::from_value(&order("", 1.0)).unwrap_err().kind(), ErrorKind::OutOfRange);
+        assert!(CommandRequest::from_value(&request("a", 1.0)).is_ok());
+        assert_eq!(CommandRequest::from_value(&request("", 1.0)).unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(
-            Order::from_value(&order(&"a".repeat(65), 1.0)).unwrap_err().kind(),
+            CommandRequest::from_value(&request(&"a".repeat(65), 1.0)).unwrap_err().kind(),
             ErrorKind::OutOfRange
         );
-        assert_eq!(Order::from_value(&order("a", f64::NAN)).unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(
-            Said::from_value(&Value::map([("what", "dance")])).unwrap_err().kind(),
+            CommandRequest::from_value(&request("a", f64::NAN)).unwrap_err().kind(),
+            ErrorKind::OutOfRange
+        );
+        assert_eq!(
+            ToController::from_value(&Value::map([("what", "dance")])).unwrap_err().kind(),
             ErrorKind::Unsupported
         );
+    }
+
+    #[test]
+    fn service_name_other_than_segments_is_refused() {
+        for good in ["power", "lab/power-2", "a.b_c"] {
+            check_service_name(good).unwrap();
+        }
+        for bad in ["", "a b", "../x", "/tmp/x", "a//b", "unix:x", "ü", &"x".repeat(65)] {
+            assert_eq!(check_service_name(bad).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{bad:?}");
+        }
     }
 }

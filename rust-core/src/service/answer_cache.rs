@@ -12,13 +12,13 @@ const BYTES: usize = 8 << 20;
 
 /// The newest final answers by id.
 #[derive(Default)]
-pub struct Answers {
+pub struct AnswerCache {
     known: HashMap<Box<str>, (Answer, usize)>,
     order: VecDeque<Box<str>>,
     bytes: usize,
 }
 
-impl Answers {
+impl AnswerCache {
     /// What was answered to this id.
     pub fn get(&self, id: &str) -> Option<&Answer> {
         self.known.get(id).map(|(answer, _)| answer)
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_newest_stay_within_count_and_bytes() {
-        let mut answers = Answers::default();
+        let mut answers = AnswerCache::default();
         for i in 0..COUNT + 5 {
             answers.keep(&answer(&i.to_string(), (i as u64).into()));
         }

@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::events::Entry;
-use super::orders::{Key, Open};
-use super::question::Watch;
-use super::roster::{Action, Moment, Roster};
+use super::client_protocol::WatchRequest;
+use super::commands::{Key, OpenCommand};
+use super::event_log::Entry;
 use super::schedule::{Due, Name};
+use super::state::{Action, Moment, ServerState};
 use crate::codec::{self, Encoding};
 use crate::error::ErrorKind;
 use crate::service::command::{Answer, Command, Outcome};
@@ -16,19 +16,19 @@ use crate::service::table;
 use crate::value::{Map, Value};
 
 /// The least and the most time that a look at data has.
-const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+const SAMPLE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
-impl Watch {
+impl WatchRequest {
     fn wants(&self, name: &str) -> bool {
         self.services.is_empty() || self.services.contains(name)
     }
 }
 
-impl Roster {
+impl ServerState {
     /// From now on this client is told of these services; what they are now is told at once.
-    pub fn watch(&mut self, client: u64, watch: Watch, now: Moment) {
+    pub fn watch(&mut self, client: u64, watch: WatchRequest, now: Moment) {
         self.watchers.insert(client, watch);
-        self.refresh(client, now);
+        self.send_snapshot(client, now);
     }
 
     /// This client is told nothing more.
@@ -37,56 +37,56 @@ impl Roster {
     }
 
     /// Tells a watcher everything anew: it is new, or has missed something.
-    pub fn refresh(&mut self, client: u64, now: Moment) {
+    pub fn send_snapshot(&mut self, client: u64, now: Moment) {
         let Some(watch) = self.watchers.get(&client) else { return };
         let wanted: Vec<Name> = self.services.keys().filter(|name| watch.wants(name)).cloned().collect();
         let data = watch.data_every.is_some();
         for name in wanted {
-            self.tell(&[client], &name, now);
+            self.push_record_to(&[client], &name, now);
             if data && let Some(service) = self.services.get_mut(&name) {
                 // Whatever is found next is told.
                 service.sampling.last = None;
-                self.plan_look(&name, now);
+                self.schedule_sample(&name, now);
             }
         }
     }
 
     /// The clients that watch a service.
-    pub(super) fn watching(&self, name: &str) -> Vec<u64> {
+    pub(super) fn watchers_of(&self, name: &str) -> Vec<u64> {
         let watchers = self.watchers.iter().filter(|(_, watch)| watch.wants(name));
         watchers.map(|(client, _)| *client).collect()
     }
 
     /// Something about a service has changed: its watchers are told, not too often.
-    pub(super) fn touch(&mut self, name: &Name, now: Moment) {
+    pub(super) fn record_changed(&mut self, name: &Name, now: Moment) {
         if self.watchers.is_empty() {
             return;
         }
         let Some(service) = self.services.get(name) else { return };
         match service.pushed.map(|pushed| pushed + self.limits.push) {
             Some(next) if next > now.since => self.schedule.set_once(Due::Push(name.clone()), next),
-            _ => self.push(name, now),
+            _ => self.push_record(name, now),
         }
     }
 
     /// Tells the watchers of a service how it is.
-    pub(super) fn push(&mut self, name: &Name, now: Moment) {
+    pub(super) fn push_record(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.pushed = Some(now.since);
-        let to = self.watching(name);
-        self.tell(&to, name, now);
+        let to = self.watchers_of(name);
+        self.push_record_to(&to, name, now);
     }
 
-    fn tell(&mut self, to: &[u64], name: &Name, now: Moment) {
+    fn push_record_to(&mut self, to: &[u64], name: &Name, now: Moment) {
         let Some(service) = self.services.get(name).filter(|_| !to.is_empty()) else { return };
         let value = Value::map([("what", "service".into()), ("service", service.to_value(now.since))]);
         self.actions.push_back(Action::Push { to: to.to_vec(), value });
     }
 
     /// Tells the watchers of a line of a log.
-    pub(super) fn tell_of(&mut self, entry: &Entry) {
+    pub(super) fn push_log_entry(&mut self, entry: &Entry) {
         let watchers = self.watchers.iter();
-        let wants = |watch: &Watch| match &entry.service {
+        let wants = |watch: &WatchRequest| match &entry.service {
             Some(name) => watch.wants(name),
             None => watch.services.is_empty(),
         };
@@ -111,7 +111,7 @@ impl Roster {
     }
 
     /// Decides when a service is asked for its data next.
-    pub(super) fn plan_look(&mut self, name: &Name, now: Moment) {
+    pub(super) fn schedule_sample(&mut self, name: &Name, now: Moment) {
         let Some((_, every)) = self.data_watchers(name) else { return };
         let Some(service) = self.services.get(name).filter(|service| !service.sampling.out) else { return };
         let at = service.sampling.asked.map_or(now.since, |asked| (asked + every).max(now.since));
@@ -122,21 +122,21 @@ impl Roster {
     pub(super) fn sample(&mut self, name: &Name, now: Moment) {
         let Some((_, every)) = self.data_watchers(name) else { return };
         let Some(service) = self.services.get_mut(name) else { return };
-        if !service.is_here() || service.sampling.out {
+        if !service.is_connected() || service.sampling.out {
             return;
         }
         service.sampling.asked = Some(now.since);
         if !table::allows(service.report().state, &Command::GetData) {
-            return self.plan_look(name, now);
+            return self.schedule_sample(name, now);
         }
         service.sampling.out = true;
-        self.looks += 1;
-        let id: Arc<str> = format!("look-{:x}-{}", self.controller, self.looks).into();
+        self.samples_sent += 1;
+        let id: Arc<str> = format!("look-{:x}-{}", self.controller, self.samples_sent).into();
         let key: Key = (name.clone(), id);
-        let open = Open {
+        let open = OpenCommand {
             command: Command::GetData,
             arguments: Value::Null,
-            deadline: now.since + every.clamp(LOOK.0, LOOK.1),
+            deadline: now.since + every.clamp(SAMPLE_TIMEOUT.0, SAMPLE_TIMEOUT.1),
             pinned: None,
             given: None,
             accepted: None,
@@ -144,12 +144,12 @@ impl Roster {
             is_own: true,
             bytes: 0,
         };
-        self.open(&key, open);
-        self.give(&key, now);
+        self.add_open_command(&key, open);
+        self.send_command(&key, now);
     }
 
     /// A service has gone: what its watchers were to have of it is asked for anew when it is back.
-    pub(super) fn drop_look(&mut self, name: &Name) {
+    pub(super) fn cancel_sample(&mut self, name: &Name) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.sampling.out = false;
         let own = service.open.iter().find(|(_, open)| open.is_own).map(|(id, _)| id.clone());
@@ -161,7 +161,7 @@ impl Roster {
     }
 
     /// A look at data has its answer: the watchers get it if it is another than before.
-    pub(super) fn sampled(&mut self, name: &Name, answer: &Answer, now: Moment) {
+    pub(super) fn sample_received(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let Some((to, _)) = self.data_watchers(name) else {
             if let Some(service) = self.services.get_mut(name) {
                 service.sampling.out = false;
@@ -182,23 +182,23 @@ impl Roster {
             map.insert("value".into(), answer.value.clone());
             self.actions.push_back(Action::Push { to, value: Value::Map(map) });
         }
-        self.tell_of_look(name, answer, now);
-        self.plan_look(name, now);
+        self.update_data_problem(name, answer, now);
+        self.schedule_sample(name, now);
     }
 
     /// Data that cannot be had are told as what is wrong with a service, as long as that is so. One that is busy says so itself.
-    fn tell_of_look(&mut self, name: &Name, answer: &Answer, now: Moment) {
+    fn update_data_problem(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let failure =
             answer.failure.as_ref().filter(|failure| failure.code != i64::from(ErrorKind::Timeout.code()));
         match (answer.outcome, failure) {
             (Outcome::Failed, Some(failure)) => {
-                self.trouble(name, &format!("{NO_DATA}{}", failure.text), now)
+                self.report_problem(name, &format!("{NO_DATA}{}", failure.text), now)
             }
             (Outcome::Done, _) => {
                 let told =
-                    self.services.get(name).is_some_and(|service| service.trouble.starts_with(NO_DATA));
+                    self.services.get(name).is_some_and(|service| service.problem.starts_with(NO_DATA));
                 if told {
-                    self.schedule.set(Due::Mended(name.clone()), now.since);
+                    self.schedule.set(Due::ProblemExpiry(name.clone()), now.since);
                 }
             }
             _ => {}

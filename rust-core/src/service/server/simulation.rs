@@ -6,15 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::conduct::Limits;
-use super::question::{Asked, Wanted, Watch};
-use super::roster::{Action, Moment, Roster};
+use super::client_protocol::{ClientCommand, ClientRequest, WatchRequest};
+use super::rate_limit::Limits;
+use super::state::{Action, Moment, ServerState};
 use crate::channel::Question;
 use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
 use crate::service::command::{Answer, Command, Outcome};
+use crate::service::protocol::{CommandRequest, Introduction, LogLine, Report, ToController, ToService};
 use crate::service::state::State;
-use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
 use crate::value::{Timestamp, Value};
 
 const HISTORIES: u64 = 600;
@@ -26,13 +26,13 @@ struct Service {
     name: &'static str,
     epoch: u64,
     link: u64,
-    inbox: VecDeque<Order>,
+    inbox: VecDeque<CommandRequest>,
     /// What it has answered already: a repeated id gets the same.
     answers: HashMap<Box<str>, Answer>,
 }
 
 /// What a client has asked.
-struct Open {
+struct PendingRequest {
     deadline: Duration,
     wanted: (&'static str, String),
     acceptance: bool,
@@ -51,19 +51,19 @@ struct Coverage {
     restarted: u64,
     told: u64,
     data: u64,
-    let_go: u64,
+    release_link: u64,
     without_client: u64,
 }
 
 struct World<'a> {
     random: Random,
-    roster: Roster,
+    state: ServerState,
     now: Duration,
     services: Vec<Service>,
     /// The epochs of incarnations that have gone for good.
     links: u64,
     epochs: u64,
-    asked: BTreeMap<Question, Open>,
+    asked: BTreeMap<Question, PendingRequest>,
     questions: u64,
     gone: BTreeSet<u64>,
     /// The incarnations that each command was given to.
@@ -128,7 +128,7 @@ impl World<'_> {
         let id = format!("i{}", self.random.below(60));
         // An id of which nothing is known any longer is a new command.
         let key = (name.into(), id.as_str().into());
-        if !self.roster.archive.knows(&key) && !self.roster.open_keys().contains(&key) {
+        if !self.state.archive.knows(&key) && !self.state.open_keys().contains(&key) {
             self.given.remove(&(name.to_owned(), id.clone()));
         }
         let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
@@ -143,7 +143,7 @@ impl World<'_> {
         };
         let acceptance = self.random.one_in(4);
         let controller = self.random.one_in(2).then_some(if self.random.one_in(2) { 99 } else { 1 });
-        let wanted = Wanted {
+        let wanted = ClientCommand {
             service: name.into(),
             id: id.clone(),
             command,
@@ -153,9 +153,9 @@ impl World<'_> {
             acceptance,
             controller,
         };
-        self.asked.insert(to, Open { deadline: self.now + within, wanted: (name, id), acceptance });
+        self.asked.insert(to, PendingRequest { deadline: self.now + within, wanted: (name, id), acceptance });
         let now = self.moment();
-        self.roster.asked(to, Asked::Command(wanted), 10, now);
+        self.state.request(to, ClientRequest::Command(wanted), 10, now);
     }
 
     /// A service deals with a command that it was given.
@@ -198,12 +198,12 @@ impl World<'_> {
         let link = service.link;
         let now = self.moment();
         for answer in said {
-            self.roster.said(link, Said::Answer(answer), 50, now);
+            self.state.message_received(link, ToController::Answer(answer), 50, now);
         }
     }
 
-    fn introduction(&self, name: &str, epoch: u64) -> Said {
-        Said::Introduction(Introduction {
+    fn introduction(&self, name: &str, epoch: u64) -> ToController {
+        ToController::Introduction(Introduction {
             name: name.into(),
             epoch,
             pid: 1,
@@ -227,7 +227,7 @@ impl World<'_> {
         self.links += 1;
         let link = self.links;
         let now = self.moment();
-        self.roster.arrived(link, "test", crate::channel::session::Owner::Anyone, now);
+        self.state.service_connected(link, "test", crate::channel::session::Owner::Anyone, now);
         if self.random.one_in(10) {
             // Says nothing, and is let go of.
             return;
@@ -242,7 +242,7 @@ impl World<'_> {
                 service.inbox.clear();
                 let (epoch, open) = (service.epoch, self.open_of(name));
                 let said = self.introduction(name, epoch);
-                self.roster.said(link, said, 50, now);
+                self.state.message_received(link, said, 50, now);
                 self.settle();
                 self.check_given(link, name, open);
             }
@@ -253,7 +253,7 @@ impl World<'_> {
                 let service = Service { name, epoch, link, inbox: VecDeque::new(), answers: HashMap::new() };
                 self.services.push(service);
                 let said = self.introduction(name, epoch);
-                self.roster.said(link, said, 50, now);
+                self.state.message_received(link, said, 50, now);
                 self.settle();
                 if self.services.iter().any(|service| service.link == link) {
                     let open = self.open_of(name);
@@ -264,7 +264,7 @@ impl World<'_> {
     }
 
     fn open_of(&self, name: &str) -> BTreeSet<String> {
-        let keys = self.roster.open_keys().into_iter().filter(|(of, _)| **of == *name);
+        let keys = self.state.open_keys().into_iter().filter(|(of, _)| **of == *name);
         keys.map(|(_, id)| id.to_string()).filter(|id| !id.starts_with("look-")).collect()
     }
 
@@ -292,16 +292,16 @@ impl World<'_> {
         match self.random.below(3) {
             0 => {
                 self.services.remove(at);
-                self.roster.said(link, Said::Bye(State::Stopped), 20, now);
+                self.state.message_received(link, ToController::Bye(State::Stopped), 20, now);
             }
             1 => {
                 self.services.remove(at);
-                self.roster.left(link, "its connection has ended", false, now);
+                self.state.link_closed(link, "its connection has ended", false, now);
             }
             // It lives, and comes again.
             _ => {
                 service.inbox.clear();
-                self.roster.left(link, "its connection has ended", self.random.one_in(3), now);
+                self.state.link_closed(link, "its connection has ended", self.random.one_in(3), now);
             }
         }
     }
@@ -314,19 +314,19 @@ impl World<'_> {
         let link = self.services[at].link;
         let now = self.moment();
         match self.random.below(5) {
-            0 => self.roster.babbled(link, &Error::new(ErrorKind::Malformed, "x".repeat(5000)), now),
+            0 => self.state.malformed_message(link, &Error::new(ErrorKind::Malformed, "x".repeat(5000)), now),
             1 => {
-                let line = Line { at: now.at, level: "info".into(), text: "y".repeat(5000) };
-                self.roster.said(link, Said::Log(vec![line; 3]), 15_000, now);
+                let line = LogLine { at: now.at, level: "info".into(), text: "y".repeat(5000) };
+                self.state.message_received(link, ToController::Log(vec![line; 3]), 15_000, now);
             }
             2 => {
                 let name = NAMES[self.random.below(4)];
                 let said = self.introduction(name, 1);
-                self.roster.said(link, said, 50, now);
+                self.state.message_received(link, said, 50, now);
             }
             _ => {
-                let said = Said::Report(self.report());
-                self.roster.said(link, said, 50, now);
+                let said = ToController::Report(self.report());
+                self.state.message_received(link, said, 50, now);
             }
         }
     }
@@ -335,7 +335,7 @@ impl World<'_> {
         let session = 1 + self.random.below(3) as u64;
         if self.random.one_in(3) && self.gone.len() < 2 {
             self.gone.insert(session);
-            self.roster.client_left(session);
+            self.state.client_left(session);
             let waited = self.asked.len();
             self.asked.retain(|to, _| to.session != session);
             self.seen.without_client += (waited - self.asked.len()) as u64;
@@ -347,7 +347,7 @@ impl World<'_> {
         let data_every = self.random.one_in(2).then_some(Duration::from_millis(300));
         let session = 1 + self.random.below(3) as u64;
         if !self.gone.contains(&session) {
-            self.roster.watch(session, Watch { services: BTreeSet::new(), data_every }, now);
+            self.state.watch(session, WatchRequest { services: BTreeSet::new(), data_every }, now);
         }
     }
 
@@ -356,58 +356,58 @@ impl World<'_> {
         let to = Question { session: 77, number: self.questions, idempotent: false };
         let service = NAMES[self.random.below(4)].to_owned();
         let asked = match self.random.below(6) {
-            0 => Asked::Services { after: String::new() },
-            1 => Asked::Status { service },
-            2 => Asked::Answer { service, id: format!("i{}", self.random.below(60)) },
-            3 => Asked::Log { service: Some(service), lines: 100 },
-            4 => Asked::Forget { service },
-            _ => Asked::Stats,
+            0 => ClientRequest::Services { after: String::new() },
+            1 => ClientRequest::Status { service },
+            2 => ClientRequest::Answer { service, id: format!("i{}", self.random.below(60)) },
+            3 => ClientRequest::Log { service: Some(service), lines: 100 },
+            4 => ClientRequest::Forget { service },
+            _ => ClientRequest::Stats,
         };
         let (deadline, wanted) = (self.now, ("", String::new()));
-        self.asked.insert(to, Open { deadline, wanted, acceptance: true });
+        self.asked.insert(to, PendingRequest { deadline, wanted, acceptance: true });
         let now = self.moment();
-        self.roster.asked(to, asked, 10, now);
+        self.state.request(to, asked, 10, now);
         self.settle();
         assert!(!self.asked.contains_key(&to), "a question that needs nobody else was not answered at once");
     }
 
     fn time_passes(&mut self) {
         let step = Duration::from_millis(1 + self.random.below(900) as u64);
-        self.now = match self.roster.next() {
+        self.now = match self.state.next() {
             // Exactly then, or whenever its loop comes to it.
             Some(next) if self.random.one_in(2) => self.now.max(next.min(self.now + step)),
             _ => self.now + step,
         };
         let now = self.moment();
-        self.roster.pass(now);
+        self.state.advance(now);
         self.settle();
         // Who asks for a command that is under way already waits for that, and its deadline is the first one's.
         let joined = |(name, id): &(&str, String)| {
-            let known = self.roster.services.get(*name);
+            let known = self.state.services.get(*name);
             known.and_then(|known| known.open.get(&**id)).is_some_and(|open| open.deadline > self.now)
         };
         let late = self.asked.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
         let late: Vec<_> = late.collect();
         assert!(late.is_empty(), "{:?} has no answer at its deadline", late[0].0);
-        assert!(self.roster.next().is_none_or(|next| next > self.now), "something is due and was not done");
+        assert!(self.state.next().is_none_or(|next| next > self.now), "something is due and was not done");
     }
 
     /// Does what is to be done, and looks whether it may be.
     fn settle(&mut self) {
-        while let Some(action) = self.roster.act() {
+        while let Some(action) = self.state.next_action() {
             if self.aloud {
                 eprintln!("{:?} {action:?}", self.now);
             }
             match action {
-                Action::Give { link, order } => self.give(link, order),
-                Action::Tell { told: Told::Refused(_), .. } => self.seen.turned_away += 1,
-                Action::Tell { .. } => {}
-                Action::Release { link } => {
-                    self.seen.let_go += 1;
+                Action::SendCommand { link, request } => self.give(link, request),
+                Action::SendToService { message: ToService::Refused(_), .. } => self.seen.turned_away += 1,
+                Action::SendToService { .. } => {}
+                Action::CloseLink { link } => {
+                    self.seen.release_link += 1;
                     self.services.retain(|service| service.link != link);
                 }
-                Action::Answer { to, value } => self.answer(to, Ok(value)),
-                Action::Refuse { to, error } => self.answer(to, Err(error)),
+                Action::Reply { to, value } => self.answer(to, Ok(value)),
+                Action::ReplyError { to, error } => self.answer(to, Err(error)),
                 Action::Push { to, value } => {
                     assert!(to.iter().all(|session| !self.gone.contains(session)));
                     self.seen.told += 1;
@@ -418,7 +418,7 @@ impl World<'_> {
         self.check_bounds();
     }
 
-    fn give(&mut self, link: u64, order: Order) {
+    fn give(&mut self, link: u64, order: CommandRequest) {
         let service = self.services.iter_mut().find(|service| service.link == link);
         // One that was replaced by its next link in this same step.
         let Some(service) = service else { return };
@@ -466,29 +466,28 @@ impl World<'_> {
 
     fn check_bounds(&self) {
         let limits = limits();
-        assert!(self.roster.services.len() <= limits.services);
-        assert!(self.roster.archive.extent().0 <= limits.finished);
-        assert!(self.roster.log.len() <= limits.events);
-        for known in self.roster.services.values() {
+        assert!(self.state.services.len() <= limits.services);
+        assert!(self.state.archive.extent().0 <= limits.finished);
+        assert!(self.state.log.len() <= limits.events);
+        for known in self.state.services.values() {
             assert!(known.log.len() <= limits.lines);
             let own = known.open.values().filter(|open| open.is_own).count();
             assert!(own <= 1, "{own} looks at once");
             assert!(known.open.len() <= limits.open + own);
         }
-        let bytes: usize = self.roster.services.values().flat_map(|k| k.open.values()).map(|o| o.bytes).sum();
-        let expected: usize = self.roster.expected.values().flatten().map(|waiting| waiting.2).sum();
-        assert_eq!(self.roster.open_bytes, bytes + expected);
+        let bytes: usize = self.state.services.values().flat_map(|k| k.open.values()).map(|o| o.bytes).sum();
+        let expected: usize = self.state.expected.values().flatten().map(|waiting| waiting.2).sum();
+        assert_eq!(self.state.open_bytes, bytes + expected);
         // Each link, each open command and a few for each service.
-        let most =
-            self.roster.links.len() + self.roster.open_keys().len() + self.roster.services.len() * 6 + 10;
-        assert!(self.roster.schedule.len() <= most, "{} things are due", self.roster.schedule.len());
+        let most = self.state.links.len() + self.state.open_keys().len() + self.state.services.len() * 6 + 10;
+        assert!(self.state.schedule.len() <= most, "{} things are due", self.state.schedule.len());
     }
 }
 
 fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
     let mut world = World {
         random: Random::new(seed),
-        roster: Roster::new(1, limits()),
+        state: ServerState::new(1, limits()),
         now: Duration::ZERO,
         services: Vec::new(),
         links: 0,
@@ -509,15 +508,13 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
     for _ in 0..2 {
         world.now += Duration::from_secs(3600);
         let now = world.moment();
-        world.roster.pass(now);
+        world.state.advance(now);
         world.settle();
     }
     assert!(world.asked.is_empty(), "never answered: {:?}", world.asked.keys().next());
-    assert!(
-        world.roster.asked.is_empty() && world.roster.open_bytes == 0 && world.roster.expected.is_empty()
-    );
-    assert!(world.roster.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
-    assert_eq!(world.roster.archive.extent(), (0, 0), "old answers are kept");
+    assert!(world.state.asked.is_empty() && world.state.open_bytes == 0 && world.state.expected.is_empty());
+    assert!(world.state.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
+    assert_eq!(world.state.archive.extent(), (0, 0), "old answers are kept");
     let twice = world.carried_out.iter().find(|(_, count)| **count > 1);
     assert!(twice.is_none(), "carried out twice: {twice:?}");
 }
@@ -543,7 +540,7 @@ fn every_question_has_one_answer_whatever_happens() {
         ("restarted", seen.restarted),
         ("told", seen.told),
         ("data", seen.data),
-        ("let go", seen.let_go),
+        ("let go", seen.release_link),
         ("asked by clients that went", seen.without_client),
     ] {
         assert!(only.is_some() || count > 50, "{what} came only {count} times: {seen:?}");

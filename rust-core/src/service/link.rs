@@ -10,17 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Answer, Command, Outcome};
-use super::lifecycle::{Act, Lifecycle, Setup};
+use super::lifecycle::{Action, Lifecycle, Setup};
 use super::log::Log;
-use super::mouth::Mouth;
-use super::notify::Notices;
-use super::words::{HEARTBEAT, Introduction, MESSAGE_LIMIT, Order, Report, Said, Told};
-use crate::channel::greeting::{Pattern, random, title};
-use crate::channel::{Channel, Delivery, Options, Pause, Redial};
-use crate::deadline::{Deadline, Waiting};
-use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Kind;
-use crate::message::Message;
+use super::notify::Supervisor;
+use super::protocol::{CommandRequest, HEARTBEAT, Introduction, MESSAGE_LIMIT, Report, ToController};
+use super::writer::Writer;
+use crate::channel::greeting::{Pattern, title};
+use crate::channel::{Channel, Delivery, Options};
+use crate::deadline::Waiting;
+use crate::error::{Error, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::wait_readable;
 use crate::sys::{stop, thread};
@@ -31,11 +29,10 @@ use crate::value::{Map, Timestamp, Value};
 pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 
 /// Words that wait to be said, at most: then the oldest reports go.
-const UNSAID: usize = 1024;
+const MAX_QUEUED: usize = 1024;
 /// What a controller may ask for: less would be a flood, and more is as good as none.
-const HEARTBEATS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
-/// After a line that lasted so long, the next one is tried for as if it were the first.
-const LASTING: Duration = Duration::from_secs(5);
+pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(3600));
 
 /// What a service is, beside its life.
 pub struct Identity {
@@ -52,7 +49,7 @@ pub struct Identity {
 }
 
 /// What the program and the two threads share.
-pub struct Line {
+pub struct ControllerLink {
     /// Until the service has gone, a signal is its SHUTDOWN.
     _signals: Option<stop::Watch>,
     pub identity: Identity,
@@ -60,14 +57,14 @@ pub struct Line {
     began_at: Timestamp,
     inner: Mutex<Inner>,
     /// Rung when the program may have something to do.
-    pub program: EventFd,
+    pub program_waker: EventFd,
     /// Rung when the mouth may have something to say or to look after.
-    pub(super) mouth: EventFd,
+    pub(super) writer_waker: EventFd,
     /// Whether the mouth is silent to a supervisor because the program is at something for too long: it wants to know when
     /// that has ended.
-    pub(super) silent: AtomicBool,
+    pub(super) wake_on_finish: AtomicBool,
     /// Rung once: the ear lets go.
-    ending: EventFd,
+    pub(super) end_waker: EventFd,
     ended: AtomicBool,
 }
 
@@ -76,27 +73,27 @@ pub(super) struct Inner {
     pub(super) life: Lifecycle,
     pub(super) log: Log,
     /// Words for the controller, in order.
-    pub(super) unsaid: VecDeque<Said>,
+    pub(super) queued: VecDeque<ToController>,
     /// The line, from its welcome on.
     pub(super) channel: Option<Arc<Channel>>,
     /// The same before its welcome, so that it can be closed.
-    dialled: Option<Arc<Channel>>,
+    pub(super) connecting: Option<Arc<Channel>>,
     /// Whether the controller on this line knows who we are.
     pub(super) introduced: bool,
     pub(super) heartbeat: Duration,
     /// When it was told last how the service is.
-    pub(super) spoken: Instant,
+    pub(super) last_report: Instant,
     /// When it was heard last; none before it has shown that it says when it is there.
-    pub(super) heard: Option<Instant>,
+    pub(super) last_received: Option<Instant>,
     /// Until when the mouth looks whether what the program does takes long; none while it does nothing.
-    pub(super) watched: Option<Instant>,
+    pub(super) busy_check: Option<Instant>,
     /// Why there is no line.
-    trouble: Option<Error>,
+    pub(super) problem: Option<Error>,
 }
 
-impl Line {
+impl ControllerLink {
     /// A service in STARTING, which begins to dial.
-    pub fn start(identity: Identity, setup: Setup) -> Result<Arc<Line>> {
+    pub fn start(identity: Identity, setup: Setup) -> Result<Arc<ControllerLink>> {
         // What can never be is said now, and not in a log.
         let options = link_options(&identity.options);
         let endpoint: Endpoint = identity.controller.parse()?;
@@ -109,9 +106,9 @@ impl Line {
         drop(Channel::dial(&identity.controller, &options)?);
         let signals = identity.handle_signals.then(stop::watch_patiently).transpose()?;
         let now = Instant::now();
-        let (notices, trouble) = Notices::from_env();
-        let line = Arc::new(Line {
-            silent: AtomicBool::new(false),
+        let (supervisor, problem) = Supervisor::from_env();
+        let link = Arc::new(ControllerLink {
+            wake_on_finish: AtomicBool::new(false),
             _signals: signals,
             identity,
             began: now,
@@ -119,29 +116,29 @@ impl Line {
             inner: Mutex::new(Inner {
                 life: Lifecycle::new(setup),
                 log: Log::default(),
-                unsaid: VecDeque::new(),
+                queued: VecDeque::new(),
                 channel: None,
-                dialled: None,
+                connecting: None,
                 introduced: false,
                 heartbeat: HEARTBEAT,
-                spoken: now,
-                heard: None,
-                watched: None,
-                trouble: None,
+                last_report: now,
+                last_received: None,
+                busy_check: None,
+                problem: None,
             }),
-            program: EventFd::new()?,
-            mouth: EventFd::new()?,
-            ending: EventFd::new()?,
+            program_waker: EventFd::new()?,
+            writer_waker: EventFd::new()?,
+            end_waker: EventFd::new()?,
             ended: AtomicBool::new(false),
         });
-        let (ear, mouth) = (line.clone(), line.clone());
-        let speaking = Mouth::new(&line, notices)?;
-        if let Some(error) = trouble {
-            line.log("error", &error.to_string());
+        let (reader, writer) = (link.clone(), link.clone());
+        let thread_state = Writer::new(&link, supervisor)?;
+        if let Some(error) = problem {
+            link.log("error", &error.to_string());
         }
-        thread::start("linkspan-ear", move || ear.hear(&options))?;
-        thread::start("linkspan-mouth", move || speaking.speak(&mouth))?;
-        Ok(line)
+        thread::start("linkspan-ear", move || reader.receive(&options))?;
+        thread::start("linkspan-mouth", move || thread_state.run(&writer))?;
+        Ok(link)
     }
 
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -154,11 +151,11 @@ impl Line {
     }
 
     /// Does something with the life, and what follows from it.
-    pub fn with<T>(&self, act: impl FnOnce(&mut Lifecycle, Duration) -> (T, Vec<Act>)) -> T {
+    pub fn with<T>(&self, action: impl FnOnce(&mut Lifecycle, Duration) -> (T, Vec<Action>)) -> T {
         let mut inner = self.inner();
         let now = self.now();
-        let (result, acts) = act(&mut inner.life, now);
-        let cancels = self.carry_out(&mut inner, acts);
+        let (result, actions) = action(&mut inner.life, now);
+        let cancels = self.carry_out(&mut inner, actions);
         drop(inner);
         if cancels && let Some(on_cancel) = &self.identity.on_cancel {
             on_cancel();
@@ -167,56 +164,56 @@ impl Line {
     }
 
     /// Looks at the life.
-    pub fn look<T>(&self, look: impl FnOnce(&Lifecycle) -> T) -> T {
-        look(&self.inner().life)
+    pub fn read<T>(&self, read: impl FnOnce(&Lifecycle) -> T) -> T {
+        read(&self.inner().life)
     }
 
     /// True where the program's work is to be given up.
-    fn carry_out(&self, inner: &mut Inner, acts: Vec<Act>) -> bool {
+    fn carry_out(&self, inner: &mut Inner, actions: Vec<Action>) -> bool {
         let mut cancels = false;
-        for act in acts {
-            match act {
-                Act::Answer(answer) => inner.say(Said::Answer(answer)),
-                Act::Ask(order) => {
-                    let value = self.own_answer(inner, &order);
-                    let (id, state) = (order.id, inner.life.state());
+        for action in actions {
+            match action {
+                Action::Answer(answer) => inner.enqueue(ToController::Answer(answer)),
+                Action::Ask(request) => {
+                    let value = self.answer_internally(inner, &request);
+                    let (id, state) = (request.id, inner.life.state());
                     let answer = Answer { id, outcome: Outcome::Done, state, value, failure: None };
-                    inner.say(Said::Answer(answer));
+                    inner.enqueue(ToController::Answer(answer));
                 }
-                Act::Changed => {
+                Action::Changed => {
                     let report = self.report(inner);
-                    inner.say(Said::Report(report));
-                    self.mouth.ring();
+                    inner.enqueue(ToController::Report(report));
+                    self.writer_waker.ring();
                 }
-                Act::Wake => self.program.ring(),
-                Act::Cancel => cancels = true,
+                Action::Wake => self.program_waker.ring(),
+                Action::Cancel => cancels = true,
             }
         }
-        if !inner.unsaid.is_empty()
+        if !inner.queued.is_empty()
             || inner.life.next_due().is_some()
-            || self.silent.swap(false, Ordering::AcqRel)
-            || inner.begins_unseen()
+            || self.wake_on_finish.swap(false, Ordering::AcqRel)
+            || inner.has_unreported_task()
         {
-            self.mouth.ring();
+            self.writer_waker.ring();
         }
         cancels
     }
 
     pub(super) fn report(&self, inner: &Inner) -> Report {
         let life = &inner.life;
-        let doing = life.doing();
+        let running = life.running();
         let since = self.began_at.nanoseconds().saturating_add_unsigned(life.since().as_nanos() as u64);
         Report {
             state: life.state(),
             since: Timestamp(since),
-            busy: doing.map(|(_, begun)| self.now().saturating_sub(begun)),
-            doing: doing.map(|(command, _)| command.name().to_owned()),
+            busy: running.map(|(_, begun)| self.now().saturating_sub(begun)),
+            doing: running.map(|(command, _)| command.name().to_owned()),
             steps: life.counts().steps,
             reason: life.reason().to_owned(),
         }
     }
 
-    fn introduction(&self, inner: &Inner) -> Introduction {
+    pub(super) fn introduction(&self, inner: &Inner) -> Introduction {
         let setup = inner.life.setup();
         Introduction {
             name: self.identity.name.clone(),
@@ -232,14 +229,14 @@ impl Line {
     }
 
     /// What the library answers by itself.
-    fn own_answer(&self, inner: &Inner, order: &Order) -> Value {
-        match order.command {
+    fn answer_internally(&self, inner: &Inner, request: &CommandRequest) -> Value {
+        match request.command {
             Command::Log => {
-                let lines = order.arguments.at("lines").ok().and_then(|lines| lines.as_u64().ok());
+                let lines = request.arguments.at("lines").ok().and_then(|lines| lines.as_u64().ok());
                 inner.log.last(lines.unwrap_or(100))
             }
             Command::Stats => Value::Map(inner.life.stats()),
-            Command::Describe => match Said::Introduction(self.introduction(inner)).to_value() {
+            Command::Describe => match ToController::Introduction(self.introduction(inner)).to_value() {
                 Value::Map(mut map) => {
                     let of_its_report = ["what", "state", "since", "busy", "doing", "steps", "reason"];
                     of_its_report.iter().for_each(|key| drop(map.shift_remove(key)));
@@ -262,7 +259,7 @@ impl Line {
         let mut inner = self.inner();
         inner.log.add(level, text);
         if inner.introduced {
-            self.mouth.ring();
+            self.writer_waker.ring();
         }
     }
 
@@ -278,8 +275,8 @@ impl Line {
         map.insert("name".into(), self.identity.name.as_str().into());
         map.insert("controller".into(), self.identity.controller.as_str().into());
         map.insert("connected".into(), inner.introduced.into());
-        let trouble = inner.trouble.as_ref().map_or(Value::Null, |trouble| trouble.to_string().into());
-        map.insert("trouble".into(), trouble);
+        let problem = inner.problem.as_ref().map_or(Value::Null, |problem| problem.to_string().into());
+        map.insert("trouble".into(), problem);
         map.extend(self.report(&inner).to_map());
         Value::Map(map)
     }
@@ -291,146 +288,65 @@ impl Line {
             let first = !self.ended.swap(true, Ordering::AcqRel);
             if first {
                 // Whoever waits for a command hears of it before the goodbye.
-                let acts = inner.life.leave(self.now());
-                self.carry_out(&mut inner, acts);
+                let actions = inner.life.close(self.now());
+                self.carry_out(&mut inner, actions);
                 let state = inner.life.state();
-                inner.unsaid.push_back(Said::Bye(state));
+                inner.queued.push_back(ToController::Bye(state));
             }
             first
         };
-        self.mouth.ring();
+        self.writer_waker.ring();
         if !first {
             return Ok(());
         }
         let mut said = Ok(());
-        while said.is_ok() && !self.is_all_said() {
-            said = wait_readable(waiting, &[self.program.as_fd()]);
-            self.program.drain();
+        while said.is_ok() && !self.is_flushed() {
+            said = wait_readable(waiting, &[self.program_waker.as_fd()]);
+            self.program_waker.drain();
         }
-        self.ending.ring();
+        self.end_waker.ring();
         let channels = {
             let mut inner = self.inner();
             inner.introduced = false;
-            [inner.channel.take(), inner.dialled.take()]
+            [inner.channel.take(), inner.connecting.take()]
         };
         // What was said is in the kernel's hands; the controller has had its goodbye.
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
-        self.mouth.ring();
+        self.writer_waker.ring();
         said
     }
 
     /// Whether there is nobody to say more to, or nothing.
-    pub(super) fn is_all_said(&self) -> bool {
+    pub(super) fn is_flushed(&self) -> bool {
         let inner = self.inner();
-        !inner.introduced || inner.unsaid.is_empty() && !inner.log.has_unsaid()
+        !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
-    }
-
-    /// The ear: makes lines, one after the other, and hears what comes.
-    fn hear(&self, options: &Options) {
-        let mut redial = Redial::default();
-        while !self.is_over() {
-            let made = Instant::now();
-            let heard = self.hear_line(options);
-            let mut inner = self.inner();
-            inner.lose_line();
-            inner.dialled = None;
-            if let Err(error) = heard {
-                inner.trouble = Some(error);
-            }
-            drop(inner);
-            self.program.ring();
-            self.mouth.ring();
-            if made.elapsed() >= LASTING {
-                redial.succeeded();
-            }
-            if let Pause::For(pause) = redial.failed(false, random().unwrap_or(1)) {
-                let mut waiting = Waiting::until(Deadline::after(pause));
-                // Either the pause is over, or the service.
-                let _ = wait_readable(&mut waiting, &[self.ending.as_fd()]);
-            }
-        }
-    }
-
-    fn hear_line(&self, options: &Options) -> Result<()> {
-        let channel = Arc::new(Channel::dial(&self.identity.controller, options)?);
-        self.inner().dialled = Some(channel.clone());
-        if self.is_over() {
-            return Ok(());
-        }
-        loop {
-            let message = channel.recv(None)?;
-            let value = message.value()?;
-            if let Some(heard) = &mut self.inner().heard {
-                *heard = Instant::now();
-            }
-            match message.header().kind {
-                Kind::Command => self.take_order(value),
-                Kind::Event => match Told::from_value(value)? {
-                    Told::Welcome { heartbeat, .. } => {
-                        let mut inner = self.inner();
-                        inner.heartbeat = heartbeat.clamp(HEARTBEATS.0, HEARTBEATS.1);
-                        inner.channel = Some(channel.clone());
-                        inner.trouble = None;
-                        let introduction = self.introduction(&inner);
-                        inner.unsaid.push_front(Said::Introduction(introduction));
-                        inner.introduced = true;
-                        drop(inner);
-                        self.mouth.ring();
-                    }
-                    Told::Beat => self.inner().heard = Some(Instant::now()),
-                    Told::Refused(failure) => return Err(super::command::error_of(failure)),
-                },
-                _ => return Err(unexpected(&message)),
-            }
-        }
-    }
-
-    /// A command came. One that cannot be read is refused under its id, where it has one.
-    fn take_order(&self, value: &Value) {
-        match Order::from_value(value) {
-            Ok(order) => self.with(|life, now| ((), life.command(order, now))),
-            Err(error) => {
-                let id = value.at("id").and_then(Value::as_text).unwrap_or_default();
-                let mut inner = self.inner();
-                let answer = Answer {
-                    id: id.into(),
-                    outcome: Outcome::Rejected,
-                    state: inner.life.state(),
-                    value: Value::Null,
-                    failure: Some(super::command::failure_of(&error)),
-                };
-                inner.say(Said::Answer(answer));
-                drop(inner);
-                self.mouth.ring();
-            }
-        }
     }
 }
 
 impl Inner {
     /// There is no line any more: gives what it was. The controller asks again on the next one for what it has no answer to,
     /// and the introduction says the state.
-    pub(super) fn lose_line(&mut self) -> Option<Arc<Channel>> {
-        (self.introduced, self.heard) = (false, None);
-        self.unsaid.retain(|said| matches!(said, Said::Bye(_)));
+    pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {
+        (self.introduced, self.last_received) = (false, None);
+        self.queued.retain(|said| matches!(said, ToController::Bye(_)));
         self.channel.take()
     }
 
     /// Only what a controller on this line can make something of.
-    fn say(&mut self, said: Said) {
+    pub(super) fn enqueue(&mut self, said: ToController) {
         if !self.introduced {
             return;
         }
-        if self.unsaid.len() >= UNSAID
-            && let Some(at) = self.unsaid.iter().position(|said| matches!(said, Said::Report(_)))
+        if self.queued.len() >= MAX_QUEUED
+            && let Some(at) = self.queued.iter().position(|said| matches!(said, ToController::Report(_)))
         {
-            self.unsaid.remove(at);
+            self.queued.remove(at);
         }
-        self.unsaid.push_back(said);
+        self.queued.push_back(said);
     }
 }
 
@@ -444,10 +360,4 @@ fn link_options(options: &Options) -> Options {
     options.client_id = None;
     options.on_wait = None;
     options
-}
-
-fn unexpected(message: &Message) -> Error {
-    let text =
-        format!("a controller sends commands and events, and this one sent {:?}", message.header().kind);
-    Error::new(ErrorKind::Malformed, text)
 }

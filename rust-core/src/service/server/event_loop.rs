@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::absence::Absence;
-use super::conduct::Limits;
-use super::options::{HubOptions, Stop, open};
-use super::peer::{Outgoing, Peer, Put, ROOM};
-use super::question::{Asked, Watch};
-use super::roster::{Action, Moment, Roster};
+use super::client_protocol::{ClientRequest, WatchRequest};
+use super::disconnected::DisconnectedClients;
+use super::options::{ControllerServerOptions, StopHandle, open};
+use super::peer::{Outgoing, Peer, SendOutcome, WRITABLE};
+use super::rate_limit::Limits;
+use super::state::{Action, Moment, ServerState};
 use crate::channel::greeting::{self, Pattern};
 use crate::channel::{Listener, Question};
 use crate::codec::Encoding;
@@ -18,84 +18,84 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::service::controller::Controller;
-use crate::service::notify::Notices;
-use crate::service::words::{MESSAGE_LIMIT, Said, Told};
+use crate::service::notify::Supervisor;
+use crate::service::protocol::{MESSAGE_LIMIT, ToController, ToService};
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::{stop, usage};
 use crate::value::{Timestamp, Value};
 
 /// A controller: services come to it, clients ask it.
 ///
-/// It does nothing by itself: [`Hub::run`] is its loop, in one thread. While nothing happens it sleeps.
-pub struct Hub {
-    doors: Vec<Listener>,
-    options: HubOptions,
+/// It does nothing by itself: [`ControllerServer::run`] is its loop, in one thread. While nothing happens it sleeps.
+pub struct ControllerServer {
+    listeners: Vec<Listener>,
+    options: ControllerServerOptions,
     epoll: Epoll,
     peers: HashMap<u64, Peer>,
     /// The newest link of each client's incarnation.
     clients: HashMap<u64, u64>,
-    absence: Absence,
+    disconnected: DisconnectedClients,
     /// Peers that were let go of and may still read what they were told.
-    leaving: VecDeque<(Duration, u64, Peer)>,
-    roster: Roster,
+    closing: VecDeque<(Duration, u64, Peer)>,
+    state: ServerState,
     controller: u64,
-    stop: Stop,
+    stop: StopHandle,
     born: Instant,
     last_token: u64,
     received: u64,
     sent: u64,
     signals: Option<stop::Watch>,
     /// What systemd is told.
-    notices: Notices,
+    supervisor: Supervisor,
     ready: Vec<Ready>,
 }
 
 const WAKE: u64 = 0;
 const SIGNAL: u64 = 1;
-const DOORS: u64 = 2;
+const LISTENERS: u64 = 2;
 const FIRST: u64 = 64;
 /// Messages of one peer, and newcomers of one door, that are taken in a row.
-const TURN: usize = 32;
+const BATCH: usize = 32;
 /// How long a peer that was let go of has to read why.
-const PARTING: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(1);
 
-impl Hub {
+impl ControllerServer {
     /// Where controllers listen: for this user, and for this machine's programs and containers that reach it by TCP.
     pub const ENDPOINTS: [&str; 2] = [Controller::ENDPOINT, "tcp://127.0.0.1:17170"];
 
-    /// Listens at these endpoints; at those of [`Hub::ENDPOINTS`] where none are given. `AddressInUse` where somebody else
+    /// Listens at these endpoints; at those of [`ControllerServer::ENDPOINTS`] where none are given. `AddressInUse` where somebody else
     /// listens at one of them, with that process where it can be known.
-    pub fn listen(endpoints: &[String], options: &HubOptions) -> Result<Hub> {
+    pub fn listen(endpoints: &[String], options: &ControllerServerOptions) -> Result<ControllerServer> {
         usage::raise_descriptors();
         let links = options.links();
-        let standard = Hub::ENDPOINTS.map(str::to_owned);
+        let standard = ControllerServer::ENDPOINTS.map(str::to_owned);
         let standard = if options.tcp { &standard[..] } else { &standard[..1] };
         let endpoints = if endpoints.is_empty() { standard } else { endpoints };
-        let doors: Vec<Listener> =
+        let listeners: Vec<Listener> =
             endpoints.iter().map(|endpoint| open(endpoint, &links)).collect::<Result<_>>()?;
         let epoll = Epoll::new()?;
-        let stop = Stop::new()?;
+        let stop = StopHandle::new()?;
         epoll.add(&*stop.bell, WAKE, Interest::IN)?;
-        for (token, door) in (DOORS..).zip(&doors) {
+        for (token, door) in (LISTENERS..).zip(&listeners) {
             epoll.add(door.bell(), token, Interest::IN)?;
         }
         let controller = greeting::random()?;
         let limits = Limits { heartbeat: options.heartbeat, ..Limits::default() };
-        let (notices, trouble) = Notices::from_env();
-        let mut roster = Roster::new(controller, limits);
-        if let Some(error) = trouble {
+        let (supervisor, problem) = Supervisor::from_env();
+        let mut state = ServerState::new(controller, limits);
+        if let Some(error) = problem {
             let now = Moment { since: Duration::ZERO, at: Timestamp::now() };
-            roster.note(None, "error", &error.to_string(), now);
+            state.log_event(None, "error", &error.to_string(), now);
         }
-        Ok(Hub {
-            doors,
+        Ok(ControllerServer {
+            listeners,
             options: options.clone(),
             epoll,
             peers: HashMap::new(),
             clients: HashMap::new(),
-            absence: Absence::default(),
-            leaving: VecDeque::new(),
-            roster,
+            disconnected: DisconnectedClients::default(),
+            closing: VecDeque::new(),
+            state,
             controller,
             stop,
             born: Instant::now(),
@@ -103,7 +103,7 @@ impl Hub {
             received: 0,
             sent: 0,
             signals: None,
-            notices,
+            supervisor,
             ready: Vec::new(),
         })
     }
@@ -111,20 +111,20 @@ impl Hub {
     /// Its limits, for a test whose outcome is not to hang on how fast the machine is.
     #[cfg(test)]
     pub(super) fn limits(&mut self) -> &mut Limits {
-        &mut self.roster.limits
+        &mut self.state.limits
     }
 
     /// Where it listens, with the ports that it got.
     pub fn endpoints(&self) -> Vec<String> {
-        self.doors.iter().map(Listener::endpoint).collect()
+        self.listeners.iter().map(Listener::endpoint).collect()
     }
 
-    /// Ends [`Hub::run`] from another thread.
-    pub fn stopper(&self) -> Stop {
+    /// Ends [`ControllerServer::run`] from another thread.
+    pub fn stopper(&self) -> StopHandle {
         self.stop.clone()
     }
 
-    /// Serves until it is stopped, by [`Stop::stop`] or a signal; `Timeout` once the time given has passed, after which it
+    /// Serves until it is stopped, by [`StopHandle::stop`] or a signal; `Timeout` once the time given has passed, after which it
     /// may be called again. By default it serves for ever.
     pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.channel.on_wait);
@@ -145,28 +145,31 @@ impl Hub {
 
     /// Tells systemd how it is: from the first round on it is READY.
     fn notify(&mut self, ends: bool) {
-        if !self.notices.is_there() {
+        if !self.supervisor.is_present() {
             return;
         }
         let now = self.now();
         let status = match ends {
             false => {
-                format!("{} services; listens at {}", self.roster.services.len(), self.endpoints().join(", "))
+                format!("{} services; listens at {}", self.state.services.len(), self.endpoints().join(", "))
             }
             true => "ends".to_owned(),
         };
-        let told = [self.notices.controls(ends, &status, now.since), self.notices.tick(None, now.since)];
+        let told = [
+            self.supervisor.controller_state(ends, &status, now.since),
+            self.supervisor.tick(None, now.since),
+        ];
         for error in told.into_iter().flatten() {
-            self.roster.note(None, "error", &error.to_string(), now);
+            self.state.log_event(None, "error", &error.to_string(), now);
         }
     }
 
     /// Sleeps until something happens, and deals with it.
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let now = self.born.elapsed();
-        let told = self.notices.next_due(None, now);
-        let left = self.leaving.front().map(|(until, ..)| *until);
-        let due = [self.roster.next(), self.absence.next(), left, told];
+        let told = self.supervisor.next_due(None, now);
+        let left = self.closing.front().map(|(until, ..)| *until);
+        let due = [self.state.next(), self.disconnected.next(), left, told];
         let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
         // One who does not want to wait gets a round all the same.
         let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
@@ -179,21 +182,21 @@ impl Hub {
         for Ready { token, .. } in ready.drain(..) {
             match token {
                 WAKE | SIGNAL => {}
-                door if door < FIRST => self.welcome((door - DOORS) as usize)?,
-                room if room & ROOM != 0 => self.bring(room & !ROOM),
-                peer => self.listen_to(peer),
+                door if door < FIRST => self.accept_from((door - LISTENERS) as usize)?,
+                room if room & WRITABLE != 0 => self.bring(room & !WRITABLE),
+                peer => self.read_peer(peer),
             }
             self.act();
         }
         self.ready = ready;
         let now = self.now();
-        while let Some(session) = self.absence.over(now.since) {
-            self.roster.client_left(session);
+        while let Some(session) = self.disconnected.over(now.since) {
+            self.state.client_left(session);
         }
-        self.roster.pass(now);
+        self.state.advance(now);
         self.act();
-        while self.leaving.front().is_some_and(|(until, ..)| *until <= now.since) {
-            if let Some((_, _, peer)) = self.leaving.pop_front() {
+        while self.closing.front().is_some_and(|(until, ..)| *until <= now.since) {
+            if let Some((_, _, peer)) = self.closing.pop_front() {
                 peer.abandon(&self.epoll);
             }
         }
@@ -205,9 +208,9 @@ impl Hub {
     }
 
     /// Takes in who waits at a door.
-    fn welcome(&mut self, door: usize) -> Result<()> {
-        for _ in 0..TURN {
-            let Some(listener) = self.doors.get(door) else { return Ok(()) };
+    fn accept_from(&mut self, door: usize) -> Result<()> {
+        for _ in 0..BATCH {
+            let Some(listener) = self.listeners.get(door) else { return Ok(()) };
             let (channel, who) = match listener.accept_with_peer(Wait::none()) {
                 Ok(newcomer) => newcomer,
                 Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::OutOfMemory) => return Ok(()),
@@ -219,28 +222,28 @@ impl Hub {
             let token = self.last_token;
             let watched =
                 channel.with_descriptor(|descriptor| self.epoll.add(descriptor, token, Interest::IN));
-            let crowded = self.peers.len() >= self.options.peers;
-            if crowded {
+            let peer_limit_reached = self.peers.len() >= self.options.peers;
+            if peer_limit_reached {
                 let now = self.now();
-                self.roster.crowded(self.peers.len(), now);
+                self.state.peer_limit_reached(self.peers.len(), now);
             }
-            if watched.is_err() || crowded {
+            if watched.is_err() || peer_limit_reached {
                 channel.abandon();
                 continue;
             }
             self.peers.insert(token, Peer::new(channel, who.pattern, who.session));
             let now = self.now();
             if who.pattern == Pattern::Service {
-                self.roster.arrived(token, &who.source, who.owner, now);
+                self.state.service_connected(token, &who.source, who.owner, now);
             } else {
                 let old = self.clients.insert(who.session, token);
-                self.say(token, Kind::Event, &hello(self.controller), false);
+                self.send(token, Kind::Event, &hello(self.controller), false);
                 // Another link of the same client has ended, and we have not heard of it.
                 if let Some(old) = old {
-                    self.drop_peer(old);
+                    self.remove_peer(old);
                 }
-                for answer in self.absence.end(who.session) {
-                    self.put(token, answer, false);
+                for answer in self.disconnected.end(who.session) {
+                    self.enqueue(token, answer, false);
                 }
             }
             self.act();
@@ -249,8 +252,8 @@ impl Hub {
     }
 
     /// Takes what a peer says, so much in a row.
-    fn listen_to(&mut self, token: u64) {
-        for _ in 0..TURN {
+    fn read_peer(&mut self, token: u64) {
+        for _ in 0..BATCH {
             let Some(peer) = self.peers.get(&token) else { return };
             let (pattern, session) = (peer.pattern, peer.session);
             let got = peer.channel.try_recv();
@@ -258,7 +261,7 @@ impl Hub {
                 Ok(message) => {
                     self.received += 1;
                     if pattern == Pattern::Service {
-                        self.hear(token, &message);
+                        self.service_message(token, &message);
                     } else {
                         self.answer(session, &message);
                     }
@@ -268,7 +271,7 @@ impl Hub {
                 // One message was skipped.
                 Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
                     let now = self.now();
-                    self.roster.babbled(token, &e, now);
+                    self.state.malformed_message(token, &e, now);
                     self.act();
                 }
                 Err(e) => {
@@ -281,15 +284,15 @@ impl Hub {
     }
 
     /// A service says something.
-    fn hear(&mut self, token: u64, message: &Message) {
+    fn service_message(&mut self, token: u64, message: &Message) {
         let now = self.now();
         let said = match message.header().kind {
-            Kind::Event => message.value().and_then(Said::from_value),
+            Kind::Event => message.value().and_then(ToController::from_value),
             _ => Err(Error::new(ErrorKind::Malformed, "a service says events, and nothing else")),
         };
         match said {
-            Ok(said) => self.roster.said(token, said, message.body().len(), now),
-            Err(e) => self.roster.babbled(token, &e, now),
+            Ok(said) => self.state.message_received(token, said, message.body().len(), now),
+            Err(e) => self.state.malformed_message(token, &e, now),
         }
     }
 
@@ -299,31 +302,31 @@ impl Hub {
         match message.header().kind {
             Kind::Request => {
                 let to = Question::of(message);
-                match message.value().and_then(Asked::from_value) {
-                    Ok(Asked::Stats) => {
-                        let mut figures = self.roster.figures();
-                        figures.insert("memory".into(), usage::memory().into());
-                        figures.insert("processor".into(), usage::processor().into());
-                        figures.insert("uptime".into(), now.since.as_secs_f64().into());
-                        figures.insert("links".into(), (self.peers.len() as u64).into());
-                        figures.insert("clients".into(), (self.clients.len() as u64).into());
+                match message.value().and_then(ClientRequest::from_value) {
+                    Ok(ClientRequest::Stats) => {
+                        let mut stats = self.state.stats();
+                        stats.insert("memory".into(), usage::memory().into());
+                        stats.insert("processor".into(), usage::processor().into());
+                        stats.insert("uptime".into(), now.since.as_secs_f64().into());
+                        stats.insert("links".into(), (self.peers.len() as u64).into());
+                        stats.insert("clients".into(), (self.clients.len() as u64).into());
                         let messages = [("received", self.received), ("sent", self.sent)];
-                        figures.insert("messages".into(), Value::map(messages));
+                        stats.insert("messages".into(), Value::map(messages));
                         let endpoints: Vec<Value> = self.endpoints().into_iter().map(Value::from).collect();
-                        figures.insert("endpoints".into(), endpoints.into());
-                        self.respond(to, &Value::Map(figures));
+                        stats.insert("endpoints".into(), endpoints.into());
+                        self.reply(to, &Value::Map(stats));
                     }
-                    Ok(asked) => self.roster.asked(to, asked, message.body().len(), now),
-                    Err(e) => self.roster.refuse(to, e),
+                    Ok(asked) => self.state.request(to, asked, message.body().len(), now),
+                    Err(e) => self.state.refuse(to, e),
                 }
             }
             // It is told when it is not understood, like any other event.
-            Kind::Event => match message.value().and_then(Watch::from_value) {
-                Ok(watch) => self.roster.watch(session, watch, now),
+            Kind::Event => match message.value().and_then(WatchRequest::from_value) {
+                Ok(watch) => self.state.watch(session, watch, now),
                 Err(e) => {
-                    let refused = Told::Refused(crate::service::command::failure_of(&e)).to_value();
+                    let refused = ToService::Refused(crate::service::command::failure_of(&e)).to_value();
                     if let Some(token) = self.clients.get(&session).copied() {
-                        self.say(token, Kind::Event, &refused, false);
+                        self.send(token, Kind::Event, &refused, false);
                     }
                 }
             },
@@ -333,27 +336,34 @@ impl Hub {
 
     /// Does what the state has decided.
     fn act(&mut self) {
-        while let Some(action) = self.roster.act() {
+        while let Some(action) = self.state.next_action() {
             match action {
-                Action::Tell { link, told } => {
-                    self.say(link, Kind::Event, &told.to_value(), false);
+                Action::SendToService { link, message } => {
+                    self.send(link, Kind::Event, &message.to_value(), false);
                 }
-                Action::Give { link, order } => self.say(link, Kind::Command, &order.to_value(), false),
-                Action::Release { link } => self.release(link),
-                Action::Answer { to, value } => self.respond(to, &value),
-                Action::Refuse { to, error } => self.object(to, &error),
+                Action::SendCommand { link, request } => {
+                    self.send(link, Kind::Command, &request.to_value(), false)
+                }
+                Action::CloseLink { link } => self.release(link),
+                Action::Reply { to, value } => self.reply(to, &value),
+                Action::ReplyError { to, error } => self.reply_error(to, &error),
                 Action::Push { to, value } => {
                     let payload = match encode(&value) {
                         Ok(payload) => payload,
                         Err(e) => {
                             let now = self.now();
-                            self.roster.note(None, "warning", &format!("watchers were not told: {e}"), now);
+                            self.state.log_event(
+                                None,
+                                "warning",
+                                &format!("watchers were not told: {e}"),
+                                now,
+                            );
                             continue;
                         }
                     };
                     for client in to {
                         if let Some(token) = self.clients.get(&client).copied() {
-                            self.put(token, Outgoing::word(Kind::Event, payload.clone()), true);
+                            self.enqueue(token, Outgoing::word(Kind::Event, payload.clone()), true);
                         }
                     }
                 }
@@ -361,76 +371,76 @@ impl Hub {
         }
     }
 
-    fn say(&mut self, token: u64, kind: Kind, value: &Value, may_be_missed: bool) {
+    fn send(&mut self, token: u64, kind: Kind, value: &Value, may_be_missed: bool) {
         // What is too large to be said is told to its sender when its time is over.
         if let Ok(payload) = encode(value) {
-            self.put(token, Outgoing::word(kind, payload), may_be_missed);
+            self.enqueue(token, Outgoing::word(kind, payload), may_be_missed);
         }
     }
 
-    fn respond(&mut self, to: Question, value: &Value) {
+    fn reply(&mut self, to: Question, value: &Value) {
         match encode(value) {
-            Ok(payload) => self.put_answer(to, Outgoing::answer(to, payload)),
-            Err(e) => self.object(to, &e),
+            Ok(payload) => self.send_reply(to, Outgoing::answer(to, payload)),
+            Err(e) => self.reply_error(to, &e),
         }
     }
 
-    fn object(&mut self, to: Question, error: &Error) {
+    fn reply_error(&mut self, to: Question, error: &Error) {
         if let Ok(refusal) = Outgoing::refusal(to, error) {
-            self.put_answer(to, refusal);
+            self.send_reply(to, refusal);
         }
     }
 
-    fn put_answer(&mut self, to: Question, answer: Outgoing) {
+    fn send_reply(&mut self, to: Question, answer: Outgoing) {
         match self.clients.get(&to.session).copied() {
-            Some(token) => self.put(token, answer, false),
-            None => self.absence.keep(to.session, answer),
+            Some(token) => self.enqueue(token, answer, false),
+            None => self.disconnected.keep(to.session, answer),
         }
     }
 
-    fn put(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
+    fn enqueue(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
         let Some(peer) = self.peers.get_mut(&token) else { return };
-        let put = peer.put(out, may_be_missed, &self.epoll, token);
-        self.sent += u64::from(matches!(put, Put::Taken));
+        let put = peer.send(out, may_be_missed, &self.epoll, token);
+        self.sent += u64::from(matches!(put, SendOutcome::Queued));
         self.settle(token, put);
     }
 
     /// There is room again at a peer.
     fn bring(&mut self, token: u64) {
         if let Some(peer) = self.peers.get_mut(&token) {
-            let put = peer.has_room(&self.epoll, token);
-            if matches!(put, Put::Taken) && peer.is_idle() && peer.missed > 0 {
+            let put = peer.on_writable(&self.epoll, token);
+            if matches!(put, SendOutcome::Queued) && peer.is_idle() && peer.missed > 0 {
                 let missed = std::mem::take(&mut peer.missed);
                 let session = peer.session;
                 let told = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
-                self.say(token, Kind::Event, &told, false);
+                self.send(token, Kind::Event, &told, false);
                 let now = self.now();
-                self.roster.refresh(session, now);
+                self.state.send_snapshot(session, now);
             }
             self.settle(token, put);
-        } else if let Some((_, _, peer)) = self.leaving.iter_mut().find(|(_, left, _)| *left == token) {
-            peer.has_room(&self.epoll, token);
+        } else if let Some((_, _, peer)) = self.closing.iter_mut().find(|(_, left, _)| *left == token) {
+            peer.on_writable(&self.epoll, token);
         }
     }
 
-    fn settle(&mut self, token: u64, put: Put) {
+    fn settle(&mut self, token: u64, put: SendOutcome) {
         match put {
-            Put::Taken | Put::Missed => {}
-            Put::Overflow => self.lose(token, "it does not take what it is told", true),
-            Put::Over(e) => self.lose(token, &e.to_string(), true),
+            SendOutcome::Queued | SendOutcome::Dropped => {}
+            SendOutcome::Overflow => self.lose(token, "it does not take what it is told", true),
+            SendOutcome::Failed(e) => self.lose(token, &e.to_string(), true),
         }
     }
 
     /// A peer has gone, or is given up.
     fn lose(&mut self, token: u64, why: &str, fault: bool) {
-        let Some(pattern) = self.drop_peer(token) else { return };
+        let Some(pattern) = self.remove_peer(token) else { return };
         if pattern == Pattern::Service {
             let now = self.now();
-            self.roster.left(token, why, fault, now);
+            self.state.link_closed(token, why, fault, now);
         }
     }
 
-    fn drop_peer(&mut self, token: u64) -> Option<Pattern> {
+    fn remove_peer(&mut self, token: u64) -> Option<Pattern> {
         let mut peer = self.peers.remove(&token)?;
         peer.abandon(&self.epoll);
         let session = peer.session;
@@ -441,15 +451,15 @@ impl Hub {
         match self.clients.get(&session).copied() {
             Some(newest) if newest == token => {
                 self.clients.remove(&session);
-                self.roster.unwatch(session);
-                let waits = !answers.is_empty() || self.roster.is_asked_by(session);
-                if !(waits && self.absence.begin(session, self.born.elapsed())) {
-                    self.roster.client_left(session);
+                self.state.unwatch(session);
+                let waits = !answers.is_empty() || self.state.has_pending_commands(session);
+                if !(waits && self.disconnected.begin(session, self.born.elapsed())) {
+                    self.state.client_left(session);
                 }
-                answers.into_iter().for_each(|answer| self.absence.keep(session, answer));
+                answers.into_iter().for_each(|answer| self.disconnected.keep(session, answer));
             }
             // It has come back before its old link was known to have ended.
-            Some(newest) => answers.into_iter().for_each(|answer| self.put(newest, answer, false)),
+            Some(newest) => answers.into_iter().for_each(|answer| self.enqueue(newest, answer, false)),
             None => {}
         }
         Some(peer.pattern)
@@ -469,25 +479,25 @@ impl Hub {
         {
             return peer.abandon(&self.epoll);
         }
-        self.leaving.push_back((self.born.elapsed() + PARTING, token, peer));
+        self.closing.push_back((self.born.elapsed() + LINGER, token, peer));
     }
 
     /// Listens no more, and lets go of everybody. What goes without this ends in the same way.
     pub fn close(&mut self) {
         self.stop.stop();
-        for door in self.doors.drain(..) {
+        for door in self.listeners.drain(..) {
             door.close();
         }
         for (_, peer) in self.peers.drain() {
             peer.abandon(&self.epoll);
         }
-        for (.., peer) in self.leaving.drain(..) {
+        for (.., peer) in self.closing.drain(..) {
             peer.abandon(&self.epoll);
         }
     }
 }
 
-impl Drop for Hub {
+impl Drop for ControllerServer {
     fn drop(&mut self) {
         self.close();
     }
@@ -502,8 +512,8 @@ fn encode(value: &Value) -> Result<Payload> {
     Payload::new(value, Encoding::Cbor, &crate::value::Limits::for_message(MESSAGE_LIMIT))
 }
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for ControllerServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("doors", &self.doors).finish_non_exhaustive()
+        f.debug_struct("ControllerServer").field("doors", &self.listeners).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ pub enum Due {
     /// This command of this service has no time left.
     Command(Name, Arc<str>),
     /// This service was to be heard of.
-    Silence(Name),
+    HeartbeatTimeout(Name),
     /// This service has been away for so long that it is gone.
     Gone(Name),
     /// The watchers of this service are to have its data anew.
@@ -21,13 +21,13 @@ pub enum Due {
     /// The watchers of this service are to hear what has changed meanwhile.
     Push(Name),
     /// What was wrong with this service has not happened again.
-    Mended(Name),
+    ProblemExpiry(Name),
     /// Who came over this link has not said who it is.
-    Stranger(u64),
+    IntroductionTimeout(u64),
     /// Commands wait for a service of this name that an earlier controller knew.
-    Expected(Name),
+    ExpectedService(Name),
     /// The oldest final answers are old enough to be forgotten.
-    Forget,
+    AnswerExpiry,
 }
 
 /// Moments since the start, each for one thing.
@@ -92,16 +92,16 @@ mod tests {
         let second = Duration::from_secs;
         let mut schedule = Schedule::default();
         let name = |name: &str| -> Name { name.into() };
-        schedule.set(Due::Silence(name("a")), second(5));
-        schedule.set(Due::Silence(name("b")), second(6));
-        schedule.set(Due::Silence(name("a")), second(7));
-        schedule.set_once(Due::Silence(name("b")), second(1));
-        schedule.set(Due::Forget, second(2));
-        schedule.cancel(&Due::Forget);
+        schedule.set(Due::HeartbeatTimeout(name("a")), second(5));
+        schedule.set(Due::HeartbeatTimeout(name("b")), second(6));
+        schedule.set(Due::HeartbeatTimeout(name("a")), second(7));
+        schedule.set_once(Due::HeartbeatTimeout(name("b")), second(1));
+        schedule.set(Due::AnswerExpiry, second(2));
+        schedule.cancel(&Due::AnswerExpiry);
         assert_eq!((schedule.next(), schedule.len()), (Some(second(6)), 2));
         assert_eq!(schedule.take(second(5)), None);
-        assert_eq!(schedule.take(second(9)), Some(Due::Silence(name("b"))));
-        assert_eq!(schedule.take(second(9)), Some(Due::Silence(name("a"))));
+        assert_eq!(schedule.take(second(9)), Some(Due::HeartbeatTimeout(name("b"))));
+        assert_eq!(schedule.take(second(9)), Some(Due::HeartbeatTimeout(name("a"))));
         assert_eq!((schedule.take(second(9)), schedule.len()), (None, 0));
     }
 }

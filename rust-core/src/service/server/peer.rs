@@ -45,24 +45,24 @@ impl Outgoing {
 
 /// What has become of something that was to be sent.
 #[derive(Debug)]
-pub enum Put {
+pub enum SendOutcome {
     /// It is on its way, or waits for its turn.
-    Taken,
+    Queued,
     /// So much waits that this was left out.
-    Missed,
+    Dropped,
     /// So much waits, and none of it may be left out: the peer is to be let go of.
     Overflow,
     /// The link does what it may not: the peer is to be let go of.
-    Over(Error),
+    Failed(Error),
 }
 
 /// Bytes and messages that wait for a peer to take them: beyond these events are left out.
-const QUEUE: (usize, usize) = (4 << 20, 4_096);
+const DROP_EVENTS_ABOVE: (usize, usize) = (4 << 20, 4_096);
 /// Beyond these a peer that does not take its answers or commands is let go of.
-const FLOOD: (usize, usize) = (16 << 20, 16_384);
+const MAX_QUEUE: (usize, usize) = (16 << 20, 16_384);
 
 /// Set in the token of a peer's "there is room".
-pub const ROOM: u64 = 1 << 63;
+pub const WRITABLE: u64 = 1 << 63;
 
 /// A peer.
 pub struct Peer {
@@ -75,7 +75,7 @@ pub struct Peer {
     /// While something waits: becomes ready when there is room.
     room: Option<OwnedFd>,
     /// Whether it has closed its end: it takes nothing more, and what it said last is still to be heard.
-    deaf: bool,
+    write_closed: bool,
     /// Events that were left out and that it has not been told of.
     pub missed: u64,
 }
@@ -89,40 +89,40 @@ impl Peer {
             waits: VecDeque::new(),
             bytes: 0,
             room: None,
-            deaf: false,
+            write_closed: false,
             missed: 0,
         }
     }
 
     /// Sends something, or keeps it until there is room. With `may_be_missed` it is left out where much waits already.
-    pub fn put(&mut self, out: Outgoing, may_be_missed: bool, epoll: &Epoll, token: u64) -> Put {
-        if self.deaf {
+    pub fn send(&mut self, out: Outgoing, may_be_missed: bool, epoll: &Epoll, token: u64) -> SendOutcome {
+        if self.write_closed {
             // Answers are for the client, not for its link.
-            if out.to.is_some() && self.waits.len() < QUEUE.1 {
+            if out.to.is_some() && self.waits.len() < DROP_EVENTS_ABOVE.1 {
                 self.waits.push_back(out);
             }
-            return Put::Missed;
+            return SendOutcome::Dropped;
         }
         let over = |(bytes, count): (usize, usize)| self.bytes > bytes || self.waits.len() > count;
         // What was missed is told before anything that follows.
-        if may_be_missed && (self.missed > 0 || over(QUEUE)) {
+        if may_be_missed && (self.missed > 0 || over(DROP_EVENTS_ABOVE)) {
             self.missed += 1;
-            return Put::Missed;
+            return SendOutcome::Dropped;
         }
-        if over(FLOOD) {
-            return Put::Overflow;
+        if over(MAX_QUEUE) {
+            return SendOutcome::Overflow;
         }
         self.bytes += out.size();
         self.waits.push_back(out);
-        if self.room.is_some() { Put::Taken } else { self.bring(epoll, token) }
+        if self.room.is_some() { SendOutcome::Queued } else { self.flush(epoll, token) }
     }
 
     /// There may be room: brings away what waits.
-    pub fn has_room(&mut self, epoll: &Epoll, token: u64) -> Put {
+    pub fn on_writable(&mut self, epoll: &Epoll, token: u64) -> SendOutcome {
         if let Some(room) = self.room.take() {
             epoll.remove(room);
         }
-        self.bring(epoll, token)
+        self.flush(epoll, token)
     }
 
     /// Whether nothing waits.
@@ -130,7 +130,7 @@ impl Peer {
         self.waits.is_empty() && self.room.is_none()
     }
 
-    fn bring(&mut self, epoll: &Epoll, token: u64) -> Put {
+    fn flush(&mut self, epoll: &Epoll, token: u64) -> SendOutcome {
         loop {
             let mut blocked = false;
             while let Some(out) = self.waits.front() {
@@ -140,7 +140,7 @@ impl Peer {
                         blocked = true;
                         break;
                     }
-                    Err(e) => return self.turn_deaf(e),
+                    Err(e) => return self.close_writing(e),
                 }
                 if let Some(out) = self.waits.pop_front() {
                     self.bytes -= out.size();
@@ -148,26 +148,26 @@ impl Peer {
             }
             match self.channel.room(blocked) {
                 Ok(Some((fd, what))) => {
-                    if let Err(e) = epoll.add(&fd, token | ROOM, what | Interest::ONESHOT) {
-                        return Put::Over(e);
+                    if let Err(e) = epoll.add(&fd, token | WRITABLE, what | Interest::ONESHOT) {
+                        return SendOutcome::Failed(e);
                     }
                     self.room = Some(fd);
-                    return Put::Taken;
+                    return SendOutcome::Queued;
                 }
                 Ok(None) if blocked => {}
-                Ok(None) => return Put::Taken,
-                Err(e) => return self.turn_deaf(e),
+                Ok(None) => return SendOutcome::Queued,
+                Err(e) => return self.close_writing(e),
             }
         }
     }
 
     /// Nothing can be sent. One who has gone may have said something before, which is heard first.
-    fn turn_deaf(&mut self, error: Error) -> Put {
+    fn close_writing(&mut self, error: Error) -> SendOutcome {
         if error.kind() != ErrorKind::Disconnected {
-            return Put::Over(error);
+            return SendOutcome::Failed(error);
         }
-        self.deaf = true;
-        Put::Missed
+        self.write_closed = true;
+        SendOutcome::Dropped
     }
 
     /// Sends one thing. What is too large for the peer is said to it in its place.

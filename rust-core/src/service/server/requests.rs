@@ -1,8 +1,8 @@
 //! Questions of clients, and their answers.
 
-use super::question::{Asked, Wanted};
-use super::roster::{Action, Moment, Roster};
+use super::client_protocol::{ClientCommand, ClientRequest};
 use super::schedule::{Due, Name};
+use super::state::{Action, Moment, ServerState};
 use crate::channel::Question;
 use crate::error::{Error, ErrorKind, quoted};
 use crate::service::state::View;
@@ -13,34 +13,34 @@ const PAGE: usize = 400 << 10;
 /// Names that an error lists, at most.
 const NAMED: usize = 20;
 
-impl Roster {
+impl ServerState {
     /// A client asks this, in a message of so many bytes.
-    pub fn asked(&mut self, to: Question, asked: Asked, bytes: usize, now: Moment) {
+    pub fn request(&mut self, to: Question, asked: ClientRequest, bytes: usize, now: Moment) {
         let value = match asked {
-            Asked::Services { after } => Ok(self.page(&after, now)),
-            Asked::Status { service } => match self.services.get(&*service) {
+            ClientRequest::Services { after } => Ok(self.page(&after, now)),
+            ClientRequest::Status { service } => match self.services.get(&*service) {
                 Some(known) => Ok(known.to_value(now.since)),
-                None => Err(self.unknown(&service)),
+                None => Err(self.unknown_service(&service)),
             },
-            Asked::Command(wanted) => return self.command(to, wanted, bytes, now),
-            Asked::Answer { service, id } => return self.outcome(to, &service, &id),
-            Asked::Log { service: None, lines } => Ok(self.log.last(lines, PAGE)),
-            Asked::Log { service: Some(service), lines } => match self.services.get(&*service) {
+            ClientRequest::Command(wanted) => return self.handle_command(to, wanted, bytes, now),
+            ClientRequest::Answer { service, id } => return self.command_outcome(to, &service, &id),
+            ClientRequest::Log { service: None, lines } => Ok(self.log.last(lines, PAGE)),
+            ClientRequest::Log { service: Some(service), lines } => match self.services.get(&*service) {
                 Some(known) => Ok(known.log.last(lines, PAGE)),
-                None => Err(self.unknown(&service)),
+                None => Err(self.unknown_service(&service)),
             },
-            Asked::Forget { service } => self.forget(&service, now),
-            Asked::Stats => Ok(Value::Map(self.figures())),
+            ClientRequest::Forget { service } => self.forget(&service, now),
+            ClientRequest::Stats => Ok(Value::Map(self.stats())),
         };
         match value {
-            Ok(value) => self.actions.push_back(Action::Answer { to, value }),
+            Ok(value) => self.actions.push_back(Action::Reply { to, value }),
             Err(error) => self.refuse(to, error),
         }
     }
 
     /// Answers with an error.
     pub fn refuse(&mut self, to: Question, error: Error) {
-        self.actions.push_back(Action::Refuse { to, error });
+        self.actions.push_back(Action::ReplyError { to, error });
     }
 
     fn page(&self, after: &str, now: Moment) -> Value {
@@ -61,7 +61,7 @@ impl Roster {
     }
 
     /// The error for a name that nobody has, with those that somebody has.
-    pub(super) fn unknown(&self, service: &str) -> Error {
+    pub(super) fn unknown_service(&self, service: &str) -> Error {
         let mut names: Vec<&str> = self.services.keys().take(NAMED).map(|name| &**name).collect();
         if self.services.len() > NAMED {
             names.push("…");
@@ -70,7 +70,7 @@ impl Roster {
             true => "no service has come yet: services come by themselves, within some seconds".to_owned(),
             false => format!("known are {}", names.join(", ")),
         };
-        let service = super::events::cut(service, 200);
+        let service = super::event_log::cut(service, 200);
         Error::new(
             ErrorKind::NotFound,
             format!("no service is called {service}; {known}", service = quoted(&service)),
@@ -79,20 +79,20 @@ impl Roster {
 
     fn forget(&mut self, service: &str, now: Moment) -> Result<Value, Error> {
         let Some((name, known)) = self.services.get_key_value(service) else {
-            return Err(self.unknown(service));
+            return Err(self.unknown_service(service));
         };
         let name = name.clone();
-        if known.is_here() {
+        if known.is_connected() {
             let text = format!("{name} is {}; shut it down first", known.view.name());
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        self.erase(&name, now);
-        self.note(None, "info", &format!("{name} was forgotten"), now);
+        self.remove_service(&name, now);
+        self.log_event(None, "info", &format!("{name} was forgotten"), now);
         Ok(Value::Null)
     }
 
     /// The figures of the controller, as far as they are known here.
-    pub fn figures(&self) -> Map {
+    pub fn stats(&self) -> Map {
         let of = |view: View| self.services.values().filter(|known| known.view == view).count() as u64;
         let open: usize = self.services.values().map(|known| known.open.len()).sum();
         let views = Value::map(View::ALL.map(|view| (view.name(), of(view))));
@@ -107,7 +107,13 @@ impl Roster {
     }
 
     /// A command for a service that is not known, of a client that knew an earlier controller: it may still come.
-    pub(super) fn expect(&mut self, to: Question, wanted: Wanted, bytes: usize, now: Moment) {
+    pub(super) fn hold_for_expected_service(
+        &mut self,
+        to: Question,
+        wanted: ClientCommand,
+        bytes: usize,
+        now: Moment,
+    ) {
         let waiting: usize = self.expected.values().map(Vec::len).sum();
         if waiting >= self.limits.expected || self.open_bytes + bytes > self.limits.open_bytes {
             let text = "this controller has just started, and too many commands wait for services that have not come; try again";
@@ -118,35 +124,35 @@ impl Roster {
         let due = until.min(self.limits.settling);
         self.open_bytes += bytes;
         self.expected.entry(name.clone()).or_default().push((to, wanted, bytes, until));
-        self.plan_expected(&name, due);
+        self.schedule_expected_service(&name, due);
     }
 
-    fn plan_expected(&mut self, name: &Name, due: std::time::Duration) {
+    fn schedule_expected_service(&mut self, name: &Name, due: std::time::Duration) {
         let due = self.expected.get(name).into_iter().flatten().fold(due, |due, waiting| due.min(waiting.3));
-        self.schedule.set(Due::Expected(name.clone()), due);
+        self.schedule.set(Due::ExpectedService(name.clone()), due);
     }
 
     /// A service that an earlier controller knew has not come in time.
-    pub(super) fn not_come(&mut self, name: &Name, now: Moment) {
+    pub(super) fn expected_service_timeout(&mut self, name: &Name, now: Moment) {
         let over = now.since >= self.limits.settling;
         let waiting = self.expected.remove(name).unwrap_or_default();
         let (ended, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(.., until)| over || *until <= now.since);
         for (to, _, bytes, _) in ended {
             self.open_bytes -= bytes;
-            let error = self.unknown(name);
+            let error = self.unknown_service(name);
             self.refuse(to, error);
         }
         if !waiting.is_empty() {
             self.expected.insert(name.clone(), waiting);
-            self.plan_expected(name, self.limits.settling);
+            self.schedule_expected_service(name, self.limits.settling);
         }
     }
 
     /// What is under way, for tests.
     #[cfg(test)]
-    pub fn open_keys(&self) -> Vec<super::orders::Key> {
-        let of = |known: &super::known::Known| {
+    pub fn open_keys(&self) -> Vec<super::commands::Key> {
+        let of = |known: &super::registry::ServiceRecord| {
             let name = known.name.clone();
             known.open.keys().map(move |id| (name.clone(), id.clone())).collect::<Vec<_>>()
         };
@@ -160,44 +166,44 @@ mod tests {
 
     use super::*;
     use crate::codec::{self, Encoding};
-    use crate::service::hub::conduct::Limits;
-    use crate::service::hub::tests::Played;
-    use crate::service::words::{MESSAGE_LIMIT, Said};
+    use crate::service::protocol::{MESSAGE_LIMIT, ToController};
+    use crate::service::server::rate_limit::Limits;
+    use crate::service::server::tests::FakeService;
     use crate::value::Timestamp;
 
     const NOW: Moment = Moment { since: Duration::from_secs(1), at: Timestamp(0) };
 
-    fn answer(roster: &mut Roster, asked: Asked) -> Result<Value, Error> {
-        while roster.act().is_some() {}
-        roster.asked(Question { session: 1, number: 1, idempotent: true }, asked, 10, NOW);
-        match roster.act() {
-            Some(Action::Answer { value, .. }) => Ok(value),
-            Some(Action::Refuse { error, .. }) => Err(error),
+    fn answer(state: &mut ServerState, asked: ClientRequest) -> Result<Value, Error> {
+        while state.next_action().is_some() {}
+        state.request(Question { session: 1, number: 1, idempotent: true }, asked, 10, NOW);
+        match state.next_action() {
+            Some(Action::Reply { value, .. }) => Ok(value),
+            Some(Action::ReplyError { error, .. }) => Err(error),
             other => panic!("{other:?}"),
         }
     }
 
     /// As many services as there may be, each with as much to say of itself as it may.
-    fn crowd(count: usize) -> Roster {
-        let mut roster = Roster::new(1, Limits { services: count, ..Limits::default() });
+    fn full_state(count: usize) -> ServerState {
+        let mut state = ServerState::new(1, Limits { services: count, ..Limits::default() });
         for i in 0..=count {
-            let mut introduction = Played::introduction(&format!("s{i:05}"), 1);
+            let mut introduction = FakeService::introduction(&format!("s{i:05}"), 1);
             introduction.description = "ä".repeat(2_000);
             introduction.commands = (0..100).map(|n| format!("{n:03}{}", "x".repeat(61))).collect();
-            roster.arrived(i as u64, "test", crate::channel::session::Owner::Anyone, NOW);
-            roster.said(i as u64, Said::Introduction(introduction), 10_000, NOW);
+            state.service_connected(i as u64, "test", crate::channel::session::Owner::Anyone, NOW);
+            state.message_received(i as u64, ToController::Introduction(introduction), 10_000, NOW);
         }
-        roster
+        state
     }
 
     #[test]
     fn a_long_list_comes_piece_by_piece() {
-        let mut roster = crowd(500);
+        let mut state = full_state(500);
         let mut names: Vec<String> = Vec::new();
         let mut pages = 0;
         loop {
             let after = names.last().cloned().unwrap_or_default();
-            let page = answer(&mut roster, Asked::Services { after }).unwrap();
+            let page = answer(&mut state, ClientRequest::Services { after }).unwrap();
             assert!((codec::encode(&page, Encoding::Cbor).unwrap().len() as u64) < MESSAGE_LIMIT);
             let services = page.at("services").unwrap().as_array().unwrap();
             names.extend(services.iter().map(|s| s.at("name").unwrap().as_text().unwrap().to_owned()));
@@ -211,13 +217,14 @@ mod tests {
         let expected: Vec<String> = (0..500).map(|i| format!("s{i:05}")).collect();
         assert_eq!(names, expected);
         assert!(pages > 3, "{pages} pages");
-        let log = answer(&mut roster, Asked::Log { service: None, lines: 1 }).unwrap();
+        let log = answer(&mut state, ClientRequest::Log { service: None, lines: 1 }).unwrap();
         assert!(log.at("0/text").unwrap().as_text().unwrap().contains("500 services are known"));
     }
 
     #[test]
     fn an_unknown_name_is_told_some_that_are_known() {
-        let error = answer(&mut crowd(30), Asked::Status { service: "x".repeat(1000) }).unwrap_err();
+        let error =
+            answer(&mut full_state(30), ClientRequest::Status { service: "x".repeat(1000) }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.text().contains("s00019") && !error.text().contains("s00020"), "{error}");
         assert!(error.text().len() < 700, "{error}");

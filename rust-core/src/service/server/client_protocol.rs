@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::service::command::Command;
-use crate::service::words::{self, WITHIN};
+use crate::service::protocol::{self, DEFAULT_WITHIN, MAX_WITHIN, MIN_DATA_PERIOD};
 use crate::value::Value;
 
 /// A command that a client wants a service to carry out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wanted {
+pub struct ClientCommand {
     pub service: String,
     pub id: String,
     pub command: Command,
@@ -26,7 +26,7 @@ pub struct Wanted {
 
 /// A question of a client.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Asked {
+pub enum ClientRequest {
     /// The records of all services behind this name in the alphabet.
     Services {
         after: String,
@@ -34,7 +34,7 @@ pub enum Asked {
     Status {
         service: String,
     },
-    Command(Wanted),
+    Command(ClientCommand),
     /// What has become of a command.
     Answer {
         service: String,
@@ -52,31 +52,28 @@ pub enum Asked {
 
 /// What a client wants to hear of without asking again.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Watch {
+pub struct WatchRequest {
     /// None for all.
     pub services: BTreeSet<String>,
     /// None for no data.
     pub data_every: Option<Duration>,
 }
 
-/// The longest time that a command may be given: deadlines stay computable.
-pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-
-impl Asked {
+impl ClientRequest {
     /// Reads a question; the error says what is wrong with it.
-    pub fn from_value(value: &Value) -> Result<Asked> {
+    pub fn from_value(value: &Value) -> Result<ClientRequest> {
         let text = |key: &str| value.at(key).and_then(Value::as_text).map(str::to_owned);
         Ok(match value.at("what")?.as_text()? {
-            "services" => Asked::Services { after: text("after").unwrap_or_default() },
-            "status" => Asked::Status { service: text("service")? },
-            "command" => Asked::Command(Wanted::from_value(value)?),
-            "answer" => Asked::Answer { service: text("service")?, id: text("id")? },
-            "log" => Asked::Log {
+            "services" => ClientRequest::Services { after: text("after").unwrap_or_default() },
+            "status" => ClientRequest::Status { service: text("service")? },
+            "command" => ClientRequest::Command(ClientCommand::from_value(value)?),
+            "answer" => ClientRequest::Answer { service: text("service")?, id: text("id")? },
+            "log" => ClientRequest::Log {
                 service: value.at("service").ok().map(Value::as_text).transpose()?.map(str::to_owned),
                 lines: usize::try_from(value.at("lines")?.as_u64()?).unwrap_or(usize::MAX),
             },
-            "forget" => Asked::Forget { service: text("service")? },
-            "stats" => Asked::Stats,
+            "forget" => ClientRequest::Forget { service: text("service")? },
+            "stats" => ClientRequest::Stats,
             other => {
                 let text = format!(
                     "a controller is not asked for {other}: there are services, status, command, answer, log, forget and stats",
@@ -88,21 +85,21 @@ impl Asked {
     }
 }
 
-impl Wanted {
-    fn from_value(value: &Value) -> Result<Wanted> {
+impl ClientCommand {
+    fn from_value(value: &Value) -> Result<ClientCommand> {
         let seconds = |value: &Value| match value {
             Value::Int(_) => value.as_i64().map(|n| n as f64),
             _ => value.as_f64(),
         };
         let within = match value.at("within") {
-            Err(_) => WITHIN,
+            Err(_) => DEFAULT_WITHIN,
             Ok(given) => {
                 let seconds = seconds(given).map_err(|e| e.under_key("within"))?;
                 if seconds.is_nan() || seconds < 0.0 {
                     let text = format!("{seconds} s is no time that a command can have");
                     return Err(Error::new(ErrorKind::OutOfRange, text).under_key("within"));
                 }
-                Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
+                Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WITHIN).min(MAX_WITHIN)
             }
         };
         let command = Command::from_name(value.at("command")?.as_text()?)?;
@@ -118,9 +115,9 @@ impl Wanted {
             }
         };
         let number = |key: &str| value.at(key).ok().map(Value::as_u64).transpose();
-        Ok(Wanted {
+        Ok(ClientCommand {
             service: value.at("service")?.as_text()?.to_owned(),
-            id: words::id(value.at("id")?.as_text()?)?.to_owned(),
+            id: protocol::id(value.at("id")?.as_text()?)?.to_owned(),
             command,
             arguments: value.at("arguments").cloned().unwrap_or(Value::Null),
             within,
@@ -131,9 +128,9 @@ impl Wanted {
     }
 }
 
-impl Watch {
+impl WatchRequest {
     /// Reads what is to be watched.
-    pub fn from_value(value: &Value) -> Result<Watch> {
+    pub fn from_value(value: &Value) -> Result<WatchRequest> {
         let services = match value.at("services") {
             Err(_) => BTreeSet::new(),
             Ok(names) => names
@@ -148,23 +145,20 @@ impl Watch {
                 let seconds = seconds.as_f64()?;
                 let every = Duration::try_from_secs_f64(seconds)
                     .ok()
-                    .filter(|every| *every >= LEAST)
+                    .filter(|every| *every >= MIN_DATA_PERIOD)
                     .ok_or_else(|| {
                         let text = format!(
                             "data every {seconds} s: from {} s upwards is possible",
-                            LEAST.as_secs_f64()
+                            MIN_DATA_PERIOD.as_secs_f64()
                         );
                         Error::new(ErrorKind::OutOfRange, text)
                     })?;
-                Some(every.min(LONGEST))
+                Some(every.min(MAX_WITHIN))
             }
         };
-        Ok(Watch { services, data_every })
+        Ok(WatchRequest { services, data_every })
     }
 }
-
-/// The shortest time between two looks at a service's data.
-pub const LEAST: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -183,8 +177,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_told() {
-        let good = Asked::from_value(&command("within", 2.5.into())).unwrap();
-        let Asked::Command(wanted) = good else { panic!("{good:?}") };
+        let good = ClientRequest::from_value(&command("within", 2.5.into())).unwrap();
+        let ClientRequest::Command(wanted) = good else { panic!("{good:?}") };
         assert_eq!((wanted.within, wanted.acceptance), (Duration::from_millis(2500), false));
         for (key, with, kind) in [
             ("within", Value::from(-1.0), ErrorKind::OutOfRange),
@@ -197,18 +191,18 @@ mod tests {
             ("what", Value::from("dance"), ErrorKind::Unsupported),
             ("epoch", Value::from("x"), ErrorKind::WrongType),
         ] {
-            let error = Asked::from_value(&command(key, with.clone())).unwrap_err();
+            let error = ClientRequest::from_value(&command(key, with.clone())).unwrap_err();
             assert_eq!(error.kind(), kind, "{key} {with:?}: {error}");
         }
-        let for_ever = Asked::from_value(&command("within", f64::INFINITY.into())).unwrap();
-        let Asked::Command(wanted) = for_ever else { panic!("{for_ever:?}") };
-        assert_eq!(wanted.within, LONGEST);
-        assert_eq!(Asked::from_value(&Value::Null).unwrap_err().kind(), ErrorKind::WrongType);
+        let for_ever = ClientRequest::from_value(&command("within", f64::INFINITY.into())).unwrap();
+        let ClientRequest::Command(wanted) = for_ever else { panic!("{for_ever:?}") };
+        assert_eq!(wanted.within, MAX_WITHIN);
+        assert_eq!(ClientRequest::from_value(&Value::Null).unwrap_err().kind(), ErrorKind::WrongType);
     }
 
     #[test]
     fn what_cannot_be_watched_is_told() {
-        let watch = |every: f64| Watch::from_value(&Value::map([("data_every", every)]));
+        let watch = |every: f64| WatchRequest::from_value(&Value::map([("data_every", every)]));
         assert_eq!(watch(0.5).unwrap().data_every, Some(Duration::from_millis(500)));
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(watch(bad).unwrap_err().kind(), ErrorKind::OutOfRange, "{bad}");

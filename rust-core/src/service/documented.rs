@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::command::{Answer, Command, Outcome, failure_of};
+use super::protocol::{CommandRequest, HEARTBEAT, Introduction, LogLine, Report, ToController, ToService};
 use super::state::State;
 use super::table::refusal;
-use super::words::{HEARTBEAT, Introduction, Line, Order, Report, Said, Told};
 use crate::codec::{self, Encoding};
 use crate::documents::{check, dump, fenced};
 use crate::error::{Error, ErrorKind};
@@ -41,13 +41,19 @@ pub fn introduction() -> Introduction {
     }
 }
 
-fn order(id: &str, command: Command, arguments: Value) -> Order {
-    Order { id: id.into(), command, arguments, within: Duration::from_millis(2250), epoch: Some(EPOCH) }
+fn request(id: &str, command: Command, arguments: Value) -> CommandRequest {
+    CommandRequest {
+        id: id.into(),
+        command,
+        arguments,
+        within: Duration::from_millis(2250),
+        epoch: Some(EPOCH),
+    }
 }
 
 fn answer(id: &str, outcome: Outcome, state: State, value: Value, why: Option<Error>) -> Value {
     let failure = why.map(|why| failure_of(&why));
-    Said::Answer(Answer { id: id.into(), outcome, state, value, failure }).to_value()
+    ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }).to_value()
 }
 
 #[test]
@@ -60,7 +66,7 @@ fn the_documents_show_a_conversation() {
         reason: "no light".into(),
         ..report()
     };
-    let line = Line { at: at(2), level: "warning".into(), text: "the meter is slow".into() };
+    let line = LogLine { at: at(2), level: "warning".into(), text: "the meter is slow".into() };
     let name =
         Error::new(ErrorKind::AddressInUse, "lab/power is connected already, as process 4711 (logger)");
     let late = Error::new(ErrorKind::Timeout, "BACKUP is still under way after 2.2 s");
@@ -73,25 +79,25 @@ fn the_documents_show_a_conversation() {
     let controller = "controller";
     let service = "service";
     let words = [
-        (controller, Kind::Event, Told::Welcome { controller: 9, heartbeat: HEARTBEAT }.to_value()),
-        (service, Kind::Event, Said::Introduction(introduction()).to_value()),
-        (service, Kind::Event, Said::Report(busy).to_value()),
-        (controller, Kind::Event, Told::Beat.to_value()),
-        (service, Kind::Event, Said::Log(vec![line]).to_value()),
-        (controller, Kind::Command, order("a1", Command::Pause, Value::Null).to_value()),
+        (controller, Kind::Event, ToService::Welcome { controller: 9, heartbeat: HEARTBEAT }.to_value()),
+        (service, Kind::Event, ToController::Introduction(introduction()).to_value()),
+        (service, Kind::Event, ToController::Report(busy).to_value()),
+        (controller, Kind::Event, ToService::Beat.to_value()),
+        (service, Kind::Event, ToController::Log(vec![line]).to_value()),
+        (controller, Kind::Command, request("a1", Command::Pause, Value::Null).to_value()),
         (service, Kind::Event, answer("a1", Outcome::Accepted, State::Running, Value::Null, None)),
         (
             service,
             Kind::Event,
-            Said::Report(Report { state: State::Pausing, since: at(3), ..report() }).to_value(),
+            ToController::Report(Report { state: State::Pausing, since: at(3), ..report() }).to_value(),
         ),
         (
             service,
             Kind::Event,
-            Said::Report(Report { state: State::Paused, since: at(4), ..report() }).to_value(),
+            ToController::Report(Report { state: State::Paused, since: at(4), ..report() }).to_value(),
         ),
         (service, Kind::Event, answer("a1", Outcome::Done, State::Paused, Value::Null, None)),
-        (controller, Kind::Command, order("a2", Command::Pause, Value::Null).to_value()),
+        (controller, Kind::Command, request("a2", Command::Pause, Value::Null).to_value()),
         (
             service,
             Kind::Event,
@@ -103,28 +109,28 @@ fn the_documents_show_a_conversation() {
                 Some(refusal(State::Paused, &Command::Pause)),
             ),
         ),
-        (controller, Kind::Command, order("a3", Command::GetData, Value::Null).to_value()),
+        (controller, Kind::Command, request("a3", Command::GetData, Value::Null).to_value()),
         (service, Kind::Event, answer("a3", Outcome::Accepted, State::Paused, Value::Null, None)),
         (service, Kind::Event, answer("a3", Outcome::Done, State::Paused, Value::map([("rows", 41)]), None)),
-        (controller, Kind::Command, order("a4", calibrate, Value::map([("gain", 0)])).to_value()),
+        (controller, Kind::Command, request("a4", calibrate, Value::map([("gain", 0)])).to_value()),
         (service, Kind::Event, answer("a4", Outcome::Failed, State::Paused, Value::Null, Some(own))),
         (service, Kind::Event, answer("a5", Outcome::Failed, State::Paused, Value::Null, Some(late))),
-        (controller, Kind::Command, order("a6", Command::Cancel, Value::map([("id", "a5")])).to_value()),
+        (controller, Kind::Command, request("a6", Command::Cancel, Value::map([("id", "a5")])).to_value()),
         (
             service,
             Kind::Event,
             answer("a6", Outcome::Done, State::Paused, Value::map([("cancelled", "asked")]), None),
         ),
-        (service, Kind::Event, Said::Bye(State::Stopped).to_value()),
-        (controller, Kind::Event, Told::Refused(failure_of(&name)).to_value()),
+        (service, Kind::Event, ToController::Bye(State::Stopped).to_value()),
+        (controller, Kind::Event, ToService::Refused(failure_of(&name)).to_value()),
     ];
     let mut text = String::new();
     for (who, kind, map) in &words {
         // What is shown can be read.
         match (*who, kind) {
-            ("service", _) => drop(Said::from_value(map).unwrap()),
-            (_, Kind::Command) => drop(Order::from_value(map).unwrap()),
-            _ => drop(Told::from_value(map).unwrap()),
+            ("service", _) => drop(ToController::from_value(map).unwrap()),
+            (_, Kind::Command) => drop(CommandRequest::from_value(map).unwrap()),
+            _ => drop(ToService::from_value(map).unwrap()),
         }
         let kind = format!("{kind:?}").to_lowercase();
         text += &format!("{who:<11}{kind:<8} {}\n", json(map));
@@ -134,7 +140,7 @@ fn the_documents_show_a_conversation() {
 
 #[test]
 fn the_documents_show_an_order() {
-    let body = codec::encode(&order("a1", Command::Pause, Value::Null).to_value(), Encoding::Cbor).unwrap();
+    let body = codec::encode(&request("a1", Command::Pause, Value::Null).to_value(), Encoding::Cbor).unwrap();
     let mut header = Header::new(Kind::Command, Encoding::Cbor);
     (header.sequence, header.sent) = (2, at(3).nanoseconds());
     let frame = Outgoing::new(header, &body);

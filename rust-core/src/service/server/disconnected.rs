@@ -13,7 +13,7 @@ const CLIENTS: usize = 1_000;
 const KEPT: (usize, usize) = (256, 1 << 20);
 
 /// The answers for one.
-struct Absent {
+struct DisconnectedClient {
     until: Duration,
     answers: Vec<Outgoing>,
     bytes: usize,
@@ -21,19 +21,19 @@ struct Absent {
 
 /// All that are away, by the number of their incarnation.
 #[derive(Default)]
-pub struct Absence {
-    absent: HashMap<u64, Absent>,
+pub struct DisconnectedClients {
+    absent: HashMap<u64, DisconnectedClient>,
     order: VecDeque<(Duration, u64)>,
 }
 
-impl Absence {
+impl DisconnectedClients {
     /// This one is waited for from now on; false where too many are.
     pub fn begin(&mut self, session: u64, now: Duration) -> bool {
         if self.absent.len() >= CLIENTS {
             return false;
         }
         let until = now + GRACE;
-        self.absent.insert(session, Absent { until, answers: Vec::new(), bytes: 0 });
+        self.absent.insert(session, DisconnectedClient { until, answers: Vec::new(), bytes: 0 });
         self.order.push_back((until, session));
         true
     }

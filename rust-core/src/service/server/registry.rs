@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::conduct::Limits;
-use super::events::{Log, cut};
-use super::orders::Open;
+use super::commands::OpenCommand;
+use super::event_log::{Log, cut};
+use super::rate_limit::Limits;
 use super::schedule::Name;
 use crate::channel::session::Owner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::service::command::{Command, Outcome};
+use crate::service::protocol::{Introduction, Report, check_service_name};
 use crate::service::state::View;
 use crate::service::table;
-use crate::service::words::{Introduction, Report};
 use crate::value::{Map, Timestamp, Value};
 
 /// A step that has lasted so long is told; a service reports it by itself after that time.
@@ -22,14 +22,14 @@ const LASTING: Duration = Duration::from_secs(1);
 
 /// How many commands of clients a service has answered, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answered {
+pub struct AnswerCounts {
     pub accepted: u64,
     pub done: u64,
     pub failed: u64,
     pub rejected: u64,
 }
 
-impl Answered {
+impl AnswerCounts {
     pub fn count(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Accepted => self.accepted += 1,
@@ -70,7 +70,7 @@ pub struct Late {
 
 /// A service that has been here.
 #[derive(Debug)]
-pub struct Known {
+pub struct ServiceRecord {
     pub name: Name,
     /// What it said of itself last.
     pub introduction: Introduction,
@@ -81,17 +81,17 @@ pub struct Known {
     /// Whose program it is: the name is that one's until it has gone.
     pub owner: Owner,
     /// When it was heard of last, since the start and by the clock.
-    pub heard: Duration,
+    pub last_activity: Duration,
     pub last_seen: Timestamp,
     pub first_seen: Timestamp,
     pub connections: u64,
-    pub answered: Answered,
+    pub answered: AnswerCounts,
     /// What is wrong with it; empty for nothing.
-    pub trouble: String,
+    pub problem: String,
     /// Where that is a command which it did not answer in time: until it shows that it answers again.
     pub late: Option<Late>,
     /// Commands that have no final answer, in the order in which they came.
-    pub open: IndexMap<Arc<str>, Open>,
+    pub open: IndexMap<Arc<str>, OpenCommand>,
     pub log: Log,
     pub sampling: Sampling,
     /// When its watchers were told of it last.
@@ -100,21 +100,21 @@ pub struct Known {
     pub left: Duration,
 }
 
-impl Known {
-    pub fn new(name: Name, introduction: Introduction, now: Duration, at: Timestamp) -> Known {
-        Known {
+impl ServiceRecord {
+    pub fn new(name: Name, introduction: Introduction, now: Duration, at: Timestamp) -> ServiceRecord {
+        ServiceRecord {
             name,
             introduction,
             view: View::Disconnected,
             link: None,
             source: "".into(),
             owner: Owner::Anyone,
-            heard: now,
+            last_activity: now,
             last_seen: at,
             first_seen: at,
             connections: 0,
-            answered: Answered::default(),
-            trouble: String::new(),
+            answered: AnswerCounts::default(),
+            problem: String::new(),
             late: None,
             open: IndexMap::new(),
             log: Log::default(),
@@ -129,13 +129,13 @@ impl Known {
     }
 
     /// Whether there is a link to it.
-    pub fn is_here(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.link.is_some()
     }
 
     /// The commands that it may be given now: what its state permits, while it is here.
     pub fn allowed(&self) -> Vec<Value> {
-        if !self.is_here() {
+        if !self.is_connected() {
             return Vec::new();
         }
         let it = &self.introduction;
@@ -163,13 +163,13 @@ impl Known {
         put("since", report.since.into());
         // A report that meets one of many short steps says nothing of the time after it; of one that lasts another report comes.
         let steps = report.doing.as_deref() == Some(Command::Step.name());
-        if let Some(busy) = report.busy.filter(|busy| self.is_here() && (*busy >= LASTING || !steps)) {
-            put("busy", busy.saturating_add(now.saturating_sub(self.heard)).as_secs_f64().into());
+        if let Some(busy) = report.busy.filter(|busy| self.is_connected() && (*busy >= LASTING || !steps)) {
+            put("busy", busy.saturating_add(now.saturating_sub(self.last_activity)).as_secs_f64().into());
             put("doing", report.doing.as_deref().unwrap_or_default().into());
         }
         put("steps", report.steps.into());
         put("reason", report.reason.as_str().into());
-        put("trouble", self.trouble.as_str().into());
+        put("trouble", self.problem.as_str().into());
         put("epoch", it.epoch.into());
         put("pid", it.pid.into());
         put("program", it.program.as_str().into());
@@ -194,7 +194,7 @@ impl Known {
     /// About how many bytes its record has.
     pub fn size(&self) -> usize {
         let it = &self.introduction;
-        let texts = [&it.program, &it.description, &it.report.reason, &self.trouble];
+        let texts = [&it.program, &it.description, &it.report.reason, &self.problem];
         1_000 + texts.iter().map(|text| text.len()).sum::<usize>() + it.commands.len() * 150
     }
 }
@@ -204,7 +204,7 @@ const COMMANDS: usize = 100;
 
 /// Checks what a service says of itself, and cuts what is too long.
 pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
-    check_name(&it.name)?;
+    check_service_name(&it.name)?;
     if it.commands.len() > COMMANDS {
         let text = format!("it has {} commands of its own, {COMMANDS} are possible", it.commands.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
@@ -226,35 +226,4 @@ pub fn trim(mut report: Report, limits: &Limits) -> Report {
     report.reason = cut(&report.reason, limits.line);
     report.doing = report.doing.map(|doing| cut(&doing, 64));
     report
-}
-
-/// Refuses what is no name of a service: segments as in an endpoint.
-pub fn check_name(name: &str) -> Result<()> {
-    // A name that begins with a slash would be a path, one with a colon an endpoint.
-    let plain = !name.contains(':') && !name.starts_with('/');
-    match format!("shm:{name}").parse::<crate::transport::endpoint::Endpoint>() {
-        Ok(_) if plain => Ok(()),
-        _ => {
-            let text = format!(
-                "{:?} is no name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
-                cut(name, 100)
-            );
-            Err(Error::new(ErrorKind::InvalidEndpoint, text))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_of_endpoints() {
-        for good in ["power", "lab/power-2", "a.b_c"] {
-            check_name(good).unwrap();
-        }
-        for bad in ["", "a b", "../x", "/tmp/x", "a//b", "unix:x", "ü", &"x".repeat(65)] {
-            assert_eq!(check_name(bad).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{bad:?}");
-        }
-    }
 }

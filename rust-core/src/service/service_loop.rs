@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::command::Command;
 use super::controller::Controller;
 use super::lifecycle::{Next, Setup, Work};
-use super::line::{Identity, Line, OnCancel};
+use super::link::{ControllerLink, Identity, OnCancel};
 use super::state::State;
 use crate::channel::Options;
 use crate::channel::greeting::random;
@@ -22,7 +22,7 @@ use crate::value::Value;
 
 /// How long a service that ends waits for its last words to be on their way, where a controller is there and slow: the answer to
 /// SHUTDOWN is among them.
-const FAREWELL: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a service is set up. [`ServiceOptions::set`] takes the options by name.
 #[derive(Clone)]
@@ -138,10 +138,10 @@ impl ServiceOptions {
 /// A service whose program comes for its tasks: steps, and what a controller wants. One thread takes them; any thread may log, and
 /// ask for the shutdown.
 pub struct ServiceLoop {
-    line: Arc<Line>,
+    link: Arc<ControllerLink>,
     epoll: Epoll,
     timer: Timer,
-    born: u64,
+    generation: u64,
 }
 
 /// The service's name: segments as in an endpoint.
@@ -179,10 +179,10 @@ impl ServiceLoop {
             commands: options.commands.clone(),
         };
         let (epoll, timer) = (Epoll::new()?, Timer::new()?);
-        let line = Line::start(identity, setup)?;
-        epoll.add(&line.program, 0, Interest::IN)?;
+        let link = ControllerLink::start(identity, setup)?;
+        epoll.add(&link.program_waker, 0, Interest::IN)?;
         epoll.add(&timer, 1, Interest::IN)?;
-        Ok(ServiceLoop { line, epoll, timer, born: fork::generation() })
+        Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
     }
 
     /// The next task. [`Timeout::Default`] waits for ever here, as in every loop. None once the service is STOPPED, and its controller knows.
@@ -190,78 +190,78 @@ impl ServiceLoop {
     /// With the first call the service is READY, and RUNNING unless it was to be paused. `Timeout` where nothing was to be
     /// done in time, `InvalidState` while the task before is open.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Task>> {
-        fork::check(self.born)?;
-        let on_wait = &self.line.identity.options.on_wait;
+        fork::check(self.generation)?;
+        let on_wait = &self.link.identity.options.on_wait;
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(on_wait);
         let mut ready = Vec::new();
         loop {
-            self.line.program.drain();
-            if self.line.look(|life| life.doing().is_some()) {
+            self.link.program_waker.drain();
+            if self.link.read(|life| life.running().is_some()) {
                 let text = "the task before is still open: say done or failed first";
-                return Err(Error::new(ErrorKind::InvalidState, text).on(&self.line.identity.name));
+                return Err(Error::new(ErrorKind::InvalidState, text).on(&self.link.identity.name));
             }
-            match self.line.with(|life, now| life.come(now)) {
-                Next::Work(work) => return Ok(Some(Task { line: self.line.clone(), work: Some(work) })),
+            match self.link.with(|life, now| life.next_task(now)) {
+                Next::Work(work) => return Ok(Some(Task { link: self.link.clone(), work: Some(work) })),
                 Next::End => {
-                    self.farewell(&mut Waiting::until(crate::deadline::Deadline::after(FAREWELL)));
+                    self.close_quietly(&mut Waiting::until(crate::deadline::Deadline::after(CLOSE_TIMEOUT)));
                     return Ok(None);
                 }
-                Next::Wait(Some(until)) => self.timer.arm(until.saturating_sub(self.line.now()))?,
+                Next::Wait(Some(until)) => self.timer.arm(until.saturating_sub(self.link.now()))?,
                 Next::Wait(None) => self.timer.drain(),
             }
             let slept = self.epoll.wait(&mut waiting, &mut ready);
-            slept.map_err(|e| e.on(&self.line.identity.name))?;
+            slept.map_err(|e| e.on(&self.link.identity.name))?;
         }
     }
 
-    fn farewell(&self, waiting: &mut Waiting<'_>) {
+    fn close_quietly(&self, waiting: &mut Waiting<'_>) {
         // Who is not there to hear it will see that the line has ended.
-        let _ = self.line.end(waiting);
+        let _ = self.link.end(waiting);
     }
 
     /// The program cannot go on: FAILED, with this as the reason. RUN tries again, if the program comes for it.
     pub fn fail(&self, error: &Error) {
-        self.line.with(|life, now| ((), life.fail(error, now)));
+        self.link.with(|life, now| ((), life.fail(error, now)));
     }
 
     /// Says what is wrong although it goes on; an empty text for nothing.
     pub fn set_reason(&self, reason: &str) {
-        self.line.with(|life, _| ((), life.set_reason(reason)));
+        self.link.with(|life, _| ((), life.set_reason(reason)));
     }
 
     /// Adds a line to the service's log, of the level `debug`, `info`, `warning` or `error`.
     pub fn log(&self, level: &str, text: &str) {
-        self.line.log(level, text);
+        self.link.log(level, text);
     }
 
     /// As a signal to stop would: SHUTDOWN, and the second time, what is under way is given up.
     pub fn shutdown(&self) {
-        self.line.with(|life, now| ((), life.terminate(now)));
+        self.link.with(|life, now| ((), life.terminate(now)));
     }
 
     /// Its state.
     pub fn state(&self) -> State {
-        self.line.look(|life| life.state())
+        self.link.read(|life| life.state())
     }
 
     /// Whether what the program does now is to be given up.
     pub fn is_cancelled(&self) -> bool {
-        self.line.look(|life| life.is_cancelled())
+        self.link.read(|life| life.is_cancelled())
     }
 
     /// Whether a controller knows of it now.
     pub fn is_connected(&self) -> bool {
-        self.line.is_connected()
+        self.link.is_connected()
     }
 
     /// The number that was drawn for this incarnation.
     pub fn epoch(&self) -> u64 {
-        self.line.look(|life| life.setup().epoch)
+        self.link.read(|life| life.setup().epoch)
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.line.identity.name
+        &self.link.identity.name
     }
 
     /// A descriptor for an event loop: readable while [`ServiceLoop::next`] without waiting may have something.
@@ -271,17 +271,17 @@ impl ServiceLoop {
 
     /// Counters, state and connection, as a map.
     pub fn stats(&self) -> Value {
-        self.line.stats()
+        self.link.stats()
     }
 
     /// Says goodbye and lets go of the controller, at the end of a program that was not told to SHUTDOWN: it is STOPPED, or
     /// FAILED if it was that. Commands that are open or wait are answered first.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.born).is_err() {
+        if fork::check(self.generation).is_err() {
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.line.identity.options.timeout);
-        self.line.end(&mut waiting).map_err(|e| e.on(&self.line.identity.name))
+        let mut waiting = wait.into().start(self.link.identity.options.timeout);
+        self.link.end(&mut waiting).map_err(|e| e.on(&self.link.identity.name))
     }
 }
 
@@ -293,15 +293,15 @@ impl AsFd for ServiceLoop {
 
 impl Drop for ServiceLoop {
     fn drop(&mut self) {
-        if fork::check(self.born).is_ok() {
-            self.farewell(&mut Waiting::until(crate::deadline::Deadline::after(FAREWELL)));
+        if fork::check(self.generation).is_ok() {
+            self.close_quietly(&mut Waiting::until(crate::deadline::Deadline::after(CLOSE_TIMEOUT)));
         }
     }
 }
 
 /// Something to do. Dropped without a word, a step counts as done, and a command as failed.
 pub struct Task {
-    line: Arc<Line>,
+    link: Arc<ControllerLink>,
     work: Option<Work>,
 }
 
@@ -313,17 +313,17 @@ impl Task {
 
     /// What is to be done.
     pub fn command(&self) -> &Command {
-        &self.work().order.command
+        &self.work().request.command
     }
 
     /// With what; null for nothing.
     pub fn arguments(&self) -> &Value {
-        &self.work().order.arguments
+        &self.work().request.arguments
     }
 
     /// The command's id; empty for a step, and for what a signal asked.
     pub fn id(&self) -> &str {
-        &self.work().order.id
+        &self.work().request.id
     }
 
     /// The state that the service comes from: for SHUTDOWN, PAUSED means that everything is closed already.
@@ -334,12 +334,12 @@ impl Task {
     /// How much time is left for it; none for no end.
     pub fn left(&self) -> Option<Duration> {
         let due = self.work().due;
-        (due < Duration::MAX).then(|| due.saturating_sub(self.line.now()))
+        (due < Duration::MAX).then(|| due.saturating_sub(self.link.now()))
     }
 
     /// Whether it is to be given up.
     pub fn is_cancelled(&self) -> bool {
-        self.line.look(|life| life.is_cancelled())
+        self.link.read(|life| life.is_cancelled())
     }
 
     /// It is done; whoever asked is given this.
@@ -356,7 +356,7 @@ impl Task {
 
     fn finish(&mut self, result: Result<Value>) {
         if self.work.take().is_some() {
-            self.line.with(|life, now| ((), life.finish(result, now)));
+            self.link.with(|life, now| ((), life.finish(result, now)));
         }
     }
 }
@@ -364,10 +364,10 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         let Some(work) = &self.work else { return };
-        let result = match work.order.command {
+        let result = match work.request.command {
             Command::Step => Ok(Value::Null),
             _ => {
-                let text = format!("the program left {} unanswered", work.order.command.name());
+                let text = format!("the program left {} unanswered", work.request.command.name());
                 Err(Error::new(ErrorKind::Internal, text))
             }
         };

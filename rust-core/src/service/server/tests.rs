@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::conduct::Limits;
-use super::{Hub, HubOptions, Stop};
+use super::rate_limit::Limits;
+use super::{ControllerServer, ControllerServerOptions, StopHandle};
 use crate::channel::greeting::Pattern;
 use crate::channel::{Channel, Delivery, Options};
 use crate::deadline::Timeout;
@@ -17,41 +17,45 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::service::command::{Answer, Command, Outcome, failure_of};
 use crate::service::controller::{Controller, WatchOptions};
+use crate::service::protocol::{CommandRequest, Introduction, LogLine, Report, ToController, ToService};
 use crate::service::state::State;
-use crate::service::words::{Introduction, Line, Order, Report, Said, Told};
 use crate::value::{Timestamp, Value};
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A controller in a thread of its own, at a socket in a directory that goes with the test.
-pub struct Running {
-    stop: Stop,
+pub struct TestServer {
+    stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,
     pub endpoint: String,
     _directory: Arc<TempDir>,
 }
 
-impl Running {
-    pub fn start() -> Running {
-        Running::at(Arc::new(tempfile::tempdir().unwrap()), Duration::from_secs(5))
+impl TestServer {
+    pub fn start() -> TestServer {
+        TestServer::at(Arc::new(tempfile::tempdir().unwrap()), Duration::from_secs(5))
     }
 
-    fn at(directory: Arc<TempDir>, heartbeat: Duration) -> Running {
-        Running::with_limits(directory, heartbeat, |_| {})
+    fn at(directory: Arc<TempDir>, heartbeat: Duration) -> TestServer {
+        TestServer::with_limits(directory, heartbeat, |_| {})
     }
 
     fn with_limits(
         directory: Arc<TempDir>,
         heartbeat: Duration,
         change: impl FnOnce(&mut Limits),
-    ) -> Running {
+    ) -> TestServer {
         let endpoint = format!("unix:{}/c", directory.path().display());
-        let options = HubOptions { handle_signals: false, heartbeat, ..HubOptions::default() };
-        let mut hub = Hub::listen(std::slice::from_ref(&endpoint), &options).unwrap();
+        let options = ControllerServerOptions {
+            handle_signals: false,
+            heartbeat,
+            ..ControllerServerOptions::default()
+        };
+        let mut hub = ControllerServer::listen(std::slice::from_ref(&endpoint), &options).unwrap();
         change(hub.limits());
         let stop = hub.stopper();
         let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
-        Running { stop, thread: Some(thread), endpoint, _directory: directory }
+        TestServer { stop, thread: Some(thread), endpoint, _directory: directory }
     }
 
     pub fn client(&self) -> Controller {
@@ -66,14 +70,14 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.end();
     }
 }
 
 /// A service that is played by hand.
-pub struct Played {
+pub struct FakeService {
     channel: Channel,
     name: String,
     epoch: u64,
@@ -95,19 +99,24 @@ fn report(state: State) -> Report {
     Report { state, since: Timestamp::now(), busy: None, doing: None, steps: 0, reason: String::new() }
 }
 
-impl Played {
+impl FakeService {
     /// Comes to a controller and is welcome there.
-    pub fn come(endpoint: &str, name: &str, epoch: u64) -> Played {
-        Played::come_as(endpoint, name, epoch, |_| {})
+    pub fn come(endpoint: &str, name: &str, epoch: u64) -> FakeService {
+        FakeService::come_as(endpoint, name, epoch, |_| {})
     }
 
     /// The same, for one that says something else of itself.
-    pub fn come_as(endpoint: &str, name: &str, epoch: u64, change: impl FnOnce(&mut Introduction)) -> Played {
-        let played = Played { channel: link(endpoint), name: name.into(), epoch };
-        assert!(matches!(played.told(), Told::Welcome { .. }));
-        let mut introduction = Played::introduction(name, epoch);
+    pub fn come_as(
+        endpoint: &str,
+        name: &str,
+        epoch: u64,
+        change: impl FnOnce(&mut Introduction),
+    ) -> FakeService {
+        let played = FakeService { channel: link(endpoint), name: name.into(), epoch };
+        assert!(matches!(played.told(), ToService::Welcome { .. }));
+        let mut introduction = FakeService::introduction(name, epoch);
         change(&mut introduction);
-        played.say(&Said::Introduction(introduction));
+        played.say(&ToController::Introduction(introduction));
         played
     }
 
@@ -127,10 +136,10 @@ impl Played {
     }
 
     fn introduce(&self) {
-        self.say(&Said::Introduction(Played::introduction(&self.name, self.epoch)));
+        self.say(&ToController::Introduction(FakeService::introduction(&self.name, self.epoch)));
     }
 
-    pub fn say(&self, said: &Said) {
+    pub fn say(&self, said: &ToController) {
         self.event(&said.to_value());
     }
 
@@ -138,36 +147,36 @@ impl Played {
         self.channel.send_as(Kind::Event, &self.channel.encode(value).unwrap(), PATIENCE).unwrap();
     }
 
-    fn told(&self) -> Told {
+    fn told(&self) -> ToService {
         let message = self.channel.recv(PATIENCE).unwrap();
         assert_eq!(message.header().kind, Kind::Event);
-        Told::from_value(message.value().unwrap()).unwrap()
+        ToService::from_value(message.value().unwrap()).unwrap()
     }
 
-    pub fn order(&self) -> Order {
+    pub fn order(&self) -> CommandRequest {
         self.order_within(PATIENCE).unwrap()
     }
 
-    fn order_within(&self, time: Duration) -> Result<Order> {
+    fn order_within(&self, time: Duration) -> Result<CommandRequest> {
         loop {
             let message = self.channel.recv(time)?;
             if message.header().kind == Kind::Command {
-                return Order::from_value(message.value()?);
+                return CommandRequest::from_value(message.value()?);
             }
-            assert_eq!(Told::from_value(message.value()?)?, Told::Beat);
+            assert_eq!(ToService::from_value(message.value()?)?, ToService::Beat);
         }
     }
 
     fn answer(&self, id: &str, outcome: Outcome, state: State, value: Value, error: Option<Error>) {
         let failure = error.map(|error| failure_of(&error));
-        self.say(&Said::Answer(Answer { id: id.into(), outcome, state, value, failure }));
+        self.say(&ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }));
     }
 
-    pub fn accept(&self, order: &Order) {
+    pub fn accept(&self, order: &CommandRequest) {
         self.answer(&order.id, Outcome::Accepted, State::Running, Value::Null, None);
     }
 
-    pub fn done(&self, order: &Order, value: Value) {
+    pub fn done(&self, order: &CommandRequest, value: Value) {
         self.accept(order);
         self.answer(&order.id, Outcome::Done, State::Running, value, None);
     }
@@ -201,15 +210,15 @@ fn kind(result: Result<Value>) -> ErrorKind {
 }
 
 /// An order that has little time, while whoever gives it has much.
-fn brief(command: Command) -> Order {
+fn brief(command: Command) -> CommandRequest {
     let within = Duration::from_millis(100);
-    Order { id: "brief".into(), command, arguments: Value::Null, within, epoch: None }
+    CommandRequest { id: "brief".into(), command, arguments: Value::Null, within, epoch: None }
 }
 
 #[test]
 fn a_command_that_a_service_cannot_carry_out_is_not_allowed() {
-    let hub = Running::start();
-    let _power = Played::come_as(&hub.endpoint, "lab/power", 7, |it| {
+    let hub = TestServer::start();
+    let _power = FakeService::come_as(&hub.endpoint, "lab/power", 7, |it| {
         // Without PAUSE there is no service.
         it.unsupported = vec!["CHECKPOINT".into(), "PAUSE".into(), "made up".into()];
     });
@@ -221,8 +230,8 @@ fn a_command_that_a_service_cannot_carry_out_is_not_allowed() {
 
 #[test]
 fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
-    let hub = Running::start();
-    let power = Played::come(&hub.endpoint, "lab/power", 7);
+    let hub = TestServer::start();
+    let power = FakeService::come(&hub.endpoint, "lab/power", 7);
     let client = hub.client();
     let record = until(&client, "lab/power", is("view", "CONNECTED"));
     assert_eq!(record.at("state").unwrap().as_text().unwrap(), "RUNNING");
@@ -255,7 +264,7 @@ fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
     let (power, order) = service.join().unwrap();
     assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Accepted);
     power.answer(&order.id, Outcome::Done, State::Paused, Value::Null, None);
-    power.say(&Said::Report(report(State::Paused)));
+    power.say(&ToController::Report(report(State::Paused)));
     until(&client, "lab/power", is("state", "PAUSED"));
     assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Done);
     assert_eq!(client.answer("lab/power", "never", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
@@ -271,29 +280,29 @@ fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
 
 #[test]
 fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
-    let hub = Running::start();
+    let hub = TestServer::start();
     let client = hub.client();
     let error = client.command("power", &Command::Pause, &Value::Null, PATIENCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let power = Played::come(&hub.endpoint, "power", 1);
+    let power = FakeService::come(&hub.endpoint, "power", 1);
     until(&client, "power", is("view", "CONNECTED"));
     let error = client.status("pwoer", PATIENCE).unwrap_err();
     assert!(error.kind() == ErrorKind::NotFound && error.text().contains("known are power"), "{error}");
     assert_eq!(client.forget("power", PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
     drop(power);
     until(&client, "power", is("view", "DISCONNECTED"));
-    let answer = client.order("power", &brief(Command::GetData), PATIENCE).unwrap();
+    let answer = client.request("power", &brief(Command::GetData), PATIENCE).unwrap();
     assert_eq!(answer.outcome, Outcome::Failed);
     assert_eq!(kind(answer.into_result()), ErrorKind::Disconnected);
     let asker = hub.client();
     let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
     until(&client, "power", |record| record.at("open").unwrap().as_u64().ok() == Some(1));
-    let power = Played::come(&hub.endpoint, "power", 2);
+    let power = FakeService::come(&hub.endpoint, "power", 2);
     let order = power.order();
     assert_eq!(order.epoch, Some(2));
     power.done(&order, 5.into());
     assert_eq!(asked.join().unwrap().unwrap(), Value::Int(5));
-    power.say(&Said::Bye(State::Stopped));
+    power.say(&ToController::Bye(State::Stopped));
     until(&client, "power", is("view", "GONE"));
     client.forget("power", PATIENCE).unwrap();
     assert_eq!(client.status("power", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
@@ -302,11 +311,11 @@ fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
 
 #[test]
 fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
-    let hub = Running::start();
-    let _mute = Played::come(&hub.endpoint, "mute", 1);
+    let hub = TestServer::start();
+    let _mute = FakeService::come(&hub.endpoint, "mute", 1);
     let client = hub.client();
     until(&client, "mute", is("view", "CONNECTED"));
-    let answer = client.order("mute", &brief(Command::Pause), PATIENCE).unwrap();
+    let answer = client.request("mute", &brief(Command::Pause), PATIENCE).unwrap();
     let error = answer.into_result().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("did not answer PAUSE"), "{error}");
@@ -315,19 +324,19 @@ fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
 
 #[test]
 fn a_second_one_of_the_same_name_is_turned_away_while_the_first_lives() {
-    let hub = Running::start();
-    let first = Played::come(&hub.endpoint, "power", 1);
+    let hub = TestServer::start();
+    let first = FakeService::come(&hub.endpoint, "power", 1);
     let client = hub.client();
     until(&client, "power", is("view", "CONNECTED"));
-    let second = Played::come(&hub.endpoint, "power", 2);
-    let Told::Refused(failure) = second.told() else { panic!("it was taken") };
+    let second = FakeService::come(&hub.endpoint, "power", 2);
+    let ToService::Refused(failure) = second.told() else { panic!("it was taken") };
     assert_eq!(failure.code, i64::from(ErrorKind::AddressInUse.code()));
     let record =
         until(&client, "power", |record| !record.at("trouble").unwrap().as_text().unwrap().is_empty());
     assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 1);
     assert!(record.at("trouble").unwrap().as_text().unwrap().contains("calls itself power too"));
     // The same incarnation over another link takes the place of its old one.
-    let again = Played::come(&hub.endpoint, "power", 1);
+    let again = FakeService::come(&hub.endpoint, "power", 1);
     let asker = hub.client();
     let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
     let order = again.order();
@@ -335,7 +344,7 @@ fn a_second_one_of_the_same_name_is_turned_away_while_the_first_lives() {
     asked.join().unwrap().unwrap();
     drop((first, again, second));
     until(&client, "power", is("view", "DISCONNECTED"));
-    let _third = Played::come(&hub.endpoint, "power", 3);
+    let _third = FakeService::come(&hub.endpoint, "power", 3);
     let record = until(&client, "power", is("view", "CONNECTED"));
     assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 3);
 }
@@ -343,8 +352,8 @@ fn a_second_one_of_the_same_name_is_turned_away_while_the_first_lives() {
 #[test]
 fn a_controller_that_starts_anew_finds_its_services_and_answers_what_was_under_way() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let mut hub = Running::at(directory.clone(), Duration::from_secs(5));
-    let power = Played::come(&hub.endpoint, "power", 1);
+    let mut hub = TestServer::at(directory.clone(), Duration::from_secs(5));
+    let power = FakeService::come(&hub.endpoint, "power", 1);
     let client = hub.client();
     until(&client, "power", is("view", "CONNECTED"));
     let asker = hub.client();
@@ -353,9 +362,9 @@ fn a_controller_that_starts_anew_finds_its_services_and_answers_what_was_under_w
     client.watch(&WatchOptions::default()).unwrap();
     client.next(PATIENCE).unwrap();
     hub.end();
-    let hub = Running::at(directory, Duration::from_secs(5));
+    let hub = TestServer::at(directory, Duration::from_secs(5));
     // The service dials again: its channel does so by itself.
-    assert!(matches!(power.told(), Told::Welcome { .. }));
+    assert!(matches!(power.told(), ToService::Welcome { .. }));
     power.introduce();
     let again = power.order();
     assert_eq!((&again.id, &again.command), (&first.id, &Command::Pause));
@@ -377,8 +386,8 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
     // A machine that is busy, or under a sanitizer, may be too slow to flood at the usual rate: at this one, whatever follows
     // the burst is a flood.
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let hub = Running::with_limits(directory, Duration::from_secs(5), |limits| limits.rate = 1.0);
-    let good = Played::come(&hub.endpoint, "good", 1);
+    let hub = TestServer::with_limits(directory, Duration::from_secs(5), |limits| limits.rate = 1.0);
+    let good = FakeService::come(&hub.endpoint, "good", 1);
     let client = hub.client();
     until(&client, "good", is("view", "CONNECTED"));
     let answers = std::thread::spawn(move || {
@@ -395,7 +404,7 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
         until(&client, name, |record| record.at("trouble").unwrap().as_text().unwrap().contains(text))
     };
 
-    let bad = Played::come(&hub.endpoint, "nonsense", 1);
+    let bad = FakeService::come(&hub.endpoint, "nonsense", 1);
     bad.event(&Value::map([("what", "report"), ("state", "DANCING")]));
     wrong("nonsense", "makes no sense");
     works();
@@ -406,14 +415,14 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
     until(&client, "nonsense", is("view", "DISCONNECTED"));
     works();
 
-    let huge = Played::come(&hub.endpoint, "huge", 1);
+    let huge = FakeService::come(&hub.endpoint, "huge", 1);
     until(&client, "huge", is("view", "CONNECTED"));
     let asker = hub.client();
     let asked = std::thread::spawn(move || {
-        asker.order("huge", &brief(Command::GetData), PATIENCE).unwrap().into_result()
+        asker.request("huge", &brief(Command::GetData), PATIENCE).unwrap().into_result()
     });
     let order = huge.order();
-    let answer = Said::Answer(Answer {
+    let answer = ToController::Answer(Answer {
         id: order.id,
         outcome: Outcome::Done,
         state: State::Running,
@@ -427,16 +436,16 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
     assert_eq!(kind(asked.join().unwrap()), ErrorKind::Timeout);
     works();
 
-    let flood = Played::come(&hub.endpoint, "flood", 1);
-    let line = Line { at: Timestamp::now(), level: "info".into(), text: "y".repeat(5_000) };
-    let payload = flood.channel.encode(&Said::Log(vec![line; 10]).to_value()).unwrap();
+    let flood = FakeService::come(&hub.endpoint, "flood", 1);
+    let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "y".repeat(5_000) };
+    let payload = flood.channel.encode(&ToController::Log(vec![line; 10]).to_value()).unwrap();
     // It is let go of some time, and told why.
     let refused = (0..12_000).find_map(|_| {
         flood.channel.send_as(Kind::Event, &payload, PATIENCE).unwrap();
         flood.channel.try_recv().ok()
     });
-    let refused = Told::from_value(refused.unwrap().value().unwrap()).unwrap();
-    let Told::Refused(failure) = refused else { panic!("{refused:?}") };
+    let refused = ToService::from_value(refused.unwrap().value().unwrap()).unwrap();
+    let ToService::Refused(failure) = refused else { panic!("{refused:?}") };
     assert!(failure.text.contains("floods its controller"), "{}", failure.text);
     wrong("flood", "floods its controller");
     let log = client.log(Some("flood"), 10_000, PATIENCE).unwrap();
@@ -448,7 +457,7 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
 
 #[test]
 fn clients_that_ask_nonsense_are_told_what_is_wrong() {
-    let hub = Running::start();
+    let hub = TestServer::start();
     let options = Options { pattern: Pattern::Controller, ..Options::default() };
     let channel = Channel::connect(&hub.endpoint, &options, PATIENCE).unwrap();
     for (question, text) in [
@@ -470,9 +479,9 @@ fn clients_that_ask_nonsense_are_told_what_is_wrong() {
 
 #[test]
 fn data_are_looked_for_once_for_all_watchers_and_told_when_they_change() {
-    let hub = Running::start();
-    let power = Played::come(&hub.endpoint, "power", 1);
-    let quiet = Played::come(&hub.endpoint, "quiet", 1);
+    let hub = TestServer::start();
+    let power = FakeService::come(&hub.endpoint, "power", 1);
+    let quiet = FakeService::come(&hub.endpoint, "quiet", 1);
     let watchers = [hub.client(), hub.client()];
     until(&watchers[0], "power", is("view", "CONNECTED"));
     let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
@@ -513,33 +522,33 @@ fn data_are_looked_for_once_for_all_watchers_and_told_when_they_change() {
 
 #[test]
 fn data_that_cannot_be_had_are_told_as_trouble_until_they_can() {
-    let hub = Running::start();
-    let power = Played::come(&hub.endpoint, "power", 1);
+    let hub = TestServer::start();
+    let power = FakeService::come(&hub.endpoint, "power", 1);
     let watcher = hub.client();
     until(&watcher, "power", is("view", "CONNECTED"));
     let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
     watcher.watch(&what).unwrap();
-    let trouble = || loop {
+    let problem = || loop {
         let push = watcher.next(PATIENCE).unwrap();
-        if let Ok(trouble) = push.at("service/trouble") {
-            return trouble.as_text().unwrap().to_owned();
+        if let Ok(problem) = push.at("service/trouble") {
+            return problem.as_text().unwrap().to_owned();
         }
     };
-    assert_eq!(trouble(), "");
+    assert_eq!(problem(), "");
     let order = power.order();
     let error = Error::new(ErrorKind::TransportUnavailable, "the meter is not plugged in");
     power.answer(&order.id, Outcome::Failed, State::Running, Value::Null, Some(error));
-    while trouble() != "its data cannot be had: the meter is not plugged in" {}
+    while problem() != "its data cannot be had: the meter is not plugged in" {}
     let order = power.order();
     power.done(&order, 7.into());
-    while !trouble().is_empty() {}
+    while !problem().is_empty() {}
 }
 
 #[test]
 fn a_silent_service_is_stale_until_it_is_heard_of() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let hub = Running::at(directory, Duration::from_millis(30));
-    let power = Played::come(&hub.endpoint, "power", 1);
+    let hub = TestServer::at(directory, Duration::from_millis(30));
+    let power = FakeService::come(&hub.endpoint, "power", 1);
     let client = hub.client();
     // Its log tells, whenever one looks: to be heard of lasts no longer than three heartbeats.
     let logged = |text: &str| {
@@ -555,11 +564,11 @@ fn a_silent_service_is_stale_until_it_is_heard_of() {
         }
     };
     assert_eq!(logged("has said nothing"), 1);
-    power.say(&Said::Report(report(State::Running)));
+    power.say(&ToController::Report(report(State::Running)));
     assert_eq!(logged("is heard of again"), 1);
     until(&client, "power", is("view", "STALE"));
     // Another incarnation may take the place of one that is silent.
-    let other = Played::come(&hub.endpoint, "power", 2);
+    let other = FakeService::come(&hub.endpoint, "power", 2);
     let record = until(&client, "power", |record| record.at("epoch").unwrap().as_u64().ok() == Some(2));
     assert_eq!(record.at("name").unwrap().as_text().unwrap(), "power");
     drop(other);
@@ -567,15 +576,15 @@ fn a_silent_service_is_stale_until_it_is_heard_of() {
 
 #[test]
 fn two_hundred_that_come_at_once_all_get_in() {
-    let hub = Running::start();
+    let hub = TestServer::start();
     let client = hub.client();
     let services: Vec<_> = (0..200)
         .map(|i| {
             let endpoint = hub.endpoint.clone();
-            std::thread::spawn(move || Played::come(&endpoint, &format!("s{i:03}"), 1))
+            std::thread::spawn(move || FakeService::come(&endpoint, &format!("s{i:03}"), 1))
         })
         .collect();
-    let services: Vec<Played> = services.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let services: Vec<FakeService> = services.into_iter().map(|thread| thread.join().unwrap()).collect();
     until(&client, "s199", is("view", "CONNECTED"));
     for played in &services {
         until(&client, &played.name, is("view", "CONNECTED"));
@@ -597,13 +606,13 @@ fn where_nobody_listens_the_error_says_what_to_start() {
 }
 
 /// Hands on what two sides say, until the connection is cut; then it takes the next one.
-struct Between {
+struct CuttableProxy {
     path: std::path::PathBuf,
     streams: Arc<Mutex<Vec<UnixStream>>>,
 }
 
-impl Between {
-    fn start(directory: &TempDir) -> Between {
+impl CuttableProxy {
+    fn start(directory: &TempDir) -> CuttableProxy {
         let (path, hub) = (directory.path().join("between"), directory.path().join("c"));
         let listener = UnixListener::bind(&path).unwrap();
         let streams = Arc::new(Mutex::new(Vec::new()));
@@ -622,7 +631,7 @@ impl Between {
                 }
             }
         });
-        Between { path, streams }
+        CuttableProxy { path, streams }
     }
 
     fn cut(&self) {
@@ -635,11 +644,11 @@ impl Between {
 #[test]
 fn a_client_whose_link_is_cut_finds_its_answer_when_it_is_back() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let hub = Running::at(directory.clone(), Duration::from_secs(5));
-    let power = Played::come(&hub.endpoint, "power", 1);
+    let hub = TestServer::at(directory.clone(), Duration::from_secs(5));
+    let power = FakeService::come(&hub.endpoint, "power", 1);
     let client = hub.client();
     until(&client, "power", is("view", "CONNECTED"));
-    let between = Between::start(&directory);
+    let between = CuttableProxy::start(&directory);
     let endpoint = format!("unix:{}", between.path.display());
     let asker = Controller::connect(&endpoint, &Options::default(), PATIENCE).unwrap();
     for i in 0..20 {

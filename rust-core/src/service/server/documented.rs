@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::conduct::Limits;
-use super::question::{Asked, Watch};
-use super::roster::{Action, Moment, Roster};
-use super::rounds::hello;
+use super::client_protocol::{ClientRequest, WatchRequest};
+use super::event_loop::hello;
+use super::rate_limit::Limits;
+use super::state::{Action, Moment, ServerState};
 use crate::channel::Question;
 use crate::codec;
 use crate::documents::{check, fenced};
 use crate::message::failure;
 use crate::service::command::{Answer, Command, Outcome, failure_of};
-use crate::service::drawn::{introduction, json};
+use crate::service::documented::{introduction, json};
+use crate::service::protocol::ToController;
 use crate::service::state::State;
-use crate::service::words::Said;
 use crate::value::{Timestamp, Value};
 
 const CLIENT: u64 = 77;
@@ -24,25 +24,25 @@ fn moment(seconds: u64) -> Moment {
     Moment { since: Duration::from_secs(seconds), at }
 }
 
-struct Talk {
-    roster: Roster,
+struct Transcript {
+    state: ServerState,
     text: String,
     asked: u64,
     /// The id of the command that the service was given last.
     given: Box<str>,
 }
 
-impl Talk {
+impl Transcript {
     fn line(&mut self, who: &str, kind: &str, value: &Value) {
         self.text += &format!("{who:<11}{kind:<8} {}\n", json(value));
     }
 
     /// What the controller says to its client now.
     fn told(&mut self) {
-        while let Some(action) = self.roster.act() {
+        while let Some(action) = self.state.next_action() {
             match action {
-                Action::Answer { value, .. } => self.line("controller", "reply", &value),
-                Action::Refuse { error, .. } => {
+                Action::Reply { value, .. } => self.line("controller", "reply", &value),
+                Action::ReplyError { error, .. } => {
                     let body = failure::to_payload(&failure_of(&error)).unwrap();
                     let value = codec::decode(body.body(), body.encoding()).unwrap();
                     self.line("controller", "error", &value);
@@ -51,8 +51,8 @@ impl Talk {
                     assert_eq!(to, [CLIENT]);
                     self.line("controller", "event", &value);
                 }
-                Action::Give { order, .. } => self.given = order.id,
-                Action::Tell { .. } | Action::Release { .. } => {}
+                Action::SendCommand { request, .. } => self.given = request.id,
+                Action::SendToService { .. } | Action::CloseLink { .. } => {}
             }
         }
     }
@@ -61,25 +61,29 @@ impl Talk {
         self.line("client", "request", &question);
         self.asked += 1;
         let to = Question { session: CLIENT, number: self.asked, idempotent: true };
-        let asked = Asked::from_value(&question).unwrap();
-        self.roster.asked(to, asked, 100, moment(seconds));
+        let asked = ClientRequest::from_value(&question).unwrap();
+        self.state.request(to, asked, 100, moment(seconds));
         self.told();
     }
 
     fn service_answers(&mut self, outcome: Outcome, state: State, value: Value, seconds: u64) {
         let answer = Answer { id: self.given.clone(), outcome, state, value, failure: None };
-        self.roster.said(LINK, Said::Answer(answer), 100, moment(seconds));
+        self.state.message_received(LINK, ToController::Answer(answer), 100, moment(seconds));
         self.told();
     }
 }
 
 #[test]
 fn the_documents_show_a_client() {
-    let mut talk =
-        Talk { roster: Roster::new(9, Limits::default()), text: String::new(), asked: 0, given: "".into() };
-    talk.roster.arrived(LINK, "logger-4711", crate::channel::session::Owner::Anyone, moment(0));
-    talk.roster.said(LINK, Said::Introduction(introduction()), 100, moment(1));
-    while talk.roster.act().is_some() {}
+    let mut talk = Transcript {
+        state: ServerState::new(9, Limits::default()),
+        text: String::new(),
+        asked: 0,
+        given: "".into(),
+    };
+    talk.state.service_connected(LINK, "logger-4711", crate::channel::session::Owner::Anyone, moment(0));
+    talk.state.message_received(LINK, ToController::Introduction(introduction()), 100, moment(1));
+    while talk.state.next_action().is_some() {}
     let of_power = |what: &str| Value::map([("what", what), ("service", "lab/power")]);
     talk.line("controller", "event", &hello(9));
     talk.ask(Value::map([("what", "services"), ("after", "")]), 2);
@@ -104,8 +108,8 @@ fn the_documents_show_a_client() {
     let watch = [("what", Value::from("watch")), ("services", Value::Array(vec!["lab/power".into()]))];
     let watch = Value::map(watch.into_iter().chain([("data_every", 1.0.into())]));
     talk.line("client", "event", &watch);
-    talk.roster.watch(CLIENT, Watch::from_value(&watch).unwrap(), moment(6));
-    talk.roster.pass(moment(6));
+    talk.state.watch(CLIENT, WatchRequest::from_value(&watch).unwrap(), moment(6));
+    talk.state.advance(moment(6));
     talk.told();
     talk.service_answers(Outcome::Done, State::Paused, Value::map([("rows", 41)]), 7);
     check("client words", &fenced(&talk.text));

@@ -4,20 +4,20 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::known::Late;
-use super::question::Wanted;
-use super::roster::{Action, Moment, Roster};
+use super::client_protocol::ClientCommand;
+use super::registry::Late;
 use super::schedule::{Due, Name};
+use super::state::{Action, Moment, ServerState};
 use crate::channel::Question;
 use crate::error::{Error, ErrorKind, RemoteFailure, quoted};
 use crate::service::command::{Answer, Command, Outcome, failure_of};
+use crate::service::protocol::{CommandRequest, margin};
 use crate::service::state::State;
-use crate::service::words::Order;
 use crate::value::Value;
 
 /// A command that has no final answer.
 #[derive(Debug)]
-pub struct Open {
+pub struct OpenCommand {
     pub command: Command,
     pub arguments: Value,
     /// When its time is over, since the start.
@@ -28,7 +28,7 @@ pub struct Open {
     pub given: Option<u64>,
     /// What the service said when it took it on.
     pub accepted: Option<State>,
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingClient>,
     /// Whether the controller sent it itself, for watchers.
     pub is_own: bool,
     pub bytes: usize,
@@ -36,7 +36,7 @@ pub struct Open {
 
 /// A client that waits for an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting {
+pub struct WaitingClient {
     pub to: Question,
     /// Whether it is content with ACCEPTED.
     pub acceptance: bool,
@@ -47,28 +47,28 @@ pub type Key = (Name, Arc<str>);
 
 /// A final answer, kept for those who ask later.
 #[derive(Debug)]
-struct Finished {
+struct FinalAnswer {
     command: Command,
     answer: Answer,
     /// Whether the service had no part in it.
-    by_us: bool,
+    by_controller: bool,
     bytes: usize,
 }
 
 /// The final answers of a while.
 #[derive(Debug, Default)]
 pub struct Archive {
-    answers: HashMap<Key, Finished>,
+    answers: HashMap<Key, FinalAnswer>,
     order: VecDeque<(Duration, Key)>,
     bytes: usize,
 }
 
 impl Archive {
-    fn get(&self, key: &Key) -> Option<&Finished> {
+    fn get(&self, key: &Key) -> Option<&FinalAnswer> {
         self.answers.get(key)
     }
 
-    fn put(&mut self, key: Key, finished: Finished, now: Duration) {
+    fn put(&mut self, key: Key, finished: FinalAnswer, now: Duration) {
         self.bytes += finished.bytes;
         match self.answers.insert(key.clone(), finished) {
             Some(old) => self.bytes -= old.bytes,
@@ -111,21 +111,15 @@ fn is_question(command: &Command) -> bool {
     matches!(command, Command::GetData | Command::Status | Command::Describe | Command::Stats | Command::Log)
 }
 
-/// How much less time than is left the receiver of a command is told: so its own word about a time that is over comes
-/// before ours.
-pub fn margin(left: Duration) -> Duration {
-    (left / 10).min(Duration::from_millis(250))
-}
-
-impl Roster {
+impl ServerState {
     /// A client wants this done. `bytes` is how much its message had.
-    pub(super) fn command(&mut self, to: Question, wanted: Wanted, bytes: usize, now: Moment) {
+    pub(super) fn handle_command(&mut self, to: Question, wanted: ClientCommand, bytes: usize, now: Moment) {
         let Some((name, _)) = self.services.get_key_value(&*wanted.service) else {
             let foreign = wanted.controller.is_some_and(|controller| controller != self.controller);
             if foreign && now.since < self.limits.settling {
-                return self.expect(to, wanted, bytes, now);
+                return self.hold_for_expected_service(to, wanted, bytes, now);
             }
-            let error = self.unknown(&wanted.service);
+            let error = self.unknown_service(&wanted.service);
             return self.refuse(to, error);
         };
         let key: Key = (name.clone(), wanted.id.as_str().into());
@@ -135,10 +129,10 @@ impl Roster {
                 return self.refuse(to, error);
             }
             let value = finished.answer.to_value();
-            return self.actions.push_back(Action::Answer { to, value });
+            return self.actions.push_back(Action::Reply { to, value });
         }
         let asked = self.asked.get(&to.session).map_or(0, |open| open.len());
-        let waiting = Waiting { to, acceptance: wanted.acceptance };
+        let waiting = WaitingClient { to, acceptance: wanted.acceptance };
         let limits = self.limits.clone();
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let room = asked < limits.asked;
@@ -150,7 +144,7 @@ impl Roster {
             match open.accepted {
                 Some(state) if waiting.acceptance => {
                     let value = accepted(&key.1, state).to_value();
-                    self.actions.push_back(Action::Answer { to, value });
+                    self.actions.push_back(Action::Reply { to, value });
                 }
                 _ if !room || open.waiting.len() >= limits.asked => {
                     let error = full(&format!("{} clients wait for {}", open.waiting.len(), wanted.id));
@@ -170,7 +164,7 @@ impl Roster {
         }
         let pinned = wanted.epoch;
         self.asked.entry(to.session).or_default().insert(key.clone());
-        let open = Open {
+        let open = OpenCommand {
             command: wanted.command,
             arguments: wanted.arguments,
             deadline: now.since + wanted.within,
@@ -181,21 +175,21 @@ impl Roster {
             is_own: false,
             bytes,
         };
-        self.open(&key, open);
+        self.add_open_command(&key, open);
         if pinned.is_some_and(|pinned| pinned != epoch) {
             let text = format!(
                 "{} is another incarnation now (epoch {epoch}) than the one that this was for; look at its status, and ask again",
                 key.0
             );
             let error = Error::new(ErrorKind::InvalidState, text);
-            return self.conclude(&key, Outcome::Rejected, &error, now);
+            return self.answer_for_service(&key, Outcome::Rejected, &error, now);
         }
-        self.give(&key, now);
-        self.touch(&key.0, now);
+        self.send_command(&key, now);
+        self.record_changed(&key.0, now);
     }
 
     /// Takes a command on.
-    pub(super) fn open(&mut self, key: &Key, open: Open) {
+    pub(super) fn add_open_command(&mut self, key: &Key, open: OpenCommand) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         self.open_bytes += open.bytes;
         self.schedule.set(Due::Command(key.0.clone(), key.1.clone()), open.deadline);
@@ -203,13 +197,13 @@ impl Roster {
     }
 
     /// Sends a command to its service, if that is here.
-    pub(super) fn give(&mut self, key: &Key, now: Moment) {
+    pub(super) fn send_command(&mut self, key: &Key, now: Moment) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let (Some(link), Some(open)) = (service.link, service.open.get_mut(&key.1)) else { return };
         let epoch = service.introduction.epoch;
         open.given = Some(epoch);
         let left = open.deadline.saturating_sub(now.since);
-        let order = Order {
+        let request = CommandRequest {
             id: (&*key.1).into(),
             command: open.command.clone(),
             arguments: open.arguments.clone(),
@@ -217,25 +211,25 @@ impl Roster {
             // Never to be carried out by another incarnation than the one that it is given to.
             epoch: Some(epoch),
         };
-        self.actions.push_back(Action::Give { link, order });
+        self.actions.push_back(Action::SendCommand { link, request });
     }
 
     /// A service has said what has become of a command. `bytes` is how much its message had.
-    pub(super) fn answered(&mut self, name: &Name, mut answer: Answer, bytes: usize, now: Moment) {
+    pub(super) fn answer_received(&mut self, name: &Name, mut answer: Answer, bytes: usize, now: Moment) {
         let key: Key = (name.clone(), (&*answer.id).into());
         if let Some(failure) = &mut answer.failure {
-            failure.text = super::events::cut(&failure.text, 4 * self.limits.line);
+            failure.text = super::event_log::cut(&failure.text, 4 * self.limits.line);
         }
         let Some(service) = self.services.get_mut(name) else { return };
         let asked = service.open.get(&key.1).map(|open| &open.command);
         // The library answers questions by itself, while the program may still be at what took too long.
         let by_the_program = answer.outcome.is_final() && asked.is_some_and(|command| !is_question(command));
         if service.late.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program) {
-            self.mended(name, now);
+            self.clear_problem(name, now);
         }
         let Some(service) = self.services.get_mut(name) else { return };
         let Some(open) = service.open.get_mut(&key.1) else {
-            return self.answered_late(key, answer, bytes, now);
+            return self.late_answer_received(key, answer, bytes, now);
         };
         if answer.outcome.is_final() {
             return self.finish(&key, answer, false, bytes, now);
@@ -252,25 +246,25 @@ impl Roster {
         let value = answer.to_value();
         for to in content {
             self.settle(to, &key);
-            self.actions.push_back(Action::Answer { to, value: value.clone() });
+            self.actions.push_back(Action::Reply { to, value: value.clone() });
         }
     }
 
     /// An answer to what is not open: a repeated one, or the truth about a command that was given up here.
-    fn answered_late(&mut self, key: Key, answer: Answer, bytes: usize, now: Moment) {
+    fn late_answer_received(&mut self, key: Key, answer: Answer, bytes: usize, now: Moment) {
         let Some(finished) = self.archive.get(&key) else { return };
-        if !finished.by_us || !answer.outcome.is_final() {
+        if !finished.by_controller || !answer.outcome.is_final() {
             return;
         }
         let command = finished.command.clone();
         let text = format!("{} was {} after its time was over", command.name(), answer.outcome.name());
-        self.note(Some(&key.0), "warning", &text, now);
-        self.archive.put(key, Finished { command, answer, by_us: false, bytes }, now.since);
+        self.log_event(Some(&key.0), "warning", &text, now);
+        self.archive.put(key, FinalAnswer { command, answer, by_controller: false, bytes }, now.since);
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
     }
 
     /// Answers a command in the service's place.
-    pub(super) fn conclude(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
+    pub(super) fn answer_for_service(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
         let state = self.services.get(&key.0).map_or(State::Starting, |service| service.report().state);
         let failure = Some(failure_of(error));
         let answer = Answer { id: (&*key.1).into(), outcome, state, value: Value::Null, failure };
@@ -278,42 +272,42 @@ impl Roster {
     }
 
     /// A command has its final answer: everybody who waits for it is told.
-    fn finish(&mut self, key: &Key, answer: Answer, by_us: bool, bytes: usize, now: Moment) {
+    fn finish(&mut self, key: &Key, answer: Answer, by_controller: bool, bytes: usize, now: Moment) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let Some(open) = service.open.shift_remove(&key.1) else { return };
         self.open_bytes -= open.bytes;
         self.schedule.cancel(&Due::Command(key.0.clone(), key.1.clone()));
         if open.is_own {
-            return self.sampled(&key.0, &answer, now);
+            return self.sample_received(&key.0, &answer, now);
         }
         service.answered.count(answer.outcome);
         self.outcomes.count(answer.outcome);
         let value = answer.to_value();
         for waiting in &open.waiting {
             self.settle(waiting.to, key);
-            self.actions.push_back(Action::Answer { to: waiting.to, value: value.clone() });
+            self.actions.push_back(Action::Reply { to: waiting.to, value: value.clone() });
         }
         let name = open.command.name();
         match &answer.failure {
             Some(RemoteFailure { text, .. }) => {
                 let text = format!("{name} {}: {text}", answer.outcome.name());
-                self.note(Some(&key.0), "warning", &text, now);
+                self.log_event(Some(&key.0), "warning", &text, now);
             }
             None if is_question(&open.command) => {}
-            None => self.note(Some(&key.0), "info", &format!("{name} {}", answer.outcome.name()), now),
+            None => self.log_event(Some(&key.0), "info", &format!("{name} {}", answer.outcome.name()), now),
         }
-        let finished = Finished { command: open.command, answer, by_us, bytes };
+        let finished = FinalAnswer { command: open.command, answer, by_controller, bytes };
         self.archive.put(key.clone(), finished, now.since);
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
-        self.schedule.set_once(Due::Forget, now.since + self.limits.finished_for);
-        self.touch(&key.0, now);
+        self.schedule.set_once(Due::AnswerExpiry, now.since + self.limits.finished_for);
+        self.record_changed(&key.0, now);
     }
 
     /// Old answers go.
-    pub(super) fn forget_answers(&mut self, now: Moment) {
+    pub(super) fn expire_answers(&mut self, now: Moment) {
         let (limits, before) = (&self.limits, now.since.checked_sub(self.limits.finished_for));
         if let Some(oldest) = self.archive.trim(limits.finished, limits.finished_bytes, before) {
-            self.schedule.set(Due::Forget, oldest + limits.finished_for);
+            self.schedule.set(Due::AnswerExpiry, oldest + limits.finished_for);
         }
     }
 
@@ -328,31 +322,36 @@ impl Roster {
     }
 
     /// Its time is over.
-    pub(super) fn overdue(&mut self, key: &Key, now: Moment) {
+    pub(super) fn command_timed_out(&mut self, key: &Key, now: Moment) {
         let Some(service) = self.services.get(&key.0) else { return };
         let Some(open) = service.open.get(&key.1) else { return };
         let (command, name) = (open.command.name().to_owned(), &key.0);
-        if !service.is_here() {
+        if !service.is_connected() {
             let text = format!(
                 "{name} is {}, and did not come back within the time that {command} had; see why it ended",
                 service.view.name()
             );
-            return self.conclude(key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+            return self.answer_for_service(
+                key,
+                Outcome::Failed,
+                &Error::new(ErrorKind::Disconnected, text),
+                now,
+            );
         }
         let text = match open.accepted {
             Some(_) => format!("{name} has accepted {command} and was not done with it in time"),
             None => format!("{name} did not answer {command} in time"),
         };
         let (name, late) = (name.clone(), Late { id: key.1.clone(), accepted: open.accepted.is_some() });
-        self.trouble(&name, &text, now);
+        self.report_problem(&name, &text, now);
         if let Some(service) = self.services.get_mut(&name) {
             service.late = Some(late);
         }
-        self.conclude(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
+        self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
     /// A service is here, as another incarnation than before or as the same: it is given what is open for it.
-    pub(super) fn give_again(&mut self, name: &Name, now: Moment) {
+    pub(super) fn resend_open_commands(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;
         let ids: Vec<Arc<str>> = service.open.keys().cloned().collect();
@@ -369,28 +368,33 @@ impl Roster {
                     "{name} went away and has started anew; whether {} was carried out before that is unknown",
                     open.command.name()
                 );
-                self.conclude(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+                self.answer_for_service(
+                    &key,
+                    Outcome::Failed,
+                    &Error::new(ErrorKind::Disconnected, text),
+                    now,
+                );
             } else {
-                self.give(&key, now);
+                self.send_command(&key, now);
             }
         }
     }
 
     /// A service has said goodbye, or is forgotten: what it was given is not answered any more.
-    pub(super) fn give_up(&mut self, name: &Name, all: bool, now: Moment) {
+    pub(super) fn fail_open_commands(&mut self, name: &Name, all: bool, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let given = service.open.iter().filter(|(_, open)| all || open.given.is_some());
         let keys: Vec<Key> = given.map(|(id, _)| (name.clone(), id.clone())).collect();
         for key in keys {
             let text = format!("{name} ended before it had answered; start it again, and ask it again");
-            self.conclude(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+            self.answer_for_service(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
         }
     }
 
     /// What has become of a command.
-    pub(super) fn outcome(&mut self, to: Question, service: &str, id: &str) {
+    pub(super) fn command_outcome(&mut self, to: Question, service: &str, id: &str) {
         let Some((name, known)) = self.services.get_key_value(service) else {
-            let error = self.unknown(service);
+            let error = self.unknown_service(service);
             return self.refuse(to, error);
         };
         let key: Key = (name.clone(), id.into());
@@ -406,7 +410,7 @@ impl Roster {
                 return self.refuse(to, Error::new(ErrorKind::NotFound, text));
             }
         };
-        self.actions.push_back(Action::Answer { to, value: answer });
+        self.actions.push_back(Action::Reply { to, value: answer });
     }
 
     /// A client has gone. What it asked for is carried out all the same.
@@ -420,7 +424,7 @@ impl Roster {
     }
 
     /// Whether a client waits for answers.
-    pub fn is_asked_by(&self, session: u64) -> bool {
+    pub fn has_pending_commands(&self, session: u64) -> bool {
         self.asked.contains_key(&session)
     }
 }
@@ -429,7 +433,7 @@ fn accepted(id: &str, state: State) -> Answer {
     Answer { id: id.into(), outcome: Outcome::Accepted, state, value: Value::Null, failure: None }
 }
 
-fn another(wanted: &Wanted, known: &Command) -> Error {
+fn another(wanted: &ClientCommand, known: &Command) -> Error {
     let text = format!(
         "the id {:?} is that of a command {} to {}; give each command an id of its own",
         wanted.id,

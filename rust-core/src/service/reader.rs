@@ -1,0 +1,109 @@
+//! The reader thread of a service: connects to the controller and reads its commands and events.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::command::{Answer, Outcome, error_of, failure_of};
+use super::link::{ControllerLink, HEARTBEAT_RANGE};
+use super::protocol::{CommandRequest, ToController, ToService};
+use crate::channel::greeting::random;
+use crate::channel::{Channel, Options, Pause, Redial};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::Message;
+use crate::sys::poll::wait_readable;
+use crate::value::Value;
+
+/// A connection that lasted so long resets the back-off between attempts.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
+
+impl ControllerLink {
+    /// The ear: makes lines, one after the other, and hears what comes.
+    pub(super) fn receive(&self, options: &Options) {
+        let mut redial = Redial::default();
+        while !self.is_ended() {
+            let made = Instant::now();
+            let last_received = self.run_connection(options);
+            let mut inner = self.inner();
+            inner.drop_connection();
+            inner.connecting = None;
+            if let Err(error) = last_received {
+                inner.problem = Some(error);
+            }
+            drop(inner);
+            self.program_waker.ring();
+            self.writer_waker.ring();
+            if made.elapsed() >= STABLE_AFTER {
+                redial.succeeded();
+            }
+            if let Pause::For(pause) = redial.failed(false, random().unwrap_or(1)) {
+                let mut waiting = Waiting::until(Deadline::after(pause));
+                // Either the pause is over, or the service.
+                let _ = wait_readable(&mut waiting, &[self.end_waker.as_fd()]);
+            }
+        }
+    }
+
+    fn run_connection(&self, options: &Options) -> Result<()> {
+        let channel = Arc::new(Channel::dial(&self.identity.controller, options)?);
+        self.inner().connecting = Some(channel.clone());
+        if self.is_ended() {
+            return Ok(());
+        }
+        loop {
+            let message = channel.recv(None)?;
+            let value = message.value()?;
+            if let Some(last_received) = &mut self.inner().last_received {
+                *last_received = Instant::now();
+            }
+            match message.header().kind {
+                Kind::Command => self.receive_command(value),
+                Kind::Event => match ToService::from_value(value)? {
+                    ToService::Welcome { heartbeat, .. } => {
+                        let mut inner = self.inner();
+                        inner.heartbeat = heartbeat.clamp(HEARTBEAT_RANGE.0, HEARTBEAT_RANGE.1);
+                        inner.channel = Some(channel.clone());
+                        inner.problem = None;
+                        let introduction = self.introduction(&inner);
+                        inner.queued.push_front(ToController::Introduction(introduction));
+                        inner.introduced = true;
+                        drop(inner);
+                        self.writer_waker.ring();
+                    }
+                    ToService::Beat => self.inner().last_received = Some(Instant::now()),
+                    ToService::Refused(failure) => return Err(error_of(failure)),
+                },
+                _ => return Err(unexpected(&message)),
+            }
+        }
+    }
+
+    /// A command came. One that cannot be read is refused under its id, where it has one.
+    fn receive_command(&self, value: &Value) {
+        match CommandRequest::from_value(value) {
+            Ok(request) => self.with(|life, now| ((), life.command(request, now))),
+            Err(error) => {
+                let id = value.at("id").and_then(Value::as_text).unwrap_or_default();
+                let mut inner = self.inner();
+                let answer = Answer {
+                    id: id.into(),
+                    outcome: Outcome::Rejected,
+                    state: inner.life.state(),
+                    value: Value::Null,
+                    failure: Some(failure_of(&error)),
+                };
+                inner.enqueue(ToController::Answer(answer));
+                drop(inner);
+                self.writer_waker.ring();
+            }
+        }
+    }
+}
+
+fn unexpected(message: &Message) -> Error {
+    let text =
+        format!("a controller sends commands and events, and this one sent {:?}", message.header().kind);
+    Error::new(ErrorKind::Malformed, text)
+}
