@@ -49,24 +49,24 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
     options.tcp = !asked.no_tcp;
     // The program has its own.
     options.handle_signals = false;
-    let mut hub = listen(asked, &mut options)?;
+    let mut server = listen(asked, &mut options)?;
     if !asked.quiet {
-        for endpoint in hub.endpoints() {
+        for endpoint in server.endpoints() {
             ending::note(&format!("the controller listens at {endpoint}"));
         }
     }
-    let page = asked.http.as_deref().map(|address| page(address, asked, &hub)).transpose()?;
+    let page = asked.http.as_deref().map(|address| page(address, asked, &server)).transpose()?;
     let bell =
         stop.bell().try_clone_to_owned().map_err(|e| Ending::Stream(format!("watching for signals: {e}")))?;
-    let stopper = hub.stopper();
+    let stopper = server.stopper();
     // Whichever thread gets the signal, the loop hears of it; this one ends with the process.
     thread::spawn(move || {
         while let Err(Errno::INTR) = poll(&mut [PollFd::new(&bell, PollFlags::IN)], None) {}
         stopper.stop();
     });
-    hub.run(Timeout::Forever)?;
+    server.run(Timeout::Forever)?;
     drop(page);
-    hub.close();
+    server.close();
     match stop.signal() {
         Some(signal) if i32::from(signal) == signal_hook::consts::SIGINT => Ok(stop.check()?),
         _ => Ok(()),
@@ -84,19 +84,19 @@ fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<Contro
                 && error.endpoint().is_some_and(|endpoint| endpoint.starts_with("tcp:")) =>
         {
             options.tcp = false;
-            let hub = ControllerServer::listen(&asked.listen, options).map_err(with_owner)?;
+            let server = ControllerServer::listen(&asked.listen, options).map_err(with_owner)?;
             ending::note(&format!(
                 "no TCP: {error}; local programs are served all the same (--no-tcp says that this is meant, --listen takes another port)"
             ));
-            Ok(hub)
+            Ok(server)
         }
         listened => Ok(listened.map_err(with_owner)?),
     }
 }
 
 /// Serves the page, and says where it is. Its address is a key: it is shown to whoever sits there, and to no log.
-fn page(address: &str, asked: &Asked, hub: &ControllerServer) -> Result<http::Running, Ending> {
-    let endpoints = hub.endpoints();
+fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http::Running, Ending> {
+    let endpoints = server.endpoints();
     // Over a local socket there is no token to be read first, and no name to be looked up.
     let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());
     let Some(controller) = local else {

@@ -27,9 +27,9 @@ impl Running {
     fn at(endpoints: &[String]) -> Running {
         let mut options = ControllerServerOptions::default();
         options.handle_signals = false;
-        let mut hub = ControllerServer::listen(endpoints, &options).unwrap();
-        let (stop, endpoints) = (hub.stopper(), hub.endpoints());
-        let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
+        let mut server = ControllerServer::listen(endpoints, &options).unwrap();
+        let (stop, endpoints) = (server.stopper(), server.endpoints());
+        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
         Running { stop, thread: Some(thread), endpoints }
     }
 
@@ -103,8 +103,8 @@ fn every_command_works_over(transport: &str) {
     // The service is first, and the controller comes some time.
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "lab/power", &counted);
-    let hub = Running::at(std::slice::from_ref(&endpoint));
-    assert_eq!(hub.endpoints, [endpoint.as_str()]);
+    let server = Running::at(std::slice::from_ref(&endpoint));
+    assert_eq!(server.endpoints, [endpoint.as_str()]);
     let client = client(&endpoint);
     until(&client, "lab/power", is_connected);
     let command = |command: &Command| client.command("lab/power", command, &Value::Null, PATIENCE);
@@ -154,14 +154,14 @@ fn every_command_works_over_tcp() {
 fn one_controller_listens_in_several_places() {
     name("unix");
     let endpoints = [name("unix"), name("shm"), "tcp://127.0.0.1:0".to_owned()];
-    let hub = Running::at(&endpoints);
-    assert_eq!(hub.endpoints[..2], endpoints[..2]);
-    assert!(!hub.endpoints[2].ends_with(":0"), "{:?}", hub.endpoints);
+    let server = Running::at(&endpoints);
+    assert_eq!(server.endpoints[..2], endpoints[..2]);
+    assert!(!server.endpoints[2].ends_with(":0"), "{:?}", server.endpoints);
     let counted = Arc::new(AtomicU64::new(0));
     let services: Vec<_> =
-        hub.endpoints.iter().enumerate().map(|(i, at)| serve(at, &format!("s{i}"), &counted)).collect();
+        server.endpoints.iter().enumerate().map(|(i, at)| serve(at, &format!("s{i}"), &counted)).collect();
     for (i, asked_at) in [1, 2, 0].into_iter().enumerate() {
-        let client = client(&hub.endpoints[asked_at]);
+        let client = client(&server.endpoints[asked_at]);
         until(&client, &format!("s{i}"), is_connected);
         client.command(&format!("s{i}"), &count(), &Value::Null, PATIENCE).unwrap();
         client.command(&format!("s{i}"), &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
@@ -173,7 +173,7 @@ fn one_controller_listens_in_several_places() {
 #[test]
 fn a_controller_may_start_anew_while_commands_are_under_way() {
     let endpoint = name("unix");
-    let mut hub = Running::at(std::slice::from_ref(&endpoint));
+    let mut server = Running::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "power", &counted);
     let asker = client(&endpoint);
@@ -196,8 +196,8 @@ fn a_controller_may_start_anew_while_commands_are_under_way() {
         while counted.load(Ordering::Relaxed) < seen + 20 {
             watcher.stats(PATIENCE).unwrap();
         }
-        hub.end();
-        hub = Running::at(std::slice::from_ref(&endpoint));
+        server.end();
+        server = Running::at(std::slice::from_ref(&endpoint));
         until(&watcher, "power", is_connected);
     }
     over.store(true, Ordering::Relaxed);

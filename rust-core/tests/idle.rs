@@ -75,8 +75,8 @@ fn holder() {
     // Of services it wants to hear long after this test.
     let mut controller = ControllerServerOptions::default();
     (controller.heartbeat, controller.handle_signals) = (HANG * 60, false);
-    let mut hub = ControllerServer::listen(&["unix:controller".to_owned()], &controller).unwrap();
-    threads("controller", move || drop(hub.run(None)));
+    let mut server = ControllerServer::listen(&["unix:controller".to_owned()], &controller).unwrap();
+    threads("controller", move || drop(server.run(None)));
     let journal = Publisher::new("journal:published", &options).unwrap();
     journal.send(&Value::Int(1)).unwrap();
     kept.push(journal);

@@ -19,23 +19,23 @@ mod support;
 use support::{SOON, name};
 
 /// A controller in a thread.
-struct Desk {
+struct ServerThread {
     stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-impl Desk {
-    fn at(endpoints: &[String]) -> Desk {
+impl ServerThread {
+    fn at(endpoints: &[String]) -> ServerThread {
         let mut options = ControllerServerOptions::default();
         options.handle_signals = false;
-        let mut hub = ControllerServer::listen(endpoints, &options).unwrap();
-        let stop = hub.stopper();
-        let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
-        Desk { stop, thread: Some(thread) }
+        let mut server = ControllerServer::listen(endpoints, &options).unwrap();
+        let stop = server.stopper();
+        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
+        ServerThread { stop, thread: Some(thread) }
     }
 }
 
-impl Drop for Desk {
+impl Drop for ServerThread {
     fn drop(&mut self) {
         self.stop.stop();
         if let Some(thread) = self.thread.take() {
@@ -124,7 +124,7 @@ fn a_service_comes_over_each_transport_that_carries_a_conversation() {
     for transport in ["unix", "tcp", "shm", "fifo"] {
         // A pair of named pipes has one client; that is the service.
         let (for_services, for_clients) = (name(transport), name("unix"));
-        let _desk = Desk::at(&[for_services.clone(), for_clients.clone()]);
+        let _desk = ServerThread::at(&[for_services.clone(), for_clients.clone()]);
         let program = work(ServiceLoop::start("power", &options(&for_services)).unwrap());
         let client = client(&for_clients);
         until(&client, "power", has_begun);
@@ -144,14 +144,14 @@ fn a_service_comes_over_each_transport_that_carries_a_conversation() {
 fn who_starts_first_does_not_matter() {
     let early = name("unix");
     let program = work(ServiceLoop::start("power", &options(&early)).unwrap());
-    let desk = Desk::at(std::slice::from_ref(&early));
+    let desk = ServerThread::at(std::slice::from_ref(&early));
     let asks = client(&early);
     until(&asks, "power", has_begun);
     told(&asks, Command::Shutdown).unwrap();
     program.join().unwrap();
     drop(desk);
     let late = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&late));
+    let _desk = ServerThread::at(std::slice::from_ref(&late));
     let asks = client(&late);
     assert_eq!(kind(told(&asks, Command::Pause)), ErrorKind::NotFound);
     let program = work(ServiceLoop::start("power", &options(&late)).unwrap());
@@ -163,7 +163,7 @@ fn who_starts_first_does_not_matter() {
 #[test]
 fn control_is_answered_while_the_program_sleeps_and_while_it_is_paused() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let mut options = options(&endpoint);
     options.every = Some(Duration::from_secs(3600));
     let program = work(ServiceLoop::start("power", &options).unwrap());
@@ -186,7 +186,7 @@ fn control_is_answered_while_the_program_sleeps_and_while_it_is_paused() {
 #[test]
 fn control_is_answered_in_a_long_step() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let mut options = options(&endpoint);
     let cancels = Arc::new(AtomicU32::new(0));
     let counts = cancels.clone();
@@ -231,7 +231,7 @@ fn control_is_answered_in_a_long_step() {
 #[test]
 fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
@@ -273,7 +273,7 @@ fn processor_time(of: &str) -> BTreeMap<String, Duration> {
 #[test]
 fn a_command_that_is_open_costs_no_processor_time() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
@@ -302,7 +302,7 @@ fn same(answer: &Answer, command: Command) -> CommandRequest {
 #[test]
 fn an_incarnation_takes_no_command_that_was_for_another() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
     let first = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     take(&first, &Command::Step).done(&Value::Null).unwrap();
@@ -338,7 +338,7 @@ fn an_incarnation_takes_no_command_that_was_for_another() {
 #[test]
 fn a_program_that_goes_answers_first() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let step = take(&tasks, &Command::Step);
@@ -451,7 +451,7 @@ fn a_controller_that_is_killed_finds_its_services_again_and_a_command_is_carried
 #[test]
 fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     for signals in [[libc::SIGTERM, libc::SIGTERM], [libc::SIGINT, libc::SIGTERM]] {
         let (mut service, mut out) = Process::service(&endpoint);
         let client = client(&endpoint);
@@ -486,7 +486,7 @@ fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does(
 #[test]
 fn a_service_that_is_killed_comes_back_as_another_incarnation() {
     let endpoint = name("unix");
-    let _desk = Desk::at(std::slice::from_ref(&endpoint));
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
     let (mut service, _out) = Process::service(&endpoint);
     let before = until(&client, "power", has_begun);

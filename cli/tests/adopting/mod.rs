@@ -23,7 +23,7 @@ pub struct Laboratory {
     pub place: Place,
     endpoint: String,
     stop: StopHandle,
-    hub: Option<JoinHandle<()>>,
+    server: Option<JoinHandle<()>>,
     pub client: Controller,
 }
 
@@ -36,14 +36,14 @@ impl Laboratory {
         let endpoint = format!("unix:{}", place.path().join("meeting").display());
         let mut options = ControllerServerOptions::default();
         options.handle_signals = false;
-        let mut hub = ControllerServer::listen(std::slice::from_ref(&endpoint), &options).unwrap();
-        let stop = hub.stopper();
-        let hub = std::thread::spawn(move || {
-            hub.run(Timeout::Forever).unwrap();
-            hub.close();
+        let mut server = ControllerServer::listen(std::slice::from_ref(&endpoint), &options).unwrap();
+        let stop = server.stopper();
+        let server = std::thread::spawn(move || {
+            server.run(Timeout::Forever).unwrap();
+            server.close();
         });
         let client = Controller::connect(&endpoint, &Options::default(), PATIENCE).unwrap();
-        Laboratory { place, endpoint, stop, hub: Some(hub), client }
+        Laboratory { place, endpoint, stop, server: Some(server), client }
     }
 
     /// A file of this name in the shared directory.
@@ -143,7 +143,7 @@ impl Laboratory {
 impl Drop for Laboratory {
     fn drop(&mut self) {
         self.stop.stop();
-        let ended = self.hub.take().unwrap().join();
+        let ended = self.server.take().unwrap().join();
         if !std::thread::panicking() {
             ended.unwrap();
         }

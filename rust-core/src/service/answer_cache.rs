@@ -1,13 +1,13 @@
-//! The final answers of a service, kept for whoever asks again under the same id.
+//! The final answers of a service, cached for repeated commands with the same id.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::command::Answer;
 use crate::value::Value;
 
-/// Answers kept, at most.
+/// The most answers kept.
 const COUNT: usize = 1024;
-/// About how many bytes they may hold together.
+/// The most bytes that the answers may hold, approximately.
 const BYTES: usize = 8 << 20;
 
 /// The newest final answers by id.
@@ -19,12 +19,12 @@ pub struct AnswerCache {
 }
 
 impl AnswerCache {
-    /// What was answered to this id.
+    /// Returns the answer to this id.
     pub fn get(&self, id: &str) -> Option<&Answer> {
         self.known.get(id).map(|(answer, _)| answer)
     }
 
-    /// Keeps the one final answer to an id; the oldest go where there are too many.
+    /// Keeps the final answer to an id and drops the oldest ones beyond the limits.
     pub fn keep(&mut self, answer: &Answer) {
         if self.known.contains_key(&answer.id) {
             return;
@@ -34,7 +34,7 @@ impl AnswerCache {
         self.known.insert(answer.id.clone(), (answer.clone(), weight));
         self.order.push_back(answer.id.clone());
         self.bytes += weight;
-        // The newest one stays, however large.
+        // The newest answer stays, whatever its size.
         while self.order.len() > 1 && (self.order.len() > COUNT || self.bytes > BYTES) {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some((_, weight)) = self.known.remove(&oldest) {
@@ -44,7 +44,7 @@ impl AnswerCache {
     }
 }
 
-/// About how many bytes of memory a value takes.
+/// Returns the approximate size of a value in memory, in bytes.
 pub fn weight(value: &Value) -> usize {
     const NODE: usize = 64;
     NODE + match value {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay_within_count_and_bytes() {
+    fn answer_cache_keeps_newest_within_limits() {
         let mut answers = AnswerCache::default();
         for i in 0..COUNT + 5 {
             answers.keep(&answer(&i.to_string(), (i as u64).into()));

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_and_others_are_a_services_own() {
+    fn command_names_round_trip_and_others_are_own() {
         for command in Command::ALL {
             assert_eq!(Command::from_name(command.name()).unwrap(), command);
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_come_back_as_they_went() {
+    fn answers_round_trip() {
         let done = Answer {
             id: "a1".into(),
             outcome: Outcome::Done,

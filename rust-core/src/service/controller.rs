@@ -1,4 +1,4 @@
-//! The client of a controller: asks it for services, has them carry out commands, watches them.
+//! The client of a controller: lists services, sends them commands and watches them.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -18,18 +18,17 @@ use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::value::{Map, Value};
 
-/// What [`Controller::watch`] is to tell of.
+/// The options of [`Controller::watch`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WatchOptions {
-    /// How often the data of the services are looked for; none for never. From 10 ms upwards. They are told when they have
-    /// changed.
+    /// The period of sampling the services' data, at least 10 ms; `None` for never. Data are sent when they have changed.
     pub data_every: Option<Duration>,
-    /// The services, which need not have come yet; none for all.
+    /// The names of the services, registered or not; empty for all.
     pub services: Vec<String>,
 }
 
-/// A client of the program `linkspan controller`, or of a [`ControllerServer`](super::ControllerServer): it lists the services that have come there, and
-/// gives them commands.
+/// A client of the program `linkspan controller`, or of a [`ControllerServer`](super::ControllerServer): lists the registered
+/// services and sends them commands.
 ///
 /// ```no_run
 /// # use linkspan::{Command, Controller, Timeout, Value};
@@ -41,37 +40,37 @@ pub struct WatchOptions {
 /// # }
 /// ```
 ///
-/// Every question may be asked again as the same: when the controller starts anew while one is under way, it is asked again by
-/// itself, and a command under its old id, which the service carries out once. Any number of threads may ask, and take turns; one
-/// at a time may wait in [`Controller::next`].
+/// Requests are idempotent: if the controller restarts during one, the client sends it again by itself, and a command keeps its
+/// id, so that the service carries it out once. Any number of threads may send requests, which take turns; one at a time may
+/// wait in [`Controller::next`].
 pub struct Controller {
     channel: Channel,
     options: Options,
     shown: String,
-    /// The incarnation of the controller that was met first.
+    /// The incarnation of the controller that answered first.
     first_controller: AtomicU64,
     watching: Mutex<Option<Arc<Watching>>>,
-    /// Threads that ask do so one after the other.
+    /// Serializes the requests of several threads.
     turns: Turns,
 }
 
-/// Those that outlive the call that made them.
+/// The clients that outlive the call that created them.
 static CONTROLLERS: Kept<Controller> = Kept::new();
 
-/// A link of its own for what comes without being asked for.
+/// A separate link for events.
 struct Watching {
     channel: Channel,
-    /// What is to be told; said anew to each incarnation of the controller.
+    /// The watch request, sent again to each incarnation of the controller.
     wanted: Mutex<Payload>,
 }
 
 impl Controller {
-    /// Where controllers listen.
+    /// The default endpoint.
     pub const ENDPOINT: &str = "unix:controller";
 
-    /// Connects to a controller and waits until there is one; connects again whenever it has gone and come back. `NotFound`
-    /// where none listened until the deadline, `InvalidState` where something else does. Of the options `timeout`, `client_id`,
-    /// `on_wait` and the like apply; delivery and idempotence are its own.
+    /// Connects to a controller, and reconnects after each lost connection. Returns `NotFound` if none listens by the deadline and
+    /// `InvalidState` if something else listens. The options `timeout`, `client_id`, `on_wait` and so on apply; the client sets
+    /// delivery and idempotence itself.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Controller> {
         let mut options = options.clone();
         options.pattern = Pattern::Controller;
@@ -91,7 +90,7 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Like [`Controller::connect`], or gives the one that an earlier call with the same endpoint and options made in this thread.
+    /// Like [`Controller::connect`], but returns the client of an earlier call with the same endpoint and options if there is one.
     pub fn persistent<'a>(
         endpoint: &str,
         options: &Options,
@@ -101,12 +100,12 @@ impl Controller {
         CONTROLLERS.get(endpoint, options, is_usable, || Controller::connect(endpoint, options, wait))
     }
 
-    /// Connects to `$LINKSPAN_CONTROLLER`, else to [`Controller::ENDPOINT`], with the options as they are.
+    /// Connects to [`Controller::default_endpoint`] with the default options.
     pub fn connect_default<'a>(wait: impl Into<Wait<'a>>) -> Result<Controller> {
         Controller::connect(&Controller::default_endpoint(), &Options::default(), wait)
     }
 
-    /// `$LINKSPAN_CONTROLLER`, else [`Controller::ENDPOINT`].
+    /// Returns `$LINKSPAN_CONTROLLER`, or [`Controller::ENDPOINT`] if that is not set.
     pub fn default_endpoint() -> String {
         match std::env::var("LINKSPAN_CONTROLLER") {
             Ok(endpoint) if !endpoint.is_empty() => endpoint,
@@ -114,12 +113,12 @@ impl Controller {
         }
     }
 
-    /// The endpoint, with its transport.
+    /// Returns the endpoint with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }
 
-    /// Waits for the controller's first word.
+    /// Receives the hello of the controller.
     fn receive_hello(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let hello = step(waiting, |wait| self.channel.recv(wait))?;
         self.note_hello(&hello);
@@ -141,7 +140,7 @@ impl Controller {
 
     fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
         let _turn = self.turns.hold("asks", waiting).map_err(|e| e.on(&self.shown))?;
-        // Its first words after it had been away.
+        // A reconnected controller has sent its hello again.
         while self.channel.try_recv().is_ok() {}
         let asked = step(waiting, |wait| self.channel.call(&question, wait));
         asked.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
@@ -151,7 +150,7 @@ impl Controller {
         explain(error, &self.shown)
     }
 
-    /// The records of all services, in the order of their names: an array of maps as [`Controller::status`] gives them.
+    /// Returns the records of all services sorted by name: an array of maps as [`Controller::status`] returns them.
     pub fn services<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = self.start(wait);
         let mut services: Vec<Value> = Vec::new();
@@ -168,23 +167,23 @@ impl Controller {
         }
     }
 
-    /// The record of one service, without asking it; `NotFound` for a name that nobody has, naming those that somebody has.
+    /// Returns the record of one service from the controller's registry. `NotFound` for an unknown name; the error lists known ones.
     ///
     /// A map: `name`; `view` (CONNECTED, STALE, DISCONNECTED, GONE); `state`; `since` (a timestamp); `busy` (seconds) and
-    /// `doing`, absent while it waits; `steps`; `reason`, of its own trouble, and `trouble`, what the controller finds wrong with
-    /// it, both "" for nothing; `epoch`, `pid`, `program`, `description`, `commands` (those it takes beside the usual ones),
+    /// `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and `trouble`, a problem that the controller
+    /// sees, both "" for none; `epoch`, `pid`, `program`, `description`, `commands` (its own commands),
     /// `every` (seconds, absent without a period), `source`; `first_seen` and `last_seen` (timestamps); `connections`; `answered`
     /// (`accepted`, `done`, `failed`, `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state
-    /// permits now; none while it is away).
+    /// permits now; none while it is disconnected).
     pub fn status<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<Value> {
         self.call(request_map("status", [("service", service.into())]), &mut self.start(wait))
     }
 
-    /// Has a service carry out a command, and waits until that is done; gives its value.
+    /// Sends a command to a service, waits until it is done, and returns its value.
     ///
-    /// The time given is the command's own deadline, too. A service that is away is waited for until then. `InvalidState`
-    /// where the state forbids it; `Timeout` where it was not done in time; `Disconnected` where the service did not come back, or
-    /// came back as another incarnation; `NotFound` for an unknown name; `Remote` with what the service's own code raised.
+    /// The given time is also the command's deadline, until when a disconnected service may reconnect. Errors: `InvalidState`
+    /// if the state forbids the command; `Timeout` if it was not done in time; `Disconnected` if the service did not reconnect or
+    /// restarted; `NotFound` for an unknown name; `Remote` with the error of the service's own code.
     pub fn command<'a>(
         &self,
         service: &str,
@@ -205,8 +204,8 @@ impl Controller {
         answer.into_result().map_err(|e| e.on(service))
     }
 
-    /// Has a service begin with a command, which then has `within` to be done: waits no longer than until it is accepted.
-    /// [`Controller::answer`] tells by the answer's id what has become of it.
+    /// Sends a command that has `within` to be done, and waits only until it is accepted.
+    /// [`Controller::answer`] returns its final answer by its id.
     pub fn begin<'a>(
         &self,
         service: &str,
@@ -225,8 +224,8 @@ impl Controller {
         self.send_command(service, &request, "accepted", &mut self.start(wait))
     }
 
-    /// The full form: id, deadline and incarnation as the caller says. Gives the final answer, whatever it is. The same id
-    /// again is the same command, and gives the same answer for ten minutes.
+    /// Sends a command with the caller's id, deadline and incarnation, and returns its final answer, whatever the outcome. The same
+    /// id means the same command, and returns the same answer for ten minutes.
     pub fn request<'a>(
         &self,
         service: &str,
@@ -236,12 +235,12 @@ impl Controller {
         self.send_command(service, request, "done", &mut self.start(wait))
     }
 
-    /// An id for an order, drawn by chance.
+    /// Returns a random id for a command.
     pub fn new_id() -> Result<Box<str>> {
         id()
     }
 
-    /// As [`Controller::order`], and waits no longer than until it is accepted.
+    /// Like [`Controller::request`], but waits only until the command is accepted.
     pub fn begin_request<'a>(
         &self,
         service: &str,
@@ -270,15 +269,15 @@ impl Controller {
         Answer::from_value(&self.call(Value::Map(map), waiting)?)
     }
 
-    /// What has become of a command: its final answer, or ACCEPTED while it is under way. `NotFound` for an id that nobody has
+    /// Returns the answer to a command: the final one, or ACCEPTED while it is under way. `NotFound` for an id that was not
     /// used in the last ten minutes.
     pub fn answer<'a>(&self, service: &str, id: &str, wait: impl Into<Wait<'a>>) -> Result<Answer> {
         let request = request_map("answer", [("service", service.into()), ("id", id.into())]);
         Answer::from_value(&self.call(request, &mut self.start(wait))?)
     }
 
-    /// The last lines of the controller's log, or of one service: an array of maps with `at` (timestamp), `service` (null for
-    /// what is about none), `level` and `text`, the oldest first.
+    /// Returns the last lines of the controller's log, or of one service's: an array of maps with `at` (timestamp), `service` (null
+    /// if it is about none), `level` and `text`, the oldest first.
     pub fn log<'a>(&self, service: Option<&str>, lines: usize, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let lines = ("lines", Value::from(lines as u64));
         let request = match service {
@@ -288,20 +287,20 @@ impl Controller {
         self.call(request, &mut self.start(wait))
     }
 
-    /// Forgets a service that is away. `InvalidState` while it is connected.
+    /// Removes a disconnected service from the registry. `InvalidState` while it is connected.
     pub fn forget<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<()> {
         self.call(request_map("forget", [("service", service.into())]), &mut self.start(wait)).map(drop)
     }
 
-    /// The figures of the controller, a map: `services`, `views` (how many are in each), `links`, `clients`, `watchers`, `open`
+    /// Returns statistics of the controller, a map: `services`, `views` (services per view), `links`, `clients`, `watchers`, `open`
     /// (commands under way), `commands` (`accepted`, `done`, `failed`, `rejected`), `messages` (`received`, `sent`), `memory` (bytes),
     /// `processor` and `uptime` (seconds), `endpoints`, `controller` (the number of this incarnation).
     pub fn stats<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         self.call(request_map("stats", []), &mut self.start(wait))
     }
 
-    /// From now on [`Controller::next`] tells of these services: first how each is, then what changes. When the controller has
-    /// started anew, it is asked for the same by itself. Called again, it watches the new ones instead.
+    /// Subscribes [`Controller::next`] to events about these services: first their records, then what changes. The client
+    /// subscribes again if the controller restarts. A second call replaces the first.
     pub fn watch(&self, what: &WatchOptions) -> Result<()> {
         for name in &what.services {
             check_service_name(name)?;
@@ -325,18 +324,18 @@ impl Controller {
         }
         let mut options = self.options.clone();
         (options.idempotent, options.delivery) = (false, Some(Delivery::BestEffort));
-        // It is another incarnation to the controller, which answers questions over the newest link of each.
+        // The controller answers requests on the newest link of each incarnation, so this link needs one of its own.
         options.client_id = None;
         let channel = Channel::dial(&self.shown, &options)?;
         *watching = Some(Arc::new(Watching { channel, wanted: Mutex::new(wanted) }));
         Ok(())
     }
 
-    /// The next thing that has happened to what is watched, a map with `what`: `service` (and `service`, its record), `gone` (and
-    /// `name`: it was forgotten), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`: things that were not
-    /// told because they were not taken; how each service is follows).
+    /// Returns the next event, a map with `what`: `service` (and `service`, its record), `gone` (and
+    /// `name`: it was removed), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`: events that were
+    /// dropped because they were not read in time; the current records follow).
     ///
-    /// Waits for ever by default; `Timeout` once the time given has passed. `InvalidState` before [`Controller::watch`].
+    /// Waits for ever by default; `Timeout` once the given time has passed. `InvalidState` before [`Controller::watch`].
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = wait.into().start(Timeout::Forever);
         let watching = self.watched()?;
@@ -360,7 +359,7 @@ impl Controller {
         }
     }
 
-    /// A descriptor for an event loop: readable while [`Controller::next`] may have something.
+    /// Returns a descriptor for an event loop: readable while [`Controller::next`] may have an event.
     pub fn fileno(&self) -> Result<RawFd> {
         self.watched()?.channel.fileno()
     }
@@ -375,9 +374,9 @@ impl Controller {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends it: a thread that waits in it gets `InvalidState`. Commands that are under way are carried out.
+    /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried out.
     pub fn close(&self) {
-        // Nothing is on its way that somebody would have to take first.
+        // Requests have returned, so nothing is left to be sent.
         let _ = self.channel.close(PARTING);
         if let Some(watching) = &*self.watching() {
             let _ = watching.channel.close(PARTING);
@@ -390,7 +389,7 @@ impl Watching {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what is wanted. Where nobody is there, the next one is told when it says hello.
+    /// Sends the watch request. While no controller is connected, the next hello triggers it.
     fn say(&self, wanted: &Payload) -> Result<()> {
         match self.channel.send_as(Kind::Event, wanted, Wait::none()) {
             Err(e) if !crate::channel::is_not_now(&e) && e.kind() != ErrorKind::Disconnected => Err(e),
@@ -399,7 +398,7 @@ impl Watching {
     }
 }
 
-/// One step of a call that has several: it has the time that is left.
+/// Runs one step of a call with the time that is left.
 fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
     let left = waiting.deadline().left();
     if !waiting.is_ticking() {

@@ -57,7 +57,7 @@ fn answer(id: &str, outcome: Outcome, state: State, value: Value, why: Option<Er
 }
 
 #[test]
-fn the_documents_show_a_conversation() {
+fn documented_service_messages_are_current() {
     let calibrate = Command::Own("calibrate".into());
     let busy = Report {
         busy: Some(Duration::from_millis(1500)),
@@ -139,7 +139,7 @@ fn the_documents_show_a_conversation() {
 }
 
 #[test]
-fn the_documents_show_an_order() {
+fn documented_command_frame_is_current() {
     let body = codec::encode(&request("a1", Command::Pause, Value::Null).to_value(), Encoding::Cbor).unwrap();
     let mut header = Header::new(Kind::Command, Encoding::Cbor);
     (header.sequence, header.sent) = (2, at(3).nanoseconds());

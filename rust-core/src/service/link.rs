@@ -1,7 +1,7 @@
-//! A service's line to its controller: two threads of the library, which answer whatever the program does meanwhile.
+//! A service's link to its controller: two threads of the library that answer commands while the program is busy.
 //!
-//! The ear connects, and hears; the mouth speaks, looks after deadlines and signals. What they and the program share is the
-//! [`Lifecycle`] under one lock. A line that breaks is made anew; what was under way is asked for again by the controller.
+//! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They share the [`Lifecycle`]
+//! with the program under one lock. A broken link is reconnected, and the controller sends its open commands again.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -25,79 +25,79 @@ use crate::sys::{stop, thread};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
-/// Runs when what the program does is to be given up.
+/// A callback that runs when the task under way is cancelled.
 pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 
-/// Words that wait to be said, at most: then the oldest reports go.
+/// The most messages queued for the controller; beyond that the oldest reports are dropped.
 const MAX_QUEUED: usize = 1024;
-/// What a controller may ask for: less would be a flood, and more is as good as none.
+/// The heartbeat periods that a controller may ask for.
 pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(3600));
 
-/// What a service is, beside its life.
+/// The properties of a service that do not change.
 pub struct Identity {
     pub name: String,
     pub description: String,
-    /// Those of GET_DATA and CHECKPOINT that its program cannot carry out.
+    /// Those of GET_DATA and CHECKPOINT that the program cannot carry out.
     pub unsupported: Vec<String>,
-    /// Where its controller listens.
+    /// The endpoint of the controller.
     pub controller: String,
-    /// Of the link to it.
+    /// The options of the link to the controller.
     pub options: Options,
     pub on_cancel: Option<OnCancel>,
     pub handle_signals: bool,
 }
 
-/// What the program and the two threads share.
+/// The state that the program, the reader and the writer share.
 pub struct ControllerLink {
-    /// Until the service has gone, a signal is its SHUTDOWN.
+    /// While this is held, SIGTERM and SIGINT count as SHUTDOWN.
     _signals: Option<stop::Watch>,
     pub identity: Identity,
     began: Instant,
     began_at: Timestamp,
     inner: Mutex<Inner>,
-    /// Rung when the program may have something to do.
+    /// Wakes the program when it may have something to do.
     pub program_waker: EventFd,
-    /// Rung when the mouth may have something to say or to look after.
+    /// Wakes the writer when it may have something to send or a deadline to check.
     pub(super) writer_waker: EventFd,
-    /// Whether the mouth is silent to a supervisor because the program is at something for too long: it wants to know when
-    /// that has ended.
+    /// Whether the writer withholds the watchdog notification because a task takes too long, and has to be woken when the task
+    /// finishes.
     pub(super) wake_on_finish: AtomicBool,
-    /// Rung once: the ear lets go.
+    /// Ends the pause of the reader when the service ends.
     pub(super) end_waker: EventFd,
     ended: AtomicBool,
 }
 
-/// What is behind the lock.
+/// The state behind the lock.
 pub(super) struct Inner {
     pub(super) life: Lifecycle,
     pub(super) log: Log,
-    /// Words for the controller, in order.
+    /// Messages for the controller, in order.
     pub(super) queued: VecDeque<ToController>,
-    /// The line, from its welcome on.
+    /// The connection, once the controller has sent its welcome.
     pub(super) channel: Option<Arc<Channel>>,
-    /// The same before its welcome, so that it can be closed.
+    /// The connection before the welcome, kept so that it can be closed.
     pub(super) connecting: Option<Arc<Channel>>,
-    /// Whether the controller on this line knows who we are.
+    /// Whether an introduction was queued on this connection.
     pub(super) introduced: bool,
     pub(super) heartbeat: Duration,
-    /// When it was told last how the service is.
+    /// When a report was sent last.
     pub(super) last_report: Instant,
-    /// When it was heard last; none before it has shown that it says when it is there.
+    /// When a message was received last; `None` until the controller has sent a beat.
     pub(super) last_received: Option<Instant>,
-    /// Until when the mouth looks whether what the program does takes long; none while it does nothing.
+    /// When the writer checks again whether a task takes long; `None` while the program is idle.
     pub(super) busy_check: Option<Instant>,
-    /// Why there is no line.
+    /// Why the last connection failed.
     pub(super) problem: Option<Error>,
 }
 
 impl ControllerLink {
-    /// A service in STARTING, which begins to dial.
+    /// Creates a service in STARTING and begins to connect.
     pub fn start(identity: Identity, setup: Setup) -> Result<Arc<ControllerLink>> {
-        // What can never be is said now, and not in a log.
+        // Errors that no retry can cure are returned here rather than logged.
         let options = link_options(&identity.options);
         let endpoint: Endpoint = identity.controller.parse()?;
-        // Where nobody says hello, nobody is known by name.
+        // Services are identified in the handshake, so the transport must have sessions.
         let can = endpoint.transport().capabilities();
         endpoint
             .transport()
@@ -145,12 +145,12 @@ impl ControllerLink {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The time since the service began, by which its life is counted.
+    /// Returns the time since the service started; the lifecycle counts its times from there.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Does something with the life, and what follows from it.
+    /// Updates the lifecycle and carries out the actions that follow.
     pub fn with<T>(&self, action: impl FnOnce(&mut Lifecycle, Duration) -> (T, Vec<Action>)) -> T {
         let mut inner = self.inner();
         let now = self.now();
@@ -163,12 +163,12 @@ impl ControllerLink {
         result
     }
 
-    /// Looks at the life.
+    /// Reads the lifecycle.
     pub fn read<T>(&self, read: impl FnOnce(&Lifecycle) -> T) -> T {
         read(&self.inner().life)
     }
 
-    /// True where the program's work is to be given up.
+    /// Carries out actions; returns true if the task under way is to be cancelled.
     fn carry_out(&self, inner: &mut Inner, actions: Vec<Action>) -> bool {
         let mut cancels = false;
         for action in actions {
@@ -228,7 +228,7 @@ impl ControllerLink {
         }
     }
 
-    /// What the library answers by itself.
+    /// Returns the answer to a command that the library answers by itself.
     fn answer_internally(&self, inner: &Inner, request: &CommandRequest) -> Value {
         match request.command {
             Command::Log => {
@@ -254,7 +254,7 @@ impl ControllerLink {
         }
     }
 
-    /// Adds a line to the log, and tells the controller.
+    /// Adds a line to the log, which the writer sends to the controller.
     pub fn log(&self, level: &str, text: &str) {
         let mut inner = self.inner();
         inner.log.add(level, text);
@@ -263,12 +263,12 @@ impl ControllerLink {
         }
     }
 
-    /// Whether a controller knows of the service now.
+    /// Returns whether a controller is connected.
     pub fn is_connected(&self) -> bool {
         self.inner().introduced
     }
 
-    /// Counters and state, as a map.
+    /// Returns counters and state as a map.
     pub fn stats(&self) -> Value {
         let inner = self.inner();
         let mut map = inner.life.stats();
@@ -281,13 +281,13 @@ impl ControllerLink {
         Value::Map(map)
     }
 
-    /// Says what is unsaid, then goodbye, at the latest at the deadline; the threads end.
+    /// Sends the queued messages and a goodbye until the deadline, then ends both threads.
     pub fn end(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let first = {
             let mut inner = self.inner();
             let first = !self.ended.swap(true, Ordering::AcqRel);
             if first {
-                // Whoever waits for a command hears of it before the goodbye.
+                // Open commands are answered before the goodbye.
                 let actions = inner.life.close(self.now());
                 self.carry_out(&mut inner, actions);
                 let state = inner.life.state();
@@ -310,13 +310,13 @@ impl ControllerLink {
             inner.introduced = false;
             [inner.channel.take(), inner.connecting.take()]
         };
-        // What was said is in the kernel's hands; the controller has had its goodbye.
+        // The kernel has the queued messages, the goodbye included.
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
         self.writer_waker.ring();
         said
     }
 
-    /// Whether there is nobody to say more to, or nothing.
+    /// Returns whether there is no controller or nothing left to send.
     pub(super) fn is_flushed(&self) -> bool {
         let inner = self.inner();
         !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()
@@ -328,15 +328,15 @@ impl ControllerLink {
 }
 
 impl Inner {
-    /// There is no line any more: gives what it was. The controller asks again on the next one for what it has no answer to,
-    /// and the introduction says the state.
+    /// Drops the connection and returns it. The controller sends open commands again on the next one, and the introduction
+    /// carries the state.
     pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {
         (self.introduced, self.last_received) = (false, None);
         self.queued.retain(|said| matches!(said, ToController::Bye(_)));
         self.channel.take()
     }
 
-    /// Only what a controller on this line can make something of.
+    /// Queues a message, if the controller on this connection has the introduction.
     pub(super) fn enqueue(&mut self, said: ToController) {
         if !self.introduced {
             return;
@@ -350,7 +350,7 @@ impl Inner {
     }
 }
 
-/// How the link to a controller is made.
+/// Returns the options of the link to the controller.
 fn link_options(options: &Options) -> Options {
     let mut options = options.clone();
     options.pattern = Pattern::Service;

@@ -1,4 +1,4 @@
-//! The last lines of a service's log, and how far its controller knows them.
+//! The last lines of a service's log, and how many of them the controller has.
 
 use std::collections::VecDeque;
 
@@ -6,33 +6,33 @@ use super::protocol::LogLine;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Timestamp, Value};
 
-/// Lines kept, at most.
+/// The most lines kept.
 const LINES: usize = 1000;
-/// Bytes of a line, at most; the rest is cut off and marked.
+/// The most bytes of a line; the rest is cut off and marked.
 const LENGTH: usize = 4096;
-/// Lines in one message.
+/// The most lines in one message.
 const BATCH: usize = 100;
 
 /// The newest lines, numbered from 0.
 #[derive(Default)]
 pub struct Log {
     lines: VecDeque<LogLine>,
-    /// The number of the oldest that is kept.
+    /// The number of the oldest line kept.
     first: u64,
-    /// Those below this number have been said.
+    /// The lines below this number were sent.
     sent: u64,
 }
 
-/// How serious a line of a service's log is.
+/// The severity of a line of a service's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogLevel {
-    /// For whoever looks for a mistake.
+    /// Details for debugging.
     Debug,
-    /// What happens in the usual course.
+    /// Normal events.
     Info,
-    /// What may need a person later.
+    /// Events that may need attention later.
     Warning,
-    /// What failed.
+    /// Failures.
     Error,
 }
 
@@ -54,7 +54,7 @@ impl LogLevel {
 impl std::str::FromStr for LogLevel {
     type Err = Error;
 
-    /// Returns the level of a name; `OutOfRange` names those that there are.
+    /// Returns the level of a name; the error `OutOfRange` lists the valid ones.
     fn from_str(name: &str) -> Result<LogLevel> {
         LogLevel::ALL.into_iter().find(|level| level.name() == name).ok_or_else(|| {
             let text = format!(
@@ -67,7 +67,7 @@ impl std::str::FromStr for LogLevel {
 }
 
 impl Log {
-    /// Adds a line, now.
+    /// Appends a line with the current time.
     pub fn add(&mut self, level: &str, text: &str) {
         let line =
             LogLine { at: Timestamp::now(), level: cut(level, 32), text: cut(text.trim_end(), LENGTH) };
@@ -82,12 +82,12 @@ impl Log {
         self.first + self.lines.len() as u64
     }
 
-    /// Whether the controller does not know all of it.
+    /// Returns whether there are lines that were not sent.
     pub fn has_unsent(&self) -> bool {
         self.sent < self.end()
     }
 
-    /// The next lines to be said, and what to give to [`Log::said`] then. Says how many are lost, if any.
+    /// Returns the next lines to send and the number to pass to [`Log::sent`]. Reports how many lines were lost, if any.
     pub fn unsent(&self) -> (Vec<LogLine>, u64) {
         let from = self.sent.max(self.first);
         let mut lines = Vec::new();
@@ -100,19 +100,19 @@ impl Log {
         (lines, until)
     }
 
-    /// The controller knows those below this number.
+    /// Marks the lines below this number as sent.
     pub fn sent(&mut self, until: u64) {
         self.sent = self.sent.max(until);
     }
 
-    /// The last lines, as an array.
+    /// Returns the last `count` lines as an array.
     pub fn last(&self, count: u64) -> Value {
         let skip = self.lines.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         Value::Array(self.lines.iter().skip(skip).map(LogLine::to_value).collect())
     }
 }
 
-/// The beginning of a text, with a mark where something is missing.
+/// Returns at most `length` bytes of a text, with a mark if the rest was cut off.
 pub fn cut(text: &str, length: usize) -> String {
     if text.len() <= length {
         return text.to_owned();
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_said_once_and_losses_are_told() {
+    fn log_lines_are_sent_once_and_losses_are_counted() {
         let mut log = Log::default();
         assert!(!log.has_unsent());
         log.add("info", "one\n");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_cut_between_characters() {
+    fn long_lines_are_cut_at_a_character() {
         let text = cut(&"é".repeat(10), 5);
         assert_eq!(text, "éé… (16 bytes more)");
         assert_eq!(cut("short", 5), "short");

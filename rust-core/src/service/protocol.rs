@@ -1,4 +1,4 @@
-//! What a service and its controller say to each other: maps, in messages of the kinds command and event.
+//! The messages between a service and its controller: maps, in frames of the kinds command and event.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
-/// How long a command has where its sender says nothing.
+/// The time that a command has if its sender gives none.
 pub const DEFAULT_WITHIN: Duration = Duration::from_secs(30);
-/// How often a service is heard of while nothing happens, where its controller says nothing else.
+/// The heartbeat period if the controller gives none.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// The longest time that a command may be given, so that deadlines stay computable.
 pub const MAX_WITHIN: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -21,23 +21,23 @@ pub const ID_LIMIT: usize = 64;
 /// The longest message that a controller takes from a service, in bytes.
 pub const MESSAGE_LIMIT: u64 = 1 << 20;
 
-/// A command on its way to a service.
+/// A command as it is sent to a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRequest {
-    /// Chosen by whoever sends it; the same id is the same command. Empty for what the service tells itself.
+    /// Chosen by the sender; the same id means the same command. Empty for commands that the service gives itself.
     pub id: Box<str>,
-    /// What is to be done.
+    /// The command.
     pub command: Command,
-    /// What it is to be done with; null for nothing.
+    /// Its arguments; null for none.
     pub arguments: Value,
-    /// How much time is left for it.
+    /// The time left for it.
     pub within: Duration,
-    /// The incarnation of the service that it is for; none for any.
+    /// The incarnation of the service that it is for; `None` matches any.
     pub epoch: Option<u64>,
 }
 
 impl CommandRequest {
-    /// What a service tells itself: without an id, and with all the time there is.
+    /// Returns a command that a service gives itself: without an id and without a deadline.
     pub fn own(command: Command) -> CommandRequest {
         CommandRequest { id: "".into(), command, arguments: Value::Null, within: Duration::MAX, epoch: None }
     }
@@ -72,7 +72,7 @@ impl CommandRequest {
     }
 }
 
-/// Refuses an id that is empty or too long.
+/// Returns `OutOfRange` for an id that is empty or too long.
 pub fn id(text: &str) -> Result<&str> {
     if (1..=ID_LIMIT).contains(&text.len()) {
         return Ok(text);
@@ -83,7 +83,7 @@ pub fn id(text: &str) -> Result<&str> {
 
 /// Returns `InvalidEndpoint` for a text that is not the name of a service: segments as in an endpoint.
 pub fn check_service_name(name: &str) -> Result<()> {
-    // A name that begins with a slash would be a path, one with a colon an endpoint.
+    // A leading slash would make a path, and a colon an endpoint.
     let plain = !name.contains(':') && !name.starts_with('/');
     match format!("shm:{name}").parse::<Endpoint>() {
         Ok(_) if plain => Ok(()),
@@ -112,80 +112,80 @@ fn seconds(value: &Value) -> Result<Duration> {
         .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{seconds} s is no time that can be left")))
 }
 
-/// What a service says of itself when it comes to a controller.
+/// The description that a service sends of itself on each connection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Introduction {
-    /// Its name, which is one segment or more as in an endpoint.
+    /// Its name: one or more segments, as in an endpoint.
     pub name: String,
-    /// A number drawn by chance for this incarnation.
+    /// A random number that identifies this incarnation.
     pub epoch: u64,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// Its program.
+    /// The name of its program.
     pub program: String,
-    /// A line about it for people.
+    /// A description for people, in one line.
     pub description: String,
-    /// The commands that it takes beside GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the library answers.
+    /// The commands that it takes besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the library answers.
     pub commands: Vec<String>,
-    /// Those of GET_DATA and CHECKPOINT that its program cannot carry out: they would always fail, and are not offered.
+    /// Those of GET_DATA and CHECKPOINT that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,
-    /// The period of its steps in seconds; none where it has none.
+    /// The period of its steps; `None` for a service without periodic steps.
     pub every: Option<Duration>,
-    /// How it is.
+    /// Its status.
     pub report: Report,
 }
 
-/// How a service is: said when it changes, and as a heartbeat.
+/// The status of a service: sent on each change and as a heartbeat.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Its state.
     pub state: State,
-    /// Since when.
+    /// When it entered the state.
     pub since: Timestamp,
-    /// How long the program has been at what it does now; none while it waits.
+    /// For how long the task under way has run; `None` while the program is idle.
     pub busy: Option<Duration>,
-    /// What it does: a command's name, `STEP`; none while it waits.
+    /// The task under way: the name of a command, or `STEP`; `None` while the program is idle.
     pub doing: Option<String>,
-    /// Steps that are done.
+    /// The number of finished steps.
     pub steps: u64,
-    /// Why it is FAILED, or what is wrong although it goes on; empty for nothing.
+    /// Why it is FAILED, or a problem that does not stop it; empty for none.
     pub reason: String,
 }
 
 /// One line of a service's log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogLine {
-    /// When.
+    /// When it was written.
     pub at: Timestamp,
-    /// `debug`, `info`, `warning` or `error`; for the output of a program that was adopted `stdout` or `stderr`.
+    /// `debug`, `info`, `warning` or `error`; `stdout` or `stderr` for the output of an adopted program.
     pub level: String,
-    /// What.
+    /// Its text.
     pub text: String,
 }
 
-/// What a service says to its controller.
+/// A message from a service to its controller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToController {
-    /// Who it is: the first word on each connection, after the controller's welcome.
+    /// The first message on each connection, after the controller's welcome.
     Introduction(Introduction),
-    /// How it is.
+    /// The status of the service.
     Report(Report),
-    /// What has become of a command.
+    /// The answer to a command.
     Answer(Answer),
-    /// Lines of its log.
+    /// Lines of the service's log.
     Log(Vec<LogLine>),
-    /// It ends, in this state.
+    /// The service ends, in this state.
     Bye(State),
 }
 
-/// What a controller says to a service beside its commands.
+/// A message from a controller to a service, commands aside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToService {
-    /// Who the controller is in this life, and how often it wants to hear of the service: the first word on each connection.
+    /// The first message on each connection: the incarnation of the controller, and the heartbeat period that it asks for.
     Welcome { controller: u64, heartbeat: Duration },
-    /// It is not taken: another one has its name, for example. Followed by the end of the connection.
+    /// The service is refused, for example because its name is in use. The controller then closes the connection.
     Refused(RemoteFailure),
-    /// It is there: said after each report. A service that hears nothing for three heartbeats makes its line anew.
+    /// Sent after each report. A service that receives nothing for three heartbeats reconnects.
     Beat,
 }
 
@@ -353,7 +353,7 @@ impl ToService {
         })
     }
 
-    /// Reads an event; orders come as commands, and are read by [`CommandRequest::from_value`].
+    /// Reads an event; commands are read by [`CommandRequest::from_value`].
     pub fn from_value(value: &Value) -> Result<ToService> {
         Ok(match value.at("what")?.as_text()? {
             "welcome" => ToService::Welcome {
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_what_is_heard() {
+    fn messages_to_controller_round_trip() {
         let introduction = Introduction {
             name: "lab/power".into(),
             epoch: u64::MAX,
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_what_is_heard() {
+    fn messages_to_service_round_trip() {
         let welcome = ToService::Welcome { controller: 9, heartbeat: HEARTBEAT };
         assert_eq!(ToService::from_value(&welcome.to_value()).unwrap(), welcome);
         assert_eq!(ToService::from_value(&ToService::Beat.to_value()).unwrap(), ToService::Beat);
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_messages_are_refused() {
         let request = |id: &str, within: f64| {
             Value::map([("id", Value::from(id)), ("command", "PAUSE".into()), ("within", within.into())])
         };

@@ -20,7 +20,7 @@ use crate::value::Value;
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 impl ControllerLink {
-    /// The ear: makes lines, one after the other, and hears what comes.
+    /// Runs the reader thread: connects again after each lost connection, until the service ends.
     pub(super) fn receive(&self, options: &Options) {
         let mut redial = Redial::default();
         while !self.is_ended() {
@@ -40,7 +40,7 @@ impl ControllerLink {
             }
             if let Pause::For(pause) = redial.failed(false, random().unwrap_or(1)) {
                 let mut waiting = Waiting::until(Deadline::after(pause));
-                // Either the pause is over, or the service.
+                // Returns when the pause is over or the service ends.
                 let _ = wait_readable(&mut waiting, &[self.end_waker.as_fd()]);
             }
         }
@@ -80,7 +80,7 @@ impl ControllerLink {
         }
     }
 
-    /// A command came. One that cannot be read is refused under its id, where it has one.
+    /// Receives a command. A malformed one is rejected under its id, if it has one.
     fn receive_command(&self, value: &Value) {
         match CommandRequest::from_value(value) {
             Ok(request) => self.with(|life, now| ((), life.command(request, now))),

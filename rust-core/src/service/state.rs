@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_to_their_states() {
+    fn state_names_round_trip() {
         for state in State::ALL {
             assert_eq!(State::from_name(state.name()).unwrap(), state);
         }

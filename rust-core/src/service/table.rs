@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_library_answers_what_it_says_it_answers() {
+    fn library_rule_matches_command_flag() {
         for state in State::ALL {
             for command in Command::ALL {
                 assert_eq!(rule(state, &command) == Rule::Library, command.is_answered_by_library());
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_names_the_state_and_what_to_do() {
+    fn refusal_names_state_and_advice() {
         for state in State::ALL {
             for command in commands().iter().filter(|command| !allows(state, command)) {
                 let text = refusal(state, command).text().to_owned();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_have_the_table() {
+    fn documented_tables_are_current() {
         let head: [String; 10] =
             std::array::from_fn(
                 |i| if i == 0 { "command".into() } else { State::ALL[i - 1].name().to_owned() },

@@ -72,7 +72,7 @@ fn endpoint() -> (tempfile::TempDir, String) {
 }
 
 #[test]
-fn a_service_takes_commands_over_its_line_and_over_the_next_one() {
+fn service_takes_commands_before_and_after_reconnect() {
     let (_folder, endpoint) = endpoint();
     let mut options =
         ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
@@ -120,7 +120,7 @@ fn a_service_takes_commands_over_its_line_and_over_the_next_one() {
 }
 
 #[test]
-fn what_can_never_be_is_said_at_once() {
+fn invalid_service_options_are_refused_at_start() {
     let bad = |name: &str, controller: &str| {
         let options = ServiceOptions { controller: controller.into(), ..Default::default() };
         ServiceLoop::start(name, &options).map(drop).unwrap_err().kind()
@@ -133,7 +133,7 @@ fn what_can_never_be_is_said_at_once() {
 }
 
 #[test]
-fn a_controller_that_falls_silent_is_called_anew() {
+fn silent_controller_is_reconnected() {
     let (_folder, endpoint) = endpoint();
     let options =
         ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
@@ -149,7 +149,7 @@ fn a_controller_that_falls_silent_is_called_anew() {
 }
 
 #[test]
-fn controller_that_asks_for_absurd_heartbeats_is_still_answered() {
+fn absurd_heartbeat_period_is_clamped() {
     for heartbeat in [Duration::ZERO, Duration::from_secs(18_446_744_073_709_549_568)] {
         let (_folder, endpoint) = endpoint();
         let options =

@@ -1,4 +1,4 @@
-//! The thread that speaks for a service: to its controller and its supervisor; it looks after deadlines and signals.
+//! The writer thread of a service: sends to the controller and to systemd, enforces deadlines and handles signals.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,19 +17,19 @@ use crate::sys::poll::{Epoll, Interest};
 use crate::sys::stop;
 use crate::value::Value;
 
-/// After so long it is said that the program takes long over something; how often it is looked whether it does.
+/// A task that lasts longer is reported as busy; also the period of that check.
 const BUSY_AFTER: Duration = Duration::from_secs(1);
-/// After so many heartbeats without a word the controller is not there any more.
+/// The number of missed heartbeats after which the controller counts as lost.
 const MISSED_HEARTBEATS: u32 = 3;
-/// How long a word may be on its way before the mouth looks after other things.
+/// The longest time that one send may block before the thread checks its other duties.
 const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The thread that speaks.
+/// The state of the writer thread.
 pub struct Writer {
     epoll: Epoll,
     signals: u32,
     supervisor: Supervisor,
-    /// Whether the controller was told that the program is at something for long.
+    /// Whether the last report said that the program is busy.
     reported_busy: bool,
 }
 
@@ -43,7 +43,7 @@ impl Writer {
         let mut signals = 0;
         if link.identity.handle_signals {
             signals = stop::count();
-            // Each signal is an edge of its own; others sleep on the same bell.
+            // Edge-triggered, because other threads wait on the same descriptor.
             epoll.add(stop::bell(), STOP, Interest::IN | Interest::ET)?;
         }
         Ok(Writer { epoll, signals, supervisor, reported_busy: false })
@@ -55,7 +55,7 @@ impl Writer {
             link.wake_on_finish.store(false, Ordering::Release);
             self.handle_signals_received(link);
             link.with(|life, now| ((), life.tick(now)));
-            // What this thread has done itself is no news to it: it rings, and all that it may ring for is looked at below.
+            // Everything that this thread's own wake-ups stand for is checked below.
             link.writer_waker.drain();
             let due = self.update_supervisor(link);
             link.close_silent_connection();
@@ -67,15 +67,15 @@ impl Writer {
                 link.program_waker.ring();
                 return;
             }
-            // A kernel that cannot wait has nothing better to offer than to look again.
+            // If waiting fails, the loop runs again at once.
             let left = [link.next_due(), due].into_iter().flatten().min();
             let _ = self.epoll.sleep(left, &mut ready);
         }
     }
 
-    /// The supervisor is told how the service is, and the controller what takes long. When to look again.
+    /// Notifies systemd of the state and the controller of a long task; returns when to check again.
     fn update_supervisor(&mut self, link: &ControllerLink) -> Option<Duration> {
-        // Before the look: who ends something after it rings.
+        // Set before the state is read, so that a task that finishes afterwards wakes this thread.
         link.wake_on_finish.store(self.supervisor.is_watched(), Ordering::Release);
         let (state, reason, begun) = link
             .read(|life| (life.state(), life.reason().to_owned(), life.running().map(|(_, begun)| begun)));
@@ -110,13 +110,13 @@ impl Writer {
 }
 
 impl Inner {
-    /// Whether the program has begun something that the mouth does not know of, and a controller would want to.
+    /// Returns whether the program has begun a task that is not timed yet and a controller is connected.
     pub(super) fn has_unreported_task(&self) -> bool {
         self.introduced && self.busy_check.is_none() && self.life.running().is_some()
     }
 
-    /// When the mouth looks again whether something takes long: a program that does nothing is not looked at, and one of many
-    /// short steps once in a while and not at each.
+    /// Returns when to check again whether a task takes long. An idle program is not checked, and one with many short steps
+    /// once per period rather than at each step.
     fn next_busy_check(&mut self) -> Option<Duration> {
         let now = Instant::now();
         if self.introduced && self.life.running().is_some() {
@@ -134,7 +134,7 @@ impl ControllerLink {
         inner.introduced && (!inner.queued.is_empty() || inner.log.has_unsent())
     }
 
-    /// When the mouth has something to look after, if nobody rings.
+    /// Returns when the next deadline, heartbeat or silence check is due.
     fn next_due(&self) -> Option<Duration> {
         let inner = self.inner();
         let due = inner.life.next_due().map(|due| due.saturating_sub(self.now()));
@@ -145,7 +145,7 @@ impl ControllerLink {
         [due, beat, silence].into_iter().flatten().min()
     }
 
-    /// A controller that says when it is there, and is not heard: the network between us has gone, and nobody told the kernel.
+    /// Closes a connection whose controller has missed its beats: the network may have failed without an error from the kernel.
     fn close_silent_connection(&self) {
         let mut inner = self.inner();
         if inner
@@ -156,11 +156,11 @@ impl ControllerLink {
         }
         let channel = inner.drop_connection();
         drop(inner);
-        // The ear sees that, and makes a new line.
+        // The reader notices the closed connection and reconnects.
         drop(channel.map(|channel| channel.close(Duration::ZERO)));
     }
 
-    /// Says the next word; false where none was said.
+    /// Sends the next message; returns false if none was sent.
     fn send_next(&self) -> bool {
         let (channel, said, lines) = {
             let mut inner = self.inner();
@@ -169,7 +169,7 @@ impl ControllerLink {
                 let report = self.report(&inner);
                 inner.queued.push_back(ToController::Report(report));
             }
-            // Lines of the log go before a goodbye, and after everything else.
+            // Log lines are sent before a goodbye and after everything else.
             match inner.queued.front() {
                 Some(ToController::Bye(_)) | None if inner.log.has_unsent() => {
                     let (lines, until) = inner.log.unsent();
@@ -185,33 +185,32 @@ impl ControllerLink {
         let mut inner = self.inner();
         match sent {
             Ok(_) => {}
-            // It is said later; nothing was lost.
+            // The message stays queued and is sent later.
             Err(e) if e.kind() == ErrorKind::Timeout => return true,
-            // This one can never be said: whoever waits for it is told so.
+            // This message can never be sent, so an answer is replaced by its failure.
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Unsupported) => {
                 if let Some(instead) = failed_answer(&said, &e) {
                     inner.queued.push_back(instead);
                 }
                 inner.log.add("error", &format!("a word to the controller could not be said: {e}"));
             }
-            // The ear hears that, too, and makes a new line.
+            // The reader notices the error as well and reconnects.
             Err(_) => {
                 if inner.channel.as_ref().is_some_and(|now| Arc::ptr_eq(now, &channel)) {
                     inner.drop_connection();
-                    // Where the ear waits for words that will never come, it is let go of.
+                    // Closing ends a reader that waits on the broken connection.
                     drop(channel.close(Duration::ZERO));
                 }
                 return false;
             }
         }
-        // Other words are no sign of life of the program: while somebody looks at its data they never cease, and how it is would
-        // never be told.
+        // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone reports for ever.
         if matches!(said, ToController::Report(_)) {
             inner.last_report = Instant::now();
         }
         match lines {
             Some(until) => inner.log.sent(until),
-            // Only the mouth takes words away, so the first is still the one that was said; unless the line is new.
+            // Only this thread removes messages, so the front is still the sent one unless the connection is new.
             None if inner.queued.front() == Some(&said) => drop(inner.queued.pop_front()),
             None => {}
         }
@@ -219,7 +218,7 @@ impl ControllerLink {
     }
 }
 
-/// What is said instead of an answer that cannot be sent.
+/// Returns the failed answer that replaces one that cannot be sent.
 fn failed_answer(said: &ToController, why: &Error) -> Option<ToController> {
     let ToController::Answer(answer) = said else { return None };
     let failure = failure_of(why);

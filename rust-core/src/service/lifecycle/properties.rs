@@ -178,7 +178,7 @@ impl World {
 }
 
 #[test]
-fn every_history_keeps_the_rules() {
+fn random_histories_match_the_model() {
     let only = given_seed();
     let first = only.unwrap_or(1);
     println!("LINKSPAN_SEED={first}");

@@ -100,7 +100,7 @@ fn a_watchdog_is_for_the_process_that_it_names() {
 }
 
 #[test]
-fn a_supervisor_that_is_away_is_an_error_told_once() {
+fn absent_supervisor_is_reported_once() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("notify");
     let fake = FakeSupervisor::at(path.to_str().unwrap(), &[("WATCHDOG_USEC", "10000000")]);
@@ -119,7 +119,7 @@ fn a_supervisor_that_is_away_is_an_error_told_once() {
 }
 
 #[test]
-fn a_supervisor_without_room_hears_the_newest_words_later() {
+fn full_supervisor_receives_newest_status_later() {
     let name = format!("@linkspan-test-full-{}", std::process::id());
     let fake = FakeSupervisor::at(&name, &[]);
     let mut program = fake.program();
@@ -144,7 +144,7 @@ fn a_supervisor_without_room_hears_the_newest_words_later() {
 }
 
 #[test]
-fn states_are_told_once() {
+fn each_state_is_notified_once() {
     let mut notifier = NotifyState::new(None);
     for (state, reason, assignments) in [
         (State::Starting, "", "STATUS=STARTING\n"),

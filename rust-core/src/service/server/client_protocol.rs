@@ -1,4 +1,4 @@
-//! What clients ask a controller for, as they say it.
+//! The requests of clients to a controller, as they are encoded.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::service::command::Command;
 use crate::service::protocol::{self, DEFAULT_WITHIN, MAX_WITHIN, MIN_DATA_PERIOD};
 use crate::value::Value;
 
-/// A command that a client wants a service to carry out.
+/// A command that a client sends to a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientCommand {
     pub service: String,
@@ -16,18 +16,18 @@ pub struct ClientCommand {
     pub command: Command,
     pub arguments: Value,
     pub within: Duration,
-    /// The incarnation that it is for; none for any.
+    /// The incarnation that it is for; `None` matches any.
     pub epoch: Option<u64>,
-    /// Whether the client wants to hear no more than that it was accepted.
+    /// Whether the client waits only until the command is accepted.
     pub acceptance: bool,
-    /// The incarnation of the controller that the client knew when it asked.
+    /// The incarnation of the controller that the client connected to first.
     pub controller: Option<u64>,
 }
 
-/// A question of a client.
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientRequest {
-    /// The records of all services behind this name in the alphabet.
+    /// The records of the services whose names follow this one in alphabetical order.
     Services {
         after: String,
     },
@@ -35,7 +35,7 @@ pub enum ClientRequest {
         service: String,
     },
     Command(ClientCommand),
-    /// What has become of a command.
+    /// The answer to a command.
     Answer {
         service: String,
         id: String,
@@ -50,17 +50,17 @@ pub enum ClientRequest {
     Stats,
 }
 
-/// What a client wants to hear of without asking again.
+/// A request for events about services.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WatchRequest {
-    /// None for all.
+    /// The services; empty for all.
     pub services: BTreeSet<String>,
-    /// None for no data.
+    /// The period of sampling data; `None` for no data.
     pub data_every: Option<Duration>,
 }
 
 impl ClientRequest {
-    /// Reads a question; the error says what is wrong with it.
+    /// Reads a request.
     pub fn from_value(value: &Value) -> Result<ClientRequest> {
         let text = |key: &str| value.at(key).and_then(Value::as_text).map(str::to_owned);
         Ok(match value.at("what")?.as_text()? {
@@ -129,7 +129,7 @@ impl ClientCommand {
 }
 
 impl WatchRequest {
-    /// Reads what is to be watched.
+    /// Reads a watch request.
     pub fn from_value(value: &Value) -> Result<WatchRequest> {
         let services = match value.at("services") {
             Err(_) => BTreeSet::new(),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_told() {
+    fn invalid_request_returns_error_of_matching_kind() {
         let good = ClientRequest::from_value(&command("within", 2.5.into())).unwrap();
         let ClientRequest::Command(wanted) = good else { panic!("{good:?}") };
         assert_eq!((wanted.within, wanted.acceptance), (Duration::from_millis(2500), false));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_watched_is_told() {
+    fn invalid_data_period_is_out_of_range() {
         let watch = |every: f64| WatchRequest::from_value(&Value::map([("data_every", every)]));
         assert_eq!(watch(0.5).unwrap().data_every, Some(Duration::from_millis(500)));
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {

@@ -1,4 +1,4 @@
-//! Commands on their way: given once to each incarnation, answered once to each client.
+//! Open commands and final answers: a command is sent once to each incarnation and answered once to each client.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::service::protocol::{CommandRequest, margin};
 use crate::service::state::State;
 use crate::value::Value;
 
-/// A command that has no final answer.
+/// A command without a final answer.
 #[derive(Debug)]
 pub struct OpenCommand {
     pub command: Command,
     pub arguments: Value,
-    /// When its time is over, since the start.
+    /// When it times out, since the start of the server.
     pub deadline: Duration,
-    /// The incarnation that its sender meant; none for any.
+    /// The incarnation that the client asked for; `None` matches any.
     pub pinned: Option<u64>,
-    /// The incarnation that was given it last.
+    /// The incarnation that it was sent to last.
     pub given: Option<u64>,
-    /// What the service said when it took it on.
+    /// The state with which the service accepted it.
     pub accepted: Option<State>,
     pub waiting: Vec<WaitingClient>,
-    /// Whether the controller sent it itself, for watchers.
+    /// Whether the server sent it itself, to sample data for watchers.
     pub is_own: bool,
     pub bytes: usize,
 }
@@ -38,24 +38,24 @@ pub struct OpenCommand {
 #[derive(Clone, Copy, Debug)]
 pub struct WaitingClient {
     pub to: Question,
-    /// Whether it is content with ACCEPTED.
+    /// Whether ACCEPTED is enough.
     pub acceptance: bool,
 }
 
-/// A command by its service and its id.
+/// A command, identified by its service and its id.
 pub type Key = (Name, Arc<str>);
 
-/// A final answer, kept for those who ask later.
+/// A final answer, kept for repeated requests.
 #[derive(Debug)]
 struct FinalAnswer {
     command: Command,
     answer: Answer,
-    /// Whether the service had no part in it.
+    /// Whether the server answered in place of the service.
     by_controller: bool,
     bytes: usize,
 }
 
-/// The final answers of a while.
+/// The final answers that are kept.
 #[derive(Debug, Default)]
 pub struct Archive {
     answers: HashMap<Key, FinalAnswer>,
@@ -76,7 +76,7 @@ impl Archive {
         }
     }
 
-    /// Lets the oldest go; gives when the next one is to go.
+    /// Drops the oldest answers beyond the limits; returns when the oldest remaining one was added.
     fn trim(&mut self, count: usize, bytes: usize, before: Option<Duration>) -> Option<Duration> {
         while let Some((at, _)) = self.order.front() {
             let old = before.is_some_and(|before| *at <= before);
@@ -92,13 +92,13 @@ impl Archive {
         None
     }
 
-    /// Whether there is one.
+    /// Returns whether an answer is kept.
     #[cfg(test)]
     pub fn knows(&self, key: &Key) -> bool {
         self.answers.contains_key(key)
     }
 
-    /// How many there are, and how many bytes they have.
+    /// Returns the number of answers and their size in bytes.
     #[cfg(test)]
     pub fn extent(&self) -> (usize, usize) {
         assert_eq!(self.answers.len(), self.order.len());
@@ -106,13 +106,13 @@ impl Archive {
     }
 }
 
-/// Whether doing it twice is as good as once: asking changes nothing.
+/// Returns whether a command changes nothing, so that it may be carried out twice.
 fn is_question(command: &Command) -> bool {
     matches!(command, Command::GetData | Command::Status | Command::Describe | Command::Stats | Command::Log)
 }
 
 impl ServerState {
-    /// A client wants this done. `bytes` is how much its message had.
+    /// Handles a command of a client. `bytes` is the size of its message.
     pub(super) fn handle_command(&mut self, to: Question, wanted: ClientCommand, bytes: usize, now: Moment) {
         let Some((name, _)) = self.services.get_key_value(&*wanted.service) else {
             let foreign = wanted.controller.is_some_and(|controller| controller != self.controller);
@@ -188,7 +188,7 @@ impl ServerState {
         self.record_changed(&key.0, now);
     }
 
-    /// Takes a command on.
+    /// Adds an open command and its timer.
     pub(super) fn add_open_command(&mut self, key: &Key, open: OpenCommand) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         self.open_bytes += open.bytes;
@@ -196,7 +196,7 @@ impl ServerState {
         service.open.insert(key.1.clone(), open);
     }
 
-    /// Sends a command to its service, if that is here.
+    /// Sends a command to its service if that is connected.
     pub(super) fn send_command(&mut self, key: &Key, now: Moment) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let (Some(link), Some(open)) = (service.link, service.open.get_mut(&key.1)) else { return };
@@ -208,13 +208,13 @@ impl ServerState {
             command: open.command.clone(),
             arguments: open.arguments.clone(),
             within: left - margin(left),
-            // Never to be carried out by another incarnation than the one that it is given to.
+            // Another incarnation must never carry it out.
             epoch: Some(epoch),
         };
         self.actions.push_back(Action::SendCommand { link, request });
     }
 
-    /// A service has said what has become of a command. `bytes` is how much its message had.
+    /// Handles the answer of a service. `bytes` is the size of its message.
     pub(super) fn answer_received(&mut self, name: &Name, mut answer: Answer, bytes: usize, now: Moment) {
         let key: Key = (name.clone(), (&*answer.id).into());
         if let Some(failure) = &mut answer.failure {
@@ -222,7 +222,7 @@ impl ServerState {
         }
         let Some(service) = self.services.get_mut(name) else { return };
         let asked = service.open.get(&key.1).map(|open| &open.command);
-        // The library answers questions by itself, while the program may still be at what took too long.
+        // Only an answer of the program shows that it is responsive again: the library answers some commands by itself.
         let by_the_program = answer.outcome.is_final() && asked.is_some_and(|command| !is_question(command));
         if service.late.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program) {
             self.clear_problem(name, now);
@@ -250,7 +250,7 @@ impl ServerState {
         }
     }
 
-    /// An answer to what is not open: a repeated one, or the truth about a command that was given up here.
+    /// Handles an answer to a command that is not open: a repeated one, or the real outcome after a time-out.
     fn late_answer_received(&mut self, key: Key, answer: Answer, bytes: usize, now: Moment) {
         let Some(finished) = self.archive.get(&key) else { return };
         if !finished.by_controller || !answer.outcome.is_final() {
@@ -263,7 +263,7 @@ impl ServerState {
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
     }
 
-    /// Answers a command in the service's place.
+    /// Answers a command in place of its service.
     pub(super) fn answer_for_service(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
         let state = self.services.get(&key.0).map_or(State::Starting, |service| service.report().state);
         let failure = Some(failure_of(error));
@@ -271,7 +271,7 @@ impl ServerState {
         self.finish(key, answer, true, 256, now);
     }
 
-    /// A command has its final answer: everybody who waits for it is told.
+    /// Records the final answer of a command and replies to all clients that wait for it.
     fn finish(&mut self, key: &Key, answer: Answer, by_controller: bool, bytes: usize, now: Moment) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let Some(open) = service.open.shift_remove(&key.1) else { return };
@@ -303,7 +303,7 @@ impl ServerState {
         self.record_changed(&key.0, now);
     }
 
-    /// Old answers go.
+    /// Drops answers that were kept for long enough.
     pub(super) fn expire_answers(&mut self, now: Moment) {
         let (limits, before) = (&self.limits, now.since.checked_sub(self.limits.finished_for));
         if let Some(oldest) = self.archive.trim(limits.finished, limits.finished_bytes, before) {
@@ -311,7 +311,7 @@ impl ServerState {
         }
     }
 
-    /// A client does not wait for this any longer.
+    /// Removes a command from those that a client waits for.
     fn settle(&mut self, to: Question, key: &Key) {
         if let Some(open) = self.asked.get_mut(&to.session) {
             open.remove(key);
@@ -321,7 +321,7 @@ impl ServerState {
         }
     }
 
-    /// Its time is over.
+    /// Fails a command that has timed out.
     pub(super) fn command_timed_out(&mut self, key: &Key, now: Moment) {
         let Some(service) = self.services.get(&key.0) else { return };
         let Some(open) = service.open.get(&key.1) else { return };
@@ -350,7 +350,7 @@ impl ServerState {
         self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
-    /// A service is here, as another incarnation than before or as the same: it is given what is open for it.
+    /// Sends the open commands of a service that has connected, and fails those that were meant for another incarnation.
     pub(super) fn resend_open_commands(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;
@@ -380,7 +380,7 @@ impl ServerState {
         }
     }
 
-    /// A service has said goodbye, or is forgotten: what it was given is not answered any more.
+    /// Fails the commands that were sent to a service that has ended; with `all` also those that were not sent.
     pub(super) fn fail_open_commands(&mut self, name: &Name, all: bool, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let given = service.open.iter().filter(|(_, open)| all || open.given.is_some());
@@ -391,7 +391,7 @@ impl ServerState {
         }
     }
 
-    /// What has become of a command.
+    /// Replies with the answer to a command, or ACCEPTED while it is open.
     pub(super) fn command_outcome(&mut self, to: Question, service: &str, id: &str) {
         let Some((name, known)) = self.services.get_key_value(service) else {
             let error = self.unknown_service(service);
@@ -413,7 +413,7 @@ impl ServerState {
         self.actions.push_back(Action::Reply { to, value: answer });
     }
 
-    /// A client has gone. What it asked for is carried out all the same.
+    /// Removes a client. Its commands are carried out all the same.
     pub fn client_left(&mut self, session: u64) {
         for (name, id) in self.asked.remove(&session).unwrap_or_default() {
             if let Some(open) = self.services.get_mut(&name).and_then(|known| known.open.get_mut(&id)) {
@@ -423,7 +423,7 @@ impl ServerState {
         self.unwatch(session);
     }
 
-    /// Whether a client waits for answers.
+    /// Returns whether a client waits for answers.
     pub fn has_pending_commands(&self, session: u64) -> bool {
         self.asked.contains_key(&session)
     }

@@ -1,25 +1,25 @@
-//! Clients whose links were cut while they waited for answers: those are kept for a while, for they come back by themselves.
+//! Replies for clients whose links were cut while they waited: clients reconnect by themselves and then receive them.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::peer::Outgoing;
 
-/// How long a client is waited for.
+/// How long replies are kept for a client.
 const GRACE: Duration = Duration::from_secs(30);
-/// Clients that are waited for, at most.
+/// The most clients that are waited for.
 const CLIENTS: usize = 1_000;
-/// Answers that are kept for one of them, and their bytes.
+/// The most replies per client, and their bytes.
 const KEPT: (usize, usize) = (256, 1 << 20);
 
-/// The answers for one.
+/// The replies for one client.
 struct DisconnectedClient {
     until: Duration,
     answers: Vec<Outgoing>,
     bytes: usize,
 }
 
-/// All that are away, by the number of their incarnation.
+/// The disconnected clients by the number of their incarnation.
 #[derive(Default)]
 pub struct DisconnectedClients {
     absent: HashMap<u64, DisconnectedClient>,
@@ -27,7 +27,7 @@ pub struct DisconnectedClients {
 }
 
 impl DisconnectedClients {
-    /// This one is waited for from now on; false where too many are.
+    /// Begins to keep replies for a client; returns false if there are too many clients.
     pub fn begin(&mut self, session: u64, now: Duration) -> bool {
         if self.absent.len() >= CLIENTS {
             return false;
@@ -38,7 +38,7 @@ impl DisconnectedClients {
         true
     }
 
-    /// Keeps an answer for one who is away. What is too much is dropped: the client asks again or runs out of time.
+    /// Keeps a reply. Replies beyond the limits are dropped, and the client asks again or times out.
     pub fn keep(&mut self, session: u64, answer: Outgoing) {
         let Some(absent) = self.absent.get_mut(&session) else { return };
         let bytes = answer.size();
@@ -48,21 +48,21 @@ impl DisconnectedClients {
         }
     }
 
-    /// It is back: its answers.
+    /// Returns the replies for a client that has reconnected.
     pub fn end(&mut self, session: u64) -> Vec<Outgoing> {
         self.absent.remove(&session).map_or_else(Vec::new, |absent| absent.answers)
     }
 
-    /// When the next one has been waited for long enough.
+    /// Returns when the next client expires.
     pub fn next(&self) -> Option<Duration> {
         self.order.front().map(|(until, _)| *until)
     }
 
-    /// One that has not come back in time.
+    /// Removes a client that has not reconnected in time and returns it.
     pub fn over(&mut self, now: Duration) -> Option<u64> {
         while let Some((until, session)) = self.order.front().copied().filter(|(until, _)| *until <= now) {
             self.order.pop_front();
-            // It may have come back, and gone again, since.
+            // The client may have reconnected and disconnected again since.
             if self.absent.get(&session).is_some_and(|absent| absent.until == until) {
                 self.absent.remove(&session);
                 return Some(session);

@@ -1,4 +1,4 @@
-//! The words between a controller and its clients, as the documents show them.
+//! The messages between a controller and its clients that the documents show.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ struct Transcript {
     state: ServerState,
     text: String,
     asked: u64,
-    /// The id of the command that the service was given last.
+    /// The id of the command that was sent to the service last.
     given: Box<str>,
 }
 
@@ -37,7 +37,7 @@ impl Transcript {
         self.text += &format!("{who:<11}{kind:<8} {}\n", json(value));
     }
 
-    /// What the controller says to its client now.
+    /// Records the messages that the server sends to its client now.
     fn told(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
@@ -74,7 +74,7 @@ impl Transcript {
 }
 
 #[test]
-fn the_documents_show_a_client() {
+fn documented_client_messages_are_current() {
     let mut talk = Transcript {
         state: ServerState::new(9, Limits::default()),
         text: String::new(),

@@ -1,4 +1,4 @@
-//! Logs of bounded length: what happened, line by line, the oldest going first.
+//! Logs of bounded length that drop their oldest lines.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::value::{Map, Timestamp, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub at: Timestamp,
-    /// None for what is about no service.
+    /// The service that it is about, if any.
     pub service: Option<Name>,
     pub level: String,
     pub text: String,
@@ -39,7 +39,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a line, and lets the oldest go that are too many for `lines` or `bytes`.
+    /// Appends a line and drops the oldest ones beyond `lines` or `bytes`.
     pub fn push(&mut self, entry: Entry, lines: usize, bytes: usize) {
         self.bytes += entry.size();
         self.entries.push_back(entry);
@@ -49,7 +49,7 @@ impl Log {
         }
     }
 
-    /// The last so many lines, fewer where they would have more bytes than this; the oldest first.
+    /// Returns the last lines, at most `lines` of them with at most `bytes` bytes, the oldest first.
     pub fn last(&self, lines: usize, bytes: usize) -> Value {
         let mut room = bytes;
         let fits = |entry: &&Entry| {
@@ -70,7 +70,7 @@ impl Log {
     }
 }
 
-/// A text of at most so many characters, with a mark where more stood.
+/// Returns at most so many characters of a text, with a mark if the rest was cut off.
 pub fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         None => text.to_owned(),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_lines_go_first() {
+    fn log_beyond_limits_drops_oldest_lines() {
         let mut log = Log::default();
         for i in 0..10 {
             log.push(entry(&i.to_string()), 3, 1 << 20);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_at_a_character() {
+    fn cut_text_ends_at_a_character() {
         assert_eq!(cut("naïve", 5), "naïve");
         assert_eq!(cut("naïve", 3), "naï… (2 bytes more)");
     }

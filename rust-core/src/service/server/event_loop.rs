@@ -1,4 +1,4 @@
-//! The loop of a controller: it listens, takes what each peer says in turn, and says what its state decides.
+//! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out actions of the state.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -24,18 +24,18 @@ use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::{stop, usage};
 use crate::value::{Timestamp, Value};
 
-/// A controller: services come to it, clients ask it.
+/// A controller's server: services connect to it, and clients send it requests.
 ///
-/// It does nothing by itself: [`ControllerServer::run`] is its loop, in one thread. While nothing happens it sleeps.
+/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while nothing happens.
 pub struct ControllerServer {
     listeners: Vec<Listener>,
     options: ControllerServerOptions,
     epoll: Epoll,
     peers: HashMap<u64, Peer>,
-    /// The newest link of each client's incarnation.
+    /// The newest link of each client.
     clients: HashMap<u64, u64>,
     disconnected: DisconnectedClients,
-    /// Peers that were let go of and may still read what they were told.
+    /// Peers whose links are closed after a while, so that they can read the last messages.
     closing: VecDeque<(Duration, u64, Peer)>,
     state: ServerState,
     controller: u64,
@@ -45,7 +45,7 @@ pub struct ControllerServer {
     received: u64,
     sent: u64,
     signals: Option<stop::Watch>,
-    /// What systemd is told.
+    /// Notifications for systemd.
     supervisor: Supervisor,
     ready: Vec<Ready>,
 }
@@ -54,17 +54,17 @@ const WAKE: u64 = 0;
 const SIGNAL: u64 = 1;
 const LISTENERS: u64 = 2;
 const FIRST: u64 = 64;
-/// Messages of one peer, and newcomers of one door, that are taken in a row.
+/// The most messages of one peer, or connections of one listener, that are handled in a row.
 const BATCH: usize = 32;
-/// How long a peer that was let go of has to read why.
+/// How long a peer has to read the last messages before its link is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl ControllerServer {
-    /// Where controllers listen: for this user, and for this machine's programs and containers that reach it by TCP.
+    /// The default endpoints: a local socket for the programs of this user, and TCP for this machine and its containers.
     pub const ENDPOINTS: [&str; 2] = [Controller::ENDPOINT, "tcp://127.0.0.1:17170"];
 
-    /// Listens at these endpoints; at those of [`ControllerServer::ENDPOINTS`] where none are given. `AddressInUse` where somebody else
-    /// listens at one of them, with that process where it can be known.
+    /// Listens at these endpoints, or at [`ControllerServer::ENDPOINTS`] if none are given. Returns `AddressInUse` if an endpoint
+    /// is in use, with the process that uses it if that is known.
     pub fn listen(endpoints: &[String], options: &ControllerServerOptions) -> Result<ControllerServer> {
         usage::raise_descriptors();
         let links = options.links();
@@ -108,24 +108,24 @@ impl ControllerServer {
         })
     }
 
-    /// Its limits, for a test whose outcome is not to hang on how fast the machine is.
+    /// Returns the limits, which tests change so that their outcome does not depend on the machine's speed.
     #[cfg(test)]
     pub(super) fn limits(&mut self) -> &mut Limits {
         &mut self.state.limits
     }
 
-    /// Where it listens, with the ports that it got.
+    /// Returns the endpoints that it listens at, with the ports that were assigned.
     pub fn endpoints(&self) -> Vec<String> {
         self.listeners.iter().map(Listener::endpoint).collect()
     }
 
-    /// Ends [`ControllerServer::run`] from another thread.
+    /// Returns a handle that ends [`ControllerServer::run`] from another thread.
     pub fn stopper(&self) -> StopHandle {
         self.stop.clone()
     }
 
-    /// Serves until it is stopped, by [`StopHandle::stop`] or a signal; `Timeout` once the time given has passed, after which it
-    /// may be called again. By default it serves for ever.
+    /// Serves until [`StopHandle::stop`] or a signal. Returns `Timeout` once the given time has passed, after which it may be
+    /// called again. Without a time it serves for ever.
     pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.channel.on_wait);
         if self.options.handle_signals && self.signals.is_none() {
@@ -143,7 +143,7 @@ impl ControllerServer {
         }
     }
 
-    /// Tells systemd how it is: from the first round on it is READY.
+    /// Notifies systemd; READY is sent before the first wait.
     fn notify(&mut self, ends: bool) {
         if !self.supervisor.is_present() {
             return;
@@ -164,14 +164,14 @@ impl ControllerServer {
         }
     }
 
-    /// Sleeps until something happens, and deals with it.
+    /// Waits for events, and handles those that are ready.
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let now = self.born.elapsed();
         let told = self.supervisor.next_due(None, now);
         let left = self.closing.front().map(|(until, ..)| *until);
         let due = [self.state.next(), self.disconnected.next(), left, told];
         let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
-        // One who does not want to wait gets a round all the same.
+        // A wait of zero handles ready events, too.
         let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
         let sleep = match (due, most) {
             (Some(due), Some(most)) => Some(due.min(most)),
@@ -207,14 +207,14 @@ impl ControllerServer {
         Moment { since: self.born.elapsed(), at: Timestamp::now() }
     }
 
-    /// Takes in who waits at a door.
+    /// Accepts waiting connections of a listener.
     fn accept_from(&mut self, door: usize) -> Result<()> {
         for _ in 0..BATCH {
             let Some(listener) = self.listeners.get(door) else { return Ok(()) };
             let (channel, who) = match listener.accept_with_peer(Wait::none()) {
                 Ok(newcomer) => newcomer,
                 Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::OutOfMemory) => return Ok(()),
-                // The newcomer's own fault: it has gone, or lied in its hello.
+                // The handshake failed because of the peer.
                 Err(e) if e.kind() != ErrorKind::InvalidState => continue,
                 Err(e) => return Err(e),
             };
@@ -238,7 +238,7 @@ impl ControllerServer {
             } else {
                 let old = self.clients.insert(who.session, token);
                 self.send(token, Kind::Event, &hello(self.controller), false);
-                // Another link of the same client has ended, and we have not heard of it.
+                // The client has reconnected before the end of its old link was noticed.
                 if let Some(old) = old {
                     self.remove_peer(old);
                 }
@@ -251,7 +251,7 @@ impl ControllerServer {
         Ok(())
     }
 
-    /// Takes what a peer says, so much in a row.
+    /// Reads messages of a peer, up to the batch size.
     fn read_peer(&mut self, token: u64) {
         for _ in 0..BATCH {
             let Some(peer) = self.peers.get(&token) else { return };
@@ -268,7 +268,7 @@ impl ControllerServer {
                     self.act();
                 }
                 Err(e) if e.kind() == ErrorKind::Empty => return,
-                // One message was skipped.
+                // The channel has skipped this message.
                 Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
                     let now = self.now();
                     self.state.malformed_message(token, &e, now);
@@ -283,7 +283,7 @@ impl ControllerServer {
         }
     }
 
-    /// A service says something.
+    /// Handles a message of a service.
     fn service_message(&mut self, token: u64, message: &Message) {
         let now = self.now();
         let said = match message.header().kind {
@@ -296,7 +296,7 @@ impl ControllerServer {
         }
     }
 
-    /// A client asks something.
+    /// Handles a message of a client.
     fn answer(&mut self, session: u64, message: &Message) {
         let now = self.now();
         match message.header().kind {
@@ -320,7 +320,7 @@ impl ControllerServer {
                     Err(e) => self.state.refuse(to, e),
                 }
             }
-            // It is told when it is not understood, like any other event.
+            // A watch request is an event, so a malformed one is answered by an event.
             Kind::Event => match message.value().and_then(WatchRequest::from_value) {
                 Ok(watch) => self.state.watch(session, watch, now),
                 Err(e) => {
@@ -334,7 +334,7 @@ impl ControllerServer {
         }
     }
 
-    /// Does what the state has decided.
+    /// Carries out the actions of the state.
     fn act(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
@@ -372,7 +372,7 @@ impl ControllerServer {
     }
 
     fn send(&mut self, token: u64, kind: Kind, value: &Value, may_be_missed: bool) {
-        // What is too large to be said is told to its sender when its time is over.
+        // A message that is too large is dropped; its sender's command then times out.
         if let Ok(payload) = encode(value) {
             self.enqueue(token, Outgoing::word(kind, payload), may_be_missed);
         }
@@ -405,7 +405,7 @@ impl ControllerServer {
         self.settle(token, put);
     }
 
-    /// There is room again at a peer.
+    /// Continues to send to a peer that has become writable.
     fn bring(&mut self, token: u64) {
         if let Some(peer) = self.peers.get_mut(&token) {
             let put = peer.on_writable(&self.epoll, token);
@@ -431,7 +431,7 @@ impl ControllerServer {
         }
     }
 
-    /// A peer has gone, or is given up.
+    /// Removes a peer whose link has ended.
     fn lose(&mut self, token: u64, why: &str, fault: bool) {
         let Some(pattern) = self.remove_peer(token) else { return };
         if pattern == Pattern::Service {
@@ -458,17 +458,17 @@ impl ControllerServer {
                 }
                 answers.into_iter().for_each(|answer| self.disconnected.keep(session, answer));
             }
-            // It has come back before its old link was known to have ended.
+            // The client has reconnected before the end of this link was noticed.
             Some(newest) => answers.into_iter().for_each(|answer| self.enqueue(newest, answer, false)),
             None => {}
         }
         Some(peer.pattern)
     }
 
-    /// Lets go of a peer, which may still read what it was told.
+    /// Closes the link of a peer after [`LINGER`], so that the peer can read the last messages.
     fn release(&mut self, token: u64) {
         let Some(peer) = self.peers.remove(&token) else { return };
-        // It is not listened to any longer.
+        // Nothing more is read from it.
         if peer
             .channel
             .with_descriptor(|descriptor| {
@@ -482,7 +482,7 @@ impl ControllerServer {
         self.closing.push_back((self.born.elapsed() + LINGER, token, peer));
     }
 
-    /// Listens no more, and lets go of everybody. What goes without this ends in the same way.
+    /// Stops listening and closes all links. Dropping the server does the same.
     pub fn close(&mut self) {
         self.stop.stop();
         for door in self.listeners.drain(..) {
@@ -503,7 +503,7 @@ impl Drop for ControllerServer {
     }
 }
 
-/// The first word to a client: which incarnation of the controller this is.
+/// Returns the first message to a client, which identifies the incarnation of the controller.
 pub(super) fn hello(controller: u64) -> Value {
     Value::map([("what", Value::from("hello")), ("controller", controller.into())])
 }

@@ -1,4 +1,4 @@
-//! How a controller listens, and how it is ended.
+//! The options of a controller's server, and the handle that stops it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +12,19 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::ports;
 use crate::transport::endpoint::Endpoint;
 
-/// How a controller listens.
+/// The options of a controller's server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ControllerServerOptions {
-    /// The options of its links: mode, group, allow_uids and so on. Delivery and limit are its own.
+    /// The options of its links, such as mode, group and allow_uids. The server sets delivery and limit itself.
     pub channel: Options,
-    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS), where no endpoints are given: yes.
+    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS) if no endpoints are given. Default: true.
     pub tcp: bool,
-    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run), where the program has not decided about them itself: yes.
+    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run) if the program does not handle them itself. Default: true.
     pub handle_signals: bool,
-    /// How often it wants to hear of each service: 5 s. One that is silent for three of these is STALE.
+    /// The heartbeat period of the services. A service that is silent for three periods is STALE. Default: 5 s.
     pub heartbeat: Duration,
-    /// Peers at the same time: 12,000. Later ones are turned away.
+    /// The most peers at a time; further ones are refused. Default: 12,000.
     pub peers: usize,
 }
 
@@ -41,19 +41,19 @@ impl Default for ControllerServerOptions {
 }
 
 impl ControllerServerOptions {
-    /// The options of its links.
+    /// Returns the options of the server's links.
     pub(super) fn links(&self) -> Options {
         let mut options = self.channel.clone();
         options.pattern = Pattern::Controller;
         options.delivery = Some(Delivery::BestEffort);
         options.limit = MESSAGE_LIMIT;
-        // When it has just started, all services come within moments.
+        // After a start all services connect within moments.
         options.queue = 4_096;
         options
     }
 }
 
-/// Ends [`ControllerServer::run`](super::ControllerServer::run) from another thread.
+/// A handle that ends [`ControllerServer::run`](super::ControllerServer::run) from another thread.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     pub(super) bell: Arc<EventFd>,
@@ -65,7 +65,7 @@ impl StopHandle {
         Ok(StopHandle { bell: Arc::new(EventFd::new()?), asked: Arc::default() })
     }
 
-    /// The loop ends after what it does now; a later one ends at once.
+    /// Ends the running loop after its current round; a later call of `run` returns at once.
     pub fn stop(&self) {
         self.asked.store(true, Ordering::Release);
         self.bell.ring();
@@ -76,7 +76,7 @@ impl StopHandle {
     }
 }
 
-/// Listens at an endpoint; says who else does where that can be known.
+/// Listens at an endpoint; the error for a port in use names the process that uses it, if that is known.
 pub(super) fn open(endpoint: &str, options: &Options) -> Result<Listener> {
     Listener::listen(endpoint, options).map_err(|e| {
         let port = endpoint.parse().ok().and_then(|endpoint: Endpoint| Some(endpoint.host_and_port()?.1));

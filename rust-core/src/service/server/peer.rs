@@ -1,4 +1,4 @@
-//! One peer of a controller: its channel, and what it has not taken yet.
+//! One peer of the server: its channel and its queue of outgoing messages.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -12,71 +12,71 @@ use crate::message::{Payload, failure};
 use crate::service::command::failure_of;
 use crate::sys::poll::{Epoll, Interest};
 
-/// Something on its way to a peer.
+/// An outgoing message.
 pub struct Outgoing {
     kind: Kind,
-    /// For answers.
+    /// The request that it answers, for replies.
     to: Option<Question>,
     payload: Payload,
 }
 
 impl Outgoing {
-    /// A command or an event.
+    /// Creates a command or an event.
     pub fn word(kind: Kind, payload: Payload) -> Outgoing {
         Outgoing { kind, to: None, payload }
     }
 
-    /// The answer to a question.
+    /// Creates a reply to a request.
     pub fn answer(to: Question, payload: Payload) -> Outgoing {
         Outgoing { kind: Kind::Reply, to: Some(to), payload }
     }
 
-    /// An error as the answer to a question.
+    /// Creates an error reply to a request.
     pub fn refusal(to: Question, error: &Error) -> Result<Outgoing> {
         let payload = failure::to_payload(&failure_of(error))?;
         Ok(Outgoing { kind: Kind::Error, to: Some(to), payload })
     }
 
-    /// Its bytes.
+    /// Returns its size in bytes.
     pub fn size(&self) -> usize {
         self.payload.body().len()
     }
 }
 
-/// What has become of something that was to be sent.
+/// The outcome of sending a message.
 #[derive(Debug)]
 pub enum SendOutcome {
-    /// It is on its way, or waits for its turn.
+    /// The message was sent or queued.
     Queued,
-    /// So much waits that this was left out.
+    /// The queue is long, and the event was dropped.
     Dropped,
-    /// So much waits, and none of it may be left out: the peer is to be let go of.
+    /// The queue is full, and the message must not be dropped: the link has to be closed.
     Overflow,
-    /// The link does what it may not: the peer is to be let go of.
+    /// The link failed and has to be closed.
     Failed(Error),
 }
 
-/// Bytes and messages that wait for a peer to take them: beyond these events are left out.
+/// The bytes and messages in the queue beyond which events are dropped.
 const DROP_EVENTS_ABOVE: (usize, usize) = (4 << 20, 4_096);
-/// Beyond these a peer that does not take its answers or commands is let go of.
+/// The bytes and messages in the queue beyond which the link is closed.
 const MAX_QUEUE: (usize, usize) = (16 << 20, 16_384);
 
-/// Set in the token of a peer's "there is room".
+/// The bit of an epoll token that marks a peer as writable.
 pub const WRITABLE: u64 = 1 << 63;
 
 /// A peer.
 pub struct Peer {
     pub channel: Channel,
     pub pattern: Pattern,
-    /// The number of its incarnation.
+    /// The number that identifies its incarnation.
     pub session: u64,
     waits: VecDeque<Outgoing>,
     bytes: usize,
-    /// While something waits: becomes ready when there is room.
+    /// A descriptor that becomes ready when the peer is writable; set while messages are queued.
     room: Option<OwnedFd>,
-    /// Whether it has closed its end: it takes nothing more, and what it said last is still to be heard.
+    /// Whether the peer has closed its end. Its last messages can still be read.
     write_closed: bool,
-    /// Events that were left out and that it has not been told of.
+    /// The number of dropped events that the peer was not told of.
     pub missed: u64,
 }
 
@@ -94,17 +94,17 @@ impl Peer {
         }
     }
 
-    /// Sends something, or keeps it until there is room. With `may_be_missed` it is left out where much waits already.
+    /// Sends a message, or queues it until the peer is writable. With `may_be_missed` it is dropped if the queue is long.
     pub fn send(&mut self, out: Outgoing, may_be_missed: bool, epoll: &Epoll, token: u64) -> SendOutcome {
         if self.write_closed {
-            // Answers are for the client, not for its link.
+            // Replies are kept for the client's next link.
             if out.to.is_some() && self.waits.len() < DROP_EVENTS_ABOVE.1 {
                 self.waits.push_back(out);
             }
             return SendOutcome::Dropped;
         }
         let over = |(bytes, count): (usize, usize)| self.bytes > bytes || self.waits.len() > count;
-        // What was missed is told before anything that follows.
+        // The peer has to learn of dropped events before any later one.
         if may_be_missed && (self.missed > 0 || over(DROP_EVENTS_ABOVE)) {
             self.missed += 1;
             return SendOutcome::Dropped;
@@ -117,7 +117,7 @@ impl Peer {
         if self.room.is_some() { SendOutcome::Queued } else { self.flush(epoll, token) }
     }
 
-    /// There may be room: brings away what waits.
+    /// Sends queued messages to a peer that has become writable.
     pub fn on_writable(&mut self, epoll: &Epoll, token: u64) -> SendOutcome {
         if let Some(room) = self.room.take() {
             epoll.remove(room);
@@ -125,7 +125,7 @@ impl Peer {
         self.flush(epoll, token)
     }
 
-    /// Whether nothing waits.
+    /// Returns whether the queue is empty.
     pub fn is_idle(&self) -> bool {
         self.waits.is_empty() && self.room.is_none()
     }
@@ -161,7 +161,7 @@ impl Peer {
         }
     }
 
-    /// Nothing can be sent. One who has gone may have said something before, which is heard first.
+    /// Marks the link as closed for writing if the peer has disconnected; messages it sent before can still be read.
     fn close_writing(&mut self, error: Error) -> SendOutcome {
         if error.kind() != ErrorKind::Disconnected {
             return SendOutcome::Failed(error);
@@ -170,7 +170,7 @@ impl Peer {
         SendOutcome::Dropped
     }
 
-    /// Sends one thing. What is too large for the peer is said to it in its place.
+    /// Sends one message. A reply that is too large for the peer is replaced by an error.
     fn try_send(&self, out: &Outgoing) -> Result<()> {
         let send = |out: &Outgoing| match out.to {
             Some(to) => self.channel.respond(to, out.kind, &out.payload),
@@ -178,18 +178,18 @@ impl Peer {
         };
         match (send(out), out.to) {
             (Err(e), Some(to)) if e.kind() == ErrorKind::TooLarge => send(&Outgoing::refusal(to, &e)?),
-            // Its watchers see it in the service's record, its sender in the time that passes.
+            // A dropped command times out, and a dropped event is contained in the service's record.
             (Err(e), None) if e.kind() == ErrorKind::TooLarge => Ok(()),
             (sent, _) => sent,
         }
     }
 
-    /// The answers that it has not been given.
+    /// Returns the replies that were not sent.
     pub fn take_answers(&mut self) -> impl Iterator<Item = Outgoing> {
         std::mem::take(&mut self.waits).into_iter().filter(|out| out.to.is_some())
     }
 
-    /// Ends it at once.
+    /// Closes the link at once.
     pub fn abandon(&self, epoll: &Epoll) {
         if let Some(room) = &self.room {
             epoll.remove(room);

@@ -1,4 +1,4 @@
-//! What is wrong with a service is told for as long as it is so: an answer that comes, or a new incarnation, ends it.
+//! A problem of a service is shown until an answer arrives or a new incarnation connects.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::service::Controller;
 use crate::service::command::Command;
 use crate::value::Value;
 
-/// Gives a command that the service has no time to answer.
+/// Sends a command that times out before the service can answer.
 fn asks_in_vain(client: &Controller, command: &Command) {
     let given = client.command("power", command, &Value::Null, Duration::from_millis(50));
     assert_eq!(given.unwrap_err().kind(), ErrorKind::Timeout);
@@ -18,12 +18,12 @@ fn problem(record: &Value) -> String {
     record.at("trouble").unwrap().as_text().unwrap().to_owned()
 }
 
-/// As after SIGSTOP and SIGCONT: everything that came meanwhile is answered late, and what comes then in time.
+/// As after SIGSTOP and SIGCONT: earlier commands are answered late, later ones in time.
 #[test]
-fn trouble_of_a_service_that_did_not_answer_ends_with_its_next_answer() {
-    let hub = TestServer::start();
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
+fn problem_of_unanswered_command_ends_with_next_answer() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
     asks_in_vain(&client, &Command::Pause);
     let record = until(&client, "power", |record| !problem(record).is_empty());
@@ -35,15 +35,15 @@ fn trouble_of_a_service_that_did_not_answer_ends_with_its_next_answer() {
 }
 
 #[test]
-fn trouble_of_a_service_that_took_too_long_stays_until_its_program_answers() {
-    let hub = TestServer::start();
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
+fn problem_of_slow_program_stays_until_program_answers() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
     let service = std::thread::spawn(move || {
         let late = power.order();
         power.accept(&late);
-        // The library answers questions whatever the program does.
+        // The library answers STATS whatever the program does.
         let question = power.order();
         assert_eq!(question.command, Command::Stats);
         power.done(&question, Value::Null);
@@ -60,17 +60,17 @@ fn trouble_of_a_service_that_took_too_long_stays_until_its_program_answers() {
 }
 
 #[test]
-fn trouble_of_an_incarnation_ends_with_the_next_one() {
-    let hub = TestServer::start();
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
+fn problem_of_incarnation_ends_with_the_next_one() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
     asks_in_vain(&client, &Command::Pause);
     until(&client, "power", is("trouble", "power did not answer PAUSE in time"));
     drop(power);
     let record = until(&client, "power", is("view", "DISCONNECTED"));
     assert_eq!(problem(&record), "power did not answer PAUSE in time", "it may be why it went");
-    let _again = FakeService::come(&hub.endpoint, "power", 2);
+    let _again = FakeService::come(&server.endpoint, "power", 2);
     let record = until(&client, "power", is("view", "CONNECTED"));
     assert_eq!(problem(&record), "");
 }

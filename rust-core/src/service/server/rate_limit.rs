@@ -1,57 +1,57 @@
-//! How much is kept and how much is borne: the limits of a controller, and whether a peer keeps to them.
+//! The limits of a controller's server, and the token bucket that enforces rates.
 
 use std::time::Duration;
 
 use crate::service::protocol::HEARTBEAT;
 
-/// The limits of one controller.
+/// The limits of one server.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Services that are known.
+    /// Registered services.
     pub services: usize,
-    /// Of those, the ones that are gone.
+    /// Registered services that are GONE.
     pub gone: usize,
-    /// Commands of one service that have no final answer.
+    /// Open commands of one service.
     pub open: usize,
-    /// Bytes of the arguments of all of them.
+    /// Bytes of the arguments of all open commands.
     pub open_bytes: usize,
-    /// Questions of one client that have no answer.
+    /// Open commands of one client.
     pub asked: usize,
-    /// Commands for services that an earlier controller knew.
+    /// Commands held for services that have not connected yet.
     pub expected: usize,
     /// Final answers that are kept.
     pub finished: usize,
-    /// Bytes of them.
+    /// Bytes of the final answers that are kept.
     pub finished_bytes: usize,
-    /// How long each is kept.
+    /// How long each final answer is kept.
     pub finished_for: Duration,
     /// Lines of the controller's log.
     pub events: usize,
     /// Lines of a service's log.
     pub lines: usize,
-    /// Bytes of a service's log, where there are few services.
+    /// Bytes of a service's log while there are few services.
     pub log_bytes: usize,
     /// Bytes of all services' logs.
     pub logs_bytes: usize,
     /// Characters of a line.
     pub line: usize,
-    /// Messages a second that a service may send for long.
+    /// The sustained rate of a service's messages, per second.
     pub rate: f64,
-    /// Messages that it may send at once.
+    /// The burst of a service's messages.
     pub burst: f64,
-    /// Malformed messages that are borne in a minute.
+    /// Malformed messages of a service per minute.
     pub mistakes: f64,
-    /// How often a service is heard of while nothing happens.
+    /// The heartbeat period of the services.
     pub heartbeat: Duration,
-    /// How long one who has connected may take to say who it is.
+    /// How long a peer may take to send its introduction.
     pub stranger: Duration,
-    /// How long a service may be away before it is gone.
+    /// How long a service may be disconnected before it counts as GONE.
     pub away: Duration,
-    /// How long what was wrong with a service is shown.
+    /// How long a problem is shown after it last occurred.
     pub problem: Duration,
-    /// How long after the start services are waited for that an earlier controller knew.
+    /// How long after the start commands are held for services that an earlier incarnation of the controller knew.
     pub settling: Duration,
-    /// The shortest time between two pushes about one service to its watchers.
+    /// The shortest time between two events about one service to its watchers.
     pub push: Duration,
 }
 
@@ -86,18 +86,18 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How long a service may be silent: three heartbeats.
+    /// Returns how long a service may send nothing: three heartbeats.
     pub fn silence(&self) -> Duration {
         self.heartbeat * 3
     }
 
-    /// Bytes of one service's log, among so many.
+    /// Returns the byte limit of one service's log among so many services.
     pub fn log_share(&self, services: usize) -> usize {
         (self.logs_bytes / services.max(1)).min(self.log_bytes)
     }
 }
 
-/// What a peer may still do: it fills up with time, and empties with what the peer does.
+/// A token bucket: it fills at a constant rate up to its burst size.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
     left: f64,
@@ -105,12 +105,12 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full one.
+    /// Creates a full bucket.
     pub fn new(burst: f64, now: Duration) -> TokenBucket {
         TokenBucket { left: burst, at: now }
     }
 
-    /// Takes so much; false where that is more than is left.
+    /// Takes `cost` tokens; returns false if there were too few.
     pub fn spend(&mut self, cost: f64, rate: f64, burst: f64, now: Duration) -> bool {
         let passed = now.saturating_sub(self.at).as_secs_f64();
         self.at = self.at.max(now);
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bursts_are_borne_and_floods_are_not() {
+    fn token_bucket_permits_bursts_and_rejects_floods() {
         let at = Duration::from_millis;
         let mut allowance = TokenBucket::new(10.0, at(0));
         assert!((0..10).all(|_| allowance.spend(1.0, 1.0, 10.0, at(0))));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn many_services_share_the_room_for_logs() {
+    fn log_share_shrinks_with_number_of_services() {
         let limits = Limits::default();
         assert_eq!(limits.log_share(1), 256 << 10);
         assert!(limits.log_share(10_000) * 10_000 <= 64 << 20);

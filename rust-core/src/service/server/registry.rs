@@ -1,4 +1,4 @@
-//! What a controller knows of one service, and how it tells it.
+//! The record of one service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::service::state::View;
 use crate::service::table;
 use crate::value::{Map, Timestamp, Value};
 
-/// A step that has lasted so long is told; a service reports it by itself after that time.
+/// A step is shown as busy after this time; the service reports it then.
 const LASTING: Duration = Duration::from_secs(1);
 
-/// How many commands of clients a service has answered, and how.
+/// The number of answers to clients' commands by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerCounts {
     pub accepted: u64,
@@ -49,54 +49,54 @@ impl AnswerCounts {
     }
 }
 
-/// Looking for a service's data on behalf of its watchers.
+/// The sampling of a service's data for its watchers.
 #[derive(Debug, Default)]
 pub struct Sampling {
-    /// When it was asked last.
+    /// When the last sample was requested.
     pub asked: Option<Duration>,
-    /// Whether that has no answer yet.
+    /// Whether the last sample is still open.
     pub out: bool,
-    /// What stood in the last answer that the watchers were given, in short.
+    /// The fingerprint of the data that the watchers received last.
     pub last: Option<u64>,
 }
 
-/// A command whose time was over before its answer came.
+/// A command that timed out.
 #[derive(Debug)]
 pub struct Late {
     pub id: Arc<str>,
-    /// Whether it was accepted: then the service lives, and its program takes long.
+    /// Whether the service had accepted it, so that only its program is slow.
     pub accepted: bool,
 }
 
-/// A service that has been here.
+/// A registered service.
 #[derive(Debug)]
 pub struct ServiceRecord {
     pub name: Name,
-    /// What it said of itself last.
+    /// Its last introduction, with its last report.
     pub introduction: Introduction,
     pub view: View,
-    /// The link to it, while there is one.
+    /// The link to it while it is connected.
     pub link: Option<u64>,
     pub source: Arc<str>,
-    /// Whose program it is: the name is that one's until it has gone.
+    /// The user that runs its program. No other user's program may take the name until the service is GONE.
     pub owner: Owner,
-    /// When it was heard of last, since the start and by the clock.
+    /// When its last message arrived, since the start and by the clock.
     pub last_activity: Duration,
     pub last_seen: Timestamp,
     pub first_seen: Timestamp,
     pub connections: u64,
     pub answered: AnswerCounts,
-    /// What is wrong with it; empty for nothing.
+    /// Its problem as the controller sees it; empty for none.
     pub problem: String,
-    /// Where that is a command which it did not answer in time: until it shows that it answers again.
+    /// The command whose time-out is the problem, until the service shows that it answers again.
     pub late: Option<Late>,
-    /// Commands that have no final answer, in the order in which they came.
+    /// Commands without a final answer, in the order of their arrival.
     pub open: IndexMap<Arc<str>, OpenCommand>,
     pub log: Log,
     pub sampling: Sampling,
-    /// When its watchers were told of it last.
+    /// When its record was sent to its watchers last.
     pub pushed: Option<Duration>,
-    /// When it went, where it has gone.
+    /// When its link was closed last.
     pub left: Duration,
 }
 
@@ -128,12 +128,12 @@ impl ServiceRecord {
         &self.introduction.report
     }
 
-    /// Whether there is a link to it.
+    /// Returns whether it is connected.
     pub fn is_connected(&self) -> bool {
         self.link.is_some()
     }
 
-    /// The commands that it may be given now: what its state permits, while it is here.
+    /// Returns the commands that its state permits now; none while it is disconnected.
     pub fn allowed(&self) -> Vec<Value> {
         if !self.is_connected() {
             return Vec::new();
@@ -150,7 +150,7 @@ impl ServiceRecord {
         all.filter(|command| table::allows(state, command)).map(|command| command.name().into()).collect()
     }
 
-    /// Its record, as clients get it.
+    /// Returns its record as clients receive it.
     pub fn to_value(&self, now: Duration) -> Value {
         let (it, report) = (&self.introduction, self.report());
         let mut map = Map::new();
@@ -161,7 +161,7 @@ impl ServiceRecord {
         put("view", self.view.name().into());
         put("state", report.state.name().into());
         put("since", report.since.into());
-        // A report that meets one of many short steps says nothing of the time after it; of one that lasts another report comes.
+        // Short steps are not shown as busy, because the report may be older than the step.
         let steps = report.doing.as_deref() == Some(Command::Step.name());
         if let Some(busy) = report.busy.filter(|busy| self.is_connected() && (*busy >= LASTING || !steps)) {
             put("busy", busy.saturating_add(now.saturating_sub(self.last_activity)).as_secs_f64().into());
@@ -191,7 +191,7 @@ impl ServiceRecord {
         Value::Map(map)
     }
 
-    /// About how many bytes its record has.
+    /// Returns the approximate size of its record in bytes.
     pub fn size(&self) -> usize {
         let it = &self.introduction;
         let texts = [&it.program, &it.description, &it.report.reason, &self.problem];
@@ -199,17 +199,17 @@ impl ServiceRecord {
     }
 }
 
-/// Commands of a service's own, at most.
+/// The most commands of a service's own.
 const COMMANDS: usize = 100;
 
-/// Checks what a service says of itself, and cuts what is too long.
+/// Checks an introduction, and shortens texts that are too long.
 pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
     check_service_name(&it.name)?;
     if it.commands.len() > COMMANDS {
         let text = format!("it has {} commands of its own, {COMMANDS} are possible", it.commands.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    // Who cannot do without more than that says what makes no sense.
+    // Other names in this list are ignored.
     it.unsupported.retain(|name| Command::from_name(name).is_ok_and(|one| one.may_be_unsupported()));
     it.unsupported.truncate(2);
     for name in &it.commands {
@@ -221,7 +221,7 @@ pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
     Ok(it)
 }
 
-/// Cuts what is too long.
+/// Shortens the texts of a report.
 pub fn trim(mut report: Report, limits: &Limits) -> Report {
     report.reason = cut(&report.reason, limits.line);
     report.doing = report.doing.map(|doing| cut(&doing, 64));

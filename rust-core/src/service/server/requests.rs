@@ -1,4 +1,4 @@
-//! Questions of clients, and their answers.
+//! The handling of clients' requests.
 
 use super::client_protocol::{ClientCommand, ClientRequest};
 use super::schedule::{Due, Name};
@@ -8,13 +8,13 @@ use crate::error::{Error, ErrorKind, quoted};
 use crate::service::state::View;
 use crate::value::{Map, Value};
 
-/// Bytes of one answer that lists things, about: longer lists are asked for piece by piece.
+/// The approximate most bytes of one page of a list.
 const PAGE: usize = 400 << 10;
-/// Names that an error lists, at most.
+/// The most names that an error lists.
 const NAMED: usize = 20;
 
 impl ServerState {
-    /// A client asks this, in a message of so many bytes.
+    /// Handles a request of a client. `bytes` is the size of its message.
     pub fn request(&mut self, to: Question, asked: ClientRequest, bytes: usize, now: Moment) {
         let value = match asked {
             ClientRequest::Services { after } => Ok(self.page(&after, now)),
@@ -38,7 +38,7 @@ impl ServerState {
         }
     }
 
-    /// Answers with an error.
+    /// Replies with an error.
     pub fn refuse(&mut self, to: Question, error: Error) {
         self.actions.push_back(Action::ReplyError { to, error });
     }
@@ -60,7 +60,7 @@ impl ServerState {
         Value::map([("services", Value::Array(services)), ("more", more.into())])
     }
 
-    /// The error for a name that nobody has, with those that somebody has.
+    /// Returns the error for a service that is not registered; it lists some that are.
     pub(super) fn unknown_service(&self, service: &str) -> Error {
         let mut names: Vec<&str> = self.services.keys().take(NAMED).map(|name| &**name).collect();
         if self.services.len() > NAMED {
@@ -91,7 +91,7 @@ impl ServerState {
         Ok(Value::Null)
     }
 
-    /// The figures of the controller, as far as they are known here.
+    /// Returns the statistics that the state has.
     pub fn stats(&self) -> Map {
         let of = |view: View| self.services.values().filter(|known| known.view == view).count() as u64;
         let open: usize = self.services.values().map(|known| known.open.len()).sum();
@@ -106,7 +106,7 @@ impl ServerState {
         ])
     }
 
-    /// A command for a service that is not known, of a client that knew an earlier controller: it may still come.
+    /// Holds a command for an unknown service if the client knew an earlier incarnation of the controller: the service may reconnect.
     pub(super) fn hold_for_expected_service(
         &mut self,
         to: Question,
@@ -132,7 +132,7 @@ impl ServerState {
         self.schedule.set(Due::ExpectedService(name.clone()), due);
     }
 
-    /// A service that an earlier controller knew has not come in time.
+    /// Fails the commands held for a service that has not connected in time.
     pub(super) fn expected_service_timeout(&mut self, name: &Name, now: Moment) {
         let over = now.since >= self.limits.settling;
         let waiting = self.expected.remove(name).unwrap_or_default();
@@ -149,7 +149,7 @@ impl ServerState {
         }
     }
 
-    /// What is under way, for tests.
+    /// Returns the open commands.
     #[cfg(test)]
     pub fn open_keys(&self) -> Vec<super::commands::Key> {
         let of = |known: &super::registry::ServiceRecord| {
@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    /// As many services as there may be, each with as much to say of itself as it may.
+    /// Returns a state with `count` services whose records are as large as possible.
     fn full_state(count: usize) -> ServerState {
         let mut state = ServerState::new(1, Limits { services: count, ..Limits::default() });
         for i in 0..=count {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_comes_piece_by_piece() {
+    fn long_list_is_paged() {
         let mut state = full_state(500);
         let mut names: Vec<String> = Vec::new();
         let mut pages = 0;
@@ -213,7 +213,7 @@ mod tests {
             }
             assert!(!services.is_empty(), "it would never end");
         }
-        // One came too late, and was turned away.
+        // One more service than the limit was refused.
         let expected: Vec<String> = (0..500).map(|i| format!("s{i:05}")).collect();
         assert_eq!(names, expected);
         assert!(pages > 3, "{pages} pages");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_some_that_are_known() {
+    fn unknown_service_error_lists_some_known_names() {
         let error =
             answer(&mut full_state(30), ClientRequest::Status { service: "x".repeat(1000) }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -1,4 +1,4 @@
-//! What is due when: one moment for each thing that time alone brings about.
+//! The timers of the server: one moment for each event that time alone causes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,30 +7,30 @@ use std::time::Duration;
 /// A service's name.
 pub type Name = Arc<str>;
 
-/// What time brings about.
+/// An event caused by time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Due {
-    /// This command of this service has no time left.
+    /// The time of this command has passed.
     Command(Name, Arc<str>),
-    /// This service was to be heard of.
+    /// This service has not sent a report for three heartbeats.
     HeartbeatTimeout(Name),
-    /// This service has been away for so long that it is gone.
+    /// This service has been away for so long that it counts as GONE.
     Gone(Name),
-    /// The watchers of this service are to have its data anew.
+    /// The data of this service have to be sampled for its watchers.
     Sample(Name),
-    /// The watchers of this service are to hear what has changed meanwhile.
+    /// The watchers of this service have to receive its changed record.
     Push(Name),
-    /// What was wrong with this service has not happened again.
+    /// The problem of this service has not occurred again.
     ProblemExpiry(Name),
-    /// Who came over this link has not said who it is.
+    /// The peer on this link has not sent its introduction.
     IntroductionTimeout(u64),
-    /// Commands wait for a service of this name that an earlier controller knew.
+    /// Commands wait for a service of this name that an earlier incarnation of the controller knew.
     ExpectedService(Name),
-    /// The oldest final answers are old enough to be forgotten.
+    /// The oldest final answers have been kept for long enough.
     AnswerExpiry,
 }
 
-/// Moments since the start, each for one thing.
+/// The timers, since the start of the server.
 #[derive(Debug, Default)]
 pub struct Schedule {
     order: BTreeSet<(Duration, Due)>,
@@ -38,33 +38,33 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// From now on this is due then, whenever it was due before.
+    /// Sets a timer, in place of an earlier one for the same event.
     pub fn set(&mut self, due: Due, at: Duration) {
         self.cancel(&due);
         self.order.insert((at, due.clone()));
         self.moments.insert(due, at);
     }
 
-    /// The same, unless it is due already, then or at another moment.
+    /// Sets a timer unless one is set for the same event.
     pub fn set_once(&mut self, due: Due, at: Duration) {
         if !self.moments.contains_key(&due) {
             self.set(due, at);
         }
     }
 
-    /// This is not due any longer.
+    /// Cancels a timer.
     pub fn cancel(&mut self, due: &Due) {
         if let Some((due, at)) = self.moments.remove_entry(due) {
             self.order.remove(&(at, due));
         }
     }
 
-    /// When the next thing is due.
+    /// Returns when the next timer expires.
     pub fn next(&self) -> Option<Duration> {
         self.order.first().map(|(at, _)| *at)
     }
 
-    /// Takes the next thing that is due by now.
+    /// Removes and returns the next timer that has expired.
     pub fn take(&mut self, now: Duration) -> Option<Due> {
         let (at, _) = self.order.first()?;
         if *at > now {
@@ -75,7 +75,7 @@ impl Schedule {
         Some(due)
     }
 
-    /// How many things are due some time.
+    /// Returns the number of timers.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         assert_eq!(self.order.len(), self.moments.len());
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_thing_is_due_once_at_its_last_moment() {
+    fn timer_set_twice_expires_once_at_last_moment() {
         let second = Duration::from_secs;
         let mut schedule = Schedule::default();
         let name = |name: &str| -> Name { name.into() };

@@ -1,5 +1,5 @@
-//! Random histories of a controller's state: services that come, go, start anew, say too little, too much and nonsense;
-//! clients that ask and go; and time.
+//! Random histories of the server's state: services connect, disconnect, restart and violate the protocol; clients send
+//! requests and disconnect; time passes.
 //!
 //! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
 
@@ -21,24 +21,24 @@ const HISTORIES: u64 = 600;
 const STEPS: usize = 250;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// A service as it is.
+/// A simulated service.
 struct Service {
     name: &'static str,
     epoch: u64,
     link: u64,
     inbox: VecDeque<CommandRequest>,
-    /// What it has answered already: a repeated id gets the same.
+    /// Its final answers: a repeated id receives the same one.
     answers: HashMap<Box<str>, Answer>,
 }
 
-/// What a client has asked.
+/// A request of a client without a reply.
 struct PendingRequest {
     deadline: Duration,
     wanted: (&'static str, String),
     acceptance: bool,
 }
 
-/// How often what is worth testing happened, over all histories.
+/// The number of times that each tested situation occurred in all histories.
 #[derive(Debug, Default)]
 struct Coverage {
     done: u64,
@@ -60,17 +60,17 @@ struct World<'a> {
     state: ServerState,
     now: Duration,
     services: Vec<Service>,
-    /// The epochs of incarnations that have gone for good.
+    /// The number of links so far.
     links: u64,
     epochs: u64,
     asked: BTreeMap<Question, PendingRequest>,
     questions: u64,
     gone: BTreeSet<u64>,
-    /// The incarnations that each command was given to.
+    /// The incarnations that each command was sent to.
     given: HashMap<(String, String), BTreeSet<u64>>,
-    /// What was carried out, how often by each incarnation.
+    /// How often each incarnation carried out each command.
     carried_out: HashMap<(String, String, u64), u64>,
-    /// Commands that were given over each link since it came up.
+    /// The commands that were sent over each link.
     on_link: HashMap<u64, BTreeSet<String>>,
     seen: &'a mut Coverage,
     aloud: bool,
@@ -124,15 +124,15 @@ impl World<'_> {
         self.questions += 1;
         let to = Question { session, number: self.questions, idempotent: true };
         let name = NAMES[self.random.below(NAMES.len())];
-        // Few ids, so that they meet again.
+        // A small range, so that ids repeat.
         let id = format!("i{}", self.random.below(60));
-        // An id of which nothing is known any longer is a new command.
+        // An id that the server has dropped means a new command.
         let key = (name.into(), id.as_str().into());
         if !self.state.archive.knows(&key) && !self.state.open_keys().contains(&key) {
             self.given.remove(&(name.to_owned(), id.clone()));
         }
         let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
-        // The same id is the same command, mostly.
+        // Mostly the same command for the same id.
         let pick =
             if self.random.one_in(20) { self.random.below(4) } else { id.len() + id.as_bytes()[1] as usize };
         let command = commands[pick % 4].clone();
@@ -158,7 +158,7 @@ impl World<'_> {
         self.state.request(to, ClientRequest::Command(wanted), 10, now);
     }
 
-    /// A service deals with a command that it was given.
+    /// A service handles a command from its inbox.
     fn work(&mut self) {
         if self.services.is_empty() {
             return;
@@ -221,7 +221,7 @@ impl World<'_> {
         Report { state: State::Running, since, busy: None, doing: None, steps: 0, reason: String::new() }
     }
 
-    /// A service connects: one that is new, or one whose link has not been noticed to be over.
+    /// A service connects: a new incarnation, or one whose old link has not been closed yet.
     fn come(&mut self) {
         let name = NAMES[self.random.below(NAMES.len())];
         self.links += 1;
@@ -229,14 +229,14 @@ impl World<'_> {
         let now = self.moment();
         self.state.service_connected(link, "test", crate::channel::session::Owner::Anyone, now);
         if self.random.one_in(10) {
-            // Says nothing, and is let go of.
+            // Sends nothing and is disconnected.
             return;
         }
         let old = self.services.iter().position(|service| service.name == name);
         let again = self.random.one_in(2);
         match old {
             Some(old) if again => {
-                // The same incarnation over a new link: what was on the way over the old one is lost.
+                // The same incarnation on a new link: messages in flight on the old one are lost.
                 let service = &mut self.services[old];
                 service.link = link;
                 service.inbox.clear();
@@ -268,7 +268,7 @@ impl World<'_> {
         keys.map(|(_, id)| id.to_string()).filter(|id| !id.starts_with("look-")).collect()
     }
 
-    /// What was open when a service came, and still is, has been given to it.
+    /// Checks that commands that were and are open were sent on the new link.
     fn check_given(&mut self, link: u64, name: &str, open: BTreeSet<String>) {
         let still = self.open_of(name);
         let given = self.on_link.get(&link).cloned().unwrap_or_default();
@@ -298,7 +298,7 @@ impl World<'_> {
                 self.services.remove(at);
                 self.state.link_closed(link, "its connection has ended", false, now);
             }
-            // It lives, and comes again.
+            // The service survives and connects again.
             _ => {
                 service.inbox.clear();
                 self.state.link_closed(link, "its connection has ended", self.random.one_in(3), now);
@@ -374,14 +374,14 @@ impl World<'_> {
     fn time_passes(&mut self) {
         let step = Duration::from_millis(1 + self.random.below(900) as u64);
         self.now = match self.state.next() {
-            // Exactly then, or whenever its loop comes to it.
+            // Exactly then, or a little later.
             Some(next) if self.random.one_in(2) => self.now.max(next.min(self.now + step)),
             _ => self.now + step,
         };
         let now = self.moment();
         self.state.advance(now);
         self.settle();
-        // Who asks for a command that is under way already waits for that, and its deadline is the first one's.
+        // A repeated command shares the deadline of the first request.
         let joined = |(name, id): &(&str, String)| {
             let known = self.state.services.get(*name);
             known.and_then(|known| known.open.get(&**id)).is_some_and(|open| open.deadline > self.now)
@@ -392,7 +392,7 @@ impl World<'_> {
         assert!(self.state.next().is_none_or(|next| next > self.now), "something is due and was not done");
     }
 
-    /// Does what is to be done, and looks whether it may be.
+    /// Carries out the actions and checks them.
     fn settle(&mut self) {
         while let Some(action) = self.state.next_action() {
             if self.aloud {
@@ -420,7 +420,7 @@ impl World<'_> {
 
     fn give(&mut self, link: u64, order: CommandRequest) {
         let service = self.services.iter_mut().find(|service| service.link == link);
-        // One that was replaced by its next link in this same step.
+        // The link was replaced in this step.
         let Some(service) = service else { return };
         assert_eq!(order.epoch, Some(service.epoch), "an order for another incarnation");
         let id = order.id.to_string();
@@ -478,7 +478,7 @@ impl World<'_> {
         let bytes: usize = self.state.services.values().flat_map(|k| k.open.values()).map(|o| o.bytes).sum();
         let expected: usize = self.state.expected.values().flatten().map(|waiting| waiting.2).sum();
         assert_eq!(self.state.open_bytes, bytes + expected);
-        // Each link, each open command and a few for each service.
+        // One per link, one per open command, and a few per service.
         let most = self.state.links.len() + self.state.open_keys().len() + self.state.services.len() * 6 + 10;
         assert!(self.state.schedule.len() <= most, "{} things are due", self.state.schedule.len());
     }
@@ -504,7 +504,7 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
     for _ in 0..STEPS {
         world.step();
     }
-    // What ends now is kept for a while, too.
+    // The last answers expire as well.
     for _ in 0..2 {
         world.now += Duration::from_secs(3600);
         let now = world.moment();
@@ -520,7 +520,7 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
 }
 
 #[test]
-fn every_question_has_one_answer_whatever_happens() {
+fn random_histories_answer_each_request_once() {
     let only = given_seed();
     let first = only.unwrap_or(1);
     let mut seen = Coverage::default();

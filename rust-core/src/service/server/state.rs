@@ -1,5 +1,5 @@
-//! The state of a controller: who is there, what is under way, what is to be said. No clock and no socket: messages and
-//! moments go in, actions come out.
+//! The state of the server as a pure state machine: messages and times go in, actions come out. It uses neither clock nor
+//! socket.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,27 +19,27 @@ use crate::service::protocol::{CommandRequest, Introduction, ToController, ToSer
 use crate::service::state::View;
 use crate::value::{Timestamp, Value};
 
-/// Now: since the start of the controller, and by the clock.
+/// The current time: since the start of the server, and by the clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub since: Duration,
     pub at: Timestamp,
 }
 
-/// What is to be done.
+/// An action for the event loop.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Say this to a service.
+    /// Send a message to a service.
     SendToService { link: u64, message: ToService },
-    /// Give a command to a service.
+    /// Send a command to a service.
     SendCommand { link: u64, request: CommandRequest },
-    /// Let go of a link, once what it was told is on its way.
+    /// Close a link once its queued messages are sent.
     CloseLink { link: u64 },
-    /// Answer a client.
+    /// Reply to a client.
     Reply { to: Question, value: Value },
-    /// Answer it with an error.
+    /// Reply to a client with an error.
     ReplyError { to: Question, error: Error },
-    /// Say this to these watchers.
+    /// Push an event to these watchers.
     Push { to: Vec<u64>, value: Value },
 }
 
@@ -47,17 +47,17 @@ pub enum Action {
 #[derive(Debug)]
 pub(super) struct ServiceLink {
     pub source: Arc<str>,
-    /// Whose program it is.
+    /// The user that runs its program.
     pub owner: Owner,
-    /// Who it is, once it has said so.
+    /// The name of the service; `None` before its introduction.
     pub name: Option<Name>,
     rate: TokenBucket,
     mistakes: TokenBucket,
-    /// When it was told that we are there.
+    /// When a beat was sent last.
     told: Option<Duration>,
 }
 
-/// The state of a controller.
+/// The state of the server.
 #[derive(Debug)]
 pub struct ServerState {
     pub(super) controller: u64,
@@ -71,18 +71,18 @@ pub struct ServerState {
     pub(super) log: Log,
     /// The commands that each client waits for.
     pub(super) asked: HashMap<u64, BTreeSet<Key>>,
-    /// Commands for services that an earlier controller knew and that may still come.
+    /// Commands for services that are not registered yet but were known to an earlier incarnation of the controller.
     pub(super) expected: BTreeMap<Name, Vec<(Question, ClientCommand, usize, Duration)>>,
     pub(super) open_bytes: usize,
     pub(super) outcomes: AnswerCounts,
-    /// Counts the looks at data.
+    /// The number of samples sent.
     pub(super) samples_sent: u64,
-    /// When it was last noted that there is no room.
+    /// When the peer limit was logged last.
     peer_limit_reached: Option<Duration>,
 }
 
 impl ServerState {
-    /// Nobody is there. `controller` is the number of this incarnation.
+    /// Creates a state without services. `controller` identifies this incarnation of the controller.
     pub fn new(controller: u64, limits: Limits) -> ServerState {
         ServerState {
             controller,
@@ -103,17 +103,17 @@ impl ServerState {
         }
     }
 
-    /// The next thing that is to be done.
+    /// Returns the next action.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When time alone will bring something about.
+    /// Returns when the next timer expires.
     pub fn next(&self) -> Option<Duration> {
         self.schedule.next()
     }
 
-    /// So many are connected that another one was not let in.
+    /// Logs that a peer was refused because of the peer limit.
     pub fn peer_limit_reached(&mut self, peers: usize, now: Moment) {
         if self.peer_limit_reached.is_none_or(|last| last + self.limits.problem <= now.since) {
             self.peer_limit_reached = Some(now.since);
@@ -122,7 +122,7 @@ impl ServerState {
         }
     }
 
-    /// A service has connected.
+    /// Adds the link of a service that has connected.
     pub fn service_connected(&mut self, link: u64, source: &str, owner: Owner, now: Moment) {
         let line = ServiceLink {
             source: cut(source, 200).into(),
@@ -138,7 +138,7 @@ impl ServerState {
         self.actions.push_back(Action::SendToService { link, message });
     }
 
-    /// It has said this, in a message of so many bytes.
+    /// Handles a message of a service. `bytes` is the size of the message.
     pub fn message_received(&mut self, link: u64, said: ToController, bytes: usize, now: Moment) {
         let Some(line) = self.links.get_mut(&link) else { return };
         let lines = if let ToController::Log(lines) = &said { lines.len() } else { 0 };
@@ -191,9 +191,9 @@ impl ServerState {
         }
     }
 
-    /// It has said what makes no sense.
+    /// Counts a malformed message of a service.
     pub fn malformed_message(&mut self, link: u64, error: &Error, now: Moment) {
-        // A word of a later version.
+        // An unknown message of a later version is ignored.
         if error.kind() == ErrorKind::Unsupported {
             return;
         }
@@ -207,7 +207,7 @@ impl ServerState {
         self.drop_for_violation(link, &format!("{text}, again and again"), now);
     }
 
-    /// Its link has ended. `fault` where it broke the rules of the link itself.
+    /// Removes a link that was closed. `fault` means that the service violated the protocol.
     pub fn link_closed(&mut self, link: u64, why: &str, fault: bool, now: Moment) {
         if fault {
             self.report_violation(link, &format!("broke its link: {}", cut(why, 300)), now);
@@ -220,7 +220,7 @@ impl ServerState {
         }
     }
 
-    /// Time has passed.
+    /// Runs the timers that have expired.
     pub fn advance(&mut self, now: Moment) {
         while let Some(due) = self.schedule.take(now.since) {
             match due {
@@ -254,7 +254,7 @@ impl ServerState {
         }
         let service = self.services.get(&*it.name);
         let owner = self.links.get(&link).map(|line| &line.owner);
-        // Its commands are for its owner's program, also while that is away; once it has gone for good, the name is free.
+        // The name stays with its user while the service is away, so that no other user's program receives its commands.
         if let Some(known) = service.filter(|known| known.view != View::Gone && Some(&known.owner) != owner) {
             let (name, first) = (known.name.clone(), known.source.clone());
             self.report_problem(
@@ -339,7 +339,7 @@ impl ServerState {
         }
         service.connections += 1;
         if restarted {
-            // That was the incarnation before.
+            // The problem belonged to the previous incarnation.
             self.clear_problem(&name, now);
         }
         self.schedule.set(Due::HeartbeatTimeout(name.clone()), now.since + self.limits.silence());
@@ -356,7 +356,7 @@ impl ServerState {
         self.record_changed(&name, now);
     }
 
-    /// Whether one more may come: the one that has been gone for longest makes room.
+    /// Returns whether one more service can be registered; removes the service that has been GONE for longest if necessary.
     fn make_room(&mut self, now: Moment) -> bool {
         if self.services.len() < self.limits.services {
             return true;
@@ -373,7 +373,7 @@ impl ServerState {
         true
     }
 
-    /// Nothing is known of it any longer.
+    /// Removes all that is known of a service.
     pub(super) fn remove_service(&mut self, name: &Name, now: Moment) {
         self.fail_open_commands(name, true, now);
         for due in [Due::Gone, Due::Push, Due::ProblemExpiry, Due::Sample, Due::HeartbeatTimeout] {
@@ -398,7 +398,7 @@ impl ServerState {
         }
     }
 
-    /// Says to a service that reports that it is heard: not after each report where there are many.
+    /// Sends a beat, at most twice per heartbeat period.
     fn send_beat(&mut self, link: u64, now: Moment) {
         let Some(line) = self.links.get_mut(&link) else { return };
         if line.told.is_none_or(|told| told + self.limits.heartbeat / 2 <= now.since) {
@@ -412,7 +412,7 @@ impl ServerState {
         let Some(service) = self.services.get_mut(name).filter(|service| service.is_connected()) else {
             return;
         };
-        // It was heard of since this was thought of.
+        // A message has arrived since the timer was set.
         let until = service.last_activity + silence;
         if until > now.since {
             return self.schedule.set(Due::HeartbeatTimeout(name.clone()), until);
@@ -423,7 +423,7 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
-    /// Its link has ended, and it may come back.
+    /// Marks a service as DISCONNECTED.
     fn service_disconnected(&mut self, name: &Name, why: &str, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.link = None;
@@ -453,7 +453,7 @@ impl ServerState {
         }
     }
 
-    /// Something is wrong with whoever is at this link.
+    /// Reports a violation on this link, under the service's name if it is known.
     fn report_violation(&mut self, link: u64, text: &str, now: Moment) {
         let Some(line) = self.links.get(&link) else { return };
         match line.name.clone() {
@@ -465,7 +465,7 @@ impl ServerState {
         }
     }
 
-    /// Whoever is at this link does what it may not: it is let go of, and may come again.
+    /// Closes a link that violated the protocol. The service may connect again.
     fn drop_for_violation(&mut self, link: u64, text: &str, now: Moment) {
         self.report_violation(link, text, now);
         let text = format!("this service {text}; it is let go of");
@@ -478,9 +478,9 @@ impl ServerState {
         }
     }
 
-    /// Whoever is at this link is not taken.
+    /// Refuses a service and closes its link.
     fn refuse_service(&mut self, link: u64, error: &Error, now: Moment) {
-        // Of a second one of the same name the first one's record tells.
+        // A name that is in use is reported in the record of the registered service.
         if error.kind() != ErrorKind::AddressInUse {
             let source = self.links.get(&link).map_or("", |line| &line.source);
             let text = format!("somebody ({source}) was turned away: {}", cut(error.text(), 300));
@@ -501,7 +501,7 @@ impl ServerState {
         self.schedule.cancel(&Due::IntroductionTimeout(link));
     }
 
-    /// Notes what is wrong with a service, once for as long as it is the same.
+    /// Records a problem of a service and logs it, unless it is the same as before.
     pub(super) fn report_problem(&mut self, name: &Name, text: &str, now: Moment) {
         self.schedule.set(Due::ProblemExpiry(name.clone()), now.since + self.limits.problem);
         let Some(service) = self.services.get_mut(name) else { return };
@@ -514,7 +514,7 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
-    /// Nothing is wrong with it any more.
+    /// Clears the problem of a service.
     pub(super) fn clear_problem(&mut self, name: &Name, now: Moment) {
         self.schedule.cancel(&Due::ProblemExpiry(name.clone()));
         let Some(service) = self.services.get_mut(name) else { return };
@@ -524,13 +524,13 @@ impl ServerState {
         }
     }
 
-    /// Writes into the log of the controller, and of the service that it is about.
+    /// Appends to the log of the controller and, if a service is named, to the log of that service.
     pub(super) fn log_event(&mut self, name: Option<&Name>, level: &str, text: &str, now: Moment) {
         let text = cut(text, self.limits.line);
         let entry = Entry { at: now.at, service: name.cloned(), level: level.into(), text };
         self.push_log_entry(&entry);
         if let Some(name) = name {
-            self.append_to_service_log(&name, entry.clone());
+            self.append_to_service_log(name, entry.clone());
         }
         self.log.push(entry, self.limits.events, self.limits.logs_bytes);
     }

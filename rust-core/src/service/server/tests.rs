@@ -1,4 +1,4 @@
-//! The real loop, with services that are played by hand, and with clients.
+//! Tests of the event loop with services written by hand and real clients.
 
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,7 +23,7 @@ use crate::value::{Timestamp, Value};
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A controller in a thread of its own, at a socket in a directory that goes with the test.
+/// A server in a thread of its own, at a socket in a temporary directory.
 pub struct TestServer {
     stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,
@@ -51,10 +51,10 @@ impl TestServer {
             heartbeat,
             ..ControllerServerOptions::default()
         };
-        let mut hub = ControllerServer::listen(std::slice::from_ref(&endpoint), &options).unwrap();
-        change(hub.limits());
-        let stop = hub.stopper();
-        let thread = std::thread::spawn(move || hub.run(Timeout::Forever));
+        let mut server = ControllerServer::listen(std::slice::from_ref(&endpoint), &options).unwrap();
+        change(server.limits());
+        let stop = server.stopper();
+        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
         TestServer { stop, thread: Some(thread), endpoint, _directory: directory }
     }
 
@@ -76,7 +76,7 @@ impl Drop for TestServer {
     }
 }
 
-/// A service that is played by hand.
+/// A service written by hand.
 pub struct FakeService {
     channel: Channel,
     name: String,
@@ -88,7 +88,7 @@ fn link(endpoint: &str) -> Channel {
     options.pattern = Pattern::Service;
     loop {
         match Channel::connect(endpoint, &options, PATIENCE) {
-            // So many wait to be let in: like a service, it comes again.
+            // The backlog is full: retry as a service does.
             Err(e) if e.kind() == ErrorKind::Full => std::thread::yield_now(),
             made => return made.unwrap(),
         }
@@ -100,12 +100,12 @@ fn report(state: State) -> Report {
 }
 
 impl FakeService {
-    /// Comes to a controller and is welcome there.
+    /// Connects to a controller and sends an introduction.
     pub fn come(endpoint: &str, name: &str, epoch: u64) -> FakeService {
         FakeService::come_as(endpoint, name, epoch, |_| {})
     }
 
-    /// The same, for one that says something else of itself.
+    /// Does the same with a changed introduction.
     pub fn come_as(
         endpoint: &str,
         name: &str,
@@ -120,7 +120,7 @@ impl FakeService {
         played
     }
 
-    /// What a service of this name says of itself.
+    /// Returns the introduction of a service with this name.
     pub fn introduction(name: &str, epoch: u64) -> Introduction {
         Introduction {
             name: name.into(),
@@ -182,7 +182,7 @@ impl FakeService {
     }
 }
 
-/// Waits until a record is as it is wanted: its changes are told.
+/// Waits until the record of a service fulfils a condition.
 pub fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     if let Ok(record) = client.status(service, PATIENCE)
         && wanted(&record)
@@ -209,30 +209,30 @@ fn kind(result: Result<Value>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
-/// An order that has little time, while whoever gives it has much.
+/// Returns a request whose command times out long before the client.
 fn brief(command: Command) -> CommandRequest {
     let within = Duration::from_millis(100);
     CommandRequest { id: "brief".into(), command, arguments: Value::Null, within, epoch: None }
 }
 
 #[test]
-fn a_command_that_a_service_cannot_carry_out_is_not_allowed() {
-    let hub = TestServer::start();
-    let _power = FakeService::come_as(&hub.endpoint, "lab/power", 7, |it| {
-        // Without PAUSE there is no service.
+fn unsupported_command_is_not_allowed() {
+    let server = TestServer::start();
+    let _power = FakeService::come_as(&server.endpoint, "lab/power", 7, |it| {
+        // PAUSE cannot be unsupported.
         it.unsupported = vec!["CHECKPOINT".into(), "PAUSE".into(), "made up".into()];
     });
-    let record = until(&hub.client(), "lab/power", is("view", "CONNECTED"));
+    let record = until(&server.client(), "lab/power", is("view", "CONNECTED"));
     let allowed = record.at("allowed").unwrap().as_array().unwrap();
     assert!(!allowed.contains(&"CHECKPOINT".into()) && allowed.contains(&"PAUSE".into()), "{allowed:?}");
     assert_eq!(record.at("unsupported").unwrap(), &Value::Array(vec!["CHECKPOINT".into()]));
 }
 
 #[test]
-fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
-    let hub = TestServer::start();
-    let power = FakeService::come(&hub.endpoint, "lab/power", 7);
-    let client = hub.client();
+fn command_outcome_is_returned_and_kept() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "lab/power", 7);
+    let client = server.client();
     let record = until(&client, "lab/power", is("view", "CONNECTED"));
     assert_eq!(record.at("state").unwrap().as_text().unwrap(), "RUNNING");
     let allowed = record.at("allowed").unwrap().as_array().unwrap();
@@ -279,12 +279,12 @@ fn a_command_is_done_failed_or_rejected_and_its_answer_is_kept() {
 }
 
 #[test]
-fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
-    let hub = TestServer::start();
-    let client = hub.client();
+fn command_to_unknown_service_fails_and_to_disconnected_one_waits() {
+    let server = TestServer::start();
+    let client = server.client();
     let error = client.command("power", &Command::Pause, &Value::Null, PATIENCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let power = FakeService::come(&hub.endpoint, "power", 1);
+    let power = FakeService::come(&server.endpoint, "power", 1);
     until(&client, "power", is("view", "CONNECTED"));
     let error = client.status("pwoer", PATIENCE).unwrap_err();
     assert!(error.kind() == ErrorKind::NotFound && error.text().contains("known are power"), "{error}");
@@ -294,10 +294,10 @@ fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
     let answer = client.request("power", &brief(Command::GetData), PATIENCE).unwrap();
     assert_eq!(answer.outcome, Outcome::Failed);
     assert_eq!(kind(answer.into_result()), ErrorKind::Disconnected);
-    let asker = hub.client();
+    let asker = server.client();
     let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
     until(&client, "power", |record| record.at("open").unwrap().as_u64().ok() == Some(1));
-    let power = FakeService::come(&hub.endpoint, "power", 2);
+    let power = FakeService::come(&server.endpoint, "power", 2);
     let order = power.order();
     assert_eq!(order.epoch, Some(2));
     power.done(&order, 5.into());
@@ -310,10 +310,10 @@ fn who_is_not_known_is_not_found_and_who_is_away_is_waited_for() {
 }
 
 #[test]
-fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
-    let hub = TestServer::start();
-    let _mute = FakeService::come(&hub.endpoint, "mute", 1);
-    let client = hub.client();
+fn command_without_answer_times_out_and_is_reported() {
+    let server = TestServer::start();
+    let _mute = FakeService::come(&server.endpoint, "mute", 1);
+    let client = server.client();
     until(&client, "mute", is("view", "CONNECTED"));
     let answer = client.request("mute", &brief(Command::Pause), PATIENCE).unwrap();
     let error = answer.into_result().unwrap_err();
@@ -323,54 +323,54 @@ fn who_never_answers_is_told_of_and_the_call_ends_in_time() {
 }
 
 #[test]
-fn a_second_one_of_the_same_name_is_turned_away_while_the_first_lives() {
-    let hub = TestServer::start();
-    let first = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
+fn service_with_name_in_use_is_refused() {
+    let server = TestServer::start();
+    let first = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    let second = FakeService::come(&hub.endpoint, "power", 2);
+    let second = FakeService::come(&server.endpoint, "power", 2);
     let ToService::Refused(failure) = second.told() else { panic!("it was taken") };
     assert_eq!(failure.code, i64::from(ErrorKind::AddressInUse.code()));
     let record =
         until(&client, "power", |record| !record.at("trouble").unwrap().as_text().unwrap().is_empty());
     assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 1);
     assert!(record.at("trouble").unwrap().as_text().unwrap().contains("calls itself power too"));
-    // The same incarnation over another link takes the place of its old one.
-    let again = FakeService::come(&hub.endpoint, "power", 1);
-    let asker = hub.client();
+    // The same incarnation replaces its old link.
+    let again = FakeService::come(&server.endpoint, "power", 1);
+    let asker = server.client();
     let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
     let order = again.order();
     again.done(&order, 1.into());
     asked.join().unwrap().unwrap();
     drop((first, again, second));
     until(&client, "power", is("view", "DISCONNECTED"));
-    let _third = FakeService::come(&hub.endpoint, "power", 3);
+    let _third = FakeService::come(&server.endpoint, "power", 3);
     let record = until(&client, "power", is("view", "CONNECTED"));
     assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 3);
 }
 
 #[test]
-fn a_controller_that_starts_anew_finds_its_services_and_answers_what_was_under_way() {
+fn server_restart_resumes_services_commands_and_watchers() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let mut hub = TestServer::at(directory.clone(), Duration::from_secs(5));
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
+    let mut server = TestServer::at(directory.clone(), Duration::from_secs(5));
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    let asker = hub.client();
+    let asker = server.client();
     let asked = std::thread::spawn(move || asker.command("power", &Command::Pause, &Value::Null, PATIENCE));
     let first = power.order();
     client.watch(&WatchOptions::default()).unwrap();
     client.next(PATIENCE).unwrap();
-    hub.end();
-    let hub = TestServer::at(directory, Duration::from_secs(5));
-    // The service dials again: its channel does so by itself.
+    server.end();
+    let server = TestServer::at(directory, Duration::from_secs(5));
+    // The channel of the service reconnects by itself.
     assert!(matches!(power.told(), ToService::Welcome { .. }));
     power.introduce();
     let again = power.order();
     assert_eq!((&again.id, &again.command), (&first.id, &Command::Pause));
     power.done(&again, "paused".into());
     assert_eq!(asked.join().unwrap().unwrap(), Value::from("paused"));
-    // The watcher is told of the service by the new one.
+    // The watcher receives the record from the new server.
     let told = loop {
         let told = client.next(PATIENCE).unwrap();
         if told.at("service/answered/done").and_then(Value::as_u64).ok() == Some(1) {
@@ -378,17 +378,16 @@ fn a_controller_that_starts_anew_finds_its_services_and_answers_what_was_under_w
         }
     };
     assert_eq!(told.at("service/name").unwrap().as_text().unwrap(), "power");
-    drop(hub);
+    drop(server);
 }
 
 #[test]
-fn nonsense_floods_and_huge_data_harm_nobody_else() {
-    // A machine that is busy, or under a sanitizer, may be too slow to flood at the usual rate: at this one, whatever follows
-    // the burst is a flood.
+fn malformed_excessive_and_huge_messages_do_not_affect_other_services() {
+    // A busy or sanitized build may be too slow to exceed the usual rate; at this one, everything after the burst exceeds it.
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let hub = TestServer::with_limits(directory, Duration::from_secs(5), |limits| limits.rate = 1.0);
-    let good = FakeService::come(&hub.endpoint, "good", 1);
-    let client = hub.client();
+    let server = TestServer::with_limits(directory, Duration::from_secs(5), |limits| limits.rate = 1.0);
+    let good = FakeService::come(&server.endpoint, "good", 1);
+    let client = server.client();
     until(&client, "good", is("view", "CONNECTED"));
     let answers = std::thread::spawn(move || {
         loop {
@@ -404,7 +403,7 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
         until(&client, name, |record| record.at("trouble").unwrap().as_text().unwrap().contains(text))
     };
 
-    let bad = FakeService::come(&hub.endpoint, "nonsense", 1);
+    let bad = FakeService::come(&server.endpoint, "nonsense", 1);
     bad.event(&Value::map([("what", "report"), ("state", "DANCING")]));
     wrong("nonsense", "makes no sense");
     works();
@@ -415,9 +414,9 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
     until(&client, "nonsense", is("view", "DISCONNECTED"));
     works();
 
-    let huge = FakeService::come(&hub.endpoint, "huge", 1);
+    let huge = FakeService::come(&server.endpoint, "huge", 1);
     until(&client, "huge", is("view", "CONNECTED"));
-    let asker = hub.client();
+    let asker = server.client();
     let asked = std::thread::spawn(move || {
         asker.request("huge", &brief(Command::GetData), PATIENCE).unwrap().into_result()
     });
@@ -429,17 +428,17 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
         value: Value::Text("x".repeat(2 << 20)),
         failure: None,
     });
-    // The channel knows the controller's limit, and sends nothing beyond it.
+    // The channel enforces the limit of the controller.
     let payload = huge.channel.encode(&answer.to_value()).unwrap();
     let error = huge.channel.send_as(Kind::Event, &payload, PATIENCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!(kind(asked.join().unwrap()), ErrorKind::Timeout);
     works();
 
-    let flood = FakeService::come(&hub.endpoint, "flood", 1);
+    let flood = FakeService::come(&server.endpoint, "flood", 1);
     let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "y".repeat(5_000) };
     let payload = flood.channel.encode(&ToController::Log(vec![line; 10]).to_value()).unwrap();
-    // It is let go of some time, and told why.
+    // The service is disconnected after the burst and receives the reason.
     let refused = (0..12_000).find_map(|_| {
         flood.channel.send_as(Kind::Event, &payload, PATIENCE).unwrap();
         flood.channel.try_recv().ok()
@@ -456,10 +455,10 @@ fn nonsense_floods_and_huge_data_harm_nobody_else() {
 }
 
 #[test]
-fn clients_that_ask_nonsense_are_told_what_is_wrong() {
-    let hub = TestServer::start();
+fn malformed_client_request_returns_error() {
+    let server = TestServer::start();
     let options = Options { pattern: Pattern::Controller, ..Options::default() };
-    let channel = Channel::connect(&hub.endpoint, &options, PATIENCE).unwrap();
+    let channel = Channel::connect(&server.endpoint, &options, PATIENCE).unwrap();
     for (question, text) in [
         (Value::from("hello?"), "nothing can lie below text"),
         (Value::map([("what", "dance")]), "not asked for \"dance\""),
@@ -478,24 +477,24 @@ fn clients_that_ask_nonsense_are_told_what_is_wrong() {
 }
 
 #[test]
-fn data_are_looked_for_once_for_all_watchers_and_told_when_they_change() {
-    let hub = TestServer::start();
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let quiet = FakeService::come(&hub.endpoint, "quiet", 1);
-    let watchers = [hub.client(), hub.client()];
+fn data_are_sampled_once_for_all_watchers_and_sent_on_change() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let quiet = FakeService::come(&server.endpoint, "quiet", 1);
+    let watchers = [server.client(), server.client()];
     until(&watchers[0], "power", is("view", "CONNECTED"));
     let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
     for watcher in &watchers {
         watcher.watch(&what).unwrap();
-        // The first thing that each is told shows that it is known.
+        // The first event shows that the server has the watch request.
         watcher.next(PATIENCE).unwrap();
     }
-    let stop = hub.stop.clone();
+    let stop = server.stop.clone();
     let service = std::thread::spawn(move || {
         for value in [1, 1, 1, 2, 2, 3] {
             let order = power.order();
             assert_eq!(order.command, Command::GetData);
-            // Nothing else is asked while this is out.
+            // No other sample is requested while this one is open.
             assert_eq!(power.order_within(Duration::from_millis(60)).unwrap_err().kind(), ErrorKind::Timeout);
             power.done(&order, value.into());
         }
@@ -514,17 +513,17 @@ fn data_are_looked_for_once_for_all_watchers_and_told_when_they_change() {
     }
     let power = service.join().unwrap();
     drop(watchers);
-    // The one that nobody watched was never asked.
+    // The service without watchers was not sampled.
     assert_eq!(quiet.channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     stop.stop();
     drop(power);
 }
 
 #[test]
-fn data_that_cannot_be_had_are_told_as_trouble_until_they_can() {
-    let hub = TestServer::start();
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let watcher = hub.client();
+fn failed_sample_is_reported_until_one_succeeds() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let watcher = server.client();
     until(&watcher, "power", is("view", "CONNECTED"));
     let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
     watcher.watch(&what).unwrap();
@@ -545,12 +544,12 @@ fn data_that_cannot_be_had_are_told_as_trouble_until_they_can() {
 }
 
 #[test]
-fn a_silent_service_is_stale_until_it_is_heard_of() {
+fn silent_service_is_stale_until_next_message() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let hub = TestServer::at(directory, Duration::from_millis(30));
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
-    // Its log tells, whenever one looks: to be heard of lasts no longer than three heartbeats.
+    let server = TestServer::at(directory, Duration::from_millis(30));
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    // The log shows both changes, however short the view lasts.
     let logged = |text: &str| {
         let begun = std::time::Instant::now();
         loop {
@@ -567,20 +566,20 @@ fn a_silent_service_is_stale_until_it_is_heard_of() {
     power.say(&ToController::Report(report(State::Running)));
     assert_eq!(logged("is heard of again"), 1);
     until(&client, "power", is("view", "STALE"));
-    // Another incarnation may take the place of one that is silent.
-    let other = FakeService::come(&hub.endpoint, "power", 2);
+    // Another incarnation may replace one that is STALE.
+    let other = FakeService::come(&server.endpoint, "power", 2);
     let record = until(&client, "power", |record| record.at("epoch").unwrap().as_u64().ok() == Some(2));
     assert_eq!(record.at("name").unwrap().as_text().unwrap(), "power");
     drop(other);
 }
 
 #[test]
-fn two_hundred_that_come_at_once_all_get_in() {
-    let hub = TestServer::start();
-    let client = hub.client();
+fn two_hundred_simultaneous_services_are_all_registered() {
+    let server = TestServer::start();
+    let client = server.client();
     let services: Vec<_> = (0..200)
         .map(|i| {
-            let endpoint = hub.endpoint.clone();
+            let endpoint = server.endpoint.clone();
             std::thread::spawn(move || FakeService::come(&endpoint, &format!("s{i:03}"), 1))
         })
         .collect();
@@ -594,7 +593,7 @@ fn two_hundred_that_come_at_once_all_get_in() {
 }
 
 #[test]
-fn where_nobody_listens_the_error_says_what_to_start() {
+fn connect_without_controller_names_the_program_to_start() {
     let directory = tempfile::tempdir().unwrap();
     let endpoint = format!("unix:{}/c", directory.path().display());
     let error = match Controller::connect(&endpoint, &Options::default(), Duration::from_millis(50)) {
@@ -605,7 +604,7 @@ fn where_nobody_listens_the_error_says_what_to_start() {
     assert!(error.text().contains("start `linkspan controller`"), "{error}");
 }
 
-/// Hands on what two sides say, until the connection is cut; then it takes the next one.
+/// A proxy that forwards connections until they are cut, and accepts new ones afterwards.
 struct CuttableProxy {
     path: std::path::PathBuf,
     streams: Arc<Mutex<Vec<UnixStream>>>,
@@ -613,18 +612,18 @@ struct CuttableProxy {
 
 impl CuttableProxy {
     fn start(directory: &TempDir) -> CuttableProxy {
-        let (path, hub) = (directory.path().join("between"), directory.path().join("c"));
+        let (path, server) = (directory.path().join("between"), directory.path().join("c"));
         let listener = UnixListener::bind(&path).unwrap();
         let streams = Arc::new(Mutex::new(Vec::new()));
         let open = streams.clone();
         std::thread::spawn(move || {
             while let Ok((near, _)) = listener.accept() {
-                let Ok(far) = UnixStream::connect(&hub) else { return };
+                let Ok(far) = UnixStream::connect(&server) else { return };
                 open.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
                 for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)]
                 {
                     std::thread::spawn(move || {
-                        // Ends when it is cut.
+                        // Ends when the connection is cut.
                         let _ = std::io::copy(&mut from, &mut to);
                         let _ = to.shutdown(Shutdown::Both);
                     });
@@ -642,11 +641,11 @@ impl CuttableProxy {
 }
 
 #[test]
-fn a_client_whose_link_is_cut_finds_its_answer_when_it_is_back() {
+fn client_reconnect_after_cut_receives_its_reply() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let hub = TestServer::at(directory.clone(), Duration::from_secs(5));
-    let power = FakeService::come(&hub.endpoint, "power", 1);
-    let client = hub.client();
+    let server = TestServer::at(directory.clone(), Duration::from_secs(5));
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
     let between = CuttableProxy::start(&directory);
     let endpoint = format!("unix:{}", between.path.display());
@@ -656,7 +655,7 @@ fn a_client_whose_link_is_cut_finds_its_answer_when_it_is_back() {
             let asked = scope.spawn(|| asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
             let order = power.order();
             between.cut();
-            // Before or after the client is back.
+            // Before or after the client has reconnected.
             if i % 2 == 0 {
                 power.done(&order, i.into());
             }

@@ -1,4 +1,4 @@
-//! Peers that do not keep to the protocol, byte by byte, and ones that do not read.
+//! Peers that violate the protocol byte by byte, and peers that do not read.
 
 use std::io::{ErrorKind as IoError, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ use crate::service::command::Command;
 use crate::service::protocol::{LogLine, ToController};
 use crate::value::{Timestamp, Value};
 
-/// A service that writes its bytes itself.
+/// A service that writes its own bytes.
 struct RawService {
     stream: UnixStream,
     sequence: u64,
@@ -54,7 +54,7 @@ impl RawService {
         self.write(body);
     }
 
-    /// Reads on until the controller has ended the link.
+    /// Reads until the server has closed the link.
     fn until_it_is_let_go_of(mut self) {
         let mut bytes = [0; 4096];
         loop {
@@ -73,9 +73,9 @@ fn problem(record: &Value) -> &str {
 }
 
 #[test]
-fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
-    let hub = TestServer::start();
-    let client = hub.client();
+fn invalid_frames_close_the_link_and_are_reported() {
+    let server = TestServer::start();
+    let client = server.client();
     for (i, bytes) in [
         &b"GET /services HTTP/1.1\r\nHost: controller.example\r\nAccept: */*\r\nOrigin: null\r\n\r\n"[..],
         &[0; 64],
@@ -85,7 +85,7 @@ fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
     .enumerate()
     {
         let name = format!("raw{i}");
-        let mut raw = RawService::come(&hub, &name);
+        let mut raw = RawService::come(&server, &name);
         until(&client, &name, is("view", "CONNECTED"));
         raw.write(bytes);
         raw.until_it_is_let_go_of();
@@ -95,14 +95,14 @@ fn bytes_that_are_no_messages_end_the_link_and_are_told_of() {
 }
 
 #[test]
-fn bodies_that_are_no_values_or_too_large_are_told_of_and_the_link_stays() {
-    let hub = TestServer::start();
-    let client = hub.client();
-    let mut raw = RawService::come(&hub, "raw");
+fn invalid_or_oversized_bodies_are_reported_and_link_stays_open() {
+    let server = TestServer::start();
+    let client = server.client();
+    let mut raw = RawService::come(&server, "raw");
     until(&client, "raw", is("view", "CONNECTED"));
     raw.frame(&[0xff; 10]);
     until(&client, "raw", |record| problem(record).contains("makes no sense"));
-    // More than it takes, and said all the same.
+    // More than the announced limit.
     raw.frame(&vec![0; 3 << 20]);
     until(&client, "raw", |record| problem(record).contains("limit"));
     let reason = Value::map([("what", "report"), ("state", "RUNNING"), ("reason", &"z".repeat(100_000))]);
@@ -117,10 +117,10 @@ fn bodies_that_are_no_values_or_too_large_are_told_of_and_the_link_stays() {
 }
 
 #[test]
-fn one_that_says_that_it_is_another_or_speaks_first_until_it_is_let_go_of() {
-    let hub = TestServer::start();
-    let client = hub.client();
-    let mut raw = RawService::come(&hub, "one");
+fn service_that_changes_its_name_or_has_an_invalid_one_is_disconnected() {
+    let server = TestServer::start();
+    let client = server.client();
+    let mut raw = RawService::come(&server, "one");
     until(&client, "one", is("view", "CONNECTED"));
     raw.event(&ToController::Introduction(FakeService::introduction("other", 1)).to_value());
     raw.until_it_is_let_go_of();
@@ -128,7 +128,7 @@ fn one_that_says_that_it_is_another_or_speaks_first_until_it_is_let_go_of() {
     assert!(problem(&record).contains("another one"), "{record:?}");
     assert_eq!(client.status("other", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
     for bad in ["../etc", "a b", ""] {
-        RawService::come(&hub, bad).until_it_is_let_go_of();
+        RawService::come(&server, bad).until_it_is_let_go_of();
     }
     assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 1);
     let log = client.log(None, 10, PATIENCE).unwrap();
@@ -137,22 +137,22 @@ fn one_that_says_that_it_is_another_or_speaks_first_until_it_is_let_go_of() {
 }
 
 #[test]
-fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() {
-    let hub = TestServer::start();
-    let chatty = FakeService::come(&hub.endpoint, "chatty", 1);
-    let good = FakeService::come(&hub.endpoint, "good", 1);
-    let client = hub.client();
+fn slow_watcher_receives_missed_count_and_current_records() {
+    let server = TestServer::start();
+    let chatty = FakeService::come(&server.endpoint, "chatty", 1);
+    let good = FakeService::come(&server.endpoint, "good", 1);
+    let client = server.client();
     until(&client, "chatty", is("view", "CONNECTED"));
     until(&client, "good", is("view", "CONNECTED"));
     let options =
         Options { pattern: Pattern::Controller, delivery: Some(Delivery::BestEffort), ..Options::default() };
-    let watcher = Channel::connect(&hub.endpoint, &options, PATIENCE).unwrap();
+    let watcher = Channel::connect(&server.endpoint, &options, PATIENCE).unwrap();
     let watchers = || client.stats(PATIENCE).unwrap().at("watchers").unwrap().as_u64().unwrap();
     let before = watchers();
     let watch = watcher.encode(&Value::map([("what", "watch")])).unwrap();
     watcher.send_as(Kind::Event, &watch, PATIENCE).unwrap();
     while watchers() == before {}
-    // As much as it may say at once, each line of which the watcher is told.
+    // As many messages as the burst permits; the watcher receives an event for each line.
     let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "y".repeat(900) };
     for _ in 0..1_500 {
         chatty.say(&ToController::Log(vec![line.clone(); 10]));
@@ -179,7 +179,7 @@ fn a_watcher_that_does_not_read_is_told_how_much_it_missed_and_how_things_are() 
 }
 
 #[test]
-fn service_name_of_one_user_is_not_taken_over_by_another() {
+fn service_name_of_one_user_is_refused_to_another() {
     let mut state = ServerState::new(7, Limits::default());
     let at = |seconds| Moment { since: Duration::from_secs(seconds), at: Timestamp(0) };
     let mut come = |link: u64, uid: u32, epoch: u64, now: u64| {
@@ -197,7 +197,7 @@ fn service_name_of_one_user_is_not_taken_over_by_another() {
         !released
     };
     assert!(come(1, 1000, 1, 1));
-    // Its owner's program is away, and may come back as another incarnation; another user's may not be taken for it.
+    // The owner's program may return as another incarnation; another user's may not replace it.
     assert!(!come(2, 1001, 2, 2), "another user's was let in");
     assert!(come(3, 1000, 3, 3));
     assert!(!come(4, 0, 4, 4));

@@ -1,4 +1,4 @@
-//! Watchers: who is told of what without asking, and the looks at services' data on their behalf.
+//! Watchers: events about services, and the sampling of data for them.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::service::command::{Answer, Command, Outcome};
 use crate::service::table;
 use crate::value::{Map, Value};
 
-/// The least and the most time that a look at data has.
+/// The shortest and the longest time-out of a sample.
 const SAMPLE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 impl WatchRequest {
@@ -25,18 +25,18 @@ impl WatchRequest {
 }
 
 impl ServerState {
-    /// From now on this client is told of these services; what they are now is told at once.
+    /// Adds or replaces the watch request of a client and sends it the records of the services.
     pub fn watch(&mut self, client: u64, watch: WatchRequest, now: Moment) {
         self.watchers.insert(client, watch);
         self.send_snapshot(client, now);
     }
 
-    /// This client is told nothing more.
+    /// Removes the watch request of a client.
     pub fn unwatch(&mut self, client: u64) {
         self.watchers.remove(&client);
     }
 
-    /// Tells a watcher everything anew: it is new, or has missed something.
+    /// Sends the records of all watched services to a watcher that is new or has missed events.
     pub fn send_snapshot(&mut self, client: u64, now: Moment) {
         let Some(watch) = self.watchers.get(&client) else { return };
         let wanted: Vec<Name> = self.services.keys().filter(|name| watch.wants(name)).cloned().collect();
@@ -44,20 +44,20 @@ impl ServerState {
         for name in wanted {
             self.push_record_to(&[client], &name, now);
             if data && let Some(service) = self.services.get_mut(&name) {
-                // Whatever is found next is told.
+                // The next sample is sent even if the data are unchanged.
                 service.sampling.last = None;
                 self.schedule_sample(&name, now);
             }
         }
     }
 
-    /// The clients that watch a service.
+    /// Returns the clients that watch a service.
     pub(super) fn watchers_of(&self, name: &str) -> Vec<u64> {
         let watchers = self.watchers.iter().filter(|(_, watch)| watch.wants(name));
         watchers.map(|(client, _)| *client).collect()
     }
 
-    /// Something about a service has changed: its watchers are told, not too often.
+    /// Sends a changed record to its watchers, at once or after the shortest time between events.
     pub(super) fn record_changed(&mut self, name: &Name, now: Moment) {
         if self.watchers.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl ServerState {
         }
     }
 
-    /// Tells the watchers of a service how it is.
+    /// Sends the record of a service to its watchers.
     pub(super) fn push_record(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.pushed = Some(now.since);
@@ -83,7 +83,7 @@ impl ServerState {
         self.actions.push_back(Action::Push { to: to.to_vec(), value });
     }
 
-    /// Tells the watchers of a line of a log.
+    /// Sends a line of a log to its watchers.
     pub(super) fn push_log_entry(&mut self, entry: &Entry) {
         let watchers = self.watchers.iter();
         let wants = |watch: &WatchRequest| match &entry.service {
@@ -97,7 +97,7 @@ impl ServerState {
         }
     }
 
-    /// The watchers that want the data of a service, and how often it is looked for.
+    /// Returns the watchers of a service's data and their shortest period.
     fn data_watchers(&self, name: &str) -> Option<(Vec<u64>, Duration)> {
         let mut to = Vec::new();
         let mut every = None::<Duration>;
@@ -110,7 +110,7 @@ impl ServerState {
         every.map(|every| (to, every))
     }
 
-    /// Decides when a service is asked for its data next.
+    /// Sets the timer of the next sample.
     pub(super) fn schedule_sample(&mut self, name: &Name, now: Moment) {
         let Some((_, every)) = self.data_watchers(name) else { return };
         let Some(service) = self.services.get(name).filter(|service| !service.sampling.out) else { return };
@@ -118,7 +118,7 @@ impl ServerState {
         self.schedule.set(Due::Sample(name.clone()), at);
     }
 
-    /// Asks a service for its data, for all who watch it together.
+    /// Requests the data of a service once for all watchers.
     pub(super) fn sample(&mut self, name: &Name, now: Moment) {
         let Some((_, every)) = self.data_watchers(name) else { return };
         let Some(service) = self.services.get_mut(name) else { return };
@@ -148,7 +148,7 @@ impl ServerState {
         self.send_command(&key, now);
     }
 
-    /// A service has gone: what its watchers were to have of it is asked for anew when it is back.
+    /// Cancels the open sample of a service that has disconnected.
     pub(super) fn cancel_sample(&mut self, name: &Name) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.sampling.out = false;
@@ -160,7 +160,7 @@ impl ServerState {
         self.schedule.cancel(&Due::Sample(name.clone()));
     }
 
-    /// A look at data has its answer: the watchers get it if it is another than before.
+    /// Handles the answer to a sample: changed data are sent to the watchers.
     pub(super) fn sample_received(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let Some((to, _)) = self.data_watchers(name) else {
             if let Some(service) = self.services.get_mut(name) {
@@ -186,7 +186,7 @@ impl ServerState {
         self.schedule_sample(name, now);
     }
 
-    /// Data that cannot be had are told as what is wrong with a service, as long as that is so. One that is busy says so itself.
+    /// Reports data that cannot be read as a problem until they can. A time-out is not reported, because `busy` shows it.
     fn update_data_problem(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let failure =
             answer.failure.as_ref().filter(|failure| failure.code != i64::from(ErrorKind::Timeout.code()));
@@ -206,10 +206,10 @@ impl ServerState {
     }
 }
 
-/// How the trouble begins of a service whose data cannot be had.
+/// The prefix of the problem of a service whose data cannot be read.
 const NO_DATA: &str = "its data cannot be had: ";
 
-/// A number that is another one for other data, so that the data need not be kept.
+/// Returns a hash of the data, so that the data need not be kept.
 fn fingerprint(value: &Value) -> Option<u64> {
     let bytes = codec::encode(value, Encoding::Cbor).ok()?;
     let mut hasher = DefaultHasher::new();
