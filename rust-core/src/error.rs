@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn documented_tables_are_current() {
+    fn the_documents_have_the_table() {
         let rows = ErrorKind::ALL.iter().map(|kind| {
             let again = if kind.retryable() { "yes" } else { "" };
             [kind.code().to_string(), kind.name().to_owned(), again.to_owned(), kind.meaning().to_owned()]

@@ -24,7 +24,7 @@ static void next_is(const linkspan_service *service, linkspan_command *command, 
     CHECK(command->verb == verb);
 }
 
-static void invalid_messages_are_refused(void) {
+static void what_cannot_be_is_refused(void) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
     CHECK(linkspan_service_start("unix:power", NULL, &service) == LINKSPAN_INVALID_ENDPOINT && service == NULL);
@@ -404,7 +404,7 @@ int main(int count, char **arguments) {
     } else if (name != NULL) {
         control();
     } else {
-        invalid_messages_are_refused();
+        what_cannot_be_is_refused();
         steps_come_until_a_signal_stops_them();
         what_is_under_way_is_given_up();
         a_service_waits_and_fails();

@@ -23,7 +23,7 @@ template <class E, class F> std::string thrown(F &&call) {
     std::exit(1);
 }
 
-void invalid_messages_are_refused() {
+void what_cannot_be_is_refused() {
     thrown<linkspan::invalid_endpoint>([] { linkspan::service("unix:power"); });
     linkspan::service_options options;
     options.commands = {"calibrate", "PAUSE"};
@@ -236,7 +236,7 @@ int main(int count, char **arguments) {
     } else if (count > 2) {
         control(arguments[2]);
     } else {
-        invalid_messages_are_refused();
+        what_cannot_be_is_refused();
         tasks_are_pulled();
         hooks_are_called_until_a_signal_or_a_failure();
     }

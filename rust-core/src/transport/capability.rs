@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn documented_tables_are_current() {
+    fn the_documents_have_the_table() {
         let rows = Transport::ALL.map(|transport| {
             let can = transport.capabilities();
             let all = [
