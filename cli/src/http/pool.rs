@@ -51,7 +51,7 @@ impl Pool {
             let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let controller = match idle {
                 Some(controller) => controller,
-                None => connect(&pool.endpoint).map_err(|e| Problem::hub_is_away(&e))?,
+                None => connect(&pool.endpoint).map_err(|e| Problem::controller_is_away(&e))?,
             };
             let answer = question(&controller);
             // One that may be broken is not used again.

@@ -63,7 +63,7 @@ impl Problem {
     }
 
     /// The hub cannot be asked: whatever the reason, the page's server is not to blame, and later it may go.
-    pub fn hub_is_away(error: &Error) -> Problem {
+    pub fn controller_is_away(error: &Error) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.kind(), error.text())
     }
 

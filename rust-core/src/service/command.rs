@@ -1,45 +1,45 @@
-//! The commands that a service takes, and what it answers.
+//! The commands of a service and its answers.
 
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::value::{Map, Value};
 
 use super::state::State;
 
-/// What a service is told to do.
+/// A command for a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Do the next step: comes from the service's own clock, never from a controller.
+    /// Do the next step. Issued by the service's own clock, never by a controller.
     Step,
-    /// Answer with the data; change nothing.
+    /// Return the data; change nothing.
     GetData,
-    /// Finish the step, checkpoint, close, wait.
+    /// Finish the step, checkpoint, close and wait.
     Pause,
-    /// Open again and go on.
+    /// Open again and continue.
     Run,
-    /// Stand still, checkpoint, go on.
+    /// Suspend, checkpoint and resume.
     Checkpoint,
-    /// Checkpoint, close, say goodbye, end.
+    /// Checkpoint, close, say goodbye and exit.
     Shutdown,
-    /// Say the state, for how long, and how long the step under way has taken. Answered by the library.
+    /// Return the state, since when, and how long the step under way has taken. Answered by the library.
     Status,
-    /// Say what the service is and which commands it takes. Answered by the library.
+    /// Return the properties of the service and its commands. Answered by the library.
     Describe,
-    /// Say the counters. Answered by the library.
+    /// Return the counters. Answered by the library.
     Stats,
-    /// Say or change the settings.
+    /// Return or change the settings.
     Config,
-    /// Give the last lines of its log. Answered by the library.
+    /// Return the last lines of its log. Answered by the library.
     Log,
-    /// Write a copy of what it keeps.
+    /// Write a copy of its data.
     Backup,
-    /// Give up the command that is named, or what is under way. Answered by the library.
+    /// Cancel the named command, or the one under way. Answered by the library.
     Cancel,
     /// A command of the service's own.
     Own(Box<str>),
 }
 
 impl Command {
-    /// Those with a meaning of their own that a controller may send.
+    /// The predefined commands that a controller may send.
     pub const ALL: [Command; 12] = [
         Command::GetData,
         Command::Pause,
@@ -55,7 +55,7 @@ impl Command {
         Command::Cancel,
     ];
 
-    /// The word for it in every language and in messages.
+    /// Returns its name in every language and in messages.
     pub fn name(&self) -> &str {
         match self {
             Command::Step => "STEP",
@@ -75,8 +75,8 @@ impl Command {
         }
     }
 
-    /// The command of this name. Words that are no built-in command are commands of a service's own: 1 to 64 characters
-    /// of `[A-Za-z0-9._-]`, not in capitals alone, which are kept for later versions. `OutOfRange` for others.
+    /// Returns the command of this name. Names that are not predefined are commands of a service's own: 1 to 64 characters of
+    /// `[A-Za-z0-9._-]` with at least one small letter; others are reserved. `OutOfRange` for an invalid name.
     pub fn from_name(name: &str) -> Result<Command> {
         if let Some(known) = Command::ALL.into_iter().find(|command| command.name() == name) {
             return Ok(known);
@@ -97,18 +97,18 @@ impl Command {
         Err(Error::new(ErrorKind::OutOfRange, text))
     }
 
-    /// Whether a service may do without it: one whose program cannot carry it out says so.
+    /// Returns whether a service may declare it unsupported.
     pub const fn may_be_unsupported(&self) -> bool {
         matches!(self, Command::GetData | Command::Checkpoint)
     }
 
-    /// Whether the library answers it by itself, at once, whatever the program does.
+    /// Returns whether the library answers it at once, whatever the program does.
     pub const fn is_answered_by_library(&self) -> bool {
         matches!(self, Command::Status | Command::Describe | Command::Stats | Command::Log | Command::Cancel)
     }
 }
 
-/// How far a command has come.
+/// The outcome of a command so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The service will carry it out.
@@ -117,7 +117,7 @@ pub enum Outcome {
     Done,
     /// It could not be done, or not in time.
     Failed,
-    /// The state does not allow it, or the service does not know it; nothing was done.
+    /// The state does not permit it, or the service does not have it; nothing was done.
     Rejected,
 }
 
@@ -125,7 +125,7 @@ impl Outcome {
     /// All of them.
     pub const ALL: [Outcome; 4] = [Outcome::Accepted, Outcome::Done, Outcome::Failed, Outcome::Rejected];
 
-    /// The word for it in every language and in messages.
+    /// Returns its name in every language and in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Outcome::Accepted => "ACCEPTED",
@@ -135,24 +135,24 @@ impl Outcome {
         }
     }
 
-    /// Whether nothing follows it.
+    /// Returns whether it is the last outcome of a command.
     pub const fn is_final(self) -> bool {
         !matches!(self, Outcome::Accepted)
     }
 }
 
-/// What a service answers to a command.
+/// The answer of a service to a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The command's id.
     pub id: Box<str>,
-    /// How far it has come.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The state of the service when it answered: the one that refused, for [`Outcome::Rejected`].
+    /// The state of the service when it answered; for [`Outcome::Rejected`] the state that rejected it.
     pub state: State,
-    /// What DONE gives; null where there is nothing to say.
+    /// The value of DONE; null for none.
     pub value: Value,
-    /// Why it was FAILED or REJECTED.
+    /// The error of FAILED or REJECTED.
     pub failure: Option<RemoteFailure>,
 }
 
@@ -204,8 +204,8 @@ impl Answer {
         })
     }
 
-    /// What DONE gave; the error that FAILED or REJECTED means: `Remote` with the service's own, or `InvalidState` where the
-    /// state refused it, `Timeout` where its time had passed, and so on by the kind that it carries.
+    /// Returns the value of DONE, or the error of FAILED or REJECTED: `Remote` with the service's own error, or the kind that it
+    /// carries, such as `InvalidState` or `Timeout`.
     pub fn into_result(self) -> Result<Value> {
         match self.failure {
             None => Ok(self.value),
@@ -214,7 +214,7 @@ impl Answer {
     }
 }
 
-/// What an error says across the wire.
+/// Converts an error to its form in messages.
 pub fn failure_of(error: &Error) -> RemoteFailure {
     match error.remote_failure() {
         Some(failure) => failure.clone(),
@@ -227,7 +227,7 @@ pub fn failure_of(error: &Error) -> RemoteFailure {
     }
 }
 
-/// An error of our own table is told as itself, any other as `Remote`.
+/// Converts an error from its form in messages: a kind of this library is restored, any other error is `Remote`.
 pub fn error_of(failure: RemoteFailure) -> Error {
     let kind = u16::try_from(failure.code).ok().and_then(ErrorKind::from_code);
     match kind {

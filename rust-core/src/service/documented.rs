@@ -1,4 +1,4 @@
-//! The words between a service and its controller, as the documents show them.
+//! The messages between a service and its controller that the documents show.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::value::{Timestamp, Value};
 
 const EPOCH: u64 = 0x0102_0304_0506_0709;
 
-/// 2026-01-01, and so many seconds.
+/// Returns a time so many seconds after the beginning of 2026.
 fn at(seconds: i64) -> Timestamp {
     Timestamp((1_767_225_600 + seconds) * 1_000_000_000)
 }
@@ -126,7 +126,7 @@ fn documented_service_messages_are_current() {
     ];
     let mut text = String::new();
     for (who, kind, map) in &words {
-        // What is shown can be read.
+        // Each documented message can be decoded.
         match (*who, kind) {
             ("service", _) => drop(ToController::from_value(map).unwrap()),
             (_, Kind::Command) => drop(CommandRequest::from_value(map).unwrap()),

@@ -1,6 +1,6 @@
-//! The life of a service as pure state: commands, times and what the program does go in, answers come out.
+//! The lifecycle of a service as a pure state machine: commands, times and the program's progress go in, actions come out.
 //!
-//! Times are counted from the service's start; there is no clock here, no thread and no socket.
+//! Times are counted from the service's start. The module uses no clock, thread or socket.
 
 mod counts;
 mod deadlines;
@@ -19,103 +19,103 @@ use crate::value::Value;
 
 pub use counts::Counts;
 
-/// Commands that wait for the program, at most; as many again where they are SHUTDOWN, which always gets through.
+/// The most queued commands; as many again if they are SHUTDOWN, which has to get through.
 const QUEUE: usize = 256;
-/// Bytes of a reason, at most: it goes with every report.
+/// The most bytes of a reason, which is part of every report.
 const REASON: usize = 4096;
 
-/// What is to be done outside.
+/// An action for the caller of the state machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Tell the controller.
+    /// Send this answer to the controller.
     Answer(Answer),
-    /// The library answers this one: STATUS, DESCRIBE, STATS, LOG.
+    /// Answer STATUS, DESCRIBE, STATS or LOG.
     Ask(CommandRequest),
-    /// The state is another one, or something else that a controller shows.
+    /// Send a report: the state or something else in it has changed.
     Changed,
-    /// The program may have something to do.
+    /// Wake the program, which may have a task.
     Wake,
-    /// What the program does is to be given up.
+    /// Cancel the task under way.
     Cancel,
 }
 
-/// What the program is to do next.
+/// What the program does next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// This.
+    /// Carry out this task.
     Work(Work),
-    /// Nothing until this time, or until it is woken.
+    /// Wait until this time or until it is woken.
     Wait(Option<Duration>),
-    /// Nothing any more.
+    /// End.
     End,
 }
 
-/// Something for the program to do.
+/// A task for the program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// What.
+    /// The command.
     pub request: CommandRequest,
-    /// The state that it came from: READY, RUNNING, PAUSED, FAILED.
+    /// The state before the command: READY, RUNNING, PAUSED or FAILED.
     pub before: State,
-    /// Until when.
+    /// Its deadline.
     pub due: Duration,
 }
 
-/// A command that was accepted.
+/// An accepted command.
 struct AcceptedCommand {
     request: CommandRequest,
     due: Duration,
-    /// Whether it has its final answer: its time had passed.
+    /// Whether it has its final answer already, because its time has passed.
     answered: bool,
 }
 
-/// What the program is doing.
+/// The task under way.
 struct RunningTask {
     what: AcceptedCommand,
     begun: Duration,
-    /// The program said meanwhile that it cannot go on: what it arrives at afterwards counts no more.
+    /// Whether the service has failed during the task; the result of the task then changes no state.
     failed: bool,
 }
 
-/// How a service begins.
+/// The configuration of a lifecycle.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// A number drawn by chance for this incarnation.
+    /// A random number that identifies this incarnation.
     pub epoch: u64,
-    /// The period of its steps; none where it has none.
+    /// The period of its steps; `None` for no periodic steps.
     pub every: Option<Duration>,
     /// Whether it waits in READY for RUN.
     pub paused: bool,
-    /// CONFIG, BACKUP and commands of its own that it takes.
+    /// The commands that it takes besides the usual ones: CONFIG, BACKUP and its own.
     pub commands: Vec<String>,
 }
 
-/// A service's life.
+/// The lifecycle of a service.
 pub struct Lifecycle {
     setup: Setup,
     state: State,
-    /// Since when.
+    /// When it entered the state.
     since: Duration,
-    /// The last state that it was not passing through.
+    /// The last state that was not transitional.
     settled: State,
     queue: VecDeque<AcceptedCommand>,
     running: Option<RunningTask>,
-    /// The command under way that leads to another state.
+    /// The open command that changes the state.
     transition: Option<Box<str>>,
     cancelled: bool,
     next_step: Duration,
     answers: AnswerCache,
-    /// Those to GET_DATA, which may be many and large, and can be given again: they displace no others.
+    /// Answers to GET_DATA, which may be many and large and can be repeated, are cached apart so that they displace no others.
     data_answers: AnswerCache,
     data: Option<Value>,
     reason: String,
     counts: Counts,
-    /// Whether nothing is carried out any more.
+    /// Whether the service has ended.
     ended: bool,
 }
 
 impl Lifecycle {
-    /// In STARTING, at time zero.
+    /// Creates a service in STARTING, at time zero.
     pub fn new(setup: Setup) -> Lifecycle {
         Lifecycle {
             setup,
@@ -140,7 +140,7 @@ impl Lifecycle {
         self.state
     }
 
-    /// Since when it has been in its state.
+    /// Returns when it entered its state.
     pub fn since(&self) -> Duration {
         self.since
     }
@@ -157,25 +157,25 @@ impl Lifecycle {
         &self.counts
     }
 
-    /// What the program does and since when.
+    /// Returns the task under way and when it began.
     pub fn running(&self) -> Option<(&Command, Duration)> {
         self.running.as_ref().map(|running| (&running.what.request.command, running.begun))
     }
 
-    /// Whether what the program does is to be given up.
+    /// Returns whether the task under way is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled
     }
 
-    /// Says what is wrong although it goes on; an empty text for nothing.
+    /// Sets a problem that does not stop the service; an empty text for none.
     pub fn set_reason(&mut self, reason: &str) -> Vec<Action> {
         self.reason = cut(reason, REASON);
         vec![Action::Changed]
     }
 
-    /// A command has come.
+    /// Handles a command.
     pub fn command(&mut self, request: CommandRequest, now: Duration) -> Vec<Action> {
-        // The same id is the same command, whatever else is said this time: it is answered as before.
+        // A repeated id means the same command, whatever else differs, and receives the same answer.
         if let Some(known) = self.known(&request.id, now) {
             self.counts.repeated += 1;
             return vec![Action::Answer(known)];
@@ -208,29 +208,29 @@ impl Lifecycle {
             Rule::Keeps | Rule::Library | Rule::Refused => {}
         }
         let due = now.saturating_add(request.within);
-        // What the program was told before comes first.
+        // Commands run in the order of their arrival.
         self.queue.push_back(AcceptedCommand { request, due, answered: false });
         actions.push(Action::Wake);
         actions
     }
 
-    /// A signal asked the program to end; a second one gives up what is under way.
+    /// Handles a signal to terminate; a second one cancels the task under way.
     pub fn terminate(&mut self, now: Duration) -> Vec<Action> {
         if self.state == State::Stopping {
             return self.cancel_all();
         }
         let mut actions = self.command(CommandRequest::own(Command::Shutdown), now);
-        // Nobody waits for the answer to a signal; commands that it displaced have theirs.
+        // A signal needs no answer; the commands that it displaced keep theirs.
         actions.retain(|action| !matches!(action, Action::Answer(answer) if answer.id.is_empty()));
         actions
     }
 
-    /// What waits for the program, and what it does.
+    /// Returns the queued commands and the one under way.
     fn open(&self) -> impl Iterator<Item = &AcceptedCommand> {
         self.queue.iter().chain(self.running.as_ref().map(|running| &running.what))
     }
 
-    /// What was answered to this id, or that it is under way.
+    /// Returns the cached answer to this id, or ACCEPTED if the command is open.
     fn known(&mut self, id: &str, now: Duration) -> Option<Answer> {
         if id.is_empty() {
             return None;
@@ -242,7 +242,7 @@ impl Lifecycle {
         if !command.answered {
             return Some(self.answer_with(id, Outcome::Accepted));
         }
-        // Its time passed so long ago that its answer is kept no more, and it still must not be begun twice.
+        // The answer has left the cache, but the command must not run twice.
         let why = self.still_under_way(&command.request, now);
         Some(Answer { failure: Some(failure_of(&why)), ..self.answer_with(id, Outcome::Failed) })
     }
@@ -301,7 +301,7 @@ impl Lifecycle {
         self.counts.rejected += 1;
         let answer =
             Answer { failure: Some(failure_of(why)), ..self.answer_with(&request.id, Outcome::Rejected) };
-        // Heard again, it would be carried out if the state had changed meanwhile: a repeated id means the same command.
+        // The rejection is cached, so that a repeated id is not carried out after the state has changed.
         if !request.id.is_empty() {
             self.answers.keep(&answer);
         }
@@ -317,7 +317,7 @@ impl Lifecycle {
         changed.then_some(Action::Changed)
     }
 
-    /// What would lead elsewhere and was not begun is given up, for this reason.
+    /// Cancels the queued commands that would change the state.
     fn cancel_queued_transitions(&mut self, why: &str) -> Vec<Action> {
         let (leads, stays): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.queue).into_iter().partition(|command| {
@@ -328,7 +328,7 @@ impl Lifecycle {
         leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
     }
 
-    /// What the program does is to be given up: a task, or its start.
+    /// Cancels the task under way, or the start of the program.
     fn cancel_running(&mut self) -> Vec<Action> {
         if self.running.is_none() && self.settled != State::Starting {
             return Vec::new();
@@ -337,7 +337,7 @@ impl Lifecycle {
         vec![Action::Cancel, Action::Changed]
     }
 
-    /// SHUTDOWN is to wait for nothing any more: neither for what is under way, nor for what was to come before it.
+    /// Cancels the task under way and every queued command except SHUTDOWN.
     fn cancel_all(&mut self) -> Vec<Action> {
         let (stays, goes): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()
@@ -355,7 +355,7 @@ impl Lifecycle {
         actions
     }
 
-    /// The newest data that are known, for one that asks for data.
+    /// Returns the latest data if the command is GET_DATA.
     fn latest_data_for(&self, command: &AcceptedCommand) -> Option<Value> {
         self.data.clone().filter(|_| command.request.command == Command::GetData)
     }
@@ -389,7 +389,7 @@ impl Lifecycle {
             let text = "nothing of that is under way or waits: it has its answer, or never came";
             Err(Error::new(ErrorKind::NotFound, text))
         };
-        // It is no command for the program, and not counted as one.
+        // CANCEL is not counted as a command of the program.
         let (value, failure) = match done {
             Ok(value) => (value, None),
             Err(why) => (Value::Null, Some(failure_of(&why))),
@@ -403,7 +403,7 @@ impl Lifecycle {
         actions
     }
 
-    /// The final answer, unless it had one; none where nobody waits for it.
+    /// Creates the final answer, unless it was given; `None` if nothing waits for it.
     fn answer(
         &mut self,
         command: &AcceptedCommand,
@@ -431,7 +431,7 @@ impl Lifecycle {
         Some(Action::Answer(answer))
     }
 
-    /// It is not carried out, and the state is as before.
+    /// Fails a queued command and restores the state.
     fn withdraw(&mut self, command: &AcceptedCommand, why: &Error, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
         if self.transition.as_ref() == Some(&command.request.id) {
@@ -444,7 +444,7 @@ impl Lifecycle {
         actions
     }
 
-    /// The program comes and asks what to do; it has done what it was given before.
+    /// Returns the next task of the program, and closes the previous one.
     pub fn next_task(&mut self, now: Duration) -> (Next, Vec<Action>) {
         let mut actions = self.close_abandoned_task(now);
         if self.settled == State::Starting {
@@ -472,7 +472,7 @@ impl Lifecycle {
         if now < self.next_step {
             return (Next::Wait(Some(self.next_step)), actions);
         }
-        // Steps that were missed are not made up for.
+        // Missed steps are skipped.
         let behind = now - self.next_step;
         let missed = behind.as_nanos().checked_div(every.as_nanos()).unwrap_or(0);
         let periods = u32::try_from(missed + 1).unwrap_or(u32::MAX);
@@ -489,7 +489,7 @@ impl Lifecycle {
         self.cancelled = false;
     }
 
-    /// What the program left without a word: a step counts as done, a command as failed.
+    /// Closes a task that the program has left without a result: a step counts as done, a command as failed.
     fn close_abandoned_task(&mut self, now: Duration) -> Vec<Action> {
         let Some(running) = &self.running else { return Vec::new() };
         let result = match &running.what.request.command {
@@ -502,7 +502,7 @@ impl Lifecycle {
         self.finish(result, now)
     }
 
-    /// The program has done what it was given, or could not.
+    /// Handles the result of the task under way.
     pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Action> {
         let Some(RunningTask { what, begun, failed }) = self.running.take() else { return Vec::new() };
         let given_up = std::mem::take(&mut self.cancelled);
@@ -548,7 +548,7 @@ impl Lifecycle {
         actions
     }
 
-    /// It has arrived in a state; one that stops meanwhile arrives there only in its own eyes.
+    /// Enters a state at the end of a command. While the service is STOPPING, the state is only recorded.
     fn settle(&mut self, state: State, now: Duration) -> Option<Action> {
         if self.state == State::Stopping {
             self.settled = state;
@@ -557,14 +557,14 @@ impl Lifecycle {
         self.enter(state, now)
     }
 
-    /// Steps begin now.
+    /// Starts the periodic steps.
     fn start_running(&mut self, now: Duration) -> Option<Action> {
         self.next_step = now;
         self.reason.clear();
         self.settle(State::Running, now)
     }
 
-    /// Nothing is carried out any more: what waits is answered.
+    /// Ends the service and answers the queued commands.
     fn end(&mut self, ended: Result<()>) -> Vec<Action> {
         let why = Error::new(ErrorKind::Cancelled, "the service has ended before it was begun");
         (self.ended, self.cancelled) = (true, false);
@@ -580,17 +580,17 @@ impl Lifecycle {
         rest.into_iter().filter_map(answer).collect()
     }
 
-    /// The program cannot go on.
+    /// Handles a failure of the program.
     pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Action> {
         self.reason = reason_of(why);
-        // What has ended stays as it ended.
+        // A service that has ended keeps its state.
         if self.ended {
             return vec![Action::Changed];
         }
         if let Some(running) = &mut self.running {
             running.failed = true;
         }
-        // A shutdown that is under way goes on.
+        // A shutdown under way continues.
         if self.state == State::Stopping {
             self.settled = State::Failed;
             return vec![Action::Changed];
@@ -602,8 +602,8 @@ impl Lifecycle {
         actions
     }
 
-    /// The program goes, and does not come any more: all that is open or waits is answered. FAILED stays what it is; a
-    /// program that goes of its own will is STOPPED.
+    /// Ends the service for a program that calls no more: all open commands are answered. FAILED stays FAILED; otherwise the
+    /// service is STOPPED.
     pub fn close(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = self.close_abandoned_task(now);
         if self.ended {
@@ -622,7 +622,7 @@ impl Lifecycle {
     }
 }
 
-/// The id that CANCEL names; none for what is under way.
+/// Returns the id that CANCEL names; `None` for the task under way.
 fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
     let named = match arguments {
         Value::Null => return Ok(None),
@@ -633,7 +633,7 @@ fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
     super::protocol::id(named.as_text()?).map(Some)
 }
 
-/// An error in a line for people.
+/// Returns an error as one line for people.
 fn reason_of(why: &Error) -> String {
     match why.remote_failure() {
         Some(failure) if !failure.kind.is_empty() => {

@@ -1,9 +1,8 @@
-//! What a supervisor such as systemd is told: READY, STATUS, STOPPING and WATCHDOG, by the protocol of `sd_notify(3)`.
+//! Notifications for a supervisor such as systemd: READY, STATUS, STOPPING and WATCHDOG, by the protocol of `sd_notify(3)`.
 //!
-//! A supervisor that wants to be told gives the program a socket in `$NOTIFY_SOCKET`; where there is none, nothing is
-//! done. [`NotifySocket`] is the socket and its words. [`NotifyState`] is what a service says when, as pure state. [`Supervisor`] is
-//! both together for a service's thread: what goes wrong is an error for the log, told once, and never the end of
-//! anything.
+//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without one nothing is sent. [`NotifySocket`] is the socket,
+//! [`NotifyState`] decides what to send as pure state, and [`Supervisor`] combines both for a service's thread. An error is
+//! returned once for the log and has no other effect.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -15,27 +14,27 @@ use std::time::Duration;
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a program that is started for its own sake must not inherit: it would speak for whoever started it.
+/// The variables that an independent program must not inherit, because it would notify in place of its parent.
 pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// A supervisor whose queue is full is told again after so long.
+/// The delay before a notification for a full supervisor is sent again.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// The supervisor's socket, and the words for it. Never waits.
+/// The supervisor's socket. Never blocks.
 #[derive(Debug)]
 pub struct NotifySocket {
     socket: UnixDatagram,
     address: SocketAddr,
     name: String,
     watchdog: Option<Duration>,
-    /// What the supervisor had no room for; it goes with the next words.
+    /// Assignments for which the supervisor had no room; sent with the next ones.
     pending: String,
 }
 
 impl NotifySocket {
-    /// The supervisor that the environment names; none where it names none.
+    /// Opens the socket that the environment names; `None` if it names none.
     ///
-    /// Errors: `OutOfRange` for a name that is no socket's, or a time that is no number.
+    /// Errors: `OutOfRange` for an invalid socket name or an invalid number.
     pub fn from_env() -> Result<Option<NotifySocket>> {
         NotifySocket::from_variables(&|name| std::env::var_os(name), std::process::id())
     }
@@ -51,19 +50,19 @@ impl NotifySocket {
         Ok(Some(NotifySocket { socket, address, name, watchdog, pending: String::new() }))
     }
 
-    /// After so much silence the supervisor acts; none where it does not watch this process.
+    /// Returns the watchdog time-out; `None` if the supervisor does not watch this process.
     pub fn watchdog_time(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// Whether the supervisor had no room for some words, which [`say`](NotifySocket::say) tries again.
+    /// Returns whether assignments are pending, which [`send`](NotifySocket::send) tries again.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Says lines of `NAME=VALUE`, each ended by a newline, behind what has not been said yet.
+    /// Sends lines of `NAME=VALUE`, each ended by a newline, after the pending ones.
     ///
-    /// Errors: `Full` where the supervisor has no room now: the words are kept. For others they are gone.
+    /// Errors: `Full` if the supervisor has no room now; the lines stay pending. After other errors they are dropped.
     pub fn send(&mut self, assignments: &str) -> Result<()> {
         let mut all = std::mem::take(&mut self.pending);
         all.push_str(assignments);
@@ -73,7 +72,7 @@ impl NotifySocket {
         match self.socket.send_to_addr(all.as_bytes(), &self.address) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Of words that wait the newest count: each name stands once, however long nobody listens.
+                // Only the newest assignment to each name stays pending, which bounds the size.
                 self.pending = newest(&all);
                 let text = format!("the supervisor at {} has no room for more words now", self.name);
                 Err(Error::new(ErrorKind::Full, text))
@@ -87,7 +86,7 @@ fn of_system(doing: impl std::fmt::Display, error: &io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
 
-/// A path, or `@name` for a name that no directory holds.
+/// Parses a path, or `@name` for an abstract name.
 fn address(name: &OsStr) -> Result<SocketAddr> {
     let bytes = name.as_bytes();
     let made = match bytes.first() {
@@ -120,7 +119,7 @@ fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Opt
 }
 
 fn status_line(text: &str) -> String {
-    // A line's end would begin another word.
+    // A newline would begin another assignment.
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
     format!("STATUS={text}\n")
 }
@@ -132,28 +131,28 @@ fn newest(assignments: &str) -> String {
     (0..lines.len()).filter(|at| stays(*at)).map(|at| format!("{}\n", lines[at])).collect()
 }
 
-/// What a service says when. Times are counted from the service's start.
+/// Decides which notifications are due. Times are counted from the service's start.
 #[derive(Clone, Debug, Default)]
 pub struct NotifyState {
-    /// After so much silence the supervisor acts.
+    /// The watchdog time-out.
     watchdog: Option<Duration>,
     ready: bool,
     stopping: bool,
     status: String,
-    /// When it last said that it lives.
+    /// When the last watchdog notification was sent.
     last: Option<Duration>,
 }
 
 impl NotifyState {
-    /// A supervisor that acts after so much silence, if it watches at all.
+    /// Creates the state for this watchdog time-out.
     pub fn new(watchdog: Option<Duration>) -> NotifyState {
         NotifyState { watchdog, ..NotifyState::default() }
     }
 
-    /// The words for a state and its reason; empty where nothing has changed for the supervisor.
+    /// Returns the assignments for a state and its reason; empty if nothing has changed.
     ///
-    /// READY is said when the service comes to a state of its life for the first time, and never by one that fails or
-    /// ends before that.
+    /// READY is sent when the service first enters a state after STARTING, and never by one that fails or ends before
+    /// that.
     pub fn state(&mut self, state: State, reason: &str) -> String {
         let lives = !matches!(state, State::Starting | State::Stopping | State::Stopped | State::Failed);
         let ends = matches!(state, State::Stopping | State::Stopped);
@@ -163,7 +162,7 @@ impl NotifyState {
         }
     }
 
-    /// The same for whoever has no states: whether it is set up, whether it has begun to end, a line for people.
+    /// Returns the assignments for a program without states: whether it is ready, whether it is stopping, a status line.
     pub fn assignments(&mut self, lives: bool, ends: bool, status: &str) -> String {
         let mut assignments = String::new();
         if lives && !std::mem::replace(&mut self.ready, true) {
@@ -180,10 +179,9 @@ impl NotifyState {
         assignments
     }
 
-    /// When it is next to say that it lives: now, or later. None where nobody watches, or where what the program does,
-    /// begun at `doing_since`, will have lasted longer than the supervisor's time by then. Silence lets the supervisor
-    /// act on a program that is stuck, although the library's thread is not. A program that waits, paused or for its
-    /// next step, is not stuck.
+    /// Returns when the next watchdog notification is due. `None` without a watchdog, or if the task begun at `doing_since`
+    /// will have lasted longer than the time-out by then: the supervisor then acts on a stuck program although the library's
+    /// thread still runs. A program that waits, paused or for its next step, is not stuck.
     pub fn next_watchdog(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         let time = self.watchdog?;
         let due = self.last.map_or(now, |last| last.saturating_add(time / 2).max(now));
@@ -193,7 +191,7 @@ impl NotifyState {
         }
     }
 
-    /// The words now, as far as they are due.
+    /// Returns the watchdog assignment if it is due.
     pub fn watchdog(&mut self, doing_since: Option<Duration>, now: Duration) -> &'static str {
         if self.next_watchdog(doing_since, now) != Some(now) {
             return "";
@@ -203,19 +201,19 @@ impl NotifyState {
     }
 }
 
-/// The supervisor of a service, if it has one: for the service's thread.
+/// The supervisor of a service, if it has one.
 #[derive(Debug, Default)]
 pub struct Supervisor {
     notify: Option<NotifySocket>,
     notifier: NotifyState,
-    /// What went wrong last, so that it is told once.
+    /// The kind of the last error, so that a repeated one is returned once.
     problem: Option<ErrorKind>,
-    /// When words that found no room are tried again.
+    /// When pending assignments are sent again.
     retry_at: Option<Duration>,
 }
 
 impl Supervisor {
-    /// For the supervisor that the environment names, and what is wrong with that name.
+    /// Opens the supervisor that the environment names; the error says what is wrong with the name.
     pub fn from_env() -> (Supervisor, Option<Error>) {
         match NotifySocket::from_env() {
             Ok(notify) => (Supervisor::to(notify), None),
@@ -228,39 +226,39 @@ impl Supervisor {
         Supervisor { notify, notifier: NotifyState::new(watchdog), ..Supervisor::default() }
     }
 
-    /// Whether there is a supervisor at all.
+    /// Returns whether there is a supervisor.
     pub fn is_present(&self) -> bool {
         self.notify.is_some()
     }
 
-    /// Whether a supervisor acts on silence: then it is to be told when the program ends something that took too long.
+    /// Returns whether the supervisor has a watchdog.
     pub fn is_watched(&self) -> bool {
         self.notifier.watchdog.is_some()
     }
 
-    /// The service is in this state. Gives an error for the log.
+    /// Notifies of a state. Returns an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn state(&mut self, state: State, reason: &str, now: Duration) -> Option<Error> {
         let assignments = self.notifier.state(state, reason);
         self.send(&assignments, now)
     }
 
-    /// A controller, which has no states: it is set up, or has begun to end. Gives an error for the log.
+    /// Notifies of the status of a controller, which has no states. Returns an error for the log.
     #[must_use = "an error is for the log"]
     pub fn controller_state(&mut self, ends: bool, status: &str, now: Duration) -> Option<Error> {
         let assignments = self.notifier.assignments(!ends, ends, status);
         self.send(&assignments, now)
     }
 
-    /// When [`tick`](Supervisor::tick) is to be called, while what the program does was begun at `doing_since`, or it does
-    /// nothing. None while that lasts too long: to be asked again when it ends.
+    /// Returns when [`tick`](Supervisor::tick) is due, for a task begun at `doing_since`. `None` while the task lasts too long: ask again
+    /// when it ends.
     pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         self.notify.as_ref()?;
         let watchdog = self.notifier.next_watchdog(doing_since, now);
         [watchdog, self.retry_at].into_iter().flatten().min()
     }
 
-    /// Says what is due. Gives an error for the log.
+    /// Sends what is due. Returns an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn tick(&mut self, doing_since: Option<Duration>, now: Duration) -> Option<Error> {
         let assignments = self.notifier.watchdog(doing_since, now);

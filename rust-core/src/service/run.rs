@@ -8,63 +8,63 @@ use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-/// The period of steps where the program says nothing.
+/// The default period of steps.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What a service does, and what it does when it is told to. All of it happens in the thread that calls [`run`].
+/// The hooks of a service. All of them run in the thread that calls [`run`].
 ///
-/// A hook that fails leaves the state as it was, and whoever gave the command is told the error. A step or a start that fails
+/// A hook that fails leaves the state as it was, and the error is the answer to the command. A step or a start that fails
 /// makes the service FAILED, and ends [`run`] with its error.
 pub trait Service {
-    /// Opens what it needs.
+    /// Opens what the service needs.
     fn on_start(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Does one step of its work.
+    /// Does one step of the work.
     fn step(&mut self) -> Result<()>;
 
-    /// Checkpoints and closes what it writes, so that it can be copied.
+    /// Checkpoints and closes the service's files, so that they can be copied.
     fn on_pause(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Opens again what was closed.
+    /// Opens again what a pause has closed.
     fn on_resume(&mut self) -> Result<()> {
         self.on_start()
     }
 
-    /// Brings what it writes to rest on the disk, and goes on.
+    /// Writes everything to disk and continues.
     fn on_checkpoint(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Ends; what it writes was not closed by a pause before. Pauses, where nothing else is said.
+    /// Ends a service that is not paused. By default calls [`Service::on_pause`].
     fn on_stop(&mut self) -> Result<()> {
         self.on_pause()
     }
 
-    /// Its data for whoever asks; changes nothing.
+    /// Returns the data; changes nothing.
     fn data(&mut self) -> Result<Value> {
         Ok(Value::Null)
     }
 
-    /// Takes settings, and gives those that are in force. Only where [`Service::commands`] names `CONFIG`.
+    /// Applies settings and returns the effective ones. Called only if [`Service::commands`] names `CONFIG`.
     fn on_config(&mut self, _settings: &Value) -> Result<Value> {
         Err(not_known(&Command::Config))
     }
 
-    /// Writes a copy of what it keeps. Only where [`Service::commands`] names `BACKUP`.
+    /// Writes a copy of the service's data. Called only if [`Service::commands`] names `BACKUP`.
     fn on_backup(&mut self, _arguments: &Value) -> Result<Value> {
         Err(not_known(&Command::Backup))
     }
 
-    /// A command of its own, one of those that [`Service::commands`] names.
+    /// Carries out a command of the service's own, one of those that [`Service::commands`] names.
     fn command(&mut self, name: &str, _arguments: &Value) -> Result<Value> {
         Err(not_known(&Command::Own(name.into())))
     }
 
-    /// The commands that it takes beyond the usual.
+    /// Returns the commands that it takes besides the usual ones.
     fn commands(&self) -> Vec<String> {
         Vec::new()
     }
@@ -75,9 +75,9 @@ fn not_known(command: &Command) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// Runs a service until it is shut down, by its controller or by a signal. A step each second, where the options say nothing.
+/// Runs a service until it is shut down, by its controller or by a signal. The default period of steps is one second.
 ///
-/// The error of a start, a step or a stop that failed; the controller has been told it.
+/// Returns the error of a start, a step or a stop that failed; the controller has received it as well.
 pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> Result<()> {
     let mut options = options.clone();
     options.every.get_or_insert(EVERY);
@@ -99,7 +99,7 @@ fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
             Command::Step => service.step().map(|()| Value::Null),
             _ => carry_out(service, &task),
         };
-        // A step that was given up is no failure; an end that was not reached is one, whoever gave it up.
+        // A cancelled step is not a failure; a shutdown that fails is one, even if it was cancelled.
         let fatal = command == Command::Shutdown || command == Command::Step && !task.is_cancelled();
         match failed {
             Ok(value) => task.done(&value)?,

@@ -1,4 +1,4 @@
-//! The service's side for programs that pull: each comes for its next task, and says how it went.
+//! The service's side for programs with a loop of their own: they fetch tasks and report results.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -20,31 +20,31 @@ use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// How long a service that ends waits for its last words to be on their way, where a controller is there and slow: the answer to
-/// SHUTDOWN is among them.
+/// How long a service that ends waits until its last messages, such as the answer to SHUTDOWN, are sent to a slow
+/// controller.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a service is set up. [`ServiceOptions::set`] takes the options by name.
+/// The options of a service. [`ServiceOptions::set`] sets them by name.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ServiceOptions {
-    /// Where its controller listens: any stream transport. `$LINKSPAN_CONTROLLER`, else `unix:controller`.
+    /// The controller's endpoint, of any stream transport. Default: `$LINKSPAN_CONTROLLER`, or `unix:controller`.
     pub controller: String,
-    /// The period of its steps; zero for one after the other. None where it has no steps of its own.
+    /// The period of its steps; zero for one after the other. `None` for no periodic steps.
     pub every: Option<Duration>,
-    /// Whether it waits in READY until it is told to RUN.
+    /// Whether it waits in READY for RUN.
     pub paused: bool,
-    /// A line about it for people.
+    /// A description for people, in one line.
     pub description: String,
-    /// What it takes beyond the usual: `CONFIG`, `BACKUP`, commands of its own.
+    /// The commands that it takes besides the usual ones: `CONFIG`, `BACKUP` and its own.
     pub commands: Vec<String>,
-    /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out: a controller is told so, and does not offer them.
+    /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,
     /// The options of its link to the controller.
     pub channel: Options,
-    /// Runs in a thread of the library when what the program does is to be given up.
+    /// A callback that runs in a thread of the library when the task under way is cancelled.
     pub on_cancel: Option<OnCancel>,
-    /// Whether SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way, and a third one kills.
+    /// Whether SIGTERM and SIGINT mean SHUTDOWN. A second signal cancels the task under way, a third one kills.
     pub handle_signals: bool,
 }
 
@@ -76,10 +76,10 @@ impl fmt::Debug for ServiceOptions {
 }
 
 impl ServiceOptions {
-    /// The options that a service has beside those of its link.
+    /// The names of the options that are not the link's.
     const NAMES: [&str; 5] = ["controller", "every", "paused", "description", "commands"];
 
-    /// Sets an option by its name: `controller`, `every` (seconds), `paused`, `description`, `commands`, or one of the link's.
+    /// Sets an option by name: `controller`, `every` (seconds), `paused`, `description`, `commands`, or an option of the link.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         let set = match name {
             "controller" => value.as_text().map(|text| self.controller = text.to_owned()),
@@ -115,7 +115,7 @@ impl ServiceOptions {
         Ok(())
     }
 
-    /// Refuses what can be no command of a service's own.
+    /// Returns an error for names that cannot be commands of a service's own.
     fn check(&self) -> Result<()> {
         for name in &self.commands {
             let known = Command::from_name(name)?;
@@ -135,8 +135,8 @@ impl ServiceOptions {
     }
 }
 
-/// A service whose program comes for its tasks: steps, and what a controller wants. One thread takes them; any thread may log, and
-/// ask for the shutdown.
+/// A service whose program fetches its tasks: steps and commands. One thread fetches them; any thread may log and request a
+/// shutdown.
 pub struct ServiceLoop {
     link: Arc<ControllerLink>,
     epoll: Epoll,
@@ -144,7 +144,7 @@ pub struct ServiceLoop {
     generation: u64,
 }
 
-/// The service's name: segments as in an endpoint.
+/// Returns `InvalidEndpoint` for a text that is not the name of a service.
 fn check_name(name: &str) -> Result<()> {
     let whole = name.parse::<Endpoint>().and_then(|endpoint| {
         if name.contains(':') {
@@ -158,8 +158,8 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 impl ServiceLoop {
-    /// A service in STARTING, which calls its controller in the background, again and again; nothing here waits for one.
-    /// `InvalidEndpoint` for a name that is none.
+    /// Starts a service in STARTING, which connects to its controller in the background. Returns at once.
+    /// `InvalidEndpoint` for an invalid name.
     pub fn start(name: &str, options: &ServiceOptions) -> Result<ServiceLoop> {
         check_name(name)?;
         options.check()?;
@@ -185,10 +185,10 @@ impl ServiceLoop {
         Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
     }
 
-    /// The next task. [`Timeout::Default`] waits for ever here, as in every loop. None once the service is STOPPED, and its controller knows.
+    /// Returns the next task; `None` once the service is STOPPED and has told its controller. [`Timeout::Default`] waits for ever.
     ///
-    /// With the first call the service is READY, and RUNNING unless it was to be paused. `Timeout` where nothing was to be
-    /// done in time, `InvalidState` while the task before is open.
+    /// The first call makes the service READY, and RUNNING unless it starts paused. `Timeout` if there was no task in time,
+    /// `InvalidState` while the previous task is open.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Task>> {
         fork::check(self.generation)?;
         let on_wait = &self.link.identity.options.on_wait;
@@ -215,16 +215,16 @@ impl ServiceLoop {
     }
 
     fn close_quietly(&self, waiting: &mut Waiting<'_>) {
-        // Who is not there to hear it will see that the line has ended.
+        // Without a controller, the end of the link says the same.
         let _ = self.link.end(waiting);
     }
 
-    /// The program cannot go on: FAILED, with this as the reason. RUN tries again, if the program comes for it.
+    /// Makes the service FAILED with this error as the reason. RUN tries again if the program fetches it.
     pub fn fail(&self, error: &Error) {
         self.link.with(|life, now| ((), life.fail(error, now)));
     }
 
-    /// Says what is wrong although it goes on; an empty text for nothing.
+    /// Reports a problem that does not stop the service; an empty text for none.
     pub fn set_reason(&self, reason: &str) {
         self.link.with(|life, _| ((), life.set_reason(reason)));
     }
@@ -234,48 +234,48 @@ impl ServiceLoop {
         self.link.log(level, text);
     }
 
-    /// As a signal to stop would: SHUTDOWN, and the second time, what is under way is given up.
+    /// Does the same as a signal: SHUTDOWN, and the second time cancels the task under way.
     pub fn shutdown(&self) {
         self.link.with(|life, now| ((), life.terminate(now)));
     }
 
-    /// Its state.
+    /// Returns its state.
     pub fn state(&self) -> State {
         self.link.read(|life| life.state())
     }
 
-    /// Whether what the program does now is to be given up.
+    /// Returns whether the task under way is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.link.read(|life| life.is_cancelled())
     }
 
-    /// Whether a controller knows of it now.
+    /// Returns whether a controller is connected.
     pub fn is_connected(&self) -> bool {
         self.link.is_connected()
     }
 
-    /// The number that was drawn for this incarnation.
+    /// Returns the number that identifies this incarnation.
     pub fn epoch(&self) -> u64 {
         self.link.read(|life| life.setup().epoch)
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.link.identity.name
     }
 
-    /// A descriptor for an event loop: readable while [`ServiceLoop::next`] without waiting may have something.
+    /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] may have a task without waiting.
     pub fn fileno(&self) -> RawFd {
         self.epoll.as_raw_fd()
     }
 
-    /// Counters, state and connection, as a map.
+    /// Returns counters, state and connection as a map.
     pub fn stats(&self) -> Value {
         self.link.stats()
     }
 
-    /// Says goodbye and lets go of the controller, at the end of a program that was not told to SHUTDOWN: it is STOPPED, or
-    /// FAILED if it was that. Commands that are open or wait are answered first.
+    /// Ends a service that was not shut down: answers the open commands, says goodbye and disconnects. The service is then
+    /// STOPPED, or FAILED if it was FAILED before.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.generation).is_err() {
             return Ok(());
@@ -299,7 +299,7 @@ impl Drop for ServiceLoop {
     }
 }
 
-/// Something to do. Dropped without a word, a step counts as done, and a command as failed.
+/// A task. If it is dropped without a result, a step counts as done and a command as failed.
 pub struct Task {
     link: Arc<ControllerLink>,
     work: Option<Work>,
@@ -307,48 +307,48 @@ pub struct Task {
 
 impl Task {
     fn work(&self) -> &Work {
-        // It is taken only by those who take the task.
+        // Only the methods that consume the task take it.
         self.work.as_ref().unwrap_or_else(|| unreachable!("a task holds its work until it ends"))
     }
 
-    /// What is to be done.
+    /// Returns the command.
     pub fn command(&self) -> &Command {
         &self.work().request.command
     }
 
-    /// With what; null for nothing.
+    /// Returns its arguments; null for none.
     pub fn arguments(&self) -> &Value {
         &self.work().request.arguments
     }
 
-    /// The command's id; empty for a step, and for what a signal asked.
+    /// Returns the command's id; empty for a step and for a signal.
     pub fn id(&self) -> &str {
         &self.work().request.id
     }
 
-    /// The state that the service comes from: for SHUTDOWN, PAUSED means that everything is closed already.
+    /// Returns the state before the command: a SHUTDOWN from PAUSED finds everything closed.
     pub fn before(&self) -> State {
         self.work().before
     }
 
-    /// How much time is left for it; none for no end.
+    /// Returns the time left for it; `None` without a deadline.
     pub fn left(&self) -> Option<Duration> {
         let due = self.work().due;
         (due < Duration::MAX).then(|| due.saturating_sub(self.link.now()))
     }
 
-    /// Whether it is to be given up.
+    /// Returns whether it is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.link.read(|life| life.is_cancelled())
     }
 
-    /// It is done; whoever asked is given this.
+    /// Reports success with this value.
     pub fn done(mut self, value: &Value) -> Result<()> {
         self.finish(Ok(value.clone()));
         Ok(())
     }
 
-    /// It could not be done.
+    /// Reports failure with this error.
     pub fn failed(mut self, error: &Error) -> Result<()> {
         self.finish(Err(error.clone()));
         Ok(())
@@ -375,7 +375,7 @@ impl Drop for Task {
     }
 }
 
-/// The tasks as they come; ends as [`ServiceLoop::next`] does.
+/// An iterator over the tasks; ends as [`ServiceLoop::next`] does.
 #[derive(Debug)]
 pub struct Tasks<'a>(&'a ServiceLoop);
 

@@ -1,8 +1,8 @@
-//! The states of a service, and how well its controller knows it.
+//! The states of a service, and a controller's view of it.
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Where a service is in its life.
+/// The state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
     /// It opens what it needs.
@@ -21,12 +21,12 @@ pub enum State {
     Stopping,
     /// It has ended in good order.
     Stopped,
-    /// It could not go on; its reason says why.
+    /// It could not continue; its reason says why.
     Failed,
 }
 
 impl State {
-    /// All of them, in the order of a life.
+    /// All states, in the order of a lifecycle.
     pub const ALL: [State; 9] = [
         State::Starting,
         State::Ready,
@@ -39,7 +39,7 @@ impl State {
         State::Failed,
     ];
 
-    /// The word for it in every language and in messages.
+    /// Returns its name in every language and in messages.
     pub const fn name(self) -> &'static str {
         match self {
             State::Starting => "STARTING",
@@ -54,7 +54,7 @@ impl State {
         }
     }
 
-    /// The state of this name; `Malformed` for any other word.
+    /// Returns the state of this name; `Malformed` for an unknown one.
     pub fn from_name(name: &str) -> Result<State> {
         State::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
             Error::new(
@@ -64,7 +64,7 @@ impl State {
         })
     }
 
-    /// What it means, for the documents and for help texts.
+    /// Returns its meaning, for documents and help texts.
     pub const fn meaning(self) -> &'static str {
         match self {
             State::Starting => "opens what it needs",
@@ -79,30 +79,30 @@ impl State {
         }
     }
 
-    /// Whether it is on its way to another state, and takes no command that would lead elsewhere.
+    /// Returns whether it is transitional: a command under way leads to another state.
     pub const fn is_transitional(self) -> bool {
         matches!(self, State::Starting | State::Pausing | State::Checkpointing | State::Stopping)
     }
 }
 
-/// How well a controller knows a service.
+/// A controller's view of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum View {
-    /// It is connected and was heard of lately.
+    /// It is connected and sends its heartbeats.
     Connected,
-    /// It is connected and has said nothing for longer than it promised.
+    /// It is connected and has missed three heartbeats.
     Stale,
-    /// Its connection has ended; it may come back.
+    /// Its connection has ended; it may reconnect.
     Disconnected,
-    /// It said goodbye, or has been away for too long.
+    /// It said goodbye, or has been disconnected for too long.
     Gone,
 }
 
 impl View {
-    /// All of them.
+    /// All views.
     pub const ALL: [View; 4] = [View::Connected, View::Stale, View::Disconnected, View::Gone];
 
-    /// The word for it in every language and in messages.
+    /// Returns its name in every language and in messages.
     pub const fn name(self) -> &'static str {
         match self {
             View::Connected => "CONNECTED",
@@ -112,7 +112,7 @@ impl View {
         }
     }
 
-    /// What it means, for the documents and for help texts.
+    /// Returns its meaning, for documents and help texts.
     pub const fn meaning(self) -> &'static str {
         match self {
             View::Connected => "connected, and heard of lately",

@@ -1,27 +1,27 @@
-//! What each command does in each state: the one table that the service, its controller and the documents go by.
+//! The effect of each command in each state: one table for the service, its controller and the documents.
 
 use super::command::Command;
 use super::state::State;
 use crate::error::{Error, ErrorKind};
 
-/// What a state makes of a command.
+/// The effect of a command in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// It is accepted, the service is in the first state until it is done, and in the second from then on.
+    /// Accepted: the service enters the first state, and the second one when the command is done.
     Leads(State, State),
-    /// It is accepted, the service is in this state meanwhile, and then in the state that it came from.
+    /// Accepted: the service enters this state, and its previous one when the command is done.
     Returns(State),
-    /// It is accepted and changes no state.
+    /// Accepted without a change of state.
     Keeps,
-    /// The library answers it at once.
+    /// Answered by the library at once.
     Library,
-    /// The first one is under way: what it waits for is given up.
+    /// A repeated SHUTDOWN cancels what the first one waits for.
     Cancels,
-    /// It is refused.
+    /// Rejected.
     Refused,
 }
 
-/// The rule for a command in a state.
+/// Returns the rule for a command in a state.
 pub const fn rule(state: State, command: &Command) -> Rule {
     use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
     match (command, state) {
@@ -44,12 +44,12 @@ pub const fn rule(state: State, command: &Command) -> Rule {
     }
 }
 
-/// Whether a state permits a command.
+/// Returns whether a state permits a command.
 pub const fn allows(state: State, command: &Command) -> bool {
     !matches!(rule(state, command), Rule::Refused)
 }
 
-/// Why a state refuses a command, and what to do.
+/// Returns the error for a command that a state rejects, with advice.
 pub fn refusal(state: State, command: &Command) -> Error {
     let advice = match state {
         State::Starting => "wait until it is READY",
@@ -73,7 +73,7 @@ mod tests {
     use crate::documents::{check, table};
     use crate::service::state::View;
 
-    /// The commands of the documents' table: those that the library answers are alike in each state.
+    /// The commands in the documents' table; those that the library answers have the same rule in each state.
     fn commands() -> Vec<Command> {
         let mut commands: Vec<_> =
             Command::ALL.into_iter().filter(|command| !command.is_answered_by_library()).collect();

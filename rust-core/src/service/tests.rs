@@ -1,4 +1,4 @@
-//! A service and the bare end of a controller.
+//! Tests of a service with a controller written by hand.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::value::{Limits, Value};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// The other end of a service's line.
+/// The controller's end of a service's link.
 struct TestController(Channel);
 
 fn listener(endpoint: &str) -> Listener {
@@ -93,7 +93,7 @@ fn service_takes_commands_before_and_after_reconnect() {
         seen
     });
     controller.request("a", Command::Pause);
-    // It may not have begun yet: then it is refused, and asked again.
+    // A service that is still STARTING rejects it: try again.
     let mut tries = 0;
     while controller.answer().outcome == Outcome::Rejected {
         tries += 1;
@@ -101,7 +101,7 @@ fn service_takes_commands_before_and_after_reconnect() {
     }
     let done = controller.answer();
     assert_eq!((done.outcome, done.state, done.value), (Outcome::Done, State::Paused, Value::from(7)));
-    // The line breaks, and the next one is made.
+    // The service reconnects after the link is cut.
     drop(controller);
     let (controller, introduction) = TestController::welcome(&first);
     assert_eq!(introduction.report.state, State::Paused);
@@ -141,7 +141,7 @@ fn silent_controller_is_reconnected() {
     let tasks = ServiceLoop::start("power", &options).unwrap();
     let (silent, first) = TestController::with_heartbeat(&listener, Duration::from_millis(100));
     silent.tell(&ToService::Beat);
-    // It takes what is said to it, and says nothing more.
+    // The controller reads and sends nothing more.
     let (_heard, again) = TestController::welcome(&listener);
     assert_eq!(again.epoch, first.epoch);
     assert_eq!(again.epoch, tasks.epoch());

@@ -1,4 +1,4 @@
-//! What a service counts.
+//! The counters of a service.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ pub struct Counts {
     pub done: u64,
     pub failed: u64,
     pub rejected: u64,
-    /// Commands whose id had its answer already.
+    /// Repeated commands that were answered from the cache.
     pub repeated: u64,
-    /// The time that steps took together, and the longest.
+    /// The total time of all steps, and the longest one.
     pub step_time: Duration,
     pub longest_step: Duration,
 }
 
 impl Lifecycle {
-    /// Counters as a map; times in seconds.
+    /// Returns the counters as a map; times are in seconds.
     pub fn stats(&self) -> Map {
         let Counts { steps, accepted, done, failed, rejected, repeated, step_time, longest_step } =
             self.counts;

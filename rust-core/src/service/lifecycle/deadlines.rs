@@ -1,4 +1,4 @@
-//! What happens to commands when their time has passed.
+//! Deadlines of commands.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::error::{Error, ErrorKind};
 use crate::service::command::Command;
 use crate::service::protocol::CommandRequest;
 
-/// GET_DATA gets the newest known data this long before its time has passed, or after three quarters of a shorter one.
+/// GET_DATA is answered with the latest data this long before its deadline, or after three quarters of a shorter time.
 const EARLY: Duration = Duration::from_secs(1);
 
 impl Lifecycle {
-    /// When something is due without anybody's coming.
+    /// Returns when the next deadline is due.
     pub fn next_due(&self) -> Option<Duration> {
         self.open()
             .filter(|command| !command.answered)
@@ -21,14 +21,14 @@ impl Lifecycle {
     }
 
     fn due_of(&self, command: &AcceptedCommand) -> Duration {
-        // One that has all the time there is never has to be content with what is known.
+        // A command without a deadline waits for fresh data.
         if command.request.command == Command::GetData && self.data.is_some() && command.due < Duration::MAX {
             return command.due.saturating_sub(EARLY.min(command.request.within / 4));
         }
         command.due
     }
 
-    /// Time has passed: commands whose time is up get their answers.
+    /// Answers the commands whose deadlines have passed.
     pub fn tick(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
         for mut command in std::mem::take(&mut self.queue) {
@@ -53,7 +53,7 @@ impl Lifecycle {
         actions
     }
 
-    /// One that was not begun: GET_DATA gets what is known, others are withdrawn.
+    /// Answers a queued command: GET_DATA with the latest data, others are withdrawn.
     fn expire_queued(&mut self, command: &AcceptedCommand, now: Duration) -> Vec<Action> {
         if let Some(data) = self.latest_data_for(command) {
             return self.answer(command, Ok(data)).into_iter().collect();
@@ -72,7 +72,7 @@ impl Lifecycle {
         self.answer(&running.what, Err(&late))
     }
 
-    /// What is said of one that has had its time and is not done.
+    /// Returns the error for a command that has run out of time and is not done.
     pub(super) fn still_under_way(&self, request: &CommandRequest, now: Duration) -> Error {
         match &self.running {
             Some(running) if running.what.request.id == request.id => {
