@@ -265,7 +265,7 @@ impl Lifecycle {
         {
             let known = self.setup.commands.join(", ");
             let known = if known.is_empty() { "none beyond the usual" } else { &known };
-            let text = format!("the service does not know the command {name}; it knows {known}");
+            let text = format!("the service has no command {name}; its own commands are {known}");
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         if rule == Rule::Refused {
@@ -369,7 +369,7 @@ impl Lifecycle {
         let mut actions = Vec::new();
         let done = if let Some(at) = self.queue.iter().position(is_it) {
             if self.queue[at].request.command == Command::Shutdown {
-                let text = "SHUTDOWN cannot be taken back; without an id, CANCEL gives up what it waits for";
+                let text = "SHUTDOWN cannot be withdrawn; without an id, CANCEL gives up what it waits for";
                 Err(Error::new(ErrorKind::InvalidState, text))
             } else {
                 let why = Error::new(ErrorKind::Cancelled, "it was cancelled before it was begun");
@@ -386,7 +386,7 @@ impl Lifecycle {
             actions.extend(self.cancel_running());
             Ok(Value::map([("cancelled", "asked")]))
         } else {
-            let text = "nothing of that is under way or waits: it has its answer, or never came";
+            let text = "no such command is open: it has its answer, or was never received";
             Err(Error::new(ErrorKind::NotFound, text))
         };
         // CANCEL is not counted as a command of the program.

@@ -109,7 +109,7 @@ fn seconds(value: &Value) -> Result<Duration> {
         _ => value.as_f64()?,
     };
     Duration::try_from_secs_f64(seconds)
-        .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{seconds} s is no time that can be left")))
+        .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{seconds} s is not a valid remaining time")))
 }
 
 /// The description that a service sends of itself on each connection.
@@ -375,7 +375,7 @@ impl ToService {
 fn unknown(word: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("no word between services and controllers is {word}", word = quoted(word)),
+        format!("services and controllers exchange no message called {word}", word = quoted(word)),
     )
 }
 

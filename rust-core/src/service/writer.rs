@@ -192,7 +192,7 @@ impl ControllerLink {
                 if let Some(instead) = failed_answer(&said, &e) {
                     inner.queued.push_back(instead);
                 }
-                inner.log.add("error", &format!("a word to the controller could not be said: {e}"));
+                inner.log.add("error", &format!("a message to the controller could not be sent: {e}"));
             }
             // The reader notices the error as well and reconnects.
             Err(_) => {

@@ -84,7 +84,7 @@ impl Lifecycle {
 
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
-            Some(running) => format!("the program is at {}", running.what.request.command.name()),
+            Some(running) => format!("the program is busy with {}", running.what.request.command.name()),
             None => "the program did not come for it".to_owned(),
         };
         let text = format!(
@@ -103,7 +103,7 @@ impl Lifecycle {
 
 fn still_under_way(request: &CommandRequest, begun: Duration, now: Duration) -> Error {
     let text = format!(
-        "{} is still under way after {:.1} s; it goes on, and the state will tell",
+        "{} is still under way after {:.1} s; it continues, and the state shows when it is done",
         request.command.name(),
         now.saturating_sub(begun).as_secs_f64()
     );

@@ -96,7 +96,7 @@ impl ClientCommand {
             Ok(given) => {
                 let seconds = seconds(given).map_err(|e| e.under_key("within"))?;
                 if seconds.is_nan() || seconds < 0.0 {
-                    let text = format!("{seconds} s is no time that a command can have");
+                    let text = format!("{seconds} s is not a valid time for a command");
                     return Err(Error::new(ErrorKind::OutOfRange, text).under_key("within"));
                 }
                 Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WITHIN).min(MAX_WITHIN)

@@ -444,5 +444,5 @@ fn another(wanted: &ClientCommand, known: &Command) -> Error {
 }
 
 fn full(what: &str) -> Error {
-    Error::new(ErrorKind::Full, format!("{what}, as many as may; try again when some are answered"))
+    Error::new(ErrorKind::Full, format!("{what}, which is the limit; try again when some are answered"))
 }

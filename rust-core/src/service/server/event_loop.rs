@@ -288,7 +288,7 @@ impl ControllerServer {
         let now = self.now();
         let said = match message.header().kind {
             Kind::Event => message.value().and_then(ToController::from_value),
-            _ => Err(Error::new(ErrorKind::Malformed, "a service says events, and nothing else")),
+            _ => Err(Error::new(ErrorKind::Malformed, "a service sends events only")),
         };
         match said {
             Ok(said) => self.state.message_received(token, said, message.body().len(), now),
@@ -355,7 +355,7 @@ impl ControllerServer {
                             self.state.log_event(
                                 None,
                                 "warning",
-                                &format!("watchers were not told: {e}"),
+                                &format!("an event could not be sent to its watchers: {e}"),
                                 now,
                             );
                             continue;
@@ -426,7 +426,7 @@ impl ControllerServer {
     fn settle(&mut self, token: u64, put: SendOutcome) {
         match put {
             SendOutcome::Queued | SendOutcome::Dropped => {}
-            SendOutcome::Overflow => self.lose(token, "it does not take what it is told", true),
+            SendOutcome::Overflow => self.lose(token, "it does not read its messages", true),
             SendOutcome::Failed(e) => self.lose(token, &e.to_string(), true),
         }
     }

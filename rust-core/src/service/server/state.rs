@@ -117,7 +117,7 @@ impl ServerState {
     pub fn peer_limit_reached(&mut self, peers: usize, now: Moment) {
         if self.peer_limit_reached.is_none_or(|last| last + self.limits.problem <= now.since) {
             self.peer_limit_reached = Some(now.since);
-            let text = format!("{peers} peers are connected, as many as may; others are turned away");
+            let text = format!("{peers} peers are connected, which is the limit; further ones are refused");
             self.log_event(None, "error", &text, now);
         }
     }
@@ -144,7 +144,7 @@ impl ServerState {
         let lines = if let ToController::Log(lines) = &said { lines.len() } else { 0 };
         let cost = 1.0 + bytes as f64 / 16_384.0 + lines as f64 / 20.0;
         if !line.rate.spend(cost, self.limits.rate, self.limits.burst, now.since) {
-            let text = format!("floods its controller with more than {} messages a second", self.limits.rate);
+            let text = format!("sends more than {} messages a second for too long", self.limits.rate);
             return self.drop_for_violation(link, &text, now);
         }
         let name = line.name.clone();
@@ -152,7 +152,7 @@ impl ServerState {
             return self.introduction_received(link, name, introduction, now);
         }
         let Some(name) = name else {
-            return self.drop_for_violation(link, "speaks before it has said who it is", now);
+            return self.drop_for_violation(link, "sends messages before its introduction", now);
         };
         self.note_activity(&name, now);
         match said {
@@ -200,17 +200,17 @@ impl ServerState {
         let Some(line) = self.links.get_mut(&link) else { return };
         let rate = self.limits.mistakes / 60.0;
         let borne = line.mistakes.spend(1.0, rate, self.limits.mistakes, now.since);
-        let text = format!("sent what makes no sense: {}", cut(&error.to_string(), 300));
+        let text = format!("sent a malformed message: {}", cut(&error.to_string(), 300));
         if borne {
             return self.report_violation(link, &text, now);
         }
-        self.drop_for_violation(link, &format!("{text}, again and again"), now);
+        self.drop_for_violation(link, &format!("{text}, more often than is tolerated"), now);
     }
 
     /// Removes a link that was closed. `fault` means that the service violated the protocol.
     pub fn link_closed(&mut self, link: u64, why: &str, fault: bool, now: Moment) {
         if fault {
-            self.report_violation(link, &format!("broke its link: {}", cut(why, 300)), now);
+            self.report_violation(link, &format!("violated the protocol: {}", cut(why, 300)), now);
         }
         let Some(line) = self.links.get(&link) else { return };
         let name = line.name.clone();
@@ -235,7 +235,7 @@ impl ServerState {
                 Due::ProblemExpiry(name) => self.clear_problem(&name, now),
                 Due::IntroductionTimeout(link) => {
                     if self.links.get(&link).is_some_and(|line| line.name.is_none()) {
-                        self.drop_for_violation(link, "did not say who it is", now);
+                        self.drop_for_violation(link, "sent no introduction in time", now);
                     }
                 }
                 Due::ExpectedService(name) => self.expected_service_timeout(&name, now),
@@ -250,7 +250,7 @@ impl ServerState {
             Err(error) => return self.refuse_service(link, &error, now),
         };
         if known_as.is_some_and(|name| *name != *it.name) {
-            return self.drop_for_violation(link, "says that it is another one now", now);
+            return self.drop_for_violation(link, "changes its name without reconnecting", now);
         }
         let service = self.services.get(&*it.name);
         let owner = self.links.get(&link).map(|line| &line.owner);
@@ -259,7 +259,7 @@ impl ServerState {
             let (name, first) = (known.name.clone(), known.source.clone());
             self.report_problem(
                 &name,
-                "another user's program calls itself so too, and was turned away",
+                "another user's program with the same name was refused",
                 now,
             );
             let text = format!(
@@ -268,7 +268,7 @@ impl ServerState {
             return self.refuse_service(link, &Error::new(ErrorKind::PermissionDenied, text), now);
         }
         if service.is_some_and(|known| known.link == Some(link) && known.introduction.epoch != it.epoch) {
-            return self.drop_for_violation(link, "says that it is another incarnation now", now);
+            return self.drop_for_violation(link, "changes its epoch without reconnecting", now);
         }
         if let Some(service) = service
             && let Some(first) = service.link.filter(|first| *first != link)
@@ -276,7 +276,7 @@ impl ServerState {
             let (name, other) = (service.name.clone(), service.introduction.epoch != it.epoch);
             if other && service.view == View::Connected {
                 let text = format!(
-                    "another program calls itself {name} too, and was turned away: {} with process {}, the first is process {}",
+                    "another program with the name {name} was refused: {} with process {}, the first is process {}",
                     it.program, it.pid, service.introduction.pid
                 );
                 self.report_problem(&name, &text, now);
@@ -291,14 +291,14 @@ impl ServerState {
                 self.log_event(
                     Some(&name),
                     "warning",
-                    "was silent, and another incarnation takes its place",
+                    "was silent, and another incarnation replaces it",
                     now,
                 );
             }
             self.release_link(first);
         }
         if !self.services.contains_key(&*it.name) && !self.make_room(now) {
-            let text = format!("{} services are known, as many as may; forget some", self.services.len());
+            let text = format!("{} services are known, which is the limit; forget some of them", self.services.len());
             return self.refuse_service(link, &Error::new(ErrorKind::Full, text), now);
         }
         self.register(link, it, now);
@@ -393,7 +393,7 @@ impl ServerState {
         if service.view == View::Stale {
             service.view = View::Connected;
             self.schedule.set(Due::HeartbeatTimeout(name.clone()), now.since + self.limits.silence());
-            self.log_event(Some(name), "info", "is heard of again", now);
+            self.log_event(Some(name), "info", "sends messages again", now);
             self.record_changed(name, now);
         }
     }
@@ -418,7 +418,7 @@ impl ServerState {
             return self.schedule.set(Due::HeartbeatTimeout(name.clone()), until);
         }
         service.view = View::Stale;
-        let text = format!("has said nothing for {} s", silence.as_secs_f64());
+        let text = format!("has sent nothing for {} s", silence.as_secs_f64());
         self.log_event(Some(name), "warning", &text, now);
         self.record_changed(name, now);
     }
@@ -459,7 +459,7 @@ impl ServerState {
         match line.name.clone() {
             Some(name) => self.report_problem(&name, text, now),
             None => {
-                let text = format!("somebody ({}) {text}", line.source);
+                let text = format!("a peer ({}) {text}", line.source);
                 self.log_event(None, "warning", &text, now);
             }
         }
@@ -468,13 +468,13 @@ impl ServerState {
     /// Closes a link that violated the protocol. The service may connect again.
     fn drop_for_violation(&mut self, link: u64, text: &str, now: Moment) {
         self.report_violation(link, text, now);
-        let text = format!("this service {text}; it is let go of");
+        let text = format!("this service {text}; its connection is closed");
         let message = ToService::Refused(failure_of(&Error::new(ErrorKind::Malformed, text)));
         self.actions.push_back(Action::SendToService { link, message });
         let name = self.links.get(&link).and_then(|line| line.name.clone());
         self.release_link(link);
         if let Some(name) = name {
-            self.service_disconnected(&name, "it was let go of", now);
+            self.service_disconnected(&name, "the controller closed its connection", now);
         }
     }
 
@@ -483,7 +483,7 @@ impl ServerState {
         // A name that is in use is reported in the record of the registered service.
         if error.kind() != ErrorKind::AddressInUse {
             let source = self.links.get(&link).map_or("", |line| &line.source);
-            let text = format!("somebody ({source}) was turned away: {}", cut(error.text(), 300));
+            let text = format!("a service ({source}) was refused: {}", cut(error.text(), 300));
             self.log_event(None, "warning", &text, now);
         }
         self.actions

@@ -334,7 +334,7 @@ fn service_with_name_in_use_is_refused() {
     let record =
         until(&client, "power", |record| !record.at("trouble").unwrap().as_text().unwrap().is_empty());
     assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 1);
-    assert!(record.at("trouble").unwrap().as_text().unwrap().contains("calls itself power too"));
+    assert!(record.at("trouble").unwrap().as_text().unwrap().contains("another program with the name power"));
     // The same incarnation replaces its old link.
     let again = FakeService::come(&server.endpoint, "power", 1);
     let asker = server.client();
@@ -405,12 +405,12 @@ fn malformed_excessive_and_huge_messages_do_not_affect_other_services() {
 
     let bad = FakeService::come(&server.endpoint, "nonsense", 1);
     bad.event(&Value::map([("what", "report"), ("state", "DANCING")]));
-    wrong("nonsense", "makes no sense");
+    wrong("nonsense", "malformed message");
     works();
     for _ in 0..20 {
         bad.event(&Value::from("what?"));
     }
-    wrong("nonsense", "again and again");
+    wrong("nonsense", "more often than is tolerated");
     until(&client, "nonsense", is("view", "DISCONNECTED"));
     works();
 
@@ -445,8 +445,8 @@ fn malformed_excessive_and_huge_messages_do_not_affect_other_services() {
     });
     let refused = ToService::from_value(refused.unwrap().value().unwrap()).unwrap();
     let ToService::Refused(failure) = refused else { panic!("{refused:?}") };
-    assert!(failure.text.contains("floods its controller"), "{}", failure.text);
-    wrong("flood", "floods its controller");
+    assert!(failure.text.contains("sends more than"), "{}", failure.text);
+    wrong("flood", "sends more than");
     let log = client.log(Some("flood"), 10_000, PATIENCE).unwrap();
     assert!(log.as_array().unwrap().len() <= 1_000);
     works();
@@ -537,7 +537,7 @@ fn failed_sample_is_reported_until_one_succeeds() {
     let order = power.order();
     let error = Error::new(ErrorKind::TransportUnavailable, "the meter is not plugged in");
     power.answer(&order.id, Outcome::Failed, State::Running, Value::Null, Some(error));
-    while problem() != "its data cannot be had: the meter is not plugged in" {}
+    while problem() != "its data cannot be read: the meter is not plugged in" {}
     let order = power.order();
     power.done(&order, 7.into());
     while !problem().is_empty() {}
@@ -562,9 +562,9 @@ fn silent_service_is_stale_until_next_message() {
             assert!(begun.elapsed() < PATIENCE, "{text} is not in {log:?}");
         }
     };
-    assert_eq!(logged("has said nothing"), 1);
+    assert_eq!(logged("has sent nothing"), 1);
     power.say(&ToController::Report(report(State::Running)));
-    assert_eq!(logged("is heard of again"), 1);
+    assert_eq!(logged("sends messages again"), 1);
     until(&client, "power", is("view", "STALE"));
     // Another incarnation may replace one that is STALE.
     let other = FakeService::come(&server.endpoint, "power", 2);

@@ -207,7 +207,7 @@ impl ServerState {
 }
 
 /// The prefix of the problem of a service whose data cannot be read.
-const NO_DATA: &str = "its data cannot be had: ";
+const NO_DATA: &str = "its data cannot be read: ";
 
 /// Returns a hash of the data, so that the data need not be kept.
 fn fingerprint(value: &Value) -> Option<u64> {
