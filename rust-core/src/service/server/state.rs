@@ -257,11 +257,7 @@ impl ServerState {
         // The name stays with its user while the service is away, so that no other user's program receives its commands.
         if let Some(known) = service.filter(|known| known.view != View::Gone && Some(&known.owner) != owner) {
             let (name, first) = (known.name.clone(), known.source.clone());
-            self.report_problem(
-                &name,
-                "another user's program with the same name was refused",
-                now,
-            );
+            self.report_problem(&name, "another user's program with the same name was refused", now);
             let text = format!(
                 "{name} is a service of another user here ({first}); take another name, or have that one say goodbye or be forgotten (`linkspan service forget {name}`)"
             );
@@ -298,7 +294,10 @@ impl ServerState {
             self.release_link(first);
         }
         if !self.services.contains_key(&*it.name) && !self.make_room(now) {
-            let text = format!("{} services are known, which is the limit; forget some of them", self.services.len());
+            let text = format!(
+                "{} services are known, which is the limit; forget some of them",
+                self.services.len()
+            );
             return self.refuse_service(link, &Error::new(ErrorKind::Full, text), now);
         }
         self.register(link, it, now);
