@@ -1,0 +1,146 @@
+//! Threads that take, split, borrow and wait: one at a time, in their order, and none is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::*;
+use crate::deadline::{Timeout, Wait};
+use crate::error::ErrorKind;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn patiently(time: Duration) -> Waiting<'static> {
+    Wait::new(time).start(Timeout::Default)
+}
+
+fn take_in_turn<T>(cell: &ClaimCell<T>) -> Guard<'_, T> {
+    cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
+}
+
+/// Callers and borrowers count in two steps: one that came in between would be seen.
+#[test]
+fn claim_cell_gives_its_value_to_one_at_a_time_and_loses_nobody() {
+    const EACH: u64 = 2000;
+    let cell = Arc::new(ClaimCell::new((0u64, 0u64)));
+    let step = |value: &mut (u64, u64)| {
+        value.0 += 1;
+        std::hint::black_box(&mut *value);
+        assert_eq!(value.0, value.1 + 1, "two have the value");
+        value.1 += 1;
+    };
+    thread::scope(|s| {
+        for caller in 0..6 {
+            let cell = &cell;
+            s.spawn(move || {
+                for turn in 0..EACH {
+                    let mut taken = take_in_turn(cell);
+                    step(&mut taken);
+                    if (turn + caller) % 3 == 0 {
+                        // A call that waits in between lets go of the value and keeps the claim.
+                        let (claim, value) = taken.split();
+                        drop(value);
+                        assert!(cell.is_claimed_here());
+                        step(&mut claim.take());
+                    }
+                }
+            });
+        }
+        for _ in 0..2 {
+            s.spawn(|| {
+                for turn in 0..EACH {
+                    match if turn % 2 == 0 { cell.try_borrow() } else { Some(cell.borrow()) } {
+                        Some(mut value) => step(&mut value),
+                        None => thread::yield_now(),
+                    }
+                }
+            });
+        }
+    });
+    assert!(!cell.is_claimed());
+    let taken = cell.try_take().expect("nobody has it or waits for it any more");
+    assert!(taken.0 == taken.1 && taken.0 >= 6 * EACH + EACH, "{:?}", *taken);
+}
+
+#[test]
+fn claim_goes_to_the_thread_that_waits_before_the_one_that_comes_again() {
+    let cell = Arc::new(ClaimCell::new(Vec::new()));
+    let mut held = take_in_turn(&cell);
+    let other = cell.clone();
+    let waits = thread::spawn(move || take_in_turn(&other).push("waits"));
+    while cell.word.load(Ordering::SeqCst) & IN_LINE == 0 {
+        thread::yield_now();
+    }
+    held.push("holds");
+    drop(held);
+    take_in_turn(&cell).push("comes again");
+    waits.join().unwrap();
+    assert_eq!(*take_in_turn(&cell), ["holds", "waits", "comes again"]);
+}
+
+#[test]
+fn claim_that_is_not_given_up_is_a_timeout_and_the_next_in_line_still_gets_it() {
+    let cell = Arc::new(ClaimCell::new(()));
+    let held = take_in_turn(&cell);
+    let come = |time| {
+        let cell = cell.clone();
+        thread::spawn(move || cell.claim_in_line(&mut patiently(time)).map(drop))
+    };
+    let brief = come(Duration::from_millis(50));
+    while cell.line().claims.is_empty() && !brief.is_finished() {
+        thread::yield_now();
+    }
+    let patient = come(PATIENCE);
+    assert_eq!(brief.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    drop(held);
+    patient.join().unwrap().unwrap();
+    assert!(cell.try_take().is_some());
+}
+
+#[test]
+fn claim_is_refused_to_others_while_the_library_has_the_value_and_a_call_waits_for_it() {
+    let cell = Arc::new(ClaimCell::new(0));
+    let value = cell.try_borrow().unwrap();
+    assert!(cell.try_take().is_none() && !cell.is_claimed());
+    let first = cell.try_claim().expect("the library has no claim");
+    assert!(first.is_borrowed() && cell.is_claimed_here());
+    let waited = Arc::new(AtomicBool::new(false));
+    thread::scope(|s| {
+        s.spawn(|| assert!(cell.try_claim().is_none() && !cell.is_claimed_here()));
+        s.spawn(|| {
+            *cell.borrow() += 1;
+            waited.store(true, Ordering::SeqCst);
+        });
+        while cell.word.load(Ordering::SeqCst) & AWAITED == 0 {
+            thread::yield_now();
+        }
+        assert!(!waited.load(Ordering::SeqCst));
+        drop(value);
+    });
+    assert_eq!(*first.take(), 1);
+    assert!(cell.try_take().is_some());
+}
+
+#[test]
+fn end_of_a_call_is_told_once_over_the_descriptor_to_those_who_wait_for_it() {
+    use std::os::fd::AsFd;
+    let readable = |ended: &EventFd| {
+        let mut at_once = Waiting::at_once();
+        crate::sys::poll::wait_first(&mut at_once, &[ended.as_fd()]).is_ok()
+    };
+    let cell = ClaimCell::new(());
+    let held = take_in_turn(&cell);
+    let ended = cell.await_end().unwrap();
+    assert!(cell.is_claimed() && !readable(ended));
+    drop(held);
+    assert!(!cell.is_claimed() && readable(ended));
+    ended.drain();
+    drop(take_in_turn(&cell));
+    assert!(!readable(ended), "nobody waits for this one");
+    let (claim, value) = take_in_turn(&cell).split();
+    cell.await_end().unwrap();
+    drop(value);
+    assert!(!readable(ended), "the call goes on without the value");
+    drop(claim);
+    assert!(readable(ended));
+}
