@@ -12,8 +12,13 @@ pub(super) const MAX_SOURCE: u64 = 256 << 10;
 /// How deep blocks may lie in each other: parsers call themselves for each.
 const MAX_BLOCKS: usize = 64;
 
-/// The text of a file of at most 256 KiB.
+/// The text of a file of at most [`MAX_SOURCE`] bytes.
 pub(super) fn text(path: &Path) -> Result<String> {
+    text_up_to(path, MAX_SOURCE)
+}
+
+/// The text of a file of at most so many bytes.
+pub(super) fn text_up_to(path: &Path, most: u64) -> Result<String> {
     let shown = path.display();
     let refused =
         |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
@@ -23,9 +28,9 @@ pub(super) fn text(path: &Path) -> Result<String> {
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_SOURCE + 1).read_to_end(&mut bytes).map_err(refused)?;
-    if bytes.len() as u64 > MAX_SOURCE {
-        let text = format!("{shown}: more than {MAX_SOURCE} bytes: import the part that is needed");
+    file.take(most + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() as u64 > most {
+        let text = format!("{shown}: more than {most} bytes: import the part that is needed");
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     String::from_utf8(bytes).map_err(|error| {

@@ -50,8 +50,11 @@ impl Reader<'_> {
     }
 }
 
+/// The longest file, in bytes: the parser holds up to 320 bytes for each byte of hostile text, and an import stays under 64 MiB.
+const MAX_SOURCE: u64 = 160 << 10;
+
 pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark>)> {
-    let text = source::text(file)?;
+    let text = source::text_up_to(file, MAX_SOURCE)?;
     let shown = file.display().to_string();
     let source = Source::new(&shown, &text);
     let tree = source.parse()?;
