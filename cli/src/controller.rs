@@ -11,10 +11,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::display;
-use crate::ending::{self, Ending};
+use crate::exit::Exit;
+#[cfg(feature = "web")]
 use crate::http;
 use crate::output;
-use crate::stop::Stop;
+use crate::signals::Signals;
+use crate::stderr;
 
 /// `linkspan controller`
 #[derive(Args, Debug)]
@@ -44,7 +46,7 @@ pub struct Asked {
 }
 
 /// Runs it until a signal. SIGTERM is how a controller ends in good order: that is no error.
-pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
+pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
     let mut options = ControllerServerOptions::default();
     options.tcp = !asked.no_tcp;
     // The program has its own.
@@ -52,12 +54,17 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
     let mut server = listen(asked, &mut options)?;
     if !asked.quiet {
         for endpoint in server.endpoints() {
-            ending::note(&format!("the controller listens at {endpoint}"));
+            stderr::print_note(&format!("the controller listens at {endpoint}"));
         }
     }
+    #[cfg(feature = "web")]
     let page = asked.http.as_deref().map(|address| page(address, asked, &server)).transpose()?;
+    #[cfg(not(feature = "web"))]
+    if asked.http.is_some() {
+        return Err(crate::features::missing("the page of --http", "web", "").into());
+    }
     let bell =
-        stop.bell().try_clone_to_owned().map_err(|e| Ending::Stream(format!("watching for signals: {e}")))?;
+        signals.fd().try_clone_to_owned().map_err(|e| Exit::Io(format!("watching for signals: {e}")))?;
     let stopper = server.stopper();
     // Whichever thread gets the signal, the loop hears of it; this one ends with the process.
     thread::spawn(move || {
@@ -65,17 +72,18 @@ pub fn controller(asked: &Asked, stop: &Stop) -> Result<(), Ending> {
         stopper.stop();
     });
     server.run(Timeout::Forever)?;
+    #[cfg(feature = "web")]
     drop(page);
     server.close();
-    match stop.signal() {
-        Some(signal) if i32::from(signal) == signal_hook::consts::SIGINT => Ok(stop.check()?),
+    match signals.signal() {
+        Some(signal) if i32::from(signal) == signal_hook::consts::SIGINT => Ok(signals.check()?),
         _ => Ok(()),
     }
 }
 
 /// Listens. The port of TCP is one for the whole machine: where nobody asked for it and another user's controller has it, this
 /// one does without.
-fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<ControllerServer, Ending> {
+fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
     match ControllerServer::listen(&asked.listen, options) {
         Err(error)
             if asked.listen.is_empty()
@@ -85,7 +93,7 @@ fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<Contro
         {
             options.tcp = false;
             let server = ControllerServer::listen(&asked.listen, options).map_err(with_owner)?;
-            ending::note(&format!(
+            stderr::print_note(&format!(
                 "no TCP: {error}; local programs are served all the same (--no-tcp says that this is meant, --listen takes another port)"
             ));
             Ok(server)
@@ -94,8 +102,9 @@ fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<Contro
     }
 }
 
+#[cfg(feature = "web")]
 /// Serves the page, and says where it is. Its address is a key: it is shown to whoever sits there, and to no log.
-fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http::Running, Ending> {
+fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http::Running, Exit> {
     let endpoints = server.endpoints();
     // Over a local socket there is no token to be read first, and no name to be looked up.
     let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());
@@ -113,7 +122,7 @@ fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http:
     if stdout().is_terminal() {
         output::write(format!("the page is at {}\n", page.address()).as_bytes())?;
     } else if !asked.quiet {
-        ending::note(&format!(
+        stderr::print_note(&format!(
             "the page is at {}; its whole address is in {}",
             page.host(),
             page.file().display()

@@ -7,25 +7,25 @@ use std::time::Instant;
 use linkspan::{Encoding, Error, ErrorKind, Limits, Result, Value, codec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::stop::Stop;
+use crate::signals::Signals;
 
 /// The value that is given on the command line, if one is: a text as it is, or an argument as [`value`] reads it.
-pub fn given(text: Option<&str>, argument: Option<&str>, stop: &Stop) -> Result<Option<Value>> {
+pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> Result<Option<Value>> {
     match text {
         Some(text) => Ok(Some(text.into())),
-        None => argument.map(|argument| value(argument, stop)).transpose(),
+        None => argument.map(|argument| value(argument, signals)).transpose(),
     }
 }
 
 /// The value of an argument: JSON, or `-` for one JSON text from standard input.
-pub fn value(argument: &str, stop: &Stop) -> Result<Value> {
+pub fn value(argument: &str, signals: &Signals) -> Result<Value> {
     if argument != "-" {
         return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {
             let text = format!("{}; a text is given with -m, or in quotes of JSON: '\"open\"'", e.text());
             Error::new(e.kind(), text).on("the value")
         });
     }
-    let mut input = Input::new(stop);
+    let mut input = Input::new(signals);
     while input.read_more()? {}
     codec::decode(&input.bytes, Encoding::Json).map_err(|e| e.on("standard input"))
 }
@@ -50,8 +50,8 @@ pub struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// From the first line on.
-    pub fn new(stop: &'a Stop) -> Lines<'a> {
-        Lines { input: Input::new(stop), start: 0, number: 0 }
+    pub fn new(signals: &'a Signals) -> Lines<'a> {
+        Lines { input: Input::new(signals), start: 0, number: 0 }
     }
 
     /// The number of the line whose value came last.
@@ -95,22 +95,22 @@ impl<'a> Lines<'a> {
 /// Standard input, read so that a signal ends the wait for it.
 struct Input<'a> {
     bytes: Vec<u8>,
-    stop: &'a Stop,
+    signals: &'a Signals,
 }
 
 impl<'a> Input<'a> {
-    fn new(stop: &'a Stop) -> Input<'a> {
-        Input { bytes: Vec::new(), stop }
+    fn new(signals: &'a Signals) -> Input<'a> {
+        Input { bytes: Vec::new(), signals }
     }
 
     /// Waits for more; false at the end.
     fn read_more(&mut self) -> Result<bool> {
         let stdin = rustix::stdio::stdin();
         loop {
-            self.stop.check()?;
+            self.signals.check()?;
             let mut both = [
                 PollFd::new(&stdin, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.stop.bell(), PollFlags::IN),
+                PollFd::from_borrowed_fd(self.signals.fd(), PollFlags::IN),
             ];
             match poll(&mut both, None) {
                 Err(rustix::io::Errno::INTR) => continue,
@@ -137,15 +137,15 @@ impl<'a> Input<'a> {
 }
 
 /// Sleeps until this instant, or for ever, or until a signal ends it with `Interrupted`.
-pub fn stay(stop: &Stop, until: Option<Instant>) -> Result<()> {
+pub fn stay(signals: &Signals, until: Option<Instant>) -> Result<()> {
     loop {
-        stop.check()?;
+        signals.check()?;
         let left = until.map(|at| at.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(());
         }
         let left = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::from_borrowed_fd(stop.bell(), PollFlags::IN)], left.as_ref()) {
+        match poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(Error::os("waiting", e.raw_os_error())),
         }

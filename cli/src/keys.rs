@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use linkspan::keys::{Keyring, PublicKey};
 
-use crate::ending::Ending;
+use crate::exit::Exit;
 use crate::output;
 
 /// What is to be done with keys.
 #[derive(Subcommand, Debug)]
-pub enum Keys {
+pub enum KeysCommand {
     /// Make this user's key, and print its public half
     #[command(after_help = "Examples:
   linkspan keys new")]
@@ -59,11 +59,11 @@ fn parse(text: &str) -> Result<PublicKey, String> {
 }
 
 /// Does it.
-pub fn keys(what: &Keys) -> Result<(), Ending> {
+pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
     let keyring = Keyring::new()?;
-    let said = match what {
-        Keys::New => format!("{}\n", keyring.make()?),
-        Keys::Show => match keyring.own()? {
+    let said = match command {
+        KeysCommand::New => format!("{}\n", keyring.make()?),
+        KeysCommand::Show => match keyring.own()? {
             Some(key) => format!("{key}\n"),
             None => {
                 let text = format!(
@@ -73,12 +73,12 @@ pub fn keys(what: &Keys) -> Result<(), Ending> {
                 return Err(linkspan::Error::new(linkspan::ErrorKind::Missing, text).into());
             }
         },
-        Keys::Trust { name, key } => {
+        KeysCommand::Trust { name, key } => {
             keyring.trust(name, key)?;
             format!("{name} is trusted: {key}\n")
         }
-        Keys::List => keyring.trusted()?.iter().map(|(name, key)| format!("{key} {name}\n")).collect(),
-        Keys::Revoke { name } => format!("{name} is trusted no longer: {}\n", keyring.revoke(name)?),
+        KeysCommand::List => keyring.trusted()?.iter().map(|(name, key)| format!("{key} {name}\n")).collect(),
+        KeysCommand::Revoke { name } => format!("{name} is trusted no longer: {}\n", keyring.revoke(name)?),
     };
     output::write(said.as_bytes())
 }

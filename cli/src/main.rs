@@ -2,147 +2,153 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the command line, its help | `arguments` |
+//! | the command line, its help | `command_line`, `args` |
 //! | messages and calls: send, recv, call | `messages` |
-//! | a program that is run for each request: reply | `replying`, `running` |
-//! | publishing: pub, sub, latest | `publishing` |
+//! | running a program for each request: reply | `reply`, `subprocess` |
+//! | publishing: pub, sub, latest | `pubsub` |
 //! | values from arguments and from standard input | `input` |
 //! | values, messages and tables on standard output | `output`, `display`, `table` |
-//! | what is open, what is wrong: ls, clean, doctor, setup | `listing` |
-//! | services: the controller, what it is asked, the live view | `controller`, `service`, `top` |
+//! | ls, clean, doctor, setup | `admin` |
+//! | services: the controller, queries and commands, the live view | `controller`, `service`, `top` |
 //! | the controller's page over HTTP | `http` |
-//! | any program as a service: service run -- PROGRAM | `adopt` |
+//! | any program as a service: service run -- PROGRAM | `supervisor` |
 //! | machines that trust each other: keys | `keys` |
 //! | what messages mean: schema | `schema` |
 //! | encodings alone: transcode | `transcode` |
-//! | somebody else's memory: region | `region` |
-//! | what is left of a time-out | `budget` |
-//! | Ctrl-C; how it ends: exit codes, the line on standard error | `stop`, `ending` |
+//! | memory of another program: region | `region` |
+//! | the deadline that several calls share | `deadline` |
+//! | SIGINT and SIGTERM; exit codes; lines on standard error | `signals`, `exit`, `stderr` |
+//! | what this program was built without | `features` |
 
 // Standard output is this program's product.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod adopt;
-mod arguments;
-mod budget;
+mod admin;
+mod args;
+mod command_line;
 mod controller;
+mod deadline;
 mod display;
-mod ending;
+mod exit;
+mod features;
+#[cfg(feature = "web")]
 mod http;
 mod input;
 mod keys;
-mod listing;
 mod messages;
 mod output;
-mod publishing;
+mod pubsub;
 mod region;
-mod replying;
-mod running;
+mod reply;
 mod schema;
 mod service;
-mod stop;
+mod signals;
+mod stderr;
+mod subprocess;
+mod supervisor;
 mod table;
 mod top;
 mod transcode;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
-use ending::Ending;
-use stop::Stop;
+use command_line::{Cli, Command};
+use exit::Exit;
+use signals::Signals;
 
 fn main() -> ExitCode {
-    // A malformed command line ends here, with 2.
-    let adopted = adopt::from_command_line(std::env::args_os());
-    let command = adopted.map_or_else(|| Wanted::Command(Arguments::parse().command), Wanted::Adopt);
-    let stop = match Stop::watch() {
-        Ok(stop) => stop,
-        Err(error) => return Ending::from(error).tell(None),
+    // A malformed command line ends the program here, with exit code 2.
+    let supervised = supervisor::from_command_line(std::env::args_os());
+    let command = supervised.map_or_else(|| Invocation::Command(Cli::parse().command), Invocation::Supervise);
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return Exit::from(error).report(None),
     };
-    let ended = match command {
-        Wanted::Adopt(asked) => adopt::run(&asked, &stop),
-        Wanted::Command(command) => run(command, &stop),
+    let result = match command {
+        Invocation::Supervise(args) => supervisor::run(&args, &signals),
+        Invocation::Command(command) => run(command, &signals),
     };
-    ended.map_or_else(|ending| ending.tell(stop.signal()), |()| ExitCode::SUCCESS)
+    result.map_or_else(|exit| exit.report(signals.signal()), |()| ExitCode::SUCCESS)
 }
 
 /// What the command line asks for.
-enum Wanted {
+enum Invocation {
     Command(Command),
-    /// Everything behind `service run` that has a program behind two dashes.
-    Adopt(adopt::Adopt),
+    /// `service run … -- PROGRAM`.
+    Supervise(supervisor::RunArgs),
 }
 
-/// Says which directory LINKSPAN_DIR makes, or that it depends on where one stands: mistyped, it is met by nobody.
-fn tell_directory(command: &Command) {
-    let meets_nobody = matches!(
+/// Prints a note if LINKSPAN_DIR does not exist yet or is relative: a mistyped directory contains no other program.
+fn note_directory(command: &Command) {
+    let opens_nothing = matches!(
         command,
         Command::Completions { .. } | Command::Transcode(_) | Command::Region(_) | Command::Keys { .. }
     );
-    let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|path| !path.is_empty() && !meets_nobody) else {
+    let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|path| !path.is_empty() && !opens_nothing)
+    else {
         return;
     };
     let path = std::path::Path::new(&path);
     let shown = path.display();
     let is_missing = path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
     if is_missing {
-        ending::note(&format!(
-            "LINKSPAN_DIR is {shown}, which is not there yet and is made: only programs with the same LINKSPAN_DIR meet there"
+        stderr::print_note(&format!(
+            "LINKSPAN_DIR is {shown}, which does not exist and is created: only programs with the same LINKSPAN_DIR reach each other"
         ));
     }
     if path.is_relative() {
-        ending::note(&format!(
-            "LINKSPAN_DIR is {shown}, which means another directory wherever a program is started: give its whole path"
+        stderr::print_note(&format!(
+            "LINKSPAN_DIR is {shown}, which is relative: it is another directory for a program started elsewhere; use an absolute path"
         ));
     }
 }
 
-fn run(command: Command, stop: &Stop) -> Result<(), Ending> {
-    tell_directory(&command);
+fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
+    note_directory(&command);
     match command {
-        Command::Send(asked) => messages::send(&asked, stop),
-        Command::Recv(asked) => messages::recv(&asked, stop),
-        Command::Call(asked) => messages::call(&asked, stop),
-        Command::Reply(asked) => replying::reply(&asked, stop),
-        Command::Pub(asked) => publishing::publish(&asked, stop),
-        Command::Sub(asked) => publishing::subscribe(&asked, stop),
-        Command::Latest(asked) => publishing::latest(&asked, stop),
-        Command::Ls { patterns, json, names } => listing::list(&patterns, json, names),
-        Command::Doctor { json, repair } => listing::doctor(json, repair),
-        Command::Setup { group, root } => listing::setup(&group, &root),
-        Command::Clean => listing::clean(),
-        Command::Keys { what } => keys::keys(&what),
-        Command::Service { what } => service::service(&what, stop),
-        Command::Controller(asked) => controller::controller(&asked, stop),
-        Command::Top(asked) => top::top(&asked, stop),
-        Command::Region(asked) => region::region(&asked),
-        Command::Schema { what } => schema::schema(&what, stop),
-        Command::Transcode(asked) => transcode::transcode(&asked),
+        Command::Send(args) => messages::send(&args, signals),
+        Command::Recv(args) => messages::recv(&args, signals),
+        Command::Call(args) => messages::call(&args, signals),
+        Command::Reply(args) => reply::reply(&args, signals),
+        Command::Pub(args) => pubsub::publish(&args, signals),
+        Command::Sub(args) => pubsub::subscribe(&args, signals),
+        Command::Latest(args) => pubsub::latest(&args, signals),
+        Command::Ls { patterns, json, names } => admin::list(&patterns, json, names),
+        Command::Doctor { json, repair } => admin::doctor(json, repair),
+        Command::Setup { group, root } => admin::setup(&group, &root),
+        Command::Clean => admin::clean(),
+        Command::Keys { command } => keys::keys(&command),
+        Command::Service { command } => service::service(&command, signals),
+        Command::Controller(args) => controller::controller(&args, signals),
+        Command::Top(args) => top::top(&args, signals),
+        Command::Region(args) => region::region(&args),
+        Command::Schema { what } => schema::schema(&what, signals),
+        Command::Transcode(args) => transcode::transcode(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut completed(), "linkspan", &mut script);
+            clap_complete::generate(shell, &mut completed_commands(), "linkspan", &mut script);
             if shell == clap_complete::Shell::Bash {
-                script.extend_from_slice(NAMES_IN_BASH);
+                script.extend_from_slice(BASH_NAMES);
             }
             output::write(&script)
         }
     }
 }
 
-/// What bash completes beside the commands: the names that are open here, and the services.
-const NAMES_IN_BASH: &[u8] = include_bytes!("names.bash");
+/// Completes the open names and the services in bash.
+const BASH_NAMES: &[u8] = include_bytes!("names.bash");
 
-/// The commands as they are completed: `service run` also with what it takes in front of a program.
-fn completed() -> clap::Command {
-    let adopted = adopt::Adopt::command();
-    Arguments::command().mut_subcommand("service", |service| {
+/// Returns the commands to complete. `service run` also has the options that stand before a program.
+fn completed_commands() -> clap::Command {
+    let supervised = supervisor::RunArgs::command();
+    Cli::command().mut_subcommand("service", |service| {
         service.mut_subcommand("run", |run| {
             let known: Vec<_> = run.get_arguments().map(|argument| argument.get_id().clone()).collect();
-            // What follows the two dashes is the program's own.
+            // The arguments after the two dashes belong to the program.
             let is_new =
                 |argument: &&clap::Arg| !known.contains(argument.get_id()) && !argument.is_last_set();
-            run.args(adopted.get_arguments().filter(is_new))
+            run.args(supervised.get_arguments().filter(is_new))
         })
     })
 }

@@ -5,34 +5,34 @@ use std::io::{self, Write};
 use linkspan::{Encoding, Message, Value, codec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::arguments::Shape;
+use crate::args::OutputArgs;
 use crate::display;
-use crate::ending::Ending;
+use crate::exit::Exit;
 
 /// Writes bytes, whole and now.
-pub fn write(bytes: &[u8]) -> Result<(), Ending> {
+pub fn write(bytes: &[u8]) -> Result<(), Exit> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(Ending::of_output)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Exit::from_stdout_error)
 }
 
 /// Whether nobody will read what is written: the pipe on standard output has lost its reader.
-pub fn has_no_reader() -> bool {
+pub fn reader_is_gone() -> bool {
     let out = io::stdout();
     let mut look = [PollFd::new(&out, PollFlags::empty())];
     poll(&mut look, Some(&Timespec::default())).is_ok() && look[0].revents().contains(PollFlags::ERR)
 }
 
 /// Writes a value as one line of JSON.
-pub fn json(value: &Value) -> Result<(), Ending> {
+pub fn json(value: &Value) -> Result<(), Exit> {
     let mut line = codec::encode(value, Encoding::Json)?;
     line.push(b'\n');
     write(&line)
 }
 
 /// Writes an answer: the value alone.
-pub fn answer(message: &Message, shape: Shape) -> Result<(), Ending> {
-    if shape.json {
-        return json_message(message, shape);
+pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
+    if output.json {
+        return json_message(message, output);
     }
     let mut text = display::lines(message.value()?);
     text.push('\n');
@@ -40,9 +40,9 @@ pub fn answer(message: &Message, shape: Shape) -> Result<(), Ending> {
 }
 
 /// Writes a message among others: for a person, when it was sent, its number and who sent it come before the value.
-pub fn message(message: &Message, shape: Shape) -> Result<(), Ending> {
-    if shape.json {
-        return json_message(message, shape);
+pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
+    if output.json {
+        return json_message(message, output);
     }
     let missed = match message.missed() {
         0 => String::new(),
@@ -54,8 +54,8 @@ pub fn message(message: &Message, shape: Shape) -> Result<(), Ending> {
     write(format!("{head}{gap}{value}\n").as_bytes())
 }
 
-fn json_message(message: &Message, shape: Shape) -> Result<(), Ending> {
-    if !shape.full {
+fn json_message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
+    if !output.full {
         let mut line = codec::transcode(message.body(), message.encoding(), Encoding::Json)?;
         line.push(b'\n');
         return write(&line);

@@ -2,22 +2,22 @@
 
 use linkspan::{Layout, Value};
 
-use crate::arguments::Region;
-use crate::ending::Ending;
+use crate::args::RegionArgs;
+use crate::exit::Exit;
 use crate::{display, output};
 
 /// Reads once, and prints.
-pub fn region(asked: &Region) -> Result<(), Ending> {
-    let memory = linkspan::Region::open(&asked.memory)?;
-    let value = match &asked.layout {
-        None => Value::Text(memory.text(asked.offset)?),
+pub fn region(args: &RegionArgs) -> Result<(), Exit> {
+    let memory = linkspan::Region::open(&args.memory)?;
+    let value = match &args.layout {
+        None => Value::Text(memory.text(args.offset)?),
         Some(layout) => {
             let layout: Layout = layout.parse()?;
-            match &asked.counter {
-                Some(counter) => memory.read_stable(asked.offset, &layout, counter)?,
-                None => memory.read_at(asked.offset, &layout)?,
+            match &args.counter {
+                Some(counter) => memory.read_stable(args.offset, &layout, counter)?,
+                None => memory.read_at(args.offset, &layout)?,
             }
         }
     };
-    if asked.json { output::json(&value) } else { output::write((display::lines(&value) + "\n").as_bytes()) }
+    if args.json { output::json(&value) } else { output::write((display::lines(&value) + "\n").as_bytes()) }
 }

@@ -2,15 +2,15 @@
 
 use linkspan::{Encoding, codec};
 
-use crate::arguments::Transcode;
-use crate::ending::Ending;
+use crate::args::TranscodeArgs;
+use crate::exit::Exit;
 use crate::{input, output};
 
 /// Reads standard input, writes standard output.
-pub fn transcode(asked: &Transcode) -> Result<(), Ending> {
+pub fn transcode(args: &TranscodeArgs) -> Result<(), Exit> {
     let bytes = input::everything()?;
-    let mut written = codec::transcode(&bytes, asked.from, asked.to)?;
-    if asked.to == Encoding::Json {
+    let mut written = codec::transcode(&bytes, args.from, args.to)?;
+    if args.to == Encoding::Json {
         written.push(b'\n');
     }
     output::write(&written)

@@ -14,8 +14,8 @@ use axum::http::StatusCode;
 use linkspan::{ErrorKind, registry};
 use tokio::sync::Notify;
 
-use super::guard::Rights;
 use super::problem::Problem;
+use super::rights::Rights;
 
 /// How many connections may be open.
 #[derive(Clone, Copy, Debug)]

@@ -22,6 +22,7 @@ use linkspan::ErrorKind;
 
 use super::connections::Connection;
 use super::problem::Problem;
+use super::rights::Rights;
 use super::token::Token;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
@@ -38,15 +39,6 @@ pub struct Access {
     pub token: Token,
     /// What it may carry instead, to read and to command nothing.
     pub reading: Option<Token>,
-}
-
-/// What a token opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rights {
-    /// All of it.
-    Command,
-    /// What is only read.
-    Read,
 }
 
 impl Access {

@@ -10,6 +10,7 @@
 //! | what may be asked for, and what of it without the token | `routes` |
 //! | what is asked for and answered | `api` |
 //! | what is measured, for Prometheus | `metrics` |
+//! | what a token allows | `rights` |
 //! | errors as RFC 9457 tells them | `problem` |
 //! | the page's files | `assets` |
 //! | connections to the hub | `pool` |
@@ -24,6 +25,7 @@ mod guard;
 mod metrics;
 mod pool;
 mod problem;
+mod rights;
 mod routes;
 mod server;
 mod stream;

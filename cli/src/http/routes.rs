@@ -16,8 +16,9 @@ use linkspan::{ErrorKind, Value};
 
 use super::api::{self, Desk};
 use super::assets::ASSETS;
-use super::guard::{self, Access, Rights};
+use super::guard::{self, Access};
 use super::problem::{Problem, json};
+use super::rights::Rights;
 
 /// Something that can be asked for with the token.
 struct Route {

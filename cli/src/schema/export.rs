@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use linkspan_schema::export::{Change, Notation, Note, export};
 
-use crate::ending::{self, Ending};
+use crate::exit::Exit;
 use crate::output;
+use crate::stderr;
 
 /// `linkspan schema export`
 #[derive(Args, Debug)]
@@ -44,10 +45,10 @@ impl From<To> for Notation {
 }
 
 /// Prints it.
-pub fn print(asked: &Export) -> Result<(), Ending> {
+pub fn print(asked: &Export) -> Result<(), Exit> {
     let exported = export(&super::load(&asked.file)?, asked.to.into())?;
     for line in grouped(&exported.notes) {
-        ending::note(&line);
+        stderr::print_note(&line);
     }
     output::write(&exported.bytes)
 }

@@ -7,7 +7,7 @@ use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind};
 use linkspan_schema::generate::{Language, generate as files};
 
-use crate::ending::Ending;
+use crate::exit::Exit;
 use crate::output;
 
 /// The option `--lang`: the name of a language.
@@ -20,7 +20,7 @@ pub fn language() -> impl TypedValueParser<Value = Language> {
 }
 
 /// Writes the files of a schema in a language.
-pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Ending> {
+pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Exit> {
     let files = files(schema, language)?;
     if to == Path::new("-") {
         for file in files {

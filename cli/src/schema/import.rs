@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use linkspan_schema::import::{Notation, Options, import};
 
-use crate::ending::{self, Ending};
+use crate::exit::Exit;
 use crate::output;
+use crate::stderr;
 
 /// `linkspan schema import`
 #[derive(Args, Debug)]
@@ -49,13 +50,13 @@ impl std::convert::From<From> for Notation {
 }
 
 /// Prints it, and on standard error where it accepts more than the file does.
-pub fn print(asked: &Import) -> Result<(), Ending> {
+pub fn print(asked: &Import) -> Result<(), Exit> {
     let mut options = Options::default();
     options.message.clone_from(&asked.message);
     options.include.clone_from(&asked.include);
     let imported = import(asked.from.into(), &asked.file, &options)?;
     for remark in &imported.remarks {
-        ending::note(&format!("{}: {}", remark.place, remark.text));
+        stderr::print_note(&format!("{}: {}", remark.place, remark.text));
     }
     output::write(imported.schema.to_toml().as_bytes())
 }

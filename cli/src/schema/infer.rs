@@ -8,11 +8,12 @@ use clap::Args;
 use linkspan::{Encoding, Error, ErrorKind, Limits, Options, Subscriber, Timeout, Value, Wait, codec};
 use linkspan_schema::infer::{Evidence, Proposal, Widening, propose};
 
-use crate::arguments::timeout;
-use crate::ending::{self, Ending};
+use crate::args::timeout;
+use crate::exit::Exit;
 use crate::input::Lines;
 use crate::output;
-use crate::stop::Stop;
+use crate::signals::Signals;
+use crate::stderr;
 
 /// `linkspan schema infer`
 #[derive(Args, Debug)]
@@ -33,7 +34,7 @@ pub struct Infer {
     #[arg(long, conflicts_with = "widen")]
     pub name: Option<String>,
     /// The encoding of a file; left out, JSON or CBOR, by its first byte
-    #[arg(long, short, value_name = "ENCODING", value_parser = crate::arguments::encodings())]
+    #[arg(long, short, value_name = "ENCODING", value_parser = crate::args::encodings())]
     pub encoding: Option<Encoding>,
 }
 
@@ -63,7 +64,7 @@ impl Messages {
 }
 
 /// Prints it.
-pub fn print(asked: &Infer, stop: &Stop) -> Result<(), Ending> {
+pub fn print(asked: &Infer, signals: &Signals) -> Result<(), Exit> {
     let into = match &asked.widen {
         Some(old) => Into::Widening(Box::new(Widening::new(super::load(old)?))),
         None => Into::Evidence(Box::default()),
@@ -71,14 +72,14 @@ pub fn print(asked: &Infer, stop: &Stop) -> Result<(), Ending> {
     let mut messages = Messages { into, count: 0, most: asked.count };
     let path = Path::new(&asked.from);
     if asked.from == "-" {
-        let mut lines = Lines::new(stop);
+        let mut lines = Lines::new(signals);
         while let Some(value) = lines.next()?
             && messages.add(&value)
         {}
     } else if path.exists() {
-        file(path, asked.encoding, &mut messages, stop)?;
+        file(path, asked.encoding, &mut messages, signals)?;
     } else {
-        live(asked, &mut messages, stop)?;
+        live(asked, &mut messages, signals)?;
     }
     let Proposal { text, doubts, .. } = match messages.into {
         Into::Evidence(evidence) => propose(&name(asked), &evidence)?,
@@ -86,7 +87,7 @@ pub fn print(asked: &Infer, stop: &Stop) -> Result<(), Ending> {
     };
     if doubts > 0 {
         let what = if asked.widen.is_some() { "changes" } else { "doubts" };
-        ending::note(&format!("{doubts} {what} are marked by comments"));
+        stderr::print_note(&format!("{doubts} {what} are marked by comments"));
     }
     output::write(text.as_bytes())
 }
@@ -112,13 +113,13 @@ fn name(asked: &Infer) -> String {
 }
 
 /// What is published there, until enough came or nothing comes any more.
-fn live(asked: &Infer, messages: &mut Messages, stop: &Stop) -> Result<(), Ending> {
+fn live(asked: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), Exit> {
     let mut options = Options::default();
     if asked.from.starts_with("journal:") {
         options.set("from", &"first".into())?;
     }
     let subscriber = Subscriber::new(&asked.from, &options)?;
-    let mut check = || stop.check();
+    let mut check = || signals.check();
     loop {
         match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {
             Ok(Some(message)) => {
@@ -134,7 +135,12 @@ fn live(asked: &Infer, messages: &mut Messages, stop: &Stop) -> Result<(), Endin
 }
 
 /// One message, lines of JSON, or a CBOR sequence.
-fn file(path: &Path, encoding: Option<Encoding>, messages: &mut Messages, stop: &Stop) -> Result<(), Error> {
+fn file(
+    path: &Path,
+    encoding: Option<Encoding>,
+    messages: &mut Messages,
+    signals: &Signals,
+) -> Result<(), Error> {
     let shown = path.display();
     let refused =
         |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
@@ -149,7 +155,7 @@ fn file(path: &Path, encoding: Option<Encoding>, messages: &mut Messages, stop: 
         Some(encoding) => encoding,
         None => looks_like(reader.fill_buf().map_err(refused)?),
     };
-    if encoding == Encoding::Json && lines(&mut reader, &shown, messages, stop)? {
+    if encoding == Encoding::Json && lines(&mut reader, &shown, messages, signals)? {
         return Ok(());
     }
     let mut bytes = Vec::new();
@@ -168,7 +174,7 @@ fn file(path: &Path, encoding: Option<Encoding>, messages: &mut Messages, stop: 
     }
     let mut at = 0;
     while at < bytes.len() {
-        stop.check()?;
+        signals.check()?;
         let (value, length) = codec::decode_first(&bytes[at..])
             .map_err(|error| error.on(format_args!("{shown}, in the message that begins at byte {at}")))?;
         at += length;
@@ -187,12 +193,12 @@ fn lines(
     reader: &mut impl BufRead,
     shown: &std::path::Display<'_>,
     messages: &mut Messages,
-    stop: &Stop,
+    signals: &Signals,
 ) -> Result<bool, Error> {
     let limit = Limits::default().message.min(MOST);
     let mut line = Vec::new();
     for number in 1_u64.. {
-        stop.check()?;
+        signals.check()?;
         line.clear();
         let read = reader.by_ref().take(limit + 1).read_until(b'\n', &mut line);
         read.map_err(|why| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0)))?;

@@ -13,8 +13,8 @@ use clap::{Subcommand, ValueEnum};
 use linkspan::schema::{Difference, Schema};
 use linkspan::{Error, ErrorKind, registry};
 
-use crate::ending::Ending;
-use crate::stop::Stop;
+use crate::exit::Exit;
+use crate::signals::Signals;
 use crate::{input, output};
 
 /// No file of a schema is longer; the library says so, too, and says it better once it has one byte more.
@@ -169,7 +169,7 @@ pub enum Direction {
 }
 
 /// Does it.
-pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
+pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
     match what {
         What::Check { file, new: None, .. } => {
             load(file)?;
@@ -182,8 +182,8 @@ pub fn schema(what: &What, stop: &Stop) -> Result<(), Ending> {
         What::Export(asked) => export::print(asked),
         What::Generate { lang, output, file } => generate::generate(&load(file)?, *lang, output),
         What::Import(asked) => import::print(asked),
-        What::Infer(asked) => infer::print(asked, stop),
-        What::Validate { file } => validate(&load(file)?, stop),
+        What::Infer(asked) => infer::print(asked, signals),
+        What::Validate { file } => validate(&load(file)?, signals),
     }
 }
 
@@ -227,7 +227,7 @@ fn text(path: &str) -> linkspan::Result<String> {
     })
 }
 
-fn compare(old: &Schema, new: &Schema, require: Direction) -> Result<(), Ending> {
+fn compare(old: &Schema, new: &Schema, require: Direction) -> Result<(), Exit> {
     let (backward, forward) = (new.cannot_read(old), old.cannot_read(new));
     let mut out = direction("backward", "programs with the new schema", "old", &backward);
     out += &direction("forward", "programs with the old schema", "new", &forward);
@@ -238,7 +238,7 @@ fn compare(old: &Schema, new: &Schema, require: Direction) -> Result<(), Ending>
         Direction::Both => backward.is_empty() && forward.is_empty(),
         Direction::None => true,
     };
-    if holds { Ok(()) } else { Err(Ending::Found) }
+    if holds { Ok(()) } else { Err(Exit::ProblemFound) }
 }
 
 fn direction(name: &str, readers: &str, writers: &str, found: &[Difference]) -> String {
@@ -252,7 +252,7 @@ fn direction(name: &str, readers: &str, writers: &str, found: &[Difference]) -> 
     out
 }
 
-fn diff(old: &Schema, new: &Schema) -> Result<(), Ending> {
+fn diff(old: &Schema, new: &Schema) -> Result<(), Exit> {
     if old.fingerprint() == new.fingerprint() {
         return Ok(());
     }
@@ -268,11 +268,11 @@ fn diff(old: &Schema, new: &Schema) -> Result<(), Ending> {
         }
     }
     output::write(out.as_bytes())?;
-    Err(Ending::Found)
+    Err(Exit::ProblemFound)
 }
 
-fn validate(schema: &Schema, stop: &Stop) -> Result<(), Ending> {
-    let mut lines = input::Lines::new(stop);
+fn validate(schema: &Schema, signals: &Signals) -> Result<(), Exit> {
+    let mut lines = input::Lines::new(signals);
     while let Some(value) = lines.next()? {
         schema
             .check(&value)

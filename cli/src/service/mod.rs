@@ -1,47 +1,57 @@
-//! `linkspan service`: what a controller knows of its services, and what they are told.
+//! `linkspan service`: queries and commands to services, through their controller.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the command line, its help | `arguments` |
-//! | where the controller is | `at` |
-//! | questions, each with an answer that is printed: ls, status, get, describe, stats, config, backup, call | `asking` |
-//! | orders to one or many: pause, run, checkpoint, shutdown, cancel, forget | `telling` |
-//! | what goes on: logs, watch | `watching` |
+//! | the command line, its help | `args` |
+//! | the controller's endpoint, the connection | `connection` |
+//! | the words of a service's record | `record` |
+//! | queries whose answer is printed: ls, status, get, describe, stats, config, backup, call | `queries` |
+//! | commands to one service or several: pause, run, checkpoint, shutdown, cancel, forget | `commands` |
+//! | logs, watch | `watch` |
 
-mod arguments;
-mod asking;
-mod at;
-mod telling;
-mod watching;
+mod args;
+mod commands;
+mod connection;
+mod queries;
+mod record;
+mod watch;
 
-pub use arguments::What;
-pub use at::At;
+pub use args::ServiceCommand;
+pub use connection::ControllerArgs;
 use linkspan::Command;
 
-use crate::ending::Ending;
-use crate::http;
-use crate::output;
-use crate::stop::Stop;
+use crate::exit::Exit;
+use crate::signals::Signals;
 
-/// Does it.
-pub fn service(what: &What, stop: &Stop) -> Result<(), Ending> {
-    match what {
-        What::Ls(asked) => asking::list(asked, stop),
-        What::Status(asked) => asking::status(asked, stop),
-        What::Get(asked) => asking::ask(asked, &Command::GetData, stop),
-        What::Describe(asked) => asking::ask(asked, &Command::Describe, stop),
-        What::Stats(asked) => asking::stats(asked, stop),
-        What::Config(asked) => asking::ask_with(asked, &Command::Config, stop),
-        What::Backup(asked) => asking::ask_with(asked, &Command::Backup, stop),
-        What::Call(asked) => asking::call(asked, stop),
-        What::Pause(asked) => telling::tell(&asked.told, &Command::Pause, stop),
-        What::Run(asked) => telling::tell(&asked.told, &Command::Run, stop),
-        What::Checkpoint(asked) => telling::tell(&asked.told, &Command::Checkpoint, stop),
-        What::Shutdown(asked) => telling::tell(&asked.told, &Command::Shutdown, stop),
-        What::Cancel(asked) => telling::cancel(asked, stop),
-        What::Forget(asked) => telling::forget(asked, stop),
-        What::Logs(asked) => watching::logs(asked, stop),
-        What::Watch(asked) => watching::watch(asked, stop),
-        What::Page => output::write(format!("{}\n", http::address()?).as_bytes()),
+/// Runs one command of `linkspan service`.
+pub fn service(command: &ServiceCommand, signals: &Signals) -> Result<(), Exit> {
+    match command {
+        ServiceCommand::Ls(args) => queries::list(args, signals),
+        ServiceCommand::Status(args) => queries::status(args, signals),
+        ServiceCommand::Get(args) => queries::ask(args, &Command::GetData, signals),
+        ServiceCommand::Describe(args) => queries::ask(args, &Command::Describe, signals),
+        ServiceCommand::Stats(args) => queries::stats(args, signals),
+        ServiceCommand::Config(args) => queries::ask_with(args, &Command::Config, signals),
+        ServiceCommand::Backup(args) => queries::ask_with(args, &Command::Backup, signals),
+        ServiceCommand::Call(args) => queries::call(args, signals),
+        ServiceCommand::Pause(args) => commands::send(&args.target, &Command::Pause, signals),
+        ServiceCommand::Run(args) => commands::send(&args.target, &Command::Run, signals),
+        ServiceCommand::Checkpoint(args) => commands::send(&args.target, &Command::Checkpoint, signals),
+        ServiceCommand::Shutdown(args) => commands::send(&args.target, &Command::Shutdown, signals),
+        ServiceCommand::Cancel(args) => commands::cancel(args, signals),
+        ServiceCommand::Forget(args) => commands::forget(args, signals),
+        ServiceCommand::Logs(args) => watch::logs(args, signals),
+        ServiceCommand::Watch(args) => watch::watch(args, signals),
+        ServiceCommand::Page => page(),
     }
+}
+
+#[cfg(feature = "web")]
+fn page() -> Result<(), Exit> {
+    crate::output::write(format!("{}\n", crate::http::address()?).as_bytes())
+}
+
+#[cfg(not(feature = "web"))]
+fn page() -> Result<(), Exit> {
+    Err(crate::features::missing("the controller's page", "web", "").into())
 }

@@ -8,7 +8,7 @@ use crate::display;
 
 /// The two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Table {
     /// What is open here.
     Endpoints,
     /// The services of the controller.
@@ -17,7 +17,7 @@ pub enum Kind {
 
 /// How a column gets its cells from a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Cells {
     /// A text.
     Text,
     /// The state of a service, as far as it is known.
@@ -37,63 +37,63 @@ pub struct Column {
     /// Its heading.
     pub title: &'static str,
     key: &'static str,
-    from: From,
+    cells: Cells,
     /// How wide it is; the first column of a table takes what is left.
     pub width: u16,
     /// Where there is no room, the columns with the highest rank go first.
     pub rank: u8,
 }
 
-const fn column(title: &'static str, key: &'static str, from: From, width: u16, rank: u8) -> Column {
-    Column { title, key, from, width, rank }
+const fn column(title: &'static str, key: &'static str, cells: Cells, width: u16, rank: u8) -> Column {
+    Column { title, key, cells, width, rank }
 }
 
 const ENDPOINTS: &[Column] = &[
-    column("ENDPOINT", "endpoint", From::Text, 16, 0),
-    column("PATTERN", "pattern", From::Text, 10, 5),
-    column("PROGRAM", "program", From::Text, 14, 4),
-    column("PID", "pid", From::Count, 7, 6),
-    column("MESSAGES", "messages", From::Count, 10, 3),
-    column("MSG/S", "messages", From::Rate, 9, 1),
-    column("PEERS", "peers", From::Count, 5, 3),
-    column("BEHIND", "behind", From::Count, 6, 2),
+    column("ENDPOINT", "endpoint", Cells::Text, 16, 0),
+    column("PATTERN", "pattern", Cells::Text, 10, 5),
+    column("PROGRAM", "program", Cells::Text, 14, 4),
+    column("PID", "pid", Cells::Count, 7, 6),
+    column("MESSAGES", "messages", Cells::Count, 10, 3),
+    column("MSG/S", "messages", Cells::Rate, 9, 1),
+    column("PEERS", "peers", Cells::Count, 5, 3),
+    column("BEHIND", "behind", Cells::Count, 6, 2),
 ];
 
 const SERVICES: &[Column] = &[
-    column("NAME", "name", From::Text, 14, 0),
-    column("STATE", "state", From::State, 13, 0),
-    column("VIEW", "view", From::Text, 12, 2),
-    column("BUSY", "busy", From::Seconds, 8, 3),
-    column("STEPS", "steps", From::Count, 9, 4),
-    column("STEPS/S", "steps", From::Rate, 9, 1),
-    column("PID", "pid", From::Count, 7, 6),
-    column("TROUBLE", "trouble", From::Wrong, 21, 5),
+    column("NAME", "name", Cells::Text, 14, 0),
+    column("STATE", "state", Cells::State, 13, 0),
+    column("VIEW", "view", Cells::Text, 12, 2),
+    column("BUSY", "busy", Cells::Seconds, 8, 3),
+    column("STEPS", "steps", Cells::Count, 9, 4),
+    column("STEPS/S", "steps", Cells::Rate, 9, 1),
+    column("PID", "pid", Cells::Count, 7, 6),
+    column("TROUBLE", "trouble", Cells::Wrong, 21, 5),
 ];
 
-impl Kind {
+impl Table {
     /// Its columns, from left to right.
     pub fn columns(self) -> &'static [Column] {
         match self {
-            Kind::Endpoints => ENDPOINTS,
-            Kind::Services => SERVICES,
+            Table::Endpoints => ENDPOINTS,
+            Table::Services => SERVICES,
         }
     }
 
     /// The other one.
-    pub fn other(self) -> Kind {
+    pub fn other(self) -> Table {
         match self {
-            Kind::Endpoints => Kind::Services,
-            Kind::Services => Kind::Endpoints,
+            Table::Endpoints => Table::Services,
+            Table::Services => Table::Endpoints,
         }
     }
 
     /// What it is called, for one and for many.
     pub fn noun(self, count: usize) -> &'static str {
         match (self, count) {
-            (Kind::Endpoints, 1) => "endpoint",
-            (Kind::Endpoints, _) => "endpoints",
-            (Kind::Services, 1) => "service",
-            (Kind::Services, _) => "services",
+            (Table::Endpoints, 1) => "endpoint",
+            (Table::Endpoints, _) => "endpoints",
+            (Table::Services, 1) => "service",
+            (Table::Services, _) => "services",
         }
     }
 }
@@ -128,15 +128,15 @@ pub enum Cell {
 
 pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
     let value = record.at(column.key);
-    let found = match column.from {
-        From::Rate => rate.map(Cell::Rate),
-        From::Seconds => value.and_then(Value::as_f64).ok().map(Cell::Seconds),
-        From::Count => value.and_then(Value::as_u64).ok().map(Cell::Count),
-        From::Text | From::Wrong | From::State => {
-            let said = match column.from {
-                From::Wrong => wrong(record),
+    let found = match column.cells {
+        Cells::Rate => rate.map(Cell::Rate),
+        Cells::Seconds => value.and_then(Value::as_f64).ok().map(Cell::Seconds),
+        Cells::Count => value.and_then(Value::as_u64).ok().map(Cell::Count),
+        Cells::Text | Cells::Wrong | Cells::State => {
+            let said = match column.cells {
+                Cells::Wrong => wrong(record),
                 // The last state of one that has gone without a word would look true.
-                From::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
+                Cells::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
                 _ => text(record, column.key),
             };
             // What came from another process may hold anything.
@@ -185,7 +185,7 @@ impl Cell {
 
 /// The columns that fit into so many cells, by their positions, and how wide each is. The first one is always there and
 /// takes what is left; so does the last where it is a text.
-pub fn fitting(kind: Kind, width: u16) -> Vec<(usize, u16)> {
+pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let columns = kind.columns();
     let needed = |chosen: &[usize]| -> u16 {
         chosen.iter().map(|i| columns[*i].width).sum::<u16>() + chosen.len() as u16 - 1
@@ -198,7 +198,7 @@ pub fn fitting(kind: Kind, width: u16) -> Vec<(usize, u16)> {
         chosen.remove(at);
     }
     let left = width.saturating_sub(needed(&chosen));
-    let last_is_text = chosen.len() > 1 && chosen.last().is_some_and(|i| columns[*i].from == From::Wrong);
+    let last_is_text = chosen.len() > 1 && chosen.last().is_some_and(|i| columns[*i].cells == Cells::Wrong);
     let (first, last) = if last_is_text { (left / 3, left - left / 3) } else { (left, 0) };
     let count = chosen.len();
     let wide = |(at, i): (usize, usize)| {
@@ -212,13 +212,13 @@ pub fn fitting(kind: Kind, width: u16) -> Vec<(usize, u16)> {
 impl Column {
     /// Whether it stands at the right.
     pub fn is_number(&self) -> bool {
-        !matches!(self.from, From::Text | From::State | From::Wrong)
+        !matches!(self.cells, Cells::Text | Cells::State | Cells::Wrong)
     }
 
     /// Whether it is how fast something grows.
     #[cfg(test)]
     pub fn is_rate(&self) -> bool {
-        self.from == From::Rate
+        self.cells == Cells::Rate
     }
 }
 
@@ -228,14 +228,14 @@ mod tests {
 
     #[test]
     fn columns_go_where_there_is_no_room() {
-        let titles = |kind: Kind, width: u16| -> Vec<&str> {
+        let titles = |kind: Table, width: u16| -> Vec<&str> {
             fitting(kind, width).iter().map(|(i, _)| kind.columns()[*i].title).collect()
         };
-        assert_eq!(titles(Kind::Endpoints, 100).len(), Kind::Endpoints.columns().len());
-        assert_eq!(titles(Kind::Endpoints, 40), ["ENDPOINT", "MSG/S", "BEHIND"]);
-        assert_eq!(titles(Kind::Services, 40), ["NAME", "STATE", "STEPS/S"]);
-        assert_eq!(titles(Kind::Endpoints, 5), ["ENDPOINT"]);
-        for kind in [Kind::Endpoints, Kind::Services] {
+        assert_eq!(titles(Table::Endpoints, 100).len(), Table::Endpoints.columns().len());
+        assert_eq!(titles(Table::Endpoints, 40), ["ENDPOINT", "MSG/S", "BEHIND"]);
+        assert_eq!(titles(Table::Services, 40), ["NAME", "STATE", "STEPS/S"]);
+        assert_eq!(titles(Table::Endpoints, 5), ["ENDPOINT"]);
+        for kind in [Table::Endpoints, Table::Services] {
             for width in 1..200 {
                 let fit = fitting(kind, width);
                 let used = fit.iter().map(|(_, wide)| wide).sum::<u16>() + fit.len() as u16 - 1;

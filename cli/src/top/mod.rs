@@ -1,63 +1,46 @@
-//! `linkspan top`: a live view of what is open here and of the services.
+//! `linkspan top`: a live view of the open endpoints and of the services.
 //!
 //! | what | lives in |
 //! |---|---|
+//! | the command line | `args` |
 //! | the columns of both tables | `columns` |
 //! | rows, rates, order, filter | `model` |
-//! | what the keys change | `screen` |
-//! | what it looks like | `drawing` |
-//! | where looks come from | `looking` |
-//! | the terminal: keys in, pictures out, left as it was | `terminal` |
-//! | looks as text or JSON, without a terminal | `printing` |
+//! | the state of the screen, changed by keys | `screen` |
+//! | drawing the screen | `render` |
+//! | reading endpoints and services: once, and at each interval | `sampler`, `watcher` |
+//! | the terminal: keys in, frames out, restored at the end | `terminal` |
+//! | samples as text or JSON, without a terminal | `print` |
 
+mod args;
+// Without the live view nothing uses what only the screen needs.
+#[cfg_attr(not(feature = "top"), allow(dead_code))]
 mod columns;
-mod drawing;
-mod looking;
+#[cfg_attr(not(feature = "top"), allow(dead_code))]
 mod model;
-mod printing;
+mod print;
+#[cfg(feature = "top")]
+mod render;
+mod sampler;
+#[cfg(feature = "top")]
 mod screen;
+#[cfg(feature = "top")]
 mod terminal;
+#[cfg(feature = "top")]
+mod watcher;
 
-use std::time::Duration;
+pub use args::TopArgs;
 
-use clap::Args;
-use linkspan::{Error, ErrorKind};
+use crate::exit::Exit;
+use crate::signals::Signals;
 
-use crate::ending::Ending;
-use crate::stop::Stop;
-
-/// `linkspan top`
-#[derive(Args, Debug)]
-pub struct Top {
-    /// Look so often
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = every)]
-    pub every: Duration,
-    /// Print one look as text, with the rates between two looks, and end
-    #[arg(long)]
-    pub once: bool,
-    /// Print each look as one line of JSON instead
-    #[arg(long)]
-    pub json: bool,
-    /// Where the controller is
-    #[command(flatten)]
-    pub at: crate::service::At,
-}
-
-/// Shows it until it is told to end.
-pub fn top(asked: &Top, stop: &Stop) -> Result<(), Ending> {
-    match asked.once || asked.json {
-        true => printing::print(asked, stop),
-        false => terminal::show(asked, stop),
+/// Runs `linkspan top` until a key or a signal ends it.
+pub fn top(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
+    if args.once || args.json {
+        return print::print(args, signals);
     }
-}
-
-pub fn every(text: &str) -> Result<Duration, Error> {
-    let seconds = text.parse().ok().and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
-    match seconds {
-        Some(every) if (0.1..=3600.0).contains(&every.as_secs_f64()) => Ok(every),
-        _ => Err(Error::new(
-            ErrorKind::OutOfRange,
-            format!("{text:?} is no number of seconds from 0.1 to 3600"),
-        )),
-    }
+    #[cfg(feature = "top")]
+    return terminal::run(args, signals);
+    #[cfg(not(feature = "top"))]
+    Err(crate::features::missing("the live view of `linkspan top`", "top", "use --once or --json, or ")
+        .into())
 }

@@ -1,4 +1,4 @@
-//! What the live view shows: rows from looks, rates between two of them, their order, what a filter lets through.
+//! What the live view shows: rows from samples, rates between two of them, their order, what a filter lets through.
 //!
 //! Pure: it knows no clock, no terminal and no controller.
 
@@ -7,15 +7,15 @@ use std::collections::HashMap;
 
 use linkspan::Value;
 
-use super::columns::{Cell, Kind, cell, text, wrong};
+use super::columns::{Cell, Table, cell, text, wrong};
 use crate::display;
 
-impl Kind {
+impl Table {
     /// What is counted.
     fn counter(self) -> &'static str {
         match self {
-            Kind::Endpoints => "messages",
-            Kind::Services => "steps",
+            Table::Endpoints => "messages",
+            Table::Services => "steps",
         }
     }
 
@@ -23,34 +23,34 @@ impl Kind {
     fn identity(self, record: &Value) -> (String, String) {
         let word = |key: &str| record.at(key).map(display::lines).unwrap_or_default();
         match self {
-            Kind::Endpoints => (word("endpoint"), word("pid")),
-            Kind::Services => (word("name"), word("epoch")),
+            Table::Endpoints => (word("endpoint"), word("pid")),
+            Table::Services => (word("name"), word("epoch")),
         }
     }
 
     /// Two counts that are closer in time than this tell more of the moment than of the rate: a service says its count
     /// whenever something changes.
-    fn shortest(self) -> f64 {
+    fn min_interval(self) -> f64 {
         match self {
-            Kind::Endpoints => 0.02,
-            Kind::Services => 0.5,
+            Table::Endpoints => 0.02,
+            Table::Services => 0.5,
         }
     }
 
     /// When the count of a record was true: a service tells its own now and then, an endpoint was asked just now.
-    fn counted_at(self, record: &Value, looked: f64) -> f64 {
+    fn count_time(self, record: &Value, looked: f64) -> f64 {
         match self {
-            Kind::Endpoints => looked,
-            Kind::Services => record.at("last_seen").ok().and_then(seconds_of).unwrap_or(looked),
+            Table::Endpoints => looked,
+            Table::Services => record.at("last_seen").ok().and_then(seconds_of).unwrap_or(looked),
         }
     }
 
     /// A count that is the same for so long stands still. What a service is heard of in between, such as an answer, need
     /// not say how far it has counted: that comes with each heartbeat.
-    fn silence(self) -> f64 {
+    fn idle_after(self) -> f64 {
         match self {
-            Kind::Endpoints => 0.0,
-            Kind::Services => 6.0,
+            Table::Endpoints => 0.0,
+            Table::Services => 6.0,
         }
     }
 }
@@ -61,36 +61,36 @@ fn seconds_of(value: &Value) -> Option<f64> {
     Some(seconds as f64 + f64::from(nanoseconds) / 1e9)
 }
 
-/// What the looks so far have told of one table.
+/// What the samples so far have told of one table.
 #[derive(Default)]
-pub struct Looks {
+pub struct Samples {
     records: Vec<Value>,
-    known: HashMap<(String, String), Counted>,
+    known: HashMap<(String, String), Counter>,
 }
 
 #[derive(Clone, Copy)]
-struct Counted {
+struct Counter {
     count: u64,
     at: f64,
     rate: Option<f64>,
 }
 
-impl Looks {
+impl Samples {
     /// The records of a new look, which was taken at this second of any clock that only goes on.
-    pub fn take(&mut self, kind: Kind, records: Vec<Value>, at: f64) {
+    pub fn take(&mut self, kind: Table, records: Vec<Value>, at: f64) {
         let mut known = HashMap::new();
         for record in &records {
             let identity = kind.identity(record);
             let Some(count) = record.at(kind.counter()).ok().and_then(|n| n.as_u64().ok()) else { continue };
-            let at = kind.counted_at(record, at);
+            let at = kind.count_time(record, at);
             let counted = match self.known.get(&identity) {
                 // What counts less than before counts something else.
                 Some(before) if count >= before.count => match at - before.at {
-                    passed if passed < kind.shortest() => *before,
-                    passed if count == before.count && passed < kind.silence() => *before,
-                    passed => Counted { count, at, rate: Some((count - before.count) as f64 / passed) },
+                    passed if passed < kind.min_interval() => *before,
+                    passed if count == before.count && passed < kind.idle_after() => *before,
+                    passed => Counter { count, at, rate: Some((count - before.count) as f64 / passed) },
                 },
-                _ => Counted { count, at, rate: None },
+                _ => Counter { count, at, rate: None },
             };
             known.insert(identity, counted);
         }
@@ -98,8 +98,8 @@ impl Looks {
         self.records = records;
     }
 
-    /// What is new about one record, between two looks.
-    pub fn refresh(&mut self, kind: Kind, record: Value) {
+    /// What is new about one record, between two samples.
+    pub fn refresh(&mut self, kind: Table, record: Value) {
         let (name, _) = kind.identity(&record);
         match self.records.iter_mut().find(|known| kind.identity(known).0 == name) {
             Some(known) => *known = record,
@@ -108,16 +108,16 @@ impl Looks {
     }
 
     /// One that is no more.
-    pub fn forget(&mut self, kind: Kind, name: &str) {
+    pub fn forget(&mut self, kind: Table, name: &str) {
         self.records.retain(|record| kind.identity(record).0 != name);
     }
 
     /// The rows, in the order of the records.
-    pub fn rows(&self, kind: Kind) -> Vec<Row> {
+    pub fn rows(&self, kind: Table) -> Vec<Row> {
         self.records.iter().map(|record| self.row(kind, record)).collect()
     }
 
-    fn row(&self, kind: Kind, record: &Value) -> Row {
+    fn row(&self, kind: Table, record: &Value) -> Row {
         let rate = self.rate(kind, record);
         let cells = kind.columns().iter().map(|column| cell(column, record, rate)).collect();
         Row {
@@ -128,20 +128,20 @@ impl Looks {
         }
     }
 
-    fn rate(&self, kind: Kind, record: &Value) -> Option<f64> {
+    fn rate(&self, kind: Table, record: &Value) -> Option<f64> {
         // One that does not work now has no rate, whatever it had when it last told its count; nor has one that is silent.
         let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
-        if kind == Kind::Services && !works {
+        if kind == Table::Services && !works {
             return None;
         }
         self.known.get(&kind.identity(record)).and_then(|counted| counted.rate)
     }
 
     /// The records as maps, each with its rate, for programs.
-    pub fn to_value(&self, kind: Kind) -> Value {
+    pub fn to_value(&self, kind: Table) -> Value {
         let key = match kind {
-            Kind::Endpoints => "messages_per_second",
-            Kind::Services => "steps_per_second",
+            Table::Endpoints => "messages_per_second",
+            Table::Services => "steps_per_second",
         };
         let with_rate = |record: &Value| match record {
             Value::Map(entries) => {
@@ -182,7 +182,7 @@ pub fn arranged(rows: &[Row], filter: &str, by: usize, reversed: bool) -> Vec<Ro
     let mut rows: Vec<Row> = rows.iter().filter(|row| row.passes(&filter)).cloned().collect();
     rows.sort_by(|a, b| {
         let order = match (&a.cells[by], &b.cells[by]) {
-            // At the end either way round.
+            // ControllerArgs the end either way round.
             (Cell::Missing, Cell::Missing) => Ordering::Equal,
             (Cell::Missing, _) => return Ordering::Greater,
             (_, Cell::Missing) => return Ordering::Less,
@@ -217,73 +217,76 @@ mod tests {
         ])
     }
 
-    fn rate(looks: &Looks, kind: Kind, name: &str) -> Cell {
+    fn rate(samples: &Samples, kind: Table, name: &str) -> Cell {
         let column = kind.columns().iter().position(Column::is_rate).unwrap();
-        looks.rows(kind).into_iter().find(|row| row.name == name).unwrap().cells[column].clone()
+        samples.rows(kind).into_iter().find(|row| row.name == name).unwrap().cells[column].clone()
     }
 
     #[test]
     fn a_rate_is_what_came_between_two_looks() {
-        let mut looks = Looks::default();
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 7, 100)], 10.0);
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:a"), Cell::Missing);
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 7, 150)], 12.0);
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:a"), Cell::Rate(25.0));
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 7, 150)], 13.0);
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:a"), Cell::Rate(0.0));
+        let mut samples = Samples::default();
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 100)], 10.0);
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:a"), Cell::Missing);
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 150)], 12.0);
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:a"), Cell::Rate(25.0));
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 150)], 13.0);
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:a"), Cell::Rate(0.0));
     }
 
     #[test]
     fn another_incarnation_begins_anew() {
-        let mut looks = Looks::default();
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 7, 100), endpoint("shm:b", 8, 100)], 0.0);
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 9, 400), endpoint("shm:b", 8, 10)], 1.0);
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:a"), Cell::Missing);
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:b"), Cell::Missing);
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 9, 403), endpoint("shm:b", 8, 20)], 2.0);
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:a"), Cell::Rate(3.0));
-        assert_eq!(rate(&looks, Kind::Endpoints, "shm:b"), Cell::Rate(10.0));
+        let mut samples = Samples::default();
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 100), endpoint("shm:b", 8, 100)], 0.0);
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 9, 400), endpoint("shm:b", 8, 10)], 1.0);
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:a"), Cell::Missing);
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:b"), Cell::Missing);
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 9, 403), endpoint("shm:b", 8, 20)], 2.0);
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:a"), Cell::Rate(3.0));
+        assert_eq!(rate(&samples, Table::Endpoints, "shm:b"), Cell::Rate(10.0));
     }
 
     #[test]
     fn a_service_that_was_not_heard_of_keeps_its_rate_while_it_runs() {
-        let mut looks = Looks::default();
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 10, 100)], 0.0);
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 20, 105)], 5.0);
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(2.0));
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 20, 105)], 6.0);
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(2.0));
+        let mut samples = Samples::default();
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 10, 100)], 0.0);
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 105)], 5.0);
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 105)], 6.0);
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         // It has answered something meanwhile, which says nothing of its steps.
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 20, 107)], 7.0);
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(2.0));
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 25, 110)], 10.0);
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(1.0));
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 25, 120)], 20.0);
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(0.0));
-        looks.take(Kind::Services, vec![service("power", "RUNNING", 1, 35, 125)], 25.0);
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Rate(2.0));
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 107)], 7.0);
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 25, 110)], 10.0);
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(1.0));
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 25, 120)], 20.0);
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(0.0));
+        samples.take(Table::Services, vec![service("power", "RUNNING", 1, 35, 125)], 25.0);
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         let Value::Map(mut away) = service("power", "RUNNING", 1, 35, 125) else { panic!() };
         away.insert("view".into(), "DISCONNECTED".into());
-        looks.refresh(Kind::Services, Value::Map(away));
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Missing);
-        looks.refresh(Kind::Services, service("power", "PAUSED", 1, 21, 106));
-        assert_eq!(rate(&looks, Kind::Services, "power"), Cell::Missing);
-        assert_eq!(looks.rows(Kind::Services)[0].state, "PAUSED");
-        looks.refresh(Kind::Services, service("heat", "READY", 2, 0, 106));
-        assert_eq!(looks.rows(Kind::Services).len(), 2);
-        looks.forget(Kind::Services, "power");
-        assert_eq!(looks.rows(Kind::Services)[0].name, "heat");
-        looks.take(Kind::Services, vec![], 7.0);
-        assert!(looks.rows(Kind::Services).is_empty());
+        samples.refresh(Table::Services, Value::Map(away));
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Missing);
+        samples.refresh(Table::Services, service("power", "PAUSED", 1, 21, 106));
+        assert_eq!(rate(&samples, Table::Services, "power"), Cell::Missing);
+        assert_eq!(samples.rows(Table::Services)[0].state, "PAUSED");
+        samples.refresh(Table::Services, service("heat", "READY", 2, 0, 106));
+        assert_eq!(samples.rows(Table::Services).len(), 2);
+        samples.forget(Table::Services, "power");
+        assert_eq!(samples.rows(Table::Services)[0].name, "heat");
+        samples.take(Table::Services, vec![], 7.0);
+        assert!(samples.rows(Table::Services).is_empty());
     }
 
     #[test]
     fn programs_get_the_rate_in_the_record() {
-        let mut looks = Looks::default();
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 7, 0)], 0.0);
-        assert_eq!(looks.to_value(Kind::Endpoints).at("0/messages_per_second").unwrap(), &Value::Null);
-        looks.take(Kind::Endpoints, vec![endpoint("shm:a", 7, 5)], 2.0);
-        assert_eq!(looks.to_value(Kind::Endpoints).at("0/messages_per_second").unwrap(), &Value::Float(2.5));
+        let mut samples = Samples::default();
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 0)], 0.0);
+        assert_eq!(samples.to_value(Table::Endpoints).at("0/messages_per_second").unwrap(), &Value::Null);
+        samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 5)], 2.0);
+        assert_eq!(
+            samples.to_value(Table::Endpoints).at("0/messages_per_second").unwrap(),
+            &Value::Float(2.5)
+        );
     }
 
     fn names(rows: &[Row]) -> Vec<&str> {
@@ -292,16 +295,16 @@ mod tests {
 
     #[test]
     fn rows_are_ordered_and_what_is_not_told_is_last() {
-        let mut looks = Looks::default();
-        let mut silent = Looks::default();
-        silent.take(Kind::Endpoints, vec![Value::map([("endpoint", "shm:a")])], 0.0);
-        looks.take(
-            Kind::Endpoints,
+        let mut samples = Samples::default();
+        let mut silent = Samples::default();
+        silent.take(Table::Endpoints, vec![Value::map([("endpoint", "shm:a")])], 0.0);
+        samples.take(
+            Table::Endpoints,
             vec![endpoint("shm:d", 3, 5), endpoint("shm:b", 2, 50), endpoint("shm:c", 1, 5)],
             0.0,
         );
-        let rows = [silent.rows(Kind::Endpoints), looks.rows(Kind::Endpoints)].concat();
-        let messages = Kind::Endpoints.columns().iter().position(|c| c.title == "MESSAGES").unwrap();
+        let rows = [silent.rows(Table::Endpoints), samples.rows(Table::Endpoints)].concat();
+        let messages = Table::Endpoints.columns().iter().position(|c| c.title == "MESSAGES").unwrap();
         assert_eq!(names(&arranged(&rows, "", 0, false)), ["shm:a", "shm:b", "shm:c", "shm:d"]);
         assert_eq!(names(&arranged(&rows, "", 0, true)), ["shm:d", "shm:c", "shm:b", "shm:a"]);
         assert_eq!(names(&arranged(&rows, "", messages, false)), ["shm:b", "shm:c", "shm:d", "shm:a"]);
@@ -310,11 +313,11 @@ mod tests {
 
     #[test]
     fn a_filter_looks_into_every_word() {
-        let mut looks = Looks::default();
+        let mut samples = Samples::default();
         let records =
             vec![service("lab/power", "PAUSED", 1, 10, 1), service("lab/heat", "RUNNING", 2, 10, 1)];
-        looks.take(Kind::Services, records, 0.0);
-        let rows = looks.rows(Kind::Services);
+        samples.take(Table::Services, records, 0.0);
+        let rows = samples.rows(Table::Services);
         assert_eq!(names(&arranged(&rows, "POWER", 0, false)), ["lab/power"]);
         assert_eq!(names(&arranged(&rows, "runn", 0, false)), ["lab/heat"]);
         assert_eq!(names(&arranged(&rows, "lab/", 0, false)), ["lab/heat", "lab/power"]);
@@ -323,10 +326,10 @@ mod tests {
 
     #[test]
     fn control_characters_of_others_are_not_shown() {
-        let mut looks = Looks::default();
+        let mut samples = Samples::default();
         let record = Value::map([("endpoint", "shm:a"), ("program", "x\u{1b}[2J"), ("trouble", "\u{7}bell")]);
-        looks.take(Kind::Endpoints, vec![record], 0.0);
-        let row = &looks.rows(Kind::Endpoints)[0];
+        samples.take(Table::Endpoints, vec![record], 0.0);
+        let row = &samples.rows(Table::Endpoints)[0];
         let shown: String = row.cells.iter().map(Cell::shown).collect::<String>() + &row.trouble;
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }

@@ -1,35 +1,37 @@
 //! What is on the screen beside the rows: which table has the keys, how far it is scrolled, the order, the filter.
 //!
-//! Pure: keys and looks go in, and what is to be drawn is read from it.
+//! Pure: keys and samples go in, and what is to be drawn is read from it.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::columns::Kind;
-use super::model::{Looks, Row, arranged};
+use super::columns::Table;
+use super::model::{Row, Samples, arranged};
+use super::sampler::error_line;
+use super::watcher::Update;
 
 /// Where one table stands.
 #[derive(Default)]
-pub struct Place {
-    /// The row that is marked, among those that the filter lets through.
-    pub marked: usize,
+pub struct TableView {
+    /// The row that is selected, among those that the filter lets through.
+    pub selected: usize,
     /// The first row that is drawn.
     pub top: usize,
     /// The column that orders it.
-    pub by: usize,
+    pub order_by: usize,
     /// Whether the order is the other way round.
     pub reversed: bool,
     /// How many rows were drawn last: a page.
     pub page: usize,
-    looks: Looks,
-    /// What is shown, which stays as it is while the view is held.
+    samples: Samples,
+    /// What is shown, which stays as it is while the view is paused.
     rows: Vec<Row>,
 }
 
 /// Whether the view goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Action {
     /// It does.
-    Stay,
+    Continue,
     /// It was told to end.
     Quit,
 }
@@ -37,136 +39,161 @@ pub enum Next {
 /// The whole screen.
 pub struct Screen {
     /// The table that has the keys.
-    pub focus: Kind,
-    endpoints: Place,
-    services: Place,
+    pub focus: Table,
+    endpoints: TableView,
+    services: TableView,
     /// Words that a row must have.
     pub filter: String,
     /// Whether the filter is being typed.
-    pub typing: bool,
-    /// Whether it shows what it showed when it was held.
-    pub held: bool,
+    pub editing_filter: bool,
+    /// Whether it shows what it showed when it was paused.
+    pub paused: bool,
     /// Whether the keys are explained.
     pub help: bool,
     /// Why there are no services to be shown; none while there is a controller.
     pub no_controller: Option<String>,
     /// Why the endpoints could not be listed the last time.
-    pub trouble: Option<String>,
+    pub problem: Option<String>,
 }
 
 impl Screen {
     /// With nothing known yet.
     pub fn new() -> Screen {
         Screen {
-            focus: Kind::Endpoints,
-            endpoints: Place::default(),
-            services: Place::default(),
+            focus: Table::Endpoints,
+            endpoints: TableView::default(),
+            services: TableView::default(),
             filter: String::new(),
-            typing: false,
-            held: false,
+            editing_filter: false,
+            paused: false,
             help: false,
             no_controller: Some("looking for a controller".into()),
-            trouble: None,
+            problem: None,
         }
     }
 
     /// Where a table stands.
-    pub fn place(&self, kind: Kind) -> &Place {
+    pub fn view(&self, kind: Table) -> &TableView {
         match kind {
-            Kind::Endpoints => &self.endpoints,
-            Kind::Services => &self.services,
+            Table::Endpoints => &self.endpoints,
+            Table::Services => &self.services,
         }
     }
 
     /// The same, to be changed.
-    pub fn place_mut(&mut self, kind: Kind) -> &mut Place {
+    pub fn view_mut(&mut self, kind: Table) -> &mut TableView {
         match kind {
-            Kind::Endpoints => &mut self.endpoints,
-            Kind::Services => &mut self.services,
+            Table::Endpoints => &mut self.endpoints,
+            Table::Services => &mut self.services,
         }
     }
 
-    /// What is known of one of the tables changes so; it is shown unless the view is held.
-    pub fn learn(&mut self, kind: Kind, change: impl FnOnce(&mut Looks)) {
-        let held = self.held;
-        let place = self.place_mut(kind);
-        change(&mut place.looks);
-        if !held {
-            place.rows = place.looks.rows(kind);
+    /// Applies an update from a watcher.
+    pub fn apply(&mut self, update: Update) {
+        match update {
+            Update::Endpoints(Ok(records), at) => {
+                self.problem = None;
+                self.update(Table::Endpoints, |samples| samples.take(Table::Endpoints, records, at));
+            }
+            Update::Endpoints(Err(error), _) => self.problem = Some(error_line(&error)),
+            Update::Services(Ok(records), at) => {
+                self.no_controller = None;
+                self.update(Table::Services, |samples| samples.take(Table::Services, records, at));
+            }
+            Update::Services(Err(error), at) => {
+                self.no_controller = Some(error_line(&error));
+                self.update(Table::Services, |samples| samples.take(Table::Services, Vec::new(), at));
+            }
+            Update::Service(record) => {
+                self.update(Table::Services, |samples| samples.refresh(Table::Services, record))
+            }
+            Update::Gone(name) => {
+                self.update(Table::Services, |samples| samples.forget(Table::Services, &name))
+            }
+        }
+    }
+
+    /// What is known of one of the tables changes so; it is shown unless the view is paused.
+    pub fn update(&mut self, kind: Table, change: impl FnOnce(&mut Samples)) {
+        let paused = self.paused;
+        let view = self.view_mut(kind);
+        change(&mut view.samples);
+        if !paused {
+            view.rows = view.samples.rows(kind);
         }
     }
 
     /// The rows of a table, in order and filtered.
-    pub fn rows(&self, kind: Kind) -> Vec<Row> {
-        let place = self.place(kind);
-        arranged(&place.rows, &self.filter, place.by, place.reversed)
+    pub fn rows(&self, kind: Table) -> Vec<Row> {
+        let view = self.view(kind);
+        arranged(&view.rows, &self.filter, view.order_by, view.reversed)
     }
 
     /// How many a table has, filtered or not.
-    pub fn count(&self, kind: Kind) -> usize {
-        self.place(kind).rows.len()
+    pub fn count(&self, kind: Table) -> usize {
+        self.view(kind).rows.len()
     }
 
     /// The row that the keys are at.
-    pub fn marked(&self) -> Option<Row> {
-        self.rows(self.focus).into_iter().nth(self.place(self.focus).marked)
+    pub fn selected(&self) -> Option<Row> {
+        self.rows(self.focus).into_iter().nth(self.view(self.focus).selected)
     }
 
     /// Brings the mark to a row that is there, and the page to the mark, for a page of so many rows.
-    pub fn settle(&mut self, kind: Kind, page: usize) {
+    pub fn settle(&mut self, kind: Table, page: usize) {
         let count = self.rows(kind).len();
-        let place = self.place_mut(kind);
-        place.page = page;
-        place.marked = place.marked.min(count.saturating_sub(1));
-        place.top = place.top.min(count.saturating_sub(page)).min(place.marked);
-        if page > 0 && place.marked >= place.top + page {
-            place.top = place.marked + 1 - page;
+        let view = self.view_mut(kind);
+        view.page = page;
+        view.selected = view.selected.min(count.saturating_sub(1));
+        view.top = view.top.min(count.saturating_sub(page)).min(view.selected);
+        if page > 0 && view.selected >= view.top + page {
+            view.top = view.selected + 1 - page;
         }
     }
 
     /// A key was pressed.
-    pub fn key(&mut self, key: KeyEvent) -> Next {
+    pub fn key(&mut self, key: KeyEvent) -> Action {
         if key.kind == KeyEventKind::Release {
-            return Next::Stay;
+            return Action::Continue;
         }
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return match key.code {
-                KeyCode::Char('c') => Next::Quit,
-                _ => Next::Stay,
+                KeyCode::Char('c') => Action::Quit,
+                _ => Action::Continue,
             };
         }
-        if self.typing {
+        if self.editing_filter {
             self.type_filter(key.code);
-            return Next::Stay;
+            return Action::Continue;
         }
         // Any key closes the help, and means nothing else then.
         if std::mem::take(&mut self.help) {
-            return Next::Stay;
+            return Action::Continue;
         }
         match key.code {
-            KeyCode::Char('q') => return Next::Quit,
+            KeyCode::Char('q') => return Action::Quit,
             // What was asked for last goes first.
-            KeyCode::Esc if self.filter.is_empty() => return Next::Quit,
+            KeyCode::Esc if self.filter.is_empty() => return Action::Quit,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Char('?' | 'h') => self.help = true,
-            KeyCode::Char('/') => self.typing = true,
-            KeyCode::Char('p' | ' ') => self.hold(),
+            KeyCode::Char('/') => self.editing_filter = true,
+            KeyCode::Char('p' | ' ') => self.toggle_paused(),
             KeyCode::Char('s') => self.order_by_next(),
             KeyCode::Char('S' | 'r') => {
-                let place = self.place_mut(self.focus);
-                place.reversed = !place.reversed;
+                let view = self.view_mut(self.focus);
+                view.reversed = !view.reversed;
             }
             KeyCode::Tab | KeyCode::BackTab => self.focus = self.focus.other(),
             code => self.scroll(code),
         }
-        Next::Stay
+        Action::Continue
     }
 
     fn type_filter(&mut self, code: KeyCode) {
         match code {
-            KeyCode::Enter | KeyCode::Tab => self.typing = false,
+            KeyCode::Enter | KeyCode::Tab => self.editing_filter = false,
             KeyCode::Esc => {
-                self.typing = false;
+                self.editing_filter = false;
                 self.filter.clear();
             }
             KeyCode::Backspace => drop(self.filter.pop()),
@@ -175,32 +202,32 @@ impl Screen {
         }
     }
 
-    fn hold(&mut self) {
-        self.held = !self.held;
-        if !self.held {
+    fn toggle_paused(&mut self) {
+        self.paused = !self.paused;
+        if !self.paused {
             // What came meanwhile.
-            for kind in [Kind::Endpoints, Kind::Services] {
-                self.learn(kind, |_| {});
+            for kind in [Table::Endpoints, Table::Services] {
+                self.update(kind, |_| {});
             }
         }
     }
 
     fn order_by_next(&mut self) {
         let kind = self.focus;
-        let place = self.place_mut(kind);
-        place.by = (place.by + 1) % kind.columns().len();
-        place.reversed = false;
+        let view = self.view_mut(kind);
+        view.order_by = (view.order_by + 1) % kind.columns().len();
+        view.reversed = false;
     }
 
     fn scroll(&mut self, code: KeyCode) {
         let last = self.rows(self.focus).len().saturating_sub(1);
-        let place = self.place_mut(self.focus);
-        let page = place.page.max(1);
-        place.marked = match code {
-            KeyCode::Up | KeyCode::Char('k') => place.marked.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => place.marked + 1,
-            KeyCode::PageUp => place.marked.saturating_sub(page),
-            KeyCode::PageDown => place.marked + page,
+        let view = self.view_mut(self.focus);
+        let page = view.page.max(1);
+        view.selected = match code {
+            KeyCode::Up | KeyCode::Char('k') => view.selected.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => view.selected + 1,
+            KeyCode::PageUp => view.selected.saturating_sub(page),
+            KeyCode::PageDown => view.selected + page,
             KeyCode::Home | KeyCode::Char('g') => 0,
             KeyCode::End | KeyCode::Char('G') => last,
             _ => return,
@@ -215,54 +242,54 @@ mod tests {
 
     use super::*;
 
-    fn press(screen: &mut Screen, code: KeyCode) -> Next {
+    fn press(screen: &mut Screen, code: KeyCode) -> Action {
         screen.key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
     fn write(screen: &mut Screen, text: &str) {
         for c in text.chars() {
-            assert_eq!(press(screen, KeyCode::Char(c)), Next::Stay);
+            assert_eq!(press(screen, KeyCode::Char(c)), Action::Continue);
         }
     }
 
     fn with_endpoints(count: u64) -> Screen {
         let mut screen = Screen::new();
-        learn(&mut screen, count, 0.0);
-        screen.settle(Kind::Endpoints, 5);
+        update(&mut screen, count, 0.0);
+        screen.settle(Table::Endpoints, 5);
         screen
     }
 
-    fn learn(screen: &mut Screen, count: u64, at: f64) {
+    fn update(screen: &mut Screen, count: u64, at: f64) {
         let record = |n: u64| {
             Value::map([("endpoint", Value::from(format!("shm:{n:03}"))), ("messages", (n * 10).into())])
         };
-        screen.learn(Kind::Endpoints, |looks| {
-            looks.take(Kind::Endpoints, (0..count).map(record).collect(), at)
+        screen.update(Table::Endpoints, |samples| {
+            samples.take(Table::Endpoints, (0..count).map(record).collect(), at)
         });
     }
 
     #[test]
     fn it_ends_where_it_is_told_to() {
         for code in [KeyCode::Char('q'), KeyCode::Esc] {
-            assert_eq!(press(&mut Screen::new(), code), Next::Quit);
+            assert_eq!(press(&mut Screen::new(), code), Action::Quit);
         }
         let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(Screen::new().key(interrupt), Next::Quit);
-        let mut typing = Screen::new();
-        typing.typing = true;
-        assert_eq!(typing.key(interrupt), Next::Quit);
-        assert_eq!(press(&mut typing, KeyCode::Char('q')), Next::Stay);
+        assert_eq!(Screen::new().key(interrupt), Action::Quit);
+        let mut editing_filter = Screen::new();
+        editing_filter.editing_filter = true;
+        assert_eq!(editing_filter.key(interrupt), Action::Quit);
+        assert_eq!(press(&mut editing_filter, KeyCode::Char('q')), Action::Continue);
         let release = KeyEvent::new_with_kind(KeyCode::Char('q'), KeyModifiers::NONE, KeyEventKind::Release);
-        assert_eq!(Screen::new().key(release), Next::Stay);
+        assert_eq!(Screen::new().key(release), Action::Continue);
     }
 
     #[test]
     fn the_mark_stays_on_rows_and_the_page_with_the_mark() {
         let mut screen = with_endpoints(12);
         let standing = |screen: &mut Screen| {
-            screen.settle(Kind::Endpoints, 5);
-            let place = screen.place(Kind::Endpoints);
-            (place.marked, place.top)
+            screen.settle(Table::Endpoints, 5);
+            let view = screen.view(Table::Endpoints);
+            (view.selected, view.top)
         };
         press(&mut screen, KeyCode::Up);
         assert_eq!(standing(&mut screen), (0, 0));
@@ -277,43 +304,43 @@ mod tests {
         assert_eq!(standing(&mut screen), (0, 0));
         press(&mut screen, KeyCode::End);
         assert_eq!(standing(&mut screen), (11, 7));
-        assert_eq!(screen.marked().unwrap().name, "shm:011");
+        assert_eq!(screen.selected().unwrap().name, "shm:011");
         // Most of them have gone.
-        learn(&mut screen, 3, 1.0);
+        update(&mut screen, 3, 1.0);
         assert_eq!(standing(&mut screen), (2, 0));
-        learn(&mut screen, 0, 2.0);
+        update(&mut screen, 0, 2.0);
         assert_eq!(standing(&mut screen), (0, 0));
-        assert_eq!(screen.marked(), None);
+        assert_eq!(screen.selected(), None);
     }
 
     #[test]
     fn a_filter_is_typed_kept_and_let_go() {
         let mut screen = with_endpoints(12);
         write(&mut screen, "/01q");
-        assert_eq!(screen.rows(Kind::Endpoints).len(), 0);
+        assert_eq!(screen.rows(Table::Endpoints).len(), 0);
         press(&mut screen, KeyCode::Backspace);
-        assert_eq!(screen.rows(Kind::Endpoints).len(), 3);
+        assert_eq!(screen.rows(Table::Endpoints).len(), 3);
         press(&mut screen, KeyCode::Enter);
-        assert_eq!((screen.typing, screen.filter.as_str()), (false, "01"));
-        assert_eq!(screen.count(Kind::Endpoints), 12);
-        assert_eq!(press(&mut screen, KeyCode::Esc), Next::Stay);
-        assert_eq!(screen.rows(Kind::Endpoints).len(), 12);
+        assert_eq!((screen.editing_filter, screen.filter.as_str()), (false, "01"));
+        assert_eq!(screen.count(Table::Endpoints), 12);
+        assert_eq!(press(&mut screen, KeyCode::Esc), Action::Continue);
+        assert_eq!(screen.rows(Table::Endpoints).len(), 12);
         write(&mut screen, "/x");
         press(&mut screen, KeyCode::Esc);
-        assert_eq!((screen.typing, screen.filter.as_str()), (false, ""));
+        assert_eq!((screen.editing_filter, screen.filter.as_str()), (false, ""));
     }
 
     #[test]
     fn what_comes_while_it_is_held_is_shown_afterwards() {
         let mut screen = with_endpoints(2);
         write(&mut screen, "p");
-        learn(&mut screen, 4, 1.0);
-        assert_eq!(screen.count(Kind::Endpoints), 2);
+        update(&mut screen, 4, 1.0);
+        assert_eq!(screen.count(Table::Endpoints), 2);
         // Held or not, it can be ordered and filtered.
         write(&mut screen, "r");
-        assert_eq!(screen.rows(Kind::Endpoints)[0].name, "shm:001");
+        assert_eq!(screen.rows(Table::Endpoints)[0].name, "shm:001");
         write(&mut screen, "p");
-        assert_eq!(screen.count(Kind::Endpoints), 4);
+        assert_eq!(screen.count(Table::Endpoints), 4);
     }
 
     #[test]
@@ -321,15 +348,15 @@ mod tests {
         let mut screen = with_endpoints(3);
         write(&mut screen, "s");
         press(&mut screen, KeyCode::Tab);
-        assert_eq!(screen.focus, Kind::Services);
+        assert_eq!(screen.focus, Table::Services);
         write(&mut screen, "ssr");
-        let order = |screen: &Screen, kind| (screen.place(kind).by, screen.place(kind).reversed);
-        assert_eq!(order(&screen, Kind::Endpoints), (1, false));
-        assert_eq!(order(&screen, Kind::Services), (2, true));
-        for _ in 0..Kind::Services.columns().len() - 2 {
+        let order = |screen: &Screen, kind| (screen.view(kind).order_by, screen.view(kind).reversed);
+        assert_eq!(order(&screen, Table::Endpoints), (1, false));
+        assert_eq!(order(&screen, Table::Services), (2, true));
+        for _ in 0..Table::Services.columns().len() - 2 {
             write(&mut screen, "s");
         }
-        assert_eq!(order(&screen, Kind::Services), (0, false));
+        assert_eq!(order(&screen, Table::Services), (0, false));
     }
 
     #[test]
@@ -337,7 +364,7 @@ mod tests {
         let mut screen = Screen::new();
         write(&mut screen, "?");
         assert!(screen.help);
-        assert_eq!(press(&mut screen, KeyCode::Char('q')), Next::Stay);
+        assert_eq!(press(&mut screen, KeyCode::Char('q')), Action::Continue);
         assert!(!screen.help);
     }
 }

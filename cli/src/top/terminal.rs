@@ -7,122 +7,123 @@ use std::thread;
 
 use linkspan::{Error, ErrorKind};
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::event::{self, Event as TerminalEvent};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::looking::{self, News};
-use super::screen::{Next, Screen};
-use super::{Top, drawing};
-use crate::ending::Ending;
-use crate::stop::Stop;
+use super::args::TopArgs;
+use super::render;
+use super::screen::{Action, Screen};
+use super::watcher::{self, Update};
+use crate::exit::Exit;
+use crate::signals::Signals;
 
 /// What the loop waits for.
-enum Happening {
+enum ScreenEvent {
     /// A key, or another size.
-    Input(Event),
+    Input(TerminalEvent),
     /// Something was seen.
-    News(News),
+    Update(Update),
     /// A signal asks to stop.
     Signal,
     /// The terminal can be read no more.
-    Deaf(io::Error),
+    InputFailed(io::Error),
     /// One of the threads has panicked; it has told of it.
-    Broken,
+    ThreadPanicked,
 }
 
 /// Shows the screen until a key or a signal ends it.
-pub fn show(asked: &Top, stop: &Stop) -> Result<(), Ending> {
+pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         let text = "standard input and standard output must be a terminal for a live view; `linkspan top --once` prints \
                     one look, `linkspan top --json` a line of JSON for each";
         return Err(Error::new(ErrorKind::InvalidState, text).into());
     }
-    let (happens, happenings) = channel();
-    let bell = stop.bell().try_clone_to_owned().map_err(on_terminal)?;
-    let mut shown = Shown::take()?;
+    let (sender, events) = channel();
+    let signal_fd = signals.fd().try_clone_to_owned().map_err(on_terminal)?;
+    let mut terminal = Terminal::take()?;
     // The threads end with the process: none of them holds anything that another process could miss.
-    start(&happens, move |happens| {
-        while poll(&mut [PollFd::new(&bell, PollFlags::IN)], None).is_err() {}
-        let _ = happens.send(Happening::Signal);
+    start(&sender, move |sender| {
+        while poll(&mut [PollFd::new(&signal_fd, PollFlags::IN)], None).is_err() {}
+        let _ = sender.send(ScreenEvent::Signal);
     });
-    start(&happens, |happens| {
-        let deaf = loop {
+    start(&sender, |sender| {
+        let error = loop {
             match event::read() {
                 Ok(input) => {
-                    if happens.send(Happening::Input(input)).is_err() {
+                    if sender.send(ScreenEvent::Input(input)).is_err() {
                         return;
                     }
                 }
                 Err(e) => break e,
             }
         };
-        let _ = happens.send(Happening::Deaf(deaf));
+        let _ = sender.send(ScreenEvent::InputFailed(error));
     });
-    let every = asked.every;
-    start(&happens, move |happens| {
-        looking::endpoints(every, |news| happens.send(Happening::News(news)).is_ok());
+    let every = args.every;
+    start(&sender, move |sender| {
+        watcher::endpoints(every, |update| sender.send(ScreenEvent::Update(update)).is_ok());
     });
-    let at = asked.at.clone();
-    start(&happens, move |happens| {
-        looking::services(&at, every, |news| happens.send(Happening::News(news)).is_ok());
+    let controller = args.at.clone();
+    start(&sender, move |sender| {
+        watcher::services(&controller, every, |update| sender.send(ScreenEvent::Update(update)).is_ok());
     });
-    drop(happens);
+    drop(sender);
 
     let mut screen = Screen::new();
     loop {
-        shown.draw(&mut screen, every.as_secs_f64())?;
-        let Ok(first) = happenings.recv() else { return Ok(()) };
+        terminal.draw(&mut screen, every.as_secs_f64())?;
+        let Ok(first) = events.recv() else { return Ok(()) };
         // What has come meanwhile is drawn at once with it.
-        for happening in std::iter::once(first).chain(happenings.try_iter()) {
-            match happening {
-                Happening::Input(Event::Key(key)) => {
-                    if screen.key(key) == Next::Quit {
+        for event in std::iter::once(first).chain(events.try_iter()) {
+            match event {
+                ScreenEvent::Input(TerminalEvent::Key(key)) => {
+                    if screen.key(key) == Action::Quit {
                         return Ok(());
                     }
                 }
-                Happening::Input(_) => {}
-                Happening::News(news) => news.tell(&mut screen),
-                Happening::Signal => return Ok(stop.check()?),
-                Happening::Deaf(error) => return Err(on_terminal(error)),
-                Happening::Broken => return Err(Ending::Found),
+                ScreenEvent::Input(_) => {}
+                ScreenEvent::Update(update) => screen.apply(update),
+                ScreenEvent::Signal => return Ok(signals.check()?),
+                ScreenEvent::InputFailed(error) => return Err(on_terminal(error)),
+                ScreenEvent::ThreadPanicked => return Err(Exit::ProblemFound),
             }
         }
     }
 }
 
 /// A thread that reports a panic of its own.
-fn start(happens: &Sender<Happening>, work: impl FnOnce(&Sender<Happening>) + Send + 'static) {
-    let happens = happens.clone();
+fn start(sender: &Sender<ScreenEvent>, work: impl FnOnce(&Sender<ScreenEvent>) + Send + 'static) {
+    let sender = sender.clone();
     thread::spawn(move || {
-        if catch_unwind(AssertUnwindSafe(|| work(&happens))).is_err() {
-            let _ = happens.send(Happening::Broken);
+        if catch_unwind(AssertUnwindSafe(|| work(&sender))).is_err() {
+            let _ = sender.send(ScreenEvent::ThreadPanicked);
         }
     });
 }
 
-fn on_terminal(error: io::Error) -> Ending {
-    Ending::Stream(format!("using the terminal: {error}"))
+fn on_terminal(error: io::Error) -> Exit {
+    Exit::Io(format!("using the terminal: {error}"))
 }
 
 /// The terminal while it is ours; given back when this goes.
-struct Shown {
+struct Terminal {
     terminal: Option<DefaultTerminal>,
 }
 
-impl Shown {
+impl Terminal {
     /// Takes it. From here on a panic of any thread puts the terminal back before it is told.
-    fn take() -> Result<Shown, Ending> {
-        Ok(Shown { terminal: Some(ratatui::try_init().map_err(on_terminal)?) })
+    fn take() -> Result<Terminal, Exit> {
+        Ok(Terminal { terminal: Some(ratatui::try_init().map_err(on_terminal)?) })
     }
 
-    fn draw(&mut self, screen: &mut Screen, every: f64) -> Result<(), Ending> {
+    fn draw(&mut self, screen: &mut Screen, every: f64) -> Result<(), Exit> {
         let Some(terminal) = &mut self.terminal else { return Ok(()) };
-        terminal.draw(|frame| drawing::draw(frame, screen, every)).map_err(on_terminal)?;
+        terminal.draw(|frame| render::draw(frame, screen, every)).map_err(on_terminal)?;
         Ok(())
     }
 }
 
-impl Drop for Shown {
+impl Drop for Terminal {
     fn drop(&mut self) {
         // Shows the cursor again, which belongs to the screen that is left next.
         drop(self.terminal.take());
@@ -168,18 +169,18 @@ mod tests {
     #[test]
     #[ignore = "a process of its own, started by the_terminal_is_given_back_by_a_panic"]
     fn panics_while_it_draws() {
-        let mut shown = Shown::take().unwrap_or_else(|_| panic!("no terminal"));
-        assert!(shown.draw(&mut Screen::new(), 1.0).is_ok());
+        let mut terminal = Terminal::take().unwrap_or_else(|_| panic!("no terminal"));
+        assert!(terminal.draw(&mut Screen::new(), 1.0).is_ok());
         panic!("as the test asks");
     }
 
     #[test]
     #[ignore = "a process of its own, started by the_terminal_is_given_back_by_a_panic"]
     fn panics_while_it_looks() {
-        let mut shown = Shown::take().unwrap_or_else(|_| panic!("no terminal"));
-        assert!(shown.draw(&mut Screen::new(), 1.0).is_ok());
-        let (happens, happenings) = channel();
-        start(&happens, |_| panic!("as the test asks"));
-        assert!(matches!(happenings.recv(), Ok(Happening::Broken)));
+        let mut terminal = Terminal::take().unwrap_or_else(|_| panic!("no terminal"));
+        assert!(terminal.draw(&mut Screen::new(), 1.0).is_ok());
+        let (sender, events) = channel();
+        start(&sender, |_| panic!("as the test asks"));
+        assert!(matches!(events.recv(), Ok(ScreenEvent::ThreadPanicked)));
     }
 }

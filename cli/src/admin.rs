@@ -1,0 +1,186 @@
+//! `linkspan ls`, `clean`, `doctor` and `setup`.
+
+use std::path::Path;
+
+use linkspan::doctor::{self, Finding, Severity};
+use linkspan::registry::{self, Listed};
+use linkspan::{Encoding, Error, Value, codec};
+
+use crate::exit::Exit;
+use crate::{display, output, table};
+
+/// Lists the names that are open, or those of them that match one of the patterns.
+pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
+    let mut listed = registry::list()?;
+    listed.retain(|listed| {
+        let name = listed.endpoint.split_once(':').map_or("", |(_, name)| name);
+        let is_like = |pattern: &String| matches(pattern, &listed.endpoint) || matches(pattern, name);
+        patterns.is_empty() || patterns.iter().any(is_like)
+    });
+    if json {
+        return lines_of_json(listed.iter().map(Listed::to_value));
+    }
+    if names {
+        let name = |listed: &Listed| {
+            format!("{}\n", listed.endpoint.strip_prefix("shm:").unwrap_or(&listed.endpoint))
+        };
+        return output::write(listed.iter().map(name).collect::<String>().as_bytes());
+    }
+    let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
+    let mut rows = vec![titles.map(String::from).to_vec()];
+    rows.extend(listed.iter().map(row));
+    let mut text = table::text(&rows);
+    for listed in &listed {
+        text.extend(listed.trouble.as_ref().map(|trouble| told(&listed.endpoint, trouble)));
+        text.extend(lost(listed));
+        text.extend(mismatched(listed));
+    }
+    output::write(text.as_bytes())
+}
+
+/// Whether a text is like a pattern, in which `*` stands for any characters and `?` for one.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut from) = (0, 0);
+    // Where the last star stands, and how much of the text it took: the only one that ever has to take more.
+    let mut star = None;
+    while from < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == text[from] => (at, from) = (at + 1, from + 1),
+            _ => {
+                let Some((place, taken)) = star else { return false };
+                star = Some((place, taken + 1));
+                (at, from) = (place + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
+
+/// What a listener has lost that it had promised to keep.
+fn lost(listed: &Listed) -> Option<String> {
+    let count = listed.forgotten.filter(|count| *count > 0)?;
+    Some(format!(
+        "{}: {count} messages for clients that are away are lost: too many are away; see its events and the option absent_clients\n",
+        listed.endpoint
+    ))
+}
+
+/// What the last caller said whose schema does not fit.
+fn mismatched(listed: &Listed) -> Option<String> {
+    let said = display::escaped(listed.mismatch.as_ref()?, true);
+    Some(format!("{}: a program called whose schema does not fit, {said}\n", listed.endpoint))
+}
+
+/// What is wrong with a name, in one line.
+fn told(endpoint: &str, trouble: &Error) -> String {
+    // It may quote what another process wrote.
+    let text = display::escaped(&trouble.text().replace('\n', " "), true);
+    format!("{endpoint}: {} ({}): {text}\n", trouble.kind(), trouble.kind().code())
+}
+
+fn row(listed: &Listed) -> Vec<String> {
+    fn shown(cell: Option<impl ToString>) -> String {
+        // What came from another process may hold anything.
+        cell.map_or_else(|| "-".into(), |c| display::escaped(&c.to_string(), false))
+    }
+    vec![
+        listed.endpoint.clone(),
+        shown(listed.pattern),
+        shown(listed.program.as_ref()),
+        shown(listed.pid),
+        shown(listed.user.as_ref()),
+        shown(listed.peers),
+        shown(listed.messages),
+        shown(listed.behind),
+        shown(listed.encoding.as_ref()),
+    ]
+}
+
+/// Removes what dead processes of this user left, and says what it left and why.
+pub fn clean() -> Result<(), Exit> {
+    let cleaned = registry::clean()?;
+    let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
+    text.extend(
+        cleaned.tidied.iter().map(|endpoint| format!("removed what dead processes left beside {endpoint}\n")),
+    );
+    for (endpoint, why) in &cleaned.left {
+        text += &format!("left {}", told(endpoint, why));
+    }
+    output::write(text.as_bytes())
+}
+
+/// Prints what was found, and ends with 1 where something is wrong.
+pub fn doctor(json: bool, repair: bool) -> Result<(), Exit> {
+    let mut findings = if repair { doctor::repair() } else { Vec::new() };
+    findings.extend(doctor::examine());
+    if json {
+        lines_of_json(findings.iter().map(|finding| {
+            Value::map([
+                ("severity", finding.severity.name()),
+                ("what", &finding.what),
+                ("remedy", &finding.remedy),
+            ])
+        }))?;
+    } else {
+        let text: String = findings.iter().map(paragraph).collect();
+        output::write(text.as_bytes())?;
+    }
+    match findings.iter().any(|finding| finding.severity == Severity::Problem) {
+        true => Err(Exit::ProblemFound),
+        false => Ok(()),
+    }
+}
+
+fn paragraph(finding: &Finding) -> String {
+    let what = display::escaped(&finding.what, false);
+    let remedy = match finding.remedy.is_empty() {
+        true => String::new(),
+        false => format!("         → {}\n", finding.remedy),
+    };
+    format!("{:<8} {what}\n{remedy}", finding.severity.name())
+}
+
+/// Makes a runtime directory for a group, and says what was done.
+pub fn setup(group: &str, root: &Path) -> Result<(), Exit> {
+    let done = doctor::setup(group, root)?;
+    output::write(format!("{}\n", done.join("\n")).as_bytes())
+}
+
+fn lines_of_json(values: impl Iterator<Item = Value>) -> Result<(), Exit> {
+    let mut text = Vec::new();
+    for value in values {
+        codec::encode_into(&value, Encoding::Json, &codec::How::default(), &mut text)?;
+        text.push(b'\n');
+    }
+    output::write(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, text, is_like) in [
+            ("lab/*", "lab/a/b", true),
+            ("lab/?", "lab/a", true),
+            ("lab/?", "lab/ab", false),
+            ("*", "", true),
+            ("", "a", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("spool:*", "spool:jobs", true),
+            ("lab", "lab/a", false),
+            ("a**", "a", true),
+        ] {
+            assert_eq!(matches(pattern, text), is_like, "{pattern} {text}");
+        }
+        // Each star only ever takes more: no time that grows with the number of stars.
+        assert!(!matches(&"*a".repeat(50), &"a".repeat(49)));
+    }
+}

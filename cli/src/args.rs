@@ -1,0 +1,296 @@
+//! Arguments that commands share, and those of each command on messages and values.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
+
+/// How values are printed.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct OutputArgs {
+    /// Print each value as one line of JSON, ready for `pub` and `send`
+    #[arg(long, short)]
+    pub json: bool,
+    /// With --json: print the message around the value too (sequence, sent, source, encoding, missed)
+    #[arg(long, requires = "json")]
+    pub full: bool,
+}
+
+/// What every command that opens an endpoint takes.
+#[derive(Args, Debug, Clone)]
+pub struct EndpointArgs {
+    /// The endpoint: a name such as lab/temperature, with a transport in front (shm: where none is), or tcp://host:port
+    pub name: String,
+    /// Write values in this encoding; left out, JSON into a spool: or a file:, which people and scripts read, and CBOR elsewhere
+    #[arg(long, short, value_name = "ENCODING", value_parser = encodings())]
+    pub encoding: Option<Encoding>,
+    /// Speak to a program that knows nothing of Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
+    #[arg(long, value_name = "FRAMING", value_parser = ["linkspan", "lines", "raw"])]
+    pub framing: Option<String>,
+    /// Compare schemas with the other side, and check each value against this one: a file of the notation
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<String>,
+    /// Set another option by its name: limit=1000000, client_id=logger, mode=0660
+    #[arg(short, long = "option", value_name = "NAME=VALUE")]
+    pub options: Vec<String>,
+}
+
+impl EndpointArgs {
+    /// The options, set by name.
+    pub fn to_options(&self) -> Result<Options> {
+        let mut options = Options::default();
+        let is_read_by_people = ["spool:", "file:"].iter().any(|transport| self.name.starts_with(transport));
+        let usual = if is_read_by_people { Encoding::Json } else { Encoding::Cbor };
+        options.encoding = self.encoding.unwrap_or(usual);
+        if let Some(framing) = &self.framing {
+            options.set("framing", &framing.as_str().into())?;
+        }
+        if let Some(file) = &self.schema {
+            options.set("schema", &file.as_str().into())?;
+            options.set("validate", &"both".into())?;
+        }
+        for option in &self.options {
+            let Some((name, text)) = option.split_once('=') else {
+                let text = format!("the option {option:?} has no value: write NAME=VALUE");
+                return Err(Error::new(ErrorKind::Missing, text));
+            };
+            options.set(name, &option_value(name, text)?)?;
+        }
+        Ok(options)
+    }
+}
+
+/// The value of an option: JSON; a mode in octal, as chmod takes it; anything else is meant as text: client_id=logger.
+fn option_value(name: &str, text: &str) -> Result<Value> {
+    if name == "mode" {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        return u64::from_str_radix(digits, 8).map(Value::from).map_err(|_| {
+            let text =
+                format!("mode={text} is no mode: write it in octal, as chmod takes it, such as mode=0660");
+            Error::new(ErrorKind::WrongType, text)
+        });
+    }
+    Ok(codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.into()))
+}
+
+/// Every encoding by its name; completions offer them.
+pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
+    PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
+}
+
+/// Seconds, or the words "for ever" written out.
+pub fn timeout(text: &str) -> Result<Timeout> {
+    if text == "forever" {
+        return Ok(Timeout::Forever);
+    }
+    let seconds = text.parse().map_err(|_| {
+        Error::new(ErrorKind::WrongType, format!("{text:?} is no number of seconds, nor the word forever"))
+    })?;
+    Timeout::from_seconds(seconds)
+}
+
+/// Parses a refresh interval in seconds, from 0.1 to 3600.
+pub fn interval(text: &str) -> Result<Duration> {
+    let seconds = text.parse().ok().and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
+    match seconds {
+        Some(every) if (0.1..=3600.0).contains(&every.as_secs_f64()) => Ok(every),
+        _ => Err(Error::new(
+            ErrorKind::OutOfRange,
+            format!("{text:?} is not a number of seconds from 0.1 to 3600"),
+        )),
+    }
+}
+
+/// `linkspan region`
+#[derive(Args, Debug)]
+pub struct RegionArgs {
+    /// The memory
+    pub memory: String,
+    /// How it lies there; left out, it is text
+    pub layout: Option<String>,
+    /// Begin so many bytes behind its start
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    pub offset: u64,
+    /// This field counts the owner's writes, and is odd during one: read until no write came in between
+    #[arg(long, value_name = "FIELD", requires = "layout")]
+    pub counter: Option<String>,
+    /// Print it as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `linkspan send`
+#[derive(Args, Debug)]
+pub struct SendArgs {
+    /// Where to.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// The value as JSON; - reads one from standard input; left out, each line there is a message
+    #[arg(allow_negative_numbers = true)]
+    pub value: Option<String>,
+    /// This text is the value, as it is: without quotes of JSON
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
+    pub message: Option<String>,
+    /// Wait so many seconds for the other side to listen, and to take each message, or "forever"
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub timeout: Timeout,
+}
+
+/// `linkspan recv`
+#[derive(Args, Debug)]
+pub struct RecvArgs {
+    /// Where.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// End after so many messages; 0 never ends
+    #[arg(long, short = 'n', value_name = "N", default_value = "1")]
+    pub count: u64,
+    /// Wait so many seconds for each message, or "forever"
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// Answer calls with this value, as JSON
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pub reply: Option<String>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `linkspan call`
+#[derive(Args, Debug)]
+pub struct CallArgs {
+    /// Where to.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// The request as JSON; - reads it from standard input
+    #[arg(allow_negative_numbers = true, required_unless_present = "message")]
+    pub value: Option<String>,
+    /// This text is the request, as it is: without quotes of JSON
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
+    pub message: Option<String>,
+    /// Wait so many seconds for the server and its answer together, or "forever"
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `linkspan reply`
+#[derive(Args, Debug)]
+pub struct ReplyArgs {
+    /// Where.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// The program; without a / it is looked for in PATH
+    #[arg(long, short, value_name = "PROGRAM")]
+    pub command: String,
+    /// Arguments of the program, behind two dashes
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<OsString>,
+    /// Other processes may serve the name, too, each with this, and share its requests: unix:, shm:, spool:
+    #[arg(long)]
+    pub shared: bool,
+    /// Have /bin/sh read PROGRAM as a command line; the arguments are its $1, $2 and so on
+    #[arg(long)]
+    pub shell: bool,
+    /// What the program prints is a text, and no JSON
+    #[arg(long)]
+    pub text: bool,
+    /// Kill a program that takes longer, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    pub within: Timeout,
+    /// Kill a program that prints more
+    #[arg(long, value_name = "BYTES", default_value = "16777216")]
+    pub limit: usize,
+    /// End after so many requests; 0 never ends
+    #[arg(long, short = 'n', value_name = "N", default_value = "0")]
+    pub count: u64,
+}
+
+/// `linkspan pub`
+#[derive(Args, Debug)]
+pub struct PubArgs {
+    /// Where.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// The value as JSON; - reads one from standard input; left out, each line there is a value
+    #[arg(allow_negative_numbers = true)]
+    pub value: Option<String>,
+    /// This text is the value, as it is: without quotes of JSON
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
+    pub message: Option<String>,
+    /// Stay so many seconds after the last value
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub stay: Option<f64>,
+    /// Publish once so many subscribers are there
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub wait_for: usize,
+    /// Wait so many seconds for them, or "forever"
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout, requires = "wait_for")]
+    pub timeout: Timeout,
+}
+
+/// `linkspan sub`
+#[derive(Args, Debug)]
+pub struct SubArgs {
+    /// Where.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// End after so many values; 0 never ends
+    #[arg(long, short = 'n', value_name = "N", default_value = "0")]
+    pub count: u64,
+    /// Begin a journal here: first, newest, a number, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "WHERE")]
+    pub from: Option<String>,
+    /// Wait so many seconds for each value, or "forever"
+    #[arg(long, short, value_name = "SECONDS", default_value = "forever", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `linkspan latest`
+#[derive(Args, Debug)]
+pub struct LatestArgs {
+    /// Where.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// Wait so many seconds for a publisher, or "forever"
+    #[arg(long, short, value_name = "SECONDS", default_value = "0", value_parser = timeout)]
+    pub timeout: Timeout,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `linkspan transcode`
+#[derive(Args, Debug)]
+pub struct TranscodeArgs {
+    /// The encoding that is read
+    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
+    pub from: Encoding,
+    /// The encoding that is written
+    #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
+    pub to: Encoding,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mode_is_octal_however_it_is_written() {
+        for text in ["660", "0660", "0o660"] {
+            assert_eq!(option_value("mode", text).unwrap(), Value::from(0o660), "{text}");
+        }
+        for text in ["8", "rw", "", "-1", "0x1b0"] {
+            assert_eq!(option_value("mode", text).unwrap_err().kind(), ErrorKind::WrongType, "{text}");
+        }
+        assert_eq!(option_value("limit", "660").unwrap(), Value::from(660));
+        assert_eq!(option_value("client_id", "logger").unwrap(), Value::from("logger"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The deadline that the calls of one command share.
+
+use linkspan::{Deadline, Timeout};
+
+/// Returns the deadline of a time-out that starts now. `Timeout::Default` and `Timeout::Forever` have none.
+pub fn deadline(timeout: Timeout) -> Deadline {
+    match timeout {
+        Timeout::After(duration) => Deadline::after(duration),
+        _ => Deadline::NEVER,
+    }
+}

@@ -1,0 +1,106 @@
+//! `linkspan pub`, `sub` and `latest`.
+
+use std::time::{Duration, Instant};
+
+use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Value, Wait};
+
+use crate::args::{LatestArgs, PubArgs, SubArgs};
+use crate::exit::Exit;
+use crate::input::{self, Lines};
+use crate::messages::tell_port;
+use crate::output;
+use crate::signals::Signals;
+use crate::stderr;
+
+/// Publishes one value and stays, or each line of standard input while it is open.
+pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
+    let options = args.endpoint.to_options()?;
+    let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
+    let publisher = Publisher::new(&args.endpoint.name, &options)?;
+    tell_port(&args.endpoint.name, publisher.endpoint());
+    if args.wait_for > 0 {
+        let mut check = || signals.check();
+        publisher.wait_for_subscribers(args.wait_for, Wait::new(args.timeout).tick(&mut check))?;
+    }
+    let published = match &one {
+        Some(value) => publisher.send(value).map(drop),
+        None => publish_lines(&publisher, signals),
+    };
+    let until = match args.stay {
+        Some(seconds) => Some(end_of(seconds)?),
+        // Alone, a value stays until somebody ends it; lines have said when they end, and a file or a journal keeps what it has.
+        None if one.is_some() && !keeps(&args.endpoint.name) => None,
+        None => Some(Instant::now()),
+    };
+    let stayed = published.and_then(|()| input::stay(signals, until));
+    // Whoever asked it to stop waits for that, and not long.
+    let mut check = || signals.check();
+    let wait = match &stayed {
+        Ok(()) if signals.check().is_ok() => Wait::default().tick(&mut check),
+        _ => Wait::new(PARTING),
+    };
+    let closed = publisher.close(wait);
+    stayed?;
+    Ok(closed?)
+}
+
+/// How long subscribers that read slowly are served by a publisher that was asked to stop.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// Whether what is published there needs no publisher to stay.
+fn keeps(name: &str) -> bool {
+    ["file:", "journal:"].iter().any(|transport| name.starts_with(transport))
+}
+
+fn publish_lines(publisher: &Publisher, signals: &Signals) -> Result<(), Error> {
+    let mut lines = Lines::new(signals);
+    while let Some(value) = lines.next()? {
+        publisher.send(&value)?;
+    }
+    Ok(())
+}
+
+fn end_of(seconds: f64) -> Result<Instant, Error> {
+    let end =
+        Duration::try_from_secs_f64(seconds).ok().and_then(|duration| Instant::now().checked_add(duration));
+    end.ok_or_else(|| Error::new(ErrorKind::OutOfRange, format!("{seconds} is no number of seconds to stay")))
+}
+
+/// Prints what is published, from the newest value on.
+pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
+    let mut options = args.endpoint.to_options()?;
+    if let Some(from) = &args.from {
+        options.set("from", &from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from))?;
+    }
+    let subscriber = Subscriber::new(&args.endpoint.name, &options)?;
+    let mut check = || signals.check_stdout();
+    let mut count = 0;
+    loop {
+        match subscriber.next(Wait::new(args.timeout).tick(&mut check)) {
+            Ok(Some(message)) => {
+                // Told, and gone on from: the values that are there matter more than those that are lost. Who asks for the latest
+                // value wants to miss the others.
+                if message.missed() > 0 && options.delivery != Some(Delivery::Latest) {
+                    stderr::print_error(&Error::lagged(message.missed()).on(&args.endpoint.name));
+                }
+                output::message(&message, args.output)?;
+                // What is printed is dealt with: the next one of this name begins behind it.
+                subscriber.ack()?;
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        count += 1;
+        if count == args.count {
+            return Ok(());
+        }
+    }
+}
+
+/// Prints the newest value.
+pub fn latest(args: &LatestArgs, signals: &Signals) -> Result<(), Exit> {
+    let options = args.endpoint.to_options()?;
+    let mut check = || signals.check();
+    let message = linkspan::latest(&args.endpoint.name, &options, Wait::new(args.timeout).tick(&mut check))?;
+    output::answer(&message, args.output)
+}

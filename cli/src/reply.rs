@@ -1,0 +1,105 @@
+//! `linkspan reply`: a program is run for each request.
+
+use std::process::Command;
+use std::time::Duration;
+
+use linkspan::{Encoding, ErrorKind, RemoteFailure, Request, Server, Value, Wait, codec};
+
+use crate::args::ReplyArgs;
+use crate::exit::Exit;
+use crate::messages::tell_port;
+use crate::signals::Signals;
+use crate::stderr;
+use crate::subprocess::{self, Bounds};
+
+/// Serves, one request at a time, until a signal or until enough have been answered.
+pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
+    let mut options = args.endpoint.to_options()?;
+    options.shared |= args.shared;
+    let mut check = || signals.check();
+    let server = Server::serve(&args.endpoint.name, &options)?;
+    tell_port(&args.endpoint.name, server.endpoint());
+    let bounds = Bounds { time: args.within, output: args.limit };
+    let mut count = 0;
+    let served = loop {
+        let request = match server.next(Wait::new(None).tick(&mut check)) {
+            Ok(Some(request)) => request,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        };
+        if let Err(ending) = serve(args, &request, bounds, signals) {
+            break Err(ending);
+        }
+        drop(request);
+        count += 1;
+        if count == args.count {
+            break Ok(());
+        }
+    };
+    let closed = server.close(Wait::new(Duration::from_secs(5)).tick(&mut check));
+    served?;
+    Ok(closed?)
+}
+
+/// Runs the program for one request, and answers it.
+fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals) -> Result<(), Exit> {
+    let mut input = codec::transcode(request.body(), request.encoding(), Encoding::Json)?;
+    input.push(b'\n');
+    let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
+    let answer = outcome.and_then(|printed| value(&printed, args.text));
+    if !request.wants_reply() {
+        // Nobody hears of it: it was sent, not called.
+        if let Err(failure) = answer {
+            stderr::print_note(&format!("{} for a message of {}", failure.text, request.source()));
+        }
+        return Ok(());
+    }
+    let said = match &answer {
+        Ok(value) => match request.reply(value) {
+            // Larger than the caller takes: it is told that in its place.
+            Err(e) if e.kind() == ErrorKind::TooLarge => {
+                request.fail(&subprocess::failure(e.kind(), e.text()))
+            }
+            said => said,
+        },
+        Err(failure) => request.fail(failure),
+    };
+    match said {
+        // A caller who has gone by now has given up: the next one matters.
+        Err(e) if e.kind() != ErrorKind::Disconnected => Err(e.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The program with its arguments, as they are: a shell reads them only where that was asked for. Nothing of the request stands in
+/// them: it comes by standard input alone.
+fn command(args: &ReplyArgs, request: &Request) -> Command {
+    let mut command = match args.shell {
+        true => {
+            let mut shell = Command::new("/bin/sh");
+            shell.arg("-c").arg(&args.command).arg("sh");
+            shell
+        }
+        false => Command::new(&args.command),
+    };
+    command.args(&args.arguments);
+    command.env("LINKSPAN_SOURCE", request.source().replace('\0', ""));
+    command
+}
+
+/// The answer in what a program printed: JSON, null where it printed nothing; or a text without its last line end.
+fn value(printed: &[u8], is_text: bool) -> std::result::Result<Value, RemoteFailure> {
+    if is_text {
+        let text = std::str::from_utf8(printed).map_err(|e| {
+            subprocess::failure(ErrorKind::Malformed, &format!("what the program printed is no text: {e}"))
+        })?;
+        return Ok(text.strip_suffix('\n').unwrap_or(text).into());
+    }
+    if printed.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Value::Null);
+    }
+    codec::decode(printed, Encoding::Json).map_err(|e| {
+        let text = format!("what the program printed is no JSON (--text takes it as a text): {e}");
+        subprocess::failure(e.kind(), &text)
+    })
+}

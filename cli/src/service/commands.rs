@@ -1,0 +1,265 @@
+//! Orders to one service or many, all under way at once, and how they came out.
+
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use linkspan::service::{Controller, Order};
+use linkspan::{Answer, Command, Deadline, Error, ErrorKind, Outcome, State, Value, Wait};
+
+use super::args::{CancelArgs, ForgetArgs, TargetArgs};
+use super::connection::QueryArgs;
+use super::record::word;
+use crate::exit::{self, Exit};
+use crate::output;
+use crate::signals::Signals;
+use crate::stderr;
+
+/// Services that are told at the same time, at most: one that is away keeps no other waiting.
+const MAX_CONCURRENT: usize = 64;
+
+/// Tells them, waits as long as was asked for, and says what each sender. Ends with the highest exit code.
+pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
+    let (controller, deadline) = args.query.connect(signals)?;
+    let names = match args.all {
+        true => services_that_allow(&controller, command, deadline, signals)?,
+        false => distinct(&args.names),
+    };
+    drop(controller);
+    let queue = Mutex::new(names.iter());
+    let (sender, answers) = channel();
+    thread::scope(|scope| {
+        for _ in 0..names.len().min(MAX_CONCURRENT) {
+            let (queue, sender) = (&queue, sender.clone());
+            scope.spawn(move || {
+                loop {
+                    let Some(name) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                        return;
+                    };
+                    let answer = send_to(name, args, command, deadline, signals);
+                    let over = signals.signal().is_some();
+                    if sender.send((name, answer)).is_err() || over {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut exit_code = ExitCode::default();
+        for (name, answer) in answers {
+            match answer {
+                Ok(answer) => {
+                    let answer = accept_if_already_there(command, answer);
+                    print_answer(name, &answer, &args.query)?;
+                    if matches!(answer.outcome, Outcome::Failed | Outcome::Rejected) {
+                        exit_code.record(failure_of(name, answer))?;
+                    }
+                }
+                Err(error) => exit_code.record(error.on(name))?,
+            }
+        }
+        exit_code.into_result()
+    })
+}
+
+/// Tells one, over a link of its own.
+fn send_to(
+    name: &str,
+    args: &TargetArgs,
+    command: &Command,
+    deadline: Deadline,
+    signals: &Signals,
+) -> Result<Answer, Error> {
+    let mut check = || signals.check();
+    let controller = args.query.at.connect(Wait::new(deadline.left()).tick(&mut check))?;
+    let left = deadline.left();
+    // The service's own word that its time is over comes before ours.
+    let within = left.map_or(FOREVER, |left| left.saturating_sub((left / 10).min(MARGIN)));
+    let answer = controller.begin(name, command, &Value::Null, within, Wait::new(left).tick(&mut check))?;
+    if !args.wait || answer.outcome.is_final() {
+        return Ok(answer);
+    }
+    // The same id is the same command: it is waited for, and not done twice.
+    let order =
+        Order { id: answer.id, command: command.clone(), arguments: Value::Null, within, epoch: None };
+    controller.order(name, &order, Wait::new(deadline.left()).tick(&mut check))
+}
+
+/// The deadline of a command whose sender waits for ever.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How much sooner than ours the deadline of a command is, at most.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// Those that may be told, by name; of the others it is said why they are left out.
+fn services_that_allow(
+    controller: &Controller,
+    command: &Command,
+    deadline: Deadline,
+    signals: &Signals,
+) -> Result<Vec<String>, Exit> {
+    let mut check = || signals.check();
+    let services = controller.services(Wait::new(deadline.left()).tick(&mut check))?;
+    let mut names = Vec::new();
+    for service in services.as_array()? {
+        let name = service.at("name")?.as_text()?.to_owned();
+        let allowed = service.at("allowed")?.as_array()?;
+        if allowed.iter().any(|verb| verb.as_text().is_ok_and(|verb| verb == command.name())) {
+            names.push(name);
+        } else {
+            let (view, state) = (word(service, "view"), word(service, "state"));
+            stderr::print_note(&format!("{name} is left out: it is {state}, and {view}"));
+        }
+    }
+    Ok(names)
+}
+
+/// ServiceArgs that is named twice is told once.
+fn distinct(names: &[String]) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for name in names {
+        if !told.contains(name) {
+            told.push(name.clone());
+        }
+    }
+    told
+}
+
+/// Says how far a command has come; what went wrong goes to standard error as well.
+fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Exit> {
+    if query.json {
+        let mut entries = vec![("service".to_owned(), Value::from(name))];
+        if let Value::Map(said) = answer.to_value() {
+            entries.extend(said);
+        }
+        return output::json(&Value::Map(entries.into_iter().collect()));
+    }
+    match answer.outcome {
+        Outcome::Failed | Outcome::Rejected => Ok(()),
+        outcome => output::write(format!("{name} {} {}\n", outcome.name(), answer.state.name()).as_bytes()),
+    }
+}
+
+/// Who is told to do what it does already is as it was to be: that is a success, and said.
+fn accept_if_already_there(command: &Command, answer: Answer) -> Answer {
+    let wanted = match command {
+        Command::Pause => State::Paused,
+        Command::Run => State::Running,
+        _ => return answer,
+    };
+    match answer.outcome {
+        Outcome::Rejected if answer.state == wanted => {
+            Answer { outcome: Outcome::Done, failure: None, value: Value::Null, ..answer }
+        }
+        _ => answer,
+    }
+}
+
+/// The error that an failure_of answer is.
+fn failure_of(name: &str, answer: Answer) -> Error {
+    let (outcome, state) = (answer.outcome, answer.state);
+    match answer.into_result() {
+        Ok(_) => {
+            Error::new(ErrorKind::Remote, format!("{}, and no reason was given", outcome.name())).on(name)
+        }
+        Err(error) => {
+            let text = format!("{} in {}: {}", outcome.name(), state.name(), error.text());
+            Error::new(error.kind(), text).on(name)
+        }
+    }
+}
+
+/// Of several endings the one with the highest exit code.
+#[derive(Default)]
+struct ExitCode(u8);
+
+impl ExitCode {
+    /// Tells of an error, and goes on; but not after a signal.
+    fn record(&mut self, error: Error) -> Result<(), Exit> {
+        if error.kind() == ErrorKind::Interrupted {
+            return Err(error.into());
+        }
+        stderr::print_error(&error);
+        self.0 = self.0.max(exit::code(error.kind()));
+        Ok(())
+    }
+
+    fn into_result(self) -> Result<(), Exit> {
+        match self.0 {
+            0 => Ok(()),
+            code => Err(Exit::Code(code)),
+        }
+    }
+}
+
+/// Gives up what a service does.
+pub fn cancel(args: &CancelArgs, signals: &Signals) -> Result<(), Exit> {
+    let (controller, deadline) = args.query.connect(signals)?;
+    let mut check = || signals.check();
+    let which = match &args.id {
+        Some(id) => Value::map([("id", id.as_str())]),
+        None => Value::Null,
+    };
+    let wait = Wait::new(deadline.left()).tick(&mut check);
+    let value = controller.command(&args.name, &Command::Cancel, &which, wait);
+    super::record::print(&value.map_err(|e| e.on(&args.name))?, &args.query)
+}
+
+/// Has the controller forget services.
+pub fn forget(args: &ForgetArgs, signals: &Signals) -> Result<(), Exit> {
+    let (controller, deadline) = args.query.connect(signals)?;
+    let mut exit_code = ExitCode::default();
+    for name in distinct(&args.names) {
+        let mut check = || signals.check();
+        match controller.forget(&name, Wait::new(deadline.left()).tick(&mut check)) {
+            Err(error) => exit_code.record(error.on(&name))?,
+            Ok(_) if args.query.json => output::json(&Value::map([("forgotten", name)]))?,
+            Ok(_) => output::write(format!("{name} is forgotten\n").as_bytes())?,
+        }
+    }
+    exit_code.into_result()
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan::RemoteFailure;
+
+    use super::*;
+
+    fn answer(outcome: Outcome, code: i64, kind: &str) -> Answer {
+        let failure = RemoteFailure { code, kind: kind.into(), text: "it is so".into(), data: Vec::new() };
+        Answer { id: "a".into(), outcome, state: State::Paused, value: Value::Null, failure: Some(failure) }
+    }
+
+    #[test]
+    fn an_unhappy_answer_names_outcome_state_and_reason() {
+        let error = failure_of("power", answer(Outcome::Rejected, 106, "InvalidState"));
+        assert_eq!(error.to_string(), "power: REJECTED in PAUSED: it is so");
+        assert_eq!(exit::code(error.kind()), 1);
+        let error = failure_of("power", answer(Outcome::Failed, 7, "ValueError"));
+        assert_eq!((error.kind(), exit::code(error.kind())), (ErrorKind::Remote, 1));
+        assert!(error.to_string().contains("FAILED in PAUSED: ValueError: it is so"), "{error}");
+        assert_eq!(exit::code(failure_of("p", answer(Outcome::Failed, 110, "Timeout")).kind()), 3);
+        assert_eq!(exit::code(failure_of("p", answer(Outcome::Failed, 102, "Disconnected")).kind()), 4);
+    }
+
+    #[test]
+    fn one_that_is_as_it_should_be_is_done() {
+        let rejected = || answer(Outcome::Rejected, 106, "InvalidState");
+        assert_eq!(accept_if_already_there(&Command::Pause, rejected()).outcome, Outcome::Done);
+        assert_eq!(accept_if_already_there(&Command::Run, rejected()).outcome, Outcome::Rejected);
+        assert_eq!(accept_if_already_there(&Command::Checkpoint, rejected()).outcome, Outcome::Rejected);
+        let running = Answer { state: State::Running, ..rejected() };
+        assert_eq!(
+            accept_if_already_there(&Command::Run, running.clone()).into_result().unwrap(),
+            Value::Null
+        );
+        assert_eq!(accept_if_already_there(&Command::Pause, running).outcome, Outcome::Rejected);
+    }
+
+    #[test]
+    fn one_that_is_named_twice_is_told_once() {
+        let names = ["a", "b", "a"].map(String::from);
+        assert_eq!(distinct(&names), ["a", "b"]);
+    }
+}

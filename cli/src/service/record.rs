@@ -1,0 +1,28 @@
+//! The words of a service's record, and how answers are printed.
+
+use linkspan::Value;
+
+use super::connection::QueryArgs;
+use crate::exit::Exit;
+use crate::{display, output};
+
+/// The state as people are shown it: of one that has gone without a word nobody knows it, and its last one would look true.
+pub fn shown_state(record: &Value) -> String {
+    match word(record, "view") {
+        view if view == "DISCONNECTED" => view,
+        _ => word(record, "state"),
+    }
+}
+
+/// The text there. What came from another process may hold anything.
+pub fn word(record: &Value, key: &str) -> String {
+    display::escaped(record.at(key).and_then(Value::as_text).unwrap_or_default(), false)
+}
+
+/// Prints the value of an answer.
+pub fn print(value: &Value, query: &QueryArgs) -> Result<(), Exit> {
+    match query.json {
+        true => output::json(value),
+        false => output::write((display::lines(value) + "\n").as_bytes()),
+    }
+}

@@ -1,0 +1,117 @@
+//! What goes on: the log, and every change.
+
+use std::collections::HashMap;
+
+use linkspan::service::{Controller, WatchOptions};
+use linkspan::{ErrorKind, Timestamp, Value, Wait};
+
+use super::args::{LogsArgs, WatchArgs};
+use super::record::{shown_state, word};
+use crate::exit::Exit;
+use crate::signals::Signals;
+use crate::stderr;
+use crate::{display, output};
+
+/// Prints the log, and with `--follow` what comes after it.
+pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
+    let (controller, deadline) = args.query.connect(signals)?;
+    let mut check = || signals.check();
+    if args.follow {
+        // Before the log is read, so that nothing falls in between.
+        let services = args.name.iter().cloned().collect();
+        controller.watch(&WatchOptions { services, ..WatchOptions::default() })?;
+    }
+    let name = args.name.as_deref();
+    let entries = match controller.log(name, args.lines, Wait::new(deadline.left()).tick(&mut check)) {
+        // It may come: that is told, and waited for.
+        Err(error) if args.follow && error.kind() == ErrorKind::NotFound => {
+            stderr::print_note(error.text());
+            Value::Array(Vec::new())
+        }
+        entries => entries?,
+    };
+    let entries = entries.as_array()?;
+    for entry in entries {
+        print_entry(entry, args.query.json)?;
+    }
+    if !args.follow {
+        return Ok(());
+    }
+    follow(&controller, signals, |push| match push.at("entry") {
+        // What was pushed while the log was read is in both.
+        Ok(entry) if !entries.contains(entry) => print_entry(entry, args.query.json),
+        _ => Ok(()),
+    })
+}
+
+fn print_entry(entry: &Value, json: bool) -> Result<(), Exit> {
+    if json {
+        return output::json(entry);
+    }
+    let at = entry.at("at").map(display::lines).unwrap_or_default();
+    let of = match word(entry, "service") {
+        none if none.is_empty() => "controller".to_owned(),
+        name => name,
+    };
+    output::write(format!("{at} {of} {}: {}\n", word(entry, "level"), word(entry, "text")).as_bytes())
+}
+
+/// Prints what changes.
+pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
+    let (controller, _) = args.query.connect(signals)?;
+    controller.watch(&WatchOptions { data_every: args.data, services: args.names.clone() })?;
+    // A service that is heard of without having changed is news to programs alone.
+    let mut shown = HashMap::new();
+    follow(&controller, signals, |push| {
+        if args.query.json {
+            return output::json(push);
+        }
+        let Some((name, line)) = line(push) else { return Ok(()) };
+        if shown.get(&name) == Some(&line) {
+            return Ok(());
+        }
+        let told = output::write(format!("{} {line}\n", Timestamp::now()).as_bytes());
+        shown.insert(name, line);
+        told
+    })
+}
+
+/// A push for a person: what it is about, and the words.
+fn line(push: &Value) -> Option<(String, String)> {
+    let name = word(push, "name");
+    let line = match push.at("what").and_then(Value::as_text).ok()? {
+        "service" => {
+            let record = push.at("service").ok()?;
+            let mut words = vec![word(record, "name"), shown_state(record), word(record, "view")];
+            words.extend(
+                ["trouble", "reason"]
+                    .map(|key| word(record, key))
+                    .into_iter()
+                    .filter(|text| !text.is_empty()),
+            );
+            return Some((words[0].clone(), words.join(" ")));
+        }
+        "gone" => return Some((name.clone(), format!("{name} is known no longer"))),
+        "data" => {
+            let value = display::lines(push.at("value").ok()?);
+            let gap = if value.contains('\n') { '\n' } else { ' ' };
+            format!("{name} data:{gap}{value}")
+        }
+        "missed" => format!("{} changes were too many to be told", display::lines(push.at("count").ok()?)),
+        // The log has a command of its own.
+        _ => return None,
+    };
+    Some((format!("the data of {name}"), line))
+}
+
+/// Hears what is pushed until a signal, or until nobody reads it.
+fn follow(
+    controller: &Controller,
+    signals: &Signals,
+    mut print: impl FnMut(&Value) -> Result<(), Exit>,
+) -> Result<(), Exit> {
+    let mut check = || signals.check_stdout();
+    loop {
+        print(&controller.next(Wait::new(None).tick(&mut check))?)?;
+    }
+}

@@ -1,0 +1,274 @@
+//! The event loop of a supervised program: signals, commands of the controller, output, exit. It waits in poll(2) and has no timer of its own.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use linkspan::service::{ServiceLoop, ServiceOptions};
+use linkspan::{Error, ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::WaitOptions;
+use signal_hook::consts::SIGCHLD;
+
+use super::args::RunArgs;
+use super::output_stream::OutputStream;
+use super::program::{ExitStatus, find_program};
+use super::restarts::Restarts;
+use super::state::{ActiveTask, ProgramState, Supervisor};
+use super::watchdog::Watchdog;
+use crate::exit::Exit;
+use crate::signals::Signals;
+use crate::stderr;
+
+/// Runs a program as a service, until one of them ends.
+pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
+    signals.disable_forced_exit();
+    // Before the service registers with the controller.
+    if let Err(error) = find_program(args) {
+        return Err(cannot_start(args, &error));
+    }
+    let mut supervisor = Supervisor::new(args, signals)?;
+    if args.paused {
+        supervisor.service.log("info", "it is started by RUN");
+    } else if let Err(error) = supervisor.start() {
+        let why = Error::os(format!("starting {}", args.program_name()), error.raw_os_error().unwrap_or(0));
+        supervisor.service.fail(&why);
+        return Err(cannot_start(args, &error));
+    }
+    let worked = supervisor.work();
+    let code = supervisor.exit_code;
+    supervisor.finish();
+    worked?;
+    match code {
+        0 => Ok(()),
+        code => Err(Exit::Code(code)),
+    }
+}
+
+/// Exit codes as in a shell: 127 if the program does not exist, 126 if it cannot be started.
+fn cannot_start(args: &RunArgs, error: &std::io::Error) -> Exit {
+    let kind = error.kind();
+    stderr::print_note(&format!("{} cannot be started: {error}", args.program_name()));
+    Exit::Code(if kind == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+fn os_error(doing: &str, error: &std::io::Error) -> Error {
+    Error::os(doing, error.raw_os_error().unwrap_or(0))
+}
+
+/// How often it is looked whether a program that was told to stand still does.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+impl<'a> Supervisor<'a> {
+    fn new(args: &'a RunArgs, signals: &'a Signals) -> Result<Supervisor<'a>> {
+        let (wake, wake_sender) = UnixStream::pair().map_err(|e| os_error("making a wake", &e))?;
+        for end in [&wake, &wake_sender] {
+            end.set_nonblocking(true).map_err(|e| os_error("making a wake", &e))?;
+        }
+        let children =
+            wake_sender.try_clone().and_then(|end| signal_hook::low_level::pipe::register(SIGCHLD, end));
+        children.map_err(|e| os_error("watching for the end of children", &e))?;
+        // Orphans of the program become children of this process, so that they can be found and terminated.
+        rustix::process::set_child_subreaper(rustix::process::getpid().into())
+            .map_err(|e| os_error("becoming the reaper of orphans", &e.into()))?;
+        let cancel_requested = Arc::new(AtomicBool::new(false));
+        let mut options = ServiceOptions::default();
+        if let Some(controller) = &args.controller {
+            options.controller.clone_from(controller);
+        }
+        let program: Vec<_> = args.program.iter().map(|part| part.to_string_lossy()).collect();
+        options.description = args.description.clone().unwrap_or_else(|| program.join(" "));
+        options.paused = args.paused;
+        // The program's signals are ours to send, and ours are heard in this loop.
+        options.handle_signals = false;
+        if args.backup.is_some() {
+            options.commands.push("BACKUP".into());
+        }
+        if args.checkpoint.is_none() {
+            options.unsupported.push("CHECKPOINT".into());
+        }
+        let flag = cancel_requested.clone();
+        options.on_cancel = Some(Arc::new(move || {
+            flag.store(true, Ordering::Release);
+            // A bell that has no room has been rung.
+            let _ = std::io::Write::write(&mut &wake_sender, &[1]);
+        }));
+        let service = ServiceLoop::start(&args.service_name(), &options)?;
+        let watchdog = Watchdog::start();
+        if let Err(error) = &watchdog {
+            service.log("warning", &format!("what the program starts may survive us: {error}"));
+        }
+        Ok(Supervisor {
+            args,
+            service,
+            signals,
+            stop_requests: 0,
+            wake,
+            cancel_requested,
+            watchdog: watchdog.ok(),
+            state: ProgramState::NotRunning,
+            kill_at: None,
+            was_killed: false,
+            last_exit: None,
+            restarts: Restarts::new(args.restart, args.restart_delay, args.restart_limit),
+            began: Instant::now(),
+            active: None,
+            out: OutputStream::new("stdout", std::io::stdout()),
+            err: OutputStream::new("stderr", std::io::stderr()),
+            last_was_error: false,
+            exit_code: 0,
+        })
+    }
+
+    /// Runs until the service is STOPPED.
+    fn work(&mut self) -> Result<()> {
+        loop {
+            // Before its children are looked after: a program that has ended at once has been RUNNING.
+            let mut is_idle = false;
+            if self.active.is_none() {
+                match self.service.next(Duration::ZERO) {
+                    Ok(Some(task)) => self.begin(task)?,
+                    Ok(None) => return Ok(()),
+                    Err(error) if error.kind() == ErrorKind::Timeout => is_idle = true,
+                    Err(error) => return Err(error),
+                }
+            }
+            self.reap();
+            self.handle_signals_received()?;
+            if self.cancel_requested.swap(false, Ordering::AcqRel) {
+                self.cancel_active()?;
+            }
+            self.run_timers()?;
+            self.advance()?;
+            // What has just been answered may have another command behind it.
+            if is_idle || self.active.is_some() {
+                self.wait()?;
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        let mut some = [0; 256];
+        while matches!(self.wake.read(&mut some), Ok(n) if n == some.len()) {}
+        // Nobody else in this program waits for children.
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let Some(end) = ExitStatus::of(status) else { continue };
+            if self.state.pid() == Some(pid) {
+                self.program_ended(end);
+            } else if let Some(hook) =
+                self.active.as_mut().and_then(ActiveTask::hook_mut).filter(|hook| hook.pid == pid)
+            {
+                hook.ended(end);
+            } else if self.watchdog.as_ref().is_some_and(|watchdog| watchdog.pid == Some(pid)) {
+                self.replace_keeper();
+            }
+            // Others are orphans of the program's, or of a given command's.
+        }
+    }
+
+    fn replace_keeper(&mut self) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.pid = None;
+        }
+        self.service
+            .log("warning", "the watchdog of the program's process group was killed, there is a new one");
+        self.watchdog = Watchdog::start().ok();
+        let group = self.state.group();
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.set_group(group);
+        }
+    }
+
+    fn handle_signals_received(&mut self) -> Result<()> {
+        for _ in 0..self.signals.take_count() {
+            self.stop_requests += 1;
+            self.service.shutdown();
+            if self.stop_requests == 2 {
+                self.signals.force_exit_on_next()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_timers(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill("its grace is over");
+        }
+        if let Some(hook) = self.active.as_mut().and_then(ActiveTask::hook_mut)
+            && hook.due.is_some_and(|due| due <= now)
+        {
+            hook.kill_late();
+        }
+        if let ProgramState::RestartAt(until) = self.state
+            && until <= now
+        {
+            self.restart();
+        }
+        let now = self.now();
+        self.out.tell(&self.service, now, false);
+        self.err.tell(&self.service, now, false);
+        Ok(())
+    }
+
+    /// Sleeps until something happens, and takes what the program has printed.
+    fn wait(&mut self) -> Result<()> {
+        let rate_limit =
+            [self.out.due(), self.err.due()].into_iter().flatten().min().map(|due| self.began + due);
+        let hook = self.active.as_ref().and_then(ActiveTask::hook);
+        // A program that is stopped while it waits in `vfork` tells nobody.
+        let stopping = self
+            .active
+            .as_ref()
+            .is_some_and(ActiveTask::is_stopping)
+            .then(|| Instant::now() + STOP_CHECK_INTERVAL);
+        let restart = if let ProgramState::RestartAt(until) = self.state { Some(until) } else { None };
+        let due = [rate_limit, hook.and_then(|hook| hook.due), restart, self.kill_at, stopping]
+            .into_iter()
+            .flatten()
+            .min();
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        let mut on: Vec<BorrowedFd<'_>> = vec![self.wake.as_fd(), self.signals.fd()];
+        // While a command is open there is no next one.
+        if self.active.is_none() {
+            on.push(self.service.as_fd());
+        }
+        on.extend([&self.out, &self.err].into_iter().filter_map(OutputStream::descriptor));
+        if let Some(hook) = hook {
+            on.extend(hook.pipes());
+        }
+        let mut on: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        match poll(&mut on, left.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(os_error("sleeping", &error.into())),
+        }
+        let now = self.now();
+        // One piece of each: who prints without end does not keep the others from being heard.
+        if self.out.read(&self.service, now) {
+            self.last_was_error = false;
+        }
+        if self.err.read(&self.service, now) {
+            self.last_was_error = true;
+        }
+        if let Some(hook) = self.active.as_mut().and_then(ActiveTask::hook_mut) {
+            hook.read();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) {
+        // Where we end by an error of our own, the program does not go on by itself.
+        if self.state.group().is_some() {
+            self.kill("its service has ended");
+        }
+        self.out.finish();
+        self.err.finish();
+    }
+}

@@ -1,0 +1,68 @@
+//! What the service of a supervised program answers: its data, and the result of a shutdown.
+
+use std::time::Duration;
+
+use linkspan::{Error, ErrorKind, Map, Value};
+use rustix::process::Pid;
+
+use super::process_tree::Usage;
+use super::program::ExitStatus;
+
+/// The facts about a program that need no help from it.
+pub struct Report<'a> {
+    /// None while it does not run.
+    pub pid: Option<Pid>,
+    pub is_stopped: bool,
+    /// The time since it was started.
+    pub lives: Option<Duration>,
+    pub restarts: u64,
+    /// How it ended the last time.
+    pub end: Option<ExitStatus>,
+    pub usage: Usage,
+    pub lines: u64,
+    pub last_line: &'a str,
+}
+
+impl Report<'_> {
+    /// As a map: `pid`, `running`, `stopped`, `seconds`, `restarts`, `exit`, `processes`, `cpu_seconds`, `rss_bytes`,
+    /// `output_lines`, `last_line`; of the program and all that it started.
+    pub fn to_value(&self) -> Value {
+        let pid = self.pid.map_or(Value::Null, |pid| i64::from(pid.as_raw_nonzero().get()).into());
+        let pairs = [
+            ("pid", pid),
+            ("running", self.pid.is_some().into()),
+            ("stopped", self.is_stopped.into()),
+            ("seconds", self.lives.map_or(Value::Null, |lives| lives.as_secs_f64().into())),
+            ("restarts", self.restarts.into()),
+            ("exit", self.end.map_or(Value::Null, exit)),
+            ("processes", self.usage.processes.into()),
+            ("cpu_seconds", self.usage.cpu_seconds.into()),
+            ("rss_bytes", self.usage.resident_bytes.into()),
+            ("output_lines", self.lines.into()),
+            ("last_line", self.last_line.into()),
+        ];
+        Value::Map(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map>())
+    }
+}
+
+/// Returns an exit code as a number, a signal as its name.
+fn exit(end: ExitStatus) -> Value {
+    match end {
+        ExitStatus::Code(code) => i64::from(code).into(),
+        ExitStatus::Signal(_) => end.to_string().into(),
+    }
+}
+
+/// Returns the result of a shutdown: how the program ended, and whether it had to be killed.
+pub fn shutdown_result(end: Option<ExitStatus>, killed: bool) -> Value {
+    let end = end.map_or(Value::Null, exit);
+    Value::map([("exit", end), ("killed", killed.into())])
+}
+
+/// Returns the error for a command whose option is missing.
+pub fn unsupported(command: &str, option: &str) -> Error {
+    let text = format!(
+        "this program has no command for {command}: start it with linkspan service run {option} COMMAND -- PROGRAM"
+    );
+    Error::new(ErrorKind::Unsupported, text)
+}

@@ -1,0 +1,152 @@
+//! The state of one supervised program, and the operations that every layer above uses.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use linkspan::service::{ServiceLoop, Task};
+use linkspan::{Command, Error};
+use rustix::process::{Pid, Signal};
+
+use super::args::RunArgs;
+use super::hook::Hook;
+use super::output_stream::OutputStream;
+use super::process_tree::{ProcessTree, is_stopped};
+use super::program::{ExitStatus, Program};
+use super::restarts::Restarts;
+use super::watchdog::Watchdog;
+use crate::signals::Signals;
+
+/// One supervised program and its service.
+pub(super) struct Supervisor<'a> {
+    pub args: &'a RunArgs,
+    pub service: ServiceLoop,
+    pub signals: &'a Signals,
+    /// How many signals have asked this process to stop.
+    pub stop_requests: usize,
+    /// Readable once a child has changed state, or the active task has been cancelled.
+    pub wake: UnixStream,
+    pub cancel_requested: Arc<AtomicBool>,
+    pub watchdog: Option<Watchdog>,
+    pub state: ProgramState,
+    /// When the program's remaining processes are killed.
+    pub kill_at: Option<Instant>,
+    pub was_killed: bool,
+    pub last_exit: Option<ExitStatus>,
+    pub restarts: Restarts,
+    pub began: Instant,
+    /// The command that is being carried out.
+    pub active: Option<ActiveTask>,
+    pub out: OutputStream,
+    pub err: OutputStream,
+    /// Whether the last line came from standard error.
+    pub last_was_error: bool,
+    /// The exit code.
+    pub exit_code: u8,
+}
+
+/// Whether the program runs.
+pub(super) enum ProgramState {
+    /// Not started, or ended.
+    NotRunning,
+    Running(Program),
+    /// The program has ended; some of its descendants have not.
+    Draining {
+        group: Pid,
+        end: ExitStatus,
+        lived: Duration,
+    },
+    /// It is restarted at this time.
+    RestartAt(Instant),
+}
+
+impl ProgramState {
+    /// The program's process, while it lives.
+    pub fn pid(&self) -> Option<Pid> {
+        match self {
+            ProgramState::Running(program) => Some(program.pid),
+            ProgramState::NotRunning | ProgramState::Draining { .. } | ProgramState::RestartAt(_) => None,
+        }
+    }
+
+    /// Its process group, as long as one of it lives.
+    pub fn group(&self) -> Option<Pid> {
+        match self {
+            ProgramState::Running(program) => Some(program.pid),
+            ProgramState::Draining { group, .. } => Some(*group),
+            ProgramState::NotRunning | ProgramState::RestartAt(_) => None,
+        }
+    }
+}
+
+/// A command under way.
+pub(super) struct ActiveTask {
+    pub task: Task,
+    pub phase: Phase,
+}
+
+pub(super) enum Phase {
+    /// A given command does it.
+    Hook(Hook),
+    /// The program was told to stand still.
+    Stopping,
+    /// The program was told to end; why its checkpoint before that failed, if it did.
+    Exit(Option<Error>),
+}
+
+impl ActiveTask {
+    /// Whether the program was told to stand still, and has not been seen to.
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.phase, Phase::Stopping)
+    }
+
+    pub fn hook(&self) -> Option<&Hook> {
+        if let Phase::Hook(hook) = &self.phase { Some(hook) } else { None }
+    }
+
+    pub fn hook_mut(&mut self) -> Option<&mut Hook> {
+        if let Phase::Hook(hook) = &mut self.phase { Some(hook) } else { None }
+    }
+}
+
+impl Supervisor<'_> {
+    /// The time since we began.
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// A line for whoever watches, here and there.
+    pub(super) fn log(&mut self, level: &str, text: &str) {
+        self.service.log(level, text);
+        self.err.write_line(&format!("{}: {text}", self.service.name()));
+    }
+
+    /// Those below us that are neither the keeper's nor a given command's.
+    pub(super) fn processes_below(&self) -> ProcessTree {
+        let hook = self.active.as_ref().and_then(ActiveTask::hook).map(|hook| hook.pid);
+        let others: Vec<Pid> = self.watchdog.iter().filter_map(|watchdog| watchdog.pid).chain(hook).collect();
+        ProcessTree::now(&others)
+    }
+
+    /// Kills the program and all that it started, at once.
+    pub(super) fn kill(&mut self, why: &str) {
+        // Again until nothing is there: one that forks at this moment has a child that we have not seen.
+        self.kill_at = Some(Instant::now() + Duration::from_secs(1));
+        if !std::mem::replace(&mut self.was_killed, true) {
+            self.log("warning", &format!("the program is killed: {why}"));
+        }
+        if let Some(group) = self.state.group() {
+            self.processes_below().signal(group, Signal::KILL);
+        }
+    }
+
+    /// Whether the kernel has stopped the program.
+    pub(super) fn is_stopped_by_signal(&self) -> bool {
+        self.state.pid().is_none_or(is_stopped)
+    }
+
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.active.as_ref().is_some_and(|open| *open.task.command() == Command::Shutdown)
+    }
+}

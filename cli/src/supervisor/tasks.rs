@@ -1,0 +1,225 @@
+//! What each command of the controller does to the program.
+
+use std::time::{Duration, Instant};
+
+use linkspan::service::Task;
+use linkspan::{Command, Error, ErrorKind, Result, State, Value};
+use rustix::process::Signal;
+
+use super::hook::Hook;
+use super::process_tree::signal_group;
+use super::report::{Report, shutdown_result, unsupported};
+use super::state::{ActiveTask, Phase, ProgramState, Supervisor};
+
+impl Supervisor<'_> {
+    /// A command has come.
+    pub(super) fn begin(&mut self, task: Task) -> Result<()> {
+        let args = self.args;
+        match task.command() {
+            Command::GetData => match &args.data {
+                Some(command) => self.begin_given(task, "--data", command),
+                None => task.done(&self.report()),
+            },
+            Command::Checkpoint => match &args.checkpoint {
+                Some(command) => self.begin_given(task, "--checkpoint", command),
+                None => task.failed(&unsupported("CHECKPOINT", "--checkpoint")),
+            },
+            Command::Backup => match &args.backup {
+                Some(command) => self.begin_given(task, "--backup", command),
+                None => task.failed(&unsupported("BACKUP", "--backup")),
+            },
+            Command::Pause => self.begin_pause(task),
+            Command::Run => self.begin_run(task),
+            Command::Shutdown => self.begin_shutdown(task),
+            other => {
+                let text = format!("{} is no command of a program that knows nothing of it", other.name());
+                task.failed(&Error::new(ErrorKind::Unsupported, text))
+            }
+        }
+    }
+
+    fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
+        // A little before its time has passed, so that the answer can say what it printed.
+        let left = task.left().map(|left| left - (left / 10).min(Duration::from_millis(500)));
+        let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
+        let due = Instant::now() + within;
+        let hook = Hook::start(self.args, option, command, self.state.pid(), task.arguments(), due);
+        match hook {
+            Ok(hook) => {
+                self.active = Some(ActiveTask { task, phase: Phase::Hook(hook) });
+                Ok(())
+            }
+            Err(error) if *task.command() == Command::Shutdown => self.end_program(task, Some(error)),
+            Err(error) => task.failed(&error),
+        }
+    }
+
+    fn begin_pause(&mut self, task: Task) -> Result<()> {
+        match &mut self.state {
+            ProgramState::Running(program) => {
+                if let Some(command) = &self.args.pause {
+                    return self.begin_given(task, "--pause", command);
+                }
+                signal_group(program.pid, Signal::STOP);
+                program.is_stopped = true;
+                self.active = Some(ActiveTask { task, phase: Phase::Stopping });
+                Ok(())
+            }
+            ProgramState::NotRunning | ProgramState::Draining { .. } | ProgramState::RestartAt(_) => {
+                if matches!(self.state, ProgramState::RestartAt(_)) {
+                    self.state = ProgramState::NotRunning;
+                }
+                task.done(&Value::Null)
+            }
+        }
+    }
+
+    fn begin_run(&mut self, task: Task) -> Result<()> {
+        match &mut self.state {
+            ProgramState::Running(program) => {
+                if let Some(command) = &self.args.resume {
+                    return self.begin_given(task, "--resume", command);
+                }
+                program.is_stopped = false;
+                signal_group(program.pid, Signal::CONT);
+                task.done(&Value::Null)
+            }
+            ProgramState::Draining { .. } => {
+                let text = "what the program has left behind is still ending: try again when that is done";
+                task.failed(&Error::new(ErrorKind::InvalidState, text))
+            }
+            ProgramState::NotRunning | ProgramState::RestartAt(_) => {
+                self.restarts.reset();
+                match self.start() {
+                    Ok(()) => task.done(&Value::Null),
+                    Err(error) => {
+                        let doing = format!("starting {}", self.args.program_name());
+                        task.failed(&Error::os(doing, error.raw_os_error().unwrap_or(0)))
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_shutdown(&mut self, task: Task) -> Result<()> {
+        if task.before() == State::Failed && self.exit_code == 0 {
+            self.exit_code = self.last_exit.map_or(1, |end| end.exit_code().max(1));
+        }
+        match (&mut self.state, &self.args.checkpoint) {
+            (ProgramState::Running(program), Some(command)) if !task.is_cancelled() => {
+                // Who checkpoints may need the program's help.
+                program.is_stopped = false;
+                signal_group(program.pid, Signal::CONT);
+                self.begin_given(task, "--checkpoint", command)
+            }
+            _ => self.end_program(task, None),
+        }
+    }
+
+    /// The end of a shutdown: the program is asked to end, unless it has.
+    fn end_program(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
+        if matches!(self.state, ProgramState::RestartAt(_)) {
+            self.state = ProgramState::NotRunning;
+        }
+        if let ProgramState::Running(_) = self.state {
+            self.terminate();
+        }
+        let gives_up = task.is_cancelled();
+        self.active = Some(ActiveTask { task, phase: Phase::Exit(checkpoint) });
+        if gives_up {
+            self.kill("a second SHUTDOWN came");
+        }
+        Ok(())
+    }
+
+    /// Looks how far things have come.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        self.check_drained();
+        let Some(open) = self.active.take() else { return Ok(()) };
+        let ActiveTask { task, phase } = open;
+        match phase {
+            Phase::Hook(hook) => match hook.outcome() {
+                None => self.active = Some(ActiveTask { task, phase: Phase::Hook(hook) }),
+                Some(outcome) if *task.command() == Command::Shutdown => {
+                    return self.end_program(task, outcome.err());
+                }
+                Some(Ok(value)) => return task.done(&value),
+                Some(Err(error)) => return task.failed(&error),
+            },
+            Phase::Stopping => {
+                let has_ended = self.state.pid().is_none();
+                if !has_ended && !self.is_stopped_by_signal() {
+                    self.active = Some(ActiveTask { task, phase: Phase::Stopping });
+                    return Ok(());
+                }
+                return task.done(&Value::Null);
+            }
+            Phase::Exit(checkpoint) => {
+                if !matches!(self.state, ProgramState::NotRunning) {
+                    self.active = Some(ActiveTask { task, phase: Phase::Exit(checkpoint) });
+                    return Ok(());
+                }
+                return self.end_shutdown(task, checkpoint);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_shutdown(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
+        if self.was_killed && self.exit_code == 0 {
+            self.exit_code = 137;
+        }
+        let Some(error) = checkpoint else {
+            return task.done(&shutdown_result(self.last_exit, self.was_killed));
+        };
+        self.exit_code = self.exit_code.max(1);
+        let text = format!("{}; the program was ended all the same", error.text());
+        self.log("error", &text);
+        task.failed(&Error::new(error.kind(), text))
+    }
+
+    /// What is under way is to be given up.
+    pub(super) fn cancel_active(&mut self) -> Result<()> {
+        let Some(mut open) = self.active.take() else { return Ok(()) };
+        let is_shutdown = *open.task.command() == Command::Shutdown;
+        match &mut open.phase {
+            Phase::Hook(hook) => hook.kill(Error::new(ErrorKind::Cancelled, "it was given up while it ran")),
+            Phase::Stopping => {
+                if let ProgramState::Running(program) = &mut self.state {
+                    program.is_stopped = false;
+                    signal_group(program.pid, Signal::CONT);
+                }
+                return open.task.failed(&Error::new(ErrorKind::Cancelled, "it was given up"));
+            }
+            Phase::Exit(_) => {}
+        }
+        self.active = Some(open);
+        if is_shutdown {
+            self.kill("a second SHUTDOWN came");
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Value {
+        let (pid, is_stopped, lives) = match &self.state {
+            ProgramState::Running(program) => {
+                (Some(program.pid), program.is_stopped, Some(program.began.elapsed()))
+            }
+            ProgramState::NotRunning | ProgramState::Draining { .. } | ProgramState::RestartAt(_) => {
+                (None, false, None)
+            }
+        };
+        let last = if self.last_was_error { &self.err } else { &self.out };
+        let report = Report {
+            pid,
+            is_stopped,
+            lives,
+            restarts: self.restarts.count,
+            end: self.last_exit,
+            usage: self.processes_below().usage(),
+            lines: self.out.lines.count + self.err.lines.count,
+            last_line: &last.lines.last,
+        };
+        report.to_value()
+    }
+}

@@ -1,0 +1,61 @@
+//! A shell process that kills the program's process group if this process is killed.
+//!
+//! The kernel kills the program when its parent dies, but not the program's descendants. The watchdog kills them: it reads
+//! the number of the process group from a pipe, and the end of that pipe means that this process has died. A descendant that
+//! has left the group, by `setsid` or job control, survives a SIGKILL of this process; a control group of systemd or a
+//! container contains it.
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command, Stdio};
+
+use linkspan::service::NOTIFY_VARIABLES;
+use rustix::process::{Pid, Signal};
+
+/// Reads lines with the number of the group, of which the last one counts; 0 means none. It ignores signals that ask it to end.
+const SCRIPT: &str = r#"trap '' INT TERM HUP QUIT
+group=0
+while read -r line; do group=$line; done
+[ "$group" -gt 1 ] && kill -KILL "-$group"
+:"#;
+
+/// The watchdog process; killed on drop.
+pub struct Watchdog {
+    /// None once it has been killed by somebody else.
+    pub pid: Option<Pid>,
+    stdin: Option<ChildStdin>,
+}
+
+impl Watchdog {
+    pub fn start() -> io::Result<Watchdog> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", SCRIPT, "linkspan-watchdog"]).process_group(0).current_dir("/");
+        for name in NOTIFY_VARIABLES {
+            command.env_remove(name);
+        }
+        // A reader of the output of this process must not wait for the watchdog.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let pid = Pid::from_raw(child.id().cast_signed())
+            .ok_or_else(|| io::Error::other("a process without a number"))?;
+        Ok(Watchdog { pid: Some(pid), stdin: child.stdin.take() })
+    }
+
+    /// Sets the process group to kill; `None` once the program has ended.
+    pub fn set_group(&mut self, group: Option<Pid>) {
+        let group = group.map_or(0, |group| group.as_raw_nonzero().get());
+        if let Some(stdin) = &mut self.stdin {
+            // A watchdog that was killed is replaced when it is reaped.
+            let _ = stdin.write_all(format!("{group}\n").as_bytes());
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let Some(pid) = self.pid else { return };
+        // Not by closing its pipe, on which it kills the group.
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+    }
+}

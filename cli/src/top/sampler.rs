@@ -1,0 +1,42 @@
+//! Reads the open endpoints and the services of a controller, for one sample.
+
+use std::time::Duration;
+
+use linkspan::registry::{self, Listed};
+use linkspan::service::Controller;
+use linkspan::{Error, ErrorKind, Value, Wait};
+
+use crate::display;
+use crate::service::ControllerArgs;
+
+/// An error in a line of the screen.
+pub fn error_line(error: &Error) -> String {
+    let text = format!("{} ({}): {}", error.kind().name(), error.kind().code(), error.text());
+    display::escaped(&text, false)
+}
+
+/// How long an answer of a controller that is there may take.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it takes at most to find that there is none.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The endpoints that are open here, as maps.
+pub fn list_endpoints() -> Result<Vec<Value>, Error> {
+    Ok(registry::list()?.iter().map(Listed::to_value).collect())
+}
+
+/// What its absence is called, which is nothing wrong.
+pub fn no_controller(at: &ControllerArgs, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Disconnected => {
+            let text = format!("no controller at {}: `linkspan controller` is one", at.endpoint());
+            Error::new(error.kind(), text)
+        }
+        _ => error,
+    }
+}
+
+/// All services that a controller knows.
+pub fn list_services<'a>(controller: &Controller, wait: impl Into<Wait<'a>>) -> Result<Vec<Value>, Error> {
+    Ok(controller.services(wait)?.as_array()?.to_vec())
+}

@@ -1,0 +1,327 @@
+//! ls, clean, doctor and setup with the real program.
+
+mod program;
+
+use program::{Place, on_each_transport};
+
+/// The cells of the table's rows, without its titles.
+fn rows(table: &str) -> Vec<Vec<&str>> {
+    table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn every_pattern_is_listed_with_what_it_tells() {
+    on_each_transport(|place, name, file| {
+        let mut publisher =
+            place.start(&["pub", &name("lab/t"), "-o", "client_id=probe", "--encoding", "json"]);
+        let server = place.start(&["recv", &name("lab/valve"), "--count", "2", "--reply", "1"]);
+        place.wait_for(&file("lab/t"));
+        place.wait_for(&file("lab/valve"));
+        publisher.write("1\n2\n");
+        let mut subscriber = place.start(&["sub", &name("lab/t"), "--json", "--count", "3"]);
+        // The first is the newest, which may be either: what follows is not.
+        let first = subscriber.line();
+        assert!(first == "2" || (first == "1" && subscriber.line() == "2"), "{first}");
+        assert_eq!(place.run(&["call", &name("lab/valve"), "1"]).code, Some(0));
+
+        let listed = place.run(&["ls"]);
+        assert_eq!((listed.code, listed.err.as_str()), (Some(0), ""));
+        let titles = listed.out.lines().next().unwrap();
+        assert_eq!(titles.split_whitespace().next(), Some("ENDPOINT"));
+        let rows = rows(&listed.out);
+        assert_eq!(rows.len(), 2, "{}", listed.out);
+        let pid = publisher.pid().to_string();
+        assert_eq!(rows[0][..4], [&name("lab/t"), "publish", "probe", &pid], "{}", listed.out);
+        assert_eq!((rows[0][5], rows[0][6], rows[0][8]), ("1", "2", "json"), "{}", listed.out);
+        assert_eq!(rows[1][..3], [&name("lab/valve"), "request", "linkspan"], "{}", listed.out);
+
+        let json = place.run(&["ls", "--json"]).out;
+        let line = json.lines().next().unwrap();
+        assert!(line.starts_with(&format!(
+            "{{\"endpoint\":\"{}\",\"pattern\":\"publish\",\"pid\":{pid},",
+            name("lab/t")
+        )));
+        assert!(
+            line.contains("\"messages\":2,\"peers\":1,") && line.ends_with("\"trouble\":null}"),
+            "{line}"
+        );
+
+        publisher.write("3\n4\n");
+        assert_eq!(subscriber.wait().code, Some(0));
+        publisher.signal("TERM");
+        server.signal("TERM");
+        publisher.wait();
+        server.wait();
+        assert_eq!(place.run(&["ls"]).out.lines().count(), 1);
+    });
+}
+
+#[test]
+fn a_stopped_subscriber_shows_how_far_it_is_behind() {
+    on_each_transport(|place, name, file| {
+        let mut publisher = place.start(&["pub", &name("fast")]);
+        place.wait_for(&file("fast"));
+        publisher.write("0\n");
+        let mut subscriber = place.start(&["sub", &name("fast"), "--json"]);
+        assert_eq!(subscriber.line(), "0");
+        subscriber.signal("STOP");
+        // More than a socket takes from one who reads nothing.
+        let block = format!("\"{}\"\n", "x".repeat(20_000));
+        for _ in 0..60 {
+            publisher.write(&block);
+        }
+        // The publisher may not have taken all of it yet.
+        let begun = std::time::Instant::now();
+        let behind = loop {
+            let listed = place.run(&["ls"]).out;
+            let row = rows(&listed)[0].iter().map(ToString::to_string).collect::<Vec<_>>();
+            if row[6] == "61" {
+                break row[7].parse::<u64>().unwrap();
+            }
+            assert!(begun.elapsed().as_secs() < 60, "{listed}");
+        };
+        assert!((1..=60).contains(&behind), "{behind}");
+        subscriber.signal("KILL");
+        subscriber.wait();
+        assert_eq!(publisher.end().code, Some(0));
+    });
+}
+
+#[test]
+fn what_the_dead_left_is_swept() {
+    on_each_transport(|place, name, file| {
+        let dead = place.start(&["recv", &name("lab/dead")]);
+        place.wait_for(&file("lab/dead"));
+        dead.signal("KILL");
+        dead.wait();
+        assert_eq!(place.leftovers(), [file("lab/dead")]);
+        let cleaned = place.run(&["clean"]);
+        assert_eq!((cleaned.code, cleaned.out), (Some(0), format!("removed {}\n", name("lab/dead"))));
+        let dead = place.start(&["recv", &name("lab/dead")]);
+        place.wait_for(&file("lab/dead"));
+        dead.signal("KILL");
+        dead.wait();
+        assert_eq!(place.run(&["ls"]).out.lines().count(), 1);
+    });
+}
+
+#[test]
+fn the_living_are_not_swept_even_when_they_do_not_answer() {
+    on_each_transport(|place, name, file| {
+        let stopped = place.start(&["recv", &name("deaf")]);
+        place.wait_for(&file("deaf"));
+        stopped.signal("STOP");
+        assert_eq!(place.run(&["clean"]).out, "");
+        let listed = place.run(&["ls"]).out;
+        assert!(listed.contains(&format!("{}: Stalled (121): ", name("deaf"))), "{listed}");
+        assert_eq!(rows(&listed)[0][3], stopped.pid().to_string(), "{listed}");
+        let examined = place.run(&["doctor"]);
+        assert_eq!(examined.code, Some(1));
+        assert!(
+            examined.out.contains(&format!("problem  {} cannot be asked", name("deaf"))),
+            "{}",
+            examined.out
+        );
+        stopped.signal("CONT");
+        assert!(!place.run(&["ls"]).out.contains("Stalled"));
+        stopped.signal("TERM");
+        assert_eq!(stopped.wait().code, Some(143));
+    });
+}
+
+#[test]
+fn the_doctor_names_the_directory_and_what_is_wrong_with_it() {
+    let place = Place::new();
+    let fine = place.run(&["doctor"]);
+    assert_eq!(fine.code, Some(0), "{}", fine.out);
+    assert!(fine.out.contains(place.path().to_str().unwrap()), "{}", fine.out);
+    assert!(fine.out.contains("LINKSPAN_DIR") && !fine.out.contains("problem"), "{}", fine.out);
+    let json = place.run(&["doctor", "--json"]);
+    assert!(
+        json.out.lines().all(|l| l.starts_with("{\"severity\":\"") && l.ends_with("\"}")),
+        "{}",
+        json.out
+    );
+    let mut command = place.command(&["doctor"]);
+    let wrong = command.env("LINKSPAN_DIR", "/proc/no/such").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(1));
+    let said = String::from_utf8(wrong.stdout).unwrap();
+    assert!(said.contains("problem  making the runtime directory /proc/no/such"), "{said}");
+}
+
+#[test]
+fn a_directory_for_several_users_is_set_up_under_another_root() {
+    let place = Place::new();
+    let group = std::process::Command::new("id").arg("-gn").output().unwrap();
+    let group = String::from_utf8(group.stdout).unwrap().trim().to_owned();
+    std::fs::create_dir(place.path().join("run")).unwrap();
+    let root = place.path().to_str().unwrap();
+    let done = place.run(&["setup", "--group", &group, "--root", root]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(done.out.contains(&format!("made {root}/run/linkspan")), "{}", done.out);
+    let nobody = place.run(&["setup", "--group", "no-such-group", "--root", root]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.err.starts_with("linkspan: Missing (104): there is no group"), "{}", nobody.err);
+}
+
+#[test]
+fn spool_that_nobody_serves_is_listed_with_what_waits_in_it() {
+    let place = Place::new();
+    for number in ["1", "2", "3"] {
+        let sent = place.run(&["send", "spool:jobs", number, "-o", "durable=true"]);
+        assert_eq!(sent.code, Some(0), "{sent:?}");
+    }
+    let listed = place.run(&["ls", "spool:*"]).out;
+    let row = &rows(&listed)[0];
+    assert_eq!((row[0], row[3], row[7]), ("spool:jobs", "-", "3"), "{listed}");
+    assert!(place.run(&["top", "--once", "--every", "0.1"]).out.contains("spool:jobs"));
+    // Served, it has whoever does so beside what waits.
+    let mut server = place.start(&["recv", "spool:jobs", "-n", "1", "--json", "-o", "durable=true"]);
+    assert_eq!(server.line(), "1");
+    server.wait();
+    let listed = place.run(&["ls", "jobs"]).out;
+    assert_eq!(rows(&listed)[0][7], "2", "{listed}");
+    assert_eq!(rows(&place.run(&["ls", "others/*"]).out).len(), 0);
+}
+
+#[test]
+fn doctor_tells_what_it_removed_from_what_is_still_there() {
+    let place = Place::new();
+    for number in ["1", "2"] {
+        assert_eq!(place.run(&["send", "spool:jobs", number, "-o", "durable=true"]).code, Some(0));
+    }
+    let mut server =
+        place.start(&["recv", "spool:jobs", "-n", "0", "--json", "-o", "durable=true", "-t", "forever"]);
+    assert_eq!(server.line(), "1");
+    server.signal("KILL");
+    server.wait();
+    // What a killed publisher leaves goes; the spool of the killed server stays.
+    let publisher = place.start(&["pub", "unix:gone", "1"]);
+    place.wait_for("gone.unix");
+    publisher.signal("KILL");
+    publisher.wait();
+    let found = place.run(&["doctor"]).out;
+    let removed = found.lines().find(|line| line.contains("had left") && line.contains("unix:gone"));
+    assert!(removed.is_some_and(|line| !line.contains("spool:jobs")), "{found}");
+    assert!(found.contains("beside spool:jobs was removed"), "{found}");
+    assert!(place.run(&["ls"]).out.contains("spool:jobs"));
+}
+
+#[test]
+fn image_without_run_is_set_up() {
+    let place = Place::new();
+    let image = place.path().join("image");
+    std::fs::create_dir(&image).unwrap();
+    let group = std::process::Command::new("id").arg("-gn").output().unwrap();
+    let group = String::from_utf8(group.stdout).unwrap();
+    let root = image.to_str().unwrap();
+    let said = place.run(&["setup", "--group", group.trim(), "--root", root]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(image.join("run/linkspan").is_dir());
+}
+
+#[test]
+fn directory_as_a_file_is_the_users_mistake_and_no_defect() {
+    let place = Place::new();
+    let path = place.path().join("values");
+    std::fs::create_dir(&path).unwrap();
+    let said = place.run(&["pub", &format!("file:{}", path.display()), "1"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("InvalidEndpoint") && said.err.contains("is a directory"), "{said:?}");
+}
+
+#[test]
+fn limit_on_files_is_an_error_and_ends_no_program() {
+    let place = Place::new();
+    for (name, kind) in [("spool:jobs", "NoSpace"), ("file:value", "TooLarge"), ("journal:log", "NoSpace")] {
+        let mut shell = std::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_linkspan");
+        let send = if name.starts_with("spool") { "send -o durable=true" } else { "pub" };
+        shell.args([
+            "-c",
+            &format!("ulimit -f 1; (printf '\"'; head -c 5000 /dev/zero | tr '\\0' 7; printf '\"') | {program} {send} {name} -"),
+        ]);
+        shell.env("LINKSPAN_DIR", place.path()).env("LINKSPAN_STATE_DIR", place.path().join("state"));
+        let said = shell.output().unwrap();
+        let error = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{name}: {:?} {error}", said.status);
+        assert!(error.contains(kind), "{name}: {error}");
+    }
+    // What was begun is not left.
+    let names = |path: std::path::PathBuf| -> Vec<String> {
+        let entries = std::fs::read_dir(path).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    assert!(names(place.path().join("state/jobs.spool/server")).is_empty());
+    assert!(names(place.path().to_owned()).iter().all(|name| !name.starts_with(".new")));
+}
+
+#[test]
+fn port_of_the_kernels_choice_is_told() {
+    let place = Place::new();
+    for command in [&["recv", "tcp://127.0.0.1:0"][..], &["pub", "tcp://127.0.0.1:0", "1"]] {
+        let mut server = place.start(command);
+        let line = server.error_line();
+        let (_, port) = line.rsplit_once(':').unwrap();
+        assert!(line.contains("listens at tcp://127.0.0.1:"), "{line}");
+        assert_ne!(port.parse::<u16>().unwrap(), 0);
+        server.signal("TERM");
+        server.wait();
+    }
+}
+
+#[test]
+fn missing_or_relative_directory_is_told_once() {
+    let place = Place::new();
+    let said = |directory: &str| {
+        let mut command = place.command(&["ls"]);
+        let said = command.env("LINKSPAN_DIR", directory).current_dir(place.path()).output().unwrap();
+        String::from_utf8(said.stderr).unwrap()
+    };
+    let new = place.path().join("mistyped");
+    let new = new.to_str().unwrap();
+    let first = said(new);
+    assert!(first.contains("does not exist and is created") && first.lines().count() == 1, "{first}");
+    assert_eq!(said(new), "");
+    let relative = said("relative");
+    assert!(relative.contains("use an absolute path"), "{relative}");
+    let mut doctor = place.command(&["doctor"]);
+    let found = doctor.env("LINKSPAN_DIR", "relative").current_dir(place.path()).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        found.lines().any(|line| line.starts_with("problem") && line.contains("another directory")),
+        "{found}"
+    );
+}
+
+#[test]
+fn names_that_are_open_are_completed_in_bash() {
+    let place = Place::new();
+    let publishers =
+        ["lab/temperature", "lab/time", "unix:lab/t"].map(|name| place.start(&["pub", name, "1"]));
+    for file in ["lab@temperature.shm", "lab@time.shm", "lab@t.unix"] {
+        place.wait_for(file);
+    }
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_linkspan"));
+    let completed = |line: &str| -> Vec<String> {
+        let script = "source <(linkspan completions bash); COMP_LINE=\"$1\"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<\"$1\"; \
+                      COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); \
+                      _linkspan_and_names linkspan \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
+                      printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["--norc", "-c", script, "bash", line]).env("LINKSPAN_DIR", place.path());
+        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let said = bash.env("PATH", path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stderr), "", "{line}");
+        String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).filter(|l| !l.is_empty()).collect()
+    };
+    assert_eq!(completed("linkspan sub lab/"), ["lab/temperature", "lab/time"]);
+    assert_eq!(completed("linkspan latest lab/tem"), ["lab/temperature"]);
+    // Behind a colon bash takes a new word to begin.
+    assert_eq!(completed("linkspan sub unix:l"), ["lab/t"]);
+    assert!(completed("linkspan sub --js").contains(&"--json".to_owned()));
+    for publisher in publishers {
+        publisher.signal("TERM");
+        publisher.wait();
+    }
+}

@@ -1,0 +1,249 @@
+//! Programs that know nothing of Linkspan, as services: `linkspan service run -- PROGRAM`, told what to do by a controller.
+
+mod program;
+mod supervising;
+
+use linkspan::{Command, ErrorKind, Value};
+use supervising::{Laboratory, PATIENCE, kernel_state, number, text};
+
+/// Counts, until it is asked to end.
+const COUNTS: &str =
+    "trap 'echo bye; exit 0' TERM; n=0; while :; do n=$((n+1)); echo line $n; sleep 0.01; done";
+
+fn kind(lab: &Laboratory, command: Command) -> ErrorKind {
+    lab.command(&command).unwrap_err().kind()
+}
+
+#[test]
+fn each_command_in_each_state() {
+    let lab = Laboratory::new();
+    let supervised = lab.supervise(&["--paused"], COUNTS);
+    let record = lab.until_state("READY");
+    assert!(text(&record, "description").starts_with("sh -c trap"), "{record:?}");
+    // What would always fail is not offered.
+    assert!(!record.at("allowed").unwrap().as_array().unwrap().contains(&"CHECKPOINT".into()), "{record:?}");
+    let data = lab.data();
+    assert_eq!((data.at("running").unwrap(), data.at("pid").unwrap()), (&Value::Bool(false), &Value::Null));
+    lab.command(&Command::Pause).unwrap();
+    assert_eq!(kind(&lab, Command::Pause), ErrorKind::InvalidState);
+    lab.command(&Command::Run).unwrap();
+    assert_eq!(kind(&lab, Command::Run), ErrorKind::InvalidState);
+    let data = lab.until_data("in its third line", |data| number(data, "output_lines") >= 3.0);
+    let pid = number(&data, "pid");
+    assert!(data.at("running").unwrap().as_bool().unwrap() && number(&data, "rss_bytes") > 0.0, "{data:?}");
+    assert!(text(&data, "last_line").starts_with("line "), "{data:?}");
+    assert_eq!((data.at("exit").unwrap(), number(&data, "restarts")), (&Value::Null, 0.0));
+
+    let error = lab.command(&Command::Checkpoint).unwrap_err();
+    assert!(error.text().contains("--checkpoint COMMAND"), "{error}");
+    assert_eq!(text(&lab.client.status("it", PATIENCE).unwrap(), "state"), "RUNNING");
+    let error = lab.command(&Command::Backup).unwrap_err();
+    assert!(error.text().contains("BACKUP"), "{error}");
+
+    lab.command(&Command::Pause).unwrap();
+    // A shell that was stopped in `vfork` is in D until its child goes on.
+    let state = kernel_state(pid);
+    assert!(matches!(state, Some('T' | 'D')), "PAUSED, it stands still, and is in {state:?}");
+    let before = lab.data();
+    assert_eq!(before.at("stopped").unwrap(), &Value::Bool(true));
+    assert_eq!(kind(&lab, Command::Checkpoint), ErrorKind::InvalidState);
+    lab.command(&Command::Run).unwrap();
+    lab.until_data("further", |data| number(data, "output_lines") > number(&before, "output_lines") + 2.0);
+
+    lab.command(&Command::Pause).unwrap();
+    let ended = lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(
+        (ended.at("exit").unwrap(), ended.at("killed").unwrap()),
+        (&Value::Int(0), &Value::Bool(false))
+    );
+    let said = supervised.wait();
+    assert!(said.code == Some(0) && !said.err.contains("linkspan"), "{}", said.err);
+    assert!(said.out.starts_with("line 1\n") && said.out.ends_with("bye\n"), "{}", said.out);
+    let record = lab.until("gone", |record| text(record, "view") == "GONE");
+    assert_eq!(text(&record, "state"), "STOPPED");
+    let log = lab.log();
+    assert!(
+        log.iter().any(|line| line == "stdout line 1") && log.iter().any(|line| line == "stdout bye"),
+        "{log:?}"
+    );
+}
+
+#[test]
+fn given_commands_do_what_signals_would() {
+    let lab = Laboratory::new();
+    let supervised = lab.supervise(
+        &[
+            "--pause",
+            "echo pause of $LINKSPAN_PID >> told; kill -USR1 $LINKSPAN_PID",
+            "--resume",
+            "echo resume >> told",
+            "--checkpoint",
+            "echo checkpoint >> told",
+            "--data",
+            "cat data",
+            "--backup",
+            "echo $LINKSPAN_ARGUMENTS >> told",
+        ],
+        "trap 'echo asked' USR1; trap 'echo term >> told; exit 0' TERM; while :; do sleep 0.01; done",
+    );
+    lab.until_state("RUNNING");
+    let told = || std::fs::read_to_string(lab.file("told")).unwrap_or_default();
+    std::fs::write(lab.file("data"), "{\"watts\": 21.5}\n").unwrap();
+    assert_eq!(lab.data(), Value::map([("watts", 21.5)]));
+    std::fs::write(lab.file("data"), "no JSON\nat all\n").unwrap();
+    assert_eq!(lab.data(), Value::map([("text", "no JSON\nat all")]));
+    std::fs::remove_file(lab.file("data")).unwrap();
+    let error = lab.command(&Command::GetData).unwrap_err();
+    assert!(error.text().contains("--data ended with exit code 1; it printed: cat: data"), "{error}");
+    lab.command(&Command::Checkpoint).unwrap();
+    let path = Value::map([("path", "/backup/x")]);
+    lab.client.command("it", &Command::Backup, &path, PATIENCE).unwrap();
+    lab.command(&Command::Pause).unwrap();
+    let said = told();
+    let (pause, pid) = said.trim_end().rsplit_once(' ').unwrap();
+    assert_eq!(pause, "checkpoint\n{\"path\":\"/backup/x\"}\npause of");
+    assert_ne!(kernel_state(pid.parse().unwrap()), Some('T'), "it was asked to pause, and not stopped");
+    lab.command(&Command::Run).unwrap();
+    lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(supervised.wait().code, Some(0));
+    assert!(
+        told().ends_with("\nresume\ncheckpoint\nterm\n"),
+        "a checkpoint comes before the end: {}",
+        told()
+    );
+}
+
+#[test]
+fn a_given_command_that_hangs_or_fails_is_told_of_and_nothing_is_left_of_it() {
+    let lab = Laboratory::new();
+    let fifo = lab.fifo();
+    let hangs = "exec 9>fifo; echo up >&9; echo works; sleep 1000 & sleep 1000";
+    let supervised =
+        lab.supervise(&["--command-timeout", "0.3", "--checkpoint", hangs, "--data", "exit 3"], COUNTS);
+    lab.until_state("RUNNING");
+    let opened = std::thread::scope(|scope| {
+        let opened = scope.spawn(|| fifo.open());
+        let error = lab.command(&Command::Checkpoint).unwrap_err();
+        assert!(
+            error.text().contains("--checkpoint took too long and was killed; it printed: works"),
+            "{error}"
+        );
+        opened.join().unwrap()
+    });
+    assert_eq!(supervising::ends(opened), "");
+    assert_eq!(text(&lab.until_state("RUNNING"), "state"), "RUNNING");
+    let error = lab.command(&Command::GetData).unwrap_err();
+    assert!(error.text().contains("--data ended with exit code 3; it printed nothing"), "{error}");
+    // Its shutdown fails with the checkpoint, and it ends all the same.
+    let opened = std::thread::scope(|scope| {
+        let opened = scope.spawn(|| fifo.open());
+        let error = lab.command(&Command::Shutdown).unwrap_err();
+        assert!(error.text().contains("the program was ended all the same"), "{error}");
+        opened.join().unwrap()
+    });
+    assert_eq!(supervising::ends(opened), "");
+    let said = supervised.wait();
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.ends_with("bye\n") && said.err.contains("took too long"), "{}", said.err);
+}
+
+#[test]
+fn a_command_that_is_cancelled_is_given_up() {
+    let lab = Laboratory::new();
+    let fifo = lab.fifo();
+    let _supervised = lab.supervise(&["--checkpoint", "exec 9>fifo; echo up >&9; sleep 1000"], COUNTS);
+    lab.until_state("RUNNING");
+    let none = Value::Null;
+    let begun = lab.client.begin("it", &Command::Checkpoint, &none, PATIENCE, PATIENCE).unwrap();
+    let opened = fifo.open();
+    lab.client.command("it", &Command::Cancel, &Value::from(&*begun.id), PATIENCE).unwrap();
+    assert_eq!(supervising::ends(opened), "");
+    lab.until_state("RUNNING");
+    let answer = lab.client.answer("it", &begun.id, PATIENCE).unwrap();
+    assert_eq!(answer.into_result().unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn who_ignores_the_signal_is_killed_when_its_grace_is_over() {
+    let lab = Laboratory::new();
+    let supervised =
+        lab.supervise(&["--grace", "0.2"], "trap '' TERM; echo up; while :; do sleep 0.01; done");
+    lab.until_data("up", |data| text(data, "last_line") == "up");
+    let ended = lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(text(&ended, "exit"), "SIGKILL");
+    assert!(ended.at("killed").unwrap().as_bool().unwrap());
+    let said = supervised.wait();
+    assert_eq!(said.code, Some(137));
+    assert!(said.err.contains("linkspan: it: the program is killed: its grace is over"), "{}", said.err);
+}
+
+#[test]
+fn a_second_shutdown_kills_at_once() {
+    let lab = Laboratory::new();
+    let deaf = "trap '' TERM; echo up; while :; do sleep 0.01; done";
+    let supervised = lab.supervise(&["--grace", "100000"], deaf);
+    lab.until_data("up", |data| text(data, "last_line") == "up");
+    let first = lab.client.begin("it", &Command::Shutdown, &Value::Null, PATIENCE, PATIENCE).unwrap();
+    lab.until_state("STOPPING");
+    lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(supervised.wait().code, Some(137));
+    let first = lab.client.answer("it", &first.id, PATIENCE).unwrap().into_result().unwrap();
+    assert_eq!(text(&first, "exit"), "SIGKILL");
+
+    // The same by signals, with nobody to control it.
+    for (signals, code) in [(["TERM", "TERM"], 137), (["INT", "TERM"], 137)] {
+        let mut supervised = lab.supervise(&["--grace", "100000"], deaf);
+        assert_eq!(supervised.running().line(), "up");
+        supervised.signal(signals[0]);
+        lab.until_state("STOPPING");
+        supervised.signal(signals[1]);
+        assert_eq!(supervised.wait().code, Some(code));
+    }
+    let mut supervised = lab.supervise(
+        &["--shutdown-signal", "USR1"],
+        "trap 'exit 0' USR1; echo up; while :; do sleep 0.01; done",
+    );
+    assert_eq!(supervised.running().line(), "up");
+    supervised.signal("TERM");
+    assert_eq!(supervised.wait().code, Some(0), "SIGTERM is SHUTDOWN, by the program's own signal");
+}
+
+#[test]
+fn what_reaches_the_program_is_its_own_affair_alone() {
+    let lab = Laboratory::new();
+    let mut command = lab.place.command(&["service", "run", "--controller", "unix:nobody", "--", "sh", "-c"]);
+    command
+        .arg("env | grep -e NOTIFY -e WATCHDOG; cat; echo $0 $1 $2 >&2; exit 7")
+        .args(["a", "--name", "b c"]);
+    command.env("NOTIFY_SOCKET", lab.file("nobody")).env("WATCHDOG_USEC", "1");
+    let mut child = command.spawn().unwrap();
+    use std::io::Write;
+    child.stdin.take().unwrap().write_all(b"said\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "said\n",
+        "no variable of the supervisor's is there"
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "a --name b c\n");
+}
+
+#[test]
+fn what_cannot_be_started_is_told_before_anybody_hears_of_it() {
+    let lab = Laboratory::new();
+    std::fs::write(lab.file("plain"), "no program").unwrap();
+    for options in [&[][..], &["--paused"]] {
+        for (program, code, why) in
+            [("linkspan-no-such-program", 127, "No such file"), ("./plain", 126, "Permission denied")]
+        {
+            let said = lab.supervise_program(options, &[program]).wait();
+            assert_eq!(said.code, Some(code));
+            let wanted = format!("linkspan: {program} cannot be started: {why}");
+            assert!(said.err.starts_with(&wanted), "{}", said.err);
+        }
+    }
+    assert_eq!(lab.client.services(PATIENCE).unwrap(), Value::Array(Vec::new()));
+    let said = lab.supervise(&["--restart", "sometimes"], "true").wait();
+    assert!(said.code == Some(2) && said.err.contains("on-failure"), "{}", said.err);
+}

@@ -1,0 +1,206 @@
+//! Supervised programs that die, are killed, fork, print without end; and what is left of them.
+
+mod program;
+mod supervising;
+
+use linkspan::Command;
+use supervising::{Laboratory, ends, number, text};
+
+/// Holds the named pipe open, as does all that it starts.
+const HOLDS: &str = "exec 9>fifo; echo up >&9;";
+
+fn kill(pid: f64) {
+    let pid = (pid as i64).to_string();
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+}
+
+#[test]
+fn the_exit_code_is_the_programs() {
+    let lab = Laboratory::new();
+    for (end, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137), ("kill -TERM $$", 143)] {
+        let supervised = lab.supervise(&[], &format!("until test -e go; do sleep 0.01; done; {end}"));
+        lab.until_state("RUNNING");
+        std::fs::write(lab.file("go"), "").unwrap();
+        assert_eq!(supervised.wait().code, Some(code), "{end}");
+        let record = lab.until("gone", |record| text(record, "view") == "GONE");
+        assert_eq!(text(&record, "state"), "STOPPED", "{record:?}");
+        let reason = text(&record, "reason");
+        assert!(reason.starts_with("the program ended with "), "{reason}");
+        std::fs::remove_file(lab.file("go")).unwrap();
+    }
+    assert_eq!(lab.supervise(&["--restart", "on-failure"], "exit 0").wait().code, Some(0));
+}
+
+#[test]
+fn nothing_outlives_a_wrapper_that_is_killed() {
+    let lab = Laboratory::new();
+    let fifo = lab.fifo();
+    // The program, what it started, and what that started.
+    for script in [
+        "sleep 1000",
+        "sleep 1000 & (sleep 1000 & sleep 1000) & wait",
+        "trap '' TERM HUP INT; sleep 1000 & wait",
+    ] {
+        let supervised = lab.supervise(&[], &format!("{HOLDS} {script}"));
+        let opened = fifo.open();
+        lab.until_state("RUNNING");
+        supervised.signal("KILL");
+        assert_eq!(ends(opened), "", "{script}");
+    }
+    // Also while it stands still.
+    let supervised = lab.supervise(&[], &format!("{HOLDS} sleep 1000 & wait"));
+    let opened = fifo.open();
+    lab.until_state("RUNNING");
+    lab.command(&Command::Pause).unwrap();
+    assert!(lab.table().contains("PAUSED"), "{}", lab.table());
+    supervised.signal("KILL");
+    assert_eq!(ends(opened), "");
+    // The state that it told last would look true.
+    lab.until("away", |record| text(record, "view") == "DISCONNECTED");
+    let table = lab.table();
+    assert!(table.contains("DISCONNECTED") && !table.contains("PAUSED"), "{table}");
+}
+
+#[test]
+fn what_a_program_leaves_behind_ends_with_it() {
+    let lab = Laboratory::new();
+    let fifo = lab.fifo();
+    // In its group, and in a session of its own; asked before they are killed.
+    for leave in ["sh -c", "setsid sh -c"] {
+        let child = "trap \"echo asked >&9; exit\" TERM; echo up >&9; while :; do sleep 0.01; done";
+        let script =
+            format!("exec 9>fifo; {leave} '{child}' & while ! test -e go; do sleep 0.01; done; exit 5");
+        let supervised = lab.supervise(&[], &script);
+        let opened = fifo.open();
+        std::fs::write(lab.file("go"), "").unwrap();
+        assert_eq!(supervised.wait().code, Some(5), "{leave}");
+        assert_eq!(ends(opened), "asked\n", "{leave}");
+        std::fs::remove_file(lab.file("go")).unwrap();
+    }
+    // Those who do not listen are killed.
+    for leave in ["sh -c", "setsid sh -c"] {
+        let script = format!("{leave} \"trap '' TERM; {HOLDS} sleep 1000\" & wait");
+        let supervised = lab.supervise(&["--grace", "0.2"], &script);
+        let opened = fifo.open();
+        lab.until_state("RUNNING");
+        let ended = lab.command(&Command::Shutdown).unwrap();
+        assert!(ended.at("killed").unwrap().as_bool().unwrap(), "{ended:?}");
+        assert_eq!(supervised.wait().code, Some(137), "{leave}");
+        assert_eq!(ends(opened), "", "{leave}");
+    }
+}
+
+#[test]
+fn a_program_that_is_killed_is_started_again() {
+    let lab = Laboratory::new();
+    let supervised =
+        lab.supervise(&["--restart", "on-failure", "--restart-delay", "0.01"], "echo up; exec sleep 1000");
+    let first = lab.until_data("up", |data| number(data, "output_lines") == 1.0);
+    kill(number(&first, "pid"));
+    let second = lab.until_data("up again", |data| number(data, "output_lines") == 2.0);
+    assert_ne!(number(&first, "pid"), number(&second, "pid"));
+    assert_eq!((text(&second, "exit").as_str(), number(&second, "restarts")), ("SIGKILL", 1.0));
+    let record = lab.until("well again", |record| text(record, "reason").is_empty());
+    assert_eq!(text(&record, "state"), "RUNNING");
+
+    // Paused, it is not: it waits for RUN.
+    lab.command(&Command::Pause).unwrap();
+    kill(number(&second, "pid"));
+    let record = lab.until("dead", |record| text(record, "reason").contains("while it was paused"));
+    assert_eq!(text(&record, "state"), "PAUSED");
+    lab.command(&Command::Run).unwrap();
+    let third = lab.until_data("up once more", |data| number(data, "output_lines") == 3.0);
+    assert_ne!(number(&third, "pid"), number(&second, "pid"));
+    lab.command(&Command::Shutdown).unwrap();
+    let said = supervised.wait();
+    assert_eq!(said.code, Some(0));
+    assert!(
+        said.err.contains("linkspan: it: the program ended with SIGKILL, it is started again in 0.01 s"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn one_that_cannot_live_is_failed_until_it_is_run() {
+    let lab = Laboratory::new();
+    let options = ["--restart", "always", "--restart-delay", "0.01", "--restart-limit", "3/1000s"];
+    let script = "echo x >> starts; test -e cured || exit 6; echo cured; exec sleep 1000";
+    let supervised = lab.supervise(&options, script);
+    let record = lab.until_state("FAILED");
+    let reason = text(&record, "reason");
+    assert!(
+        reason.contains("ended with exit code 6, after 3 restarts in 1000 s: RUN starts it anew"),
+        "{reason}"
+    );
+    let starts = || std::fs::read_to_string(lab.file("starts")).unwrap().lines().count();
+    assert_eq!(starts(), 4);
+    std::fs::write(lab.file("cured"), "").unwrap();
+    lab.command(&Command::Run).unwrap();
+    lab.until_data("cured", |data| text(data, "last_line") == "cured");
+    assert_eq!((starts(), text(&lab.until_state("RUNNING"), "reason").as_str()), (5, ""));
+    lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(supervised.wait().code, Some(0));
+
+    // One that waits to be started again, or has failed, is shut down as well.
+    std::fs::remove_file(lab.file("cured")).unwrap();
+    let supervised = lab.supervise(&["--restart", "on-failure", "--restart-delay", "1000"], script);
+    lab.until("away", |record| text(record, "reason").contains("started again in 1000 s"));
+    assert!(!lab.data().at("running").unwrap().as_bool().unwrap());
+    lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(supervised.wait().code, Some(0));
+    let supervised = lab.supervise(&options, script);
+    lab.until_state("FAILED");
+    supervised.signal("TERM");
+    assert_eq!(supervised.wait().code, Some(6));
+}
+
+#[test]
+fn a_flood_holds_up_neither_the_program_nor_its_controller() {
+    let lab = Laboratory::new();
+    const LINES: f64 = 3_000_000.0;
+    let script = format!("yes word | head -n {LINES}; echo done >&2; exec sleep 1000");
+    // Nobody reads what it prints.
+    let supervised = lab.supervise(&[], &script);
+    lab.until_state("RUNNING");
+    let answers = std::cell::Cell::new(0);
+    lab.until_data("through", |data| {
+        answers.set(answers.get() + 1);
+        number(data, "output_lines") == LINES + 1.0
+    });
+    lab.command(&Command::Pause).unwrap();
+    lab.command(&Command::Shutdown).unwrap();
+    lab.until("gone", |record| text(record, "view") == "GONE");
+    drop(supervised);
+    let log = lab.log();
+    assert!(
+        log.iter().any(|line| line.contains("lines of stdout were left out of the log")),
+        "{:?}",
+        log.last()
+    );
+    assert!(log.iter().any(|line| line == "stderr done"), "standard error is not lost in it");
+    assert!(log.len() < 1000, "{}", log.len());
+    eprintln!("{} answers meanwhile", answers.get());
+}
+
+#[test]
+fn long_lines_and_bytes_of_any_kind_are_passed_whole_and_logged_short() {
+    let lab = Laboratory::new();
+    let script = "head -c 300000 /dev/zero | tr '\\0' x; echo; printf 'a\\377b\\033[31m\\n'; printf 'no end'";
+    let mut command =
+        lab.place.command(&["service", "run", "--controller", "unix:nobody", "--", "sh", "-c", script]);
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let mut wanted = vec![b'x'; 300_000];
+    wanted.extend(b"\na\xffb\x1b[31m\nno end");
+    assert!(output.stdout == wanted, "{} bytes", output.stdout.len());
+    let supervised = lab.supervise(&[], &format!("{script}; exec sleep 1000"));
+    lab.until_data("through", |data| number(data, "output_lines") == 2.0);
+    lab.command(&Command::Shutdown).unwrap();
+    lab.until("gone", |record| text(record, "view") == "GONE");
+    drop(supervised);
+    let log = lab.log();
+    let lines: Vec<_> = log.iter().filter_map(|line| line.strip_prefix("stdout ")).collect();
+    assert_eq!(lines.len(), 3, "{log:?}");
+    assert!(lines[0].len() < 1000 && lines[0].ends_with("(299100 bytes more)"));
+    assert_eq!(lines[1..], ["a\u{fffd}b\\u{1b}[31m", "no end"]);
+}
