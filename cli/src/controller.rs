@@ -1,5 +1,6 @@
 //! `linkspan controller`: what services dial, and what is asked about them.
 
+#[cfg(feature = "web")]
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::thread;
@@ -14,6 +15,7 @@ use crate::display;
 use crate::exit::Exit;
 #[cfg(feature = "web")]
 use crate::http;
+#[cfg(feature = "web")]
 use crate::output;
 use crate::signals::Signals;
 use crate::stderr;

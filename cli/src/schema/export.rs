@@ -46,7 +46,7 @@ impl From<To> for Notation {
 
 /// Prints it.
 pub fn print(asked: &Export) -> Result<(), Exit> {
-    let exported = export(&super::load(&asked.file)?, asked.to.into())?;
+    let exported = export(&super::file::load(&asked.file)?, asked.to.into())?;
     for line in grouped(&exported.notes) {
         stderr::print_note(&line);
     }

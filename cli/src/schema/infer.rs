@@ -66,7 +66,7 @@ impl Messages {
 /// Prints it.
 pub fn print(asked: &Infer, signals: &Signals) -> Result<(), Exit> {
     let into = match &asked.widen {
-        Some(old) => Into::Widening(Box::new(Widening::new(super::load(old)?))),
+        Some(old) => Into::Widening(Box::new(Widening::new(super::file::load(old)?))),
         None => Into::Evidence(Box::default()),
     };
     let mut messages = Messages { into, count: 0, most: asked.count };
