@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::service::{Controller, Order};
+use linkspan::service::{CommandRequest, Controller};
 use linkspan::{Answer, Command, Deadline, Error, ErrorKind, Outcome, State, Value, Wait};
 
 use super::args::{CancelArgs, ForgetArgs, TargetArgs};
@@ -19,7 +19,7 @@ use crate::stderr;
 /// Services that are told at the same time, at most: one that is away keeps no other waiting.
 const MAX_CONCURRENT: usize = 64;
 
-/// Tells them, waits as long as was asked for, and says what each sender. Ends with the highest exit code.
+/// Tells them, waits as long as was asked for, and prints each answer. Ends with the highest exit code.
 pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let names = match args.all {
@@ -81,9 +81,14 @@ fn send_to(
         return Ok(answer);
     }
     // The same id is the same command: it is waited for, and not done twice.
-    let order =
-        Order { id: answer.id, command: command.clone(), arguments: Value::Null, within, epoch: None };
-    controller.order(name, &order, Wait::new(deadline.left()).tick(&mut check))
+    let order = CommandRequest {
+        id: answer.id,
+        command: command.clone(),
+        arguments: Value::Null,
+        within,
+        epoch: None,
+    };
+    controller.request(name, &order, Wait::new(deadline.left()).tick(&mut check))
 }
 
 /// The deadline of a command whose sender waits for ever.
