@@ -36,6 +36,10 @@ pub struct Listed {
     pub pattern: Option<&'static str>,
     /// Its process.
     pub pid: Option<u32>,
+    /// The machine that the name is of, where it stands for one of another machine.
+    pub machine: Option<String>,
+    /// The number of a publisher's incarnation, which its messages carry.
+    pub incarnation: Option<u64>,
     /// Its `client_id`, else its program's name.
     pub program: Option<String>,
     /// Its user's name, else the number.
@@ -66,6 +70,7 @@ impl Listed {
         Value::map([
             ("endpoint", Value::from(self.endpoint.as_str())),
             ("pattern", self.pattern.map(str::to_owned).into()),
+            ("machine", self.machine.clone().into()),
             ("pid", self.pid.into()),
             ("program", self.program.clone().into()),
             ("user", self.user.clone().into()),
@@ -351,6 +356,8 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
     Listed {
         endpoint: endpoint.to_string(),
         pattern: None,
+        machine: None,
+        incarnation: None,
         pid: None,
         program: None,
         user: None,
@@ -522,6 +529,8 @@ impl Listed {
         let text = |key: &str| state.get(key).and_then(|v| v.as_text().ok()).map(str::to_owned);
         self.encoding = text("encoding");
         (self.schema, self.mismatch) = (text("schema"), text("mismatch"));
+        self.machine = text("machine");
+        self.incarnation = (theirs.pattern == Pattern::Publish).then_some(theirs.session);
         self.messages = number("messages");
         self.peers = number("peers");
         self.behind = number("behind");

@@ -432,6 +432,9 @@ impl Keeper {
         if let Some(held) = &self.options.schema {
             state.insert("schema".into(), held.title().into());
         }
+        if let Some(machine) = &self.options.machine {
+            state.insert("machine".into(), (**machine).into());
+        }
         state.insert("waiting".into(), (self.queue.links().len() as u64).into());
         if let Some(record) = self.record.get() {
             let messages =

@@ -85,6 +85,18 @@ pub struct After {
     pub number: u64,
 }
 
+impl After {
+    /// The number behind which it goes on in this session of a publisher, which has nothing before `first` for a subscriber that
+    /// has met no publisher yet.
+    pub fn in_session(self, session: u64, first: u64) -> u64 {
+        match self.session {
+            met if met == session => self.number,
+            0 => first.saturating_sub(1),
+            _ => 0,
+        }
+    }
+}
+
 /// A part of a schema's canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

@@ -162,6 +162,8 @@ pub struct Options {
     pub(crate) schema: Option<Arc<Held>>,
     /// Which values are checked against the schema; none by default.
     pub validate: Option<Validate>,
+    /// Of a name that stands for one of another machine: that machine. See [`Options::with_machine`].
+    pub(crate) machine: Option<Arc<str>>,
     /// Runs while a call waits.
     pub on_wait: Option<OnWait>,
     /// How many newcomers wait to be accepted, at most: the floors above may want more.
@@ -203,6 +205,7 @@ impl Default for Options {
             shared: false,
             schema: None,
             validate: None,
+            machine: None,
             on_wait: None,
             queue: 128,
             pattern: Pattern::Channel,
@@ -238,11 +241,18 @@ impl fmt::Debug for Options {
             .field("shared", &self.shared)
             .field("schema", &self.schema)
             .field("validate", &self.validate)
+            .field("machine", &self.machine)
             .finish_non_exhaustive()
     }
 }
 
 impl Options {
+    /// Says that the name stands for one of this machine, as the bridge's do: listings show it, and the name is not exported again.
+    pub fn with_machine(mut self, machine: &str) -> Options {
+        self.machine = Some(machine.into());
+        self
+    }
+
     /// The limits of one message.
     pub fn limits(&self) -> Limits {
         Limits::for_message(self.limit)

@@ -170,7 +170,12 @@ impl Message {
         self
     }
 
-    /// The sender's session that its number belongs to; 0 where there is none.
+    /// The incarnation of the publisher or sender that its number belongs to: drawn at random when that opened the name or
+    /// connected, so that numbers of two are never taken for each other. 0 where there is none, as in a file.
+    pub fn incarnation(&self) -> u64 {
+        self.inner().session
+    }
+
     pub(crate) fn session(&self) -> u64 {
         self.inner().session
     }

@@ -197,14 +197,14 @@ impl Casting {
     /// What a listing shows: messages, subscribers, and how many messages the slowest of them has still to read.
     pub fn state_for_listing(&self) -> Map {
         let messages = self.record.sent.load(Ordering::Relaxed);
-        // One that has read nothing of the ring yet is given the newest alone.
-        let left = |read: u64| if read == 0 { messages.min(1) } else { messages.saturating_sub(read) };
         let (peers, behind) = match &self.state().way {
-            Way::Shm { subscribers, .. } => {
+            Way::Shm { newest, subscribers, .. } => {
+                // One that has read nothing of the ring yet is given the newest alone.
+                let left = |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
                 (subscribers.len(), subscribers.iter().map(|s| left(s.subscription.read_so_far())).max())
             }
-            Way::Streams { subscribers, .. } => {
-                let left = |s: &Arc<StreamSubscriber>| messages.saturating_sub(s.out().sequence);
+            Way::Streams { history, subscribers } => {
+                let left = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
                 (subscribers.len(), subscribers.iter().map(left).max())
             }
         };
@@ -479,8 +479,10 @@ impl Out {
             } else {
                 self.tx.try_send_many(history.all_after(self.sequence).take(RUN).map(|p| p.frame(false)))?
             };
-            if many > 0 {
-                self.sequence = next.header.sequence + many as u64 - 1;
+            // Those that were relayed may leave numbers out.
+            let last = many.checked_sub(1).and_then(|before| history.all_after(self.sequence).nth(before));
+            if let Some(last) = last {
+                self.sequence = last.header.sequence;
                 continue;
             }
             let frame = next.frame(self.retained);

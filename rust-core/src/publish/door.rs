@@ -44,6 +44,9 @@ impl Doorman for Keeper {
             if let Some(held) = &self.options.schema {
                 state.insert("schema".into(), held.title().into());
             }
+            if let Some(machine) = &self.options.machine {
+                state.insert("machine".into(), (**machine).into());
+            }
             self.casting.record.add_mismatch(&mut state);
             let mut ours = self.greeting.clone();
             agreement::meet(&self.options, self.transport, &theirs, &mut ours);
@@ -69,10 +72,10 @@ impl Doorman for Keeper {
                 let frame = ours.to_frame()?;
                 let casting = self.casting.clone();
                 // What it had of an earlier publisher says nothing of this one.
-                let ours = self.greeting.session;
+                let (ours, first) = (self.greeting.session, self.greeting.first);
                 let begin = match theirs.after {
                     None => Begin::With(casting.newest()),
-                    Some(after) => Begin::After(if after.session == ours { after.number } else { 0 }),
+                    Some(after) => Begin::After(after.in_session(ours, first)),
                 };
                 let admitted = Box::new(move || {
                     let stream = arrival.stream.clone();

@@ -27,6 +27,8 @@ pub struct Feed {
     pub source: std::sync::Arc<str>,
     /// The last number that came over a socket.
     sequence: Option<u64>,
+    /// The number behind which this publisher begins.
+    begin: u64,
     /// Of a journal: where a schema may be stored, which is to be compared before the first message is given, and with what.
     unchecked: Option<(Place, Options)>,
 }
@@ -85,12 +87,15 @@ impl Feed {
         Pattern::Publish.fits(theirs.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
         let source = Peer::new(&theirs, options, owner).source;
-        let behind = before.map(|before| if before.session == theirs.session { before.number } else { 0 });
+        // Of what a relay had not yet relayed at its beginning nothing is missed.
+        let begin = theirs.first.saturating_sub(1);
+        let behind = ours.after.map(|after| after.in_session(theirs.session, theirs.first));
         let way = match page {
             None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
             Some(page) => {
                 let start = match (behind, theirs.after) {
                     (Some(number), _) => Start::After(number),
+                    (None, Some(After { number: 0, .. })) => Start::After(begin),
                     (None, Some(newest)) => Start::With(newest.number),
                     (None, None) => Start::Newest,
                 };
@@ -105,7 +110,7 @@ impl Feed {
                 ))
             }
         };
-        Ok(Some(Feed { way, session: theirs.session, source, sequence: behind, unchecked: None }))
+        Ok(Some(Feed { way, session: theirs.session, source, sequence: behind, begin, unchecked: None }))
     }
 
     /// What a store holds and will hold: nobody has to be dialled.
@@ -115,7 +120,7 @@ impl Feed {
             (Transport::Journal, Some(_)) => Some((Place::of(endpoint)?, options.clone())),
             _ => None,
         };
-        Ok(Feed { way, session: 0, source: "".into(), sequence: None, unchecked })
+        Ok(Feed { way, session: 0, source: "".into(), sequence: None, begin: 0, unchecked })
     }
 
     /// What a store gave, once its schema has been compared: it is there before the first message.
@@ -200,7 +205,7 @@ impl Feed {
         let sequence = frame.header.sequence;
         let before = match self.sequence.replace(sequence) {
             None if !counts => return 0,
-            before => before.unwrap_or(0),
+            before => before.unwrap_or(self.begin),
         };
         sequence.saturating_sub(before.saturating_add(1))
     }

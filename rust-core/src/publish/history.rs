@@ -29,12 +29,14 @@ pub struct History {
     kept: VecDeque<Published>,
     bytes: usize,
     limit: usize,
+    /// The number of the last message that is kept no longer; 0 where all are kept.
+    forgotten: u64,
 }
 
 impl History {
     /// An empty one that keeps `limit` bytes.
     pub fn new(limit: usize) -> History {
-        History { kept: VecDeque::new(), bytes: 0, limit }
+        History { kept: VecDeque::new(), bytes: 0, limit, forgotten: 0 }
     }
 
     /// Adds the newest message; the oldest ones go.
@@ -43,7 +45,10 @@ impl History {
         self.kept.push_back(published);
         while self.bytes > self.limit && self.kept.len() > 1 {
             let oldest = self.kept.pop_front();
-            self.bytes -= oldest.map_or(0, |oldest| oldest.bytes());
+            if let Some(oldest) = oldest {
+                self.bytes -= oldest.bytes();
+                self.forgotten = oldest.header.sequence;
+            }
         }
     }
 
@@ -69,10 +74,15 @@ impl History {
     }
 
     fn place_after(&self, sequence: u64) -> Option<usize> {
-        let first = self.kept.front()?.header.sequence;
-        let next = sequence.saturating_add(1);
-        let at = if next >= first { next - first } else { (self.kept.len() / 4) as u64 };
-        usize::try_from(at).ok()
+        let (first, last) = (self.kept.front()?.header.sequence, self.last());
+        if sequence < self.forgotten {
+            return Some(self.kept.len() / 4);
+        }
+        // What was relayed may leave numbers out.
+        if last - first + 1 != self.kept.len() as u64 {
+            return Some(self.kept.partition_point(|kept| kept.header.sequence <= sequence));
+        }
+        usize::try_from(sequence.saturating_add(1).saturating_sub(first)).ok()
     }
 
     /// Whether so many bytes more would take the place of much of what is kept.
@@ -111,6 +121,29 @@ mod tests {
         assert_eq!((next(&history, 19), next(&history, 20)), (Some(20), None));
         // Number 12 and those before it are gone: a quarter of eight further on.
         assert_eq!((next(&history, 11), next(&history, 0)), (Some(15), Some(15)));
+    }
+
+    #[test]
+    fn numbers_left_out_lose_no_message_that_is_kept() {
+        let mut history = history(1 << 20, 0);
+        for sequence in [5, 6, 9, 20] {
+            let payload = Payload::new(&Value::from(7u64), Encoding::Cbor, &Limits::default()).unwrap();
+            let header = Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) };
+            history.push(Published { header, payload });
+        }
+        let after = [0, 4, 5, 6, 7, 8, 9, 19, 20, 21].map(|sequence| next(&history, sequence));
+        let expected = [5, 5, 6, 9, 9, 9, 20, 20].map(Some);
+        assert_eq!(after[..8], expected);
+        assert_eq!(after[8..], [None, None]);
+        // Once the first is forgotten, one that had it goes on, and one that had it not is overtaken.
+        history.limit = history.bytes - 1;
+        history.push(Published {
+            header: Header { sequence: 21, ..Header::new(Kind::Data, Encoding::Cbor) },
+            ..history.kept[0].clone()
+        });
+        assert_eq!((history.forgotten, history.kept.len()), (6, 3));
+        assert_eq!((next(&history, 6), next(&history, 8)), (Some(9), Some(9)));
+        assert_eq!(next(&history, 5), Some(9));
     }
 
     #[test]

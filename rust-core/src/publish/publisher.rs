@@ -1,5 +1,7 @@
 //! The publisher: says its values to whoever listens, and waits for nobody.
 
+mod relay;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,14 +53,18 @@ impl Publisher {
     /// A `journal:` goes on counting where the publisher before it stopped.
     pub fn new(endpoint: &str, options: &Options) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
-        Publisher::at(&endpoint, options).map_err(|e| e.on(&endpoint))
+        let open = || {
+            let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+            Publisher::at(&endpoint, options, greeting)
+        };
+        open().map_err(|e| e.on(&endpoint))
     }
 
-    fn at(endpoint: &Endpoint, options: &Options) -> Result<Publisher> {
+    fn at(endpoint: &Endpoint, options: &Options, greeting: Greeting) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
         let options = &store::options_for(endpoint.transport(), options);
         let store = Store::open(endpoint, options)?;
-        let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+        let first = greeting.first;
         let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
         let (mut about, mut awaited) = (None, None);
         let (berth, endpoint) = if store.is_some() {
@@ -83,7 +89,7 @@ impl Publisher {
             options: options.clone(),
             casting,
             store,
-            sequence: Mutex::new(0),
+            sequence: Mutex::new(first.saturating_sub(1)),
             turns: Turns::default(),
             place: awaited,
             about: Mutex::new(about),

@@ -284,7 +284,7 @@ impl Subscriber {
             Ok(Look::Frame(frame)) => {
                 let gap = feed.gap(&frame);
                 let source = feed.source_of(&frame);
-                let message = self.message(frame, &source);
+                let message = self.message(frame, &source, feed.session);
                 if gap > 0 {
                     hearing.next = Some(message);
                     return Err(Error::lagged(gap));
@@ -325,8 +325,8 @@ impl Subscriber {
         }
     }
 
-    fn message(&self, frame: Incoming, source: &Arc<str>) -> Message {
-        Message::new(frame, source, self.options.limits(), 0).held_to(self.options.checks_received())
+    fn message(&self, frame: Incoming, source: &Arc<str>, session: u64) -> Message {
+        Message::new(frame, source, self.options.limits(), session).held_to(self.options.checks_received())
     }
 
     fn connect(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<()> {
@@ -421,7 +421,7 @@ impl Subscriber {
             match feed.newest() {
                 Ok(Some(Look::Frame(frame))) => {
                     let source = feed.source_of(&frame);
-                    return Ok(self.message(frame, &source));
+                    return Ok(self.message(frame, &source, feed.session));
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
                 Ok(Some(Look::Moved)) => {

@@ -1,0 +1,61 @@
+//! A publisher that stands for one of another machine: its incarnation and its numbers.
+
+use super::Publisher;
+use crate::channel::Options;
+use crate::channel::greeting::{Greeting, Pattern};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Kind};
+use crate::message::Payload;
+use crate::transport::endpoint::{Endpoint, Transport};
+use crate::value::Timestamp;
+
+impl Publisher {
+    /// Takes the name for a publisher of another machine, of this [`incarnation`](crate::Message::incarnation), whose messages
+    /// are relayed from number `first` on. A subscriber that has met this incarnation before, at another relay, goes on where it
+    /// stopped; `Lagged` tells it what it missed meanwhile. One that has met none misses nothing of what came before `first`.
+    ///
+    /// `AddressInUse` where a living process has the name, `Unsupported` for an endpoint without live subscribers, `InvalidState` where
+    /// the incarnation or `first` is 0.
+    pub fn relay(endpoint: &str, options: &Options, incarnation: u64, first: u64) -> Result<Publisher> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let open = || {
+            if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix | Transport::Tcp) {
+                let text = "only shm:, unix: and tcp: relay messages under their numbers; use one of those";
+                return Err(Error::new(ErrorKind::Unsupported, text));
+            }
+            if incarnation == 0 || first == 0 {
+                let text = "a relay needs an incarnation and a first number, neither of which may be 0";
+                return Err(Error::new(ErrorKind::InvalidState, text));
+            }
+            let mut greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
+            (greeting.session, greeting.first) = (incarnation, first);
+            Publisher::at(&endpoint, options, greeting)
+        };
+        open().map_err(|e| e.on(&endpoint))
+    }
+
+    /// Publishes a message of the publisher that this one stands for, under the number and the time that it had there. Numbers
+    /// left out since the last are told to subscribers as `Lagged`. False where the number was published already, which
+    /// changes nothing; the same errors as [`Publisher::send`].
+    pub fn relay_payload(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
+        self.try_relay(sequence, sent, payload).map_err(|e| e.on(&self.shown))
+    }
+
+    fn try_relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
+        self.check()?;
+        payload.check(self.options.limit)?;
+        if self.store.is_some() {
+            let text = "a store numbers its messages by itself; relay to an endpoint with live subscribers";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        let _turn = self.turn()?;
+        let mut last = self.sequence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if sequence <= *last {
+            return Ok(false);
+        }
+        let header = Header { sequence, sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
+        self.casting.publish(header, payload)?;
+        *last = sequence;
+        Ok(true)
+    }
+}

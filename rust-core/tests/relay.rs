@@ -1,0 +1,106 @@
+//! A publisher under the incarnation and the numbers of another one: what its subscribers are given and what they are told.
+
+use std::time::Duration;
+
+use linkspan::registry;
+use linkspan::{Encoding, ErrorKind, Options, Payload, Publisher, Subscriber, Timestamp, Value};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn name(transport: &str, what: &str) -> String {
+    format!("{transport}:relay/{what}-{}", std::process::id())
+}
+
+fn relay(publisher: &Publisher, sequence: u64) -> bool {
+    let payload = Payload::new(&Value::from(sequence), Encoding::Cbor, &linkspan::Limits::default()).unwrap();
+    publisher.relay_payload(sequence, Timestamp(1_000 + sequence as i64), &payload).unwrap()
+}
+
+/// Numbers, and losses as negative ones.
+fn taken(subscriber: &Subscriber, count: usize) -> Vec<i64> {
+    (0..count)
+        .map(|_| match subscriber.recv(SOON) {
+            Ok(message) => {
+                assert_eq!(message.value().unwrap().as_u64().unwrap(), message.sequence());
+                assert_eq!(message.sent(), Timestamp(1_000 + message.sequence() as i64));
+                message.sequence() as i64
+            }
+            Err(e) if e.kind() == ErrorKind::Lagged => -(e.missed().unwrap() as i64),
+            Err(e) => panic!("{e}"),
+        })
+        .collect()
+}
+
+#[test]
+fn numbers_left_out_are_told_as_lagged_and_repeats_are_dropped() {
+    for transport in ["shm", "unix"] {
+        let name = name(transport, "gaps");
+        let publisher = Publisher::relay(&name, &Options::default(), 77, 500).unwrap();
+        let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        let relayed = [500, 501, 501, 500, 505, 506, 510].map(|sequence| relay(&publisher, sequence));
+        assert_eq!(relayed, [true, true, false, false, true, true, true]);
+        assert_eq!(taken(&subscriber, 7), [500, 501, -3, 505, 506, -3, 510], "{transport}");
+        assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        let late = Subscriber::new(&name, &Options::default()).unwrap();
+        assert_eq!(taken(&late, 1), [510], "{transport}: the newest alone");
+    }
+}
+
+#[test]
+fn subscriber_that_waited_for_a_relay_misses_nothing_before_its_first() {
+    for transport in ["shm", "unix"] {
+        let name = name(transport, "waited");
+        let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+        let publisher = Publisher::relay(&name, &Options::default(), 78, 900).unwrap();
+        relay(&publisher, 900);
+        relay(&publisher, 902);
+        assert_eq!(taken(&subscriber, 3), [900, -1, 902], "{transport}");
+    }
+}
+
+#[test]
+fn next_relay_of_the_same_incarnation_repeats_nothing_and_tells_the_gap() {
+    for transport in ["shm", "unix"] {
+        let name = name(transport, "again");
+        let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+        let publisher = Publisher::relay(&name, &Options::default(), 79, 10).unwrap();
+        relay(&publisher, 10);
+        relay(&publisher, 11);
+        assert_eq!(taken(&subscriber, 2), [10, 11], "{transport}");
+        drop(publisher);
+        let publisher = Publisher::relay(&name, &Options::default(), 79, 11).unwrap();
+        relay(&publisher, 11);
+        relay(&publisher, 15);
+        assert_eq!(taken(&subscriber, 2), [-3, 15], "{transport}: 11 was had before");
+        drop(publisher);
+        // The next incarnation of the publisher itself began at 1 while the subscriber was there.
+        let publisher = Publisher::relay(&name, &Options::default(), 80, 4).unwrap();
+        relay(&publisher, 4);
+        assert_eq!(taken(&subscriber, 2), [-3, 4], "{transport}");
+    }
+}
+
+#[test]
+fn relayed_names_show_their_machine_and_incarnation() {
+    let name = name("shm", "shown");
+    let options = Options::default().with_machine("north");
+    let publisher = Publisher::relay(&name, &options, 81, 1).unwrap();
+    relay(&publisher, 1);
+    let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().incarnation(), 81);
+    let listed = registry::list().unwrap().into_iter().find(|listed| listed.endpoint == name).unwrap();
+    assert_eq!((listed.machine.as_deref(), listed.incarnation), (Some("north"), Some(81)));
+    let again = Publisher::new(&name, &Options::default()).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AddressInUse);
+}
+
+#[test]
+fn relay_refuses_stores_and_zeros() {
+    let refused = |name: &str, incarnation, first| {
+        Publisher::relay(name, &Options::default(), incarnation, first).unwrap_err().kind()
+    };
+    assert_eq!(refused("file:relay/store", 1, 1), ErrorKind::Unsupported);
+    assert_eq!(refused("relay/zero", 0, 1), ErrorKind::InvalidState);
+    assert_eq!(refused("relay/zero", 1, 0), ErrorKind::InvalidState);
+}
