@@ -29,6 +29,13 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     rows.extend(listed.iter().map(row));
+    // Where a bridge runs: whose names those are.
+    if listed.iter().any(|listed| listed.machine.is_some()) {
+        rows[0].push("MACHINE".into());
+        let machine =
+            |listed: &Listed| listed.machine.as_ref().map_or("-".into(), |it| display::escaped(it, false));
+        rows[1..].iter_mut().zip(&listed).for_each(|(row, listed)| row.push(machine(listed)));
+    }
     let mut text = table::text(&rows);
     for listed in &listed {
         text.extend(listed.trouble.as_ref().map(|trouble| told(&listed.endpoint, trouble)));

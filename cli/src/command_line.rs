@@ -166,6 +166,14 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
         command: KeysCommand,
     },
 
+    /// Carry names of this machine to others, and names of others here: `linkspan bridge --help`
+    #[command(disable_help_flag = true)]
+    Bridge {
+        /// What the program linkspan-bridge is given
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+
     /// Remove what dead processes left
     #[command(
         after_help = "Nobody needs it: whoever listens at a name next removes what is there. Says which names it removed.

@@ -12,6 +12,7 @@
 //! | services: the controller, queries and commands, the live view | `controller`, `service`, `top` |
 //! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `supervisor` |
+//! | other machines: bridge, which is a program of its own | `bridge` |
 //! | machines that trust each other: keys | `keys` |
 //! | what messages mean: schema | `schema` |
 //! | encodings alone: transcode | `transcode` |
@@ -25,6 +26,7 @@
 
 mod admin;
 mod args;
+mod bridge;
 mod command_line;
 mod controller;
 mod deadline;
@@ -118,6 +120,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Doctor { json, repair } => admin::doctor(json, repair),
         Command::Setup { group, root } => admin::setup(&group, &root),
         Command::Clean => admin::clean(),
+        Command::Bridge { arguments } => bridge::bridge(&arguments),
         Command::Keys { command } => keys::keys(&command),
         Command::Service { command } => service::service(&command, signals),
         Command::Controller(args) => controller::controller(&args, signals),

@@ -1,0 +1,97 @@
+//! The command line: flags say the same as the configuration file, and more than it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use linkspan::Result;
+
+use crate::config::Config;
+
+/// Carry names of this machine to others, and names of others here
+#[derive(Debug, Parser)]
+#[command(
+    name = "linkspan bridge",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Nothing is exported or imported unless it is named: in a pattern * stands for any characters and ? for one.
+
+Examples:
+  linkspan bridge --export 'lab/*' --listen tcp/127.0.0.1:7447
+  linkspan bridge --import 'lab/*' --peer tcp/127.0.0.1:7447
+  linkspan bridge --config bridge.toml
+  linkspan bridge check bridge.toml"
+)]
+pub struct Arguments {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// What to carry where.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What to do instead of running.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Say what a configuration would do, and what is wrong with it
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+}
+
+/// What to carry where.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// A configuration file in TOML; flags add to its lists and replace its values
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Join the bridges of this name [default: default]
+    #[arg(long)]
+    realm: Option<String>,
+    /// The name of this machine, as others show it [default: the host name]
+    #[arg(long)]
+    machine: Option<String>,
+    /// Let other machines have the names that are like this pattern; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    export: Vec<String>,
+    /// Have the names of other machines that are like this pattern; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    import: Vec<String>,
+    /// Accept other bridges at this address, such as tcp/127.0.0.1:7447; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// Connect to the bridge at this address; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    peer: Vec<String>,
+    /// Connect through the router at this address; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    router: Vec<String>,
+    /// Find other bridges by multicast
+    #[arg(long)]
+    scout: bool,
+    /// Use addresses beyond this machine without encryption: everybody on that network may read, and write what is imported
+    #[arg(long)]
+    trusted_network: bool,
+}
+
+impl Settings {
+    /// The configuration that the file and the flags say together.
+    pub fn config(self) -> Result<Config> {
+        let mut config = match &self.config {
+            Some(file) => Config::read(file)?,
+            None => Config::default(),
+        };
+        config.realm = self.realm.unwrap_or(config.realm);
+        config.machine = self.machine.or(config.machine);
+        config.export.extend(self.export);
+        config.import.extend(self.import);
+        let zenoh = &mut config.zenoh;
+        zenoh.listen.extend(self.listen);
+        zenoh.connect.extend(self.peer);
+        zenoh.routers.extend(self.router);
+        zenoh.scouting |= self.scout;
+        zenoh.trusted_network |= self.trusted_network;
+        Ok(config)
+    }
+}

@@ -1,0 +1,406 @@
+//! The engine zenoh: all that this program uses of it is here.
+//!
+//! | Linkspan | zenoh |
+//! |---|---|
+//! | the name `lab/fft` | the key `linkspan/REALM/lab/fft` |
+//! | where a message comes from | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent` |
+//! | the newest message; a request | a query on that key |
+//! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Result, Value, codec};
+use zenoh::bytes::ZBytes;
+use zenoh::liveliness::LivelinessToken;
+use zenoh::pubsub::Publisher;
+use zenoh::qos::CongestionControl;
+use zenoh::query::{ConsolidationMode, Query, QueryTarget, Queryable};
+use zenoh::sample::{Locality, SampleKind};
+use zenoh::{Session, Wait};
+
+use super::{Arrival, Body, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply, Respond, Sample};
+use crate::config::Config;
+use crate::inbox::Inbox;
+
+/// How long the newest message of a publisher is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How a request says that no answer came in time.
+const TIMEOUT: &str = "Timeout";
+
+/// A session of zenoh.
+pub struct Zenoh {
+    session: Session,
+    realm: String,
+    inbox: Inbox,
+    request_timeout: Duration,
+}
+
+impl Zenoh {
+    /// Opens a session; what it brings goes to the inbox.
+    pub fn open(config: &Config, inbox: &Inbox) -> Result<Zenoh> {
+        let mut ours = zenoh::Config::default();
+        let list = |addresses: &[String]| Value::from(addresses.to_vec());
+        let is_client = !config.zenoh.routers.is_empty();
+        let connect = if is_client { &config.zenoh.routers } else { &config.zenoh.connect };
+        for (key, value) in [
+            ("mode", Value::from(if is_client { "client" } else { "peer" })),
+            ("listen/endpoints", list(&config.zenoh.listen)),
+            ("connect/endpoints", list(connect)),
+            // A peer that is not there yet is connected to when it comes.
+            ("connect/timeout_ms", Value::from(-1)),
+            ("connect/exit_on_failure", Value::from(false)),
+            ("connect/retry", Value::map([("period_init_ms", 100), ("period_max_ms", 1000)])),
+            ("scouting/multicast/enabled", Value::from(config.zenoh.scouting)),
+            ("scouting/gossip/enabled", Value::from(config.zenoh.scouting)),
+        ] {
+            let json = codec::encode(&value, Encoding::Json)?;
+            let json = String::from_utf8_lossy(&json);
+            ours.insert_json5(key, &json).map_err(|e| failed(&format!("setting zenoh's {key}"), &e))?;
+        }
+        let session = zenoh::open(ours).wait().map_err(|e| failed("opening a zenoh session", &e))?;
+        let zenoh = Zenoh {
+            session,
+            realm: config.realm.clone(),
+            inbox: inbox.clone(),
+            request_timeout: config.request_timeout(),
+        };
+        if !config.import.is_empty() {
+            zenoh.watch_presences()?;
+        }
+        Ok(zenoh)
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("linkspan/{}/{name}", self.realm)
+    }
+
+    fn token(&self, presence: &Presence) -> Result<LivelinessToken> {
+        let Presence { name, pattern, machine, incarnation } = presence;
+        let word = word_of(*pattern);
+        let key = format!("linkspan/{}/@alive/{word}/{machine}/{incarnation:x}/{name}", self.realm);
+        let declared = self.session.liveliness().declare_token(key).wait();
+        declared.map_err(|e| failed("telling others of a name", &e).on(name))
+    }
+
+    fn watch_presences(&self) -> Result<()> {
+        let prefix = format!("linkspan/{}/@alive/", self.realm);
+        let (inbox, within) = (self.inbox.clone(), prefix.clone());
+        let told = move |sample: zenoh::sample::Sample| {
+            let presence = sample.key_expr().as_str().strip_prefix(&within).and_then(presence_of);
+            if let Some(presence) = presence {
+                inbox.push(match sample.kind() {
+                    SampleKind::Put => Arrival::Appeared(presence),
+                    SampleKind::Delete => Arrival::Gone(presence),
+                });
+            }
+        };
+        let liveliness = self.session.liveliness();
+        let watched =
+            liveliness.declare_subscriber(format!("{prefix}**")).history(true).callback(told).background();
+        watched.wait().map_err(|e| failed("watching the names of other machines", &e))
+    }
+}
+
+impl Engine for Zenoh {
+    fn export_publisher(&self, presence: &Presence) -> Result<Box<dyn Outlet>> {
+        let key = self.key(&presence.name);
+        let error = |e: zenoh::Error| failed("exporting a publisher", &e).on(&presence.name);
+        let newest: Arc<Mutex<Option<Sample>>> = Arc::default();
+        let (answering, realm_key) = (newest.clone(), key.clone());
+        let answer = move |query: Query| {
+            let newest = answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            // One who asks and goes before the answer misses nothing.
+            let _ = newest.map(|sample| {
+                let reply = query.reply(&realm_key, ZBytes::from(sample.body.bytes));
+                let attached = sample.origin.as_ref().map(attachment);
+                reply.encoding(mime(sample.body.encoding)).attachment(attached).wait()
+            });
+        };
+        let queryable = self.session.declare_queryable(key.clone()).callback(answer).wait().map_err(error)?;
+        let publisher = self.session.declare_publisher(key).congestion_control(CongestionControl::Drop);
+        let publisher = publisher.allowed_destination(Locality::Remote).wait().map_err(error)?;
+        let token = self.token(presence)?;
+        Ok(Box::new(Exported { publisher, newest, _queryable: queryable, _token: token }))
+    }
+
+    fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>> {
+        let (inbox, name, key) = (self.inbox.clone(), presence.name.clone(), self.key(&presence.name));
+        let reply_key = key.clone();
+        let asked = move |query: Query| {
+            let encoding = encoding_of(query.encoding().map(ToString::to_string).as_deref());
+            let bytes = query.payload().map(bytes_of).unwrap_or_default();
+            let key = reply_key.clone();
+            let respond = move |reply: Reply| {
+                // One who has gone before the answer is told nothing.
+                let _ = match reply {
+                    Ok(body) => {
+                        let reply = query.reply(&key, ZBytes::from(body.bytes));
+                        reply.encoding(mime(body.encoding)).wait()
+                    }
+                    Err(failure) => {
+                        let reply = query.reply_err(failure_bytes(&failure));
+                        reply.encoding("application/cbor").wait()
+                    }
+                };
+            };
+            inbox.push(Arrival::Request(name.clone(), Body { encoding, bytes }, Box::new(respond)));
+        };
+        let declared = self.session.declare_queryable(key).callback(asked).wait();
+        let queryable = declared.map_err(|e| failed("exporting a server", &e).on(&presence.name))?;
+        Ok(Box::new((queryable, self.token(presence)?)))
+    }
+
+    fn import(&self, pattern: &str) -> Result<()> {
+        let (inbox, prefix) = (self.inbox.clone(), self.key(""));
+        let told = move |sample: zenoh::sample::Sample| {
+            let Some(name) = sample.key_expr().as_str().strip_prefix(&prefix) else { return };
+            inbox.push(match sample.kind() {
+                SampleKind::Put => Arrival::Sample(sample_of(name, &sample)),
+                SampleKind::Delete => Arrival::Ended(name.to_owned()),
+            });
+        };
+        let subscriber = self.session.declare_subscriber(self.key(&key_pattern(pattern)));
+        let subscriber = subscriber.allowed_origin(Locality::Remote).callback(told).background();
+        subscriber.wait().map_err(|e| failed("importing names", &e).on(pattern))
+    }
+
+    fn newest(&self, presence: &Presence) -> Result<()> {
+        let (inbox, asked, answered) =
+            (self.inbox.clone(), presence.clone(), Arc::new(AtomicBool::new(false)));
+        let ended = Ended(inbox.clone(), asked.clone(), answered.clone());
+        let told = move |reply: zenoh::query::Reply| {
+            let _ = &ended;
+            match reply.result() {
+                Ok(sample) => {
+                    let sample = sample_of(&asked.name, sample);
+                    // Others may have published at the same name.
+                    if sample.origin.is_some_and(|origin| origin.incarnation == asked.incarnation) {
+                        answered.store(true, Ordering::Relaxed);
+                        inbox.push(Arrival::Newest(asked.clone(), Newest::Sample(sample)));
+                    }
+                }
+                Err(_) => {
+                    answered.store(true, Ordering::Relaxed);
+                    inbox.push(Arrival::Newest(asked.clone(), Newest::Unknown));
+                }
+            }
+        };
+        let query = self.session.get(self.key(&presence.name)).timeout(PATIENCE).target(QueryTarget::All);
+        let query = query.consolidation(ConsolidationMode::None).allowed_destination(Locality::Remote);
+        query
+            .callback(told)
+            .wait()
+            .map_err(|e| failed("asking for the newest message", &e).on(&presence.name))
+    }
+
+    fn request(&self, presence: &Presence, body: Body, respond: Respond) -> Result<()> {
+        let respond = Answering(Arc::new(Mutex::new(Some(respond))));
+        let told = move |reply: zenoh::query::Reply| {
+            respond.give(match reply.result() {
+                Ok(sample) => Ok(body_of(sample)),
+                Err(error) => Err(failure_of(&bytes_of(error.payload()))),
+            });
+        };
+        let query = self.session.get(self.key(&presence.name)).payload(ZBytes::from(body.bytes));
+        let query = query.encoding(mime(body.encoding)).timeout(self.request_timeout);
+        let query = query.consolidation(ConsolidationMode::None).allowed_destination(Locality::Remote);
+        query.callback(told).wait().map_err(|e| failed("sending a request", &e).on(&presence.name))
+    }
+}
+
+/// What exports a publisher; its end takes the name from the others.
+struct Exported {
+    publisher: Publisher<'static>,
+    newest: Arc<Mutex<Option<Sample>>>,
+    _queryable: Queryable<()>,
+    _token: LivelinessToken,
+}
+
+impl Outlet for Exported {
+    fn publish(&self, sample: Sample) -> Result<()> {
+        let attached = sample.origin.as_ref().map(attachment);
+        let (bytes, encoding) = (sample.body.bytes.clone(), mime(sample.body.encoding));
+        // First, so that whoever asks after the message has gone out to the others is given it.
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
+        let put = self.publisher.put(ZBytes::from(bytes)).encoding(encoding).attachment(attached);
+        put.wait().map_err(|e| failed("publishing to other machines", &e))
+    }
+}
+
+/// Told at the end of a query: that nothing was there where nobody answered.
+struct Ended(Inbox, Presence, Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if !self.2.load(Ordering::Relaxed) {
+            self.0.push(Arrival::Newest(self.1.clone(), Newest::None));
+        }
+    }
+}
+
+/// Gives the one answer, also where the query ends without.
+struct Answering(Arc<Mutex<Option<Respond>>>);
+
+impl Answering {
+    fn give(&self, reply: Reply) {
+        let respond = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(respond) = respond {
+            respond(reply);
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let text = "the server's machine went away before it answered";
+        self.give(Err(failure("Disconnected", text)));
+    }
+}
+
+fn failed(doing: &str, error: &zenoh::Error) -> Error {
+    Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
+}
+
+fn failure(kind: &str, text: &str) -> RemoteFailure {
+    RemoteFailure { code: -32603, kind: kind.into(), text: text.into(), data: Vec::new() }
+}
+
+fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
+    let map = Value::map([
+        ("code", Value::from(failure.code)),
+        ("kind", failure.kind.as_str().into()),
+        ("text", failure.text.as_str().into()),
+        ("data", Value::from(failure.data.clone())),
+    ]);
+    codec::encode(&map, Encoding::Cbor).unwrap_or_default()
+}
+
+/// What an error reply says: a failure as this program writes it, else its text, which is zenoh's or a foreign program's own.
+fn failure_of(bytes: &[u8]) -> RemoteFailure {
+    let read = || -> Result<RemoteFailure> {
+        let map = codec::decode(bytes, Encoding::Cbor)?;
+        Ok(RemoteFailure {
+            code: map.at("code")?.as_i64()?,
+            kind: map.at("kind")?.as_text()?.to_owned(),
+            text: map.at("text")?.as_text()?.to_owned(),
+            data: map.at("data").and_then(Value::as_bytes).map(|data| data.to_vec()).unwrap_or_default(),
+        })
+    };
+    read().unwrap_or_else(|_| match String::from_utf8_lossy(bytes) {
+        text if text == TIMEOUT => failure(TIMEOUT, "the server's machine gave no answer in time"),
+        text => failure("zenoh.error", &text),
+    })
+}
+
+const fn word_of(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::Publish => "publish",
+        Pattern::Request => "request",
+    }
+}
+
+/// The presence that the end of a token's key says; none where it is no such key.
+fn presence_of(rest: &str) -> Option<Presence> {
+    let mut parts = rest.splitn(4, '/');
+    let (word, machine, incarnation, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let pattern = [Pattern::Publish, Pattern::Request].into_iter().find(|p| word_of(*p) == word)?;
+    let incarnation = u64::from_str_radix(incarnation, 16).ok().filter(|incarnation| *incarnation != 0)?;
+    Some(Presence { name: name.to_owned(), pattern, machine: machine.to_owned(), incarnation })
+}
+
+/// A key expression for all names that are like the pattern, and perhaps for others.
+fn key_pattern(pattern: &str) -> String {
+    let Some(at) = pattern.find(['*', '?']) else { return pattern.to_owned() };
+    pattern[..at].rsplit_once('/').map_or_else(|| "**".to_owned(), |(before, _)| format!("{before}/**"))
+}
+
+fn attachment(origin: &Origin) -> Vec<u8> {
+    let map = Value::map([
+        ("incarnation", Value::from(origin.incarnation)),
+        ("sequence", origin.sequence.into()),
+        ("sent", origin.sent.into()),
+    ]);
+    codec::encode(&map, Encoding::Cbor).unwrap_or_default()
+}
+
+fn origin_of(bytes: &[u8]) -> Option<Origin> {
+    let map = codec::decode(bytes, Encoding::Cbor).ok()?;
+    let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
+    let (incarnation, sequence) = (number("incarnation")?, number("sequence")?);
+    let sent = map.at("sent").and_then(Value::as_i64).ok()?;
+    (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent })
+}
+
+fn sample_of(name: &str, sample: &zenoh::sample::Sample) -> Sample {
+    let origin = sample.attachment().and_then(|attached| origin_of(&attached.to_bytes()));
+    Sample { name: name.to_owned(), origin, body: body_of(sample) }
+}
+
+fn body_of(sample: &zenoh::sample::Sample) -> Body {
+    let encoding = encoding_of(Some(&sample.encoding().to_string()));
+    Body { encoding, bytes: bytes_of(sample.payload()) }
+}
+
+fn bytes_of(payload: &ZBytes) -> Bytes {
+    match payload.to_bytes() {
+        std::borrow::Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+        std::borrow::Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+/// What zenoh's programs know our encodings as.
+const fn mime(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Raw => "application/octet-stream",
+        Encoding::Json => "application/json",
+        Encoding::Cbor => "application/cbor",
+        Encoding::Bson => "application/bson",
+        Encoding::Smile => "application/x-jackson-smile",
+    }
+}
+
+/// How a foreign value is written; what is not known is bytes.
+fn encoding_of(mime_type: Option<&str>) -> Encoding {
+    match mime_type {
+        Some("text/json" | "text/json5") => Encoding::Json,
+        Some(other) => Encoding::ALL.into_iter().find(|e| mime(*e) == other).unwrap_or(Encoding::Raw),
+        None => Encoding::Raw,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_expressions_cover_their_patterns() {
+        let keys = ["lab/a", "lab/*", "lab/a*b", "*", "x?", "lab/*/b"].map(key_pattern);
+        assert_eq!(keys, ["lab/a", "lab/**", "lab/**", "**", "**", "lab/**"]);
+    }
+
+    #[test]
+    fn presences_and_origins_are_read_as_they_are_written() {
+        let presence = presence_of("publish/north/ff/lab/a").unwrap();
+        let expected = ("lab/a", Pattern::Publish, "north", 255);
+        assert_eq!((&*presence.name, presence.pattern, &*presence.machine, presence.incarnation), expected);
+        for wrong in ["publish/north/0/lab", "publish/north/x/lab", "other/north/1/lab", "publish/north/1"] {
+            assert!(presence_of(wrong).is_none(), "{wrong}");
+        }
+        let origin = Origin { incarnation: u64::MAX, sequence: 7, sent: -5 };
+        assert_eq!(origin_of(&attachment(&origin)), Some(origin));
+        assert_eq!(origin_of(b"\xa0"), None);
+        assert_eq!(origin_of(&attachment(&Origin { sequence: 0, ..origin })), None);
+    }
+
+    #[test]
+    fn failures_are_read_as_they_are_written() {
+        let failed = RemoteFailure { code: -7, kind: "a.b".into(), text: "no".into(), data: vec![1, 2] };
+        assert_eq!(failure_of(&failure_bytes(&failed)), failed);
+        assert_eq!(failure_of(b"Timeout").kind, "Timeout");
+        assert_eq!(failure_of(b"odd \xff").kind, "zenoh.error");
+    }
+}

@@ -1,0 +1,54 @@
+//! The program `linkspan-bridge`: names of one machine on another.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the command line | `arguments` |
+//! | what it is to do: flags and a TOML file | `config` |
+//! | the loop that everything goes through | `event_loop` |
+//! | names of this machine for others, names of others here | `exports`, `imports` |
+//! | what an engine between machines has to do; zenoh | `engine` |
+//! | what the loop is woken by | `inbox`, `directory` |
+//! | what was carried, refused and lost | `status` |
+
+// What it did and why it ended stands on standard error, what `check` found on standard output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod arguments;
+mod config;
+mod directory;
+mod engine;
+mod event_loop;
+mod exports;
+mod imports;
+mod inbox;
+mod status;
+
+use std::process::ExitCode;
+
+use arguments::{Action, Arguments};
+use clap::Parser;
+use config::Config;
+use linkspan::Result;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("linkspan-bridge: {} ({}): {error}", error.kind().name(), error.kind().code());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    if let Some(Action::Check { file }) = &arguments.action {
+        let config = Config::read(file)?;
+        config.validate()?;
+        print!("{}", exports::describe(&config)?);
+        return Ok(());
+    }
+    let config = arguments.settings.config()?;
+    config.validate()?;
+    event_loop::run(&config)
+}

@@ -1,0 +1,77 @@
+"""Programs that know zenoh and nothing of Linkspan: they subscribe, publish, query and answer."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import zenoh
+from conftest import SOON, eventually, free_port, say
+
+ROOT = "linkspan/default"
+
+
+@pytest.fixture
+def session(pair) -> Iterator[zenoh.Session]:
+    config = zenoh.Config()
+    config.insert_json5("connect/endpoints", json.dumps([f"tcp/127.0.0.1:{pair[2]}"]))
+    config.insert_json5("listen/endpoints", "[]")
+    config.insert_json5("scouting/multicast/enabled", "false")
+    with zenoh.open(config) as opened:
+        yield opened
+
+
+def test_foreign_program_subscribes_and_asks_for_the_newest(pair, session):
+    north, _, _ = pair
+    publisher = north.start("pub", "lab/json", "--encoding", "json", stdin=-1)
+    say(publisher, {"celsius": 21.4})
+    eventually(lambda: north.status().get("sent") == 1, "it is exported")
+    got: list = []
+    came = threading.Event()
+
+    def take(sample: zenoh.Sample) -> None:
+        got.append((str(sample.encoding), json.loads(sample.payload.to_bytes()), len(sample.attachment.to_bytes())))
+        came.set()
+
+    subscriber = session.declare_subscriber(f"{ROOT}/lab/json", take)
+    # A declaration takes a moment to reach the publisher.
+    deadline = time.monotonic() + SOON
+    while not came.is_set() and time.monotonic() < deadline:
+        say(publisher, {"celsius": 22.5})
+        came.wait(0.2)
+    assert got and got[0][:2] == ("application/json", {"celsius": 22.5}) and got[0][2] > 20
+    replies = [reply.ok.payload.to_bytes() for reply in session.get(f"{ROOT}/lab/json")]
+    assert [json.loads(reply) for reply in replies] == [{"celsius": 22.5}]
+    subscriber.undeclare()
+
+
+def test_foreign_program_publishes(machines):
+    south, port = machines("south"), free_port()
+    south.bridge("--import", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    config = zenoh.Config()
+    config.insert_json5("connect/endpoints", json.dumps([f"tcp/127.0.0.1:{port}"]))
+    config.insert_json5("listen/endpoints", "[]")
+    config.insert_json5("scouting/multicast/enabled", "false")
+    with zenoh.open(config) as session:
+
+        def there() -> bool:
+            session.put(f"{ROOT}/lab/foreign", json.dumps([1, "two"]), encoding="application/json")
+            session.put(f"{ROOT}/other/foreign", json.dumps(3), encoding="application/json")
+            return south.listed("lab/foreign") is not None
+
+        eventually(there, "what it publishes is there")
+        assert json.loads(south.run("latest", "lab/foreign", "--json")) == [1, "two"]
+        assert south.listed("lab/foreign")["machine"] == "zenoh"
+        assert south.listed("other/foreign") is None, "it was not to be imported"
+        session.delete(f"{ROOT}/lab/foreign")
+        eventually(lambda: south.listed("lab/foreign") is None, "it is ended by a delete")
+
+
+def test_foreign_program_queries_a_server(pair, session):
+    north, _, _ = pair
+    north.start("reply", "lab/echo", "--command", "cat")
+    eventually(lambda: "lab/echo" in north.status().get("exported", []), "it is exported")
+    replies = session.get(f"{ROOT}/lab/echo", payload=b'{"a":1}', encoding="application/json", timeout=10)
+    answers = [(str(reply.ok.encoding), json.loads(reply.ok.payload.to_bytes())) for reply in replies]
+    assert answers == [("application/json", {"a": 1})]

@@ -1,0 +1,128 @@
+"""Publishing between machines: order, late joiners, losses that are counted, names that come and go."""
+
+import json
+import re
+
+from conftest import eventually, free_port, kill, say
+
+
+def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
+    north, south, _ = pair
+    publisher = north.publisher("lab/count")
+    say(publisher, 0)
+    south.has("lab/count")
+    subscriber = south.subscriber("lab/count")
+    assert subscriber.next() == "0"
+    say(publisher, *range(1, 2001))
+    assert [int(subscriber.next()) for _ in range(2000)] == list(range(1, 2001))
+    assert south.subscriber("lab/count").next() == "2000"
+    assert south.run("latest", "lab/count", "--json").strip() == "2000"
+    listed = south.listed("lab/count")
+    assert (listed["machine"], listed["pattern"]) == ("north", "publish")
+    assert north.listed("lab/count")["machine"] is None
+    assert re.search(r"lab/count .* north\n", south.run("ls", "lab/count"))
+    assert eventually(lambda: south.status().get("received") == 2001, "all are counted")
+    eventually(lambda: north.status().get("sent") == 2001, "all are counted here, too")
+    assert south.status()["lost"] == 0
+
+
+def test_name_goes_with_its_publisher_and_comes_back(pair):
+    north, south, _ = pair
+    first = north.publisher("lab/name")
+    say(first, "first")
+    south.has("lab/name")
+    subscriber = south.subscriber("lab/name")
+    assert subscriber.next() == '"first"'
+    kill(first)
+    eventually(lambda: south.listed("lab/name") is None, "the name goes with its publisher")
+    south.run("latest", "lab/name", code=4)
+    second = north.publisher("lab/name")
+    say(second, "second")
+    assert subscriber.next() == '"second"'
+
+
+def test_nothing_is_carried_that_was_not_named(pair):
+    north, south, _ = pair
+    say(north.publisher("private/key"), 1)
+    say(north.publisher("lab/open"), 2)
+    south.has("lab/open")
+    assert south.listed("private/key") is None
+    eventually(lambda: north.status().get("exported") == ["lab/open"], "one name is exported")
+
+
+def test_live_local_name_is_never_shadowed(pair):
+    north, south, _ = pair
+    local = south.publisher("lab/mine")
+    say(local, "local")
+    south.has("lab/mine")
+    say(north.publisher("lab/mine"), "remote")
+    refused = eventually(lambda: south.status().get("refused"), "the name is refused")
+    assert "keeps it" in refused["lab/mine"]
+    assert south.run("latest", "lab/mine", "--json").strip() == '"local"'
+    assert south.listed("lab/mine")["machine"] is None
+    kill(local)
+    # Once it is free, it is carried.
+    subscriber = south.subscriber("lab/mine")
+    values = eventually(lambda: subscriber.next() == '"remote"', "the name is carried once it is free")
+    assert values and south.listed("lab/mine")["machine"] == "north"
+
+
+def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machines):
+    north, south, port = machines("north"), machines("south"), free_port()
+    exports = ("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    imports = ("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
+    bridges = {"north": north.bridge(*exports), "south": south.bridge(*imports)}
+    publisher = north.publisher("lab/count")
+    say(publisher, 0)
+    south.has("lab/count")
+    subscriber = south.subscriber("lab/count")
+    taken, sent = [int(subscriber.next())], 0
+    for machine, arguments in [(south, imports), (north, exports)] * 2:
+        kill(bridges[machine.name])
+        eventually(lambda: south.listed("lab/count") is None, "the name goes with the bridge")
+        say(publisher, *range(sent + 1, sent + 11))
+        sent += 10
+        bridges[machine.name] = machine.bridge(*arguments)
+        south.has("lab/count")
+        # What is published from now on arrives; of the ten before it the newest, and the rest is told.
+        eventually(lambda: south.run("latest", "lab/count", "--json").strip() == str(sent), "the newest is there")
+        say(publisher, sent + 1)
+        sent += 1
+        while taken[-1] < sent:
+            taken.append(int(subscriber.next()))
+    assert taken == sorted(set(taken)), "in order, and nothing twice"
+    missed = sum(map(int, re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", south.said.read_text())))
+    assert len(taken) + missed == sent + 1, (taken, missed, south.said.read_text())
+
+
+def test_loop_of_three_bridges_neither_echoes_nor_grows(machines):
+    ring = [machines(name) for name in ("one", "two", "three")]
+    ports = [free_port() for _ in ring]
+    for at, machine in enumerate(ring):
+        peers = [part for port in ports[:at] for part in ("--peer", f"tcp/127.0.0.1:{port}")]
+        machine.bridge("--export", "*", "--import", "*", "--listen", f"tcp/127.0.0.1:{ports[at]}", *peers)
+    publishers = [machine.publisher(f"from/{machine.name}") for machine in ring]
+    for publisher in publishers:
+        say(publisher, 0)
+    for machine in ring:
+        for other in ring:
+            machine.has(f"from/{other.name}")
+    for publisher in publishers:
+        say(publisher, *range(1, 101))
+    for machine in ring:
+        counts = (202, 101)
+        status = eventually(
+            lambda m=machine: (s := m.status()) and (s["received"], s["sent"]) == counts and s, "all have come"
+        )
+        assert status["exported"] == [f"from/{machine.name}"]
+        others = {f"from/{other.name}": other.name for other in ring if other is not machine}
+        assert status["imported"] == others and status["refused"] == {}, status
+        assert status["lost"] == 0
+
+
+def test_large_messages_arrive_whole(pair):
+    north, south, _ = pair
+    publisher = north.publisher("lab/large")
+    text = "x" * 300_000
+    say(publisher, text)
+    assert json.loads(south.subscriber("lab/large").next()) == text
