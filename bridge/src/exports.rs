@@ -28,6 +28,7 @@ struct Exported {
     way: Way,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Way {
     Publisher { subscriber: Subscriber, outlet: Box<dyn Outlet> },
     Server { channel: Channel, pending: Vec<Pending>, _exported: Box<dyn Any> },

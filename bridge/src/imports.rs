@@ -27,6 +27,7 @@ struct Name {
 }
 
 /// What stands here for a name of another machine.
+#[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Local {
     Publisher { presence: Presence, publisher: Publisher, last: u64 },
     Server { presence: Presence, server: Server, descriptor: OwnedFd },

@@ -274,7 +274,7 @@ fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
         ("code", Value::from(failure.code)),
         ("kind", failure.kind.as_str().into()),
         ("text", failure.text.as_str().into()),
-        ("data", Value::from(failure.data.clone())),
+        ("data", Value::Bytes(failure.data.clone().into())),
     ]);
     codec::encode(&map, Encoding::Cbor).unwrap_or_default()
 }
