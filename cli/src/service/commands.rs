@@ -119,7 +119,7 @@ fn services_that_allow(
     Ok(names)
 }
 
-/// ServiceArgs that is named twice is told once.
+/// Removes repeated names of services, keeping the first.
 fn distinct(names: &[String]) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     for name in names {
@@ -160,7 +160,7 @@ fn accept_if_already_there(command: &Command, answer: Answer) -> Answer {
     }
 }
 
-/// The error that an failure_of answer is.
+/// Returns the error that a failed answer carries.
 fn failure_of(name: &str, answer: Answer) -> Error {
     let (outcome, state) = (answer.outcome, answer.state);
     match answer.into_result() {

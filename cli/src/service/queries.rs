@@ -74,17 +74,17 @@ pub fn stats(args: &StatsArgs, signals: &Signals) -> Result<(), Exit> {
     print(&stats?, &args.query)
 }
 
-/// Sends a command without anything to go by, and prints the value that it gives.
+/// Sends a command without arguments, and prints the value of its answer.
 pub fn ask(args: &ServiceArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     command_of(&args.query, &args.name, command, &Value::Null, signals)
 }
 
-/// Sends a command with what was given to go by, and prints the value that it gives.
+/// Sends a command with its arguments, and prints the value of its answer.
 pub fn ask_with(args: &ValueArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     command_of(&args.query, &args.name, command, &given(args.value.as_deref(), signals)?, signals)
 }
 
-/// Sends a command of any name, and prints the value that it gives.
+/// Sends a command of any name, and prints the value of its answer.
 pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     let command = Command::from_name(&args.verb)?;
     command_of(&args.query, &args.name, &command, &given(args.value.as_deref(), signals)?, signals)
