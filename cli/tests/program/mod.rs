@@ -10,6 +10,8 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+
 /// Only guards against a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -126,7 +128,7 @@ impl Running {
         self.lines = None;
     }
 
-    /// Waits until it hears SIGINT and SIGTERM.
+    /// Waits until it handles SIGINT and SIGTERM.
     pub fn wait_for_handlers(&self) {
         let pid = self.pid();
         let begun = std::time::Instant::now();
@@ -134,7 +136,8 @@ impl Running {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
             let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
             let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
-            if caught & (1 << 1) != 0 && caught & (1 << 14) != 0 {
+            // The program handles SIGXFSZ last: a signal that comes while its handler is being installed is lost by signal-hook.
+            if [SIGINT, SIGTERM, SIGXFSZ].iter().all(|number| caught & (1 << (number - 1)) != 0) {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "no handler in process {pid}");
