@@ -34,6 +34,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Say what a configuration would do, and what is wrong with it
+    #[command(after_help = "Examples:\n  linkspan bridge check bridge.toml")]
     Check {
         /// The configuration file
         file: PathBuf,

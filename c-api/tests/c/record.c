@@ -272,5 +272,6 @@ int main(void) {
     structs_are_parts_of_other_values();
     what_does_not_fit_is_refused();
     tables_that_lead_out_of_their_struct_are_refused();
+    puts("ok");
     return 0;
 }
