@@ -8,7 +8,7 @@ Written by `linkspan schema generate --lang python`: change the schema and gener
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from linkspan import Message, Timestamp
 from linkspan import generated as read
@@ -89,7 +89,10 @@ class LoggerReading:
         ("measurements", "measurements", False),
     )
 
-    number: int
+    #: The schema that these are the messages of, and its version.
+    __linkspan_schema__: ClassVar[tuple[str, int]] = ("logger.reading", 1)
+
+    number: Annotated[int, read.SchemaType("u64", range=(1, 9223372036854775807))]
     """Its number in the database, from 1. Range: [1, 9223372036854775807]."""
     at: Timestamp
     """When it was read."""

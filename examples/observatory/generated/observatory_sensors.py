@@ -8,7 +8,7 @@ Written by `linkspan schema generate --lang python`: change the schema and gener
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from linkspan import Message, Timestamp
 from linkspan import generated as read
@@ -82,17 +82,17 @@ class ObservatorySensorsReadings:
         ("temperature", "temperature", True),
     )
 
-    cpu: float
+    cpu: Annotated[float, read.SchemaType(unit="%", range=(0.0, 100.0))]
     """How much of the processors' time was used in the last second. Unit: %. Range: [0.0, 100.0]."""
-    load: float
+    load: Annotated[float, read.SchemaType(unit="1", range=(0.0, 1000000.0))]
     """How many processes ran or waited to run, averaged over a minute. Unit: 1. Range: [0.0, 1000000.0]."""
-    memory: float
+    memory: Annotated[float, read.SchemaType(unit="%", range=(0.0, 100.0))]
     """How much of the memory is in use. Unit: %. Range: [0.0, 100.0]."""
-    network: float
+    network: Annotated[float, read.SchemaType(unit="kBy/s", range=(0.0, 1000000000000.0))]
     """What all interfaces received and sent. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
-    disk: float
+    disk: Annotated[float, read.SchemaType(unit="kBy/s", range=(0.0, 1000000000000.0))]
     """What was read from and written to all disks. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
-    temperature: float | None = None
+    temperature: Annotated[float, read.SchemaType(unit="Cel", range=(-273.15, 1000.0))] | None = None
     """The warmest sensor; none on most virtual machines. Unit: Cel. Range: [-273.15, 1000.0]. Optional."""
 
     @classmethod
@@ -118,6 +118,9 @@ class ObservatorySensors:
         ("at", "at", False),
         ("readings", "readings", False),
     )
+
+    #: The schema that these are the messages of, and its version.
+    __linkspan_schema__: ClassVar[tuple[str, int]] = ("observatory.sensors", 1)
 
     at: Timestamp
     """When it was read."""

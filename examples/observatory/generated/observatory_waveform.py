@@ -8,7 +8,7 @@ Written by `linkspan schema generate --lang python`: change the schema and gener
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,17 +74,20 @@ class ObservatoryWaveform:
         ("samples", "samples", False),
     )
 
+    #: The schema that these are the messages of, and its version.
+    __linkspan_schema__: ClassVar[tuple[str, int]] = ("observatory.waveform", 1)
+
     at: Timestamp
     """The first sample's instant."""
-    rate: float
+    rate: Annotated[float, read.SchemaType(unit="Hz", range=(1.0, 10000.0))]
     """Samples a second. Unit: Hz. Range: [1.0, 10000.0]."""
-    first: int
+    first: Annotated[int, read.SchemaType("i32")]
     """The first sample's place in the recording."""
     restart: bool
     """Whether the recording begins again here."""
     components: list[str]
     """The names of the components, one a row of the samples."""
-    samples: npt.NDArray[np.float64]
+    samples: Annotated[npt.NDArray[np.float64], read.SchemaType(shape=(3, "n"), unit="{count}")]
     """Up, north, east. Unit: {count}. An array of f64 with shape [3, n]."""
 
     @classmethod
