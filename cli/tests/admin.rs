@@ -38,7 +38,7 @@ fn every_pattern_is_listed_with_what_it_tells() {
         let json = place.run(&["ls", "--json"]).out;
         let line = json.lines().next().unwrap();
         assert!(line.starts_with(&format!(
-            "{{\"endpoint\":\"{}\",\"machine\":null,\"pattern\":\"publish\",\"pid\":{pid},",
+            "{{\"endpoint\":\"{}\",\"pattern\":\"publish\",\"machine\":null,\"pid\":{pid},",
             name("lab/t")
         )));
         assert!(
