@@ -1,4 +1,4 @@
-//! What a bridge is to do: one TOML file, whose mistakes are told by line and column.
+//! The configuration of a bridge: one TOML file. Errors name line and column.
 
 use std::fmt::Display;
 use std::net::IpAddr;

@@ -7,7 +7,7 @@ use linkspan::{Error, Result, registry};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
-/// A descriptor that is readable once a name may have come or gone.
+/// A descriptor that is readable once a name may have been made or removed.
 pub struct Watch(OwnedFd);
 
 impl Watch {

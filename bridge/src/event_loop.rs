@@ -98,7 +98,7 @@ impl Bridge<'_> {
         if look { self.look_around() } else { Ok(()) }
     }
 
-    /// Names of this machine may have come or gone.
+    /// Lists the names of this machine again, and updates exports and imports.
     fn look_around(&mut self) -> Result<()> {
         self.looked = Instant::now();
         if !self.config.export.is_empty() {

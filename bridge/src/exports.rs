@@ -12,7 +12,7 @@ use linkspan::{
 };
 
 use crate::config::Config;
-use crate::engine::{Body, Engine, Origin, Outlet, Pattern, Presence, Respond, Sample};
+use crate::engine::{self, Body, Engine, Origin, Outlet, Pattern, Presence, Respond, Sample};
 use crate::status::Status;
 
 /// Messages of one name that are carried before the others have their turn.
@@ -99,7 +99,7 @@ impl Exports {
         Ok(())
     }
 
-    /// Carries what a name has; true where it may have gone.
+    /// Forwards the messages and answers of a name. Returns whether its program may have ended.
     pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         self.0.get_mut(name).map_or(Ok(false), |exported| exported.pump(engine, status))
     }
@@ -223,7 +223,7 @@ impl Exported {
     }
 }
 
-/// Gives the answers that have come; true where the server may have gone.
+/// Forwards the answers that have arrived. Returns whether the server may have ended.
 fn answers(channel: &Channel, pending: &mut Vec<Pending>) -> bool {
     if pending.is_empty() {
         // Without a request what comes is the end of the connection, or an answer that came too late.
@@ -244,12 +244,7 @@ fn answers(channel: &Channel, pending: &mut Vec<Pending>) -> bool {
 
 /// An error as the other machine's caller is told it.
 fn failure(error: &Error) -> RemoteFailure {
-    error.remote_failure().cloned().unwrap_or_else(|| RemoteFailure {
-        code: -32603,
-        kind: error.kind().name().into(),
-        text: error.text().into(),
-        data: Vec::new(),
-    })
+    error.remote_failure().cloned().unwrap_or_else(|| engine::failure(error.kind().name(), error.text()))
 }
 
 /// The descriptor of an object, once: asking for it again would wake the loop again.

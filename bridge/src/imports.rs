@@ -108,7 +108,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Names of this machine have come or gone: what was refused may be possible now.
+    /// Tries again what was refused: names of this machine have changed.
     pub fn retry(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let waits = |(name, it): (&String, &Name)| it.local.is_none().then(|| name.clone());
         let waiting: Vec<String> = self.0.iter().filter_map(waits).collect();
@@ -297,10 +297,7 @@ impl Imports {
 }
 
 fn options(config: &Config, machine: &str) -> Options {
-    let options = Options::default().with_machine(machine);
-    let mut options = options;
-    options.timeout = config.request_timeout().into();
-    options
+    Options::default().with_machine(machine).with_timeout(config.request_timeout())
 }
 
 /// A name of one machine among several.

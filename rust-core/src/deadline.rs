@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -263,6 +264,16 @@ impl<'a> Waiting<'a> {
         let next = *self.next.get_or_insert_with(|| Instant::now() + Wait::TICK);
         let until_tick = next.saturating_duration_since(Instant::now());
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
+    }
+
+    /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever is first. `Timeout` once the deadline has
+    /// passed, or the error that the tick returns.
+    pub fn park(&mut self) -> Result<()> {
+        match self.sleep()? {
+            Some(left) => thread::park_timeout(left),
+            None => thread::park(),
+        }
+        self.woke(false)
     }
 
     /// To be called after each sleep: runs the tick if it is due, or if a signal ended the sleep.

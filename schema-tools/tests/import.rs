@@ -2,30 +2,17 @@
 
 #[path = "../../rust-core/tests/vectors/random.rs"]
 mod random;
+mod support;
 
 use std::path::{Path, PathBuf};
 
 use linkspan::ErrorKind;
-use linkspan::schema::{Kind, Schema};
+use linkspan::schema::Schema;
 use linkspan_schema::import::{Notation, Options, import};
+use support::{fields, message};
 
 fn vendored(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/schemas/imports").join(name)
-}
-
-fn message(name: &str) -> Options {
-    let mut options = Options::default();
-    options.message = Some(name.to_owned());
-    options
-}
-
-/// The types of the fields, as the model shows them, by their paths.
-fn fields(schema: &Schema) -> Vec<String> {
-    let Kind::Record(fields) = &schema.root.kind else { panic!("{}", schema.root) };
-    fields
-        .iter()
-        .map(|field| format!("{}{}: {}", field.name, if field.optional { "?" } else { "" }, field.of))
-        .collect()
 }
 
 /// Writes this file, imports it, and gives the error.

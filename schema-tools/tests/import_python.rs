@@ -2,6 +2,7 @@
 
 #[path = "../../rust-core/tests/vectors/random.rs"]
 mod random;
+mod support;
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +10,10 @@ use linkspan::ErrorKind;
 use linkspan::schema::{Field, Kind, Schema};
 use linkspan_schema::generate::{Language, generate};
 use linkspan_schema::import::{Import, Notation, Options, import};
+use support::{fields, message as class};
 
 fn vectors(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name)
-}
-
-fn class(name: &str) -> Options {
-    let mut options = Options::default();
-    options.message = Some(name.to_owned());
-    options
 }
 
 fn written(text: impl AsRef<[u8]>, options: &Options) -> linkspan::Result<Import> {
@@ -32,14 +28,6 @@ fn notation(text: &str) -> String {
     let schema = written(text, &Options::default()).unwrap_or_else(|error| panic!("{error}\n{text}")).schema;
     let text = schema.to_toml();
     text.split_once("\n\n").map_or(text.clone(), |(_, fields)| fields.to_owned())
-}
-
-fn fields(schema: &Schema) -> Vec<String> {
-    let Kind::Record(fields) = &schema.root.kind else { panic!("{}", schema.root) };
-    fields
-        .iter()
-        .map(|field| format!("{}{}: {}", field.name, if field.optional { "?" } else { "" }, field.of))
-        .collect()
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Presence {
     pub pattern: Pattern,
     /// Whose it is.
     pub machine: String,
-    /// The incarnation of whoever has it; never 0.
+    /// The incarnation of the program that has it; never 0.
     pub incarnation: u64,
 }
 
@@ -124,4 +124,9 @@ pub trait Engine {
 pub trait Outlet {
     /// Sends one without waiting for anybody; it is the newest from now on.
     fn publish(&self, sample: Sample) -> Result<()>;
+}
+
+/// The failure of a request that no handler has answered, with the code that JSON-RPC has for internal errors.
+pub fn failure(kind: &str, text: &str) -> RemoteFailure {
+    RemoteFailure { code: -32603, kind: kind.into(), text: text.into(), data: Vec::new() }
 }

@@ -22,7 +22,9 @@ use zenoh::query::{ConsolidationMode, Query, QueryTarget, Queryable};
 use zenoh::sample::{Locality, SampleKind};
 use zenoh::{Session, Wait};
 
-use super::{Arrival, Body, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply, Respond, Sample};
+use super::{
+    Arrival, Body, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply, Respond, Sample, failure,
+};
 use crate::config::Config;
 use crate::inbox::Inbox;
 
@@ -135,7 +137,7 @@ impl Engine for Zenoh {
             let bytes = query.payload().map(bytes_of).unwrap_or_default();
             let key = reply_key.clone();
             let respond = move |reply: Reply| {
-                // One who has gone before the answer is told nothing.
+                // The caller may have gone before the answer.
                 let _ = match reply {
                     Ok(body) => {
                         let reply = query.reply(&key, ZBytes::from(body.bytes));
@@ -224,7 +226,7 @@ impl Outlet for Exported {
     fn publish(&self, sample: Sample) -> Result<()> {
         let attached = sample.origin.as_ref().map(attachment);
         let (bytes, encoding) = (sample.body.bytes.clone(), mime(sample.body.encoding));
-        // First, so that whoever asks after the message has gone out to the others is given it.
+        // First: a query that comes after the message was published is answered with this message.
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         let put = self.publisher.put(ZBytes::from(bytes)).encoding(encoding).attachment(attached);
         put.wait().map_err(|e| failed("publishing to other machines", &e))
@@ -263,10 +265,6 @@ impl Drop for Answering {
 
 fn failed(doing: &str, error: &zenoh::Error) -> Error {
     Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
-}
-
-fn failure(kind: &str, text: &str) -> RemoteFailure {
-    RemoteFailure { code: -32603, kind: kind.into(), text: text.into(), data: Vec::new() }
 }
 
 fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {

@@ -247,12 +247,6 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
-    /// Says that the name stands for one of this machine, as the bridge's do: listings show it, and the name is not exported again.
-    pub fn with_machine(mut self, machine: &str) -> Options {
-        self.machine = Some(machine.into());
-        self
-    }
-
     /// The limits of one message.
     pub fn limits(&self) -> Limits {
         Limits::for_message(self.limit)

@@ -69,14 +69,7 @@ impl Turns {
                 return Ok(());
             }
             drop(line);
-            let slept = waiting.sleep().and_then(|left| {
-                match left {
-                    Some(left) => thread::park_timeout(left),
-                    None => thread::park(),
-                }
-                waiting.woke(false)
-            });
-            if let Err(error) = slept {
+            if let Err(error) = waiting.park() {
                 let mut line = self.line();
                 self.leave(&mut line, id);
                 // It may have been woken, and leaves that to the next.

@@ -22,6 +22,13 @@ impl Options {
         self
     }
 
+    /// The name stands for one of this machine, as the bridge's do: listings show it, and the name is not exported again.
+    #[must_use]
+    pub fn with_machine(mut self, machine: &str) -> Options {
+        self.machine = Some(machine.into());
+        self
+    }
+
     /// A name that stays the same when the program starts again: 1 to 64 letters, digits, `.`, `_` and `-`.
     #[must_use]
     pub fn with_client_id(mut self, name: impl Into<String>) -> Options {
