@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-all test-nightly fuzz bench bench-quick demo install python php lint clean
+.PHONY: help build test test-quick test-all test-nightly fuzz bench bench-quick demo docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,6 +61,9 @@ python: .venv/ready  ## build the Python module into .venv
 php:  ## build the PHP extension
 	cargo build --release -p linkspan-php
 	@echo "php -d extension=$(CARGO_TARGET_DIR)/release/liblinkspan_php.so"
+
+docs: python  ## make a book of the documentation: target/book/html/index.html
+	.venv/bin/python tools/book/build.py
 
 lint:  ## clippy without a warning, rustfmt without a change
 	tests/run clippy clippy-tests rustfmt

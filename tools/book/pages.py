@@ -1,0 +1,84 @@
+"""The pages of the book: which files of the tree they are, and what becomes of links that leave the book."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SUMMARY = Path(__file__).with_name("SUMMARY.md")
+IMAGE = {".png", ".svg", ".json"}
+# `[text](target)` outside of code; the target may have a fragment.
+LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?P<image>!?)\[(?P<text>[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*)\]\((?P<target>[^)\s]+)\)", re.S)
+
+
+def decisions():
+    """The records of decisions in their order: path from the root, number, title."""
+    for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
+        number, title = re.match(r"# (\d+)\. (.+)", path.read_text()).groups()
+        yield path.relative_to(ROOT), int(number), title
+
+
+def summary():
+    """The table of contents as mdBook reads it."""
+    entries = "\n".join(f"    - [{number}. {title}]({path})" for path, number, title in decisions())
+    return SUMMARY.read_text().replace("{decisions}", entries)
+
+
+def chapters():
+    """The files that the table of contents names, from the root of the book."""
+    return [Path(name) for name in re.findall(r"\]\(([^)]+\.md)\)", summary())]
+
+
+def decisions_page():
+    """A page that lists the records, for the folder docs/decisions has none of its own."""
+    lines = ["# Decisions\n\nWhat was asked, measured, chosen and rejected, each in a record of its own.\n"]
+    lines += [f"- [{number}. {title}]({path.name})" for path, number, title in decisions()]
+    return "\n".join(lines) + "\n"
+
+
+class Links:
+    """Rewrites the links of a page: to a page of the book they stay, to another file of the tree they become its path."""
+
+    def __init__(self, book):
+        self.book = book                # every file that the book has, from its root
+        self.broken = []                # (page, target): no such file in the tree
+
+    def rewrite(self, page, text):
+        def one(found):
+            target, _, fragment = (found["target"] or "").partition("#")
+            if found["code"] or not target or re.match(r"[a-z]+:", target):
+                return found[0]
+            path = (ROOT / page.parent / target).resolve().relative_to(ROOT)
+            path = path / "README.md" if path / "README.md" in self.book else path
+            if path in self.book:
+                # mdBook makes index.html of a README.md, and leaves links to it as they are.
+                there = os.path.relpath(path, page.parent).replace("README.md", "index.html")
+                return found[0].replace(found["target"], f"{there}#{fragment}" if fragment else there)
+            if not (ROOT / path).exists():
+                self.broken.append((page, found["target"]))
+            name = found["text"].strip("`")
+            known = f"`{path}`" if name in (str(path), path.name, target) else f"{found['text']} (`{path}` in the source)"
+            return known + (f", {fragment}" if fragment else "")
+
+        return LINK.sub(one, text)
+
+
+def assemble(into, references):
+    """Writes the pages into a folder; `references` are generated pages by path. Gives links to files that are not there."""
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    made = {Path("docs/decisions/README.md"): decisions_page()} | references
+    book = set(chapters())
+    images = {p.relative_to(ROOT) for folder in ("docs", "benches/plots") for p in (ROOT / folder).rglob("*") if p.suffix in IMAGE}
+    links = Links(book | images)
+    for page in book:
+        text = made.get(page) or (ROOT / page).read_text()
+        target = into / page
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text if page in references else links.rewrite(page, text))
+    for image in images:
+        (into / image).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / image, into / image)
+    (into / "SUMMARY.md").write_text(summary())
+    return links.broken
