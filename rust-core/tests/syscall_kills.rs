@@ -17,7 +17,7 @@ mod support;
 use support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
 
 /// How many kills a case has, at most.
-const BUDGET: usize = 80;
+const BUDGET: usize = 16;
 
 /// How many times a victim does its part: all three sizes of message, and answers.
 const TIMES: i64 = 9;

@@ -168,6 +168,7 @@ def test_who_listens_and_is_slow_is_waited_for(start, tmp_path):
     assert printed(other) == "the connector heard from Rust\n"
 
 
+@pytest.mark.valgrind
 @pytest.mark.parametrize("language", ["c", "cpp", "f90"])
 def test_valgrind_finds_nothing(start, language):
     both = [start("channel", language, under=VALGRIND) for _ in range(2)]

@@ -25,8 +25,8 @@ COMMANDS = {
     "clean": ["clean"],
     "doctor": ["doctor"],
     "repair": ["doctor", "--repair"],
-    "send": ["send", "{endpoint}", "1", "--timeout", "1"],
-    "recv": ["recv", "{endpoint}", "--count", "1", "--timeout", "1"],
+    "send": ["send", "{endpoint}", "1", "--timeout", "0.2"],
+    "recv": ["recv", "{endpoint}", "--count", "1", "--timeout", "0.2"],
     "pub": ["pub", "{endpoint}", "1", "--for", "0.1"],
     "latest": ["latest", "{endpoint}"],
 }
@@ -283,7 +283,7 @@ def test_a_directory_in_tmp_that_somebody_else_has_made_is_refused():
         for put in (lambda: place.symlink_to(elsewhere), lambda: place.mkdir(mode=0o777), lambda: os.mkfifo(place)):
             with as_member():
                 put()
-            for words in (["ls"], ["clean"], ["doctor"], ["send", "shm:x", "1", "--timeout", "1"]):
+            for words in (["ls"], ["clean"], ["doctor"], ["send", "shm:x", "1", "--timeout", "0.2"]):
                 done = subprocess.run(
                     [str(program / "linkspan"), *words], env=environment, cwd="/", stdin=subprocess.DEVNULL,
                     capture_output=True, text=True, timeout=PATIENCE, user=uid, group=uid, extra_groups=[], check=False,
@@ -316,6 +316,6 @@ def test_keys_are_read_without_waiting_and_with_a_bound(folder, put):
     keys.mkdir(mode=0o700)
     put(folder, keys / "own.key")
     (keys / "own.key").chmod(0o600)
-    for words in (["keys", "show"], ["doctor"], ["send", "tcp://127.91.3.10:20304", "1", "--timeout", "1"]):
+    for words in (["keys", "show"], ["doctor"], ["send", "tcp://127.91.3.10:20304", "1", "--timeout", "0.2"]):
         done = folder.command(*words)
         assert "own.key" in done.stdout + done.stderr or words[0] == "send", done

@@ -24,9 +24,9 @@ PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/exa
 #: Only a hang takes so long.
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))
-CALLS = int(os.environ.get("LINKSPAN_CALLS", "100"))
+CALLS = int(os.environ.get("LINKSPAN_CALLS", "30"))
 #: How many are published.
-NUMBERS = 500
+NUMBERS = int(os.environ.get("LINKSPAN_NUMBERS", "200"))
 #: What is left of the memory that all have together, once everybody has connected.
 LEFT = 16 << 20
 

@@ -25,8 +25,8 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 EXAMPLE = ROOT / "examples/logger"
 #: Only guards against a hang.
 SOON = 60
-#: Kills and commands, together, in each logger's turn; about three of ten are kills, so a thousand of them.
-EVENTS = int(os.environ.get("LINKSPAN_LOGGER_EVENTS", "3700"))
+#: Kills and commands, together, in each logger's turn; about three of ten are kills: a hundred, and a thousand in `make test-all`.
+EVENTS = int(os.environ.get("LINKSPAN_LOGGER_EVENTS", "370"))
 #: Loggers at the same time, each with a database of its own.
 LOGGERS_AT_ONCE = 4
 
