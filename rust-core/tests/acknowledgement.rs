@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 fn pair(endpoint: &str, options: &Options) -> (Listener, Channel, Channel) {
     let listener = Listener::listen(endpoint, options).unwrap();

@@ -1,17 +1,11 @@
 //! How much memory a message asks for on its way: counted, because a count depends on no clock.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-#[path = "vectors/counting.rs"]
-mod counting;
-mod support;
-
 use std::thread;
 
+use crate::counting::{allocations, peak};
+use crate::support::{SOON, name};
 use bytes::Bytes;
-use counting::{allocations, peak};
 use linkspan::{Channel, Encoding, Listener, Options, Payload, Publisher, Server, Subscriber, Value};
-use support::{SOON, name};
 
 fn content(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))

@@ -1,7 +1,5 @@
 //! The public interface in Rust's own terms: things print, are descriptors, iterate, and carry types of the program's own.
 
-mod support;
-
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,8 +11,8 @@ use linkspan::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::support::{SOON, name};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use support::{SOON, name};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Reading {

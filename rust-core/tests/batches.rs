@@ -1,15 +1,11 @@
 //! Several messages a call: what an error says of those before it, what counts as consumed, and that no thread loses one.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{SOON, name};
 use bytes::Bytes;
 use linkspan::{Channel, Encoding, ErrorKind, Options, Payload, Publisher, Subscriber, Value};
-use support::{SOON, name};
 
 const LINKS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
 

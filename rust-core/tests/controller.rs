@@ -11,8 +11,7 @@ use linkspan::{
     WatchOptions,
 };
 
-mod support;
-use support::name;
+use crate::support::name;
 
 /// Only guards against a hang.
 const PATIENCE: Duration = Duration::from_secs(60);

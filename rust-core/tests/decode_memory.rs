@@ -1,12 +1,7 @@
 //! What decoding costs in memory: hostile messages of each encoding, the most that their decoding holds, and the limit.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-#[path = "vectors/counting.rs"]
-mod counting;
-
+use crate::counting::peak;
 use bytes::Bytes;
-use counting::peak;
 use linkspan::codec::{decode_shared, encode};
 use linkspan::{Encoding, ErrorKind, Limits, Value};
 

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use linkspan::{Channel, Framing, Options, Server, Value};
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 fn lines() -> Options {
     let mut options = Options::default();

@@ -13,8 +13,8 @@ use linkspan::{
     Channel, Encoding, ErrorKind, Options, Payload, Publisher, Server, Subscriber, Value, latest,
 };
 
-mod support;
-use support::{SOON, as_user, is_root, name, readable, told_while_waiting};
+use crate::support::alone::alone;
+use crate::support::{SOON, as_user, is_root, name, readable, told_while_waiting};
 
 /// A file of its own for each test: the endpoint, and where it lies.
 fn place() -> (String, PathBuf, tempfile::TempDir) {
@@ -61,6 +61,7 @@ fn raw(bytes: Vec<u8>) -> Payload {
 
 #[test]
 fn a_value_outlives_its_publisher_and_is_counted_by_all() {
+    alone!(a_value_outlives_its_publisher_and_is_counted_by_all);
     let endpoint = name("file");
     let options = Options::default();
     assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::NotFound);
@@ -598,7 +599,7 @@ fn this_program(wrapped_in: &[&str], endpoint: &str, lock: bool, role: &str) -> 
         [] => Command::new(this),
     };
     command
-        .args(["--exact", role, "--ignored", "--nocapture"])
+        .args(["--exact", &format!("file::{role}"), "--ignored", "--nocapture"])
         .env("FILE_TEST_ENDPOINT", endpoint)
         .env("FILE_TEST_LOCKED", if lock { "1" } else { "" })
         .stdout(Stdio::null());

@@ -11,8 +11,7 @@ use linkspan::{
     Value, codec, latest, registry,
 };
 
-mod support;
-use support::{SOON, name, readable};
+use crate::support::{SOON, name, readable};
 
 fn lines() -> Options {
     let mut options = Options::default();

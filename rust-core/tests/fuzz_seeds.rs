@@ -1,9 +1,5 @@
 //! Replays the committed seeds of the fuzzing targets, and holds what they cost in memory.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-#[path = "vectors/counting.rs"]
-mod counting;
 #[path = "vectors/headers.rs"]
 mod headers;
 #[path = "vectors/strict.rs"]
@@ -11,7 +7,7 @@ mod strict;
 
 use std::path::PathBuf;
 
-use counting::peak;
+use crate::counting::peak;
 use linkspan::codec::decode_into;
 use linkspan::value::ValueBuilder;
 use linkspan::{Encoding, Limits};

@@ -11,9 +11,9 @@ use linkspan::codec::{decode, encode};
 use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Server, Subscriber, Value};
 
-mod support;
-use support::hellos::{frame, greeting, hello};
-use support::{SOON, name};
+use crate::support::hellos::{frame, greeting, hello};
+use crate::support::{self, alone::alone};
+use crate::support::{SOON, name};
 
 /// A connection of a program that knows nothing of Linkspan.
 trait Connection: Read + Write {
@@ -261,11 +261,13 @@ fn a_claimed_length_is_not_believed(transport: &str) {
 
 #[test]
 fn a_claimed_length_is_not_believed_over_unix() {
+    alone!(a_claimed_length_is_not_believed_over_unix);
     a_claimed_length_is_not_believed("unix");
 }
 
 #[test]
 fn a_claimed_length_is_not_believed_over_tcp() {
+    alone!(a_claimed_length_is_not_believed_over_tcp);
     a_claimed_length_is_not_believed("tcp");
 }
 

@@ -8,9 +8,9 @@ use std::thread;
 use linkspan::frame::{Header, Kind};
 use linkspan::{Channel, Encoding, Options, Server, Value};
 
-mod support;
-use support::hellos::{greeting, hello};
-use support::{SOON, name};
+use crate::support::hellos::{greeting, hello};
+use crate::support::{self, alone::alone};
+use crate::support::{SOON, name};
 
 const MIB: usize = 1 << 20;
 /// The default of `limit`.
@@ -53,6 +53,7 @@ impl Drop for Closing<'_> {
 
 #[test]
 fn half_sent_messages_of_many_peers_hold_bounded_memory_and_stop_nobody() {
+    alone!(half_sent_messages_of_many_peers_hold_bounded_memory_and_stop_nobody);
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     thread::scope(|s| {

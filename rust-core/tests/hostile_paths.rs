@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use linkspan::{Channel, Error, ErrorKind, Listener, Options, registry};
 
-mod support;
+use crate::support::{self, alone::alone};
 
-use support::{as_user, is_root};
+use crate::support::{as_user, is_root};
 
 const MEMBER: u32 = 1234;
 const GROUP: u32 = 4321;
@@ -102,6 +102,7 @@ fn wide() -> Options {
 
 #[test]
 fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
+    alone!(swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere);
     let (run, own) = shared();
     for transport in ["shm", "unix", "fifo", "dgram"] {
         let (endpoint, file) = name(transport);
@@ -155,6 +156,7 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
 
 #[test]
 fn names_that_are_links_are_neither_connected_to_nor_replaced() {
+    alone!(names_that_are_links_are_neither_connected_to_nor_replaced);
     let (run, own) = shared();
     for transport in ["shm", "unix", "fifo", "dgram"] {
         let (endpoint, file) = name(transport);
@@ -181,6 +183,7 @@ fn names_that_are_links_are_neither_connected_to_nor_replaced() {
 
 #[test]
 fn what_a_member_left_is_told_and_stays() {
+    alone!(what_a_member_left_is_told_and_stays);
     let (run, _) = shared();
     if !is_root() {
         return;
@@ -211,6 +214,7 @@ fn what_a_member_left_is_told_and_stays() {
 
 #[test]
 fn temporaries_that_are_links_are_not_written_through() {
+    alone!(temporaries_that_are_links_are_not_written_through);
     let (run, own) = shared();
     for transport in ["shm", "fifo", "dgram", "tcp"] {
         let (endpoint, file) = match transport {
@@ -261,6 +265,7 @@ fn hold_every_lock(run: &Path) -> fs::File {
 
 #[test]
 fn locks_held_by_a_member_stop_nobody_s_sockets() {
+    alone!(locks_held_by_a_member_stop_nobody_s_sockets);
     let around = tempfile::tempdir().unwrap();
     let run = around.path();
     if is_root() {

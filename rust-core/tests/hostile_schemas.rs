@@ -11,8 +11,7 @@ use linkspan::schema::Schema;
 use linkspan::{Channel, Encoding, ErrorKind, EventKind, Options, Server, Value};
 use sha2::{Digest, Sha256};
 
-mod support;
-use support::{SOON, hellos, name};
+use crate::support::{SOON, hellos, name};
 
 fn options(unit: &str) -> Options {
     let text = format!("name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"{unit}\"\n");

@@ -21,8 +21,7 @@ use rustix::net::{
     SendFlags,
 };
 
-mod support;
-use support::{SOON, hellos, name};
+use crate::support::{SOON, hellos, name};
 
 const PAGE: usize = 4096;
 const RING: usize = 4096;

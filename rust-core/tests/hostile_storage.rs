@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value, latest, registry};
 
-mod support;
-use support::spools::{called, json, names};
-use support::{SOON, as_user, is_root, name};
+use crate::support::alone::alone;
+use crate::support::spools::{called, json, names};
+use crate::support::{SOON, as_user, is_root, name};
 
 const MEMBER: u32 = 20_011;
 const OTHER: u32 = 20_012;
@@ -116,6 +116,7 @@ fn root_looks_around() {
 
 #[test]
 fn links_in_a_root_spool_lead_nowhere() {
+    alone!(links_in_a_root_spool_lead_nowhere);
     for at in ["rejected", "client", "server", "hello", ".boot"] {
         let place = Place::spool();
         place.secrets();
@@ -139,6 +140,7 @@ fn links_in_a_root_spool_lead_nowhere() {
 
 #[test]
 fn links_in_a_member_s_spool_lead_nowhere_and_are_told() {
+    alone!(links_in_a_member_s_spool_lead_nowhere_and_are_told);
     for at in ["rejected", "client", "server", "hello", ""] {
         let place = Place::spool();
         place.secrets();
@@ -180,6 +182,7 @@ fn links_in_a_member_s_spool_lead_nowhere_and_are_told() {
 
 #[test]
 fn forged_boot_file_wipes_nothing() {
+    alone!(forged_boot_file_wipes_nothing);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let client = Channel::connect(&place.endpoint, &called("root-panel"), SOON).unwrap();
@@ -199,6 +202,7 @@ fn forged_boot_file_wipes_nothing() {
 
 #[test]
 fn what_is_old_and_another_user_s_stays_and_is_told() {
+    alone!(what_is_old_and_another_user_s_stays_and_is_told);
     let place = Place::spool();
     let alone = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     drop(Server::serve(&place.endpoint, &json()).unwrap());
@@ -225,6 +229,7 @@ fn what_is_old_and_another_user_s_stays_and_is_told() {
 
 #[test]
 fn pipes_links_and_giants_in_the_place_of_small_files_keep_nobody_waiting() {
+    alone!(pipes_links_and_giants_in_the_place_of_small_files_keep_nobody_waiting);
     let giant = |at: &Path| fs::File::create(at).unwrap().set_len(2 << 30).unwrap();
     for at in [".boot", "hello/.lock", "hello/server", "hello/panel", "client/x.json", "server/x.json"] {
         for (kind, put) in [("pipe", &fifo as &(dyn Fn(&Path) + Sync)), ("giant", &giant)] {
@@ -270,6 +275,7 @@ fn pipes_links_and_giants_in_the_place_of_small_files_keep_nobody_waiting() {
 
 #[test]
 fn lock_file_as_a_link_is_refused_and_what_it_leads_to_is_left() {
+    alone!(lock_file_as_a_link_is_refused_and_what_it_leads_to_is_left);
     let place = Place::spool();
     place.secrets();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
@@ -283,6 +289,7 @@ fn lock_file_as_a_link_is_refused_and_what_it_leads_to_is_left() {
 
 #[test]
 fn leased_request_keeps_nobody_waiting_and_is_served_when_the_lease_ends() {
+    alone!(leased_request_keeps_nobody_waiting_and_is_served_when_the_lease_ends);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let leased = place.member(|path| {
@@ -313,6 +320,7 @@ fn leased_request_keeps_nobody_waiting_and_is_served_when_the_lease_ends() {
 
 #[test]
 fn numbers_at_the_end_of_the_range_stop_nobody() {
+    alone!(numbers_at_the_end_of_the_range_stop_nobody);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let far = [u64::MAX, u64::MAX - 1, i64::MAX as u64 + 1, i64::MAX as u64, (1 << 62) + 1, 1 << 62, 0];
@@ -360,6 +368,7 @@ fn numbers_at_the_end_of_the_range_stop_nobody() {
 
 #[test]
 fn request_of_2_gib_is_set_aside_unread_and_absurd_names_stop_nobody() {
+    alone!(request_of_2_gib_is_set_aside_unread_and_absurd_names_stop_nobody);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let (long, odd) = (format!("{}.json", "n".repeat(250)), "line\nbreak \u{202e}é.json");
@@ -388,6 +397,7 @@ fn request_of_2_gib_is_set_aside_unread_and_absurd_names_stop_nobody() {
 
 #[test]
 fn answer_is_for_whoever_asked_and_no_other_member() {
+    alone!(answer_is_for_whoever_asked_and_no_other_member);
     for server_s in [0, OTHER] {
         let place = Place::spool();
         let serve = || Server::serve(&place.endpoint, &json()).unwrap();
@@ -421,6 +431,7 @@ fn answer_is_for_whoever_asked_and_no_other_member() {
 
 #[test]
 fn client_id_of_another_user_is_refused() {
+    alone!(client_id_of_another_user_is_refused);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     drop(place.member(|_| Channel::connect(&place.endpoint, &called("panel"), SOON).unwrap()));
@@ -439,6 +450,7 @@ fn client_id_of_another_user_is_refused() {
 
 #[test]
 fn more_names_than_are_held_at_once_are_served_in_their_order() {
+    alone!(more_names_than_are_held_at_once_are_served_in_their_order);
     const COUNT: usize = 17_000;
     let place = Place::spool();
     let quiet = no_sweep();
@@ -456,6 +468,7 @@ fn more_names_than_are_held_at_once_are_served_in_their_order() {
 
 #[test]
 fn link_in_the_place_of_a_journal_s_directory_gives_nothing_away() {
+    alone!(link_in_the_place_of_a_journal_s_directory_gives_nothing_away);
     let place = Place::new("journal");
     place.secrets();
     let secret = place.secret.path().to_owned();
@@ -488,6 +501,7 @@ fn link_in_the_place_of_a_journal_s_directory_gives_nothing_away() {
 
 #[test]
 fn links_pipes_and_second_names_in_a_journal_are_refused() {
+    alone!(links_pipes_and_second_names_in_a_journal_are_refused);
     let place = Place::new("journal");
     place.secrets();
     let mut shared = Options::default();
@@ -543,6 +557,7 @@ fn links_pipes_and_second_names_in_a_journal_are_refused() {
 
 #[test]
 fn place_of_another_user_s_consumer_is_refused() {
+    alone!(place_of_another_user_s_consumer_is_refused);
     let place = Place::new("journal");
     let mut shared = Options::default();
     shared.set("mode", &0o660.into()).unwrap();
@@ -573,6 +588,7 @@ fn place_of_another_user_s_consumer_is_refused() {
 
 #[test]
 fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
+    alone!(file_of_another_user_is_replaced_only_where_its_mode_lets_one_write);
     for lock in [false, true] {
         let place = Place::new("file");
         place.secrets();
@@ -619,6 +635,7 @@ fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
 
 #[test]
 fn file_that_counts_to_the_end_is_no_value_and_the_next_one_is() {
+    alone!(file_that_counts_to_the_end_is_no_value_and_the_next_one_is);
     let place = Place::new("file");
     let publisher = Publisher::new(&place.endpoint, &json()).unwrap();
     publisher.send(&Value::Int(1)).unwrap();

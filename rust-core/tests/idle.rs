@@ -158,7 +158,7 @@ fn guest() {
 
 fn start(role: &str, directory: &std::path::Path) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "idle_processes_are_never_woken", "--nocapture"])
+        .args(["--exact", "idle::idle_processes_are_never_woken", "--nocapture"])
         .env(ROLE, role)
         .env(NUMBER, std::process::id().to_string())
         .env("LINKSPAN_DIR", directory)

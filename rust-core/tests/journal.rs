@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use linkspan::{ErrorKind, Options, Publisher, Server, Subscriber, Timestamp, Value, latest, registry};
 
-mod support;
-use support::{SOON, name, readable};
+use crate::support::alone::alone;
+use crate::support::{SOON, name, readable};
 
 fn journal() -> String {
     name("journal")
@@ -327,6 +327,7 @@ fn it_is_for_publishing_and_says_so() {
 
 #[test]
 fn it_is_listed_with_its_consumers_and_cleaning_leaves_it() {
+    alone!(it_is_listed_with_its_consumers_and_cleaning_leaves_it);
     let endpoint = journal();
     let publisher = Publisher::new(&endpoint, &options(&[("client_id", "driver".into())])).unwrap();
     for i in 1..=5i64 {

@@ -9,8 +9,8 @@ use std::os::unix::process::ExitStatusExt;
 
 use linkspan::{ErrorKind, Message, Options, Subscriber, Value, registry};
 
-mod support;
-use support::{SOON, name};
+use crate::support::alone::one_at_a_time;
+use crate::support::{SOON, name};
 
 /// Calls that change what is on a disk, and the one that says that it is there.
 const CALLS: [&str; 10] = [
@@ -127,6 +127,7 @@ fn is_kept(endpoint: &str, who: &str, said: &str, last: u64) -> u64 {
 
 #[test]
 fn a_writer_killed_at_every_call_keeps_what_it_acknowledged() {
+    let _alone = one_at_a_time();
     let endpoint = name("journal");
     let (mut last, mut kills) = (0, 0);
     for call in CALLS {
@@ -156,6 +157,7 @@ fn a_writer_killed_at_every_call_keeps_what_it_acknowledged() {
 
 #[test]
 fn a_journal_that_is_killed_while_it_is_made_is_made_by_the_next() {
+    let _alone = one_at_a_time();
     let mut kills = 0;
     for call in CALLS {
         for nth in 1..ENOUGH {
@@ -183,6 +185,7 @@ fn a_journal_that_is_killed_while_it_is_made_is_made_by_the_next() {
 
 #[test]
 fn a_reader_killed_at_every_call_misses_nothing() {
+    let _alone = one_at_a_time();
     let endpoint = name("journal");
     whole(&["write", &endpoint, "writer", "400"]);
     let (mut last, mut kills) = (0, 0);
@@ -209,6 +212,7 @@ fn a_reader_killed_at_every_call_misses_nothing() {
 
 #[test]
 fn a_disk_that_fails_to_sync_gets_nothing_more_until_the_journal_is_opened_anew() {
+    let _alone = one_at_a_time();
     for nth in FIRST_SYNC..FIRST_SYNC + 4 {
         let endpoint = name("journal");
         let out = life(&["refused", &endpoint, "6"], &format!("fdatasync:error=EIO:when={nth}"));
@@ -224,6 +228,7 @@ fn a_disk_that_fails_to_sync_gets_nothing_more_until_the_journal_is_opened_anew(
 
 #[test]
 fn a_disk_that_is_full_takes_messages_again_when_it_is_not() {
+    let _alone = one_at_a_time();
     for (call, first) in [("pwritev", 1), ("fdatasync", FIRST_SYNC)] {
         for nth in first..first + 4 {
             let endpoint = name("journal");
@@ -239,6 +244,7 @@ fn a_disk_that_is_full_takes_messages_again_when_it_is_not() {
 
 #[test]
 fn eight_threads_share_syncs() {
+    let _alone = one_at_a_time();
     const THREADS: usize = 8;
     const EACH: usize = 100;
     let endpoint = name("journal");
@@ -267,6 +273,7 @@ fn eight_threads_share_syncs() {
 
 #[test]
 fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
+    let _alone = one_at_a_time();
     let endpoint = name("journal");
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");

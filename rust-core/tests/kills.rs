@@ -3,12 +3,11 @@
 //! Over each transport, in each role that it suits, on either side: 1,000 in all, 100,000 by night. `LINKSPAN_KILLS` sets how many in
 //! each case, `LINKSPAN_SEED` the moments; the seed is printed.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-mod support;
-use support::victims::{Life, Random, Role, Survivor, held, nothing_more_is_held};
+use crate::support::alone::one_at_a_time;
+use crate::support::victims::{Life, Random, Role, Survivor, held, nothing_more_is_held};
 
 /// How many times the last incarnation, which is left alone, does its part.
 const WHOLE: i64 = 20;
@@ -25,9 +24,6 @@ const FIRST: i64 = 5;
 fn kills() -> i64 {
     std::env::var("LINKSPAN_KILLS").map_or(KILLS / CASES + 1, |n| n.parse().unwrap())
 }
-
-/// One case at a time: they count what this process holds.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// How long it takes on this machine today until a victim is at work: the middle of a few.
 fn lead(survivor: &mut Survivor) -> Duration {
@@ -50,7 +46,7 @@ fn lead(survivor: &mut Survivor) -> Duration {
 
 /// The survivor goes on with one victim after the other.
 fn survives(transport: &str, role: Role) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = one_at_a_time();
     let mut random = Random::new();
     let kills = kills();
     let mut survivor = Survivor::new(transport, role);

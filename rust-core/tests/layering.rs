@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-mod support;
-use support::sources_under;
+use crate::support::sources_under;
 
 /// The floors, from the ground up.
 const FLOORS: [&[&str]; 10] = [

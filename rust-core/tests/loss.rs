@@ -8,8 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 /// A xorshift generator.
 struct Random(u64);

@@ -1,15 +1,11 @@
 //! How often the kernel has to find memory for a large message, once messages of that size keep coming: counted, because a count depends
 //! on no clock.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::process::Command;
 use std::thread;
 
+use crate::support::{SOON, name};
 use linkspan::{Channel, NdArray, Options, Order, Publisher, Subscriber, Value};
-use support::{SOON, name};
 
 /// 1 MB of elements.
 const ELEMENTS: usize = 125_000;
@@ -32,7 +28,7 @@ fn faults() -> i64 {
 
 /// The pages that one of many messages takes in a process of its own, where the test of this name does `exchange`.
 fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
-    const ALONE: &str = "LINKSPAN_TEST_ALONE";
+    const ALONE: &str = "LINKSPAN_TEST_PAGE_FAULTS";
     if std::env::var_os(ALONE).is_some() {
         (0..MESSAGES).for_each(|_| exchange());
         let before = faults();
@@ -44,7 +40,7 @@ fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     let folder = tempfile::tempdir().unwrap();
     let told = folder.path().join("faults");
     let done = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact"])
+        .args([&format!("page_faults::{test}"), "--exact"])
         .env(ALONE, &told)
         .output()
         .unwrap();

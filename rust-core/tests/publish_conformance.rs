@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value, latest};
 
-mod support;
-use support::{SOON, name};
+use crate::support;
+use crate::support::{SOON, name};
 
 fn options(set: &[(&str, Value)]) -> Options {
     let mut options = Options::default();

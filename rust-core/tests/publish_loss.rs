@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{ErrorKind, Options, Publisher, Subscriber, Value};
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()

@@ -1,10 +1,10 @@
 //! What the registry tells of each kind of object, over both transports.
 
-mod support;
+use crate::support::alone::alone;
 
+use crate::support::{SOON, name};
 use linkspan::registry::{self, Listed};
 use linkspan::{Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value};
-use support::{SOON, name};
 
 fn listed(endpoint: &str) -> Option<Listed> {
     registry::list().unwrap().into_iter().find(|listed| listed.endpoint == endpoint)
@@ -19,6 +19,7 @@ fn look(endpoint: &str) -> (&'static str, Option<u64>, Option<u64>, Option<u64>)
 
 #[test]
 fn each_object_tells_its_pattern_and_counters() {
+    alone!(each_object_tells_its_pattern_and_counters);
     let mut options = Options::default();
     for transport in ["shm", "unix"] {
         let endpoint = name(transport);
@@ -65,6 +66,7 @@ fn each_object_tells_its_pattern_and_counters() {
 
 #[test]
 fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
+    alone!(who_may_not_connect_is_told_so_and_still_sees_the_name);
     let mut options = Options::default();
     // Nobody's number: the program that lists is not on it.
     options.allow_uids = vec![u32::MAX - 1];
@@ -79,6 +81,7 @@ fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
 
 #[test]
 fn named_pipes_are_told_of_by_what_lies_beside_them() {
+    alone!(named_pipes_are_told_of_by_what_lies_beside_them);
     let endpoint = name("fifo");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     assert_eq!(look(&endpoint), ("request", None, Some(0), None));
@@ -107,6 +110,7 @@ fn named_pipes_are_told_of_by_what_lies_beside_them() {
 
 #[test]
 fn what_pipes_cannot_do_is_refused_with_the_reason() {
+    alone!(what_pipes_cannot_do_is_refused_with_the_reason);
     let endpoint = name("fifo");
     let mut options = Options::default();
     for error in [

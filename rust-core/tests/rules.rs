@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-mod support;
-use support::sources_under;
+use crate::support::sources_under;
 
 /// Where `unsafe` may stand: the kernel's edge, shared memory, and the edges of the languages.
 const UNSAFE_IN: [&str; 6] = [
@@ -149,6 +148,34 @@ fn tests_that_documents_name_exist() {
 fn names_in_documents_are_found() {
     let text = "see `tests/x.py::test_y` and [that](tests/z/), not `tests/a b` nor\n```sh\n`tests/code`\n```\nbut `docs/d.md`";
     assert_eq!(named(text), [("tests/x.py", Some("test_y")), ("docs/d.md", None), ("tests/z/", None)]);
+}
+
+/// Each program of tests takes a link of its own, so there are few; a file that belongs to none would never run.
+#[test]
+fn every_file_of_tests_is_a_module_of_one_of_four_programs() {
+    const PROGRAMS: [&str; 4] = ["channels", "crashes", "limits", "stores"];
+    // What several programs, or a module, have in their own way.
+    const SHARED: [&str; 2] = ["support", "transport_conformance"];
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let roots = PROGRAMS.map(|program| fs::read_to_string(tests.join(program).with_extension("rs")).unwrap());
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(&tests).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let is_shared = path.is_dir() && SHARED.contains(&module);
+        if is_shared || PROGRAMS.contains(&module) {
+            continue;
+        }
+        let declared = format!("mod {module};");
+        let of = roots.iter().filter(|root| root.lines().any(|line| line == declared)).count();
+        if of != 1 {
+            wrong.push(format!("{} is a module of {of} programs", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let manifest = fs::read_to_string(tests.with_file_name("Cargo.toml")).unwrap();
+    assert!(manifest.contains("autotests = false"), "a file beside the programs is none by itself");
+    assert_eq!(manifest.matches("[[test]]").count(), PROGRAMS.len());
 }
 
 #[test]

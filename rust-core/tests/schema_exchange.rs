@@ -1,16 +1,14 @@
 //! Schemas at connect: programs that agree exchange messages, programs that do not are told why on both sides, on every
 //! transport that has a session.
 
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{SOON, name};
 use linkspan::schema::Schema;
 use linkspan::{
     Channel, ErrorKind, EventKind, Listener, Options, Publisher, Server, StartAt, Subscriber, Validate, Value,
 };
-use support::{SOON, name};
 
 const STREAMS: [&str; 4] = ["shm", "unix", "fifo", "tcp"];
 const PUBLISHED: [&str; 3] = ["shm", "unix", "tcp"];

@@ -1,7 +1,5 @@
 //! Users' types there and back, errors with their paths, and values in another format.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use linkspan::codec::{decode, encode};
 use linkspan::value::{from_value, to_value};
 use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Map, NdArray, Order, Timestamp, Value};

@@ -15,8 +15,8 @@ use linkspan::{
     State, Task, Timeout, Value, WatchOptions,
 };
 
-mod support;
-use support::{SOON, name};
+use crate::support::alone::alone;
+use crate::support::{SOON, name};
 
 /// A controller in a thread.
 struct ServerThread {
@@ -272,6 +272,7 @@ fn processor_time(of: &str) -> BTreeMap<String, Duration> {
 
 #[test]
 fn a_command_that_is_open_costs_no_processor_time() {
+    alone!(a_command_that_is_open_costs_no_processor_time);
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
@@ -399,7 +400,7 @@ trait Start {
 impl Start for Process {
     fn controller(endpoint: &str) -> Running {
         let mut process = Process::new(std::env::current_exe().unwrap());
-        process.args(["a_controller_in_a_process_of_its_own", "--exact"]).env(CONTROLLER, endpoint);
+        process.args(["service::a_controller_in_a_process_of_its_own", "--exact"]).env(CONTROLLER, endpoint);
         Running(process.stdout(Stdio::null()).spawn().unwrap())
     }
 

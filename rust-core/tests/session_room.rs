@@ -1,9 +1,8 @@
 //! A sender whose store is full gets room, although the acknowledgement found none on its way.
 
-mod support;
 use std::path::Path;
 
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload, Server, Value};
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 const MOMENT: Duration = Duration::from_millis(30);
 

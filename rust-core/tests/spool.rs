@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use linkspan::{Channel, ErrorKind, Listener, Options, Publisher, Server, Value};
 
-mod support;
-use support::spools::{called, json, names, place, serve_one};
-use support::{SOON, name};
+use crate::support;
+use crate::support::spools::{called, json, names, place, serve_one};
+use crate::support::{SOON, name};
 
 /// A bash script in a directory; it gets `$1` and has 20 s.
 fn bash(directory: &Path, script: &str) -> std::process::Output {

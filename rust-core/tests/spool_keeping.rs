@@ -3,27 +3,19 @@
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use linkspan::registry::{clean, list};
 use linkspan::{Channel, ErrorKind, Listener, Server, Value};
 
-mod support;
-use support::spools::{all_names, called, json, names, place, serve_one};
-use support::{SOON, name};
+use crate::support::alone::alone;
+use crate::support::spools::{all_names, called, json, names, place, serve_one};
+use crate::support::{SOON, name, told_while_waiting};
 
 fn durable() -> linkspan::Options {
     let mut options = json();
     options.set("durable", &true.into()).unwrap();
     options
-}
-
-/// One test at a time: some of them clean the whole runtime directory.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A directory of its own that a test removes.
@@ -45,7 +37,7 @@ const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
 
 #[test]
 fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
-    let _alone = alone();
+    alone!(after_the_machine_has_restarted_a_volatile_spool_is_empty);
     for comes_first in ["server", "client"] {
         let (endpoint, directory) = place();
         drop(Server::serve(&endpoint, &json()).unwrap());
@@ -77,7 +69,7 @@ fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
 
 #[test]
 fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
-    let _alone = alone();
+    alone!(a_durable_spool_lies_in_the_state_directory_and_outlives_everything);
     let endpoint = name("spool");
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     let state = PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(&file);
@@ -104,7 +96,7 @@ fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
 
 #[test]
 fn durable_spool_is_served_by_one_who_does_not_say_durable() {
-    let _alone = alone();
+    alone!(durable_spool_is_served_by_one_who_does_not_say_durable);
     let endpoint = name("spool");
     let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
@@ -121,12 +113,12 @@ fn durable_spool_is_served_by_one_who_does_not_say_durable() {
 
 #[test]
 fn who_waits_finds_a_durable_spool_too() {
-    let _alone = alone();
+    alone!(who_waits_finds_a_durable_spool_too);
     let endpoint = name("spool");
     // The state directory is there already.
     drop(Channel::connect(&name("spool"), &durable(), NOW).unwrap());
     std::thread::scope(|s| {
-        let (options, waits) = support::told_while_waiting();
+        let (options, waits) = told_while_waiting();
         let endpoint = &endpoint;
         let client = s.spawn(move || Channel::connect(endpoint, &options, SOON).unwrap());
         waits.recv().unwrap();
@@ -138,7 +130,7 @@ fn who_waits_finds_a_durable_spool_too() {
 
 #[test]
 fn what_is_durable_has_reached_the_disk_before_send_returns() {
-    let _alone = alone();
+    alone!(what_is_durable_has_reached_the_disk_before_send_returns);
     let folder = folder();
     let directory = folder.path().join("jobs");
     let endpoint = format!("spool:{}", directory.display());
@@ -172,7 +164,7 @@ fn what_is_durable_has_reached_the_disk_before_send_returns() {
 
 #[test]
 fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
-    let _alone = alone();
+    alone!(what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept);
     let (endpoint, directory) = place();
     drop(Server::serve(&endpoint, &json()).unwrap());
     let (client, hello) = (directory.join("client"), directory.join("hello"));
@@ -209,7 +201,7 @@ fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
 
 #[test]
 fn the_dead_are_never_many_however_long_a_server_lives() {
-    let _alone = alone();
+    alone!(the_dead_are_never_many_however_long_a_server_lives);
     let (endpoint, directory) = place();
     let _server = Server::serve(&endpoint, &json()).unwrap();
     let (client, hello) = (directory.join("client"), directory.join("hello"));
@@ -232,7 +224,7 @@ fn the_dead_are_never_many_however_long_a_server_lives() {
 
 #[test]
 fn numbers_go_on_where_the_last_incarnation_stopped() {
-    let _alone = alone();
+    alone!(numbers_go_on_where_the_last_incarnation_stopped);
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
     for life in 0..3u64 {
@@ -252,7 +244,7 @@ fn numbers_go_on_where_the_last_incarnation_stopped() {
 
 #[test]
 fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
-    let _alone = alone();
+    alone!(who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned);
     let (endpoint, directory) = place();
     let listed = || list().unwrap().into_iter().find(|listed| listed.endpoint == endpoint);
     let server = Server::serve(&endpoint, &called("worker")).unwrap();
@@ -281,7 +273,7 @@ fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
 
 #[test]
 fn listener_restart_with_messages_of_the_same_number_both_ways_keeps_both() {
-    let _alone = alone();
+    alone!(listener_restart_with_messages_of_the_same_number_both_ways_keeps_both);
     let (endpoint, _) = place();
     let listen = || Listener::listen(&endpoint, &json()).unwrap();
     let listener = listen();
@@ -298,7 +290,7 @@ fn listener_restart_with_messages_of_the_same_number_both_ways_keeps_both() {
 
 #[test]
 fn a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing() {
-    let _alone = alone();
+    alone!(a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing);
     let (endpoint, _) = place();
     for _ in 0..200 {
         drop(Server::serve(&endpoint, &json()).unwrap());
@@ -328,7 +320,7 @@ fn a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing() {
 
 #[test]
 fn modes_and_groups() {
-    let _alone = alone();
+    alone!(modes_and_groups);
     use std::os::unix::fs::MetadataExt;
     let (endpoint, directory) = place();
     drop(Server::serve(&endpoint, &json()).unwrap());
@@ -357,14 +349,14 @@ fn modes_and_groups() {
 
 #[test]
 fn a_full_disk_is_told_and_leaves_nothing_half_done() {
-    let _alone = alone();
+    alone!(a_full_disk_is_told_and_leaves_nothing_half_done);
     let folder = folder();
     let path = folder.path().display().to_string();
     let script = "mount -t tmpfs -o size=1m tmpfs $1 && shift && exec \"$@\"";
     let program = std::env::current_exe().unwrap();
     let inside = Command::new("unshare")
         .args(["-rm", "sh", "-c", script, "full", &path, program.to_str().unwrap()])
-        .args(["--exact", "inside_a_full_disk", "--ignored", "--nocapture"])
+        .args(["--exact", "spool_keeping::inside_a_full_disk", "--ignored", "--nocapture"])
         .env("SPOOL_TEST_FOLDER", &path)
         .output()
         .unwrap();

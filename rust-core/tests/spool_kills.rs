@@ -9,16 +9,16 @@ use std::fs::{read_to_string, remove_file};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use linkspan::{Channel, ErrorKind, Options, Server, Value};
 
-mod support;
-use support::spools::{all_names, names, place};
-use support::victims::Random;
-use support::{SOON, spools};
+use crate::support::alone::one_at_a_time;
+use crate::support::spools::{all_names, names, place};
+use crate::support::victims::Random;
+use crate::support::{SOON, spools};
 
 /// How many kills a case has, at most.
 const BUDGET: usize = 60;
@@ -29,12 +29,6 @@ const TIMES: &str = "3";
 /// The calls that change something that others see, or wait for it.
 const CALLS: &str = "openat,linkat,unlinkat,renameat,renameat2,mkdirat,write,pwrite64,read,close,fcntl,fchmod,fchown,\
 inotify_add_watch,epoll_wait,getdents64";
-
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn victim() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
@@ -114,7 +108,7 @@ fn nothing_is_left(endpoint: &str, directory: &Path) {
 
 #[test]
 fn what_a_client_was_told_is_accepted_arrives_whenever_it_is_killed() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
     let server = Channel::open(&endpoint, &spools::json(), SOON).unwrap();
@@ -146,7 +140,7 @@ fn what_a_client_was_told_is_accepted_arrives_whenever_it_is_killed() {
 
 #[test]
 fn a_caller_that_is_killed_disturbs_nobody() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -173,7 +167,7 @@ fn a_caller_that_is_killed_disturbs_nobody() {
 
 #[test]
 fn a_server_that_is_killed_keeps_no_caller_waiting_once_the_next_is_there() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
     // For those who come first.

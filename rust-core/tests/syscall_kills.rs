@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use std::fs::{create_dir_all, read_to_string};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use std::os::unix::process::ExitStatusExt;
 
-mod support;
-use support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
+use crate::support::alone::one_at_a_time;
+use crate::support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
 
 /// How many kills a case has, at most.
 const BUDGET: usize = 16;
@@ -125,11 +124,8 @@ fn sample<T>(all: Vec<T>, random: &mut Random) -> Vec<T> {
     all.into_iter().enumerate().filter(|(i, _)| chosen(i)).map(|(_, one)| one).collect()
 }
 
-/// One case at a time: they count what this process holds.
-static ALONE: Mutex<()> = Mutex::new(());
-
 fn survives(transport: &str, role: Role, thread: Thread) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = one_at_a_time();
     let mut random = Random::new();
     let survivor = Survivor::new(transport, role);
     let folder = format!("{}/warm", std::env::var("LINKSPAN_DIR").unwrap());
@@ -176,7 +172,7 @@ macro_rules! suite {
         $(#[allow(non_snake_case, reason = "a case is called as its role and its thread are")]
         mod $transport {
             $(mod $role {
-                use crate::{Role, Thread, survives};
+                use super::super::{Role, Thread, survives};
                 $(#[test] fn $thread() { survives(stringify!($transport), Role::$role, Thread::$thread) })*
             })*
         })*

@@ -1,16 +1,12 @@
 //! How many system calls a message takes, counted by strace: a count depends on no clock, and hardly on how busy the machine is.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{SOON, name};
 use linkspan::{Channel, Encoding, Listener, Options, Payload, Value};
-use support::{SOON, name};
 
 /// Set in the process that is traced.
 const TRACED: &str = "LINKSPAN_TEST_TRACED";
@@ -28,11 +24,12 @@ fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<Strin
         .args(["-f", "-qq", "-e", &format!("trace={calls}"), "-o"])
         .arg(&log)
         .arg(std::env::current_exe().unwrap())
-        .args([test, "--exact"])
+        .args([&format!("system_calls::{test}"), "--exact"])
         .env(TRACED, "1")
         .output()
         .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{test}: {said}");
     let mut counts = BTreeMap::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
         let Some((_, call)) = line.split_once(' ') else { continue };

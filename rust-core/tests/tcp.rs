@@ -11,8 +11,8 @@ use linkspan::{
     Channel, Encoding, ErrorKind, Listener, Options, Publisher, Role, Server, Subscriber, Value, registry,
 };
 
-mod support;
-use support::{SOON, name, proven, told_while_waiting};
+use crate::support::alone::alone;
+use crate::support::{SOON, name, proven, told_while_waiting};
 
 fn options() -> Options {
     Options::default()
@@ -230,6 +230,7 @@ fn a_subscriber_that_breaks_off_is_let_go_of() {
 
 #[test]
 fn listings_show_who_listens_and_forget_who_died() {
+    alone!(listings_show_who_listens_and_forget_who_died);
     let mut named = options();
     named.set("client_id", &"echo".into()).unwrap();
     let server = Server::serve(&any_port(), &named).unwrap();

@@ -12,11 +12,10 @@ use std::time::Duration;
 use linkspan::keys::Keyring;
 use linkspan::{Channel, Listener, Options, Publisher, Result, Server, Subscriber, Value, latest};
 
-mod support;
-use support::SOON;
+use crate::support::SOON;
 
 const ROLE: &str = "LINKSPAN_TEST_KEYS_ROLE";
-const TEST: &str = "each_side_shows_a_key_that_the_other_trusts";
+const TEST: &str = "tcp_keys::each_side_shows_a_key_that_the_other_trusts";
 
 #[test]
 fn each_side_shows_a_key_that_the_other_trusts() {

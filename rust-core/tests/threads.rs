@@ -11,8 +11,7 @@ use linkspan::{
     serve,
 };
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 const THREADS: i64 = 6;
 const EACH: i64 = 100;

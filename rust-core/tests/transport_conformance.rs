@@ -8,8 +8,8 @@ use std::time::Duration;
 use linkspan::{Channel, Encoding, ErrorKind, EventKind, Listener, Options, Payload, Role, Server, Value};
 
 mod dgram;
-mod support;
-use support::{SOON, name, readable};
+use crate::support;
+use crate::support::{SOON, name, readable};
 
 fn pair(endpoint: &str, options: &Options) -> (Channel, Channel) {
     let listener = Listener::listen(endpoint, options).unwrap();

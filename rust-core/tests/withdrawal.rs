@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use linkspan::{Channel, ErrorKind, Listener, Options, Server, Value};
 
-mod support;
-use support::victims::Random;
-use support::{SOON, name};
+use crate::support::victims::Random;
+use crate::support::{SOON, name};
 
 /// Each with requests and a way back.
 const TRANSPORTS: [&str; 5] = ["unix", "shm", "tcp", "fifo", "spool"];

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, ErrorKind, Options, Server, Value};
 
-mod support;
-use support::spools::{names, place};
-use support::victims::Random;
-use support::{SOON, name};
+use crate::support::spools::{names, place};
+use crate::support::victims::Random;
+use crate::support::{SOON, name};
 
 fn shared() -> Options {
     Options::default().with_shared(true)

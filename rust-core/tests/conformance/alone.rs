@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use linkspan::registry;
 
-use crate::nature::Nature;
-use crate::roles;
-use crate::sides::Place;
+use crate::conformance::nature::Nature;
+use crate::conformance::roles;
+use crate::conformance::sides::Place;
 use crate::support::SOON;
 
 /// Set in the process of a case.
@@ -31,7 +31,7 @@ pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
 
 /// The name that the test has for the harness.
 fn test_name(nature: &Nature, name: &str) -> String {
-    format!("{}::{name}", nature.name)
+    format!("conformance::{}::{name}", nature.name)
 }
 
 /// This program again, for the same test.

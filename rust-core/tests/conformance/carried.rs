@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use linkspan::{ErrorKind, Value};
 
-use crate::nature::TooLong;
-use crate::sides::{Place, options, pattern, raw, tells};
+use crate::conformance::nature::TooLong;
+use crate::conformance::sides::{Place, options, pattern, raw, tells};
 use crate::support::SOON;
 
 pub fn order(place: &Place) {

@@ -4,8 +4,8 @@ use std::thread;
 
 use linkspan::{Channel, ErrorKind, Options, Value};
 
-use crate::nature::Unread;
-use crate::sides::{MOMENT, Place, Rx, Tx, raw, tells};
+use crate::conformance::nature::Unread;
+use crate::conformance::sides::{MOMENT, Place, Rx, Tx, raw, tells};
 use crate::support::{self, SOON};
 
 /// Nothing can be done with it any more but closing it again.

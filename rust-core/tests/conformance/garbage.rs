@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use linkspan::{ErrorKind, Options, Value, latest};
 
-use crate::roles::{Other, Role};
-use crate::sides::{Place, Tx, carries, next, options, tells};
+use crate::conformance::roles::{Other, Role};
+use crate::conformance::sides::{Place, Tx, carries, next, options, tells};
 use crate::support::SOON;
 
 const WORDS: &[u8] =
@@ -154,7 +154,9 @@ fn in_a_mailslot(place: &Place) {
         carries(&tx, &rx);
     }
     rx.is_empty();
-    let crate::sides::Rx::Channel(channel) = &rx else { panic!("a mailslot is read over a channel") };
+    let crate::conformance::sides::Rx::Channel(channel) = &rx else {
+        panic!("a mailslot is read over a channel")
+    };
     let stat = |which| channel.stats().at(which).unwrap().as_u64().unwrap();
     assert_eq!((stat("dropped"), stat("missed")), (all.len() as u64, 0), "each is counted");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value};
 
-use crate::sides::{MOMENT, Place, options, tells};
+use crate::conformance::sides::{MOMENT, Place, options, tells};
 use crate::support::{self, SOON};
 
 pub fn connect_before_listen(place: &Place) {

@@ -7,9 +7,9 @@ use std::time::Instant;
 use linkspan::{ErrorKind, Value};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::nature::Unread;
-use crate::roles::{Other, Role, long};
-use crate::sides::{MOMENT, Place, Rx, Tx, carries, pattern, tells};
+use crate::conformance::nature::Unread;
+use crate::conformance::roles::{Other, Role, long};
+use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, pattern, tells};
 use crate::support::SOON;
 
 /// A sender is killed while a long message is on its way: whole messages come, and nothing else.
@@ -204,7 +204,7 @@ fn try_pair(place: &Place) -> linkspan::Result<()> {
         let tx = place.try_tx(&[], MOMENT)?;
         (tx, place.try_rx(&[])?)
     };
-    tx.send_payload(&crate::sides::raw(vec![1]), MOMENT)?;
+    tx.send_payload(&crate::conformance::sides::raw(vec![1]), MOMENT)?;
     rx.recv_within(MOMENT).map(drop)
 }
 

@@ -2,8 +2,8 @@
 
 use linkspan::ErrorKind;
 
-use crate::nature::Unread;
-use crate::sides::{Ends, MOMENT, Place};
+use crate::conformance::nature::Unread;
+use crate::conformance::sides::{Ends, MOMENT, Place};
 use crate::support::SOON;
 
 /// The first three are sent, two of them are received; of those the first is consumed, which the second receive says.
@@ -29,7 +29,7 @@ pub fn listener_restart(place: &Place) {
     match place.nature.unread {
         Unread::Gone => {
             // Nobody is there: the message stays with the caller.
-            let error = ends.tx().send_payload(&crate::sides::raw(vec![1]), MOMENT).unwrap_err();
+            let error = ends.tx().send_payload(&crate::conformance::sides::raw(vec![1]), MOMENT).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotFound), "{error}");
             ends.again();
         }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use linkspan::{Options, Value};
 
-use crate::alone;
-use crate::nature::Nature;
-use crate::sides::{Place, pattern, raw};
+use crate::conformance::alone;
+use crate::conformance::nature::Nature;
+use crate::conformance::sides::{Place, pattern, raw};
 use crate::support::SOON;
 
 const ROLE: &str = "LINKSPAN_TEST_ROLE";
@@ -122,7 +122,7 @@ pub fn play(nature: &'static Nature) {
         Role::Hold => hold(&place, false),
         Role::HoldAndFork => hold(&place, true),
         Role::SendLong => send_long(&place),
-        Role::Garble => crate::garbage::play(&place, say, wait),
+        Role::Garble => crate::conformance::garbage::play(&place, say, wait),
     }
     std::process::exit(0);
 }

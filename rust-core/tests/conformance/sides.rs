@@ -8,7 +8,7 @@ use linkspan::{
     Channel, Encoding, Error, ErrorKind, Message, Options, Payload, Publisher, Result, Subscriber, Value,
 };
 
-use crate::nature::Nature;
+use crate::conformance::nature::Nature;
 use crate::support::SOON;
 
 /// For what does not come: long enough that it would.

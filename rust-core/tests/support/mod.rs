@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
+pub mod alone;
 pub mod hellos;
 pub mod spools;
 pub mod victims;

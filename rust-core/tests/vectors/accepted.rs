@@ -2,7 +2,7 @@
 
 use linkspan::Encoding::{self, Bson, Cbor, Json, Smile};
 
-use crate::files::unhex;
+use crate::vectors::files::unhex;
 
 /// Encoding, bytes, the value in our JSON, why.
 pub fn all() -> Vec<(Encoding, Vec<u8>, &'static str, &'static str)> {

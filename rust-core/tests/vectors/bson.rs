@@ -4,7 +4,7 @@ use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, ErrorKind};
 use serde_json::Value as Json;
 
-use crate::files::{hex, path, text, unhex};
+use crate::vectors::files::{hex, path, text, unhex};
 
 fn files() -> Vec<(String, Json)> {
     let mut files: Vec<_> = std::fs::read_dir(path("bson/corpus"))

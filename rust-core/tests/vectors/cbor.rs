@@ -3,7 +3,7 @@
 use linkspan::codec::{decode, encode};
 use linkspan::{DType, Encoding, ErrorKind, NdArray, Order, Value};
 
-use crate::files::{cases, exact_cases, text, unhex};
+use crate::vectors::files::{cases, exact_cases, text, unhex};
 
 #[test]
 fn appendix_a() {

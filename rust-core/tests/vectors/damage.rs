@@ -4,10 +4,10 @@
 use linkspan::Encoding;
 use linkspan::codec::encode;
 
-use crate::law::CARRIERS;
-use crate::random::{Random, seed};
-use crate::strict::check;
-use crate::{accepted, invalid, values};
+use crate::vectors::law::CARRIERS;
+use crate::vectors::random::{Random, seed};
+use crate::vectors::strict::check;
+use crate::vectors::{accepted, invalid, values};
 
 /// Bytes worth damaging: short enough that every place of them can be.
 fn seeds() -> Vec<(Encoding, Vec<u8>)> {

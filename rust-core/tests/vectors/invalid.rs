@@ -9,7 +9,7 @@
 use linkspan::Encoding::{self, Bson, Cbor, Json, Smile};
 use linkspan::ErrorKind::{self, Malformed, OutOfRange, TooLarge, Unsupported};
 
-use crate::files::unhex;
+use crate::vectors::files::unhex;
 
 pub struct Invalid {
     pub encoding: Encoding,

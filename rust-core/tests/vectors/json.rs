@@ -4,7 +4,7 @@ use base64::Engine;
 use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, ErrorKind};
 
-use crate::files::{cases, text};
+use crate::vectors::files::{cases, text};
 
 #[test]
 fn json_test_suite() {

@@ -1,13 +1,13 @@
 //! Our own law: the files say what the code must do, and writing them anew must change nothing.
 //!
-//! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan --test vectors law` writes them; the change is then looked at.
+//! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan --test stores vectors::law` writes them; the change is then looked at.
 
 use bytes::Bytes;
 use linkspan::codec::{How, decode, decode_shared, encode, encode_into, transcode};
 use linkspan::{Encoding, Limits, Map, Value};
 
-use crate::files::{cases, hex, path, text, unhex};
-use crate::{accepted, invalid, values};
+use crate::vectors::files::{cases, hex, path, text, unhex};
+use crate::vectors::{accepted, invalid, values};
 
 pub const CARRIERS: [Encoding; 4] = [Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
 

@@ -4,7 +4,7 @@ use linkspan::codec::{DEEPEST, How, decode, decode_into, decode_shared, encode, 
 use linkspan::value::{Keys, Sink, Source, ValueBuilder};
 use linkspan::{Encoding, Error, ErrorKind, Limits, NdArray, Result, Value};
 
-use crate::law::CARRIERS;
+use crate::vectors::law::CARRIERS;
 
 fn nested(depth: usize, wrap: impl Fn(Value) -> Value) -> Value {
     (0..depth).fold(Value::from(1), |inner, _| wrap(inner))

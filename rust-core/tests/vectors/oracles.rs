@@ -3,8 +3,8 @@
 use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, Value};
 
-use crate::files::{cases, exact_cases};
-use crate::values;
+use crate::vectors::files::{cases, exact_cases};
+use crate::vectors::values;
 
 /// The same value with its keys in order: serde_json does not keep theirs.
 fn sorted(value: &Value) -> Value {

@@ -7,8 +7,8 @@ use linkspan::{BigInt, DType, Decimal, Encoding, Limits, NdArray, Order, Timesta
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::law::CARRIERS;
-use crate::random::{Random, seed};
+use crate::vectors::law::CARRIERS;
+use crate::vectors::random::{Random, seed};
 
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![

@@ -6,7 +6,7 @@ use linkspan::value::ValueBuilder;
 use linkspan::{Encoding, ErrorKind, Limits, Value};
 use serde_json::Value as Json;
 
-use crate::files::{cases, hex, text, unhex};
+use crate::vectors::files::{cases, hex, text, unhex};
 
 /// The value that a case means: its JSON with the types that JSON does not tell.
 fn expected(json: &Value, pointer: &str, case: &Json) -> Value {

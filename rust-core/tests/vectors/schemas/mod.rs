@@ -8,8 +8,8 @@ use linkspan::codec::encode;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Map, Value};
 
-use crate::files::hex;
-use crate::law::hold;
+use crate::vectors::files::hex;
+use crate::vectors::law::hold;
 
 fn row(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     Value::Map(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map>())

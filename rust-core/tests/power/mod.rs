@@ -32,6 +32,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::support::alone::one_at_a_time;
 use facts::Facts;
 use histories::{Random, given_seed};
 use life::{Chain, Count, Live};
@@ -133,27 +134,32 @@ fn survives(kind: Kind, share: usize) {
 
 #[test]
 fn journal_after_power_loss_keeps_what_was_acknowledged() {
+    let _alone = one_at_a_time();
     survives(Kind::Journal, 40);
 }
 
 #[test]
 fn durable_spool_with_requests_after_power_loss_keeps_what_was_acknowledged() {
+    let _alone = one_at_a_time();
     survives(Kind::Serve, 25);
 }
 
 #[test]
 fn durable_spool_with_channel_after_power_loss_keeps_what_was_acknowledged() {
+    let _alone = one_at_a_time();
     survives(Kind::Channel, 20);
 }
 
 #[test]
 fn durable_file_after_power_loss_holds_the_newest_acknowledged_value() {
+    let _alone = one_at_a_time();
     survives(Kind::File, 15);
 }
 
 /// The names of a new place are few, and in a whole life a cut between two of them is rare.
 #[test]
 fn place_that_was_being_made_when_the_power_went_can_be_used() {
+    let _alone = one_at_a_time();
     let seed = seed();
     println!("seed {seed}");
     std::thread::scope(|scope| {
@@ -173,6 +179,7 @@ fn place_that_was_being_made_when_the_power_went_can_be_used() {
 
 #[test]
 fn forgotten_syncs_are_found() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir_in(quick()).unwrap();
     let (begin, mut survivors) = (seed(), Vec::new());
     println!("seeds from {begin} on");

@@ -12,7 +12,7 @@ use linkspan::{
 };
 
 use super::raw;
-use super::support::{self, SOON, name, readable};
+use crate::support::{self, SOON, name, readable};
 
 /// A writer and the reader.
 fn pair(endpoint: &str, options: &Options) -> (Channel, Channel) {

@@ -10,8 +10,6 @@
 //! | schemas: texts and their fingerprints, pairs and what differs, values and what is wrong | `schemas` |
 //! | limits: depth, nodes, memory, length | `limits` |
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 mod accepted;
 mod bson;
 mod cbor;

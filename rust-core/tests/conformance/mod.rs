@@ -23,9 +23,6 @@ mod restarts;
 mod roles;
 mod sides;
 
-#[path = "../support/mod.rs"]
-mod support;
-
 macro_rules! suite {
     ($($group:ident: $($case:ident)*;)*) => {
         suite! { @ shm SHM $($group: $($case)*;)* }
@@ -40,7 +37,7 @@ macro_rules! suite {
     (@ $transport:ident $nature:ident $($group:ident: $($case:ident)*;)*) => {
         mod $transport {
             $($(#[test] fn $case() {
-                crate::alone::run(&crate::nature::$nature, stringify!($case), crate::$group::$case);
+                crate::conformance::alone::run(&crate::conformance::nature::$nature, stringify!($case), crate::conformance::$group::$case);
             })*)*
         }
     };

@@ -1,0 +1,31 @@
+//! What programs say to each other: channels, publishing, requests, services, over every transport, also with peers that do
+//! not keep the rules.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod acknowledgement;
+mod api;
+mod batches;
+mod conformance;
+mod controller;
+mod fifo;
+mod framing;
+mod hostile;
+mod hostile_schemas;
+mod hostile_shm;
+mod loss;
+mod publish_conformance;
+mod publish_loss;
+mod registry;
+mod relay;
+mod schema_exchange;
+mod service;
+mod session_room;
+mod sessions;
+mod support;
+mod tcp;
+mod tcp_keys;
+mod threads;
+mod transport_conformance;
+mod withdrawal;
+mod workers;

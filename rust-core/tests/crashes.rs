@@ -1,0 +1,10 @@
+//! What a SIGKILL or a power cut leaves. They need strace and are asked for by name: `tests/run kills`, `tests/run power`.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod journal_kills;
+mod kills;
+mod power;
+mod spool_kills;
+mod support;
+mod syscall_kills;

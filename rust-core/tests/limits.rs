@@ -1,0 +1,16 @@
+//! What is bounded and counted: memory, system calls, wake-ups, and the rules of the sources.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod allocations;
+#[path = "vectors/counting.rs"]
+mod counting;
+mod decode_memory;
+mod fuzz_seeds;
+mod hostile_memory;
+mod idle;
+mod layering;
+mod page_faults;
+mod rules;
+mod support;
+mod system_calls;

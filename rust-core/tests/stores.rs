@@ -1,0 +1,14 @@
+//! What is kept and how it is written: values and their encodings, files, journals, spools, regions.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod file;
+mod hostile_paths;
+mod hostile_storage;
+mod journal;
+mod region;
+mod serde_types;
+mod spool;
+mod spool_keeping;
+mod support;
+mod vectors;

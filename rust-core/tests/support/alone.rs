@@ -1,0 +1,50 @@
+//! Tests that look at more than their own: at all that their process holds, or at everything in its directories. Each runs in a
+//! process of its own, whose directories are its own, too.
+
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Set in the process of one test, to its name.
+const ALONE: &str = "LINKSPAN_TEST_ALONE";
+
+/// Returns from a test that has been played in a process of its own; there, goes on with it.
+#[allow(unused_macros, reason = "each program uses its part of it")]
+macro_rules! alone {
+    ($test:ident) => {
+        if !$crate::support::alone::is_alone(concat!(module_path!(), "::", stringify!($test))) {
+            return;
+        }
+    };
+}
+#[allow(unused_imports, reason = "each program uses its part of it")]
+pub(crate) use alone;
+
+/// Whether this is the process of the test of this path; plays it in one where it is not.
+pub fn is_alone(path: &str) -> bool {
+    let test = name_of(path);
+    if std::env::var_os(ALONE).is_some_and(|name| name == test) {
+        return true;
+    }
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(ALONE, test)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(out.status.success(), "{test}: {}\n{said}", out.status);
+    assert!(said.contains("1 passed"), "no test is called {test}: {said}");
+    print!("{said}");
+    false
+}
+
+/// For tests that count what this process holds and are at work beside others that do: one at a time.
+pub fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static WORKING: Mutex<()> = Mutex::new(());
+    WORKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The name that the harness has for what the compiler calls so: without the program.
+pub fn name_of(path: &str) -> &str {
+    path.split_once("::").map_or(path, |(_, name)| name)
+}
