@@ -23,6 +23,8 @@ pub struct Config {
     pub import: Vec<String>,
     /// The name at which the bridge publishes what it counts.
     pub status: String,
+    /// The name of the service that the bridge is for a controller.
+    pub service: String,
     /// Seconds that a request of this machine waits for its answer from another one, at most.
     pub request_timeout: f64,
     /// The engine between the machines.
@@ -53,6 +55,7 @@ impl Default for Config {
             export: Vec::new(),
             import: Vec::new(),
             status: "bridge/status".into(),
+            service: "bridge".into(),
             request_timeout: 60.0,
             zenoh: Zenoh::default(),
         }

@@ -1,13 +1,9 @@
 //! The loop that everything goes through: one thread waits for the names here, for the engine and for the end.
 
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, ErrorKind, Result, registry, wait_any};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
+use linkspan::{ErrorKind, Result, Value, registry, wait_any};
 
 use crate::config::Config;
 use crate::directory::Watch;
@@ -16,16 +12,41 @@ use crate::engine::{Arrival, Engine};
 use crate::exports::Exports;
 use crate::imports::Imports;
 use crate::inbox::Inbox;
+use crate::service::{Asked, Service};
 use crate::status::{Shown, Status};
 
 /// How often it is looked whether a name is free that a program of this machine had: where that was killed, nothing tells.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Carries names until a signal asks it to end.
+/// Carries names until it is asked to end, but for the time in which it is paused.
 pub fn run(config: &Config) -> Result<()> {
-    let stop = stop_on_signals()?;
+    let machine = config.machine()?;
+    let description = format!("carries names of realm {} as {machine}", config.realm);
+    let service = Service::start(&config.service, description)?;
+    let (mut status, mut shown) = (Status::default(), Shown::new(&config.status)?);
+    loop {
+        let mut asked = carry(config, &service, &mut status, &mut shown)?;
+        status.clear();
+        if let Asked::Pause(task) = asked {
+            status.note("info", "paused: no name is carried".into());
+            service.tell(&mut status);
+            shown.show_now(&mut status)?;
+            task.done(&Value::Null)?;
+            match service.wait_for_run(&status)? {
+                Some(end) => asked = end,
+                None => continue,
+            }
+        }
+        if let Asked::End(Some(task)) = asked {
+            task.done(&Value::Null)?;
+        }
+        return Ok(());
+    }
+}
+
+/// Carries names until something else is asked. By then every name has been let go of.
+fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<Asked> {
     let (inbox, watch) = (Inbox::new()?, Watch::new()?);
-    let shown = Shown::new(&config.status)?;
     let engine = Zenoh::open(config, &inbox)?;
     for pattern in &config.import {
         engine.import(pattern)?;
@@ -35,17 +56,22 @@ pub fn run(config: &Config) -> Result<()> {
         engine: &engine,
         exports: Exports::default(),
         imports: Imports::default(),
-        status: Status::default(),
+        status,
         shown,
         looked: Instant::now(),
     };
     bridge.status.touch();
     bridge.look_around()?;
-    eprintln!("linkspan-bridge: carries names of realm {} as {}", config.realm, config.machine()?);
-    while !has_ended(&stop)? {
-        bridge.turn(&inbox, &watch, &stop)?;
+    let text = format!("carries names of realm {} as {}", config.realm, config.machine()?);
+    bridge.status.note("info", text);
+    let mut is_called = true;
+    loop {
+        if is_called && let Some(asked) = service.asked(bridge.status)? {
+            return Ok(asked);
+        }
+        service.tell(bridge.status);
+        is_called = bridge.turn(&inbox, &watch, service)?;
     }
-    Ok(())
 }
 
 struct Bridge<'a> {
@@ -53,23 +79,23 @@ struct Bridge<'a> {
     engine: &'a dyn Engine,
     exports: Exports,
     imports: Imports,
-    status: Status,
-    shown: Shown,
+    status: &'a mut Status,
+    shown: &'a mut Shown,
     looked: Instant,
 }
 
 impl Bridge<'_> {
-    /// One wait, and all that it brought.
-    fn turn(&mut self, inbox: &Inbox, watch: &Watch, stop: &UnixStream) -> Result<()> {
-        let pause = self.shown.show(&mut self.status)?;
+    /// One wait, and all that it brought. Returns whether the service has something to do.
+    fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
+        let pause = self.shown.show(self.status)?;
         let left = self.exports.deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let blocked =
-            self.imports.is_blocked(&self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
+            self.imports.is_blocked(self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
         let pause =
             [pause, left, blocked].into_iter().flatten().min().map(|it| it.max(Duration::from_millis(1)));
         let exported: Vec<_> = self.exports.descriptors().collect();
         let imported: Vec<_> = self.imports.descriptors().collect();
-        let fixed: [BorrowedFd<'_>; 3] = [stop.as_fd(), inbox.as_fd(), watch.as_fd()];
+        let fixed: [BorrowedFd<'_>; 3] = [service.as_fd(), inbox.as_fd(), watch.as_fd()];
         let named = exported.iter().chain(&imported).map(|(_, descriptor)| descriptor.as_fd());
         let descriptors: Vec<_> = fixed.into_iter().chain(named).collect();
         let ready = match wait_any(&descriptors, pause) {
@@ -83,10 +109,10 @@ impl Bridge<'_> {
         let (out, asking) = (of(3, &exported), of(3 + exported.len(), &imported));
         let mut look = ready.contains(&2) && watch.drain() || blocked.is_some_and(|left| left.is_zero());
         for name in out {
-            look |= self.exports.pump(&name, self.engine, &mut self.status)?;
+            look |= self.exports.pump(&name, self.engine, self.status)?;
         }
         for name in asking {
-            self.imports.pump(&name, self.engine, &mut self.status)?;
+            self.imports.pump(&name, self.engine, self.status)?;
         }
         if ready.contains(&1) {
             for arrival in inbox.take() {
@@ -95,7 +121,10 @@ impl Bridge<'_> {
             self.status.dropped = inbox.dropped();
         }
         self.exports.expire();
-        if look { self.look_around() } else { Ok(()) }
+        if look {
+            self.look_around()?;
+        }
+        Ok(ready.contains(&0))
     }
 
     /// Lists the names of this machine again, and updates exports and imports.
@@ -103,9 +132,9 @@ impl Bridge<'_> {
         self.looked = Instant::now();
         if !self.config.export.is_empty() {
             let listed = registry::list()?;
-            self.exports.update(&listed, self.config, self.engine, &mut self.status)?;
+            self.exports.update(&listed, self.config, self.engine, self.status)?;
         }
-        self.imports.retry(self.config, self.engine, &mut self.status)
+        self.imports.retry(self.config, self.engine, self.status)
     }
 
     fn take(&mut self, arrival: Arrival) -> Result<()> {
@@ -128,30 +157,5 @@ impl Bridge<'_> {
                 Ok(())
             }
         }
-    }
-}
-
-fn os(doing: &str) -> impl Fn(std::io::Error) -> Error {
-    move |e| Error::os(doing, e.raw_os_error().unwrap_or(0))
-}
-
-/// A socket that is readable once a signal has asked for the end.
-fn stop_on_signals() -> Result<UnixStream> {
-    let install = || {
-        let (stop, writer) = UnixStream::pair()?;
-        stop.set_nonblocking(true)?;
-        for signal in [SIGINT, SIGTERM] {
-            pipe::register(signal, writer.try_clone()?)?;
-        }
-        Ok(stop)
-    };
-    install().map_err(os("watching for signals"))
-}
-
-fn has_ended(mut stop: &UnixStream) -> Result<bool> {
-    match stop.read(&mut [0]) {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Ok(false),
-        Err(e) => Err(os("reading what signals came")(e)),
     }
 }

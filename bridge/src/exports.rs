@@ -113,8 +113,7 @@ impl Exports {
         config: &Config,
         status: &mut Status,
     ) {
-        status.requests_in += 1;
-        status.touch();
+        status.request_in(name);
         let Some(Way::Server { channel, pending, .. }) = self.0.get_mut(name).map(|it| &mut it.way) else {
             let text = "the server has gone";
             return respond(Err(failure(&Error::new(ErrorKind::NotFound, text))));
@@ -195,8 +194,7 @@ impl Exported {
                 Way::Publisher { subscriber, .. } => match subscriber.try_recv() {
                     Ok(message) => message,
                     Err(e) if e.kind() == ErrorKind::Lagged => {
-                        status.overrun += e.missed().unwrap_or(0);
-                        status.touch();
+                        status.overrun(&self.presence.name, e.missed().unwrap_or(0));
                         continue;
                     }
                     // Nothing more, or nobody there just now.
@@ -216,8 +214,7 @@ impl Exported {
             if let Way::Publisher { outlet, .. } = &self.way {
                 outlet.publish(sample)?;
             }
-            status.sent += 1;
-            status.touch();
+            status.sent(&self.presence.name);
         }
         Ok(false)
     }

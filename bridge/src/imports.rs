@@ -175,8 +175,7 @@ impl Imports {
         status.touch();
         match publisher.relay_payload(origin.sequence, Timestamp(origin.sent), &payload) {
             Ok(true) => {
-                status.received += 1;
-                status.lost += origin.sequence - *last - 1;
+                status.received(&sample.name, origin.sequence - *last - 1);
                 *last = origin.sequence;
             }
             Ok(false) => status.repeated += 1,
@@ -224,8 +223,7 @@ impl Imports {
         let local = self.0.get(&sample.name).and_then(|it| it.local.as_ref());
         if let Some(Local::Foreign(publisher)) = local {
             publisher.send_payload(&Payload::from_bytes(sample.body.encoding, sample.body.bytes))?;
-            status.received += 1;
-            status.touch();
+            status.received(&sample.name, 0);
         }
         Ok(())
     }
@@ -268,8 +266,7 @@ impl Imports {
                 Err(e) if e.kind() == ErrorKind::Timeout => return Ok(()),
                 Err(e) => return Err(e),
             };
-            status.requests_out += 1;
-            status.touch();
+            status.request_out(name);
             let body = Body { encoding: request.encoding(), bytes: request.body().clone() };
             let respond = move |reply: Reply| {
                 if request.wants_reply() {

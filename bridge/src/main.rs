@@ -8,6 +8,7 @@
 //! | names of this machine for others, names of others here | `exports`, `imports` |
 //! | what an engine between machines has to do; zenoh | `engine` |
 //! | what the loop is woken by | `inbox`, `directory` |
+//! | the service that a controller and a supervisor have to do with | `service` |
 //! | what was carried, refused and lost | `status` |
 
 // What it did and why it ended stands on standard error, what `check` found on standard output.
@@ -21,6 +22,7 @@ mod event_loop;
 mod exports;
 mod imports;
 mod inbox;
+mod service;
 mod status;
 
 use std::process::ExitCode;

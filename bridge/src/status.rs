@@ -1,4 +1,4 @@
-//! What the bridge counts, and what it says of it: a name at which its state is published, and lines on standard error.
+//! What the bridge counts, and what it says of it: a name at which its state is published, and lines for its log.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,6 +7,22 @@ use linkspan::{Options, Publisher, Result, Value};
 
 /// The state is published no more often than this.
 const EVERY: Duration = Duration::from_millis(500);
+/// What was carried is logged no more often than this, and losses no more often than that.
+const REPORTS: Duration = Duration::from_secs(60);
+const WARNINGS: Duration = Duration::from_secs(5);
+/// Names that are counted for themselves, at most; of more, those that are carried no longer are forgotten.
+const NAMES: usize = 10_000;
+
+/// What was carried of one name.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    /// Messages, in either direction.
+    pub carried: u64,
+    /// Messages that were overwritten here before they could be sent, or that never came.
+    pub lost: u64,
+    /// Requests, in either direction.
+    pub requests: u64,
+}
 
 /// Counters, and names that were refused.
 #[derive(Default)]
@@ -33,10 +49,114 @@ pub struct Status {
     pub imported: BTreeMap<String, String>,
     /// Names that are not carried, and why.
     pub refused: BTreeMap<String, String>,
+    names: BTreeMap<String, Counts>,
+    notes: Vec<(&'static str, String)>,
+    reported: Option<(Instant, [u64; 4])>,
+    warned: Option<(Instant, u64)>,
+    reason_changed: bool,
     changed: bool,
 }
 
 impl Status {
+    /// A message went to other machines.
+    pub fn sent(&mut self, name: &str) {
+        self.sent += 1;
+        self.counts(name).carried += 1;
+    }
+
+    /// A message of another machine was published here, and this many before it never came.
+    pub fn received(&mut self, name: &str, lost: u64) {
+        self.received += 1;
+        self.lost += lost;
+        let counts = self.counts(name);
+        counts.carried += 1;
+        counts.lost += lost;
+    }
+
+    /// Messages of this machine were overwritten before they could be sent.
+    pub fn overrun(&mut self, name: &str, missed: u64) {
+        self.overrun += missed;
+        self.counts(name).lost += missed;
+    }
+
+    /// A request of another machine.
+    pub fn request_in(&mut self, name: &str) {
+        self.requests_in += 1;
+        self.counts(name).requests += 1;
+    }
+
+    /// A request of this machine to another.
+    pub fn request_out(&mut self, name: &str) {
+        self.requests_out += 1;
+        self.counts(name).requests += 1;
+    }
+
+    fn counts(&mut self, name: &str) -> &mut Counts {
+        self.changed = true;
+        if !self.names.contains_key(name) {
+            if self.names.len() >= NAMES {
+                let (exported, imported) = (&self.exported, &self.imported);
+                self.names.retain(|name, _| exported.contains(name) || imported.contains_key(name));
+            }
+            self.names.insert(name.to_owned(), Counts::default());
+        }
+        self.names.entry(name.to_owned()).or_default()
+    }
+
+    /// No name is carried any more.
+    pub fn clear(&mut self) {
+        self.reason_changed |= !self.refused.is_empty();
+        self.exported.clear();
+        self.imported.clear();
+        self.refused.clear();
+        self.changed = true;
+    }
+
+    /// Notes a line for the log.
+    pub fn note(&mut self, level: &'static str, text: String) {
+        self.notes.push((level, text));
+    }
+
+    /// The lines for the log since the last time.
+    pub fn take_notes(&mut self) -> Vec<(&'static str, String)> {
+        let now = Instant::now();
+        let lost = self.lost + self.overrun + self.dropped;
+        if self.warned.map_or(lost > 0, |(at, last)| lost > last && now - at >= WARNINGS) {
+            let more = lost - self.warned.map_or(0, |(_, last)| last);
+            self.note("warning", format!("{more} messages more were lost; all in all: {}", self.totals()));
+            self.warned = Some((now, lost));
+        }
+        let counted = [self.sent, self.received, self.requests_in, self.requests_out];
+        let (at, last) = *self.reported.get_or_insert((now, [0; 4]));
+        if counted != last && now - at >= REPORTS {
+            self.note("info", self.totals());
+            self.reported = Some((now, counted));
+        }
+        std::mem::take(&mut self.notes)
+    }
+
+    fn totals(&self) -> String {
+        format!(
+            "{} sent, {} received, {} lost, {} overrun, {} dropped; {} requests in, {} out",
+            self.sent,
+            self.received,
+            self.lost,
+            self.overrun,
+            self.dropped,
+            self.requests_in,
+            self.requests_out
+        )
+    }
+
+    /// What is wrong now, where that has changed: names that are not carried.
+    pub fn take_reason(&mut self) -> Option<String> {
+        std::mem::take(&mut self.reason_changed).then(|| match (self.refused.iter().next(), self.refused.len()) {
+            (None, _) => String::new(),
+            (Some((name, why)), 1) => format!("{name} is not carried: {why}"),
+            (Some((name, why)), many) => format!("{many} names are not carried; {name}: {why}"),
+        })
+    }
+
     /// Something is to be published anew.
     pub fn touch(&mut self) {
         self.changed = true;
@@ -45,18 +165,35 @@ impl Status {
     /// Notes that a name is not carried, and says so once.
     pub fn refuse(&mut self, name: &str, why: String) {
         if self.refused.get(name) != Some(&why) {
-            eprintln!("linkspan-bridge: {name} is not carried: {why}");
+            self.note("warning", format!("{name} is not carried: {why}"));
             self.refused.insert(name.to_owned(), why);
-            self.changed = true;
+            (self.changed, self.reason_changed) = (true, true);
         }
     }
 
     /// The name is carried now, or wanted no longer.
     pub fn allow(&mut self, name: &str) {
-        self.changed |= self.refused.remove(name).is_some();
+        let was_refused = self.refused.remove(name).is_some();
+        self.changed |= was_refused;
+        self.reason_changed |= was_refused;
     }
 
-    fn to_value(&self) -> Value {
+    /// Everything, with what was carried of each name.
+    pub fn to_value(&self) -> Value {
+        let mut all = self.summary();
+        let counts = |it: &Counts| {
+            let Counts { carried, lost, requests } = *it;
+            Value::map([("carried", carried), ("lost", lost), ("requests", requests)])
+        };
+        let names = self.names.iter().map(|(name, it)| (name.clone(), counts(it))).collect();
+        if let Value::Map(map) = &mut all {
+            map.insert("names", Value::Map(names));
+        }
+        all
+    }
+
+    /// What is published of it: without each name's counts.
+    fn summary(&self) -> Value {
         let texts = |map: &BTreeMap<String, String>| {
             Value::Map(map.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect())
         };
@@ -97,8 +234,14 @@ impl Shown {
         if since < EVERY {
             return Ok(Some(EVERY - since));
         }
-        self.publisher.send(&status.to_value())?;
-        (self.at, status.changed) = (Some(Instant::now()), false);
+        self.show_now(status)?;
         Ok(None)
+    }
+
+    /// Publishes the state as it is.
+    pub fn show_now(&mut self, status: &mut Status) -> Result<()> {
+        self.publisher.send(&status.summary())?;
+        (self.at, status.changed) = (Some(Instant::now()), false);
+        Ok(())
     }
 }

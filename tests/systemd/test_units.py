@@ -20,6 +20,7 @@ INSTALLED = {
     "/usr/local/lib/linkspan/venv/bin/python": sys.executable,
     "/usr/local/lib/linkspan/logger": str(LOGGER.parent),
     "/usr/local/lib/linkspan/adopted/%i": "/bin/sleep",
+    "/usr/local/bin/linkspan-bridge": str(PROGRAM.with_name("linkspan-bridge")),
     "/usr/local/bin/linkspan": str(PROGRAM),
 }
 
@@ -48,7 +49,8 @@ def verify(unit, path, folder):
 
 
 def test_there_are_units():
-    assert UNITS == ["linkspan-adopted@.service", "linkspan-logger.service", "user/linkspan-controller.service"]
+    system = ["linkspan-adopted@.service", "linkspan-bridge.service", "linkspan-logger.service"]
+    assert UNITS == [*system, "user/linkspan-controller.service"]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -86,16 +88,23 @@ def allowed():
     return (expand("@system-service") - expand("@privileged")) | expand("@default")
 
 
+def bridge_configuration(folder):
+    file = folder / "bridge.toml"
+    file.write_text('service = "it"\nexport = ["lab/*"]\n[zenoh]\nlisten = ["tcp/127.0.0.1:0"]\n')
+    return file
+
+
 def words(kind, folder):
     return {
         "controller": [PROGRAM, "controller", "--no-tcp", "--quiet"],
+        "bridge": [PROGRAM.with_name("linkspan-bridge"), "--config", bridge_configuration(folder)],
         "adopted": [PROGRAM, "service", "run", "--name", "it", "--", "sleep", "1000"],
         "logger": [sys.executable, LOGGER, "--name", "it", "--every", "0.05", "--database", folder / "sensors.db"],
     }[kind]
 
 
 @pytest.mark.parametrize("supervisor", ["path"], indirect=True)
-@pytest.mark.parametrize("kind", ["controller", "adopted", "logger"])
+@pytest.mark.parametrize("kind", ["controller", "adopted", "logger", "bridge"])
 def test_the_filter_allows_what_they_do(kind, supervisor, tmp_path):
     calls = allowed()
     assert len(calls) > 200 and "mount" not in calls and "reboot" not in calls and "read" in calls

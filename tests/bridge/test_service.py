@@ -1,0 +1,116 @@
+"""The bridge as a service: what a controller sees of it, pausing it, ending it, and what a supervisor hears."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from conftest import PROGRAM, SOON, Machine, eventually, free_port, say
+
+
+@pytest.fixture
+def controlled(machines) -> tuple[Machine, Machine, subprocess.Popen]:
+    """North has a controller and exports lab/*, south imports it; and the bridge of north."""
+    north, south, port = machines("north"), machines("south"), free_port()
+    north.start("controller", "--no-tcp", "--quiet")
+    bridge = north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
+    eventually(lambda: re.search(r"^bridge +RUNNING ", row(north), re.M), "the controller knows it")
+    return north, south, bridge
+
+
+def row(machine: Machine) -> str:
+    done = subprocess.run([str(PROGRAM), "service", "ls"], env=machine.env, capture_output=True, text=True, timeout=SOON)
+    return done.stdout
+
+
+def counted(machine: Machine) -> dict:
+    return json.loads(machine.run("service", "get", "bridge"))
+
+
+def test_controller_is_told_what_was_carried_of_each_name(controlled):
+    north, south, _ = controlled
+    publisher = north.publisher("lab/a")
+    say(publisher, *range(5))
+    north.start("reply", "lab/echo", "--command", "cat")
+    south.has("lab/a")
+    south.has("lab/echo")
+    south.run("call", "lab/echo", "1")
+    names = eventually(lambda: (n := counted(north)["names"]).get("lab/a", {}).get("carried") == 5 and n, "all are counted")
+    assert names["lab/a"] == {"carried": 5, "lost": 0, "requests": 0}
+    assert names["lab/echo"] == {"carried": 0, "lost": 0, "requests": 1}
+    assert counted(north)["exported"] == ["lab/a", "lab/echo"]
+    assert "carries names of realm default as north" in north.run("service", "describe", "bridge")
+    assert "carries names of realm default as north" in north.run("service", "logs", "bridge")
+
+
+def test_paused_bridge_has_let_go_of_its_names_and_carries_them_again_afterwards(controlled):
+    north, south, _ = controlled
+    publisher = north.publisher("lab/a")
+    say(publisher, 1)
+    south.has("lab/a")
+    subscriber = south.subscriber("lab/a")
+    assert subscriber.next() == "1"
+    north.run("service", "pause", "bridge", "--wait")
+    assert "PAUSED" in row(north)
+    eventually(lambda: south.listed("lab/a") is None, "the name is gone")
+    assert counted(north)["exported"] == [] and north.status()["exported"] == []
+    say(publisher, 2, 3)
+    north.run("service", "run", "bridge", "--wait")
+    south.has("lab/a")
+    # Of what was published meanwhile the newest comes, and the rest is told.
+    assert subscriber.next() == "3"
+    eventually(lambda: "Lagged (125)" in south.said.read_text(), "the loss is told")
+    assert counted(north)["names"]["lab/a"]["carried"] >= 2
+
+
+def test_checkpoint_is_unsupported(controlled):
+    north, _, _ = controlled
+    assert "Unsupported" in north.run("service", "checkpoint", "bridge", "--wait", code=1)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_shutdown_ends_it_in_good_order(controlled, paused):
+    north, south, bridge = controlled
+    say(north.publisher("lab/a"), 1)
+    south.has("lab/a")
+    if paused:
+        north.run("service", "pause", "bridge", "--wait")
+    north.run("service", "shutdown", "bridge", "--wait")
+    assert bridge.wait(SOON) == 0
+    eventually(lambda: south.listed("lab/a") is None, "the name is gone")
+    eventually(lambda: "STOPPED" in row(north) or "GONE" in row(north), "the controller knows")
+
+
+def test_refused_name_is_its_reason(controlled):
+    north, south, _ = controlled
+    south.start("controller", "--no-tcp", "--quiet")
+    say(south.publisher("lab/mine"), 1)
+    south.has("lab/mine")
+    say(north.publisher("lab/mine"), 2)
+    eventually(lambda: "lab/mine is not carried" in row(south), "the controller shows it")
+
+
+def test_supervisor_is_told_ready_watchdog_and_stopping(machines):
+    north = machines("north")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(north.folder / "notify"))
+        heard.settimeout(SOON)
+        north.env |= {"NOTIFY_SOCKET": str(north.folder / "notify"), "WATCHDOG_USEC": "400000"}
+        process = north.start("bridge", "--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}")
+        words: list[str] = []
+
+        def until(word: str) -> None:
+            while word not in words:
+                words.extend(heard.recv(65536).decode().splitlines())
+
+        until("READY=1")
+        words.clear()
+        for _ in range(2):
+            until("WATCHDOG=1")
+            words.clear()
+        process.send_signal(signal.SIGTERM)
+        until("STOPPING=1")
+    assert process.wait(SOON) == 0
