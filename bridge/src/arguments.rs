@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use linkspan::Result;
 
-use crate::config::Config;
+use crate::config::{Config, Tls};
+use crate::keys::Keys;
 
 /// Carry names of this machine to others, and names of others here
 #[derive(Debug, Parser)]
@@ -18,6 +19,7 @@ use crate::config::Config;
 Examples:
   linkspan bridge --export 'lab/*' --listen tcp/127.0.0.1:7447
   linkspan bridge --import 'lab/*' --peer tcp/127.0.0.1:7447
+  linkspan bridge --import 'lab/*' --peer tls/north.example.org:7447 --tls south.1 --trust north
   linkspan bridge --config bridge.toml
   linkspan bridge check bridge.toml"
 )]
@@ -39,6 +41,9 @@ pub enum Action {
         /// The configuration file
         file: PathBuf,
     },
+    /// Make and take back the keys by which machines know each other
+    #[command(subcommand)]
+    Keys(Keys),
 }
 
 /// What to carry where.
@@ -71,6 +76,12 @@ pub struct Settings {
     /// Find other bridges by multicast
     #[arg(long)]
     scout: bool,
+    /// Encrypt, and show who this machine is, with the keys in the folder that `linkspan bridge keys issue` made; addresses are tls/HOST:PORT then
+    #[arg(long, value_name = "FOLDER")]
+    tls: Option<PathBuf>,
+    /// With --tls: have to do with this machine; may be repeated
+    #[arg(long, value_name = "MACHINE")]
+    trust: Vec<String>,
     /// Use addresses beyond this machine without encryption: everybody on that network may read, and write what is imported
     #[arg(long)]
     trusted_network: bool,
@@ -87,6 +98,10 @@ impl Settings {
         config.machine = self.machine.or(config.machine);
         config.export.extend(self.export);
         config.import.extend(self.import);
+        config.tls = self.tls.map(|folder| Tls { folder }).or(config.tls);
+        for machine in self.trust {
+            config.machines.entry(machine).or_default();
+        }
         let zenoh = &mut config.zenoh;
         zenoh.listen.extend(self.listen);
         zenoh.connect.extend(self.peer);

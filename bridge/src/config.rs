@@ -1,13 +1,17 @@
 //! The configuration of a bridge: one TOML file. Errors name line and column.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use linkspan::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use wildmatch::WildMatch;
+
+use crate::access;
+use crate::tls::{CERTIFICATE, Folder, certificate};
 
 /// What a bridge is to do.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,8 +31,36 @@ pub struct Config {
     pub service: String,
     /// Seconds that a request of this machine waits for its answer from another one, at most.
     pub request_timeout: f64,
+    /// With what this machine shows who it is, and knows others: none for no encryption.
+    pub tls: Option<Tls>,
+    /// What each other machine may do; only where they are known by their certificates.
+    pub machines: BTreeMap<String, May>,
     /// The engine between the machines.
     pub zenoh: Zenoh,
+}
+
+/// Encryption, and who is who.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The folder that `linkspan bridge keys issue` made; relative to the configuration file.
+    pub folder: PathBuf,
+}
+
+/// What another machine may do.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct May {
+    /// Of the names that are exported, those that it may have.
+    pub export: Vec<String>,
+    /// Of the names that are imported, those that it may give.
+    pub import: Vec<String>,
+}
+
+impl Default for May {
+    fn default() -> May {
+        May { export: vec!["*".into()], import: vec!["*".into()] }
+    }
 }
 
 /// Where other bridges are met.
@@ -57,6 +89,8 @@ impl Default for Config {
             status: "bridge/status".into(),
             service: "bridge".into(),
             request_timeout: 60.0,
+            tls: None,
+            machines: BTreeMap::new(),
             zenoh: Zenoh::default(),
         }
     }
@@ -76,7 +110,11 @@ impl Config {
             )));
         }
         let text = std::fs::read_to_string(path).map_err(os)?;
-        Config::parse(&text, &shown)
+        let mut config = Config::parse(&text, &shown)?;
+        if let (Some(tls), Some(beside)) = (&mut config.tls, path.parent()) {
+            tls.folder = beside.join(&tls.folder);
+        }
+        Ok(config)
     }
 
     /// The configuration that a text says; `shown` is what errors call it.
@@ -92,8 +130,7 @@ impl Config {
     /// Says what cannot be meant.
     pub fn validate(&self) -> Result<()> {
         for (what, word) in [("realm", &self.realm), ("machine", &self.machine()?)] {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            if word.is_empty() || word.len() > 64 || !word.chars().all(allowed) {
+            if !is_word(word) {
                 let text = format!("{what} {word:?} is no name; give it 1 to 64 letters, digits and . _ -");
                 return Err(wrong(text));
             }
@@ -116,13 +153,52 @@ impl Config {
             let text = format!("request_timeout {} is not within 0 and 86400 seconds", self.request_timeout);
             return Err(wrong(text));
         }
-        self.zenoh.validate()
+        self.validate_machines()?;
+        self.zenoh.validate(self.tls.is_some())
+    }
+
+    fn validate_machines(&self) -> Result<()> {
+        let Some(tls) = &self.tls else {
+            if let Some(machine) = self.machines.keys().next() {
+                let text = format!(
+                    "what {machine} may do cannot be held to: without tls nobody knows which machine it is"
+                );
+                return Err(wrong(text));
+            }
+            return Ok(());
+        };
+        let own = Folder::read(&tls.folder)?.certificate.machine;
+        if self.machine.as_ref().is_some_and(|machine| *machine != own) {
+            let text = format!(
+                "machine is {:?}, and the certificate in {} is of {own}: leave machine out",
+                self.machine,
+                tls.folder.display()
+            );
+            return Err(wrong(text));
+        }
+        if self.machines.is_empty() {
+            let text = "with tls a bridge has to do with nobody that is not named: say [machines.NAME] or --trust NAME";
+            return Err(wrong(text.into()));
+        }
+        for (machine, may) in &self.machines {
+            if !is_word(machine) {
+                return Err(wrong(format!("{machine:?} in machines is no name of a machine")));
+            }
+            if let Some(pattern) = may.export.iter().chain(&may.import).find(|it| !access::is_exact(it)) {
+                let text = format!("{pattern:?} in machines.{machine}: say a name, FOLDER/* or * there");
+                return Err(wrong(text));
+            }
+        }
+        Ok(())
     }
 
     /// The name of this machine.
     pub fn machine(&self) -> Result<String> {
-        let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(self.machine.clone().unwrap_or_else(host))
+        match (&self.machine, &self.tls) {
+            (Some(machine), _) => Ok(machine.clone()),
+            (None, Some(tls)) => Ok(certificate(&tls.folder.join(CERTIFICATE))?.machine),
+            (None, None) => Ok(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+        }
     }
 
     /// How long a request waits for its answer, at most.
@@ -142,34 +218,43 @@ impl Config {
 }
 
 impl Zenoh {
-    fn validate(&self) -> Result<()> {
+    fn validate(&self, is_encrypted: bool) -> Result<()> {
         if self.listen.is_empty() && self.connect.is_empty() && self.routers.is_empty() && !self.scouting {
             let text = "no other bridge can be met: say where to listen, a peer, a router, or scouting";
             return Err(wrong(text.into()));
         }
-        if self.scouting && !self.trusted_network {
-            let text = "scouting meets whoever is on the network, without encryption: say trusted_network where that is meant";
+        if self.scouting && !self.trusted_network && !is_encrypted {
+            let text = "scouting meets whoever is on the network, without encryption: give keys with --tls, or say trusted_network where that is meant";
             return Err(wrong(text.into()));
         }
         for address in self.listen.iter().chain(&self.connect).chain(&self.routers) {
-            let host = address.strip_prefix("tcp/").and_then(|rest| rest.rsplit_once(':'));
+            let protocol = if is_encrypted { "tls" } else { "tcp" };
+            let rest = address.strip_prefix(protocol).and_then(|rest| rest.strip_prefix('/'));
+            let host = rest.and_then(|rest| rest.rsplit_once(':'));
             let Some((host, port)) = host.filter(|(host, _)| !host.is_empty()) else {
-                return Err(wrong(format!("{address:?} is no address; write tcp/HOST:PORT")));
+                let why = if is_encrypted { "with tls" } else { "without tls" };
+                return Err(wrong(format!("{address:?} is no address {why}; write {protocol}/HOST:PORT")));
             };
             if port.parse::<u16>().is_err() {
                 return Err(wrong(format!("{address:?} has a port that is not a number from 0 to 65535")));
             }
             let host = host.trim_matches(['[', ']']);
             let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-            if !is_here && !self.trusted_network {
+            if !is_here && !self.trusted_network && !is_encrypted {
                 let text = format!(
-                    "{address} goes beyond this machine without encryption: say trusted_network where everybody on that network may read what is exported and write what is imported"
+                    "{address} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
                 );
                 return Err(wrong(text));
             }
         }
         Ok(())
     }
+}
+
+/// Whether this can be the name of a machine or of a realm.
+pub fn is_word(word: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !word.is_empty() && word.len() <= 64 && word.chars().all(allowed)
 }
 
 fn matches(patterns: &[String], name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use linkspan::{Error, Result, registry};
 use rustix::fs::inotify;
@@ -23,6 +24,14 @@ impl Watch {
         };
         let error = |e: Errno| Error::os(format!("watching {}", path.display()), e.raw_os_error());
         watch().map(Watch).map_err(error)
+    }
+
+    /// Also watches this folder.
+    pub fn also(&self, path: &Path) -> Result<()> {
+        let what =
+            inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE;
+        let added = inotify::add_watch(&self.0, path, what);
+        added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
     /// Takes what has been told; false where that was nothing.

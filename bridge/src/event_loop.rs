@@ -4,19 +4,26 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use linkspan::{ErrorKind, Result, Value, registry, wait_any};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::directory::Watch;
 use crate::engine::zenoh::Zenoh;
-use crate::engine::{Arrival, Engine};
+use crate::engine::{Arrival, Engine, Presence, Sample};
 use crate::exports::Exports;
-use crate::imports::Imports;
+use crate::imports::{FOREIGN, Imports};
 use crate::inbox::Inbox;
+use crate::revocations::Revocations;
 use crate::service::{Asked, Service};
 use crate::status::{Shown, Status};
 
 /// How often it is looked whether a name is free that a program of this machine had: where that was killed, nothing tells.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Descriptors for one name, about, with some subscribers or callers of it here.
+const DESCRIPTORS: usize = 16;
+/// Names of one machine, at most.
+const NAMES: usize = 10_000;
 
 /// Carries names until it is asked to end, but for the time in which it is paused.
 pub fn run(config: &Config) -> Result<()> {
@@ -24,11 +31,18 @@ pub fn run(config: &Config) -> Result<()> {
     let description = format!("carries names of realm {} as {machine}", config.realm);
     let service = Service::start(&config.service, description)?;
     let (mut status, mut shown) = (Status::default(), Shown::new(&config.status)?);
+    let zenoh = &config.zenoh;
+    status.connect = [&zenoh.connect[..], &zenoh.routers].concat();
+    status.listen.clone_from(&zenoh.listen);
     loop {
         let mut asked = carry(config, &service, &mut status, &mut shown)?;
         status.clear();
+        if let Asked::Again = asked {
+            status.note("warning", "certificates were revoked: every machine is met anew");
+            continue;
+        }
         if let Asked::Pause(task) = asked {
-            status.note("info", "paused: no name is carried".into());
+            status.note("info", "paused: no name is carried");
             service.tell(&mut status);
             shown.show_now(&mut status)?;
             task.done(&Value::Null)?;
@@ -47,6 +61,7 @@ pub fn run(config: &Config) -> Result<()> {
 /// Carries names until something else is asked. By then every name has been let go of.
 fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<Asked> {
     let (inbox, watch) = (Inbox::new()?, Watch::new()?);
+    let revocations = Revocations::watch(config, &watch, status)?;
     let engine = Zenoh::open(config, &inbox)?;
     for pattern in &config.import {
         engine.import(pattern)?;
@@ -59,6 +74,8 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
         status,
         shown,
         looked: Instant::now(),
+        is_told: false,
+        most: most_names(config),
     };
     bridge.status.touch();
     bridge.look_around()?;
@@ -71,7 +88,21 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
         }
         service.tell(bridge.status);
         is_called = bridge.turn(&inbox, &watch, service)?;
+        if bridge.is_told && revocations.as_ref().is_some_and(|it| it.has_changed(bridge.status)) {
+            return Ok(Asked::Again);
+        }
     }
+}
+
+/// How many names one machine may have here, at most: its share of the descriptors that this process may have open.
+fn most_names(config: &Config) -> usize {
+    let mut limits = getrlimit(Resource::Nofile);
+    limits.current = limits.maximum;
+    // Where it may not be raised, there are fewer names.
+    let _ = setrlimit(Resource::Nofile, limits);
+    let open =
+        getrlimit(Resource::Nofile).current.map_or(1 << 20, |it| usize::try_from(it).unwrap_or(1 << 20));
+    (open / DESCRIPTORS / config.machines.len().max(1)).clamp(16, NAMES)
 }
 
 struct Bridge<'a> {
@@ -82,6 +113,9 @@ struct Bridge<'a> {
     status: &'a mut Status,
     shown: &'a mut Shown,
     looked: Instant,
+    is_told: bool,
+    /// How many names one machine may have here, at most.
+    most: usize,
 }
 
 impl Bridge<'_> {
@@ -107,7 +141,8 @@ impl Bridge<'_> {
             ready.iter().filter_map(place).map(|(name, _)| (*name).to_owned()).collect()
         };
         let (out, asking) = (of(3, &exported), of(3 + exported.len(), &imported));
-        let mut look = ready.contains(&2) && watch.drain() || blocked.is_some_and(|left| left.is_zero());
+        self.is_told = ready.contains(&2) && watch.drain();
+        let mut look = self.is_told || blocked.is_some_and(|left| left.is_zero());
         for name in out {
             look |= self.exports.pump(&name, self.engine, self.status)?;
         }
@@ -138,14 +173,36 @@ impl Bridge<'_> {
     }
 
     fn take(&mut self, arrival: Arrival) -> Result<()> {
-        let Bridge { config, engine, imports, exports, status, .. } = self;
+        let Bridge { config, engine, imports, exports, status, most, .. } = self;
         match arrival {
+            Arrival::Bridge(machine, is_there) => {
+                status.meet(&machine, is_there);
+                Ok(())
+            }
             Arrival::Appeared(presence) if exports.has(&presence) || !config.imports(&presence.name) => {
+                Ok(())
+            }
+            Arrival::Appeared(Presence { ref name, ref machine, .. })
+                if let Some(why) = imports.surplus(name, machine, *most) =>
+            {
+                status.refuse(name, why);
                 Ok(())
             }
             Arrival::Appeared(presence) => imports.appeared(presence, config, *engine, status),
             Arrival::Gone(presence) => imports.gone(&presence, config, *engine, status),
-            Arrival::Sample(sample) if config.imports(&sample.name) => imports.sample(sample, config, status),
+            Arrival::Sample(Sample { ref name, origin: None, .. })
+                if config.imports(name)
+                    && let Some(why) = imports.surplus(name, FOREIGN, *most) =>
+            {
+                status.refuse(name, why);
+                Ok(())
+            }
+            Arrival::Sample(sample) if config.imports(&sample.name) => {
+                if let Some(origin) = sample.origin {
+                    status.look_at_clock(&sample.name, origin.sent);
+                }
+                imports.sample(sample, config, status)
+            }
             Arrival::Sample(_) => Ok(()),
             Arrival::Newest(presence, newest) => imports.newest(&presence, newest, config, status),
             Arrival::Ended(name) => {

@@ -289,6 +289,10 @@ pub fn describe(config: &Config) -> Result<String> {
             let _ = writeln!(text, "{what} {one}");
         }
     }
+    for (machine, may) in &config.machines {
+        let (export, import) = (may.export.join(" "), may.import.join(" "));
+        let _ = writeln!(text, "knows {machine} by its certificate: it may have {export}, and give {import}");
+    }
     if zenoh.scouting {
         text += "finds other bridges by multicast\n";
     }

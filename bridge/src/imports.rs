@@ -11,7 +11,9 @@ use crate::exports::dup;
 use crate::status::Status;
 
 /// What listings show as the machine of a name at which a program publishes that knows the engine alone.
-const FOREIGN: &str = "zenoh";
+pub const FOREIGN: &str = "zenoh";
+/// Programs that may have one name, at most.
+const PRESENCES: usize = 64;
 /// Requests to one name that are sent before the others have their turn.
 const IN_TURN: usize = 64;
 
@@ -67,6 +69,19 @@ impl Imports {
     pub fn is_blocked(&self, status: &Status) -> bool {
         let waits = |name: &String| self.0.get(name).is_some_and(|it| it.local.is_none());
         status.refused.keys().any(waits)
+    }
+
+    /// Why no more names of this machine are taken; none where they are. `most` is how many it may have.
+    pub fn surplus(&self, name: &str, machine: &str, most: usize) -> Option<String> {
+        let is_of = |it: &&Name| match (&it.local, &it.presences[..]) {
+            (Some(Local::Foreign(_)), _) => machine == FOREIGN,
+            (_, presences) => presences.iter().any(|presence| presence.machine == machine),
+        };
+        if self.0.get(name).is_some_and(|it| it.presences.len() >= PRESENCES) {
+            return Some(format!("more than {PRESENCES} programs have the name"));
+        }
+        let has_more = !self.0.contains_key(name) && self.0.values().filter(is_of).count() >= most;
+        has_more.then(|| format!("{machine} has more than {most} names, and no more are taken of it"))
     }
 
     /// A name of another machine is there.

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use linkspan::{Error, Result};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::engine::Arrival;
+use crate::engine::{Arrival, failure};
 
-/// Bytes of samples that wait, at most; more are dropped, and the numbers of those that follow tell of it.
+/// Bytes of samples and requests that wait, at most; more are dropped, and the numbers of those that follow tell of it.
 const MOST: usize = 64 << 20;
 
 /// The queue; clones share it.
@@ -31,12 +31,20 @@ impl Inbox {
         Ok(Inbox(Arc::new(Shared { waiting: Mutex::default(), bell, dropped: AtomicU64::new(0) })))
     }
 
-    /// Hands something over. Samples beyond the bound are dropped and counted; nothing else is.
+    /// Hands something over. Beyond the bound samples are dropped and counted, and requests refused; nothing else is.
     pub fn push(&self, arrival: Arrival) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let size = arrival.size();
         if size > 0 && waiting.1 + size > MOST && !waiting.0.is_empty() {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            drop(waiting);
+            if let Arrival::Request(_, _, respond) = arrival {
+                respond(Err(failure(
+                    "Full",
+                    "the server's machine has more requests waiting than it can take",
+                )));
+            } else {
+                self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            }
             return;
         }
         waiting.1 += size;

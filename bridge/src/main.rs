@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the command line | `arguments` |
 //! | what it is to do: flags and a TOML file | `config` |
+//! | keys of machines: the authority, a machine's folder, what each may do | `keys`, `tls`, `revocations`, `access` |
 //! | the loop that everything goes through | `event_loop` |
 //! | names of this machine for others, names of others here | `exports`, `imports` |
 //! | what an engine between machines has to do; zenoh | `engine` |
@@ -14,6 +15,7 @@
 // What it did and why it ended stands on standard error, what `check` found on standard output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod arguments;
 mod config;
 mod directory;
@@ -22,8 +24,11 @@ mod event_loop;
 mod exports;
 mod imports;
 mod inbox;
+mod keys;
+mod revocations;
 mod service;
 mod status;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -49,6 +54,9 @@ fn run(arguments: Arguments) -> Result<()> {
         config.validate()?;
         print!("{}", exports::describe(&config)?);
         return Ok(());
+    }
+    if let Some(Action::Keys(keys)) = &arguments.action {
+        return keys.run();
     }
     let config = arguments.settings.config()?;
     config.validate()?;

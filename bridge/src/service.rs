@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use linkspan::service::{ServiceLoop, ServiceOptions, State, Task};
-use linkspan::{Command, ErrorKind, Result, Value};
+use linkspan::{Command, Error, ErrorKind, Result, Value};
 
 use crate::status::Status;
 
@@ -12,6 +12,8 @@ use crate::status::Status;
 pub enum Asked {
     /// To let go of every name until it is told to run.
     Pause(Task),
+    /// To begin anew: certificates were revoked.
+    Again,
     /// To end.
     End(Option<Task>),
 }
@@ -60,7 +62,14 @@ impl Service {
                     task.done(&Value::Null)?;
                     return Ok(None);
                 }
-                _ => task.done(&Value::Null)?,
+                other => {
+                    let text = format!(
+                        "a bridge has no use for {}: it keeps nothing that could be written",
+                        other.name()
+                    );
+                    let refused = Error::new(ErrorKind::Unsupported, text);
+                    task.failed(&refused)?;
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use linkspan::{Options, Publisher, Result, Value};
+use linkspan::{Options, Publisher, Result, Timestamp, Value};
+use time::OffsetDateTime;
 
 /// The state is published no more often than this.
 const EVERY: Duration = Duration::from_millis(500);
@@ -12,6 +13,11 @@ const REPORTS: Duration = Duration::from_secs(60);
 const WARNINGS: Duration = Duration::from_secs(5);
 /// Names that are counted for themselves, at most; of more, those that are carried no longer are forgotten.
 const NAMES: usize = 10_000;
+
+/// By how many seconds clocks may differ before it is told.
+const CLOCKS: f64 = 1.0;
+/// Names that are told to be refused, at most.
+const REFUSED: usize = 1_000;
 
 /// What was carried of one name.
 #[derive(Clone, Copy, Default)]
@@ -49,6 +55,16 @@ pub struct Status {
     pub imported: BTreeMap<String, String>,
     /// Names that are not carried, and why.
     pub refused: BTreeMap<String, String>,
+    /// The name of this machine's certificate, and until when it counts.
+    pub certificate: Option<(String, OffsetDateTime)>,
+    /// The machines of other bridges that are met, each with their number.
+    pub bridges: BTreeMap<String, usize>,
+    /// Addresses at which others are met, and at which they may come.
+    pub connect: Vec<String>,
+    /// Where others may come.
+    pub listen: Vec<String>,
+    /// Seconds by which the clocks of other machines are ahead of this one's, where they are.
+    ahead: BTreeMap<String, f64>,
     names: BTreeMap<String, Counts>,
     notes: Vec<(&'static str, String)>,
     reported: Option<(Instant, [u64; 4])>,
@@ -67,10 +83,11 @@ impl Status {
     /// A message of another machine was published here, and this many before it never came.
     pub fn received(&mut self, name: &str, lost: u64) {
         self.received += 1;
-        self.lost += lost;
+        // The numbers are the other machine's.
+        self.lost = self.lost.saturating_add(lost);
         let counts = self.counts(name);
         counts.carried += 1;
-        counts.lost += lost;
+        counts.lost = counts.lost.saturating_add(lost);
     }
 
     /// Messages of this machine were overwritten before they could be sent.
@@ -103,24 +120,50 @@ impl Status {
         self.names.entry(name.to_owned()).or_default()
     }
 
+    /// Another bridge is met, or is there no longer.
+    pub fn meet(&mut self, machine: &str, is_there: bool) {
+        let known = self.bridges.entry(machine.to_owned()).or_default();
+        *known = if is_there { *known + 1 } else { known.saturating_sub(1) };
+        if *known == 0 {
+            self.bridges.remove(machine);
+        }
+        self.changed = true;
+    }
+
+    /// Looks when a message was sent that has just come: what is in the future tells of clocks that differ.
+    pub fn look_at_clock(&mut self, name: &str, sent: i64) {
+        let seconds = sent.saturating_sub(Timestamp::now().0) as f64 / 1e9;
+        if seconds < CLOCKS {
+            return;
+        }
+        let Some(machine) = self.imported.get(name).cloned() else { return };
+        if self.ahead.get(&machine).is_none_or(|known| (known - seconds).abs() > CLOCKS) {
+            self.note("warning", format!("the clock of {machine} is {seconds:.1} s ahead of the clock here"));
+            self.ahead.insert(machine, seconds);
+            self.changed = true;
+        }
+    }
+
     /// No name is carried any more.
     pub fn clear(&mut self) {
         self.reason_changed |= !self.refused.is_empty();
         self.exported.clear();
+        self.bridges.clear();
+        self.ahead.clear();
         self.imported.clear();
         self.refused.clear();
         self.changed = true;
     }
 
     /// Notes a line for the log.
-    pub fn note(&mut self, level: &'static str, text: String) {
-        self.notes.push((level, text));
+    pub fn note(&mut self, level: &'static str, text: impl AsRef<str>) {
+        self.notes.push((level, printable(text.as_ref())));
     }
 
     /// The lines for the log since the last time.
     pub fn take_notes(&mut self) -> Vec<(&'static str, String)> {
         let now = Instant::now();
-        let lost = self.lost + self.overrun + self.dropped;
+        let lost = self.lost.saturating_add(self.overrun).saturating_add(self.dropped);
         if self.warned.map_or(lost > 0, |(at, last)| lost > last && now - at >= WARNINGS) {
             let more = lost - self.warned.map_or(0, |(_, last)| last);
             self.note("warning", format!("{more} messages more were lost; all in all: {}", self.totals()));
@@ -150,10 +193,14 @@ impl Status {
 
     /// What is wrong now, where that has changed: names that are not carried.
     pub fn take_reason(&mut self) -> Option<String> {
-        std::mem::take(&mut self.reason_changed).then(|| match (self.refused.iter().next(), self.refused.len()) {
-            (None, _) => String::new(),
-            (Some((name, why)), 1) => format!("{name} is not carried: {why}"),
-            (Some((name, why)), many) => format!("{many} names are not carried; {name}: {why}"),
+        std::mem::take(&mut self.reason_changed).then(|| {
+            match (self.refused.iter().next(), self.refused.len()) {
+                (None, _) => String::new(),
+                (Some((name, why)), 1) => printable(&format!("{name} is not carried: {why}")),
+                (Some((name, why)), many) => {
+                    printable(&format!("{many} names are not carried; {name}: {why}"))
+                }
+            }
         })
     }
 
@@ -164,7 +211,9 @@ impl Status {
 
     /// Notes that a name is not carried, and says so once.
     pub fn refuse(&mut self, name: &str, why: String) {
-        if self.refused.get(name) != Some(&why) {
+        let is_new = self.refused.get(name) != Some(&why);
+        // Of more, none is told: whoever has so many means harm.
+        if is_new && (self.refused.len() < REFUSED || self.refused.contains_key(name)) {
             self.note("warning", format!("{name} is not carried: {why}"));
             self.refused.insert(name.to_owned(), why);
             (self.changed, self.reason_changed) = (true, true);
@@ -187,7 +236,7 @@ impl Status {
         };
         let names = self.names.iter().map(|(name, it)| (name.clone(), counts(it))).collect();
         if let Value::Map(map) = &mut all {
-            map.insert("names", Value::Map(names));
+            map.insert("names".to_owned(), Value::Map(names));
         }
         all
     }
@@ -197,7 +246,21 @@ impl Status {
         let texts = |map: &BTreeMap<String, String>| {
             Value::Map(map.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect())
         };
+        let certificate = self.certificate.as_ref().map_or(Value::Null, |(name, expires)| {
+            let expires = Timestamp(expires.unix_timestamp().saturating_mul(1_000_000_000));
+            Value::map([("name", Value::from(name.as_str())), ("expires", Value::Timestamp(expires))])
+        });
         Value::map([
+            ("bridges", Value::from(self.bridges.keys().cloned().collect::<Vec<_>>())),
+            ("connect", self.connect.clone().into()),
+            ("listen", self.listen.clone().into()),
+            ("certificate", certificate),
+            (
+                "ahead",
+                Value::Map(
+                    self.ahead.iter().map(|(machine, by)| (machine.clone(), Value::from(*by))).collect(),
+                ),
+            ),
             ("sent", Value::from(self.sent)),
             ("received", self.received.into()),
             ("repeated", self.repeated.into()),
@@ -211,6 +274,12 @@ impl Status {
             ("refused", texts(&self.refused)),
         ])
     }
+}
+
+/// The text without characters that a terminal takes for commands: names are what others say.
+fn printable(text: &str) -> String {
+    let one = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(one).collect()
 }
 
 /// Publishes the state, so that others here can look at it.

@@ -13,37 +13,63 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
-def test_two_machines_in_five_minutes(machines):
-    north, south = machines("north"), machines("south")
-    first, second = (block.replace("7447", port) for port in [str(free_port())] for block in blocks("sh"))
-    # A group of its own, so that what is left in the background ends with it.
-    said = {}
+def followed(north, south, first: str, second: str, names: list[str]) -> str:
+    """What is printed on south. What is left in the background ends with a process group of its own."""
     running = []
     try:
         for machine, block in ((north, first), (south, second)):
             env = machine.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
             out = machine.folder / "out"
             with out.open("wb") as file:
-                shell = subprocess.Popen(["sh", "-ec", block], env=env, stdout=file, start_new_session=True)
+                shell = subprocess.Popen(
+                    ["sh", "-ec", block], env=env, stdout=file, cwd=machine.folder.parent, start_new_session=True
+                )
             running.append(shell)
             if machine is north:
-                north.has("lab/temperature")
-                north.has("lab/echo")
+                for name in names:
+                    north.has(name)
             else:
                 assert shell.wait(SOON) == 0
-                said = out.read_text()
+                return out.read_text()
     finally:
         for shell in running:
             os.killpg(shell.pid, 15)
             shell.wait(SOON)
-    lines = said.splitlines()
-    assert lines[:2] == ['{"celsius":21.4}', '{"a":1}'], said
+    raise AssertionError("not reached")
+
+
+def test_two_machines_in_five_minutes(machines):
+    port = str(free_port())
+    first, second = (block.replace("7447", port) for block in blocks("sh")[:2])
+    said = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
+    assert said.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], said
     assert re.search(r"^shm:lab/temperature .* north$", said, re.M), said
+
+
+def test_security(machines):
+    port = str(free_port())
+    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[2:])
+    north, south = machines("north"), machines("south")
+    env = north.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
+
+    def done(block: str) -> str:
+        return subprocess.run(
+            ["sh", "-ec", block], env=env, cwd=north.folder.parent, capture_output=True, text=True, timeout=SOON, check=True
+        ).stdout
+
+    assert re.search(r"^north\.1  until \d{4}-\d\d-\d\d\nsouth\.1  until ", done(issue), re.M)
+    assert followed(north, south, first, second, ["lab/temperature"]).splitlines() == ['{"celsius":21.4}']
+    assert "revoked south.1" in done(again) and (north.folder.parent / "authority/south.2/machine.key").exists()
+    file = north.folder.parent / "authority/bridge.toml"
+    file.write_text(blocks("toml")[0].replace("south.1", "south.2"), encoding="utf-8")
+    said = south.run("bridge", "check", file)
+    for line in ("this machine is south", "connects to tls/127.0.0.1:7449", "knows north by its certificate"):
+        assert line in said, said
 
 
 def test_configuration_file(machines, tmp_path: Path):
     south, file = machines("south"), tmp_path / "bridge.toml"
-    file.write_text(blocks("toml")[0], encoding="utf-8")
+    file.write_text(blocks("toml")[1], encoding="utf-8")
     said = south.run("bridge", "check", file)
     for line in ("this machine is south", "connects to tcp/127.0.0.1:7447", "exports plant/*", "imports lab/*"):
         assert line in said, said

@@ -27,16 +27,17 @@ def row(machine: Machine) -> str:
 
 
 def counted(machine: Machine) -> dict:
-    return json.loads(machine.run("service", "get", "bridge"))
+    return json.loads(machine.run("service", "get", "bridge", "--json"))
 
 
 def test_controller_is_told_what_was_carried_of_each_name(controlled):
     north, south, _ = controlled
     publisher = north.publisher("lab/a")
-    say(publisher, *range(5))
+    say(publisher, 0)
     north.start("reply", "lab/echo", "--command", "cat")
     south.has("lab/a")
     south.has("lab/echo")
+    say(publisher, *range(1, 5))
     south.run("call", "lab/echo", "1")
     names = eventually(lambda: (n := counted(north)["names"]).get("lab/a", {}).get("carried") == 5 and n, "all are counted")
     assert names["lab/a"] == {"carried": 5, "lost": 0, "requests": 0}
@@ -69,6 +70,7 @@ def test_paused_bridge_has_let_go_of_its_names_and_carries_them_again_afterwards
 def test_checkpoint_is_unsupported(controlled):
     north, _, _ = controlled
     assert "Unsupported" in north.run("service", "checkpoint", "bridge", "--wait", code=1)
+    assert "RUNNING" in row(north)
 
 
 @pytest.mark.parametrize("paused", [False, True])

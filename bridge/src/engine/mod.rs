@@ -68,6 +68,8 @@ pub type Respond = Box<dyn FnOnce(Reply) + Send>;
 
 /// What an engine brings.
 pub enum Arrival {
+    /// A bridge of this machine is met, or is there no longer.
+    Bridge(String, bool),
     /// A name of another machine is there.
     Appeared(Presence),
     /// It is there no longer.
@@ -93,10 +95,11 @@ pub enum Newest {
 }
 
 impl Arrival {
-    /// The bytes that it holds where it may be dropped, which only samples may; else 0.
+    /// The bytes that it holds where it may be dropped or refused, which samples and requests may; else 0.
     pub fn size(&self) -> usize {
         match self {
             Arrival::Sample(sample) => sample.body.bytes.len() + sample.name.len() + 100,
+            Arrival::Request(name, body, _) => body.bytes.len() + name.len() + 500,
             _ => 0,
         }
     }

@@ -5,6 +5,7 @@
 //! | the name `lab/fft` | the key `linkspan/REALM/lab/fft` |
 //! | where a message comes from | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent` |
 //! | the newest message; a request | a query on that key |
+//! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/SESSION/bridge` |
 //! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
 
 use std::any::Any;
@@ -25,13 +26,20 @@ use zenoh::{Session, Wait};
 use super::{
     Arrival, Body, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply, Respond, Sample, failure,
 };
-use crate::config::Config;
+use crate::access;
+use crate::config::{Config, is_word};
 use crate::inbox::Inbox;
+use crate::tls::{AUTHORITY, CERTIFICATE, Folder, KEY};
 
 /// How long the newest message of a publisher is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How a request says that no answer came in time.
 const TIMEOUT: &str = "Timeout";
+
+/// In tokens: a bridge, which has no name of a program.
+const BRIDGE: &str = "bridge";
+/// Bytes of a message of another machine, at most.
+const LONGEST: u64 = 1 << 30;
 
 /// A session of zenoh.
 pub struct Zenoh {
@@ -39,6 +47,7 @@ pub struct Zenoh {
     realm: String,
     inbox: Inbox,
     request_timeout: Duration,
+    _here: LivelinessToken,
 }
 
 impl Zenoh {
@@ -48,7 +57,7 @@ impl Zenoh {
         let list = |addresses: &[String]| Value::from(addresses.to_vec());
         let is_client = !config.zenoh.routers.is_empty();
         let connect = if is_client { &config.zenoh.routers } else { &config.zenoh.connect };
-        for (key, value) in [
+        let mut settings = vec![
             ("mode", Value::from(if is_client { "client" } else { "peer" })),
             ("listen/endpoints", list(&config.zenoh.listen)),
             ("connect/endpoints", list(connect)),
@@ -58,21 +67,29 @@ impl Zenoh {
             ("connect/retry", Value::map([("period_init_ms", 100), ("period_max_ms", 1000)])),
             ("scouting/multicast/enabled", Value::from(config.zenoh.scouting)),
             ("scouting/gossip/enabled", Value::from(config.zenoh.scouting)),
-        ] {
+            // What is larger is no message of ours: it is dropped as it comes, and not gathered.
+            ("transport/link/rx/max_message_size", Value::from(LONGEST)),
+        ];
+        if let Some(tls) = &config.tls {
+            settings.extend(encryption(config, &Folder::read(&tls.folder)?));
+        }
+        for (key, value) in settings {
             let json = codec::encode(&value, Encoding::Json)?;
             let json = String::from_utf8_lossy(&json);
             ours.insert_json5(key, &json).map_err(|e| failed(&format!("setting zenoh's {key}"), &e))?;
         }
         let session = zenoh::open(ours).wait().map_err(|e| failed("opening a zenoh session", &e))?;
+        let (realm, machine) = (&config.realm, config.machine()?);
+        let here = format!("linkspan/{realm}/@alive/{BRIDGE}/{machine}/{}/{BRIDGE}", session.zid());
+        let here = session.liveliness().declare_token(here).wait();
         let zenoh = Zenoh {
+            _here: here.map_err(|e| failed("telling others of this bridge", &e))?,
             session,
             realm: config.realm.clone(),
             inbox: inbox.clone(),
             request_timeout: config.request_timeout(),
         };
-        if !config.import.is_empty() {
-            zenoh.watch_presences()?;
-        }
+        zenoh.watch_presences(machine)?;
         Ok(zenoh)
     }
 
@@ -88,11 +105,18 @@ impl Zenoh {
         declared.map_err(|e| failed("telling others of a name", &e).on(name))
     }
 
-    fn watch_presences(&self) -> Result<()> {
+    fn watch_presences(&self, own: String) -> Result<()> {
         let prefix = format!("linkspan/{}/@alive/", self.realm);
         let (inbox, within) = (self.inbox.clone(), prefix.clone());
         let told = move |sample: zenoh::sample::Sample| {
-            let presence = sample.key_expr().as_str().strip_prefix(&within).and_then(presence_of);
+            let Some(token) = sample.key_expr().as_str().strip_prefix(&within) else { return };
+            if let Some(machine) = bridge_of(token) {
+                if machine != own {
+                    inbox.push(Arrival::Bridge(machine.to_owned(), sample.kind() == SampleKind::Put));
+                }
+                return;
+            }
+            let presence = presence_of(token);
             if let Some(presence) = presence {
                 inbox.push(match sample.kind() {
                     SampleKind::Put => Arrival::Appeared(presence),
@@ -263,6 +287,24 @@ impl Drop for Answering {
     }
 }
 
+/// TLS 1.3 both ways, and what each machine may do. A machine is known by the common name in its certificate.
+fn encryption(config: &Config, folder: &Folder) -> Vec<(&'static str, Value)> {
+    let file = |name: &str| Value::from(folder.file(name));
+    vec![
+        ("transport/link/protocols", Value::from(vec!["tls".to_owned()])),
+        ("transport/link/tls/root_ca_certificate", file(AUTHORITY)),
+        ("transport/link/tls/listen_certificate", file(CERTIFICATE)),
+        ("transport/link/tls/listen_private_key", file(KEY)),
+        ("transport/link/tls/connect_certificate", file(CERTIFICATE)),
+        ("transport/link/tls/connect_private_key", file(KEY)),
+        ("transport/link/tls/enable_mtls", Value::from(true)),
+        // zenoh trusts public authorities, too, whose certificates name hosts: who it is, the access control asks, and by our names.
+        ("transport/link/tls/verify_name_on_connect", Value::from(false)),
+        ("transport/link/tls/close_link_on_expiration", Value::from(true)),
+        ("access_control", access::control(config, &folder.certificate.machine, &folder.revoked)),
+    ]
+}
+
 fn failed(doing: &str, error: &zenoh::Error) -> Error {
     Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
 }
@@ -301,12 +343,23 @@ const fn word_of(pattern: Pattern) -> &'static str {
     }
 }
 
+/// The machine of the bridge whose token this is; none where it is that of a name.
+fn bridge_of(rest: &str) -> Option<&str> {
+    let mut parts = rest.splitn(4, '/');
+    let (word, machine, _, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    (word == BRIDGE && name == BRIDGE && is_word(machine)).then_some(machine)
+}
+
 /// The presence that the end of a token's key says; none where it is no such key.
 fn presence_of(rest: &str) -> Option<Presence> {
     let mut parts = rest.splitn(4, '/');
     let (word, machine, incarnation, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let pattern = [Pattern::Publish, Pattern::Request].into_iter().find(|p| word_of(*p) == word)?;
     let incarnation = u64::from_str_radix(incarnation, 16).ok().filter(|incarnation| *incarnation != 0)?;
+    // What others say is shown to people.
+    if !is_word(machine) {
+        return None;
+    }
     Some(Presence { name: name.to_owned(), pattern, machine: machine.to_owned(), incarnation })
 }
 

@@ -1,0 +1,223 @@
+//! `linkspan bridge keys`: an authority of one's own, which vouches for machines, and takes it back.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use clap::Subcommand;
+use linkspan::{Error, ErrorKind, Result};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::config::is_word;
+use crate::tls::{self, AUTHORITY, CERTIFICATE, Certificate, KEY, LAST, REVOKED};
+
+/// The authority's private key.
+const AUTHORITY_KEY: &str = "authority.key";
+
+/// What to do with the keys of machines.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make an authority in a new folder: its private key and its certificate
+    #[command(after_help = "Examples:\n  linkspan bridge keys init authority")]
+    Init {
+        /// The folder, which is made
+        folder: std::path::PathBuf,
+        /// Days until the certificate expires
+        #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u16).range(1..))]
+        days: u16,
+    },
+    /// Make a private key and a certificate for a machine: a folder, which is to be moved to that machine
+    #[command(
+        after_help = "Examples:\n  linkspan bridge keys issue authority north\n  linkspan bridge keys issue authority north --days 90"
+    )]
+    Issue {
+        /// The authority's folder
+        folder: std::path::PathBuf,
+        /// The machine
+        machine: String,
+        /// Days until the certificate expires
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..))]
+        days: u16,
+    },
+    /// Take a machine's certificates back: they are added to the list that is to be copied to the other machines
+    #[command(
+        after_help = "Examples:\n  linkspan bridge keys revoke authority north\n  linkspan bridge keys revoke authority north --number 1"
+    )]
+    Revoke {
+        /// The authority's folder
+        folder: std::path::PathBuf,
+        /// The machine
+        machine: String,
+        /// The number of the certificate [default: all that the machine has had]
+        #[arg(long)]
+        number: Option<u32>,
+    },
+    /// List the certificates, until when they count, and which were taken back
+    #[command(after_help = "Examples:\n  linkspan bridge keys list authority")]
+    List {
+        /// The authority's folder
+        folder: std::path::PathBuf,
+    },
+}
+
+impl Keys {
+    /// Does it.
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Keys::Init { folder, days } => init(folder, *days),
+            Keys::Issue { folder, machine, days } => issue(folder, machine, *days),
+            Keys::Revoke { folder, machine, number } => revoke(folder, machine, *number),
+            Keys::List { folder } => list(folder),
+        }
+    }
+}
+
+fn init(folder: &Path, days: u16) -> Result<()> {
+    make_folder(folder)?;
+    let key = KeyPair::generate().map_err(|e| failed("making a key", &e))?;
+    let mut params = params("linkspan authority", days);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let expires = params.not_after;
+    let certificate =
+        params.self_signed(&key).map_err(|e| failed("signing the authority's certificate", &e))?;
+    write(&folder.join(AUTHORITY_KEY), &key.serialize_pem(), 0o600)?;
+    write(&folder.join(AUTHORITY), &certificate.pem(), 0o644)?;
+    write(&folder.join(REVOKED), "# Names of certificates that count no longer, one a line.\n", 0o644)?;
+    println!(
+        "{}: an authority until {}; keep {AUTHORITY_KEY} where nobody else reads it",
+        folder.display(),
+        expires.date()
+    );
+    Ok(())
+}
+
+fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
+    if !is_word(machine) {
+        let text = format!("{machine:?} is no name of a machine; give it 1 to 64 letters, digits and . _ -");
+        return Err(Error::new(ErrorKind::Malformed, text));
+    }
+    let authority = read(&folder.join(AUTHORITY))?;
+    let key = KeyPair::from_pem(&read(&folder.join(AUTHORITY_KEY))?)
+        .map_err(|e| failed("reading the authority's key", &e))?;
+    let issuer = Issuer::from_ca_cert_pem(&authority, key)
+        .map_err(|e| failed("reading the authority's certificate", &e))?;
+    let Some(number) =
+        (1..=LAST).find(|number| !folder.join(Certificate::name_of(machine, *number)).exists())
+    else {
+        let text = format!(
+            "{machine} has had {LAST} certificates, which is the most that a machine may have; give it another name"
+        );
+        return Err(Error::new(ErrorKind::Full, text));
+    };
+    let name = Certificate::name_of(machine, number);
+    let own = KeyPair::generate().map_err(|e| failed("making a key", &e))?;
+    let mut params = params(&Certificate::common_name(&name), days);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    let expires = params.not_after;
+    let certificate = params.signed_by(&own, &issuer).map_err(|e| failed("signing the certificate", &e))?;
+    let into = folder.join(&name);
+    make_folder(&into)?;
+    write(&into.join(KEY), &own.serialize_pem(), 0o600)?;
+    write(&into.join(CERTIFICATE), &certificate.pem(), 0o644)?;
+    write(&into.join(AUTHORITY), &authority, 0o644)?;
+    write(&into.join(REVOKED), &read(&folder.join(REVOKED))?, 0o644)?;
+    println!(
+        "{}: the certificate {name}, until {}; move the folder to {machine}",
+        into.display(),
+        expires.date()
+    );
+    Ok(())
+}
+
+fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
+    let list = folder.join(REVOKED);
+    let (before, mut said) = (tls::revoked(&list)?, read(&list)?);
+    let is_had = |number: &u32| folder.join(Certificate::name_of(machine, *number)).exists();
+    let wanted = (1..=LAST).filter(|it| number.is_none_or(|number| number == *it)).filter(is_had);
+    let names: Vec<_> = wanted.map(|number| Certificate::name_of(machine, number)).collect();
+    if names.is_empty() {
+        let text = format!(
+            "{} has no such certificate of {machine}; `linkspan bridge keys list` lists them",
+            folder.display()
+        );
+        return Err(Error::new(ErrorKind::NotFound, text));
+    }
+    for name in names.iter().filter(|name| !before.contains(name)) {
+        said += &format!("{name}\n");
+    }
+    // Whole or not at all, also where somebody copies it just now.
+    let made = folder.join(format!("{REVOKED}.{}", std::process::id()));
+    write(&made, &said, 0o644)?;
+    std::fs::rename(&made, &list).map_err(|e| tls::os(&list, &e))?;
+    println!(
+        "{}: revoked {}; copy it into the folder of every other machine",
+        list.display(),
+        names.join(", ")
+    );
+    Ok(())
+}
+
+fn list(folder: &Path) -> Result<()> {
+    let revoked = tls::revoked(&folder.join(REVOKED))?;
+    let entries = std::fs::read_dir(folder).map_err(|e| tls::os(folder, &e))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path().join(CERTIFICATE)));
+    let mut certificates =
+        paths.filter(|path| path.exists()).map(|path| tls::certificate(&path)).collect::<Result<Vec<_>>>()?;
+    certificates.sort_by_key(|it| (it.machine.clone(), it.number));
+    for certificate in certificates {
+        let (name, now) = (certificate.name(), OffsetDateTime::now_utc());
+        let state = match certificate.trouble(now) {
+            _ if revoked.contains(&name) => "revoked".to_owned(),
+            None => format!("until {}", certificate.not_after.date()),
+            Some(_) if now < certificate.not_before => format!("from {}", certificate.not_before.date()),
+            Some(_) => format!("expired {}", certificate.not_after.date()),
+        };
+        println!("{name}  {state}");
+    }
+    Ok(())
+}
+
+fn params(common_name: &str, days: u16) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    // Clocks of machines differ.
+    params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(i64::from(days));
+    params
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    DirBuilder::new().mode(0o700).create(folder).map_err(|e| failed_at("making", folder, &e))
+}
+
+/// A new file: what is there is never written over.
+fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let open = || -> std::io::Result<()> {
+        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    open().map_err(|e| failed_at("making", path, &e))
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| failed_at("reading", path, &e))
+}
+
+fn failed_at(doing: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::os(format!("{doing} {}", path.display()), error.raw_os_error().unwrap_or(0))
+}
+
+fn failed(doing: &str, error: &rcgen::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("{doing}: {error}"))
+}

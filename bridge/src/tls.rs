@@ -1,0 +1,209 @@
+//! The folder with which a machine shows who it is: the authority's certificate, its own, its private key, and what was revoked.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use linkspan::{Error, ErrorKind, Result};
+use rcgen::KeyPair;
+use time::OffsetDateTime;
+use x509_parser::pem::parse_x509_pem;
+use x509_parser::prelude::X509Certificate;
+
+/// The files of such a folder.
+pub const AUTHORITY: &str = "authority.pem";
+/// The machine's certificate.
+pub const CERTIFICATE: &str = "machine.pem";
+/// Its private key.
+pub const KEY: &str = "machine.key";
+/// The names of the certificates that count no longer, one a line.
+pub const REVOKED: &str = "revoked";
+/// How many certificates a machine may have had, at most.
+pub const LAST: u32 = 32;
+/// Bytes of such a file, at most.
+const LONGEST: u64 = 1 << 20;
+/// What the common names of certificates begin with. No public authority vouches for such a name.
+const PREFIX: &str = "linkspan:";
+
+/// What a certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whose it is.
+    pub machine: String,
+    /// Which of the certificates of that machine.
+    pub number: u32,
+    /// From when on it counts.
+    pub not_before: OffsetDateTime,
+    /// Until when it counts.
+    pub not_after: OffsetDateTime,
+}
+
+impl Certificate {
+    /// The name of a machine's certificate, such as north.1.
+    pub fn name_of(machine: &str, number: u32) -> String {
+        format!("{machine}.{number}")
+    }
+
+    /// The common name in the certificate of this name.
+    pub fn common_name(name: &str) -> String {
+        format!("{PREFIX}{name}")
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        Certificate::name_of(&self.machine, self.number)
+    }
+
+    /// What keeps others from taking it at this time.
+    pub fn trouble(&self, now: OffsetDateTime) -> Option<String> {
+        let name = self.name();
+        if now < self.not_before {
+            let from = self.not_before;
+            return Some(format!(
+                "the certificate {name} counts from {from} on, and it is {now}: see this machine's clock"
+            ));
+        }
+        (now > self.not_after).then(|| format!("the certificate {name} expired at {}", self.not_after))
+    }
+}
+
+/// The folder of a machine.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// The names of the certificates that count no longer.
+    pub revoked: Vec<String>,
+}
+
+impl Folder {
+    /// Reads one, and says what is wrong with it.
+    pub fn read(path: &Path) -> Result<Folder> {
+        let (authority, own, key) = (path.join(AUTHORITY), path.join(CERTIFICATE), path.join(KEY));
+        let (of_authority, of_own) = (text(&authority)?, text(&own)?);
+        let certificate = parsed(&of_own, &own, |certificate| {
+            parsed(&of_authority, &authority, |by| {
+                let signed = certificate.verify_signature(Some(by.public_key()));
+                signed.map_err(|_| wrong(&own, &format!("is not signed by {}", authority.display())))
+            })?;
+            let of_key =
+                KeyPair::from_pem(&text(&key)?).map_err(|_| wrong(&key, "is no private key in PEM"))?;
+            if of_key.public_key_raw() != &*certificate.public_key().subject_public_key.data {
+                return Err(wrong(&key, &format!("is not the key of {}", own.display())));
+            }
+            read_certificate(certificate)
+                .ok_or_else(|| wrong(&own, "is no certificate of `linkspan bridge keys issue`"))
+        })?;
+        if let Some(trouble) = certificate.trouble(OffsetDateTime::now_utc()) {
+            let text =
+                format!("{}: {trouble}; `linkspan bridge keys issue` makes the next one", own.display());
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        let mode = std::fs::metadata(&key).map_err(|e| os(&key, &e))?.mode();
+        if mode & 0o077 != 0 {
+            let text = format!(
+                "{} has mode {:03o}: others may read or change it; chmod 600 it",
+                key.display(),
+                mode & 0o777
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        let revoked = revoked(&path.join(REVOKED))?;
+        if revoked.contains(&certificate.name()) {
+            let text = format!("{}: the certificate {} was revoked", own.display(), certificate.name());
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        Ok(Folder { path: path.to_owned(), certificate, revoked })
+    }
+
+    /// The path of one of its files.
+    pub fn file(&self, name: &str) -> String {
+        self.path.join(name).to_string_lossy().into_owned()
+    }
+}
+
+/// The certificate in a file.
+pub fn certificate(path: &Path) -> Result<Certificate> {
+    let said = |it: &X509Certificate<'_>| {
+        read_certificate(it).ok_or_else(|| wrong(path, "is no certificate of a machine"))
+    };
+    parsed(&text(path)?, path, said)
+}
+
+/// The names in a list of what was revoked; one that is not there is empty.
+pub fn revoked(path: &Path) -> Result<Vec<String>> {
+    match text(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+        Ok(text) => {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            lines
+                .map(|line| {
+                    name(line).map(|_| line.to_owned()).ok_or_else(|| {
+                        wrong(path, &format!("{line:?} is no name of a certificate, such as north.1"))
+                    })
+                })
+                .collect()
+        }
+    }
+}
+
+/// The machine and the number in a certificate's name.
+fn name(name: &str) -> Option<(&str, u32)> {
+    let (machine, number) = name.rsplit_once('.')?;
+    Some((machine, number.parse().ok()?))
+}
+
+fn read_certificate(certificate: &X509Certificate<'_>) -> Option<Certificate> {
+    let common = certificate.subject().iter_common_name().next()?.as_str().ok()?;
+    let (machine, number) = name(common.strip_prefix(PREFIX)?)?;
+    let validity = certificate.validity();
+    let (not_before, not_after) = (validity.not_before.to_datetime(), validity.not_after.to_datetime());
+    Some(Certificate { machine: machine.to_owned(), number, not_before, not_after })
+}
+
+fn parsed<T>(text: &str, path: &Path, look: impl FnOnce(&X509Certificate<'_>) -> Result<T>) -> Result<T> {
+    let (_, pem) = parse_x509_pem(text.as_bytes()).map_err(|_| wrong(path, "is no certificate in PEM"))?;
+    look(&pem.parse_x509().map_err(|_| wrong(path, "is no X.509 certificate"))?)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|e| os(path, &e))?;
+    file.take(LONGEST).read_to_string(&mut text).map_err(|e| os(path, &e))?;
+    Ok(text)
+}
+
+fn wrong(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Malformed, format!("{} {what}", path.display()))
+}
+
+/// What the system says of a file.
+pub fn os(path: &Path, error: &std::io::Error) -> Error {
+    Error::os(format!("opening {}", path.display()), error.raw_os_error().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificate_counts_within_its_time_alone() {
+        let (not_before, not_after) =
+            (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH + time::Duration::days(90));
+        let certificate = Certificate { machine: "north".into(), number: 2, not_before, not_after };
+        let at = |days: i64| certificate.trouble(not_before + time::Duration::days(days));
+        assert_eq!(at(1), None);
+        assert!(at(-1).is_some_and(|text| text.contains("north.2") && text.contains("clock")));
+        assert!(at(91).is_some_and(|text| text.contains("north.2 expired")));
+    }
+
+    #[test]
+    fn names_of_certificates_are_read_from_their_end() {
+        assert_eq!(name("north.1"), Some(("north", 1)));
+        assert_eq!(name("a.b.12"), Some(("a.b", 12)));
+        assert_eq!([name("north"), name("north.x")], [None, None]);
+    }
+}

@@ -1,0 +1,230 @@
+"""Machines that know each other by certificates: who has none, a revoked one or another authority's learns nothing, and nobody may do more than was said."""
+
+import json
+import re
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zenoh
+from conftest import PROGRAM, SOON, Machine, eventually, free_port, kill, say
+
+ROOT = "linkspan/default"
+#: What a program of zenoh waits for what is not to come: messages that it may have are there within a fraction of it.
+PATIENCE = 2
+
+
+def keys(*arguments: object, code: int = 0) -> str:
+    command = [str(PROGRAM), "bridge", "keys", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SOON)
+    assert done.returncode == code, (command, done)
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    folder = tmp_path / "authority"
+    keys("init", folder)
+    for machine in ("north", "south", "probe"):
+        keys("issue", folder, machine)
+    return folder
+
+
+@pytest.fixture
+def secure(machines, authority) -> tuple[Machine, Machine, int]:
+    """North exports lab/* and secret/* to south, and lab/* alone to probe; it imports what south and probe have in far/*."""
+    north, south, port = machines("north"), machines("south"), free_port()
+    file = north.folder / "bridge.toml"
+    file.write_text(f"""
+export = ["lab/*", "secret/*"]
+import = ["far/*", "lab/*"]
+[tls]
+folder = "{authority}/north.1"
+[machines.south]
+import = ["far/*"]
+[machines.probe]
+export = ["lab/*"]
+import = ["far/probe/*"]
+[zenoh]
+listen = ["tls/127.0.0.1:{port}"]
+""")
+    started(north, "--config", file)
+    peer = ("--peer", f"tls/127.0.0.1:{port}", "--tls", authority / "south.1", "--trust", "north")
+    started(south, "--import", "*", "--export", "far/*", "--export", "lab/*", *peer)
+    return north, south, port
+
+
+def started(machine: Machine, *arguments: object) -> subprocess.Popen:
+    """A bridge whose machine is that of its certificate."""
+    process = machine.start("bridge", *arguments)
+    eventually(lambda: process.poll() is not None or machine.status(), "the bridge runs")
+    assert process.poll() is None, machine.said.read_text()
+    return process
+
+
+def session(port: int, folder: Path | None, protocol: str = "tls") -> zenoh.Session:
+    config = zenoh.Config()
+    settings: dict[str, object] = {
+        "connect/endpoints": [f"{protocol}/127.0.0.1:{port}"],
+        "connect/timeout_ms": -1,
+        "connect/exit_on_failure": False,
+        "connect/retry": {"period_init_ms": 100, "period_max_ms": 300},
+        "listen/endpoints": [],
+        "scouting/multicast/enabled": False,
+        "transport/link/tls/verify_name_on_connect": False,
+    }
+    if folder is not None:
+        settings |= {
+            "transport/link/tls/root_ca_certificate": f"{folder}/authority.pem",
+            "transport/link/tls/enable_mtls": True,
+            "transport/link/tls/connect_private_key": f"{folder}/machine.key",
+            "transport/link/tls/connect_certificate": f"{folder}/machine.pem",
+        }
+    for key, value in settings.items():
+        config.insert_json5(key, json.dumps(value))
+    return zenoh.open(config)
+
+
+def learned(opened: zenoh.Session, patience: float = PATIENCE) -> tuple[list[str], list[str]]:
+    """What a program of zenoh gets that asks for everything: keys with values, and tokens."""
+    values: list[str] = []
+    subscriber = opened.declare_subscriber(f"{ROOT}/**", lambda sample: values.append(str(sample.key_expr)))
+    tokens: list[str] = []
+    watch = opened.liveliness().declare_subscriber(
+        f"{ROOT}/@alive/**", lambda sample: tokens.append(str(sample.key_expr)), history=True
+    )
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        for name in ("lab/a", "secret/a"):
+            values += [str(reply.ok.key_expr) for reply in opened.get(f"{ROOT}/{name}", timeout=0.3) if reply.ok]
+        tokens += [str(reply.ok.key_expr) for reply in opened.liveliness().get(f"{ROOT}/@alive/**", timeout=0.3) if reply.ok]
+    subscriber.undeclare()
+    watch.undeclare()
+    names = (token.rpartition("/@alive/")[2].split("/", 3) for token in tokens)
+    # That there is a bridge is told to whoever may have to do with it.
+    return sorted(set(values)), sorted({name[3] for name in names if name[0] != "bridge"})
+
+
+def test_bridges_with_certificates_carry_and_answer(secure):
+    north, south, _ = secure
+    publisher = north.publisher("lab/a")
+    say(publisher, 1)
+    south.has("lab/a")
+    subscriber = south.subscriber("lab/a")
+    assert subscriber.next() == "1"
+    say(publisher, *range(2, 500))
+    assert [int(subscriber.next()) for _ in range(498)] == list(range(2, 500))
+    north.start("reply", "lab/echo", "--command", "cat")
+    south.has("lab/echo")
+    assert south.run("call", "lab/echo", '{"a":1}', "--json").strip() == '{"a":1}'
+    say(south.publisher("far/b"), 2)
+    north.has("far/b")
+    assert north.listed("far/b")["machine"] == "south"
+    assert re.match(r"north\.1", north.status()["certificate"]["name"])
+
+
+def test_machine_gives_and_has_no_more_than_was_said(secure, authority):
+    north, south, port = secure
+    say(north.publisher("lab/a"), 1)
+    say(north.publisher("secret/a"), 1)
+    # South may not give names in lab/, which north imports of others.
+    say(south.publisher("lab/forged"), 1)
+    say(south.publisher("far/b"), 1)
+    north.has("far/b")
+    south.has("secret/a")
+    with session(port, authority / "probe.1") as probe:
+        values, tokens = learned(probe)
+        assert values == [f"{ROOT}/lab/a"] and tokens == ["lab/a"], "nothing of secret/, nothing of south"
+        for name in ("far/probe/x", "far/other", "lab/forged"):
+            probe.put(f"{ROOT}/{name}", "1", encoding="application/json")
+        # A name as if another machine had it.
+        forged = [
+            probe.liveliness().declare_token(f"{ROOT}/@alive/publish/{machine}/77/{name}")
+            for machine, name in (("south", "far/probe/y"), ("probe", "far/other"), ("probe", "far/probe/z"))
+        ]
+        north.has("far/probe/x")
+        north.has("far/probe/z")
+        for token in forged:
+            token.undeclare()
+    assert all(north.listed(name) is None for name in ("far/other", "lab/forged", "far/probe/y"))
+
+
+def test_without_certificate_nothing_is_learned(secure, authority, tmp_path):
+    north, south, port = secure
+    say(north.publisher("lab/a"), 1)
+    south.has("lab/a")
+    other = tmp_path / "other"
+    keys("init", other)
+    keys("issue", other, "probe")
+    keys("issue", authority, "unknown")
+    shutil.copy(authority / "authority.pem", other / "probe.1/authority.pem")
+    for folder, protocol in ((None, "tls"), (None, "tcp"), (other / "probe.1", "tls"), (authority / "unknown.1", "tls")):
+        with session(port, folder, protocol) as stranger:
+            assert learned(stranger, 1) == ([], []), folder
+            assert not list(stranger.liveliness().get("**", timeout=0.3)), "not even that there is a bridge"
+            stranger.put(f"{ROOT}/far/probe/stranger", "1", encoding="application/json")
+    with session(port, authority / "probe.1") as probe:
+        assert learned(probe)[1] == ["lab/a"], "the same program learns it with a certificate"
+    assert north.listed("far/probe/stranger") is None
+
+
+def test_revoked_certificate_ends_what_was_there_and_the_next_one_counts(secure, authority):
+    north, south, port = secure
+    say(north.publisher("lab/a"), 1)
+    south.has("lab/a")
+    assert "revoked probe.1" in keys("revoke", authority, "probe")
+    with session(port, authority / "probe.1") as probe:
+        assert learned(probe)[1] == ["lab/a"], "north has not heard of it"
+        shutil.copy(authority / "revoked", authority / "north.1/revoked")
+        eventually(lambda: "certificates were revoked" in north.said.read_text(), "north hears of it")
+        south.has("lab/a")
+        assert learned(probe) == ([], [])
+    keys("issue", authority, "probe")
+    with session(port, authority / "probe.2") as probe:
+        assert learned(probe)[1] == ["lab/a"]
+    listed = keys("list", authority)
+    assert re.search(r"^probe\.1  revoked$", listed, re.M) and re.search(r"^probe\.2  until \d{4}-", listed, re.M)
+
+
+def test_revoked_machine_does_not_start(authority, machines):
+    keys("revoke", authority, "south")
+    shutil.copy(authority / "revoked", authority / "south.1/revoked")
+    said = machines("south").run(
+        "bridge", "--import", "*", "--peer", "tls/127.0.0.1:1", "--tls", authority / "south.1", "--trust", "north", code=1
+    )
+    assert "south.1 was revoked" in said
+
+
+def test_keys_are_private_and_never_written_over(authority):
+    for key in authority.rglob("*.key"):
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(authority.stat().st_mode) == 0o700
+    before = {path: path.read_bytes() for path in authority.rglob("*") if path.is_file()}
+    assert "authority" in keys("init", authority, code=1)
+    assert "north.2" in keys("issue", authority, "north")
+    assert all(path.read_bytes() == text for path, text in before.items())
+    assert re.search(r"until \d{4}-\d\d-\d\d", keys("issue", authority, "west", "--days", "3"))
+    assert "is no name of a machine" in keys("issue", authority, "../north", code=1)
+    assert "no such certificate" in keys("revoke", authority, "east", code=1)
+
+
+def test_mistakes_with_keys_are_told(authority, machines):
+    south = machines("south")
+
+    def said(*arguments: object) -> str:
+        return south.run("bridge", "--import", "*", "--peer", "tls/127.0.0.1:1", *arguments, code=1)
+
+    folder = authority / "south.1"
+    assert "without tls" in said()
+    assert "is no address with tls" in said("--tls", folder, "--trust", "north", "--listen", "tcp/127.0.0.1:1")
+    assert "--trust" in said("--tls", folder)
+    assert "leave machine out" in said("--tls", folder, "--trust", "north", "--machine", "north")
+    (folder / "machine.key").chmod(0o640)
+    assert "chmod 600" in said("--tls", folder, "--trust", "north")
+    (folder / "machine.key").chmod(0o600)
+    shutil.copy(authority / "north.1/machine.pem", folder / "machine.pem")
+    assert "linkspan-bridge: " in said("--tls", folder, "--trust", "north"), "the key is another one's"
