@@ -5,9 +5,11 @@
 //! | the runtime directory, and those that others use | `directories` |
 //! | TCP: the token, the keys | `network` |
 //! | owners and modes there that keep programs apart, and setting them right | `repair` |
+//! | the bridge to other machines | `bridge` |
 //! | the kernel's features and limits | `kernel` |
 //! | a directory for several users | `setup` |
 
+mod bridge;
 mod directories;
 mod kernel;
 mod network;
@@ -79,6 +81,7 @@ pub fn examine() -> Vec<Finding> {
     findings.extend(repair::examine());
     findings.extend(names());
     findings.extend(network::examine());
+    findings.extend(bridge::examine());
     findings.extend(kernel::examine());
     findings
 }

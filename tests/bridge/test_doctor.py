@@ -1,0 +1,112 @@
+"""What `linkspan doctor` finds about the bridge, and what it says to do."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+from conftest import PROGRAM, SOON, Machine, eventually, free_port, kill, say
+from test_hostile import ROOT, cbor, connected
+from test_keys import keys, started
+
+
+def findings(machine: Machine) -> list[dict]:
+    # It ends with 1 where there are problems, which is not what is looked at here.
+    done = subprocess.run(
+        [str(PROGRAM), "doctor", "--json"], env=machine.env, capture_output=True, text=True, timeout=SOON
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def found(machine: Machine, text: str) -> dict:
+    """The finding that says so, once there is one."""
+    return eventually(
+        lambda: next((one for one in findings(machine) if text in one["what"]), None), f"doctor finds {text!r}"
+    )
+
+
+def test_bridge_that_is_not_reached(machines):
+    south, port = machines("south"), free_port()
+    south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
+    told = found(south, f"the bridge at tcp/127.0.0.1:{port} is not reached: Connection refused")
+    assert told["severity"] == "problem" and "start the bridge there" in told["remedy"]
+    north = machines("north")
+    bridge = north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    assert found(south, "the bridge here reaches north")["severity"] == "fine"
+    assert found(north, "the bridge here reaches south")["severity"] == "fine"
+    kill(bridge)
+    found(south, "is not reached")
+
+
+def test_listener_to_whom_nobody_comes(machines):
+    north, port = machines("north"), free_port()
+    north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    told = found(north, f"no other bridge has come to tcp/127.0.0.1:{port}")
+    assert told["severity"] == "note" and "--peer" in told["remedy"]
+
+
+@pytest.mark.parametrize("what", ["another authority", "revoked", "not named"])
+def test_certificate_that_is_not_trusted(machines, tmp_path, what):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        keys("init", folder)
+        for machine in ("north", "south"):
+            keys("issue", folder, machine)
+    north, south, port = machines("north"), machines("south"), free_port()
+    if what == "revoked":
+        keys("revoke", ours, "south")
+        shutil.copy(ours / "revoked", ours / "north.1/revoked")
+    trusted = "west" if what == "not named" else "south"
+    started(north, "--export", "*", "--listen", f"tls/127.0.0.1:{port}", "--tls", ours / "north.1", "--trust", trusted)
+    folder = theirs if what == "another authority" else ours
+    started(south, "--import", "*", "--peer", f"tls/127.0.0.1:{port}", "--tls", folder / "south.1", "--trust", "north")
+    told = found(south, f"tls/127.0.0.1:{port} accepts connections, and no bridge")
+    assert told["severity"] == "problem" and "linkspan bridge keys list" in told["remedy"]
+
+
+def test_certificate_that_expires(machines, tmp_path):
+    authority = tmp_path / "authority"
+    keys("init", authority)
+    keys("issue", authority, "north", "--days", "5")
+    north = machines("north")
+    started(north, "--export", "*", "--listen", f"tls/127.0.0.1:{free_port()}", "--tls", authority / "north.1", "--trust", "south")
+    told = found(north, "certificate north.1 expires at")
+    assert told["severity"] == "note" and "linkspan bridge keys issue" in told["remedy"]
+    assert "expires at" in north.said.read_text()
+
+
+def test_names_that_are_not_exported(machines):
+    north = machines("north")
+    north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}")
+    say(north.publisher("lab/a"), 1)
+    say(north.publisher("other/b"), 1)
+    eventually(lambda: north.status().get("exported") == ["lab/a"], "lab/a is exported")
+    told = found(north, "the bridge does not export other/b")
+    assert told["severity"] == "note" and "--export 'other/b'" in told["remedy"]
+    assert not any("lab/a" in one["what"] for one in findings(north))
+
+
+def test_name_that_two_machines_have(pair):
+    north, south, _ = pair
+    say(south.publisher("lab/mine"), 1)
+    south.has("lab/mine")
+    say(north.publisher("lab/mine"), 2)
+    assert found(south, "the bridge does not carry lab/mine")["severity"] == "problem"
+
+
+
+def test_clock_that_is_ahead(machines):
+    south, port = machines("south"), free_port()
+    south.bridge("--import", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    with connected(port) as session:
+        token = session.liveliness().declare_token(f"{ROOT}/@alive/publish/fast/7/lab/x")
+        south.has("lab/x")
+        sent = time.time_ns() + 90_000_000_000
+        session.put(f"{ROOT}/lab/x", b"1", encoding="application/json", attachment=cbor({"incarnation": 7, "sequence": 1, "sent": sent}))
+        told = found(south, "the clock of fast is ")
+        assert told["severity"] == "problem" and "NTP" in told["remedy"]
+        seconds = re.search(r"is (\d+\.\d) s ahead", told["what"])
+        assert seconds and 60 < float(seconds[1]) <= 90
+        token.undeclare()
