@@ -35,7 +35,8 @@ pub fn run(config: &Config) -> Result<()> {
     status.connect = [&zenoh.connect[..], &zenoh.routers].concat();
     status.listen.clone_from(&zenoh.listen);
     loop {
-        let mut asked = carry(config, &service, &mut status, &mut shown)?;
+        let carried = carry(config, &service, &mut status, &mut shown);
+        let mut asked = carried.inspect_err(|error| service.fail(error))?;
         status.clear();
         if let Asked::Again = asked {
             status.note("warning", "certificates were revoked: every machine is met anew");

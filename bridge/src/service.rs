@@ -31,6 +31,11 @@ impl Service {
         ServiceLoop::start(name, &options).map(Service)
     }
 
+    /// Tells the controller why the bridge ends.
+    pub fn fail(&self, error: &Error) {
+        self.0.fail(error);
+    }
+
     /// Answers what can be answered at once, and gives what the loop has to do; none where nothing is asked.
     pub fn asked(&self, status: &Status) -> Result<Option<Asked>> {
         self.next(Some(Duration::ZERO), status)

@@ -16,8 +16,8 @@ const NAMES: usize = 10_000;
 
 /// By how many seconds clocks may differ before it is told.
 const CLOCKS: f64 = 1.0;
-/// Names that are told to be refused, at most.
-const REFUSED: usize = 1_000;
+/// Names that are told to be refused, and bridges that are told to be there, at most.
+const TOLD: usize = 1_000;
 
 /// What was carried of one name.
 #[derive(Clone, Copy, Default)]
@@ -122,6 +122,9 @@ impl Status {
 
     /// Another bridge is met, or is there no longer.
     pub fn meet(&mut self, machine: &str, is_there: bool) {
+        if self.bridges.len() >= TOLD && !self.bridges.contains_key(machine) {
+            return;
+        }
         let known = self.bridges.entry(machine.to_owned()).or_default();
         *known = if is_there { *known + 1 } else { known.saturating_sub(1) };
         if *known == 0 {
@@ -213,7 +216,7 @@ impl Status {
     pub fn refuse(&mut self, name: &str, why: String) {
         let is_new = self.refused.get(name) != Some(&why);
         // Of more, none is told: whoever has so many means harm.
-        if is_new && (self.refused.len() < REFUSED || self.refused.contains_key(name)) {
+        if is_new && (self.refused.len() < TOLD || self.refused.contains_key(name)) {
             self.note("warning", format!("{name} is not carried: {why}"));
             self.refused.insert(name.to_owned(), why);
             (self.changed, self.reason_changed) = (true, true);

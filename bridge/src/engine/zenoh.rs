@@ -39,7 +39,7 @@ const TIMEOUT: &str = "Timeout";
 /// In tokens: a bridge, which has no name of a program.
 const BRIDGE: &str = "bridge";
 /// Bytes of a message of another machine, at most.
-const LONGEST: u64 = 1 << 30;
+const LONGEST: u64 = 256 << 20;
 
 /// A session of zenoh.
 pub struct Zenoh {

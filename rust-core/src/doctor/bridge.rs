@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::channel::Options;
+use crate::deadline::Wait;
 use crate::publish;
 use crate::registry::{self, Listed};
 use crate::value::{Timestamp, Value};
@@ -20,7 +21,7 @@ const DAYS: i64 = 30;
 const NAMES: usize = 5;
 
 pub fn examine() -> Vec<Finding> {
-    let state = publish::latest(STATUS, &Options::default(), Duration::from_secs(1));
+    let state = publish::latest(STATUS, &Options::default(), Wait::default());
     let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
     let mut findings = reached(&state);
     findings.extend(certificate(&state, Timestamp::now()));
