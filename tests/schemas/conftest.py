@@ -54,10 +54,15 @@ def generate(language: str, schema: Path, out: Path) -> list[Path]:
 def crate(name: str, schema: Path, program: str, out: Path) -> Path:
     """The program, built with the code of the schema; clippy's strict groups are errors."""
     (out / "src").mkdir()
+    generate("rust", schema, out / "src")
+    return crate_of(name, program, out)
+
+
+def crate_of(name: str, program: str, out: Path) -> Path:
+    """The program, built with what lies in `src` already; clippy's strict groups are errors."""
     (out / "Cargo.toml").write_text(MANIFEST.replace("schemas-peer", name))
     # The versions that everything else is built with.
     shutil.copy(ROOT / "Cargo.lock", out)
-    generate("rust", schema, out / "src")
     (out / "src/main.rs").write_text(program)
     environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET / "schemas")}
     run("cargo", "clippy", "--quiet", cwd=out, env=environment)

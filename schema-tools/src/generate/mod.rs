@@ -41,14 +41,6 @@ pub struct File {
 ///
 /// `Unsupported` names the two fields or types whose identifiers would be the same in that language.
 pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<File>> {
-    if schema.packed && !matches!(language, Language::C | Language::Cpp | Language::Python) {
-        let text = format!(
-            "{}: there is no generated code for packed records in {} yet; their messages are bytes, and `linkspan schema show` prints the place of each field",
-            schema.name,
-            language.name()
-        );
-        return Err(linkspan::Error::new(linkspan::ErrorKind::Unsupported, text));
-    }
     let plan = Plan::new(schema, language)?;
     match language {
         Language::Php => php::generate(&plan),

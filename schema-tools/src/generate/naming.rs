@@ -50,6 +50,8 @@ pub struct Naming {
     pub longest: usize,
     /// Words that cannot be names as they are, in lower case where `ignores_case`; each gets `_` behind it.
     pub reserved: &'static [&'static str],
+    /// More such words, where the schema is packed; a plan of another one has none.
+    pub reserved_if_packed: &'static [&'static str],
 }
 
 impl Language {
@@ -80,6 +82,7 @@ impl Language {
                 ignores_case: true,
                 longest: 255,
                 reserved: &PHP,
+                reserved_if_packed: &[],
             },
             Language::Python => Naming {
                 types: Case::Pascal,
@@ -89,6 +92,7 @@ impl Language {
                 ignores_case: false,
                 longest: 255,
                 reserved: &PYTHON,
+                reserved_if_packed: &["pack", "unpack", "numpy_dtype", "packed"],
             },
             Language::Rust => Naming {
                 types: Case::Pascal,
@@ -98,6 +102,7 @@ impl Language {
                 ignores_case: false,
                 longest: 255,
                 reserved: &RUST,
+                reserved_if_packed: &[],
             },
             Language::C => super::c::NAMING,
             Language::Cpp => super::cpp::NAMING,
@@ -269,7 +274,9 @@ impl Naming {
     pub fn identifier(&self, name: &str, case: Case) -> String {
         let written = case.join(name);
         let word = if self.ignores_case { written.to_ascii_lowercase() } else { written.clone() };
-        if self.reserved.contains(&word.as_str()) { written + "_" } else { written }
+        let is_reserved =
+            [self.reserved, self.reserved_if_packed].iter().any(|words| words.contains(&word.as_str()));
+        if is_reserved { written + "_" } else { written }
     }
 }
 

@@ -6,7 +6,7 @@ use linkspan::schema::Length;
 use linkspan::value::{DType, Order, Value};
 use linkspan::{Error, ErrorKind};
 
-use super::{Member, Plan, Shape, Text};
+use super::{Member, Plan, Shape, Text, packed};
 
 /// The most elements that an array of a fixed shape has inside of a struct. A longer one has memory of its own.
 const MOST_INSIDE: u64 = 4096;
@@ -307,6 +307,16 @@ pub(super) fn fixed(shape: &Shape) -> Option<Vec<u64>> {
     let many = lengths.iter().filter(|length| **length > 1).count() > 1;
     (!lengths.is_empty() && count <= MOST_INSIDE && !(many && *order == Some(Order::Column)))
         .then_some(lengths)
+}
+
+/// The lengths of an array that lies in a struct of C or C++: a field with a [`fixed`] shape, or any field of a packed record.
+pub(super) fn inside(plan: &Plan<'_>, shape: &Shape, is_field: bool) -> Option<Vec<u64>> {
+    match shape {
+        Shape::NdArray { shape, order, .. } if plan.schema.packed => {
+            Some(packed::nested_lengths(shape.as_deref(), *order))
+        }
+        _ => fixed(shape).filter(|_| is_field),
+    }
 }
 
 /// The constant of an element type in the C interface.

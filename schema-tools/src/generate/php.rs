@@ -1,5 +1,6 @@
 //! PHP: final classes with typed, read-only properties, named constructor arguments, `toWire` and `fromWire`.
 
+mod packed;
 mod reader;
 
 use linkspan::schema::{Length, Width};
@@ -153,6 +154,10 @@ impl Php<'_> {
                         out.line(format!("case {identifier} = '{value}';"));
                     }
                 });
+            }
+            Definition::Record(members) if self.plan.schema.packed => {
+                let layout = self.plan.schema.layout().filter(|_| root);
+                self.packed_class(out, &of.name, members, layout.as_ref());
             }
             Definition::Record(members) | Definition::Table(members) => {
                 self.class(out, &of.name, "", members, true, root);

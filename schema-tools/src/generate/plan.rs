@@ -122,7 +122,11 @@ impl<'a> Plan<'a> {
     /// The plan for a schema. `Unsupported` names two fields, values or types that would have one identifier, or an identifier that
     /// the language has no room for.
     pub fn new(schema: &'a Schema, language: Language) -> Result<Plan<'a>> {
-        let mut planner = Planner { naming: language.naming(), types: Vec::new() };
+        let mut naming = language.naming();
+        if !schema.packed {
+            naming.reserved_if_packed = &[];
+        }
+        let mut planner = Planner { naming, types: Vec::new() };
         let root = planner.slot(&schema.root, &schema.name, &schema.doc)?;
         Ok(Plan { schema, naming: planner.naming, root, types: planner.types })
     }

@@ -3,7 +3,7 @@
 use linkspan::schema::Width;
 use linkspan::value::DType;
 
-use super::super::native::{self, comment, fixed};
+use super::super::native::{self, comment, inside};
 use super::super::{Case, Definition, Member, Shape, Text, TypeDef, describe, packed};
 use super::C;
 
@@ -57,7 +57,7 @@ impl C<'_> {
             Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",
             Shape::Decimal => "An exact decimal number, such as \"1.10\".",
             Shape::Any => "Any value; NULL is null.",
-            _ => "",
+            _ => packed::reversed(self.plan, &member.slot.shape),
         };
         let said = [describe(member), note.to_owned()];
         comment(
@@ -94,7 +94,7 @@ impl C<'_> {
                     "struct {{\n    struct {{\n        linkspan_text key;\n{value};\n    }} *items;\n    size_t count;\n}} {name}"
                 )
             }
-            Shape::NdArray { dtype, .. } => match fixed(shape).filter(|_| is_field) {
+            Shape::NdArray { dtype, .. } => match inside(self.plan, shape, is_field) {
                 Some(lengths) => {
                     let (element, parts) = element(*dtype);
                     let lengths: String = lengths.iter().map(|length| format!("[{length}]")).collect();

@@ -23,6 +23,7 @@ pub(super) const NAMING: Naming = Naming {
     ignores_case: false,
     longest: 255,
     reserved: native::RESERVED_C,
+    reserved_if_packed: &[],
 };
 
 /// The header and the source.

@@ -19,7 +19,7 @@ impl C<'_> {
             "}\n",
             |text| {
                 text.line(format!("memcpy(bytes, from, {upper}_SIZE);"));
-                packed::clear_padding(text, layout, "memset");
+                packed::clear_padding(text, layout, &packed::C);
             },
         );
         text.line(format!(
@@ -30,7 +30,7 @@ impl C<'_> {
             format!("static inline bool {root}_unpack({root} *to, const uint8_t *bytes) {{"),
             "}\n",
             |text| {
-                packed::check(text, layout, "", "memcpy");
+                packed::check(text, layout, &packed::C);
                 text.line(format!("memcpy(to, bytes, {upper}_SIZE);\nreturn true;"));
             },
         );

@@ -89,7 +89,9 @@ impl Cpp<'_> {
     pub(super) fn record(&self, text: &mut Text, name: &str, members: &[Member], is_root: bool) {
         text.block(format!("struct {name} {{"), "};", |text| {
             for member in members {
-                comment(text, "/// ", &describe(member));
+                let said =
+                    [describe(member).as_str(), packed::reversed(self.plan, &member.slot.shape)].join(" ");
+                comment(text, "/// ", said.trim());
                 let of = self.type_of(&member.slot.shape, true);
                 if member.optional {
                     text.line(format!("std::optional<{of}> {};", member.name));

@@ -27,6 +27,7 @@ pub(super) const NAMING: Naming = Naming {
     ignores_case: false,
     longest: 255,
     reserved: native::RESERVED_CPP,
+    reserved_if_packed: &["pack", "unpack", "size"],
 };
 
 /// The header.
@@ -145,26 +146,26 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
         let size = layout.size;
         text.line(format!("\n/// The bytes of a message.\nstatic constexpr std::size_t size = {size};\n"));
         text.line(format!("/// Copies it to {size} bytes."));
-        text.block("void pack(std::uint8_t *bytes) const {", "}\n", |text| {
-            text.line("std::memcpy(bytes, this, size);");
-            packed::clear_padding(text, layout, "std::memset");
+        text.block("void pack(std::uint8_t *bytes_) const {", "}\n", |text| {
+            text.line("std::memcpy(bytes_, this, size);");
+            packed::clear_padding(text, layout, &packed::CPP);
         });
         text.line(format!("/// Copies {size} bytes into it; false, and nothing is copied, where they hold a truth value or an enum's\n/// number that there is not."));
-        text.block("bool unpack(const std::uint8_t *bytes) {", "}\n", |text| {
-            packed::check(text, layout, "std::", "std::memcpy");
-            text.line("std::memcpy(static_cast<void *>(this), bytes, size);\nreturn true;");
+        text.block("bool unpack(const std::uint8_t *bytes_) {", "}\n", |text| {
+            packed::check(text, layout, &packed::CPP);
+            text.line("std::memcpy(static_cast<void *>(this), bytes_, size);\nreturn true;");
         });
         self.write_head(text, |text| {
-            text.line("std::uint8_t bytes[size];\npack(bytes);\nwriter_.put_bytes(key_, linkspan::bytes_view(bytes, size));");
+            text.line("std::uint8_t bytes_[size];\npack(bytes_);\nwriter_.put_bytes(key_, linkspan::bytes_view(bytes_, size));");
         });
         text.line("");
         self.read_head(text, |text| {
             text.line(format!(
                 "*this = {name}{{}};
-const std::vector<std::uint8_t> bytes = reader_.get_bytes();
-if (bytes.size() != size) {{
+const std::vector<std::uint8_t> bytes_ = reader_.get_bytes();
+if (bytes_.size() != size) {{
     reader_.refuse(LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
-}} else if (!unpack(bytes.data())) {{
+}} else if (!unpack(bytes_.data())) {{
     reader_.refuse(LINKSPAN_OUT_OF_RANGE, \"packed bytes hold a truth value or an enum's number that there is not\");
 }}"
             ));

@@ -3,7 +3,7 @@
 use linkspan::schema::Width;
 use linkspan::value::{DType, Value};
 
-use super::super::native::{self, fixed, literal};
+use super::super::native::{self, inside, literal};
 use super::super::{Definition, Shape};
 use super::Cpp;
 
@@ -25,7 +25,7 @@ impl Cpp<'_> {
             Shape::Map(of) => format!("std::map<std::string, {}>", self.type_of(&of.shape, false)),
             Shape::NdArray { dtype, .. } => {
                 let element = element(*dtype);
-                match fixed(shape).filter(|_| is_field) {
+                match inside(self.plan, shape, is_field) {
                     Some(lengths) => lengths
                         .iter()
                         .rev()

@@ -201,6 +201,9 @@ impl Php<'_> {
     pub(super) fn reader(&self, out: &mut Text) {
         out.line("/**\n * What reads the values of a message.\n *\n * @internal\n */");
         out.line(format!("final class {}\n{{", self.reader));
-        out.indented("}", |out| out.line(METHODS));
+        out.indented("}", |out| {
+            out.line(METHODS);
+            self.packed_methods(out);
+        });
     }
 }

@@ -1,15 +1,27 @@
 //! JSON Schema to the model: the everyday subset, and what our own export writes.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | a file, a schema in it, references, choices | here |
+//! | types of one value | `scalar` |
+//! | types that hold others | `container` |
+//! | parts of the text | `syntax` |
+
+mod container;
+mod scalar;
+mod syntax;
 
 use std::path::Path;
 
 use jsonc_parser::ast::{Object, Value as Json};
 use jsonc_parser::common::Ranged as _;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
-use linkspan::schema::{Field, Kind, Length, Range, Schema, Type, Width};
-use linkspan::{DType, Error, ErrorKind, Result, Value, quoted};
+use linkspan::schema::{Field, Kind, Range, Schema, Type};
+use linkspan::{Error, ErrorKind, Result, quoted};
 
 use super::source::{self, Budget, Place};
 use super::{Options, Remark};
+use syntax::{described, get, object, text_of};
 
 /// Keywords that change what is accepted in ways that a schema has no word for.
 const REFUSED: [&str; 11] = [
@@ -99,36 +111,6 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     let mut schema = Schema::new(name, of);
     schema.doc = described(chosen);
     Ok((schema, reader.remarks))
-}
-
-fn object<'a>(json: &'a Json<'a>) -> Option<&'a Object<'a>> {
-    match json {
-        Json::Object(object) => Some(object),
-        _ => None,
-    }
-}
-
-/// The value of a key; the last one where it is written twice, as JSON's readers do.
-fn get<'a>(object: &'a Object<'a>, key: &str) -> Option<&'a Json<'a>> {
-    object.properties.iter().rev().find(|each| each.name.as_str() == key).map(|each| &each.value)
-}
-
-fn text_of(json: &Json<'_>) -> Option<String> {
-    match json {
-        Json::StringLit(text) => Some(text.value.to_string()),
-        _ => None,
-    }
-}
-
-fn described(json: &Json<'_>) -> String {
-    object(json).and_then(|all| get(all, "description")).and_then(text_of).unwrap_or_default()
-}
-
-fn number_of(json: &Json<'_>) -> Option<f64> {
-    match json {
-        Json::NumberLit(number) => number.value.parse().ok(),
-        _ => None,
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -230,15 +212,6 @@ impl<'a> Reader<'a> {
         get(all, "if").is_some_and(|json| self.text[json.start()..json.end()].contains("\"$map\""))
     }
 
-    fn unit(&self, all: &Object<'_>, mut of: Type) -> Result<Type> {
-        if let Some(json) = get(all, "x-unit").or_else(|| get(all, "unit")) {
-            let unit = text_of(json).unwrap_or_default();
-            Type::check_unit(&unit).map_err(|why| self.at(json).error(ErrorKind::Malformed, why))?;
-            of.unit = Some(unit);
-        }
-        Ok(of)
-    }
-
     /// The name of the type, and whether null stands beside it.
     fn type_name(&self, all: &Object<'_>) -> Result<(Option<String>, bool)> {
         let names: Vec<&Json<'_>> = match get(all, "type") {
@@ -309,198 +282,4 @@ impl<'a> Reader<'a> {
             ))),
         }
     }
-
-    fn names(&self, json: &Json<'_>) -> Result<(Type, bool)> {
-        let Json::Array(values) = json else {
-            return Err(self.at(json).error(ErrorKind::Malformed, "enum is a list"));
-        };
-        let mut names = Vec::new();
-        let mut nullable = false;
-        for value in &values.elements {
-            match text_of(value) {
-                Some(name) if Field::is_name(&name) && !names.contains(&name) => names.push(name),
-                _ if matches!(value, Json::NullKeyword(_)) => nullable = true,
-                _ => {
-                    let text = "a value of an enum is a name of letters, digits and underscores, each once: use type string";
-                    return Err(self.at(value).unsupported(text));
-                }
-            }
-        }
-        if names.is_empty() {
-            return Err(self.at(json).unsupported("an enum has at least one value"));
-        }
-        Ok((Type::plain(Kind::Enum(names)), nullable))
-    }
-
-    fn string(&mut self, all: &'a Object<'a>) -> Kind {
-        let of = |key| get(all, key).and_then(text_of);
-        match (of("contentEncoding").as_deref(), of("format").as_deref()) {
-            (Some("base64"), _) => Kind::Bytes(None),
-            (_, Some("date-time")) => Kind::Timestamp,
-            (_, Some("uuid")) => Kind::Uuid,
-            (_, Some(format)) => {
-                if let Some(json) = get(all, "format") {
-                    self.remark(
-                        json,
-                        format!("the format {format} is not checked: a schema has no word for it"),
-                    );
-                }
-                Kind::Text(None)
-            }
-            _ => Kind::Text(None),
-        }
-    }
-
-    /// The ends, infinite where there is none.
-    fn range(&self, all: &Object<'_>) -> Result<Option<(f64, f64)>> {
-        for key in ["exclusiveMinimum", "exclusiveMaximum"] {
-            if let Some(json) = get(all, key) {
-                let text = format!("{key} cannot be expressed for a float: the ends of a range belong to it");
-                return Err(self.at(json).unsupported(text));
-            }
-        }
-        let (low, high) = (get(all, "minimum").and_then(number_of), get(all, "maximum").and_then(number_of));
-        if low.is_none() && high.is_none() {
-            return Ok(None);
-        }
-        Ok(Some((low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY))))
-    }
-
-    fn integer(&self, all: &Object<'_>) -> Result<Type> {
-        let end = |key: &str, step: i128| match get(all, key) {
-            None => Ok(None),
-            Some(json @ Json::NumberLit(number)) => match number.value.parse::<i128>() {
-                Ok(end) => Ok(Some(end.saturating_add(step))),
-                Err(_) => Err(self.at(json).unsupported("the end of a range of integers is an integer")),
-            },
-            Some(json) => Err(self.at(json).error(ErrorKind::Malformed, format!("{key} is a number"))),
-        };
-        let low = end("minimum", 0)?.or(end("exclusiveMinimum", 1)?);
-        let high = end("maximum", 0)?.or(end("exclusiveMaximum", -1)?);
-        let same = |width: &Width| (low, high) == (Some(width.bounds().0), Some(width.bounds().1));
-        if let Some(width) = Width::ALL.into_iter().find(same) {
-            return Ok(Type::plain(Kind::Integer(width)));
-        }
-        let width = if high.is_some_and(|high| high > i64::MAX.into()) { Width::U64 } else { Width::I64 };
-        let (least, greatest) = width.bounds();
-        let mut of = Type::plain(Kind::Integer(width));
-        if low.is_some() || high.is_some() {
-            of.range =
-                Some(Range::Integer(low.unwrap_or(least).max(least), high.unwrap_or(greatest).min(greatest)));
-        }
-        Ok(of)
-    }
-
-    fn list(&mut self, all: &'a Object<'a>) -> Result<Kind> {
-        let most = get(all, "maxItems").and_then(number_of).map(|most| most as u64);
-        let Some(items) = get(all, "items") else {
-            return Ok(Kind::List(Box::new(Type::plain(Kind::Any)), most));
-        };
-        let (of, nullable) = self.ty(items)?;
-        if nullable && of.kind != Kind::Any {
-            return Err(self
-                .at(items)
-                .unsupported("null in a list cannot be expressed: use {} for any value"));
-        }
-        Ok(Kind::List(Box::new(of), most))
-    }
-
-    fn record(&mut self, json: &'a Json<'a>, all: &'a Object<'a>) -> Result<Kind> {
-        let more = get(all, "additionalProperties");
-        let properties = get(all, "properties").and_then(object).filter(|all| !all.properties.is_empty());
-        let Some(properties) = properties else {
-            let more = more.or_else(|| get(object(get(all, "else")?)?, "additionalProperties"));
-            let of = match more {
-                Some(more) => self.ty(more)?,
-                None => (Type::plain(Kind::Any), true),
-            };
-            if of.1 && of.0.kind != Kind::Any {
-                return Err(self
-                    .at(json)
-                    .unsupported("null in a map cannot be expressed: use {} for any value"));
-            }
-            return Ok(Kind::Map(Box::new(of.0)));
-        };
-        if let [only] = &properties.properties[..]
-            && let Some(kind) = self.escape(only.name.as_str(), &only.value)?
-        {
-            return Ok(kind);
-        }
-        if let Some(more @ Json::Object(_)) = more {
-            let text = "properties and a schema for all others cannot be expressed together: put the others below a property";
-            return Err(self.at(more).unsupported(text));
-        }
-        let required: Vec<String> = match get(all, "required") {
-            Some(Json::Array(names)) => names.elements.iter().filter_map(text_of).collect(),
-            _ => Vec::new(),
-        };
-        let count = |key| get(all, key).and_then(number_of);
-        let is_union = (count("minProperties"), count("maxProperties")) == (Some(1.0), Some(1.0));
-        let mut fields: Vec<Field> = Vec::new();
-        for each in &properties.properties {
-            let at = self.place(each.range.start);
-            let (of, nullable) = self.ty(&each.value)?;
-            let mut field = at.field(each.name.as_str(), of)?;
-            if fields.iter().any(|other| other.name == field.name) {
-                let text = format!("the property {} is defined twice: rename one", quoted(&field.name));
-                return Err(at.error(ErrorKind::Malformed, text));
-            }
-            field.doc = described(&each.value);
-            if !is_union {
-                let default = object(&each.value).and_then(|all| get(all, "default"));
-                let is_required = required.contains(&field.name);
-                field.default = default
-                    .filter(|_| !is_required && !nullable)
-                    .and_then(|json| default_of(json, &field.of.kind));
-                field.optional = field.default.is_none() && (nullable || !is_required);
-            }
-            fields.push(field);
-        }
-        Ok(if is_union { Kind::Union(fields) } else { Kind::Record(fields) })
-    }
-
-    /// What our export writes for values that JSON has no form for.
-    fn escape(&self, key: &str, json: &Json<'_>) -> Result<Option<Kind>> {
-        Ok(Some(match key {
-            "$bytes" => Kind::Bytes(None),
-            "$time" => Kind::Timestamp,
-            "$uuid" => Kind::Uuid,
-            "$decimal" => Kind::Decimal,
-            "$ndarray" => {
-                let part = |name| get(object(get(object(json)?, "properties")?)?, name).and_then(object);
-                let name =
-                    part("dtype").and_then(|all| get(all, "const")).and_then(text_of).unwrap_or_default();
-                let dtype = DType::from_name(&name).ok_or_else(|| {
-                    self.at(json).unsupported(format!("no dtype is called {}", quoted(&name)))
-                })?;
-                let rank = part("shape").and_then(|all| get(all, "minItems")).and_then(number_of);
-                let known = part("shape").and_then(|all| match get(all, "prefixItems") {
-                    Some(Json::Array(lengths)) => Some(lengths),
-                    _ => None,
-                });
-                let length = |at: usize| {
-                    let json = known.and_then(|all| all.elements.get(at));
-                    let length = json.and_then(object).and_then(|all| get(all, "const")).and_then(number_of);
-                    length.map_or(Length::Any, |length| Length::Fixed(length as u64))
-                };
-                let shape = rank.map(|rank| (0..(rank as usize).min(15)).map(length).collect());
-                Kind::NdArray { dtype, shape, order: None }
-            }
-            _ => return Ok(None),
-        }))
-    }
-}
-
-/// The default of a scalar; nothing for other values, so that the field is optional.
-fn default_of(json: &Json<'_>, kind: &Kind) -> Option<Value> {
-    Some(match (json, kind) {
-        (Json::BooleanLit(value), Kind::Bool) => value.value.into(),
-        (Json::StringLit(text), Kind::Text(_)) => text.value.to_string().into(),
-        (Json::StringLit(text), Kind::Enum(values)) if values.iter().any(|name| *name == text.value) => {
-            text.value.to_string().into()
-        }
-        (Json::NumberLit(number), Kind::Integer(_)) => number.value.parse::<i64>().ok()?.into(),
-        (Json::NumberLit(number), Kind::F64) => number.value.parse::<f64>().ok()?.into(),
-        _ => return None,
-    })
 }

@@ -1,0 +1,272 @@
+//! Packed records in Fortran: an interoperable type, which lies in memory as in a message, so that one `transfer` moves it.
+//!
+//! Such a type has no procedures of its own; those of the module take it as their first argument.
+
+use linkspan::schema::{Kind, Layout, Width};
+use linkspan::value::{DType, Order};
+
+use super::super::native::comment;
+use super::super::packed::{self, enum_bits, lengths};
+use super::super::{Definition, Member, Shape, Text, TypeDef, describe};
+use super::Fortran;
+use super::lines::{literal, wrap};
+use super::procedures::{TELL, body, indent};
+
+/// What generated modules take from `iso_c_binding`.
+pub(super) const USES: &str =
+    "use, intrinsic :: iso_c_binding, only: c_bool, c_double, c_double_complex, c_float, c_float_complex, &
+   c_int8_t, c_int16_t, c_int32_t, c_int64_t";
+
+impl Fortran<'_> {
+    /// The constants of an enum, of the kind that a packed record has them in.
+    pub(super) fn packed_enumeration(&self, types: &mut Text, def: &TypeDef, values: &[(String, String)]) {
+        let bits = enum_bits(values.len());
+        for (at, (value, _)) in values.iter().enumerate() {
+            // The upper half of the numbers is negative, as the same bits.
+            let sign = 1i64 << (bits - 1);
+            let number = ((at as i64) ^ sign) - sign;
+            let number = if number == -sign {
+                format!("-{}_c_int{bits}_t - 1_c_int{bits}_t", sign - 1)
+            } else {
+                format!("{number}_c_int{bits}_t")
+            };
+            let constant = format!("{}_{value}", def.name);
+            types.line(wrap(&format!("integer(c_int{bits}_t), parameter, public :: {constant} = {number}")));
+        }
+    }
+
+    /// The type of a record that is packed, or lies in one.
+    pub(super) fn packed_record(&self, types: &mut Text, name: &str, doc: &str, members: &[Member]) {
+        comment(types, "! ", doc);
+        types.block(format!("type, bind(c), public :: {name}"), "end type\n", |types| {
+            for member in members {
+                let said = [describe(member).as_str(), note(&member.slot.shape)].join(" ");
+                comment(types, "! ", said.trim());
+                types.line(wrap(&self.packed_component(&member.slot.shape, &member.name)));
+            }
+        });
+    }
+
+    fn packed_component(&self, shape: &Shape, name: &str) -> String {
+        let integer = |bits: u32| format!("integer(c_int{bits}_t) :: {name} = 0_c_int{bits}_t");
+        match shape {
+            Shape::Bool => format!("logical(c_bool) :: {name} = .false._c_bool"),
+            Shape::Integer(width) => integer(bits(*width)),
+            Shape::F32 => format!("real(c_float) :: {name} = 0.0_c_float"),
+            Shape::F64 => format!("real(c_double) :: {name} = 0.0_c_double"),
+            Shape::Timestamp => integer(64),
+            Shape::Uuid => format!("integer(c_int8_t) :: {name}(16) = 0_c_int8_t"),
+            Shape::NdArray { dtype, shape, order } => {
+                let mut lengths: Vec<String> = lengths(shape.as_deref()).iter().map(u64::to_string).collect();
+                if *order != Some(Order::Column) {
+                    lengths.reverse();
+                }
+                let dimension =
+                    if lengths.is_empty() { String::new() } else { format!("({})", lengths.join(", ")) };
+                let zero = if *dtype == DType::Bool { ".false._c_bool" } else { "0" };
+                format!("{} :: {name}{dimension} = {zero}", element(*dtype))
+            }
+            Shape::Named(at) => match &self.plan.types[*at].definition {
+                Definition::Enum(values) => integer(enum_bits(values.len())),
+                _ => format!("type({}) :: {name}", self.plan.types[*at].name),
+            },
+            // There is no such field in a packed record.
+            _ => String::new(),
+        }
+    }
+
+    /// The constants and procedures of the root.
+    pub(super) fn packing(&self, types: &mut Text, procedures: &mut Text, name: &str, layout: &Layout<'_>) {
+        let size = layout.size;
+        types.line(format!(
+            "! The bytes of a message. This does not compile where the type is laid out in another way, or numbers are big-endian.
+integer, parameter, public :: {name}_size = {size} / &
+   merge(1, 0, storage_size({name}()) == 8 * {size} .and. &
+   transfer(1_c_int32_t, 0_c_int8_t) == 1_c_int8_t)"
+        ));
+        let procedures_of = ["pack", "unpack", "write", "read", "encode", "decode"];
+        let public = procedures_of.map(|procedure| format!("{name}_{procedure}")).join(", ");
+        types.line(wrap(&format!("public :: {public}")) + "\n");
+        let clear = body(|text| {
+            for (at, length) in packed::padding(layout) {
+                text.line(format!("bytes({}:{}) = 0_c_int8_t", at + 1, at + length));
+            }
+        });
+        procedures.line(format!(
+            "! The bytes of a message. What lies between the fields is zero.
+pure subroutine {name}_pack(self, bytes)
+   type({name}), intent(in) :: self
+   integer(c_int8_t), intent(out) :: bytes({name}_size)
+   bytes = transfer(self, bytes)
+{}end subroutine
+",
+            indent(&clear)
+        ));
+        procedures.line(format!(
+            "! From the bytes of a message. linkspan_wrong_type where there are not {size}, linkspan_out_of_range where they hold a truth value or
+! an enum's number that there is not; `self` is as before then.
+subroutine {name}_unpack(self, bytes, stat, errmsg)
+   type({name}), intent(inout) :: self
+   integer(c_int8_t), intent(in), contiguous :: bytes(:)
+   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
+   character(:), allocatable :: text
+   integer :: outcome
+   call {name}_check(bytes, outcome, text)
+   if (outcome == linkspan_ok) self = transfer(bytes, self)
+{}end subroutine
+",
+            TELL
+        ));
+        self.packed_check(procedures, name, layout);
+        procedures.line(format!(
+            "! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+subroutine {name}_write(self, writer, key)
+   type({name}), intent(in) :: self
+   type(linkspan_writer), intent(inout) :: writer
+   character(*), intent(in), optional :: key
+   integer(c_int8_t) :: bytes({name}_size)
+   call {name}_pack(self, bytes)
+   call writer%put_bytes(bytes, key)
+end subroutine
+
+! Takes the next value of a reader.
+subroutine {name}_read(self, reader)
+   type({name}), intent(inout) :: self
+   type(linkspan_reader), intent(inout) :: reader
+   integer(c_int8_t), allocatable :: bytes(:)
+   character(:), allocatable :: text
+   integer :: outcome
+   call reader%get_bytes(bytes)
+   call {name}_check(bytes, outcome, text)
+   if (outcome == linkspan_ok) then
+      self = transfer(bytes, self)
+   else
+      call reader%refuse(outcome, text)
+   end if
+end subroutine
+
+! Makes a message that holds this value.
+subroutine {name}_encode(self, writer, message, stat, errmsg)
+   type({name}), intent(in) :: self
+   type(linkspan_writer), intent(inout) :: writer
+   type(linkspan_message), intent(inout) :: message
+   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
+   character(:), allocatable :: text
+   integer :: outcome
+   call {name}_write(self, writer)
+   call writer%finish(message, outcome, text)
+{0}end subroutine
+
+! Takes the value of a message.
+subroutine {name}_decode(self, reader, message, stat, errmsg)
+   type({name}), intent(inout) :: self
+   type(linkspan_reader), intent(inout) :: reader
+   type(linkspan_message), intent(in) :: message
+   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
+   character(:), allocatable :: text
+   integer :: outcome
+   call reader%begin(message)
+   call {name}_read(self, reader)
+   call reader%finish(outcome, text)
+{0}end subroutine
+",
+            TELL
+        ));
+    }
+
+    /// The procedure that says what bytes do not fit.
+    fn packed_check(&self, procedures: &mut Text, name: &str, layout: &Layout<'_>) {
+        let checks = body(|text| {
+            for place in &layout.fields {
+                let (first, last, path) = (place.offset + 1, place.offset + place.size, &place.path);
+                let (condition, expected) = match &place.of.kind {
+                    Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } => {
+                        let bytes = format!("bytes({first}:{last})");
+                        (
+                            format!("any({bytes} < 0_c_int8_t .or. {bytes} > 1_c_int8_t)"),
+                            "a truth value of 0 or 1".to_owned(),
+                        )
+                    }
+                    Kind::Enum(values) => {
+                        let bits = 8 * place.size;
+                        let number = match bits {
+                            8 => format!("int(bytes({first}), c_int64_t)"),
+                            _ => format!("int(transfer(bytes({first}:{last}), 0_c_int{bits}_t), c_int64_t)"),
+                        };
+                        let mask = (1i64 << bits) - 1;
+                        let count = values.len();
+                        (
+                            format!("iand({number}, {mask}_c_int64_t) >= {count}_c_int64_t"),
+                            format!("an enum's number below {count}"),
+                        )
+                    }
+                    _ => continue,
+                };
+                let why = literal(&format!("{path}: {expected} is expected"));
+                text.line(format!("else if ({condition}) then\n   text = {why}"));
+            }
+        });
+        let size = layout.size;
+        procedures.line(format!(
+            "subroutine {name}_check(bytes, outcome, text)
+   integer(c_int8_t), intent(in), contiguous :: bytes(:)
+   integer, intent(out) :: outcome
+   character(:), allocatable, intent(out) :: text
+   character(20) :: found
+   outcome = linkspan_out_of_range
+   if (size(bytes) /= {name}_size) then
+      outcome = linkspan_wrong_type
+      write (found, \"(i0)\") size(bytes)
+      text = \"{size} packed bytes are expected, \"//trim(found)//\" were found\"
+{}   else
+      outcome = linkspan_ok
+   end if
+end subroutine
+",
+            indent(&checks)
+        ));
+    }
+}
+
+/// What the comment of a field says of its way to stand in Fortran.
+fn note(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",
+        Shape::Integer(Width::U8 | Width::U16 | Width::U32 | Width::U64) => {
+            "A number in the upper half of those without sign is the same bits as a negative one."
+        }
+        Shape::NdArray { shape: Some(shape), order, .. }
+            if shape.len() > 1 && *order != Some(Order::Column) =>
+        {
+            "Its lengths are reversed here."
+        }
+        _ => "",
+    }
+}
+
+fn bits(width: Width) -> u32 {
+    match width {
+        Width::I8 | Width::U8 => 8,
+        Width::I16 | Width::U16 => 16,
+        Width::I32 | Width::U32 => 32,
+        _ => 64,
+    }
+}
+
+/// The type of an array's elements; those without a sign are the same bits with one.
+fn element(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "logical(c_bool)",
+        DType::I8 | DType::U8 => "integer(c_int8_t)",
+        DType::I16 | DType::U16 => "integer(c_int16_t)",
+        DType::I32 | DType::U32 => "integer(c_int32_t)",
+        DType::I64 | DType::U64 => "integer(c_int64_t)",
+        DType::F32 => "real(c_float)",
+        DType::C64 => "complex(c_float_complex)",
+        DType::C128 => "complex(c_double_complex)",
+        _ => "real(c_double)",
+    }
+}

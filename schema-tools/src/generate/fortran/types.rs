@@ -1,0 +1,211 @@
+//! Derived types: their components, and the types that hold the values of lists and maps.
+
+use linkspan::schema::Width;
+use linkspan::value::{DType, Value};
+
+use super::super::native::{comment, fixed, names_width};
+use super::super::{Definition, Member, Shape, Text, describe};
+use super::Fortran;
+use super::defaults::integer_of;
+use super::lines::wrap;
+
+impl Fortran<'_> {
+    /// A derived type with its components and bindings.
+    pub(super) fn derived(
+        &mut self,
+        types: &mut Text,
+        name: &str,
+        doc: &str,
+        members: &[(Member, bool)],
+        is_root: bool,
+        first: &str,
+    ) {
+        let mut components = Text::new("   ");
+        let known = self.holders.len();
+        for (member, allocated) in members {
+            let mut words = describe(member);
+            if matches!(member.slot.shape, Shape::Integer(Width::U64)) {
+                words += " A number above huge(0_int64) is the same 64 bits as a negative one.";
+            }
+            comment(&mut components, "! ", words.trim());
+            let path = format!("{name}_{}", member.name);
+            let line =
+                self.component(&member.slot.shape, &member.name, &path, *allocated, member.default.as_ref());
+            components.line(wrap(&line));
+        }
+        self.define_holders(types, known);
+        comment(types, "! ", doc);
+        types.block(format!("type, public :: {name}"), "", |text| {
+            if !first.is_empty() {
+                text.line(first);
+            }
+            text.line(components.finish().trim_end());
+        });
+        types.block("contains", "end type\n", |text| {
+            if is_root {
+                text.line(format!(
+                    "! Makes a message that holds this value: encode(writer, message, stat, errmsg).
+procedure :: encode => {name}_encode
+! Takes the value of a message: decode(reader, message, stat, errmsg).
+procedure :: decode => {name}_decode"
+                ));
+            }
+            text.line(format!(
+                "procedure :: set_defaults => {name}_set_defaults\nprocedure :: write => {name}_write\nprocedure :: read => {name}_read"
+            ));
+        });
+    }
+
+    /// The types that hold values of lists and maps, from this one on. The later ones are parts of the earlier ones.
+    pub(super) fn define_holders(&mut self, types: &mut Text, from: usize) {
+        let mut lines = Vec::new();
+        let mut at = from;
+        while let Some(holder) = self.holders.get(at) {
+            let (name, shape, has_key) = (holder.name.clone(), holder.shape.clone(), holder.has_key);
+            let value = self.component(&shape, "value", &format!("{name}_value"), is_fixed(&shape), None);
+            lines.push((name, has_key, value));
+            at += 1;
+        }
+        for (name, has_key, value) in lines.into_iter().rev() {
+            types.block(format!("type, public :: {name}"), "end type\n", |text| {
+                if has_key {
+                    text.line("character(:), allocatable :: key");
+                }
+                text.line(value);
+            });
+        }
+    }
+
+    /// Whether values of this kind can be the elements of an array by themselves.
+    pub(super) fn is_element(&self, shape: &Shape) -> bool {
+        matches!(
+            shape,
+            Shape::Bool | Shape::Integer(_) | Shape::F32 | Shape::F64 | Shape::Timestamp | Shape::Named(_)
+        )
+    }
+
+    /// The declaration of a component, or of what holds the values of a list.
+    pub(super) fn component(
+        &mut self,
+        shape: &Shape,
+        name: &str,
+        path: &str,
+        allocated: bool,
+        default: Option<&Value>,
+    ) -> String {
+        let scalar = |of: &str, zero: &str, this: &Self| match (allocated, default) {
+            (true, _) => format!("{of}, allocatable :: {name}"),
+            (false, None) if zero.is_empty() => format!("{of} :: {name}"),
+            (false, None) => format!("{of} :: {name} = {zero}"),
+            (false, Some(value)) => {
+                let initial = this.initial(shape, value).unwrap_or_else(|| zero.to_owned());
+                format!("{of} :: {name} = {initial}")
+            }
+        };
+        match shape {
+            Shape::Bool => scalar("logical", ".false.", self),
+            Shape::Integer(width) => {
+                scalar(&format!("integer({})", kind(*width)), &integer_of(*width, 0), self)
+            }
+            Shape::F32 => scalar("real(real32)", "0.0_real32", self),
+            Shape::F64 => scalar("real(real64)", "0.0_real64", self),
+            Shape::Timestamp => scalar("type(linkspan_timestamp)", "linkspan_timestamp(0_int64)", self),
+            Shape::Any => scalar("type(linkspan_message)", "", self),
+            Shape::Text(_) | Shape::Decimal => format!("character(:), allocatable :: {name}"),
+            Shape::Bytes(_) => format!("integer(int8), allocatable :: {name}(:)"),
+            Shape::Uuid if allocated => format!("integer(int8), allocatable :: {name}(:)"),
+            Shape::Uuid => format!("integer(int8) :: {name}(16) = 0_int8"),
+            Shape::Named(at) => match self.plan.types[*at].definition {
+                Definition::Enum(_) => scalar("integer", "0", self),
+                _ => scalar(&format!("type({})", self.plan.types[*at].name), "", self),
+            },
+            Shape::List(of, _) => {
+                let element = self.element_type(&of.shape, &format!("{path}_item"), false);
+                format!("{element}, allocatable :: {name}(:)")
+            }
+            Shape::Map(of) => {
+                let element = self.element_type(&of.shape, &format!("{path}_entry"), true);
+                format!("{element}, allocatable :: {name}(:)")
+            }
+            Shape::NdArray { dtype, shape: lengths, .. } => match (lengths.as_deref(), fixed(shape)) {
+                (None | Some([]), _) => scalar("type(linkspan_ndarray)", "", self),
+                (_, Some(lengths)) if !allocated => {
+                    let lengths: Vec<String> = lengths.iter().map(u64::to_string).collect();
+                    format!("{} :: {name}({}) = {}", element(*dtype), lengths.join(", "), zero(*dtype))
+                }
+                (Some(lengths), _) => {
+                    let colons = vec![":"; lengths.len()].join(", ");
+                    format!("{}, allocatable :: {name}({colons})", element(*dtype))
+                }
+            },
+        }
+    }
+
+    /// The type of a list's or a map's values; one is made where there is none that can be an element.
+    pub(super) fn element_type(&mut self, shape: &Shape, path: &str, has_key: bool) -> String {
+        if !has_key && self.is_element(shape) {
+            let plain = self.component(shape, "x", path, true, None);
+            return plain.trim_end_matches(", allocatable :: x").to_owned();
+        }
+        self.holders.push(Holder { name: path.to_owned(), shape: shape.clone(), has_key });
+        format!("type({path})")
+    }
+
+    pub(super) fn names<'n>(
+        &self,
+        text: &mut Text,
+        name: &str,
+        names: impl Iterator<Item = &'n str>,
+        public: bool,
+    ) {
+        let names: Vec<&str> = names.collect();
+        let width = names_width(names.iter().copied());
+        let list: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let public = if public { ", public" } else { "" };
+        text.line(wrap(&format!(
+            "character(len={width}), parameter{public} :: {name}({}) = [character(len={width}) :: {}]",
+            names.len(),
+            list.join(", ")
+        )));
+    }
+}
+
+/// A type for the values of a list or a map that have no type of their own which could be the element of an array.
+pub(super) struct Holder {
+    pub name: String,
+    pub shape: Shape,
+    pub has_key: bool,
+}
+
+/// Whether it would be an array of a fixed shape; what holds the values of lists allocates those, too.
+pub(super) fn is_fixed(shape: &Shape) -> bool {
+    matches!(shape, Shape::Uuid) || fixed(shape).is_some()
+}
+
+pub(super) fn kind(width: Width) -> &'static str {
+    match width {
+        Width::I8 => "int8",
+        Width::I16 | Width::U8 => "int16",
+        Width::I32 | Width::U16 => "int32",
+        _ => "int64",
+    }
+}
+
+/// The type of an array's elements; those without a sign are the same bits with one.
+pub(super) fn element(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "logical(c_bool)",
+        DType::I8 | DType::U8 => "integer(int8)",
+        DType::I16 | DType::U16 => "integer(int16)",
+        DType::I32 | DType::U32 => "integer(int32)",
+        DType::I64 | DType::U64 => "integer(int64)",
+        DType::F32 => "real(real32)",
+        DType::C64 => "complex(real32)",
+        DType::C128 => "complex(real64)",
+        _ => "real(real64)",
+    }
+}
+
+pub(super) fn zero(dtype: DType) -> &'static str {
+    if dtype == DType::Bool { ".false._c_bool" } else { "0" }
+}

@@ -1,0 +1,117 @@
+//! Builders: what makes records and unions out of the events of a decoder.
+
+use super::Rust;
+use crate::generate::Text;
+use crate::generate::naming::Case;
+use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
+
+impl Rust<'_> {
+    /// The builder of a field's value.
+    pub(super) fn builder(&self, member: &Member) -> String {
+        let of = self.of(&member.slot);
+        if member.default.is_some() && self.is_enum(&member.slot) {
+            return format!("typed::KnownName<{of}>");
+        }
+        let plain = format!("<{of} as typed::Decode>::Builder");
+        match (member.optional, &member.default) {
+            (false, None) => plain,
+            (null, _) => format!("typed::Maybe<{plain}, {null}>"),
+        }
+    }
+
+    /// Whether the keys of records may stand in the value.
+    pub(super) fn has_records(&self, slot: &Slot) -> bool {
+        match &slot.shape {
+            Shape::List(of, _) | Shape::Map(of) => self.has_records(of),
+            Shape::Named(_) => !self.is_enum(slot),
+            _ => false,
+        }
+    }
+
+    /// The builder of a record or a union.
+    pub(super) fn build(
+        &self,
+        out: &mut Text,
+        of: &TypeDef,
+        members: &[Member],
+        finish: impl FnOnce(&mut Text),
+    ) {
+        let builder = format!("{}Builder", of.name);
+        let is_union = matches!(of.definition, Definition::Union(_));
+        out.line("");
+        out.line(format!("/// Builds a [`{}`] out of the events of a decoder.", of.name));
+        out.line("#[derive(Debug, Default)]");
+        out.block(format!("pub struct {builder} {{"), "}\n", |out| {
+            out.line("fields: typed::Fields,");
+            for member in members {
+                let of = self.builder(member);
+                let of = if is_union { format!("typed::Maybe<{of}, false>") } else { of };
+                out.line(format!("{}: {of},", self.part(member)));
+            }
+        });
+        out.block("const _: () = {", "};", |out| {
+            let list = |items: Vec<String>| items.join(", ");
+            let keys = list(members.iter().map(|member| format!("\"{}\"", member.key)).collect());
+            out.line(format!("const KEYS: &[&str] = &[{keys}];"));
+            let aliases = members.iter().enumerate().flat_map(|(at, member)| {
+                member.aliases.iter().map(move |alias| format!("(\"{alias}\", {at})"))
+            });
+            out.line(format!("const ALIASES: &[(&str, usize)] = &[{}];\n", list(aliases.collect())));
+            out.block(format!("impl typed::Build for {builder} {{"), "}", |out| {
+                out.line(format!("type Output = {};\n", of.name));
+                out.block(
+                    "fn event(&mut self, event: typed::Event<'_>) -> linkspan::Result<bool> {",
+                    "}\n",
+                    |out| {
+                        out.block(
+                            "let complete = match self.fields.step(&event, KEYS, ALIASES)? {",
+                            "};",
+                            |out| {
+                                for (at, member) in members.iter().enumerate() {
+                                    let pattern =
+                                        if at + 1 == members.len() { "_".into() } else { at.to_string() };
+                                    let field = self.part(member);
+                                    out.line(format!(
+                                        "typed::Step::Into({pattern}) => self.{field}.event(event)?,"
+                                    ));
+                                }
+                                out.line("typed::Step::Taken => return Ok(false),");
+                                out.line("typed::Step::Complete => return Ok(true),");
+                            },
+                        );
+                        out.line("self.fields.after(complete);");
+                        out.line("Ok(false)");
+                    },
+                );
+                out.line("#[inline]");
+                out.block("fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {", "}\n", |out| {
+                    let inner =
+                        || members.iter().enumerate().filter(|(_, member)| self.has_records(&member.slot));
+                    if inner().next().is_none() {
+                        out.line("Ok(self.fields.known_key(key, KEYS)? == typed::Step::Complete)");
+                        return;
+                    }
+                    out.block("match self.fields.known_key(key, KEYS)? {", "}", |out| {
+                        for (at, member) in inner() {
+                            let field = self.part(member);
+                            out.line(format!("typed::Step::Into({at}) => self.{field}.known_key(key),"));
+                        }
+                        out.line("step => Ok(step == typed::Step::Complete),");
+                    });
+                });
+                out.block("fn finish(self) -> linkspan::Result<Self::Output> {", "}", finish);
+            });
+        });
+        out.line("");
+        out.block(format!("impl typed::Decode for {} {{", of.name), "}", |out| {
+            out.line(format!("type Builder = {builder};"));
+        });
+    }
+
+    /// The field of a builder for this member.
+    pub(super) fn part(&self, member: &Member) -> String {
+        let name = self.plan.naming.identifier(&member.key, Case::Snake);
+        // The builder has a field of its own beside those of the record.
+        if name == "fields" { "fields_".to_owned() } else { name }
+    }
+}

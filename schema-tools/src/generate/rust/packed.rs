@@ -1,0 +1,303 @@
+//! Packed records in Rust: a struct that lies in memory as in a message, with `pack` and `unpack`, which need no unsafe code.
+
+use linkspan::schema::{Layout, Length, Place};
+use linkspan::value::{DType, Order};
+
+use super::Rust;
+use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
+use crate::generate::{Text, describe, packed};
+
+/// What a file of packed records has before its types.
+const FUNCTIONS: &str = "/// The bytes of a field.
+#[inline]
+fn part<const N: usize>(bytes: &[u8; SIZE], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[at..at + N]);
+    part
+}
+
+/// Checks truth values.
+#[inline]
+fn truth(bytes: &[u8], path: &str) -> linkspan::Result<()> {
+    bytes.iter().find(|byte| **byte > 1).map_or(Ok(()), |byte| Err(refused(path, \"bool\", format_args!(\"byte {byte}\"))))
+}
+
+/// Checks the number of an enum's value.
+#[inline]
+fn number<E: typed::Enumeration>(number: u32, path: &str) -> linkspan::Result<()> {
+    if (number as usize) < E::NAMES.len() {
+        return Ok(());
+    }
+    Err(refused(path, &format!(\"one of {}\", E::NAMES.join(\", \")), format_args!(\"number {number}\")))
+}
+
+#[cold]
+fn refused(path: &str, expected: &str, found: std::fmt::Arguments<'_>) -> linkspan::Error {
+    let text = format!(\"{expected} is expected, the {found} was found\");
+    linkspan::Error::new(linkspan::ErrorKind::OutOfRange, text).with_path(path)
+}
+";
+
+/// What the root has beside its fields: its way to and from messages.
+const MESSAGES: &str = "impl Source for NAME {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> linkspan::Result<()> {
+        sink.bytes(&self.pack())
+    }
+}
+
+/// Builds a [`NAME`] out of the bytes of a message.
+#[derive(Debug, Default)]
+pub struct NAMEBuilder(Option<NAME>);
+
+impl typed::Build for NAMEBuilder {
+    type Output = NAME;
+
+    fn event(&mut self, event: typed::Event<'_>) -> linkspan::Result<bool> {
+        let typed::Event::Bytes(bytes, _) = event else { return Err(event.unexpected(\"bytes\")) };
+        self.0 = Some(NAME::unpack(bytes)?);
+        Ok(true)
+    }
+
+    fn finish(self) -> linkspan::Result<NAME> {
+        self.0.ok_or_else(|| linkspan::Error::new(linkspan::ErrorKind::Missing, \"no value came\"))
+    }
+}
+
+impl typed::Decode for NAME {
+    type Builder = NAMEBuilder;
+}
+";
+
+impl Rust<'_> {
+    /// The type of a field in a packed record: arrays lie in it.
+    pub(super) fn packed_type(&self, slot: &Slot) -> String {
+        match &slot.shape {
+            Shape::NdArray { dtype, shape, order } => {
+                nested(&lengths(*dtype, shape.as_deref(), *order), element(*dtype))
+            }
+            _ => self.of(slot),
+        }
+    }
+
+    /// The constant with the size, and the functions that read fields.
+    pub(super) fn packed_heading(&self, out: &mut Text, layout: &Layout<'_>) {
+        out.line(format!("\n/// The bytes of a message.\npub const SIZE: usize = {};\n", layout.size));
+        out.line(FUNCTIONS.trim_end());
+    }
+
+    /// A record that is packed, or lies in one.
+    pub(super) fn packed_record(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
+        out.line("#[derive(Clone, Copy, Debug, PartialEq)]\n#[repr(C)]");
+        out.block(format!("pub struct {} {{", of.name), "}", |out| {
+            for member in members {
+                let mut said = describe(member);
+                if let Shape::NdArray { dtype: DType::C64 | DType::C128, .. } = member.slot.shape {
+                    said += " A complex number is its real part, then its imaginary part.";
+                }
+                said = [said.as_str(), packed::reversed(self.plan, &member.slot.shape)].join(" ");
+                if said.trim().is_empty() {
+                    said = format!("`{}`", member.key);
+                }
+                out.comment("/// ", said.trim());
+                out.line(format!("pub {}: {},", member.name, self.packed_type(&member.slot)));
+            }
+        });
+    }
+
+    /// An enum in a packed record: its number from itself is `as`, this is the way back.
+    pub(super) fn packed_enumeration(&self, out: &mut Text, of: &TypeDef, values: &[(String, String)]) {
+        out.block(format!("impl {} {{", of.name), "}", |out| {
+            out.line("/// The value of this number in a packed record.");
+            let number = packed::enum_bits(values.len());
+            out.line("#[must_use]");
+            out.block(
+                format!("pub const fn from_number(number: u{number}) -> Option<Self> {{"),
+                "}",
+                |out| {
+                    out.block("Some(match number {", "})", |out| {
+                        for (at, (identifier, _)) in values.iter().enumerate() {
+                            out.line(format!("{at} => Self::{identifier},"));
+                        }
+                        if values.len() < 1 << number {
+                            out.line("_ => return None,");
+                        }
+                    });
+                },
+            );
+        });
+    }
+
+    /// The way of the root to and from bytes and messages.
+    pub(super) fn packing(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
+        let name = &of.name;
+        out.line("\n// In memory a record lies as in a message, so that it is moved by copies.");
+        out.line("#[cfg(all(target_endian = \"little\", target_pointer_width = \"64\"))]");
+        out.block("const _: () = {", "};\n", |out| {
+            out.line(format!("assert!(size_of::<{name}>() == SIZE);"));
+            for place in &layout.fields {
+                let member = packed::member(self.plan, place);
+                out.line(format!("assert!(std::mem::offset_of!({name}, {member}) == {});", place.offset));
+            }
+        });
+        out.block(format!("impl {name} {{"), "}\n", |out| {
+            out.line("/// The bytes of a message. What lies between the fields is zero.\n#[inline]\n#[must_use]");
+            out.block("pub fn pack(&self) -> [u8; SIZE] {", "}\n", |out| {
+                out.line("let mut bytes = [0; SIZE];");
+                for (place, (value, of)) in layout.fields.iter().zip(packed::leaves(self.plan, members, "self.", ".")) {
+                    self.put(out, &value, of, place);
+                }
+                out.line("bytes");
+            });
+            out.line("/// From the bytes of a message.\n///\n/// # Errors\n///");
+            out.line("/// `WrongType` where there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for a truth value or an");
+            out.line("/// enum's number that there is not.\n#[inline]");
+            out.block("pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {", "}", |out| {
+                out.block("let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {", "};", |out| {
+                    out.line("let text = format!(\"{SIZE} packed bytes are expected, {} were found\", bytes.len());");
+                    out.line("return Err(linkspan::Error::new(linkspan::ErrorKind::WrongType, text));");
+                });
+                self.checks_of_layout(out, members, layout);
+                let mut places = layout.fields.iter();
+                out.block("Ok(Self {", "})", |out| self.get(out, members, &mut places));
+            });
+        });
+        out.line(MESSAGES.replace("NAME", name).trim_end());
+    }
+
+    /// A statement that writes the field `value` to `bytes`.
+    fn put(&self, out: &mut Text, value: &str, of: &Shape, place: &Place<'_>) {
+        let (start, end) = (place.offset, place.offset + place.size);
+        let copy = |bytes: &str| format!("bytes[{start}..{end}].copy_from_slice(&{bytes});");
+        out.line(match of {
+            Shape::Bool => format!("bytes[{start}] = u8::from({value});"),
+            Shape::Uuid => copy(&format!("{value}.0")),
+            Shape::Timestamp => copy(&format!("{value}.0.to_le_bytes()")),
+            Shape::Named(_) => copy(&format!("({value} as u{}).to_le_bytes()", 8 * place.size)),
+            Shape::NdArray { dtype, shape, order } => {
+                let rank = lengths(*dtype, shape.as_deref(), *order).len();
+                let is_bool = *dtype == DType::Bool;
+                if rank == 0 {
+                    let number = if is_bool { format!("u8::from({value})") } else { value.to_owned() };
+                    return out.line(copy(&format!("{number}.to_le_bytes()")));
+                }
+                let each = match rank {
+                    1 => format!("&{value}"),
+                    _ => value.to_owned() + &".as_flattened()".repeat(rank - 1),
+                };
+                let number = if is_bool { "u8::from(*from)" } else { "from" };
+                let chunks = format!("bytes[{start}..{end}].as_chunks_mut().0.iter_mut()");
+                format!("for (to, from) in {chunks}.zip({each}) {{\n    *to = {number}.to_le_bytes();\n}}")
+            }
+            _ => copy(&format!("{value}.to_le_bytes()")),
+        });
+    }
+
+    /// Statements that return an error where `bytes` hold a truth value or an enum's number that there is not. They stand before all
+    /// that reads, so that the compiler can move what lies side by side at once.
+    fn checks_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
+        for (place, (_, of)) in layout.fields.iter().zip(packed::leaves(self.plan, members, "", ".")) {
+            let (start, end, path) = (place.offset, place.offset + place.size, &place.path);
+            match of {
+                Shape::Bool | Shape::NdArray { dtype: DType::Bool, .. } => {
+                    out.line(format!("truth(&bytes[{start}..{end}], \"{path}\")?;"));
+                }
+                Shape::Named(at) => {
+                    let number = number(place, "u32");
+                    out.line(format!("number::<{}>({number}, \"{path}\")?;", self.plan.types[*at].name));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The fields of a record in a struct's expression, out of `bytes`.
+    fn get<'l>(&self, out: &mut Text, members: &[Member], places: &mut impl Iterator<Item = &'l Place<'l>>) {
+        for member in members {
+            let name = &member.name;
+            if let Shape::Named(at) = member.slot.shape
+                && let Definition::Record(inner) = &self.plan.types[at].definition
+            {
+                let head = format!("{name}: {} {{", self.plan.types[at].name);
+                out.block(head, "},", |out| self.get(out, inner, places));
+                continue;
+            }
+            let Some(place) = places.next() else { return };
+            let (start, end) = (place.offset, place.offset + place.size);
+            let number = |of: &str| format!("{of}::from_le_bytes(part(bytes, {start}))");
+            let value = match &member.slot.shape {
+                Shape::Bool => format!("bytes[{start}] == 1"),
+                Shape::Uuid => format!("typed::Uuid(part(bytes, {start}))"),
+                Shape::Timestamp => format!("linkspan::Timestamp({})", number("i64")),
+                Shape::NdArray { dtype, shape, order } => {
+                    let (lengths, element) = (lengths(*dtype, shape.as_deref(), *order), element(*dtype));
+                    let from = format!("bytes[{start}..{end}]");
+                    let (zero, from, get) = if element == "bool" {
+                        ("false".to_owned(), format!("&{from}"), "*from == 1".to_owned())
+                    } else {
+                        let zero = if element.starts_with('f') { "0.0" } else { "0" };
+                        let get = format!("{element}::from_le_bytes(*from)");
+                        (format!("{zero}_{element}"), format!("{from}.as_chunks().0"), get)
+                    };
+                    if lengths.is_empty() {
+                        out.line(match element {
+                            "bool" => format!("{name}: bytes[{start}] == 1,"),
+                            other => format!("{name}: {},", number(other)),
+                        });
+                        continue;
+                    }
+                    let flat = "as_flattened_mut().".repeat(lengths.len() - 1);
+                    out.block(format!("{name}: {{"), "},", |out| {
+                        out.line(format!("let mut values = {};", nested(&lengths, &zero)));
+                        let head = format!("for (to, from) in values.{flat}iter_mut().zip({from}) {{");
+                        out.block(head, "}", |out| out.line(format!("*to = {get};")));
+                        out.line("values");
+                    });
+                    continue;
+                }
+                Shape::Named(at) => {
+                    let of = &self.plan.types[*at];
+                    let Definition::Enum(values) = &of.definition else { continue };
+                    // There is a value of this number, which was checked; the first one needs no way out.
+                    let number = self::number(place, "");
+                    format!("{0}::from_number({number}).unwrap_or({0}::{1})", of.name, values[0].0)
+                }
+                _ => number(&self.of(&member.slot)),
+            };
+            out.line(format!("{name}: {value},"));
+        }
+    }
+}
+
+/// The number of an enum's value in `bytes`, as it is there or as a wider type.
+fn number(place: &Place<'_>, wide: &str) -> String {
+    let width = format!("u{}", 8 * place.size);
+    let number = match place.size {
+        1 => format!("bytes[{}]", place.offset),
+        _ => format!("{width}::from_le_bytes(part(bytes, {}))", place.offset),
+    };
+    if wide.is_empty() || wide == width { number } else { format!("{number}.into()") }
+}
+
+/// The lengths of an array as Rust nests it, the outermost first: those of an array in column order from the last to the first, and
+/// a complex number is an array of two.
+fn lengths(dtype: DType, shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
+    let mut lengths = packed::nested_lengths(shape, order);
+    if matches!(dtype, DType::C64 | DType::C128) {
+        lengths.push(2);
+    }
+    lengths
+}
+
+/// The type of an array's elements, or of the parts of its complex elements.
+fn element(dtype: DType) -> &'static str {
+    match dtype {
+        DType::C64 => "f32",
+        DType::C128 => "f64",
+        other => other.name(),
+    }
+}
+
+/// An array of arrays: its type, or an expression with `of` everywhere.
+fn nested(lengths: &[u64], of: &str) -> String {
+    lengths.iter().rev().fold(of.to_owned(), |inner, length| format!("[{inner}; {length}]"))
+}

@@ -1,0 +1,45 @@
+! Reads messages into generated packed records, writes them from those: `echo IN OUT` for files with one message each, in CBOR.
+program echo
+   use, intrinsic :: iso_fortran_env, only: error_unit
+   use linkspan
+   use ECHO_TYPE_messages
+   implicit none
+   type(ECHO_TYPE) :: value
+   type(linkspan_reader) :: reader
+   type(linkspan_writer) :: writer
+   type(linkspan_message) :: message, made
+   integer(int8), allocatable :: bytes(:)
+   character(:), allocatable :: why
+   character(1024) :: path
+   integer :: unit, length, stat
+
+   call get_command_argument(1, path)
+   open (newunit=unit, file=trim(path), access="stream", form="unformatted", status="old", action="read")
+   inquire (unit=unit, size=length)
+   allocate (bytes(length))
+   read (unit) bytes
+   close (unit)
+   call linkspan_decode(bytes, linkspan_cbor, message)
+   call ECHO_TYPE_decode(value, reader, message, stat, why)
+   if (stat == linkspan_ok) call repeated(value)
+   if (stat == linkspan_ok) call ECHO_TYPE_encode(value, writer, made, stat, why)
+   if (stat /= linkspan_ok) then
+      write (error_unit, "(a)") why
+      error stop 1, quiet=.true.
+   end if
+   call linkspan_encode(made, linkspan_cbor, bytes)
+   call get_command_argument(2, path)
+   open (newunit=unit, file=trim(path), access="stream", form="unformatted", status="replace", action="write")
+   write (unit) bytes
+   close (unit)
+
+contains
+
+   ! Packed and unpacked without a message, a record is as it was.
+   subroutine repeated(value)
+      type(ECHO_TYPE), intent(inout) :: value
+      integer(int8) :: block(ECHO_TYPE_size)
+      call ECHO_TYPE_pack(value, block)
+      call ECHO_TYPE_unpack(value, block)
+   end subroutine
+end program

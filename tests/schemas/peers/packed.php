@@ -1,0 +1,14 @@
+<?php
+// Reads messages into generated packed records, writes them from those: `packed.php FOLDER CLASS IN OUT` for files with one message each, in CBOR.
+
+declare(strict_types=1);
+
+[, $folder, $class, $before, $after] = $argv;
+require "$folder/$class.php";
+try {
+    $made = Linkspan\encode($class::fromWire(Linkspan\decode(file_get_contents($before)))->toWire());
+} catch (Linkspan\LinkspanException $error) {
+    fwrite(STDERR, $error->getMessage() . "\n");
+    exit(1);
+}
+file_put_contents($after, $made);

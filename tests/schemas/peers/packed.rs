@@ -1,0 +1,34 @@
+//! Reads messages into generated packed records, writes them from those: `packed-echo SCHEMA IN OUT` for files with one message each, in CBOR.
+
+MODULES
+
+use std::fs;
+use std::process::ExitCode;
+
+use linkspan::codec::{decode_into, encode};
+use linkspan::value::{Limits, Source, typed};
+use linkspan::{Encoding, Result};
+
+/// The message that the record of a message is.
+fn echo<T: typed::Decode + Source>(message: &[u8]) -> Result<Vec<u8>> {
+    let record: T = decode_into(message, Encoding::Cbor, &Limits::default(), typed::Typed::new())?.finish()?;
+    encode(&record, Encoding::Cbor)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [schema, before, after] = arguments.as_slice() else { panic!("usage: packed-echo SCHEMA IN OUT") };
+    let message = fs::read(before).expect("a message");
+    let made = match schema.as_str() {
+        CASES
+        other => panic!("there is no schema {other}"),
+    };
+    match made {
+        Ok(made) => fs::write(after, made).expect("the message is written"),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
