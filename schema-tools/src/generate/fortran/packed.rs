@@ -84,7 +84,11 @@ integer, parameter, public :: {name}_size = {size} / &
    merge(1, 0, storage_size({name}()) == 8 * {size} .and. &
    transfer(1_c_int32_t, 0_c_int8_t) == 1_c_int8_t)"
         ));
-        let procedures_of = ["pack", "unpack", "write", "read", "encode", "decode"];
+        // Only scalars are transferred without a copy of the elements in between.
+        types.line(format!(
+            "type, bind(c) :: {name}_block\n   integer(c_int8_t) :: bytes({name}_size)\nend type"
+        ));
+        let procedures_of = ["pack", "unpack", "check", "write", "read", "encode", "decode"];
         let public = procedures_of.map(|procedure| format!("{name}_{procedure}")).join(", ");
         types.line(wrap(&format!("public :: {public}")) + "\n");
         let clear = body(|text| {
@@ -97,11 +101,19 @@ integer, parameter, public :: {name}_size = {size} / &
 pure subroutine {name}_pack(self, bytes)
    type({name}), intent(in) :: self
    integer(c_int8_t), intent(out) :: bytes({name}_size)
-   bytes = transfer(self, bytes)
+   type({name}_block) :: block
+   block = transfer(self, block)
+   bytes = block%bytes
 {}end subroutine
 ",
             indent(&clear)
         ));
+        let checks = checks(layout);
+        // A record of numbers has no byte that does not fit.
+        let fits: String = match checks.is_empty() {
+            true => "if (size(bytes) == 0) continue\n".to_owned(),
+            false => checks.iter().map(|(wrong, _)| format!("if ({wrong}) fits = .false.\n")).collect(),
+        };
         procedures.line(format!(
             "! From the bytes of a message. linkspan_wrong_type where there are not {size}, linkspan_out_of_range where they hold a truth value or
 ! an enum's number that there is not; `self` is as before then.
@@ -110,17 +122,44 @@ subroutine {name}_unpack(self, bytes, stat, errmsg)
    integer(c_int8_t), intent(in), contiguous :: bytes(:)
    integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
+   type({name}_block) :: block
+   logical :: fits
+   fits = size(bytes) == {name}_size
+   if (fits) fits = {name}_fits(bytes)
+   if (.not. fits) then
+      call {name}_check(bytes, stat, errmsg)
+      return
+   end if
+   block%bytes = bytes
+   self = transfer(block, self)
+   if (present(stat)) stat = linkspan_ok
+end subroutine
+
+pure function {name}_fits(bytes) result(fits)
+   integer(c_int8_t), intent(in) :: bytes({name}_size)
+   logical :: fits
+   fits = .true.
+{}end function
+
+! Says what does not fit where bytes are no message; linkspan_ok where they are one.
+subroutine {name}_check(bytes, stat, errmsg)
+   integer(c_int8_t), intent(in), contiguous :: bytes(:)
+   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
    character(:), allocatable :: text
+   character(20) :: found
    integer :: outcome
-   call {name}_check(bytes, outcome, text)
-   if (outcome == linkspan_ok) self = transfer(bytes, self)
-{}end subroutine
-",
-            TELL
-        ));
-        self.packed_check(procedures, name, layout);
-        procedures.line(format!(
-            "! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+   outcome = linkspan_out_of_range
+   if (size(bytes) /= {name}_size) then
+      outcome = linkspan_wrong_type
+      write (found, \"(i0)\") size(bytes)
+      text = \"{size} packed bytes are expected, \"//trim(found)//\" were found\"
+{}   else
+      outcome = linkspan_ok
+   end if
+{TELL}end subroutine
+
+! Writes it as one value: with `key` in a map that is open, without it anywhere else.
 subroutine {name}_write(self, writer, key)
    type({name}), intent(in) :: self
    type(linkspan_writer), intent(inout) :: writer
@@ -138,97 +177,56 @@ subroutine {name}_read(self, reader)
    character(:), allocatable :: text
    integer :: outcome
    call reader%get_bytes(bytes)
-   call {name}_check(bytes, outcome, text)
-   if (outcome == linkspan_ok) then
-      self = transfer(bytes, self)
-   else
-      call reader%refuse(outcome, text)
-   end if
+   call {name}_unpack(self, bytes, outcome, text)
+   if (outcome /= linkspan_ok) call reader%refuse(outcome, text)
 end subroutine
-
-! Makes a message that holds this value.
-subroutine {name}_encode(self, writer, message, stat, errmsg)
-   type({name}), intent(in) :: self
-   type(linkspan_writer), intent(inout) :: writer
-   type(linkspan_message), intent(inout) :: message
-   integer, intent(out), optional :: stat
-   character(:), allocatable, intent(inout), optional :: errmsg
-   character(:), allocatable :: text
-   integer :: outcome
-   call {name}_write(self, writer)
-   call writer%finish(message, outcome, text)
-{0}end subroutine
-
-! Takes the value of a message.
-subroutine {name}_decode(self, reader, message, stat, errmsg)
-   type({name}), intent(inout) :: self
-   type(linkspan_reader), intent(inout) :: reader
-   type(linkspan_message), intent(in) :: message
-   integer, intent(out), optional :: stat
-   character(:), allocatable, intent(inout), optional :: errmsg
-   character(:), allocatable :: text
-   integer :: outcome
-   call reader%begin(message)
-   call {name}_read(self, reader)
-   call reader%finish(outcome, text)
-{0}end subroutine
 ",
-            TELL
+            indent(&fits),
+            indent(&body(|text| {
+                for (wrong, why) in &checks {
+                    text.line(format!("else if ({wrong}) then\n   text = {}", literal(why)));
+                }
+            }))
         ));
+        self.message(
+            procedures,
+            name,
+            "type",
+            [&format!("{name}_write(self, writer)"), &format!("{name}_read(self, reader)")],
+        );
     }
+}
 
-    /// The procedure that says what bytes do not fit.
-    fn packed_check(&self, procedures: &mut Text, name: &str, layout: &Layout<'_>) {
-        let checks = body(|text| {
-            for place in &layout.fields {
-                let (first, last, path) = (place.offset + 1, place.offset + place.size, &place.path);
-                let (condition, expected) = match &place.of.kind {
-                    Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } => {
-                        let bytes = format!("bytes({first}:{last})");
-                        (
-                            format!("any({bytes} < 0_c_int8_t .or. {bytes} > 1_c_int8_t)"),
-                            "a truth value of 0 or 1".to_owned(),
-                        )
-                    }
-                    Kind::Enum(values) => {
-                        let bits = 8 * place.size;
-                        let number = match bits {
-                            8 => format!("int(bytes({first}), c_int64_t)"),
-                            _ => format!("int(transfer(bytes({first}:{last}), 0_c_int{bits}_t), c_int64_t)"),
-                        };
-                        let mask = (1i64 << bits) - 1;
-                        let count = values.len();
-                        (
-                            format!("iand({number}, {mask}_c_int64_t) >= {count}_c_int64_t"),
-                            format!("an enum's number below {count}"),
-                        )
-                    }
-                    _ => continue,
+/// The conditions under which bytes hold a truth value or an enum's number that there is not, each with what to say of it.
+fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for place in &layout.fields {
+        let (first, last, path) = (place.offset + 1, place.offset + place.size, &place.path);
+        match &place.of.kind {
+            Kind::Bool if first == last => found.push((
+                format!("iand(bytes({first}), not(1_c_int8_t)) /= 0_c_int8_t"),
+                format!("{path}: a truth value of 0 or 1 is expected"),
+            )),
+            Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } => found.push((
+                format!("any(iand(bytes({first}:{last}), not(1_c_int8_t)) /= 0_c_int8_t)"),
+                format!("{path}: a truth value of 0 or 1 is expected"),
+            )),
+            Kind::Enum(values) => {
+                let (bits, count) = (8 * place.size, values.len());
+                let number = match bits {
+                    8 => format!("bytes({first})"),
+                    _ => format!("transfer(bytes({first}:{last}), 0_c_int{bits}_t)"),
                 };
-                let why = literal(&format!("{path}: {expected} is expected"));
-                text.line(format!("else if ({condition}) then\n   text = {why}"));
+                let mask = (1i64 << bits) - 1;
+                found.push((
+                    format!("iand(int({number}, c_int64_t), {mask}_c_int64_t) >= {count}_c_int64_t"),
+                    format!("{path}: an enum's number below {count} is expected"),
+                ));
             }
-        });
-        let size = layout.size;
-        procedures.line(format!(
-            "subroutine {name}_check(bytes, outcome, text)
-   integer(c_int8_t), intent(in), contiguous :: bytes(:)
-   integer, intent(out) :: outcome
-   character(:), allocatable, intent(out) :: text
-   character(20) :: found
-   outcome = linkspan_out_of_range
-   if (size(bytes) /= {name}_size) then
-      outcome = linkspan_wrong_type
-      write (found, \"(i0)\") size(bytes)
-      text = \"{size} packed bytes are expected, \"//trim(found)//\" were found\"
-{}   else
-      outcome = linkspan_ok
-   end if
-end subroutine
-",
-            indent(&checks)
-        ));
+            _ => {}
+        }
     }
+    found
 }
 
 /// What the comment of a field says of its way to stand in Fortran.

@@ -35,22 +35,23 @@ impl Fortran<'_> {
         ));
     }
 
-    pub(super) fn message(&self, procedures: &mut Text, name: &str) {
+    /// The procedures from and to messages. `of` is the word in front of the type, `write` and `read` are what they call.
+    pub(super) fn message(&self, procedures: &mut Text, name: &str, of: &str, [write, read]: [&str; 2]) {
         procedures.line(format!(
             "subroutine {name}_encode(self, writer, message, stat, errmsg)
-   class({name}), intent(in) :: self
+   {of}({name}), intent(in) :: self
    type(linkspan_writer), intent(inout) :: writer
    type(linkspan_message), intent(inout) :: message
    integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
    character(:), allocatable :: text
    integer :: outcome
-   call self%write(writer)
+   call {write}
    call writer%finish(message, outcome, text)
 {TELL}end subroutine
 
 subroutine {name}_decode(self, reader, message, stat, errmsg)
-   class({name}), intent(inout) :: self
+   {of}({name}), intent(inout) :: self
    type(linkspan_reader), intent(inout) :: reader
    type(linkspan_message), intent(in) :: message
    integer, intent(out), optional :: stat
@@ -58,13 +59,16 @@ subroutine {name}_decode(self, reader, message, stat, errmsg)
    character(:), allocatable :: text
    integer :: outcome
    call reader%begin(message)
-   call self%read(reader)
+   call {read}
    call reader%finish(outcome, text)
 {TELL}end subroutine
 "
         ));
     }
 }
+
+/// What the procedures of a type do that has bindings.
+pub(super) const BOUND: [&str; 2] = ["self%write(writer)", "self%read(reader)"];
 
 /// How a procedure ends that has `outcome` and `text`: with `stat` and `errmsg`, or the program stops.
 pub(super) const TELL: &str = "   if (present(stat)) stat = outcome

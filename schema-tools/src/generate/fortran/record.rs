@@ -4,7 +4,7 @@ use super::super::native;
 use super::super::{Definition, Member, Shape, Text, TypeDef};
 use super::Fortran;
 use super::lines::wrap;
-use super::procedures::body;
+use super::procedures::{BOUND, body};
 
 impl Fortran<'_> {
     pub(super) fn record(
@@ -75,7 +75,7 @@ impl Fortran<'_> {
         tables.line("integer(int64) :: left");
         self.read_procedure(procedures, name, &tables.finish(), &read);
         if is_root {
-            self.message(procedures, name);
+            self.message(procedures, name, "class", BOUND);
         }
     }
 
@@ -164,7 +164,7 @@ impl Fortran<'_> {
         self.names(&mut tables, "names", variants.iter().map(|variant| variant.key.as_str()), false);
         self.read_procedure(procedures, name, &tables.finish(), &read);
         if is_root {
-            self.message(procedures, name);
+            self.message(procedures, name, "class", BOUND);
         }
     }
 
@@ -179,6 +179,6 @@ impl Fortran<'_> {
             self.read(text, &member.slot, "self%value", 1, false, None);
         });
         self.read_procedure(procedures, name, "", &read);
-        self.message(procedures, name);
+        self.message(procedures, name, "class", BOUND);
     }
 }
