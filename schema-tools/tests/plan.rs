@@ -52,3 +52,17 @@ fn two_types_with_one_identifier_are_both_named() {
     let error = Plan::new(&Schema::parse(text).unwrap(), Language::Rust).unwrap_err();
     assert!(error.text().contains("t.a_b and t.a.b would both be the type TAB"), "{error}");
 }
+
+#[test]
+fn words_of_packed_code_are_reserved_in_packed_schemas_alone() {
+    for (layout, expected) in
+        [("layout = \"packed\"\n", ["size_", "pack_", "speed"]), ("", ["size", "pack", "speed"])]
+    {
+        let text = format!("name = \"t\"\n{layout}[fields]\nsize = \"u8\"\npack = \"u8\"\nspeed = \"u8\"");
+        let schema = Schema::parse(&text).unwrap();
+        let plan = Plan::new(&schema, Language::Cpp).unwrap();
+        let Definition::Record(members) = &plan.types[0].definition else { panic!("{:?}", plan.types) };
+        let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
+        assert_eq!(names, expected);
+    }
+}

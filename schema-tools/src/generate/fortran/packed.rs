@@ -88,7 +88,7 @@ integer, parameter, public :: {name}_size = {size} / &
         types.line(format!(
             "type, bind(c) :: {name}_block\n   integer(c_int8_t) :: bytes({name}_size)\nend type"
         ));
-        let procedures_of = ["pack", "unpack", "check", "write", "read", "encode", "decode"];
+        let procedures_of = ["pack", "unpack", "write", "read", "encode", "decode"];
         let public = procedures_of.map(|procedure| format!("{name}_{procedure}")).join(", ");
         types.line(wrap(&format!("public :: {public}")) + "\n");
         let clear = body(|text| {
@@ -123,17 +123,19 @@ subroutine {name}_unpack(self, bytes, stat, errmsg)
    integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
    type({name}_block) :: block
+   character(:), allocatable :: text
    logical :: fits
+   integer :: outcome
    fits = size(bytes) == {name}_size
    if (fits) fits = {name}_fits(bytes)
-   if (.not. fits) then
-      call {name}_check(bytes, stat, errmsg)
+   if (fits) then
+      block%bytes = bytes
+      self = transfer(block, self)
+      if (present(stat)) stat = linkspan_ok
       return
    end if
-   block%bytes = bytes
-   self = transfer(block, self)
-   if (present(stat)) stat = linkspan_ok
-end subroutine
+   call {name}_check(bytes, outcome, text)
+{TELL}end subroutine
 
 pure function {name}_fits(bytes) result(fits)
    integer(c_int8_t), intent(in) :: bytes({name}_size)
@@ -141,14 +143,12 @@ pure function {name}_fits(bytes) result(fits)
    fits = .true.
 {}end function
 
-! Says what does not fit where bytes are no message; linkspan_ok where they are one.
-subroutine {name}_check(bytes, stat, errmsg)
+! Says what does not fit where bytes are no message.
+subroutine {name}_check(bytes, outcome, text)
    integer(c_int8_t), intent(in), contiguous :: bytes(:)
-   integer, intent(out), optional :: stat
-   character(:), allocatable, intent(inout), optional :: errmsg
-   character(:), allocatable :: text
+   integer, intent(out) :: outcome
+   character(:), allocatable, intent(out) :: text
    character(20) :: found
-   integer :: outcome
    outcome = linkspan_out_of_range
    if (size(bytes) /= {name}_size) then
       outcome = linkspan_wrong_type
@@ -156,8 +156,9 @@ subroutine {name}_check(bytes, stat, errmsg)
       text = \"{size} packed bytes are expected, \"//trim(found)//\" were found\"
 {}   else
       outcome = linkspan_ok
+      text = \"\"
    end if
-{TELL}end subroutine
+end subroutine
 
 ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
 subroutine {name}_write(self, writer, key)
