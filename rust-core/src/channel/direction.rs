@@ -29,6 +29,12 @@ impl<T> Direction<T> {
         }
     }
 
+    /// The same where nobody has it, nor waits for it.
+    #[inline]
+    pub fn take_at_once(&self) -> Option<DirectionGuard<'_, T>> {
+        self.0.try_take()
+    }
+
     #[cold]
     fn take_back(&self, does: Does, knock: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
         let claim = self.claim(does)?;

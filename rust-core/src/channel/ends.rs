@@ -193,6 +193,28 @@ impl Channel {
         if self.sends { Ok(()) } else { self.endpoint.check_way(self.role == Role::Connector, "send") }
     }
 
+    /// Whether this process may use it, and has not closed it.
+    #[inline]
+    fn is_usable(&self) -> bool {
+        fork::generation() == self.born && !self.renewal.is_closed()
+    }
+
+    /// The direction, where nobody has it and the program has nothing to be told first: what is in the way is seen elsewhere.
+    #[inline]
+    fn sending_at_once(&self) -> Option<DirectionGuard<'_, Sending>> {
+        let free = self.is_usable() && self.sends && !self.renewal.memory.has_untold();
+        let sending = if free { self.sending.take_at_once()? } else { return None };
+        self.is_usable().then_some(sending)
+    }
+
+    /// The same for the other direction.
+    #[inline]
+    fn receiving_at_once(&self) -> Option<DirectionGuard<'_, Receiving>> {
+        let receiving =
+            if self.is_usable() && self.receives { self.receiving.take_at_once()? } else { return None };
+        (self.is_usable() && !self.renewal.is_knocked()).then_some(receiving)
+    }
+
     fn sending(&self) -> Result<DirectionGuard<'_, Sending>> {
         self.check_sends()?;
         self.sending.take(Does::Sends, || {})
@@ -241,7 +263,18 @@ impl Channel {
 
     /// Sends what is encoded already.
     pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.put(Kind::Data, 0, payload, &mut self.start(wait))
+        let Some(mut sending) = self.sending_at_once() else {
+            return self.put(Kind::Data, 0, payload, &mut self.start(wait));
+        };
+        if let Some(number) = sending.send_in_place(payload, &self.renewal, &self.record) {
+            drop(sending);
+            self.speaker().say_the_rest();
+            return Ok(number);
+        }
+        let draft = Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload };
+        let put = self.put_holding(sending, &draft, &mut self.start(wait));
+        let put = if put.is_ok() { put } else { self.with_losses(put) };
+        put.map_err(|e| e.on(&self.shown))
     }
 
     /// Sends without waiting: `Full` where the other side has no room.
@@ -283,7 +316,16 @@ impl Channel {
     }
 
     fn put_now(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        let mut sending = self.sending_in_turn(waiting)?;
+        let sending = self.sending_in_turn(waiting)?;
+        self.put_holding(sending, draft, waiting)
+    }
+
+    fn put_holding(
+        &self,
+        mut sending: DirectionGuard<'_, Sending>,
+        draft: &Draft<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<u64> {
         if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
             drop(sending);
             self.speaker().say_the_rest();
@@ -360,14 +402,26 @@ impl Channel {
 
     /// Receives the next message. While the other side is away, waits for it to come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = self.start(wait);
-        let take = |mut receiving: DirectionGuard<'_, Receiving>| {
-            receiving.program_calls(&self.speaker());
-            let message = self.take_given(&mut receiving, &mut waiting)?;
-            self.note_given(&receiving, &message);
-            Ok(message)
+        let receiving = match self.receiving_at_once() {
+            Some(mut receiving) => match receiving.take_ready(&self.speaker()) {
+                Some(message) => return Ok(message),
+                None => Ok(receiving),
+            },
+            None => self.receiving(),
         };
-        self.receiving().and_then(take).map_err(|e| e.on(&self.shown))
+        let mut waiting = self.start(wait);
+        receiving.and_then(|held| self.recv_holding(held, &mut waiting)).map_err(|e| e.on(&self.shown))
+    }
+
+    fn recv_holding(
+        &self,
+        mut receiving: DirectionGuard<'_, Receiving>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        receiving.program_calls(&self.speaker());
+        let message = self.take_given(&mut receiving, waiting)?;
+        self.note_given(&receiving, &message);
+        Ok(message)
     }
 
     /// The program is given this message. What comes from the link right now was noted as given when it came.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::door::Met;
 use super::options::{Delivery, Options};
 use super::record::Record;
-use super::session::inbox::{Occasion, Worth};
+use super::session::inbox::{Occasion, Verdict, Worth};
 use super::session::outbox::Unacknowledged;
 use super::session::{Hello, Inbox, Nature, Outbox, ReplayLimits};
 use crate::error::{Error, Result};
@@ -36,6 +36,12 @@ impl Kept {
     pub fn new(header: &Header, payload: &Payload) -> Kept {
         let Header { kind, flags, correlation, sent, .. } = *header;
         Kept { payload: payload.clone(), correlation, sent, kind, flags }
+    }
+
+    /// Data that was sent at this time.
+    #[inline]
+    pub fn data(payload: &Payload, sent: i64) -> Kept {
+        Kept { payload: payload.clone(), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
     /// Its header under this number.
@@ -76,6 +82,25 @@ impl Both {
     #[inline]
     pub fn consumed(&mut self, rx: &mut Rx, occasion: Occasion) -> bool {
         self.inbox.consumed();
+        self.tell_consumed(rx, occasion)
+    }
+
+    /// [`Both::consumed`] and the next message, which lies ready and is given to the program.
+    #[inline]
+    pub fn consumed_and_given(
+        &mut self,
+        rx: &mut Rx,
+        occasion: Occasion,
+        number: u64,
+        bytes: usize,
+        worth: Worth,
+    ) -> (bool, Result<Verdict>) {
+        let verdict = self.inbox.consume_and_give(number, bytes, worth);
+        (self.tell_consumed(rx, occasion), verdict)
+    }
+
+    #[inline]
+    fn tell_consumed(&mut self, rx: &mut Rx, occasion: Occasion) -> bool {
         if let Some(account) = &self.says {
             let consumed = self.inbox.received().consumed;
             if consumed > self.told {

@@ -8,9 +8,9 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Payload, withdrawal};
+use crate::sys::clock;
 use crate::sys::poll::Interest;
 use crate::transport::Sent;
-use crate::value::Timestamp;
 
 use super::direction::Direction;
 use super::memory::{Both, Kept, Memory, nature};
@@ -42,7 +42,7 @@ impl Draft<'_> {
         Header {
             correlation: self.correlation,
             flags: self.flags,
-            sent: Timestamp::now().0,
+            sent: clock::now(),
             ..Header::new(self.kind, self.payload.encoding())
         }
     }
@@ -152,6 +152,42 @@ impl Sending {
         Some(number)
     }
 
+    /// Sends a message of data over shared memory in the shortest way: its record is written, and what is kept of it noted, under one
+    /// lock. None where anything is in the way, and then nothing was sent: [`Sending::send`] sees what it is.
+    #[inline]
+    pub fn send_in_place(&mut self, payload: &Payload, renewal: &Renewal, record: &Record) -> Option<u64> {
+        let (memory, body) = (&renewal.memory, payload.body());
+        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(body.len()))?;
+        let session = part.session();
+        if renewal.is_newer(self.generation)
+            || memory.replays.load(Ordering::Acquire)
+            || part.met.is_none()
+            || body.len() as u64 > part.peer.limit
+        {
+            return None;
+        }
+        let sent = clock::now();
+        let mut both = memory.both();
+        // Whoever keeps much looks how far the other side has come.
+        if both.has_lied()
+            || both.to_piggyback(session) != 0
+            || !both.outbox.has_room(Nature::Data, body.len())
+            || is_time_to_gather(both.outbox.kept_count())
+        {
+            return None;
+        }
+        let sequence = both.outbox.offer();
+        let header = Header { sent, sequence, ..Header::new(Kind::Data, payload.encoding()) };
+        if !part.tx.try_send_next(&header, body) {
+            return None;
+        }
+        let number = both.outbox.sent(Nature::Data, body.len(), || Kept::data(payload, sent));
+        both.inbox.said_in_passing(session, 0);
+        drop(both);
+        record.count_alone(&record.sent);
+        Some(number)
+    }
+
     /// Sends as many of these data messages as go at once, where nothing is in the way: with one fence and one wake-up, or one
     /// system call. 0 where something may be, and then nothing was sent: [`Sending::send`] sees what it is.
     pub fn send_many_at_once(
@@ -185,7 +221,7 @@ impl Sending {
         let first = both.outbox.offer_many(count);
         let said = both.to_piggyback(session);
         drop(both);
-        let sent = Timestamp::now().0;
+        let sent = clock::now();
         let headers = (first..).zip(payloads).map(|(sequence, payload)| Header {
             sequence,
             sent,

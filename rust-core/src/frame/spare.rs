@@ -34,6 +34,33 @@ pub fn buffer(length: usize) -> Vec<u8> {
     found.ok().flatten().unwrap_or_else(|| Vec::with_capacity(length))
 }
 
+/// A body of so many bytes, aligned to 8, which `fill` writes: in the memory of `last` where that has this length and nobody else has it. `last` must
+/// be one of these, and no view of something larger.
+#[inline]
+pub fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+    let last = if last.len() == length && length > 0 {
+        match last.try_into_mut() {
+            Ok(mut bytes) => {
+                fill(&mut bytes);
+                return bytes.freeze();
+            }
+            Err(last) => last,
+        }
+    } else {
+        last
+    };
+    fill_anew(last, length, fill)
+}
+
+#[cold]
+fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+    keep(last);
+    let mut bytes = buffer(length);
+    bytes.resize(length, 0);
+    fill(&mut bytes);
+    aligned(bytes)
+}
+
 /// Keeps the memory of a body for [`buffer`], where nobody else has it.
 #[inline]
 pub fn keep(body: Bytes) {
@@ -55,6 +82,30 @@ pub fn keep(body: Bytes) {
             spare.push(buffer);
         }
     });
+}
+
+/// Bytes whose first one lies at a multiple of 8, which every allocator in use gives anyway.
+#[inline]
+pub fn aligned(bytes: Vec<u8>) -> Bytes {
+    // No bytes lie nowhere.
+    if bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(8) {
+        buffers::bytes(bytes)
+    } else {
+        moved_to_words(&bytes)
+    }
+}
+
+#[cold]
+fn moved_to_words(bytes: &[u8]) -> Bytes {
+    let mut words = vec![0u64; bytes.len().div_ceil(8)];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    struct Words(Vec<u64>);
+    impl AsRef<[u8]> for Words {
+        fn as_ref(&self) -> &[u8] {
+            bytemuck::cast_slice(&self.0)
+        }
+    }
+    Bytes::from_owner(Words(words)).slice(..bytes.len())
 }
 
 #[cfg(test)]
@@ -89,6 +140,24 @@ mod tests {
         drop(second);
         keep(view);
         assert!(buffer(64).capacity() >= 64);
+    }
+
+    #[test]
+    fn refilled_body_has_the_memory_of_one_of_its_length_that_nobody_has() {
+        let write = |with: u8| move |bytes: &mut [u8]| bytes.fill(with);
+        for length in [1, 8, 64, LONGEST] {
+            let first = refill(Bytes::new(), length, write(1));
+            let place = first.as_ptr();
+            let second = refill(first, length, write(2));
+            assert_eq!((second.as_ptr(), &second[..]), (place, &vec![2; length][..]), "{length}");
+            // What the program has of it stays what it was.
+            let view = second.slice(..1);
+            let third = refill(second, length, write(3));
+            assert_eq!((&view[..], &third[..]), (&[2][..], &vec![3; length][..]), "{length}");
+            assert_ne!(third.as_ptr(), place);
+            let other = refill(third, length - 1, write(4));
+            assert_eq!(&other[..], &vec![4; length - 1][..]);
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ struct Inner {
     value: OnceLock<Value>,
     /// What the value is checked against while it is decoded.
     schema: Option<Arc<Held>>,
+    /// Whether the body has memory of its own, aligned to 8, and is no view of something larger.
+    owns_body: bool,
 }
 
 impl Message {
@@ -49,7 +51,7 @@ impl Message {
             }
             (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
             place.value.take();
-            place.schema = None;
+            (place.schema, place.owns_body) = (None, false);
             return Message(last);
         }
         let value = OnceLock::new();
@@ -62,6 +64,61 @@ impl Message {
             session,
             value,
             schema: None,
+            owns_body: false,
+        })))
+    }
+
+    /// A short message whose body `fill` writes, in the memory of the last one where that has the same length: what lies in a ring is
+    /// copied to where the program reads it, and nothing of it is moved.
+    #[inline]
+    pub(crate) fn filled(
+        header: Header,
+        source: &Arc<str>,
+        limits: &Limits,
+        session: u64,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Message {
+        let mut last = LAST.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        let mut place = last.as_mut().and_then(Arc::get_mut);
+        let spare = match &mut place {
+            Some(place) if place.owns_body => std::mem::take(&mut place.body),
+            _ => Bytes::new(),
+        };
+        let body = spare::refill(spare, header.body as usize, fill);
+        if let Some(place) = place {
+            (place.body, place.owns_body) = (body, true);
+            if !Arc::ptr_eq(&place.source, source) {
+                place.source.clone_from(source);
+            }
+            (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);
+            place.value.take();
+            place.schema = None;
+            return Message(last);
+        }
+        Message::first_filled(header, body, source, limits, session)
+    }
+
+    #[cold]
+    fn first_filled(
+        header: Header,
+        body: Bytes,
+        source: &Arc<str>,
+        limits: &Limits,
+        session: u64,
+    ) -> Message {
+        let source = source.clone();
+        let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
+        let owns_body = true;
+        Message(Some(Arc::new(Inner {
+            header,
+            body,
+            source,
+            limits,
+            missed,
+            session,
+            value,
+            schema,
+            owns_body,
         })))
     }
 
@@ -231,6 +288,7 @@ static NOTHING: LazyLock<Arc<Inner>> = LazyLock::new(|| {
         session: 0,
         value: OnceLock::new(),
         schema: None,
+        owns_body: false,
     })
 });
 

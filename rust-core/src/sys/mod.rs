@@ -18,7 +18,7 @@
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
 //! | threads of our own; a value that one call at a time claims | `thread`, `claim` |
-//! | signals that ask a program to stop | `stop` |
+//! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | programs that are started, and do not outlive us | `child` |
 //! | what this process uses, and may use; who listens at a port | `usage`, `ports` |
 //! | names of users and groups; giving a file to a group, admitting one more user | `user`, `group`, `acl` |
@@ -27,6 +27,7 @@ pub(crate) mod acl;
 pub(crate) mod beneath;
 pub(crate) mod child;
 pub(crate) mod claim;
+pub(crate) mod clock;
 pub(crate) mod closing;
 pub(crate) mod datagram;
 pub(crate) mod directory;

@@ -15,6 +15,7 @@ use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::Header;
 use crate::sys::poll::Interest;
 
 /// The sending half; each method is described in the transport contract.
@@ -234,6 +235,16 @@ impl Tx {
         })
     }
 
+    /// Sends a message whole that is one above the last in number and has neither correlation, flags nor extension, without the kernel
+    /// unless the other side sleeps. False where that cannot be, and then nothing was sent: [`Tx::try_send`] says why.
+    #[inline]
+    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
+        match self {
+            Tx::Shm(half) => half.try_send_next(header, body),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => false,
+        }
+    }
+
     /// Whether a body of so many bytes goes whole or not at all, and without the kernel unless the other side sleeps.
     pub fn takes_at_once(&self, bytes: usize) -> bool {
         matches!(self, Tx::Shm(half) if half.takes_at_once(bytes))
@@ -277,6 +288,15 @@ impl Rx {
 
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         each!(self, half => half.try_recv())
+    }
+
+    /// The half that a short message is taken out of in place, with [`ShmRx::peek_small`]; none where there is no such way.
+    #[inline]
+    pub fn in_place(&mut self) -> Option<&mut ShmRx> {
+        match self {
+            Rx::Shm(half) => Some(half),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => None,
+        }
     }
 
     /// Whether another look may give a frame that was there when this half was last asked for one: false where that look took

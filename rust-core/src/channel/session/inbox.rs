@@ -173,6 +173,30 @@ impl Inbox {
         Ok(verdict)
     }
 
+    /// Whether a message of this number is the program's: none of this number or above was taken before.
+    #[inline]
+    pub fn is_new(&self, number: u64) -> bool {
+        number > self.taken
+    }
+
+    /// [`Inbox::consumed`] and [`Inbox::take_and_give`] in one, for a receive that finds a message. Where the program was given one message
+    /// before, and nothing else is open, the new one takes its place.
+    #[inline]
+    pub fn consume_and_give(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
+        if self.how == Acknowledge::Auto
+            && self.is_new(number)
+            && self.given == 1
+            && self.open.len() == 1
+            && let Some(open) = self.open.front_mut()
+        {
+            let before = std::mem::replace(open, Open { number, bytes, worth, state: State::Given });
+            self.pass(&before);
+            return Ok(Verdict::New { missed: self.note_taken(number) });
+        }
+        self.consumed();
+        self.take_and_give(number, bytes, worth)
+    }
+
     /// A message of the current session came over the link.
     #[inline]
     pub fn take(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
@@ -184,14 +208,21 @@ impl Inbox {
             self.duplicates += 1;
             return Ok(Verdict::Duplicate);
         }
+        let missed = self.note_taken(number);
+        self.open.push_back(Open { number, bytes, worth, state: State::Taken });
+        Ok(Verdict::New { missed })
+    }
+
+    /// Gives how many were lost before it.
+    #[inline]
+    fn note_taken(&mut self, number: u64) -> u64 {
         let lost = self.keeps.is_none() && self.expected != 0;
         let missed = if lost { number.saturating_sub(self.expected) } else { 0 };
         self.missed = self.missed.saturating_add(missed);
         self.taken = number;
         self.spoke = false;
         self.expected = self.expected.max(number.saturating_add(1));
-        self.open.push_back(Open { number, bytes, worth, state: State::Taken });
-        Ok(Verdict::New { missed })
+        missed
     }
 
     /// The program has been handed this message, of this session of the sender's.
@@ -260,13 +291,20 @@ impl Inbox {
         while let Some(front) = self.open.front()
             && front.state == State::Consumed
         {
-            self.consumed = front.number;
-            if self.keeps.is_some() && front.worth != Worth::Nothing {
-                self.owed.soon |= front.worth == Worth::Soon;
-                self.owed.count += 1;
-                self.owed.bytes = self.owed.bytes.saturating_add(front.bytes);
-            }
+            let front = *front;
+            self.pass(&front);
             self.open.pop_front();
+        }
+    }
+
+    /// All up to this message has been consumed.
+    #[inline]
+    fn pass(&mut self, open: &Open) {
+        self.consumed = open.number;
+        if self.keeps.is_some() && open.worth != Worth::Nothing {
+            self.owed.soon |= open.worth == Worth::Soon;
+            self.owed.count += 1;
+            self.owed.bytes = self.owed.bytes.saturating_add(open.bytes);
         }
     }
 

@@ -62,6 +62,45 @@ fn inbox_that_takes_and_gives_in_one_step_ends_as_in_two() {
     assert!(at_once.take_and_give(0, 10, Worth::Soon).is_err());
 }
 
+/// Histories in which one message, several or none are open when the next is received, and in which some were finished or acknowledged.
+#[test]
+fn inbox_that_consumes_and_gives_in_one_step_ends_as_in_two() {
+    let steps =
+        [(1, 0), (2, 0), (3, 1), (5, 2), (6, 0), (7, 3), (8, 0), (9, 4), (10, 0), (12, 0), (13, 5), (14, 0)];
+    let worths = [Worth::Soon, Worth::Sometime, Worth::Nothing];
+    for how in [Acknowledge::Auto, Acknowledge::Manual] {
+        for keeps in [Some(LIMITS), None] {
+            let mut at_once = Inbox::new(how);
+            at_once.hello(&Hello { keeps, ..hello(THEIRS, 0, 0) });
+            let mut in_steps = at_once.clone();
+            for (number, before) in steps {
+                for inbox in [&mut at_once, &mut in_steps] {
+                    match before {
+                        1 => drop(inbox.take(number - 1, 10, Worth::Soon)),
+                        2 => inbox.finished(THEIRS, 3),
+                        3 => inbox.said_in_passing(THEIRS, 5),
+                        4 => inbox.acknowledge(THEIRS, 8),
+                        5 => drop(inbox.take_and_give(number - 1, 10, Worth::Nothing)),
+                        _ => {}
+                    }
+                }
+                let (bytes, worth) = (number as usize, worths[number as usize % 3]);
+                in_steps.consumed();
+                let expected = in_steps.take_and_give(number, bytes, worth);
+                let verdict = at_once.consume_and_give(number, bytes, worth);
+                assert_eq!(verdict.ok(), expected.ok(), "{how:?}, {keeps:?}, {number}");
+                assert_eq!(
+                    format!("{at_once:?}"),
+                    format!("{in_steps:?}"),
+                    "{how:?}, {keeps:?}, after {number}"
+                );
+            }
+            assert_eq!(at_once.consume_and_give(14, 1, Worth::Soon).unwrap(), Verdict::Duplicate);
+            assert!(at_once.consume_and_give(0, 1, Worth::Soon).is_err());
+        }
+    }
+}
+
 #[test]
 fn what_is_not_acknowledged_goes_to_the_next_incarnation_in_order() {
     let mut outbox = outbox();

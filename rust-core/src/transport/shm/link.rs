@@ -11,14 +11,14 @@ use super::account;
 use super::memory::{Memory, OwnMemory};
 use super::park::{Park, SHORT, Stage, Waker};
 use super::peer::Peer;
-use super::reader::{Reader, Step};
+use super::reader::{Reader, Small, Step};
 use super::segment::{PeerSegment, Segment, at, state};
 use super::signals::{Signal, Signals};
 use super::spin::Spin;
 use super::writer::Writer;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Incoming, Outgoing};
+use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -195,6 +195,27 @@ impl ShmTx {
             self.wake_reader();
         }
         Ok(sent)
+    }
+
+    /// Sends a message whole that is one above the last in number and has neither correlation, flags nor extension, where nothing is in
+    /// the way. False where something may be, and then nothing was sent: [`ShmTx::try_send`] says what.
+    #[inline]
+    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
+        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
+            return false;
+        }
+        match self.writer.try_write_next(header, body) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(defect) => {
+                self.shared.end(defect);
+                return false;
+            }
+        }
+        self.short_passed = false;
+        self.last_sent = header.sent;
+        self.wake_reader();
+        true
     }
 
     /// See the contract; with one fence and at most one wake-up.
@@ -467,6 +488,22 @@ impl ShmRx {
         Ok(None)
     }
 
+    /// A short message that lies ready in one record; nothing has changed by the look. None for all else, of which
+    /// [`ShmRx::try_recv`] says what it is.
+    #[inline]
+    pub fn peek_small(&self) -> Option<Small> {
+        // Before looking: what the peer wrote until it went is still given.
+        if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
+    }
+
+    /// Copies the body of what [`ShmRx::peek_small`] has just found to a place of its length.
+    #[inline]
+    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
+        self.reader.take_small(small, body);
+        self.came();
+        self.shared.last_heard.store(small.sent(), Ordering::Relaxed);
+    }
+
     /// Whether something lies in the ring.
     #[inline]
     pub fn is_ready(&self) -> bool {
@@ -479,13 +516,7 @@ impl ShmRx {
         &mut self,
         take: impl FnOnce(&mut RingReader) -> Result<Option<Incoming>>,
     ) -> Result<Option<Incoming>> {
-        self.vain = 0;
-        // A sign of life. Should the peer have gone since, then the next sleep ends at once and raises the question anew.
-        self.suspicious = false;
-        self.short_passed = false;
-        if !self.shared.heard.load(Ordering::Relaxed) {
-            self.shared.heard.store(true, Ordering::Relaxed);
-        }
+        self.came();
         let taken = take(&mut self.reader);
         match &taken {
             Ok(Some(frame)) => self.shared.last_heard.store(frame.header.sent, Ordering::Relaxed),
@@ -493,6 +524,18 @@ impl ShmRx {
             Err(_) => return taken.map_err(|error| self.failed(error)),
         }
         taken
+    }
+
+    /// A frame has come, which is a sign of life. Should the peer have gone since, then the next sleep ends at once and raises the
+    /// question anew.
+    #[inline]
+    fn came(&mut self) {
+        self.vain = 0;
+        self.suspicious = false;
+        self.short_passed = false;
+        if !self.shared.heard.load(Ordering::Relaxed) {
+            self.shared.heard.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether an error is about one frame or about all that would come.

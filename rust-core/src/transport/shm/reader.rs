@@ -8,10 +8,10 @@ use bytes::Bytes;
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
-use crate::buffers;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
-use crate::frame::spare;
-use crate::frame::{HEADER, Header, Incoming};
+use crate::frame::spare::{self, aligned};
+use crate::frame::{HEADER, Header, Incoming, Kind};
 use crate::transport::admission::Claimant;
 use crate::transport::partial::Partial;
 
@@ -49,6 +49,46 @@ struct Assembly {
     body: Option<Partial>,
     /// Bytes of extension and body that are still to come.
     missing: u64,
+}
+
+/// A short message in one record whose header word has been checked: [`Reader::take_small`] copies it out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Small {
+    record: Record,
+    /// What it is for.
+    pub kind: Kind,
+    encoding: Encoding,
+    /// Its number in the sender's session, as the record says.
+    pub sequence: u64,
+    /// The number that it answers, or acknowledges; 0 for none.
+    pub correlation: u64,
+    sent: i64,
+    prefix: usize,
+}
+
+impl Small {
+    /// The longest body.
+    pub const LONGEST: usize = spare::LONGEST;
+
+    /// Bytes of the body.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.record.length() - self.prefix
+    }
+
+    /// When it was sent, ns since 1970, as the record says.
+    #[inline]
+    pub fn sent(&self) -> i64 {
+        self.sent
+    }
+
+    /// Its header.
+    #[inline]
+    pub fn header(&self) -> Header {
+        let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
+        let (flags, body) = (record.flags(), self.length() as u64);
+        Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) }
+    }
 }
 
 /// What one look into the ring gave.
@@ -147,6 +187,42 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             (Some(Shape::Pad), _) | (None, _) => Err(garbage(word, "a pad follows a pad")),
             (_, Some(_)) => Err(garbage(word, "a message in the middle of another")),
         }
+    }
+
+    /// The next record, where it is a short message that [`Reader::take_small`] can copy out; nothing has changed by the look. None
+    /// for all else, which [`Reader::step`] tells apart.
+    #[inline(always)]
+    pub fn peek_small(&self) -> Option<Small> {
+        let place = self.place();
+        let word = self.peer.load(place, Ordering::Acquire);
+        if word == 0 || self.assembly.is_some() {
+            return None;
+        }
+        let record = self.check(word).ok()?;
+        let content = place + WORD as usize;
+        let (prefix, sequence, correlation) = match record.shape()? {
+            Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
+            Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
+            _ => return None,
+        };
+        let small = Small {
+            record,
+            kind: record.kind()?,
+            encoding: record.encoding()?,
+            sequence,
+            correlation,
+            sent: self.word(content).cast_signed(),
+            prefix,
+        };
+        let length = small.length();
+        (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
+    }
+
+    /// Copies out the body of what [`Reader::peek_small`] has just found, to a place of its length.
+    #[inline(always)]
+    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
+        self.peer.copy_out(self.place() + WORD as usize + small.prefix, as_uninit(body));
+        self.pass(small.record, small.sequence);
     }
 
     /// The frame in the record that the last step found; errors as there. Never `None`: the type is that of what is
@@ -373,38 +449,14 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 }
 
-fn as_uninit(bytes: &mut [u8; HEADER]) -> &mut [MaybeUninit<u8>] {
-    let start = bytes.as_mut_ptr().cast();
+fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
     // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.
-    unsafe { std::slice::from_raw_parts_mut(start, HEADER) }
+    unsafe { std::slice::from_raw_parts_mut(start, length) }
 }
 
 #[cold]
 pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
     let text = format!("a message of {bytes} bytes came, {limit} are allowed (option limit); it was skipped");
     Error::new(ErrorKind::TooLarge, text)
-}
-
-/// Bytes whose first one lies at a multiple of 8, which every allocator in use gives anyway.
-#[inline]
-pub(super) fn aligned(bytes: Vec<u8>) -> Bytes {
-    // No bytes lie nowhere.
-    if bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(8) {
-        buffers::bytes(bytes)
-    } else {
-        moved_to_words(&bytes)
-    }
-}
-
-#[cold]
-fn moved_to_words(bytes: &[u8]) -> Bytes {
-    let mut words = vec![0u64; bytes.len().div_ceil(8)];
-    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-    struct Words(Vec<u64>);
-    impl AsRef<[u8]> for Words {
-        fn as_ref(&self) -> &[u8] {
-            bytemuck::cast_slice(&self.0)
-        }
-    }
-    Bytes::from_owner(Words(words)).slice(..bytes.len())
 }

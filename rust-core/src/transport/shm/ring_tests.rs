@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::memory::heap::Heap;
@@ -29,6 +30,17 @@ fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incom
         Step::Piece | Step::Empty => None,
     };
     Ok((step, frame))
+}
+
+/// The same by the short way, where that finds something.
+fn take_in_place(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incoming>)> {
+    let Some(small) = reader.peek_small() else { return take(reader) };
+    // Looking has changed nothing.
+    assert_eq!(reader.peek_small().map(|again| again.header()), Some(small.header()));
+    let mut body = vec![0xEE; small.length()];
+    reader.take_small(&small, &mut body);
+    let frame = Incoming { header: small.header(), extension: Bytes::new(), body: body.into() };
+    Ok((Step::Piece, Some(frame)))
 }
 
 type Ends = (Writer<Arc<Heap>, Arc<Heap>>, Reader<Arc<Heap>, Arc<Heap>>);
@@ -61,7 +73,8 @@ proptest! {
             ],
             1..scaled(200)
         ),
-        adopt: bool
+        adopt: bool,
+        in_place: bool
     ) {
         let (_, _, (mut writer, mut reader)) = ring();
         let extension = pattern(72, 3);
@@ -95,7 +108,8 @@ proptest! {
                 writer.flush().unwrap();
             }
             if step.is_none() {
-                match take(&mut reader).unwrap() {
+                let taken = if in_place { take_in_place(&mut reader) } else { take(&mut reader) };
+                match taken.unwrap() {
                     (_, Some(got)) => {
                         let (header, body) = match pending.take_if(|_| expected.is_empty()) {
                             // Whole in the ring before its writer was told: it will be, when it tries again.
@@ -155,6 +169,47 @@ proptest! {
         let ended = ended.expect("a ring at rest comes to an end");
         let allowed = [None, Some(ErrorKind::Malformed), Some(ErrorKind::VersionMismatch)];
         prop_assert!(allowed.contains(&ended), "{:?}", ended);
+    }
+
+    #[test]
+    fn ring_read_in_place_gives_what_a_ring_read_in_steps_gives(
+        frames in prop::collection::vec((0usize..400, 0u8..4), 1..12),
+        spoils in prop::collection::vec((any::<prop::sample::Index>(), 0u32..64), 0..6),
+        limit in prop_oneof![Just(LIMIT), 0u64..400]
+    ) {
+        let (writing, reading, (mut writer, _)) = ring();
+        let extension = pattern(72, 3);
+        for (i, (length, form)) in frames.into_iter().enumerate() {
+            let header = Header { body: length as u64, ..frame_header(i as u64 + 1, form) };
+            let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1) };
+            writer.try_write(&frame).unwrap();
+        }
+        for (place, bit) in spoils {
+            let at = PAGE + place.index(RING / 8) * 8;
+            writing.store(at, writing.load(at, Ordering::Relaxed) ^ 1 << bit, Ordering::Relaxed);
+        }
+        let reader = || Reader::new(reading.clone(), writing.clone(), RING, limit);
+        let (mut in_place, mut in_steps) = (reader(), reader());
+        let mut found = 0;
+        // A ring holds at most 256 records.
+        for _ in 0..300 {
+            let (short, long) = (take_in_place(&mut in_place), take(&mut in_steps));
+            match (short, long) {
+                (Ok((_, Some(short))), Ok((_, Some(long)))) => {
+                    found += 1;
+                    prop_assert_eq!((short.header, &short.body), (long.header, &long.body));
+                }
+                (Ok((short, None)), Ok((long, None))) => {
+                    prop_assert_eq!(short, long);
+                    if long == Step::Empty { break; }
+                }
+                (Err(short), Err(long)) => {
+                    prop_assert_eq!(short.to_string(), long.to_string());
+                    if long.kind() != ErrorKind::TooLarge { break; }
+                }
+                (short, long) => prop_assert!(false, "{found}: in place {short:?}, in steps {long:?}"),
+            }
+        }
     }
 }
 

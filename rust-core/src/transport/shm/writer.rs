@@ -91,6 +91,28 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
+    /// Hands over a message that is one above the last in number and has neither correlation, flags nor extension. False where it was
+    /// not: there is no room, it is large, or a train is under way; [`Writer::try_write`] tells those apart.
+    #[inline]
+    pub fn try_write_next(&mut self, header: &Header, body: &[u8]) -> Result<bool> {
+        debug_assert!(is_plain(header) && header.flags == 0 && header.correlation == 0);
+        let length = COMPACT + body.len();
+        if !matches!(self.train, Train::None)
+            || length as u64 > self.largest - WORD
+            || header.sequence != self.sequence.wrapping_add(1)
+        {
+            return Ok(false);
+        }
+        let record = Record::new(Shape::Compact, header.kind, header.encoding, 0, length as u32);
+        let Some(at) = self.begin(record.size())? else { return Ok(false) };
+        self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed);
+        self.mine.copy_in(at + COMPACT, body);
+        self.finish(record);
+        self.frames += 1;
+        self.sequence = header.sequence;
+        Ok(true)
+    }
+
     /// Hands over frames of which each is one record; gives how many. The reader finds none of them before the last is there, and
     /// then all: the header of the first one is stored last, so one fence does for all of them. As many are taken as fit into an
     /// eighth of the ring, so that the reader copies one batch while the next is written. None where the first one is larger, or

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::super::memory::{Memory, fence};
-use super::super::reader::{aligned, too_large};
+use super::super::reader::too_large;
 use super::super::segment::{self, PAGE, at, state};
 use super::record::{GRANULE, Mark};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::spare;
+use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::sys::memory::PeerMemory;
 

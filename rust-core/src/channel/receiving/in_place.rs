@@ -1,0 +1,88 @@
+//! Receiving in place: a short record of the ring becomes a message where the program reads it, under one lock.
+
+use super::Receiving;
+use crate::channel::greeting::Pattern;
+use crate::channel::memory::worth;
+use crate::channel::sending::Speaker;
+use crate::channel::session::inbox::{Occasion, Verdict};
+use crate::frame::Kind;
+use crate::message::Message;
+
+impl Receiving {
+    /// The short message of data that lies ready in the ring, for a call of the program that meets nothing else: the shortest way, which
+    /// does in one step what [`Receiving::program_calls`] and [`Receiving::next`] do. None where anything else is due, and then
+    /// nothing has changed.
+    #[inline]
+    pub fn take_ready(&mut self, speaker: &Speaker<'_>) -> Option<Message> {
+        if !self.inbox.is_empty() || self.behind.is_some() || self.parked || self.asked || self.leaving {
+            return None;
+        }
+        if self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request) {
+            return None;
+        }
+        (self.gives, self.took_kept, self.consumes) = (true, false, Some(Occasion::Passing));
+        let message = self.take_small(speaker, |kind| kind == Kind::Data);
+        (self.gives, self.consumes) = (false, None);
+        if message.is_some() {
+            self.vain = 0;
+        }
+        message
+    }
+
+    /// The short message that lies ready in the ring, if it is one that is `wanted`: it is copied to where the program reads it, and
+    /// noted under one lock. None for all else, and then nothing has changed: [`Receiving::sort`] knows what it is.
+    #[inline]
+    pub(super) fn take_small(
+        &mut self,
+        speaker: &Speaker<'_>,
+        wanted: impl FnOnce(Kind) -> bool,
+    ) -> Option<Message> {
+        let Speaker { renewal, record, .. } = *speaker;
+        if self.watched {
+            return None;
+        }
+        let part = self.part.as_mut().filter(|part| part.met.is_some())?;
+        let half = part.rx.in_place()?;
+        let small = half.peek_small()?;
+        let is_plain = match small.kind {
+            // What it acknowledges in passing, and a schema, are looked at elsewhere.
+            Kind::Data | Kind::Request => small.correlation == 0 && self.schema.is_none(),
+            Kind::Reply => true,
+            _ => false,
+        };
+        if !is_plain || !wanted(small.kind) || part.peer.source.is_empty() {
+            return None;
+        }
+        let (header, number, bytes) = (small.header(), small.sequence, small.length());
+        let worth = worth(small.kind, header.flags);
+        let mut both = renewal.memory.both();
+        if !both.inbox.is_new(number) {
+            return None;
+        }
+        let session = both.inbox.session();
+        let fill = |body: &mut [u8]| half.take_small(&small, body);
+        let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
+        let (due, verdict) = match (self.consumes.take(), self.gives) {
+            (Some(occasion), true) => {
+                let (owes, verdict) = both.consumed_and_given(&mut part.rx, occasion, number, bytes, worth);
+                (owes.then_some(occasion), verdict)
+            }
+            (Some(occasion), false) => {
+                let owes = both.consumed(&mut part.rx, occasion);
+                (owes.then_some(occasion), both.inbox.take(number, bytes, worth))
+            }
+            (None, true) => (None, both.inbox.take_and_give(number, bytes, worth)),
+            (None, false) => (None, both.inbox.take(number, bytes, worth)),
+        };
+        drop(both);
+        record.count_alone(&record.received);
+        if let Some(occasion) = due {
+            speaker.say(occasion);
+        }
+        // Its number is new, so it is no duplicate, and not 0.
+        if let Ok(Verdict::New { missed: missed @ 1.. }) = verdict {
+            record.lagged(missed);
+        }
+        Some(message)
+    }
+}
