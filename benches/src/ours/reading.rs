@@ -140,7 +140,7 @@ const _: () = {
         }
 
         #[inline]
-        fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {
+        fn known_key(&mut self, key: &[u8]) -> linkspan::Result<bool> {
             Ok(self.fields.known_key(key, KEYS)? == typed::Step::Complete)
         }
 

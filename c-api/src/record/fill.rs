@@ -135,9 +135,9 @@ fn twice(key: &str) -> Error {
 impl Open<'_> {
     /// Finds the field of a key that is its name.
     #[inline]
-    fn named(&self, key: &str) -> Option<usize> {
+    fn named(&self, key: &[u8]) -> Option<usize> {
         match self.fields.all.get(self.next) {
-            Some(field) if field.key == key => Some(self.next),
+            Some(field) if field.key.as_bytes() == key => Some(self.next),
             _ => self.fields.position(key),
         }
     }
@@ -150,7 +150,7 @@ impl Open<'_> {
     /// Takes a key that the map does not have twice.
     fn key(&mut self, key: &str) -> Result<()> {
         if self.union > 0 {
-            let position = self.fields.position(key).ok_or_else(|| {
+            let position = self.fields.position(key.as_bytes()).ok_or_else(|| {
                 let text = format!("{} is expected, {} was found", self.variants(), quoted(key));
                 Error::new(ErrorKind::WrongType, text)
             })?;
@@ -160,7 +160,7 @@ impl Open<'_> {
             return Ok(());
         }
         let alias = || self.fields.aliases.iter().find(|(alias, _)| *alias == key).map(|(_, at)| *at);
-        let Some(position) = self.named(key).or_else(alias) else {
+        let Some(position) = self.named(key.as_bytes()).or_else(alias) else {
             // A newer writer may send fields that this program does not know.
             self.current = None;
             return Ok(());
@@ -174,11 +174,12 @@ impl Open<'_> {
 
     /// Takes the name of one of the first 64 fields; false for another key.
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let Some(position) = self.named(key).filter(|position| *position < 64 && self.union == 0) else {
             return Ok(false);
         };
         if !self.seen.insert(position) {
+            let key = self.fields.all[position].key;
             return Err(if self.named & 1 << position == 0 { twice(key) } else { repeated_key(key) });
         }
         self.named |= 1 << position;
@@ -560,7 +561,7 @@ impl Sink for Filler<'_> {
         self.begin(Event::BeginMap(len), len)
     }
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         match &mut self.top {
             Frame::Fields(open) if self.any.is_none() => open.known_key(key),
             _ => Ok(false),

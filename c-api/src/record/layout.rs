@@ -87,8 +87,8 @@ pub(crate) struct Field {
 
 impl Fields {
     /// The position of a field.
-    pub fn position(&self, key: &str) -> Option<usize> {
-        self.all.iter().position(|field| field.key == key)
+    pub fn position(&self, key: &[u8]) -> Option<usize> {
+        self.all.iter().position(|field| field.key.as_bytes() == key)
     }
 
     /// The keys, for an error.

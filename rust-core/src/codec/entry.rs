@@ -94,10 +94,11 @@ pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Resu
 ///
 /// The elements of N-d arrays and blocks of bytes reach the sink as slices into `bytes` where they lie there whole and
 /// little-endian. After an error the sink has seen a part of the value and is dropped.
-pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
+pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, mut sink: S) -> Result<S> {
     let limits = bounded(limits);
     limits.check_message(bytes.len() as u64)?;
-    let mut meter = Meter::new(sink, limits, Keys::Check);
+    // By reference: builders of records are large, and each move is a copy.
+    let mut meter = Meter::new(&mut sink, limits, Keys::Check);
     match encoding {
         Encoding::Raw => meter.bytes(bytes)?,
         Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
@@ -105,7 +106,7 @@ pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, s
         Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top())?,
         Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
     }
-    Ok(meter.into_inner())
+    Ok(sink)
 }
 
 /// The value that begins a CBOR sequence (RFC 8742), and the number of bytes that it takes.

@@ -67,12 +67,14 @@ impl<'a> Input<'a> {
     /// The next `count` bytes, as the item that begins at `claimed_at` says.
     #[inline]
     pub(crate) fn take(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
-        if count > self.left() as u64 {
-            return Err(self.past_the_end(count, claimed_at));
+        let rest = &self.bytes[self.at..];
+        match usize::try_from(count).ok().and_then(|count| rest.get(..count)) {
+            Some(bytes) => {
+                self.at += bytes.len();
+                Ok(bytes)
+            }
+            None => Err(self.past_the_end(count, claimed_at)),
         }
-        let from = self.at;
-        self.at += count as usize;
-        Ok(&self.bytes[from..self.at])
     }
 
     /// The next `count` bytes as text.

@@ -6,7 +6,7 @@ use super::{Encoding, decode_into};
 use crate::error::{ErrorKind, Result};
 use crate::value::typed::tests::Pair;
 use crate::value::typed::{Decode, Typed};
-use crate::value::{Limits, Value};
+use crate::value::{Limits, Source, Value};
 
 /// A map in CBOR, of these keys, each with the value 1 or one that is written already.
 fn cbor_map(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -63,4 +63,78 @@ fn the_same_key_in_maps_beside_and_inside_each_other_is_no_repetition() {
     // An alias and the name are different keys: the later one stands, as before.
     let bytes = cbor_map(&[("rechts", b"\x61a"), ("left", one), ("right", b"\x61b")]);
     assert_eq!(decoded::<Pair>(&bytes).unwrap().right.as_deref(), Some("b"));
+}
+
+#[test]
+fn keys_that_are_nearly_known_have_the_result_that_a_tree_has() {
+    let keys: [&[u8]; 14] = [
+        b"left",
+        b"right",
+        b"rechts",
+        b"",
+        b"l",
+        b"lef",
+        b"leff",
+        b"Left",
+        b"left\0",
+        b"l\xffft",
+        b"\xffeft",
+        b"righ",
+        b"rightt",
+        b"a key of more than sixteen bytes",
+    ];
+    let entry = |key: &[u8]| -> Vec<u8> {
+        let value: &[u8] = if key.starts_with(b"r") { b"\x61r" } else { &[1] };
+        // Some lengths in more bytes than they need.
+        let head: &[u8] = if key.len() > 5 { &[0x78, key.len() as u8] } else { &[0x60 | key.len() as u8] };
+        [head, key, value].concat()
+    };
+    let mut outcomes = [0; 2];
+    for first in keys {
+        for second in keys {
+            for third in keys {
+                let bytes = [vec![0xa3], entry(first), entry(second), entry(third)].concat();
+                let direct = decoded::<Pair>(&bytes);
+                let tree = decoded::<Value>(&bytes).and_then(|value| {
+                    let mut sink = Typed::<Pair>::new();
+                    value.walk(&mut sink)?;
+                    sink.finish()
+                });
+                match (&direct, &tree) {
+                    (Ok(direct), Ok(tree)) => assert_eq!(direct, tree, "{bytes:02x?}"),
+                    (Err(direct), Err(tree)) => {
+                        assert_eq!(direct.to_string(), tree.to_string(), "{bytes:02x?}");
+                    }
+                    _ => panic!("{bytes:02x?}: {direct:?} beside {tree:?}"),
+                }
+                outcomes[usize::from(direct.is_ok())] += 1;
+            }
+        }
+    }
+    assert!(outcomes.iter().all(|count| *count > 100), "{outcomes:?}");
+}
+
+#[test]
+fn known_keys_are_held_to_the_limits_and_named_in_errors() {
+    let bytes = cbor_map(&[("left", &[0x1a, 0xff, 0xff, 0xff, 0xff])]);
+    let error = decoded::<Pair>(&bytes).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::OutOfRange, Some("left")));
+    let bytes = cbor_map(&[("left", &[1])]);
+    let within =
+        |limits: Limits| decode_into(&bytes, Encoding::Cbor, &limits, Typed::<Pair>::new()).map(drop);
+    let limits = Limits::default();
+    within(Limits { key: 4, ..limits }).unwrap();
+    let error = within(Limits { key: 3, ..limits }).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        error.kind() == ErrorKind::TooLarge && text.contains("over the key limit: 4 bytes asked"),
+        "{text}"
+    );
+    // The memory of a map of one entry, and its key.
+    let least = (0..1000).find(|memory| within(Limits { memory: *memory, ..limits }).is_ok()).unwrap();
+    let error = within(Limits { memory: least - 1, ..limits }).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::TooLarge, Some("left")));
+    // A key in chunks is the same key.
+    let chunks = [0xa1, 0x7f, 0x62, b'l', b'e', 0x62, b'f', b't', 0xff, 1];
+    assert_eq!(decoded::<Pair>(&chunks).unwrap(), Pair { left: 1, right: None });
 }

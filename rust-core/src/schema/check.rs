@@ -6,6 +6,7 @@ mod state;
 use super::model::{Field, Kind, Length, Schema, Type};
 use crate::codec::Unread;
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::value::typed::is_same;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Source, Timestamp, Value};
 use state::{Open, Seen};
 
@@ -29,7 +30,13 @@ pub struct Checker<'a, S> {
     schema: &'a str,
     root: &'a Type,
     side: Side,
-    open: Vec<Open<'a>>,
+    /// The innermost list or map, in place: most messages have one.
+    open: Option<Open<'a>>,
+    outer: Vec<Open<'a>>,
+    /// The type of the value that comes next; nothing where any value may come.
+    expected: Option<&'a Type>,
+    /// The field of a record whose value comes next.
+    field: Option<&'a Field>,
     /// The lengths that the names in shapes stand for in this message.
     lengths: Vec<(&'a str, u64)>,
     /// The schema, where a message is packed bytes.
@@ -61,7 +68,10 @@ impl Schema {
             schema: &self.name,
             root: &self.root,
             side,
-            open: Vec::new(),
+            open: None,
+            outer: Vec::new(),
+            expected: Some(&self.root),
+            field: None,
             lengths: Vec::new(),
             packed: self.packed.then_some(self),
             inner: sink,
@@ -75,7 +85,10 @@ pub(super) fn value(of: &Type, value: &Value) -> Result<()> {
         schema: "",
         root: of,
         side: Side::Writer,
-        open: Vec::new(),
+        open: None,
+        outer: Vec::new(),
+        expected: Some(of),
+        field: None,
         lengths: Vec::new(),
         packed: None,
         inner: Unread,
@@ -89,30 +102,33 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.inner
     }
 
-    /// The type of the value that comes next; nothing where any value may come.
-    #[inline]
-    fn expected(&self) -> Option<&'a Type> {
-        match self.open.last() {
-            None => Some(self.root),
-            Some(Open::List(of) | Open::Map(of)) => Some(of),
-            Some(
-                Open::Fields { current, .. } | Open::Union { current, .. } | Open::Columns { current, .. },
-            ) => current.map(|field| &field.of),
-            Some(Open::Any) => None,
-        }
+    /// Begins a list or a map.
+    fn enter(&mut self, open: Open<'a>) {
+        self.outer.extend(self.open.replace(open));
+        self.expect_items();
     }
 
-    /// The field whose value comes next.
-    fn field(&self) -> Option<&'a Field> {
-        match self.open.last() {
-            Some(Open::Fields { current, .. }) => *current,
-            _ => None,
-        }
+    /// Ends the innermost list or map, and gives it.
+    fn leave(&mut self) -> Option<Open<'a>> {
+        let left = std::mem::replace(&mut self.open, self.outer.pop());
+        self.expect_items();
+        left
+    }
+
+    /// What comes next where no key says it.
+    #[inline]
+    fn expect_items(&mut self) {
+        self.field = None;
+        self.expected = match self.open {
+            None => Some(self.root),
+            Some(Open::List(of) | Open::Map(of)) => Some(of),
+            Some(_) => None,
+        };
     }
 
     #[cold]
     fn wrong(&self, of: &Type, found: &str) -> Error {
-        if let (Some(schema), true) = (self.packed, self.open.is_empty()) {
+        if let (Some(schema), true) = (self.packed, self.open.is_none()) {
             let size = schema.layout().map_or(0, |layout| layout.size);
             return self
                 .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
@@ -136,13 +152,14 @@ impl<'a, S: Sink> Checker<'a, S> {
     /// Checks that the next value is of a kind that needs no look at it.
     #[inline]
     fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
-        match self.expected() {
+        match self.expected {
             None => Ok(()),
             Some(of) if matches!(of.kind, Kind::Any) || fits(&of.kind) => Ok(()),
             Some(of) => Err(self.wrong(of, found)),
         }
     }
 
+    #[inline]
     fn at_most(&self, most: Option<u64>, found: usize, of: &Type, what: &str) -> Result<()> {
         match most {
             Some(most) if found as u64 > most => {
@@ -154,7 +171,7 @@ impl<'a, S: Sink> Checker<'a, S> {
 
     /// Notes the length of a column; all have the same.
     fn column(&mut self, length: u64) -> Result<()> {
-        let Some(Open::Columns { length: known, .. }) = self.open.last_mut() else { return Ok(()) };
+        let Some(Open::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
         match known.replace(length) {
             Some(other) if other != length => {
                 let text = format!(
@@ -167,7 +184,7 @@ impl<'a, S: Sink> Checker<'a, S> {
     }
 
     fn array(&mut self, value: &NdArrayRef<'_>) -> Result<()> {
-        let Some(of) = self.expected() else { return Ok(()) };
+        let Some(of) = self.expected else { return Ok(()) };
         let Kind::NdArray { dtype, shape, order } = &of.kind else {
             return if of.kind == Kind::Any { Ok(()) } else { Err(self.wrong(of, "an N-d array")) };
         };
@@ -218,29 +235,41 @@ impl<'a, S: Sink> Checker<'a, S> {
 
     /// A key, which its map does not have twice.
     #[inline]
-    fn any_key(&mut self, key: &str) -> Result<()> {
-        match self.open.last() {
+    fn any_key(&mut self, key: &[u8]) -> Result<()> {
+        match self.open {
             Some(Open::Fields { .. }) => self.field_key(key),
-            Some(Open::Union { .. }) => self.named_key(key, "variant"),
-            Some(Open::Columns { .. }) => self.named_key(key, "column"),
+            Some(Open::Union { .. }) => self.named_key(&String::from_utf8_lossy(key), "variant"),
+            Some(Open::Columns { .. }) => self.named_key(&String::from_utf8_lossy(key), "column"),
             _ => Ok(()),
         }
     }
 
     /// The key of a field: in order nearly always, so the next one is looked at first.
-    fn field_key(&mut self, key: &str) -> Result<()> {
+    #[inline]
+    fn field_key(&mut self, key: &[u8]) -> Result<()> {
+        if let Some(Open::Fields { fields, next, seen }) = &mut self.open
+            && let Some(field) = fields.get(*next)
+            && is_same(&field.name, key)
+            && seen.insert(*next)
+        {
+            *next += 1;
+            (self.field, self.expected) = (Some(field), Some(&field.of));
+            return Ok(());
+        }
+        self.other_field(&String::from_utf8_lossy(key))
+    }
+
+    /// The key of a field that is not the next one, or is wrong.
+    fn other_field(&mut self, key: &str) -> Result<()> {
         let side = self.side;
-        let Some(Open::Fields { fields, next, seen, current }) = self.open.last_mut() else { return Ok(()) };
-        let (all, at) = (*fields, *next);
-        let found = match all.get(at) {
-            Some(field) if field.name == key => Some(at),
-            _ => all
-                .iter()
-                .position(|field| field.name == key)
-                .or_else(|| all.iter().position(|field| field.aliases.iter().any(|alias| alias == key))),
-        };
+        let Some(Open::Fields { fields, next, seen }) = &mut self.open else { return Ok(()) };
+        let all = *fields;
+        let found = all
+            .iter()
+            .position(|field| field.name == key)
+            .or_else(|| all.iter().position(|field| field.aliases.iter().any(|alias| alias == key)));
         let Some(position) = found else {
-            *current = None;
+            (self.field, self.expected) = (None, None);
             return match side {
                 Side::Reader => Ok(()),
                 Side::Writer => {
@@ -255,7 +284,8 @@ impl<'a, S: Sink> Checker<'a, S> {
             };
         };
         let field = &all[position];
-        (*current, *next) = (Some(field), position + 1);
+        *next = position + 1;
+        (self.field, self.expected) = (Some(field), Some(&field.of));
         if !seen.insert(position) {
             let text = format!("the field {} comes twice, under a name and an alias", field.name);
             return Err(self.error(ErrorKind::WrongType, text));
@@ -269,17 +299,18 @@ impl<'a, S: Sink> Checker<'a, S> {
 
     /// The key of a variant or a column.
     fn named_key(&mut self, key: &str, what: &str) -> Result<()> {
-        let all = match self.open.last_mut() {
-            Some(Open::Union { variants, current }) => {
-                *current = variants.iter().find(|field| field.name == key);
-                if current.is_some() {
+        let all = match &mut self.open {
+            Some(Open::Union { variants }) => {
+                let variant = variants.iter().find(|field| field.name == key);
+                self.expected = variant.map(|field| &field.of);
+                if variant.is_some() {
                     return Ok(());
                 }
                 *variants
             }
-            Some(Open::Columns { columns, seen, current, .. }) => {
+            Some(Open::Columns { columns, seen, .. }) => {
                 let position = columns.iter().position(|field| field.name == key);
-                *current = position.map(|position| &columns[position]);
+                self.expected = position.map(|position| &columns[position].of);
                 if position.is_some_and(|position| seen.insert(position)) || self.side == Side::Reader {
                     return Ok(());
                 }
@@ -301,7 +332,7 @@ impl<'a, S: Sink> Checker<'a, S> {
 
 impl<S: Sink> Sink for Checker<'_, S> {
     fn null(&mut self) -> Result<()> {
-        match (self.expected(), self.field()) {
+        match (self.expected, self.field) {
             (None, _) => {}
             (Some(of), _) if of.kind == Kind::Any => {}
             (_, Some(field)) if field.optional => {}
@@ -310,7 +341,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.null()
     }
     fn bool(&mut self, value: bool) -> Result<()> {
-        self.is("a bool", |kind| *kind == Kind::Bool)?;
+        self.is("a bool", |kind| matches!(kind, Kind::Bool))?;
         self.inner.bool(value)
     }
     fn int(&mut self, value: i64) -> Result<()> {
@@ -330,12 +361,12 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.float(value)
     }
     fn text(&mut self, value: &str) -> Result<()> {
-        if let Some(of) = self.expected() {
+        if let Some(of) = self.expected {
             match &of.kind {
                 Kind::Any => {}
                 Kind::Text(most) => self.at_most(*most, value.len(), of, "bytes")?,
                 Kind::Enum(values) => {
-                    let has_default = self.field().is_some_and(|field| field.default.is_some());
+                    let has_default = self.field.is_some_and(|field| field.default.is_some());
                     let known =
                         values.iter().any(|name| name == value) || (self.side == Side::Reader && has_default);
                     if !known {
@@ -348,11 +379,11 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.text(value)
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        if let (Some(schema), true) = (self.packed, self.open.is_empty()) {
+        if let (Some(schema), true) = (self.packed, self.open.is_none()) {
             schema.check_packed(value)?;
             return self.inner.bytes(value);
         }
-        if let Some(of) = self.expected() {
+        if let Some(of) = self.expected {
             match of.kind {
                 Kind::Any => {}
                 Kind::Bytes(most) => self.at_most(most, value.len(), of, "bytes")?,
@@ -362,15 +393,15 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.bytes(value)
     }
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
-        self.is("a timestamp", |kind| *kind == Kind::Timestamp)?;
+        self.is("a timestamp", |kind| matches!(kind, Kind::Timestamp))?;
         self.inner.timestamp(value)
     }
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
-        self.is("a UUID", |kind| *kind == Kind::Uuid)?;
+        self.is("a UUID", |kind| matches!(kind, Kind::Uuid))?;
         self.inner.uuid(value)
     }
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
-        self.is("a decimal number", |kind| *kind == Kind::Decimal)?;
+        self.is("a decimal number", |kind| matches!(kind, Kind::Decimal))?;
         self.inner.decimal(value)
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
@@ -378,7 +409,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.ndarray(value)
     }
     fn begin_array(&mut self, len: usize) -> Result<()> {
-        let open = match self.expected() {
+        let open = match self.expected {
             None => Open::Any,
             Some(of) => match &of.kind {
                 Kind::Any => Open::Any,
@@ -390,42 +421,38 @@ impl<S: Sink> Sink for Checker<'_, S> {
                 _ => return Err(self.wrong(of, "an array")),
             },
         };
-        self.open.push(open);
+        self.enter(open);
         self.inner.begin_array(len)
     }
     fn end_array(&mut self) -> Result<()> {
-        self.open.pop();
+        self.leave();
         self.inner.end_array()
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        let open = match self.expected() {
+        let open = match self.expected {
             None => Open::Any,
-            Some(of) if self.packed.is_some() && self.open.is_empty() => return Err(self.wrong(of, "a map")),
+            Some(of) if self.packed.is_some() && self.open.is_none() => return Err(self.wrong(of, "a map")),
             Some(of) => match &of.kind {
                 Kind::Any => Open::Any,
                 Kind::Map(each) => Open::Map(each),
-                Kind::Record(fields) => {
-                    Open::Fields { fields, next: 0, seen: Seen::default(), current: None }
-                }
-                Kind::Table(columns) => {
-                    Open::Columns { columns, seen: Seen::default(), length: None, current: None }
-                }
-                Kind::Union(variants) if len == 1 => Open::Union { variants, current: None },
+                Kind::Record(fields) => Open::Fields { fields, next: 0, seen: Seen::default() },
+                Kind::Table(columns) => Open::Columns { columns, seen: Seen::default(), length: None },
+                Kind::Union(variants) if len == 1 => Open::Union { variants },
                 Kind::Union(_) => return Err(self.wrong(of, &format!("a map of {len} entries"))),
                 _ => return Err(self.wrong(of, "a map")),
             },
         };
-        self.open.push(open);
+        self.enter(open);
         self.inner.begin_map(len)
     }
     // A key goes to the sink behind first: that one knows best whether it is repeated.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.inner.key(key)?;
-        self.any_key(key)
+        self.any_key(key.as_bytes())
     }
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let known = self.inner.known_key(key)?;
         if known {
             self.any_key(key)?;
@@ -436,7 +463,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.refuses_repeated_keys()
     }
     fn end_map(&mut self) -> Result<()> {
-        match self.open.pop() {
+        match self.leave() {
             Some(Open::Fields { fields, seen, .. }) if seen.count() < fields.len() => {
                 let needed = |field: &Field| !field.optional && field.default.is_none();
                 let missing =

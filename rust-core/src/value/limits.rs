@@ -226,7 +226,7 @@ impl<S: Sink> Sink for Meter<S> {
         self.one_less()?;
         self.budget.hold(key.len() as u64)?;
         if self.keys == Keys::Check {
-            if self.inner.known_key(key)? {
+            if self.inner.known_key(key.as_bytes())? {
                 return Ok(());
             }
             if !self.seen.insert(key.as_bytes(), &mut self.budget)? {
@@ -234,6 +234,16 @@ impl<S: Sink> Sink for Meter<S> {
             }
         }
         self.inner.key(key)
+    }
+    #[inline]
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
+        // One that is too long comes again, as `key`, and is refused there.
+        if self.keys == Keys::Trust || key.len() > self.limits.key || !self.inner.known_key(key)? {
+            return Ok(false);
+        }
+        self.one_less()?;
+        self.budget.hold(key.len() as u64)?;
+        Ok(true)
     }
     fn end_map(&mut self) -> Result<()> {
         self.close(true)?;

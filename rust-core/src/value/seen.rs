@@ -21,7 +21,9 @@ pub fn repeated_key(key: &str) -> Error {
 pub(super) struct Seen {
     text: Vec<u8>,
     keys: Vec<Key>,
-    maps: Vec<OpenMap>,
+    /// The innermost map, in place: most values have one map inside no other.
+    map: Option<OpenMap>,
+    outer: Vec<OpenMap>,
 }
 
 /// A key that was seen.
@@ -80,12 +82,13 @@ impl Seen {
 
     /// Begins a map of so many keys.
     pub(super) fn open(&mut self, len: usize) {
-        self.maps.push(OpenMap { text: self.text.len(), keys: self.keys.len(), len, many: None });
+        let map = OpenMap { text: self.text.len(), keys: self.keys.len(), len, many: None };
+        self.outer.extend(self.map.replace(map));
     }
 
     /// Ends the innermost map.
     pub(super) fn close(&mut self, budget: &mut Budget) {
-        if let Some(map) = self.maps.pop() {
+        if let Some(map) = std::mem::replace(&mut self.map, self.outer.pop()) {
             budget.release(map.many.map_or(0, |many| many.bytes));
             self.text.truncate(map.text);
             self.keys.truncate(map.keys);
@@ -95,7 +98,7 @@ impl Seen {
     /// Notes a key of the innermost map; false when it was there before.
     #[inline]
     pub(super) fn insert(&mut self, key: &[u8], budget: &mut Budget) -> Result<bool> {
-        let Some(map) = self.maps.last_mut() else { return Ok(true) };
+        let Some(map) = &mut self.map else { return Ok(true) };
         if self.keys.capacity() == 0 {
             self.keys.reserve(32);
             self.text.reserve(256);

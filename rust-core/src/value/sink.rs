@@ -56,8 +56,9 @@ pub trait Sink {
     /// Takes the key of the next value, as [`Sink::key`] does, where the sink itself knows that the map did not have it yet: true.
     /// False, and nothing taken, for a key that it keeps no account of; the same key of one map has the same answer each time.
     /// [`repeated_key`](crate::value::repeated_key) for one that the map had. So a [`crate::value::Meter`] that checks keys
-    /// has to remember only those that a record does not name.
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    /// has to remember only those that a record does not name. The bytes are those of the encoding and may be no UTF-8: only a key
+    /// that equals one of the sink's own is taken, so a decoder need not look at the others' text before.
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
@@ -146,7 +147,7 @@ impl<T: Sink + ?Sized> Sink for &mut T {
         (**self).refuses_repeated_keys()
     }
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         (**self).known_key(key)
     }
     fn hold(&mut self, bytes: usize) -> Result<()> {

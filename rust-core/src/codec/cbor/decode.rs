@@ -103,23 +103,44 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.begin_map(count)?;
         for _ in 0..count {
             let key = self.key()?;
-            self.value().map_err(|e| e.under_key(&key))?;
+            self.value().map_err(|e| under_key(e, &key))?;
             self.done_with(key);
         }
         self.end(head)?;
         self.sink.end_map()
     }
 
+    /// Takes a key. One that the sink knows as a key of its own needs no look at its text.
     #[inline]
-    fn key(&mut self) -> Result<Cow<'a, str>> {
+    fn key(&mut self) -> Result<Cow<'a, [u8]>> {
         let head = head(&mut self.input)?;
         if head.major != 3 {
             return Err(unsupported(head.at, "a key that is not text has no form here"));
         }
+        if head.is_indefinite() {
+            return self.key_in_chunks(head);
+        }
+        let key = self.input.take(head.n, head.at)?;
+        let taken = match self.sink.known_key(key) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.sink.key(utf8(key, self.input.at - key.len())?),
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(()) => Ok(Cow::Borrowed(key)),
+            Err(error) => Err(under_key(error.at(head.at), key)),
+        }
+    }
+
+    #[cold]
+    fn key_in_chunks(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
         let key = self.text(head)?;
         match self.sink.key(&key) {
-            Ok(()) => Ok(key),
-            Err(e) => Err(e.at(head.at).under_key(&key)),
+            Ok(()) => Ok(match key {
+                Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
+                Cow::Owned(key) => Cow::Owned(key.into_bytes()),
+            }),
+            Err(error) => Err(error.at(head.at).under_key(&key)),
         }
     }
 
@@ -258,4 +279,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
         Ok(Some(chunk))
     }
+}
+
+/// The error under a key that the sink has taken.
+#[cold]
+fn under_key(error: Error, key: &[u8]) -> Error {
+    error.under_key(&String::from_utf8_lossy(key))
 }

@@ -2,7 +2,7 @@
 
 use crate::codec::float::{from_f16, from_f32};
 use crate::codec::input::{Input, malformed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The byte that ends an indefinite item.
 pub(super) const BREAK: u8 = 0xff;
@@ -55,8 +55,15 @@ fn long(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<u64> {
         26 => Ok(u32::from_be_bytes(input.array()?).into()),
         27 => Ok(u64::from_be_bytes(input.array()?)),
         31 if (2..=5).contains(&major) => Ok(0),
-        31 if major == 7 => Err(malformed(at, "a break stands outside an indefinite item")),
-        31 => Err(malformed(at, format!("major type {major} has no indefinite form"))),
-        _ => Err(malformed(at, format!("additional information {info} is reserved"))),
+        _ => Err(without_number(at, major, info)),
+    }
+}
+
+#[cold]
+fn without_number(at: usize, major: u8, info: u8) -> Error {
+    match (info, major) {
+        (31, 7) => malformed(at, "a break stands outside an indefinite item"),
+        (31, _) => malformed(at, format!("major type {major} has no indefinite form")),
+        _ => malformed(at, format!("additional information {info} is reserved")),
     }
 }

@@ -9,7 +9,7 @@ impl<S: Sink> Checker<'_, S> {
     /// An integer. Where a float is expected, one that a float of that width holds exactly will do.
     #[inline]
     pub(super) fn integer(&self, value: i128) -> Result<()> {
-        let Some(of) = self.expected() else { return Ok(()) };
+        let Some(of) = self.expected else { return Ok(()) };
         let fits = match &of.kind {
             Kind::Any => true,
             Kind::Integer(width) => {
@@ -31,7 +31,7 @@ impl<S: Sink> Checker<'_, S> {
     /// A float. One that overflows to infinity in 32 bits does not fit there; infinities and NaN do.
     #[inline]
     pub(super) fn real(&self, value: f64) -> Result<()> {
-        let Some(of) = self.expected() else { return Ok(()) };
+        let Some(of) = self.expected else { return Ok(()) };
         let fits = match of.kind {
             Kind::Any | Kind::F64 => true,
             Kind::F32 => !value.is_finite() || (value as f32).is_finite(),

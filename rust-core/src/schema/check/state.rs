@@ -17,17 +17,15 @@ pub(super) enum Open<'a> {
         /// The position of the field that comes next if the writer keeps the order.
         next: usize,
         seen: Seen,
-        current: Option<&'a Field>,
     },
     /// A union.
-    Union { variants: &'a [Field], current: Option<&'a Field> },
+    Union { variants: &'a [Field] },
     /// A table.
     Columns {
         columns: &'a [Field],
         seen: Seen,
         /// The length of the columns that came.
         length: Option<u64>,
-        current: Option<&'a Field>,
     },
 }
 

@@ -42,7 +42,7 @@ impl<T: Decode> Build for Items<T> {
         }
         Ok(false)
     }
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.open.as_mut().map_or(Ok(false), |item| item.known_key(key))
     }
     fn finish(self) -> Result<Vec<T>> {
@@ -89,7 +89,7 @@ impl<T: Decode> Build for Names<T> {
         }
         Ok(false)
     }
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.open.as_mut().map_or(Ok(false), |(_, value)| value.known_key(key))
     }
     fn finish(self) -> Result<BTreeMap<String, T>> {
@@ -119,7 +119,7 @@ impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
         self.value.event(event)
     }
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.value.known_key(key)
     }
     #[inline]

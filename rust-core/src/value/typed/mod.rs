@@ -19,6 +19,7 @@ mod sources;
 use bytes::Bytes;
 
 pub use containers::{Any, Items, Maybe, Names};
+pub(crate) use record::is_same;
 pub use record::{Fields, Step, check_array, field, finish_field, finish_variant};
 pub use scalars::{Enumeration, KnownName, Name, Slot, Uuid};
 
@@ -99,7 +100,7 @@ pub trait Build: Default {
     fn event(&mut self, event: Event<'_>) -> Result<bool>;
     /// Takes a key as [`Sink::known_key`] does: [`Fields::known_key`] says it for a record. Nothing is known by default.
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
@@ -183,7 +184,7 @@ impl<T: Decode> Sink for Typed<T> {
         end_map() => Event::EndMap,
     }
     #[inline]
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.builder.known_key(key)
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {

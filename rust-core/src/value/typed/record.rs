@@ -85,20 +85,27 @@ impl Fields {
     /// the key; `Complete` where it was one of the first 64 of `keys`, and is taken; `Taken` where it has to go to `step`, once it is
     /// known not to be repeated. `Malformed` for a key of this record that came before.
     #[inline]
-    pub fn known_key(&mut self, key: &str, keys: &[&str]) -> Result<Step> {
-        let next = match self.place {
-            Place::Between(next) => next,
-            Place::In(at) => return Ok(Step::Into(at)),
-            _ => return Ok(Step::Taken),
-        };
-        let expected = keys.get(next).is_some_and(|expected| *expected == key);
-        let found = if expected { Some(next) } else { keys.iter().position(|known| *known == key) };
-        let Some((at, bit)) = found.and_then(|at| Some((at, 1u64.checked_shl(u32::try_from(at).ok()?)?)))
-        else {
-            return Ok(Step::Taken);
-        };
+    pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
+        match self.place {
+            // In order nearly always, so the next field is looked at first.
+            Place::Between(next) if next < 64 && keys.get(next).is_some_and(|name| is_same(name, key)) => {
+                self.take(next, keys)
+            }
+            Place::Between(_) => match keys.iter().take(64).position(|name| name.as_bytes() == key) {
+                Some(at) => self.take(at, keys),
+                None => Ok(Step::Taken),
+            },
+            Place::In(at) => Ok(Step::Into(at)),
+            _ => Ok(Step::Taken),
+        }
+    }
+
+    /// Takes the key of one of the first 64 fields.
+    #[inline]
+    fn take(&mut self, at: usize, keys: &[&str]) -> Result<Step> {
+        let bit = 1 << at;
         if self.came & bit != 0 {
-            return Err(repeated_key(key));
+            return Err(repeated_key(keys[at]));
         }
         self.came |= bit;
         self.place = Place::In(at);
@@ -118,6 +125,26 @@ impl Fields {
     pub fn finish(self) -> Result<()> {
         if let Place::After = self.place { Ok(()) } else { Err(super::missing()) }
     }
+}
+
+/// Whether a key is this name; for short ones without a call.
+#[inline]
+pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
+    let name = name.as_bytes();
+    if name.len() != key.len() {
+        return false;
+    }
+    if name.len() > 16 {
+        return name == key;
+    }
+    // The first and the last bytes overlap where there are fewer than both.
+    if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        return key.first_chunk() == Some(first) && key.last_chunk() == Some(last);
+    }
+    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        return key.first_chunk() == Some(first) && key.last_chunk() == Some(last);
+    }
+    name.iter().zip(key).all(|(a, b)| a == b)
 }
 
 fn find(key: &str, keys: &[&str], aliases: &[(&str, usize)]) -> Option<usize> {

@@ -31,7 +31,7 @@ impl Build for PairBuilder {
         self.fields.after(complete);
         Ok(false)
     }
-    fn known_key(&mut self, key: &str) -> Result<bool> {
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         Ok(self.fields.known_key(key, &["left", "right"])? == Step::Complete)
     }
     fn finish(self) -> Result<Pair> {
@@ -120,13 +120,33 @@ fn a_record_takes_account_of_its_first_64_keys_and_leaves_the_others() {
     assert_eq!(fields.step(&Event::BeginMap(71), &keys, &[]).unwrap(), Step::Taken);
     for (at, key) in keys.iter().enumerate() {
         let expected = if at < 64 { Step::Complete } else { Step::Taken };
-        assert_eq!(fields.known_key(key, &keys).unwrap(), expected, "{key}");
+        assert_eq!(fields.known_key(key.as_bytes(), &keys).unwrap(), expected, "{key}");
         if at >= 64 {
             assert_eq!(fields.step(&Event::Key(key), &keys, &[]).unwrap(), Step::Taken);
         }
         assert_eq!(fields.step(&Event::Null, &keys, &[]).unwrap(), Step::Into(at));
         fields.after(true);
     }
-    assert_eq!(fields.known_key("k63", &keys).unwrap_err().kind(), ErrorKind::Malformed);
-    assert_eq!(fields.known_key("other", &keys).unwrap(), Step::Taken);
+    assert_eq!(fields.known_key(b"k63", &keys).unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(fields.known_key(b"other", &keys).unwrap(), Step::Taken);
+}
+
+#[test]
+fn a_key_is_known_where_every_byte_of_it_is_that_of_the_name() {
+    for length in 0..40 {
+        let name = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"[..length].to_owned();
+        let known = |key: &[u8]| {
+            let mut fields = Fields::default();
+            fields.step(&Event::BeginMap(1), &[&name], &[]).unwrap();
+            fields.known_key(key, &[&name]).unwrap()
+        };
+        assert_eq!(known(name.as_bytes()), Step::Complete, "{name}");
+        assert_eq!(known(&[name.as_bytes(), b"x"].concat()), Step::Taken, "{name}");
+        for at in 0..length {
+            let mut key = name.clone().into_bytes();
+            key[at] ^= 0x80;
+            assert_eq!(known(&key), Step::Taken, "{name} at {at}");
+        }
+        assert!(length == 0 || known(&name.as_bytes()[1..]) == Step::Taken, "{name}");
+    }
 }

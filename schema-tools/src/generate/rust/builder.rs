@@ -84,7 +84,7 @@ impl Rust<'_> {
                     },
                 );
                 out.line("#[inline]");
-                out.block("fn known_key(&mut self, key: &str) -> linkspan::Result<bool> {", "}\n", |out| {
+                out.block("fn known_key(&mut self, key: &[u8]) -> linkspan::Result<bool> {", "}\n", |out| {
                     let inner =
                         || members.iter().enumerate().filter(|(_, member)| self.has_records(&member.slot));
                     if inner().next().is_none() {
