@@ -45,7 +45,7 @@ def check(through: Callable[[Any], Any], orders: bool = True) -> None:
 def echoes(tmp_path_factory: pytest.TempPathFactory, library: Path) -> dict[str, Path]:  # noqa: F811
     """The programs of the languages that are compiled to programs of their own: `echo IN OUT`."""
     folder = tmp_path_factory.mktemp("echoes")
-    return {language: build(SCHEMA, language, folder / language, library) for language in NATIVE}
+    return {language: build(SCHEMA, language, folder / language, library, others=False) for language in NATIVE}
 
 
 def echo(program: Path, value: Any) -> Any:
