@@ -19,13 +19,12 @@ test:  ## install what testing needs, build everything, run every suite
 test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
 	tests/run --quick
 
-# As `test`, and every language with every language over everything in every encoding.
-test-all:
+test-all:  ## the same with every grid, kill and power cut in full: before a release
 	@tools/apt.sh
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --all
 
-test-nightly:  ## test-all (the whole grid of languages), and what takes hours: 100,000 kills, hours of fuzzing, sanitizers
+test-nightly:  ## test-all, and what takes hours: 100,000 kills, hours of fuzzing, sanitizers
 	@tools/apt.sh
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --nightly

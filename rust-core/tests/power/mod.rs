@@ -10,7 +10,7 @@
 //! | what has to be there | `journal`, `spool`, `file` |
 //! | that a forgotten sync is found | `mutants` |
 //!
-//! `LINKSPAN_SEED` plays one chain of lives again, `LINKSPAN_IMAGES` says how many images there are to be (2,000).
+//! `LINKSPAN_SEED` plays one chain of lives again, `LINKSPAN_IMAGES` says how many images there are to be (1,000).
 
 #[path = "../../src/histories.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
@@ -96,7 +96,7 @@ fn seed() -> u64 {
 
 /// Plays chains of lives until there were so many images, or one alone where a seed is given.
 fn survives(kind: Kind, share: usize) {
-    let wanted: usize = std::env::var("LINKSPAN_IMAGES").map_or(2_000, |n| n.parse().expect("a number"));
+    let wanted: usize = std::env::var("LINKSPAN_IMAGES").map_or(1_000, |n| n.parse().expect("a number"));
     let wanted = wanted * share / 100;
     let (begin, began) = (seed(), Instant::now());
     println!("{kind:?}: seeds from {begin} on");
