@@ -175,6 +175,7 @@ module linkspan_c_interface
       logical(c_bool) :: locked = .false._c_bool
       logical(c_bool) :: shared = .false._c_bool
       type(c_ptr) :: validate = c_null_ptr
+      type(c_ptr) :: reply_schema = c_null_ptr
    end type
 
    type, bind(C) :: c_channel_state
@@ -606,6 +607,19 @@ module linkspan_c_interface
       function c_schema(endpoint, message) bind(C, name="linkspan_schema") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_reply_schema(endpoint, message) bind(C, name="linkspan_reply_schema") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_schema_of(endpoint, written, message) bind(C, name="linkspan_schema_of") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_ptr), value :: written
          type(c_ptr), intent(out) :: message
          integer(c_int32_t) :: outcome
       end function
@@ -1409,6 +1423,7 @@ module linkspan
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
    public :: linkspan_state_name
+   public :: linkspan_reply_schema, linkspan_schema_of
    public :: linkspan_latest, linkspan_schema, linkspan_last_error, linkspan_now
    public :: int8, int16, int32, int64, real32, real64, c_bool
 
@@ -1478,6 +1493,8 @@ module linkspan
       logical :: shared = .false.
       ! Which values are checked against the schema: "send", "receive" or "both".
       character(:), allocatable :: validate
+      ! Of a server and of those who call it: what is replied, like schema.
+      character(:), allocatable :: reply_schema
    end type
 
    ! A message: one value, and for a received one where it came from. Any number of threads read it; one that changes
@@ -2188,6 +2205,7 @@ module linkspan
    type :: lent_options
       type(c_options) :: c
       character(:), allocatable :: encoding, client_id, delivery, ack, framing, group, schema, from, validate
+      character(:), allocatable :: reply_schema
    end type
 
    ! Options of a service as C reads them, with the texts that they point to.
@@ -2340,6 +2358,7 @@ contains
       call lend_text(options%schema, lent%schema, lent%c%schema)
       call lend_text(options%from, lent%from, lent%c%from)
       call lend_text(options%validate, lent%validate, lent%c%validate)
+      call lend_text(options%reply_schema, lent%reply_schema, lent%c%reply_schema)
       if (.not. options%timeout <= linkspan_default_timeout) lent%c%timeout = nanoseconds(options%timeout)
       lent%c%buffer = options%buffer
       lent%c%limit = options%limit
@@ -11377,6 +11396,35 @@ contains
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
       status = c_schema(terminated(endpoint), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The schema of what is replied there, like linkspan_schema.
+   subroutine linkspan_reply_schema(endpoint, message, stat, errmsg)
+      character(*), intent(in) :: endpoint
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_reply_schema(terminated(endpoint), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! The schema that a message of the endpoint was written with: each record of a journal names its own.
+   subroutine linkspan_schema_of(endpoint, written, message, stat, errmsg)
+      character(*), intent(in) :: endpoint
+      type(linkspan_message), intent(in) :: written
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_schema_of(terminated(endpoint), written%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)

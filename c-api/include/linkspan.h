@@ -294,6 +294,8 @@ typedef struct linkspan_options {
     bool shared;
     // Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
     const char *validate;
+    // Of a server and of those who call it: what is replied, like `schema`.
+    const char *reply_schema;
 } linkspan_options;
 
 // Which end of a channel this is.
@@ -1261,6 +1263,21 @@ linkspan_status linkspan_latest(const char *endpoint,
 // `endpoint` is NUL-terminated, `message` may be written.
 linkspan_status linkspan_schema(const char *endpoint,
                                 struct linkspan_message **message);
+
+// The schema of what is replied there, like [`linkspan_schema`].
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `message` may be written.
+linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
+
+// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
+// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
+linkspan_status linkspan_schema_of(const char *endpoint,
+                                   const struct linkspan_message *written,
+                                   struct linkspan_message **message);
 
 // Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
 // gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in

@@ -85,6 +85,8 @@ pub struct linkspan_options {
     pub shared: bool,
     /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
     pub validate: *const c_char,
+    /// Of a server and of those who call it: what is replied, like `schema`.
+    pub reply_schema: *const c_char,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -121,6 +123,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     locked: false,
     shared: false,
     validate: ptr::null(),
+    reply_schema: ptr::null(),
 };
 
 /// A callback of the program's with its context.
@@ -155,6 +158,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("framing", given.framing),
         ("group", given.group),
         ("schema", given.schema),
+        ("reply_schema", given.reply_schema),
         ("validate", given.validate),
     ] {
         // SAFETY: as the caller promises.

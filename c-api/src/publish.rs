@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use linkspan::{Publisher, Subscriber};
 
-use crate::argument::{c_text, make, tell, wait};
+use crate::argument::{c_text, handle, make, tell, wait};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, give};
 use crate::options::{linkspan_options, options};
@@ -109,6 +109,45 @@ pub unsafe extern "C" fn linkspan_schema(
     unsafe {
         make(message, || {
             let form = linkspan::registry::schema(c_text(endpoint, "an endpoint")?)?;
+            Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
+        })
+    }
+}
+
+/// The schema of what is replied there, like [`linkspan_schema`].
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reply_schema(
+    endpoint: *const c_char,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let form = linkspan::registry::reply_schema(c_text(endpoint, "an endpoint")?)?;
+            Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
+        })
+    }
+}
+
+/// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
+/// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_schema_of(
+    endpoint: *const c_char,
+    written: *const linkspan_message,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let endpoint = c_text(endpoint, "an endpoint")?;
+            let form = handle(written)?.with_arrived(|m| linkspan::registry::schema_of(endpoint, m))?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
     }

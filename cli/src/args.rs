@@ -38,6 +38,16 @@ pub struct EndpointArgs {
 }
 
 impl EndpointArgs {
+    /// The options, set by name, with what is replied held to a schema.
+    pub fn to_options_with(&self, reply_schema: Option<&String>) -> Result<Options> {
+        let mut options = self.to_options()?;
+        if let Some(file) = reply_schema {
+            options.set("reply_schema", &file.as_str().into())?;
+            options.set("validate", &"both".into())?;
+        }
+        Ok(options)
+    }
+
     /// The options, set by name.
     pub fn to_options(&self) -> Result<Options> {
         let mut options = Options::default();
@@ -170,6 +180,9 @@ pub struct CallArgs {
     /// This text is the request, as it is: without quotes of JSON
     #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
     pub message: Option<String>,
+    /// Compare schemas of replies with the other side, too, and check each reply against this one
+    #[arg(long, value_name = "FILE")]
+    pub reply_schema: Option<String>,
     /// Wait so many seconds for the server and its answer together, or "forever"
     #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
@@ -184,6 +197,9 @@ pub struct ReplyArgs {
     /// Where.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
+    /// Compare schemas of replies with the other side, too, and check each reply against this one
+    #[arg(long, value_name = "FILE")]
+    pub reply_schema: Option<String>,
     /// The program; without a / it is looked for in PATH
     #[arg(long, short, value_name = "PROGRAM")]
     pub command: String,

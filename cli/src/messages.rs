@@ -85,7 +85,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
 
 /// Connects, calls, and prints the answer.
 pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
-    let options = args.endpoint.to_options()?;
+    let options = args.endpoint.to_options_with(args.reply_schema.as_ref())?;
     let value = input::given(args.message.as_deref(), args.value.as_deref(), signals)?.unwrap_or(Value::Null);
     let mut check = || signals.check();
     let deadline = deadline(args.timeout);

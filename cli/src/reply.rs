@@ -14,7 +14,7 @@ use crate::subprocess::{self, Bounds};
 
 /// Serves, one request at a time, until a signal or until enough have been answered.
 pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
-    let mut options = args.endpoint.to_options()?;
+    let mut options = args.endpoint.to_options_with(args.reply_schema.as_ref())?;
     options.shared |= args.shared;
     let mut check = || signals.check();
     let server = Server::serve(&args.endpoint.name, &options)?;

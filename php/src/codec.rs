@@ -10,6 +10,7 @@ use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use crate::edge::edge;
 use crate::from_wire;
+use crate::message::Message;
 use crate::scalars::{AnyString, Text};
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
@@ -124,15 +125,30 @@ pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     })
 }
 
-/// `Linkspan\schema`: the schema that was given for an endpoint, in its canonical form.
+/// `Linkspan\schema`: the schema that was given for an endpoint, or that a message of it was written with, in its canonical form.
 #[php_function]
 #[php(name = "Linkspan\\schema")]
-pub fn schema(endpoint: &str) -> PhpResult<Zval> {
+pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
     edge(|| {
-        let bytes = bytes::Bytes::from(linkspan::registry::schema(endpoint)?);
-        let tape = Tape::sharing(bytes.clone());
-        from_wire::zval(codec::decode_into(&bytes, linkspan::Encoding::Cbor, &Limits::default(), tape)?)
+        canonical(match message {
+            Some(message) => linkspan::registry::schema_of(endpoint, &message.0)?,
+            None => linkspan::registry::schema(endpoint)?,
+        })
     })
+}
+
+/// `Linkspan\reply_schema`: the same for what is replied there.
+#[php_function]
+#[php(name = "Linkspan\\reply_schema")]
+pub fn reply_schema(endpoint: &str) -> PhpResult<Zval> {
+    edge(|| canonical(linkspan::registry::reply_schema(endpoint)?))
+}
+
+/// The value that a canonical form is.
+fn canonical(form: Vec<u8>) -> PhpResult<Zval> {
+    let bytes = bytes::Bytes::from(form);
+    let tape = Tape::sharing(bytes.clone());
+    from_wire::zval(codec::decode_into(&bytes, linkspan::Encoding::Cbor, &Limits::default(), tape)?)
 }
 
 /// `Linkspan\transcode`: bytes of one encoding as bytes of another.
@@ -151,5 +167,6 @@ pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
         .function(wrap_function!(encode))
         .function(wrap_function!(decode))
         .function(wrap_function!(schema))
+        .function(wrap_function!(reply_schema))
         .function(wrap_function!(transcode))
 }

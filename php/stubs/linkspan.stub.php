@@ -13,8 +13,8 @@
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
  * servers shared (several processes may serve the name, each with this option); schema (what messages mean: the path of a file,
- * or a text of the notation; compared when both sides connect) and validate (which values are checked against it: 'send', 'receive',
- * 'both'). What a transport cannot do is UnsupportedException, with
+ * or a text of the notation; compared when both sides connect), reply_schema (of servers and those who call them: the same for what is replied) and validate
+ * (which values are checked against them: 'send', 'receive', 'both'). What a transport cannot do is UnsupportedException, with
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
  *
  * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says, else the
@@ -86,9 +86,16 @@ function latest(string $endpoint, mixed ...$options): Message {}
  * The schema that was given for the endpoint by the program that listens there, or that is stored in its spool or journal:
  * `Linkspan\schema('lab/power')['type']['fields']` are the fields, arrays with name and type, where type has kind and, as they apply,
  * unit, range (two numbers), values, shape. The canonical form, without descriptions. Waits at most 3 s.
+ * With a message of that endpoint it is the schema that this was written with: each record of a journal names its own.
  * @throws NotFoundException where nobody listens, MissingException where no schema was given
  */
-function schema(string $endpoint): mixed {}
+function schema(string $endpoint, ?Message $message = null): mixed {}
+
+/**
+ * The schema of what is replied there, which the server gave as reply_schema; otherwise like schema().
+ * @throws NotFoundException where nobody listens, MissingException where no schema was given
+ */
+function reply_schema(string $endpoint): mixed {}
 
 enum Encoding: string
 {

@@ -74,7 +74,7 @@ from .server import Server
 from .service import Service, run
 from .sqlite import sqlite_checkpoint
 from .timestamp import Timestamp
-from .verbs import connect, latest, listen, open, publisher, schema, serve, subscribe, wait
+from .verbs import connect, latest, listen, open, publisher, reply_schema, schema, serve, subscribe, wait
 from .words import Command, Outcome, State, View
 
 __all__ = [
@@ -139,6 +139,7 @@ __all__ = [
     "open",
     "publisher",
     "run",
+    "reply_schema",
     "schema",
     "serve",
     "sqlite_checkpoint",

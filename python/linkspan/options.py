@@ -49,6 +49,7 @@ class Options(TypedDict, total=False):
     - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
     - `schema`: What the messages at the name mean: the path of a file, or a text of the notation. Both sides' schemas
       are compared when they connect, and `SchemaMismatch` says what differs.
+    - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
     - `validate`: Which values are checked against the schema, while they are encoded or decoded.
     - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
@@ -79,6 +80,7 @@ class Options(TypedDict, total=False):
     locked: bool
     shared: bool
     schema: str | PathLike[str]
+    reply_schema: str | PathLike[str]
     validate: Literal["send", "receive", "both"]
     spin: int
     on_wait: Callable[[], bool | None] | None

@@ -98,11 +98,19 @@ def latest(endpoint: str, **options: Unpack[Options]) -> Message:
     return _native.latest(endpoint, **options)
 
 
-def schema(endpoint: str) -> dict[str, Any]:
+def schema(endpoint: str, message: Message | None = None) -> dict[str, Any]:
     """The schema that was given for the endpoint by the program that listens there, or that is stored in its spool or journal.
 
     `schema("lab/power")["type"]["fields"]` are the fields, maps with `name` and `type`, where `type` has `kind` and, as they apply,
     `unit`, `range` (two numbers), `values`, `shape`: the canonical form of docs/schema.md, without descriptions. Waits at most 3 s.
     `NotFound` where nobody listens, `Missing` where no schema was given.
+
+    With a message of that endpoint it is the schema that this was written with: each record of a journal names its own. `Corrupt` where
+    the journal has lost it.
     """
-    return _native.schema(endpoint)
+    return _native.schema(endpoint, message)
+
+
+def reply_schema(endpoint: str) -> dict[str, Any]:
+    """The schema of what is replied there, which the server gave as `reply_schema`; otherwise like `schema`."""
+    return _native.reply_schema(endpoint)

@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 use crate::array::Lent;
 use crate::builder::{Builder, build};
 use crate::errors::Outcome;
+use crate::message::Message;
 use crate::walk::Walk;
 
 thread_local! {
@@ -57,11 +58,27 @@ pub fn transcode<'py>(data: &Bound<'py, PyAny>, from_: &str, to: &str) -> Outcom
     Ok(PyBytes::new(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?))
 }
 
-/// The schema that was given for an endpoint, in its canonical form as a value; `NotFound` where nobody listens, `Missing` where no schema
-/// was given.
+/// The schema that was given for an endpoint, or that a message of it was written with, in its canonical form as a value; `NotFound` where
+/// nobody listens, `Missing` where no schema was given.
 #[pyfunction]
-pub fn schema<'py>(py: Python<'py>, endpoint: &str) -> Outcome<Bound<'py, PyAny>> {
-    let form = py.detach(|| linkspan::registry::schema(endpoint))?;
+#[pyo3(signature = (endpoint, message = None))]
+pub fn schema<'py>(
+    py: Python<'py>,
+    endpoint: &str,
+    message: Option<PyRef<'py, Message>>,
+) -> Outcome<Bound<'py, PyAny>> {
+    let arrived = message.map(|message| message.arrived.clone());
+    let form = py.detach(|| match &arrived {
+        Some(message) => linkspan::registry::schema_of(endpoint, message),
+        None => linkspan::registry::schema(endpoint),
+    })?;
+    decode(PyBytes::new(py, &form).as_any(), Encoding::Cbor.name())
+}
+
+/// The same for what is replied at the endpoint.
+#[pyfunction]
+pub fn reply_schema<'py>(py: Python<'py>, endpoint: &str) -> Outcome<Bound<'py, PyAny>> {
+    let form = py.detach(|| linkspan::registry::reply_schema(endpoint))?;
     decode(PyBytes::new(py, &form).as_any(), Encoding::Cbor.name())
 }
 

@@ -44,7 +44,7 @@ mod _native {
     #[pymodule_export]
     use super::channel::{Asked, Channel, Listener};
     #[pymodule_export]
-    use super::codec::{decode, encode, schema, transcode};
+    use super::codec::{decode, encode, reply_schema, schema, transcode};
     #[pymodule_export]
     use super::controller::{Answer, Controller};
     #[pymodule_export]

@@ -208,7 +208,7 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
         }
         // `from` is a word of the language, so it is written `from_` as a keyword.
         let name = if name == "from_" { "from" } else { name };
-        if name == "schema" && value.hasattr("__fspath__")? {
+        if matches!(name, "schema" | "reply_schema") && value.hasattr("__fspath__")? {
             let path = value.call_method0("__fspath__")?;
             options.set(name, &tree(&path)?)?;
             continue;

@@ -265,6 +265,12 @@ impl Error {
         self
     }
 
+    /// The same error in other words.
+    pub(crate) fn in_words(mut self, text: String) -> Error {
+        self.0.text = text;
+        self
+    }
+
     /// Says whether the call may be tried again, where that depends on more than the kind.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Error {

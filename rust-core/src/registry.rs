@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::channel::agreement;
+use crate::channel::agreement::{self, Describes, stored};
 use crate::channel::greeting::{self, Greeting, Pattern};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
 use crate::sys::directory::{Directory, state_path};
 use crate::sys::peer::{self, Credentials};
 use crate::sys::socket::Carries;
@@ -56,6 +57,8 @@ pub struct Listed {
     pub forgotten: Option<u64>,
     /// The name and the version of the schema that was given for the endpoint.
     pub schema: Option<String>,
+    /// The same for the schema of replies.
+    pub reply_schema: Option<String>,
     /// What the last caller said whose schema does not fit: who it was, and what differs.
     pub mismatch: Option<String>,
     /// Who reads a journal under a name of its own, and how many messages each has still to consume.
@@ -80,6 +83,7 @@ impl Listed {
             ("behind", self.behind.into()),
             ("forgotten", self.forgotten.into()),
             ("schema", self.schema.clone().into()),
+            ("reply_schema", self.reply_schema.clone().into()),
             ("mismatch", self.mismatch.clone().into()),
             (
                 "consumers",
@@ -322,6 +326,7 @@ fn look_into_journal(found: &Found) -> Option<Listed> {
         Ok(None) => {}
         Ok(Some(there)) => {
             listed.messages = Some(there.last);
+            listed.read_stored(place);
             listed.peers = Some(there.consumers.iter().filter(|one| one.live).count() as u64);
             listed.behind = there.consumers.iter().map(|one| one.behind).max();
             listed.consumers = there.consumers.into_iter().map(|one| (one.name, one.behind)).collect();
@@ -345,6 +350,7 @@ fn look_into_spool(found: &Found) -> Option<Listed> {
         Ok(None) => {}
         Ok(Some(there)) => {
             listed.behind = Some(there.waiting);
+            listed.read_stored(place);
             listed.user.get_or_insert_with(|| name_of(there.uid));
         }
         Err(e) => listed.trouble = listed.trouble.or(Some(e)),
@@ -367,6 +373,7 @@ fn nothing_told(endpoint: &Endpoint) -> Listed {
         behind: None,
         forgotten: None,
         schema: None,
+        reply_schema: None,
         mismatch: None,
         consumers: Vec::new(),
         trouble: None,
@@ -445,23 +452,59 @@ fn look(endpoint: &Endpoint, place: &Place, silence: &mut Duration) -> Result<Op
 /// a journal. `NotFound` where nobody listens, `Missing` where no schema was given.
 pub fn schema(endpoint: &str) -> Result<Vec<u8>> {
     let endpoint: Endpoint = endpoint.parse()?;
-    find_schema(&endpoint).map_err(|e| e.on(&endpoint))
+    find_schema(&endpoint, Describes::Messages).map_err(|e| e.on(&endpoint))
+}
+
+/// The same for the schema of what is replied there: the option `reply_schema`.
+pub fn reply_schema(endpoint: &str) -> Result<Vec<u8>> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    find_schema(&endpoint, Describes::Replies).map_err(|e| e.on(&endpoint))
+}
+
+/// The canonical form of the schema that a message of an endpoint was written with. In a journal each record names its own; everywhere
+/// else, and for records that name none, it is [`schema`]. `Corrupt` where a journal has lost it.
+pub fn schema_of(endpoint: &str, message: &Message) -> Result<Vec<u8>> {
+    let parsed: Endpoint = endpoint.parse()?;
+    if parsed.transport() == Transport::Journal {
+        let place = Place::of(&parsed)?;
+        let form = stored::form_of_record(&place, message.header()).map_err(|e| e.on(&parsed))?;
+        if let Some(form) = form {
+            return Ok(form);
+        }
+    }
+    schema(endpoint)
+}
+
+/// Each schema that the records of a journal were written with, from the oldest record on, as the number of the first record of it
+/// and its canonical form. Elsewhere, and in a journal whose records name none, it is [`schema`], with the number 0.
+pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
+    let parsed: Endpoint = endpoint.parse()?;
+    if parsed.transport() == Transport::Journal {
+        let found = Place::of(&parsed).and_then(|place| stored::forms_in_journal(&place));
+        let found = found.map_err(|e| e.on(&parsed))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(vec![(0, schema(endpoint)?)])
 }
 
 /// Whoever is asked for a schema gives all of it within so long.
 const SCHEMA_PATIENCE: Duration = Duration::from_secs(3);
 
-fn find_schema(endpoint: &Endpoint) -> Result<Vec<u8>> {
+fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
     let transport = endpoint.transport();
     let mut waiting = Waiting::until(Deadline::after(SCHEMA_PATIENCE));
     let nobody = || Error::new(ErrorKind::NotFound, "nobody listens there; start the program that does");
     let none = || {
-        Error::new(ErrorKind::Missing, "no schema was given for this endpoint by the program that holds it")
+        let title = describes.title();
+        let text = format!("no {title} was given for this endpoint by the program that holds it");
+        Error::new(ErrorKind::Missing, text)
     };
     if matches!(transport, Transport::Spool | Transport::Journal) {
         let durable = if transport == Transport::Spool { spool::durable_place(endpoint) } else { None };
         let place = durable.map_or_else(|| Place::of(endpoint), Ok)?;
-        return agreement::stored_form(&place)?.ok_or_else(none);
+        return stored::stored_form(&place, describes)?.ok_or_else(none);
     }
     let mut ask = |asking: &Greeting| -> Result<Option<Greeting>> {
         let frame = asking.to_frame()?;
@@ -481,7 +524,7 @@ fn find_schema(endpoint: &Endpoint) -> Result<Vec<u8>> {
     };
     let mut asking = Greeting::new(Pattern::Channel, None, 0)?;
     asking.ask = true;
-    agreement::fetch(&mut asking, None, &mut ask)?.ok_or_else(none)
+    agreement::fetch(&mut asking, describes, None, &mut ask)?.ok_or_else(none)
 }
 
 fn listener(place: &Place) -> Option<Credentials> {
@@ -494,6 +537,14 @@ fn name_of(uid: u32) -> String {
 }
 
 impl Listed {
+    /// The schemas that are stored with a spool or a journal, or what is wrong with them.
+    fn read_stored(&mut self, place: &Place) {
+        match stored::titles(place) {
+            Ok(titles) => [self.schema, self.reply_schema] = titles,
+            Err(e) => self.trouble = self.trouble.take().or(Some(e)),
+        }
+    }
+
     /// What a file beside the name tells, where nobody can be asked; gives that, or keeps what is wrong with it.
     fn read_record(&mut self, place: &Place) -> Option<Value> {
         match about::look(place) {
@@ -528,7 +579,8 @@ impl Listed {
         self.program = Some(theirs.client_id.unwrap_or(theirs.title));
         let text = |key: &str| state.get(key).and_then(|v| v.as_text().ok()).map(str::to_owned);
         self.encoding = text("encoding");
-        (self.schema, self.mismatch) = (text("schema"), text("mismatch"));
+        (self.schema, self.reply_schema) = (text("schema"), text("reply_schema"));
+        self.mismatch = text("mismatch");
         self.machine = text("machine");
         self.incarnation = (theirs.pattern == Pattern::Publish).then_some(theirs.session);
         self.messages = number("messages");

@@ -98,6 +98,8 @@ struct options {
     bool shared = false;
     /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
     std::string validate;
+    /// Of a server and of those who call it: what is replied, like `schema`.
+    std::string reply_schema;
 };
 
 namespace detail {
@@ -160,6 +162,7 @@ public:
         c_.locked = o.locked;
         c_.shared = o.shared;
         c_.validate = text(o.validate);
+        c_.reply_schema = text(o.reply_schema);
         if (o.on_wait) {
             callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
             c_.on_wait = on_wait::run;

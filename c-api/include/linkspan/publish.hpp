@@ -136,6 +136,21 @@ inline message schema(zstring endpoint) {
     return message(m);
 }
 
+/// The schema that a message of the endpoint was written with: each record of a journal names its own. Throws `corrupt` where the journal
+/// has lost it.
+inline message schema(zstring endpoint, const message &written) {
+    linkspan_message *m;
+    check(linkspan_schema_of(endpoint.c_str(), written.c(), &m));
+    return message(m);
+}
+
+/// The schema of what is replied there, like `schema`.
+inline message reply_schema(zstring endpoint) {
+    linkspan_message *m;
+    check(linkspan_reply_schema(endpoint.c_str(), &m));
+    return message(m);
+}
+
 } // namespace linkspan
 
 #endif

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, registry};
@@ -10,10 +11,8 @@ use linkspan::{Error, ErrorKind, registry};
 const MOST: u64 = (256 << 10) + 1;
 
 /// The schema in a file and in those that it includes, or the one of an endpoint.
-pub fn load(file: &std::path::Path) -> linkspan::Result<Schema> {
-    let name = file.to_str().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", file.display()))
-    })?;
+pub fn load(file: &Path) -> linkspan::Result<Schema> {
+    let name = utf8(file)?;
     if !file.exists() && file.extension().is_none_or(|extension| extension != "toml") {
         let form = registry::schema(name).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::InvalidEndpoint => {
@@ -23,9 +22,32 @@ pub fn load(file: &std::path::Path) -> linkspan::Result<Schema> {
             }
             _ => error,
         })?;
-        return Schema::from_bytes(&form).map_err(|error| error.on(name));
+        return of_form(&form, name);
     }
     Schema::load(name, &mut text)
+}
+
+/// The schema of what is replied at an endpoint.
+pub fn load_reply(name: &Path) -> linkspan::Result<Schema> {
+    let name = utf8(name)?;
+    of_form(&registry::reply_schema(name)?, name)
+}
+
+/// Each schema that the records of a journal were written with, and the number of the first one of it; 0 where the records name none.
+pub fn load_all(name: &Path) -> linkspan::Result<Vec<(u64, Schema)>> {
+    let name = utf8(name)?;
+    let forms = registry::schemas(name)?;
+    forms.into_iter().map(|(first, form)| Ok((first, of_form(&form, name)?))).collect()
+}
+
+fn of_form(form: &[u8], name: &str) -> linkspan::Result<Schema> {
+    Schema::from_bytes(form).map_err(|error| error.on(name))
+}
+
+fn utf8(path: &Path) -> linkspan::Result<&str> {
+    path.to_str().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", path.display()))
+    })
 }
 
 fn text(path: &str) -> linkspan::Result<String> {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use linkspan::schema::{Difference, Schema};
 
-use self::file::load;
+use self::file::{load, load_all, load_reply};
 use crate::exit::Exit;
 use crate::signals::Signals;
 use crate::{input, output};
@@ -47,12 +47,20 @@ have theirs stored. All commands take an endpoint in the place of a file.
 Examples:
   linkspan schema show power.schema.toml
   linkspan schema show lab/power
+  linkspan schema show lab/tank --reply
+  linkspan schema show journal:orders --all
   linkspan schema diff lab/power power.schema.toml"
     )]
     Show {
         /// The schema: a file, or an endpoint
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
+        /// Of an endpoint, the schema of what is replied there
+        #[arg(long, conflicts_with = "all")]
+        reply: bool,
+        /// Of a journal, each schema that its records were written with, the oldest first, as one TOML file behind the other
+        #[arg(long)]
+        all: bool,
     },
 
     /// Print what differs between two schemas, in both directions
@@ -172,7 +180,9 @@ pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
             Ok(())
         }
         What::Check { file, new: Some(new), require } => compare(&load(file)?, &load(new)?, *require),
-        What::Show { file } => output::write(load(file)?.to_toml().as_bytes()),
+        What::Show { file, all: true, .. } => show_all(file),
+        What::Show { file, reply: true, .. } => output::write(load_reply(file)?.to_toml().as_bytes()),
+        What::Show { file, .. } => output::write(load(file)?.to_toml().as_bytes()),
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
         What::Export(asked) => export::print(asked),
@@ -181,6 +191,21 @@ pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
         What::Infer(asked) => infer::print(asked, signals),
         What::Validate { file } => validate(&load(file)?, signals),
     }
+}
+
+fn show_all(name: &std::path::Path) -> Result<(), Exit> {
+    let mut out = String::new();
+    for (first, schema) in load_all(name)? {
+        if !out.is_empty() {
+            out += "\n";
+        }
+        if first > 0 {
+            out += &format!("# from message {first} on\n");
+        }
+        out += &format!("# fingerprint {}\n{}", schema.fingerprint(), schema.to_toml());
+    }
+    output::write(out.as_bytes())?;
+    Ok(())
 }
 
 fn compare(old: &Schema, new: &Schema, require: Direction) -> Result<(), Exit> {

@@ -5,58 +5,121 @@
 //! calls again; or it says what differs, and its program gets `SchemaMismatch`. So the one thread that answers newcomers never reads
 //! a schema of a stranger's. A side without a schema says nothing of this, and neither do older versions: they are let in as ever.
 
+pub mod stored;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::greeting::{Greeting, Part, Pattern};
+use super::greeting::{Fingerprint, Greeting, Part, Pattern};
 use super::options::Options;
-use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::{Held, LONGEST, Reads};
 use crate::transport::attached;
 use crate::transport::endpoint::Transport;
 use crate::transport::harbour::Answer;
-use crate::transport::place::Place;
-use crate::value::Value;
+use crate::value::Map;
 
 /// Schemas of others that one caller remembers, at most.
 const KNOWN: usize = 8;
 
-/// What one who calls knows of the schemas at a name.
-pub struct Agreement {
-    ours: Arc<Held>,
-    /// How the program is called where it says what differs.
-    client_id: Option<String>,
-    /// Schemas that were met, by their fingerprints, the last one first; with an error where they do not fit ours.
-    known: Mutex<Vec<([u8; 32], Option<Error>)>>,
+/// Which values at a name a schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Describes {
+    /// Messages: what is sent, published, or asked.
+    Messages,
+    /// What is replied to requests.
+    Replies,
 }
 
-impl Agreement {
-    /// None where the program has no schema.
-    pub fn of(options: &Options) -> Option<Agreement> {
-        let ours = options.schema.clone()?;
-        Some(Agreement { ours, client_id: options.client_id.clone(), known: Mutex::default() })
+impl Describes {
+    pub const ALL: [Describes; 2] = [Describes::Messages, Describes::Replies];
+
+    /// The schema of these values that a program has given, if it has.
+    fn of(self, options: &Options) -> Option<&Arc<Held>> {
+        match self {
+            Describes::Messages => options.schema.as_ref(),
+            Describes::Replies => options.reply_schema.as_ref(),
+        }
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<([u8; 32], Option<Error>)>> {
+    /// What a hello says of it.
+    fn fingerprints(self, hello: &Greeting) -> &[Fingerprint] {
+        match self {
+            Describes::Messages => &hello.schemas,
+            Describes::Replies => &hello.reply_schemas,
+        }
+    }
+
+    fn fingerprints_mut(self, hello: &mut Greeting) -> &mut Vec<Fingerprint> {
+        match self {
+            Describes::Messages => &mut hello.schemas,
+            Describes::Replies => &mut hello.reply_schemas,
+        }
+    }
+
+    /// From where on one who asks is to be given its canonical form.
+    fn wanted(self, asking: &mut Greeting) -> &mut Option<u64> {
+        match self {
+            Describes::Messages => &mut asking.schema_at,
+            Describes::Replies => &mut asking.reply_schema_at,
+        }
+    }
+
+    /// How it is called in errors, behind "the".
+    pub fn title(self) -> &'static str {
+        match self {
+            Describes::Messages => "schema",
+            Describes::Replies => "reply schema",
+        }
+    }
+
+    /// The file in which it is stored in the place of a spool or a journal.
+    fn file(self) -> &'static str {
+        match self {
+            Describes::Messages => attached::SCHEMA,
+            Describes::Replies => attached::REPLY_SCHEMA,
+        }
+    }
+
+    /// Who reads what the other one writes at a name of this pattern, for one who calls there; none where nothing is compared.
+    fn reads(self, name: Pattern) -> Option<Reads> {
+        match (name, self) {
+            (Pattern::Publish, Describes::Messages) | (Pattern::Request, Describes::Replies) => {
+                Some(Reads::We)
+            }
+            (Pattern::Request, Describes::Messages) => Some(Reads::They),
+            (Pattern::Channel, _) => Some(Reads::Both),
+            (Pattern::Publish, Describes::Replies) | (Pattern::Controller | Pattern::Service, _) => None,
+        }
+    }
+}
+
+/// What one who calls knows of the schemas at a name.
+pub struct Agreement {
+    /// How the program is called where it says what differs.
+    client_id: Option<String>,
+    /// One for each schema that the program has.
+    sides: Vec<Side>,
+}
+
+/// One schema of the program, and what is known of those that others have for the same values.
+struct Side {
+    describes: Describes,
+    ours: Arc<Held>,
+    /// Schemas that were met, by their fingerprints, the last one first; with an error where they do not fit ours.
+    known: Mutex<Vec<(Fingerprint, Option<Error>)>>,
+}
+
+impl Side {
+    fn known(&self) -> MutexGuard<'_, Vec<(Fingerprint, Option<Error>)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The hello with the fingerprints: ours first, then those that fit.
-    pub fn say(&self, hello: &Greeting) -> Greeting {
-        let mut hello = hello.clone();
-        let known = self.known();
-        let fitting = known.iter().filter(|(_, error)| error.is_none()).map(|(fingerprint, _)| *fingerprint);
-        hello.schemas = [*self.ours.fingerprint()].into_iter().chain(fitting).collect();
-        hello
-    }
-
-    /// Whether a listener's schema is known to fit, or it has none; false where they have to be compared. `SchemaMismatch` where it
-    /// is known not to fit.
-    pub fn fits(&self, theirs: &Greeting) -> Result<bool> {
-        let Some(fingerprint) = theirs.schemas.first() else { return Ok(true) };
-        if fingerprint == self.ours.fingerprint() || reads(theirs.pattern).is_none() {
+    /// See [`Agreement::fits`].
+    fn fits(&self, theirs: &Greeting) -> Result<bool> {
+        let Some(fingerprint) = self.describes.fingerprints(theirs).first() else { return Ok(true) };
+        if fingerprint == self.ours.fingerprint() || self.describes.reads(theirs.pattern).is_none() {
             return Ok(true);
         }
         match self.known().iter().find(|(known, _)| known == fingerprint) {
@@ -65,33 +128,83 @@ impl Agreement {
             None => Ok(false),
         }
     }
+}
 
-    /// Asks for the schema of a listener, compares, and remembers what came of it. `SchemaMismatch` where it does not fit, which the
+impl Agreement {
+    /// None where the program has no schema.
+    pub fn of(options: &Options) -> Option<Agreement> {
+        let side = |describes: Describes| {
+            Some(Side { describes, ours: describes.of(options)?.clone(), known: Mutex::default() })
+        };
+        let sides: Vec<Side> = Describes::ALL.into_iter().filter_map(side).collect();
+        (!sides.is_empty()).then(|| Agreement { client_id: options.client_id.clone(), sides })
+    }
+
+    /// The hello with the fingerprints: ours first, then those that fit.
+    pub fn say(&self, hello: &Greeting) -> Greeting {
+        let mut hello = hello.clone();
+        for side in &self.sides {
+            let known = side.known();
+            let fitting =
+                known.iter().filter(|(_, error)| error.is_none()).map(|(fingerprint, _)| *fingerprint);
+            let all = [*side.ours.fingerprint()].into_iter().chain(fitting).collect();
+            *side.describes.fingerprints_mut(&mut hello) = all;
+        }
+        hello
+    }
+
+    /// Whether a listener's schemas are known to fit, or it has none; false where they have to be compared. `SchemaMismatch` where
+    /// one is known not to fit.
+    pub fn fits(&self, theirs: &Greeting) -> Result<bool> {
+        let mut fits = true;
+        for side in &self.sides {
+            fits &= side.fits(theirs)?;
+        }
+        Ok(fits)
+    }
+
+    /// Asks for the schemas of a listener, compares, and remembers what came of it. `SchemaMismatch` where one does not fit, which the
     /// listener is told, too. `ask` gives the answer to a hello that only asks, or none where nobody could answer just now: then nothing is known yet.
     pub fn compare(
         &self,
         theirs: &Greeting,
         mut ask: impl FnMut(&Greeting) -> Result<Option<Greeting>>,
     ) -> Result<()> {
-        let (Some(fingerprint), Some(reads)) = (theirs.schemas.first(), reads(theirs.pattern)) else {
-            return Ok(());
-        };
+        for side in &self.sides {
+            if !side.fits(theirs)? {
+                self.compare_one(side, theirs, &mut ask)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_one(
+        &self,
+        side: &Side,
+        theirs: &Greeting,
+        ask: &mut impl FnMut(&Greeting) -> Result<Option<Greeting>>,
+    ) -> Result<()> {
+        let describes = side.describes;
+        let found = (describes.fingerprints(theirs).first(), describes.reads(theirs.pattern));
+        let (Some(fingerprint), Some(reads)) = found else { return Ok(()) };
         let mut asking = Greeting::new(theirs.pattern, self.client_id.clone(), 0)?;
         asking.ask = true;
-        let Some(form) = fetch(&mut asking, Some(fingerprint), &mut ask)? else { return Ok(()) };
-        let found = Held::of_peer(&form, fingerprint)
-            .map_err(|e| Error::new(ErrorKind::Malformed, format!("the other side's schema is none: {e}")))?;
-        let error = match self.ours.differences(&found, reads) {
+        let Some(form) = fetch(&mut asking, describes, Some(fingerprint), ask)? else { return Ok(()) };
+        let found = Held::of_peer(&form, fingerprint).map_err(|e| {
+            let text = format!("the other side's {} is none: {e}", describes.title());
+            Error::new(ErrorKind::Malformed, text)
+        })?;
+        let error = match side.ours.differences(&found, reads, describes.title()) {
             None => None,
             Some((here, there)) => {
-                asking.schema_at = None;
+                *describes.wanted(&mut asking) = None;
                 asking.mismatch = Some(there);
                 // It hears what differs if it still can; ours is the one who has to know.
                 let _ = ask(&asking);
                 Some(mismatch(&here))
             }
         };
-        let mut known = self.known();
+        let mut known = side.known();
         known.insert(0, (*fingerprint, error.clone()));
         known.truncate(KNOWN);
         error.map_or(Ok(()), Err)
@@ -102,15 +215,17 @@ impl Agreement {
 /// where nobody could answer just now, or it has another one meanwhile.
 pub fn fetch(
     asking: &mut Greeting,
+    describes: Describes,
     fingerprint: Option<&[u8; 32]>,
     ask: &mut impl FnMut(&Greeting) -> Result<Option<Greeting>>,
 ) -> Result<Option<Vec<u8>>> {
     let wrong = |text: &str| Err(Error::new(ErrorKind::Malformed, text));
     let (mut form, mut fingerprint) = (Vec::new(), fingerprint.copied());
     loop {
-        asking.schema_at = Some(form.len() as u64);
-        let Some(answer) = ask(asking)? else { return Ok(None) };
-        let (Some(said), Some(part)) = (answer.schemas.first(), answer.schema_part) else {
+        *describes.wanted(asking) = Some(form.len() as u64);
+        let Some(mut answer) = ask(asking)? else { return Ok(None) };
+        let part = answer.schema_part.take();
+        let (Some(said), Some(part)) = (describes.fingerprints(&answer).first(), part) else {
             return Ok(None);
         };
         if *fingerprint.get_or_insert(*said) != *said {
@@ -131,90 +246,36 @@ pub fn fetch(
     }
 }
 
-/// Compares our schema with the one that is stored in the place of a spool or a journal, for one who holds its name: what lies there has
-/// to be readable with ours. Then ours is stored.
-pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
-    let Some(ours) = &options.schema else { return Ok(()) };
-    if let Some((_, stored)) = stored(place)? {
-        if stored.fingerprint() == ours.fingerprint() {
-            return Ok(());
-        }
-        check_stored(ours, &stored, Reads::We, place)?;
-    }
-    let form = Value::Bytes(Bytes::copy_from_slice(ours.form()));
-    let map = Value::map([("pattern", Value::from(pattern.name())), ("schema", form)]);
-    attached::write(place, &codec::encode(&map, Encoding::Cbor)?)
-}
-
-/// Compares our schema with the one that is stored there, if one is, for anybody else.
-pub fn check_kept(options: &Options, place: &Place) -> Result<()> {
-    let Some(ours) = &options.schema else { return Ok(()) };
-    let Some((pattern, stored)) = stored(place)? else { return Ok(()) };
-    match reads(pattern) {
-        Some(reads) if stored.fingerprint() != ours.fingerprint() => {
-            check_stored(ours, &stored, reads, place)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_stored(ours: &Held, stored: &Held, reads: Reads, place: &Place) -> Result<()> {
-    let Some((here, _)) = ours.differences(stored, reads) else { return Ok(()) };
-    let path = place.path().join(attached::NAME);
-    Err(mismatch(&format!(
-        "{here} (\"there\" is {}, the schema of the messages that lie there)",
-        path.display()
-    )))
-}
-
-/// The canonical form that is stored in a place; none where none is.
-pub fn stored_form(place: &Place) -> Result<Option<Vec<u8>>> {
-    Ok(stored(place)?.map(|(_, held)| held.form().to_vec()))
-}
-
-/// The schema that is stored in a place, and what the name is used for.
-fn stored(place: &Place) -> Result<Option<(Pattern, Arc<Held>)>> {
-    let Some(bytes) = attached::read(place, LONGEST + 256)? else { return Ok(None) };
-    let read = || {
-        let map = codec::decode(&bytes, Encoding::Cbor)?;
-        let form = map.at("schema")?.as_bytes()?;
-        let word = map.at("pattern")?.as_text()?;
-        let pattern = Pattern::from_name(word).ok_or_else(|| {
-            Error::new(ErrorKind::Malformed, format!("no pattern is called {}", quoted(word)))
-        })?;
-        Ok((pattern, Held::of_stored(form)?))
-    };
-    read().map(Some).map_err(|e: Error| {
-        let path = place.path().join(attached::NAME);
-        let text = format!("{} holds no schema: {}; remove it", path.display(), e.text());
-        Error::new(ErrorKind::Corrupt, text)
-    })
-}
-
-/// Who reads what the other one writes at a name of this pattern, for one who calls there; none where no schemas are compared.
-fn reads(name: Pattern) -> Option<Reads> {
-    match name {
-        Pattern::Publish => Some(Reads::We),
-        Pattern::Request => Some(Reads::They),
-        Pattern::Channel => Some(Reads::Both),
-        Pattern::Controller | Pattern::Service => None,
-    }
-}
-
 fn mismatch(differences: &str) -> Error {
     Error::new(ErrorKind::SchemaMismatch, differences)
 }
 
-/// Puts into a listener's answer what a caller has to know of its schema. False where the caller has to compare first: it is given the
+/// Puts into a listener's answer what a caller has to know of its schemas. False where the caller has to compare first: it is given the
 /// answer, and is let in nowhere.
 pub fn meet(options: &Options, transport: Transport, theirs: &Greeting, ours: &mut Greeting) -> bool {
-    let Some(held) = &options.schema else { return true };
-    ours.schemas = vec![*held.fingerprint()];
-    if theirs.ask {
-        ours.schema_part = theirs.schema_at.and_then(|at| part(held, at, transport));
-        return true;
+    let mut meets = true;
+    for describes in Describes::ALL {
+        let Some(held) = describes.of(options) else { continue };
+        *describes.fingerprints_mut(ours) = vec![*held.fingerprint()];
+        if theirs.ask {
+            if let Some(at) = *describes.wanted(&mut theirs.clone()) {
+                ours.schema_part = part(held, at, transport);
+            }
+            continue;
+        }
+        let said = describes.fingerprints(theirs);
+        meets &= said.is_empty() || said.contains(held.fingerprint());
     }
-    theirs.schemas.is_empty() || theirs.schemas.contains(held.fingerprint())
+    meets
+}
+
+/// Puts the names and versions of the schemas into what a listing is told.
+pub fn add_titles(options: &Options, state: &mut Map) {
+    for (describes, key) in Describes::ALL.into_iter().zip(["schema", "reply_schema"]) {
+        if let Some(held) = describes.of(options) {
+            state.insert(key.into(), held.title().into());
+        }
+    }
 }
 
 /// The part of the canonical form that begins there; none behind its end.

@@ -292,7 +292,7 @@ impl Door {
         if endpoint.transport().is_loose() {
             let Ends { tx, rx, keeps, place } = loose::listen(endpoint, &terms(options, pattern)?)?;
             if let Some(place) = &place {
-                agreement::keep(options, place, pattern)?;
+                agreement::stored::keep(options, place, pattern)?;
             }
             queue.links().push_back(Link {
                 tx,
@@ -429,9 +429,7 @@ impl Keeper {
     fn state(&self) -> Map {
         let mut state = Map::new();
         state.insert("encoding".into(), self.options.encoding().name().into());
-        if let Some(held) = &self.options.schema {
-            state.insert("schema".into(), held.title().into());
-        }
+        agreement::add_titles(&self.options, &mut state);
         if let Some(machine) = &self.options.machine {
             state.insert("machine".into(), (**machine).into());
         }
@@ -535,7 +533,7 @@ impl Doorman for Keeper {
         if !agreement::meet(&self.options, transport, &theirs, &mut ours) {
             return agreement::told(&ours);
         }
-        let schemas = ours.schemas;
+        let schemas = (ours.schemas, ours.reply_schemas);
         let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
         let name = theirs.client_id.as_deref();
         let identity = match &self.one {
@@ -549,7 +547,8 @@ impl Doorman for Keeper {
         };
         let id = self.options.client_id.clone();
         let mut ours = Greeting::of_session(self.pattern, id, self.options.limit, memory.hello())?;
-        (ours.shared, ours.schemas) = (self.shared.is_some(), schemas);
+        ours.shared = self.shared.is_some();
+        (ours.schemas, ours.reply_schemas) = schemas;
         let offer = Offer::new(self.endpoint.transport(), ours.session, self.options.buffer)?;
         let descriptors = offer.descriptors()?;
         let register = self.one.is_none().then(|| (Arc::downgrade(&self.register), identity.clone()));

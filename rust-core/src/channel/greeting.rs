@@ -147,8 +147,12 @@ pub struct Greeting {
     pub title: String,
     /// The fingerprint of its schema, and behind it those of other schemas that fit it; empty where it has none.
     pub schemas: Vec<Fingerprint>,
+    /// The same of the schema of replies.
+    pub reply_schemas: Vec<Fingerprint>,
     /// Of one who asks, from where on it is to be given the canonical form of the schema.
     pub schema_at: Option<u64>,
+    /// Of one who asks, the same for the schema of replies.
+    pub reply_schema_at: Option<u64>,
     /// That, in the answer.
     pub schema_part: Option<Part>,
     /// Of one who asks, that its schema does not fit the listener's, and why not.
@@ -174,7 +178,9 @@ impl Greeting {
             pid: std::process::id(),
             title: title(),
             schemas: Vec::new(),
+            reply_schemas: Vec::new(),
             schema_at: None,
+            reply_schema_at: None,
             schema_part: None,
             mismatch: None,
         })
@@ -242,12 +248,16 @@ impl Greeting {
     }
 
     fn add_schemas(&self, map: &mut Map) {
-        if !self.schemas.is_empty() {
-            let all = self.schemas.iter().map(|one| Value::Bytes(Bytes::copy_from_slice(one))).collect();
-            map.insert("schemas".into(), Value::Array(all));
+        for (key, all) in [("schemas", &self.schemas), ("reply_schemas", &self.reply_schemas)] {
+            if !all.is_empty() {
+                let all = all.iter().map(|one| Value::Bytes(Bytes::copy_from_slice(one))).collect();
+                map.insert(key.into(), Value::Array(all));
+            }
         }
-        if let Some(at) = self.schema_at {
-            map.insert("schema_at".into(), at.into());
+        for (key, at) in [("schema_at", self.schema_at), ("reply_schema_at", self.reply_schema_at)] {
+            if let Some(at) = at {
+                map.insert(key.into(), at.into());
+            }
         }
         if let Some(part) = &self.schema_part {
             let part = vec![part.at.into(), part.size.into(), Value::Bytes(part.bytes.clone())];
@@ -312,11 +322,10 @@ impl Greeting {
                 Error::new(ErrorKind::Malformed, "the other side says a pid that no process has")
             })?,
             title: plain_title(value.at("title")?.as_text()?),
-            schemas: match optional("schemas") {
-                None => Vec::new(),
-                Some(all) => all.as_array()?.iter().take(SCHEMAS).map(fingerprint).collect::<Result<_>>()?,
-            },
+            schemas: fingerprints(optional("schemas"))?,
+            reply_schemas: fingerprints(optional("reply_schemas"))?,
             schema_at: optional("schema_at").map(Value::as_u64).transpose()?,
+            reply_schema_at: optional("reply_schema_at").map(Value::as_u64).transpose()?,
             schema_part: match optional("schema_part") {
                 None => None,
                 Some(part) => Some(Part {
@@ -328,6 +337,11 @@ impl Greeting {
             mismatch: optional("mismatch").map(Value::as_text).transpose()?.map(|text| cut(text).to_owned()),
         })
     }
+}
+
+fn fingerprints(all: Option<&Value>) -> Result<Vec<Fingerprint>> {
+    let Some(all) = all else { return Ok(Vec::new()) };
+    all.as_array()?.iter().take(SCHEMAS).map(fingerprint).collect()
 }
 
 fn fingerprint(value: &Value) -> Result<Fingerprint> {

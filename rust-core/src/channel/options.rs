@@ -160,6 +160,8 @@ pub struct Options {
     pub shared: bool,
     /// What the messages at the name mean: see [`Options::with_schema`]. By name it is the path of a file, or the notation itself.
     pub(crate) schema: Option<Arc<Held>>,
+    /// What is replied to requests: see [`Options::with_reply_schema`].
+    pub(crate) reply_schema: Option<Arc<Held>>,
     /// Which values are checked against the schema; none by default.
     pub validate: Option<Validate>,
     /// Of a name that stands for one of another machine: that machine. See [`Options::with_machine`].
@@ -204,6 +206,7 @@ impl Default for Options {
             locked: false,
             shared: false,
             schema: None,
+            reply_schema: None,
             validate: None,
             machine: None,
             on_wait: None,
@@ -240,6 +243,7 @@ impl fmt::Debug for Options {
             .field("locked", &self.locked)
             .field("shared", &self.shared)
             .field("schema", &self.schema)
+            .field("reply_schema", &self.reply_schema)
             .field("validate", &self.validate)
             .field("machine", &self.machine)
             .finish_non_exhaustive()
@@ -318,6 +322,7 @@ impl Options {
             "locked" => self.locked = value.as_bool()?,
             "shared" => self.shared = value.as_bool()?,
             "schema" => self.schema = Some(Held::of_option(value.as_text()?)?),
+            "reply_schema" => self.reply_schema = Some(Held::of_option(value.as_text()?)?),
             "validate" => {
                 let all =
                     [("send", Validate::Send), ("receive", Validate::Receive), ("both", Validate::Both)];
@@ -360,19 +365,32 @@ impl Options {
         if let Some(bytes) = self.buffer {
             buffer(&(bytes as u64).into()).map_err(under("buffer"))?;
         }
-        match &self.schema {
-            Some(schema) => schema.check_size().map_err(under("schema")),
-            None if self.validate.is_some() => {
-                let text = "validate says which values are checked against the schema, and there is none: give the option schema, too";
-                Err(under("validate")(Error::new(ErrorKind::Unsupported, text)))
+        for (schema, name) in [(&self.schema, "schema"), (&self.reply_schema, "reply_schema")] {
+            if let Some(schema) = schema {
+                schema.check_size().map_err(under(name))?;
             }
-            None => Ok(()),
         }
+        if self.validate.is_some() && self.schema.is_none() && self.reply_schema.is_none() {
+            let text = "validate says which values are checked against the schema, and there is none: give the option schema, too";
+            return Err(under("validate")(Error::new(ErrorKind::Unsupported, text)));
+        }
+        Ok(())
     }
 
     /// The schema against which what is sent is checked, if it is.
     pub(crate) fn checks_sent(&self) -> Option<&Arc<Held>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
+    }
+
+    /// The schema against which what is replied is checked, if it is.
+    pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<Held>> {
+        self.reply_schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
+    }
+
+    /// The schema against which the replies to own calls are checked, if they are.
+    pub(crate) fn checks_replies_received(&self) -> Option<&Arc<Held>> {
+        let checks = matches!(self.validate, Some(Validate::Receive | Validate::Both));
+        self.reply_schema.as_ref().filter(|_| checks)
     }
 
     /// The schema against which what is received is checked, if it is.
@@ -413,6 +431,12 @@ impl Options {
         )?;
         require(transport == Transport::File || !self.locked, "the option locked")?;
         require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
+        if self.reply_schema.is_some() {
+            let text = "the option reply_schema is for servers and for those who call them, where a reply comes back";
+            let replies = matches!(used, Use::Channel | Use::Request) && can.replies;
+            let refused = || Error::new(ErrorKind::Unsupported, text).under_key("reply_schema");
+            replies.then_some(()).ok_or_else(refused)?;
+        }
         self.check_shared(transport, used)?;
         let kept = self.segment_bytes.or(self.retain_bytes).is_some()
             || self.retain_seconds.is_some()

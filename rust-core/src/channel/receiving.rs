@@ -58,6 +58,7 @@ pub struct Receiving {
     limits: Limits,
     /// What messages and requests are checked against while they are decoded; answers are not.
     schema: Option<Arc<Held>>,
+    reply_schema: Option<Arc<Held>>,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
     bell: OwnBell,
@@ -117,6 +118,7 @@ impl Receiving {
             took_kept: false,
             limits: options.limits(),
             schema: options.checks_received().cloned(),
+            reply_schema: options.checks_replies_received().cloned(),
             epoll,
             bell,
             ready: Vec::new(),
@@ -395,7 +397,11 @@ impl Receiving {
                         &said
                     }
                 };
-                let schema = self.schema.as_ref().filter(|_| matches!(kind, Kind::Data | Kind::Request));
+                let schema = match kind {
+                    Kind::Data | Kind::Request => self.schema.as_ref(),
+                    Kind::Reply => self.reply_schema.as_ref(),
+                    _ => None,
+                };
                 let message = Message::new(frame, source, self.limits, session).held_to(schema);
                 self.tell(true);
                 Some(Taken::Message(message))

@@ -340,7 +340,7 @@ impl Renewal {
         let terms = terms(&self.options, self.options.pattern)?;
         let Ends { tx, rx, place, .. } = loose::connect(&self.endpoint, &terms, waiting)?;
         if let Some(place) = &place {
-            agreement::check_kept(&self.options, place)?;
+            agreement::stored::check_kept(&self.options, place)?;
         }
         Ok(Link { tx, rx, peer: Peer::anybody(self.options.pattern, &self.options), seat: None, met: None })
     }

@@ -32,7 +32,11 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
             with(|h| h.correlation = u64::MAX),
         ),
         ("sent", "nanoseconds since 1970 UTC, with sign", with(|h| h.sent = -1)),
-        ("schema", "0: no schema", with(|h| h.schema = u64::MAX)),
+        (
+            "schema",
+            "of a record in a journal the first 8 bytes of the fingerprint of its [schema](schema.md); 0: no schema",
+            with(|h| h.schema = u64::MAX),
+        ),
         (
             "body check",
             "CRC-32C of the body where its flag is set, else 0",

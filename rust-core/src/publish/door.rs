@@ -41,9 +41,7 @@ impl Doorman for Keeper {
             }
             let mut state = self.casting.state_for_listing();
             state.insert("encoding".into(), self.options.encoding().name().into());
-            if let Some(held) = &self.options.schema {
-                state.insert("schema".into(), held.title().into());
-            }
+            agreement::add_titles(&self.options, &mut state);
             if let Some(machine) = &self.options.machine {
                 state.insert("machine".into(), (**machine).into());
             }

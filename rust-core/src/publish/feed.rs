@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::store::Shelf;
 use crate::channel::Options;
-use crate::channel::agreement;
+use crate::channel::agreement::stored::RecordSchemas;
 use crate::channel::dial::Dialler;
 use crate::channel::door::Peer;
 use crate::channel::greeting::{After, Greeting, Pattern};
@@ -29,8 +29,10 @@ pub struct Feed {
     sequence: Option<u64>,
     /// The number behind which this publisher begins.
     begin: u64,
-    /// Of a journal: where a schema may be stored, which is to be compared before the first message is given, and with what.
-    unchecked: Option<(Place, Options)>,
+    /// Of a journal, for a program with a schema: what the schema of each record is compared with before it is given.
+    schemas: Option<RecordSchemas>,
+    /// A record whose schema does not fit: none behind it is given in its place.
+    refused: Option<Incoming>,
 }
 
 enum Way {
@@ -110,27 +112,35 @@ impl Feed {
                 ))
             }
         };
-        Ok(Some(Feed { way, session: theirs.session, source, sequence: behind, begin, unchecked: None }))
+        Ok(Some(Feed {
+            way,
+            session: theirs.session,
+            source,
+            sequence: behind,
+            begin,
+            schemas: None,
+            refused: None,
+        }))
     }
 
     /// What a store holds and will hold: nobody has to be dialled.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
         let way = Way::Store(Shelf::watch(endpoint, options)?);
-        let unchecked = match (endpoint.transport(), &options.schema) {
-            (Transport::Journal, Some(_)) => Some((Place::of(endpoint)?, options.clone())),
+        let schemas = match endpoint.transport() {
+            Transport::Journal => RecordSchemas::of(options, Place::of(endpoint)?),
             _ => None,
         };
-        Ok(Feed { way, session: 0, source: "".into(), sequence: None, begin: 0, unchecked })
+        let (source, sequence) = ("".into(), None);
+        Ok(Feed { way, session: 0, source, sequence, begin: 0, schemas, refused: None })
     }
 
-    /// What a store gave, once its schema has been compared: it is there before the first message.
+    /// What a store gave, once its schema has been compared: that is there before the first record of it.
     fn checked(&mut self, frame: Option<Incoming>) -> Result<Look> {
         let Some(frame) = frame else { return Ok(Look::Nothing) };
-        if let Some((place, options)) = &self.unchecked {
-            agreement::check_kept(options, place)?;
-            self.unchecked = None;
+        match &mut self.schemas {
+            Some(schemas) => schemas.check(&frame.header).map(|()| Look::Frame(frame)),
+            None => Ok(Look::Frame(frame)),
         }
-        Ok(Look::Frame(frame))
     }
 
     /// Who said this: whoever answered at the name, or as a frame in a store says of itself.
@@ -160,8 +170,12 @@ impl Feed {
                 Received::Moved => Look::Moved,
             }),
             Way::Store(shelf) => {
-                let frame = shelf.look()?;
-                self.checked(frame)
+                let frame = match self.refused.take() {
+                    None => shelf.look()?,
+                    refused => refused,
+                };
+                let kept = frame.clone();
+                self.checked(frame).inspect_err(|_| self.refused = kept)
             }
             Way::Stream(rx) => Ok(match rx.try_recv()? {
                 Some(frame) if frame.header.kind == Kind::Data => Look::Frame(frame),

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::channel::agreement;
+use crate::channel::agreement::stored::{self, RecordSchemas};
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::{Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
@@ -51,7 +51,8 @@ fn settings(options: &Options) -> Settings {
 fn shape(options: &Options) -> Shape {
     let age = options.retain_seconds.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     let retention = Retention { bytes: options.retain_bytes, age, consumed: options.retain_consumed };
-    Shape { segment_bytes: options.segment_bytes, retention }
+    let schema = options.schema.as_ref().map_or(0, |schema| schema.id());
+    Shape { segment_bytes: options.segment_bytes, retention, schema }
 }
 
 /// Where a publisher writes.
@@ -93,7 +94,7 @@ impl Store {
         let place = Place::of(endpoint)?;
         let writer = journal::Writer::open(&place, terms)?;
         // Before the first message, so that whoever reads one finds it.
-        agreement::keep(options, &place, Pattern::Publish)?;
+        stored::keep_in_journal(options, &place)?;
         Ok(Some(Store::Journal(Mutex::new(Some(Arc::new(writer))))))
     }
 
@@ -195,14 +196,18 @@ impl Shelf {
             return Reader::new(endpoint, settings(options))?.latest(waiting);
         }
         let nothing = || Error::new(ErrorKind::Empty, "nothing has been published yet");
-        agreement::check_kept(options, &Place::of(endpoint)?)?;
-        if let Some(newest) = journal::Reader::newest(&Place::of(endpoint)?, options.limit)? {
-            return newest.map(|(frame, _)| frame).ok_or_else(nothing);
+        let place = Place::of(endpoint)?;
+        let check = |frame: Incoming| match RecordSchemas::of(options, place.clone()) {
+            Some(mut schemas) => schemas.check(&frame.header).map(|()| frame),
+            None => Ok(frame),
+        };
+        if let Some(newest) = journal::Reader::newest(&place, options.limit)? {
+            return newest.map(|(frame, _)| frame).ok_or_else(nothing).and_then(check);
         }
         let mut shelf = Shelf::journal(endpoint, None, None, options.limit)?;
         loop {
             match shelf.latest() {
-                Ok(Some(frame)) => return Ok(frame),
+                Ok(Some(frame)) => return check(frame),
                 Ok(None) => return Err(nothing()),
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
                 Err(e) => {

@@ -303,10 +303,15 @@ impl Subscriber {
                 self.connect(hearing, waiting)?;
                 Ok(None)
             }
+            // A record of a journal whose schema does not fit stays the next one, as long as the program has this schema.
             Err(e)
                 if matches!(
                     e.kind(),
-                    ErrorKind::Lagged | ErrorKind::TooLarge | ErrorKind::OutOfMemory | ErrorKind::Corrupt
+                    ErrorKind::Lagged
+                        | ErrorKind::TooLarge
+                        | ErrorKind::OutOfMemory
+                        | ErrorKind::Corrupt
+                        | ErrorKind::SchemaMismatch
                 ) =>
             {
                 Err(e)

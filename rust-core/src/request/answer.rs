@@ -343,7 +343,8 @@ impl Request {
 
     /// Encodes a value as the answer is written: in the encoding of the request.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        Payload::new(value, self.answer_encoding(), &self.outlet.options.limits())
+        let options = &self.outlet.options;
+        Payload::held_to(options.checks_replies_sent(), value, self.answer_encoding(), &options.limits())
             .map_err(|e| e.on(&self.shown))
     }
 

@@ -46,11 +46,15 @@ impl Held {
         match *self {}
     }
 
+    pub fn id(&self) -> u64 {
+        match *self {}
+    }
+
     pub fn title(&self) -> String {
         match *self {}
     }
 
-    pub fn differences(&self, _theirs: &Held, _reads: Reads) -> Option<(String, String)> {
+    pub fn differences(&self, _theirs: &Held, _reads: Reads, _title: &str) -> Option<(String, String)> {
         match *self {}
     }
 

@@ -44,10 +44,29 @@ impl Held {
         Arc::new(Held { schema, form, fingerprint })
     }
 
-    /// What the option says: a text with line breaks is the notation itself, any other text is the path of a file.
+    /// What the option says: the path of a file, or the notation itself. A text with a line break is the notation; of one line, what
+    /// names a file is its path, and else what has a `=` is the notation.
     pub fn of_option(said: &str) -> Result<Arc<Held>> {
-        let schema =
-            if said.contains('\n') { Schema::parse(said) } else { Schema::load(said, &mut read_file) };
+        let schema = if said.contains('\n') {
+            Schema::parse(said)
+        } else if said.contains('=') && names_nothing(said) {
+            Schema::parse(said).map_err(|e| {
+                let text =
+                    format!("no file is called {}, and as a schema in one line: {}", quoted(said), e.text());
+                e.in_words(text)
+            })
+        } else {
+            Schema::load(said, &mut read_file).map_err(|e| match e.kind() {
+                ErrorKind::NotFound if !said.contains('=') && names_nothing(said) => {
+                    let text = format!(
+                        "{}; and it is no schema in one line, which has a `=`, as in name = \"power.reading\"",
+                        e.text()
+                    );
+                    e.in_words(text)
+                }
+                _ => e,
+            })
+        };
         schema.map(Held::new)
     }
 
@@ -88,14 +107,20 @@ impl Held {
         &self.fingerprint
     }
 
+    /// The first 8 bytes of the fingerprint, by which a record of a journal names it; 0 would be none.
+    pub fn id(&self) -> u64 {
+        let first = std::array::from_fn(|at| self.fingerprint[at]);
+        u64::from_le_bytes(first).max(1)
+    }
+
     /// The name and the version, for people.
     pub fn title(&self) -> String {
         format!("{} version {}", self.schema.name, self.schema.version)
     }
 
     /// What keeps the two sides from understanding each other, in the words of this side and in those of the other one; nothing
-    /// where each can read what it is sent.
-    pub fn differences(&self, theirs: &Held, reads: Reads) -> Option<(String, String)> {
+    /// where each can read what it is sent. `title` is how the schemas are called.
+    pub fn differences(&self, theirs: &Held, reads: Reads, title: &str) -> Option<(String, String)> {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         if reads != Reads::They {
             here.extend(self.schema.cannot_read_as(&theirs.schema, Side::Reader));
@@ -113,7 +138,7 @@ impl Held {
         let says = |ours: &Held, theirs: &Held, found: &[super::Difference]| {
             let (ours, theirs) = (&ours.schema, &theirs.schema);
             format!(
-                "the schema {} (version {} here, {} there) does not fit: {}",
+                "the {title} {} (version {} here, {} there) does not fit: {}",
                 ours.name,
                 ours.version,
                 theirs.version,
@@ -153,6 +178,13 @@ fn plain(text: &str) -> String {
     let mut words: Vec<&str> = before.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     words.sort_unstable();
     words.join(" ")
+}
+
+/// Whether no file has this path. What cannot be looked at is taken for one: reading it says why.
+fn names_nothing(path: &str) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    std::fs::symlink_metadata(path)
+        .is_err_and(|e| matches!(e.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput))
 }
 
 /// The text of a file, as far as a schema may be long.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use linkspan::{ErrorKind, Message, Options, Publisher, Subscriber, Value};
+use linkspan::schema::Schema;
+use linkspan::{ErrorKind, Message, Options, Publisher, Subscriber, Value, registry};
 
 use super::facts::Facts;
 use super::histories::Random;
 use super::life::{Live, state};
-use super::text::{self, Shape};
+use super::text::{self, Shape, with_schemas};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -28,7 +29,8 @@ fn options(set: &[(&str, Value)]) -> Options {
 pub fn judge(root: &Path, form: u64, facts: &Facts, live: &Live, random: &mut Random) -> Result<(), String> {
     std::fs::create_dir_all(state(root)).unwrap();
     let endpoint = format!("journal:{}/lab@x.journal", state(root).display());
-    let judge = Judge { endpoint, shape: Shape::of(form), facts, oldest: live.oldest };
+    let shape = Shape::of(form);
+    let judge = Judge { endpoint, shape, with_schemas: with_schemas(form), facts, oldest: live.oldest };
     // Readers may come before the next writer, and what they were shown stays.
     let before = if random.one_in(2) { Some(judge.all()?) } else { None };
     let publisher =
@@ -56,6 +58,7 @@ pub fn judge(root: &Path, form: u64, facts: &Facts, live: &Live, random: &mut Ra
 struct Judge<'a> {
     endpoint: String,
     shape: Shape,
+    with_schemas: bool,
     facts: &'a Facts,
     oldest: u64,
 }
@@ -72,7 +75,7 @@ impl Judge<'_> {
         let reader = Subscriber::new(&self.endpoint, &options(&[("from", "first".into())]))
             .map_err(|e| format!("no reader: {e}"))?;
         let mut all = BTreeMap::new();
-        let mut last = None;
+        let (mut last, mut schema) = (None, 0);
         loop {
             let message = match reader.try_recv() {
                 Ok(message) => message,
@@ -88,6 +91,9 @@ impl Judge<'_> {
             if id != NEXT && !self.facts.tried.contains_key(&id) {
                 return Err(format!("number {number} holds text {id}, which nobody sent"));
             }
+            if self.with_schemas && id != NEXT {
+                schema = self.schema_of(&message, id, schema)?;
+            }
             all.insert(number, id);
         }
         for (number, id) in self.numbers().filter(|(number, _)| *number >= self.oldest) {
@@ -96,6 +102,17 @@ impl Judge<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// The version of the schema that a text was written with: none is newer than the text, or older than that of the one before.
+    fn schema_of(&self, message: &Message, id: u64, before: u32) -> Result<u32, String> {
+        let form = registry::schema_of(&self.endpoint, message);
+        let schema = form.and_then(|form| Schema::from_bytes(&form));
+        let version = schema.map_err(|e| format!("the schema of text {id}: {e}"))?.version;
+        if version < before || u64::from(version) > id {
+            return Err(format!("text {id} was written with version {version}, behind {before}"));
+        }
+        Ok(version)
     }
 
     /// Whoever reads under a name goes on where it stopped, or a little before.

@@ -71,7 +71,7 @@ impl Kind {
     ) -> Result<(), String> {
         match self {
             Kind::Journal => journal::judge(root, form, facts, live, random),
-            Kind::Serve => spool::judge_requests(root, facts, random.one_in(2)),
+            Kind::Serve => spool::judge_requests(root, form, facts, random.one_in(2)),
             Kind::Channel => spool::judge_channel(root, facts),
             Kind::File => file::judge(root, form, facts),
         }

@@ -33,7 +33,7 @@ const fn forgotten(name: &'static str, kind: Kind, of: fn(&str) -> bool) -> Muta
 }
 
 /// All of them.
-pub const MUTANTS: [Mutant; 20] = [
+pub const MUTANTS: [Mutant; 22] = [
     forgotten("a round of records", Kind::Journal, is_segment),
     forgotten("a new segment's page", Kind::Journal, |name| is_new(name, ".segment")),
     forgotten("the journal's directory", Kind::Journal, |name| name.ends_with(".journal")),
@@ -55,6 +55,8 @@ pub const MUTANTS: [Mutant; 20] = [
         of: |name| is_new(name, ".segment"),
         fault: Fault::AfterTheRename,
     },
+    forgotten("a schema of a journal", Kind::Journal, |name| is_new(name, ".schema")),
+    forgotten("a schema of a spool", Kind::Serve, |name| is_new(name, "schema")),
     forgotten("a message's file", Kind::Serve, |name| name.is_empty()),
     forgotten("the directory server", Kind::Serve, |name| name == "server"),
     forgotten("the directory client", Kind::Serve, |name| name == "client"),

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use linkspan::{Channel, ErrorKind, Listener, Message, Options, Server, Value};
+use linkspan::schema::Schema;
+use linkspan::{Channel, ErrorKind, Listener, Message, Options, Server, Value, registry};
 
 use super::facts::Facts;
 use super::life::state;
-use super::text;
+use super::text::{self, with_schemas};
 
 const NOW: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(20);
@@ -58,10 +59,13 @@ fn judge_at<'a>(root: &Path, facts: &'a Facts) -> Judge<'a> {
 }
 
 /// Looks at what is left of a spool with requests.
-pub fn judge_requests(root: &Path, facts: &Facts, server_first: bool) -> Result<(), String> {
+pub fn judge_requests(root: &Path, form: u64, facts: &Facts, server_first: bool) -> Result<(), String> {
     let judge = judge_at(root, facts);
     judge.answers_are_there()?;
     judge.refused_are_there(false)?;
+    if with_schemas(form) {
+        judge.schemas_are_there()?;
+    }
     let connect =
         || Channel::connect(&judge.endpoint, &durable("panel"), SOON).map_err(|e| format!("a client: {e}"));
     let early = if server_first { None } else { Some(connect()?) };
@@ -143,6 +147,25 @@ impl Judge<'_> {
         let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
         let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         paths.map(|path| (named(&path), std::fs::read(path).unwrap())).collect()
+    }
+
+    /// What the server gave is there whole, once it has done anything, and before that whole or not at all.
+    fn schemas_are_there(&self) -> Result<(), String> {
+        let is_certain = self.facts.done.get("server").is_some_and(|done| !done.is_empty());
+        let read = [registry::schema(&self.endpoint), registry::reply_schema(&self.endpoint)];
+        for (form, name) in read.into_iter().zip(["asked", "replied"]) {
+            match form {
+                Ok(form) => {
+                    let found = Schema::from_bytes(&form).map_err(|e| e.to_string())?;
+                    if found.name != name {
+                        return Err(format!("the schema of what is {name} is that of {}", found.name));
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Missing && !is_certain => {}
+                Err(e) => return Err(format!("the schema of what is {name}: {e}")),
+            }
+        }
+        Ok(())
     }
 
     /// An answer that was given and not fetched lies there.

@@ -46,6 +46,17 @@ impl Shape {
     }
 }
 
+/// Whether a journal's writers and a spool's servers have schemas.
+pub fn with_schemas(form: u64) -> bool {
+    form >= 9
+}
+
+/// The schemas that a spool's server gives, those of requests and of replies.
+pub fn schemas_of_server() -> [(&'static str, Value); 2] {
+    let schema = |name: &str| Value::from(format!("name = \"{name}\"\ntype = \"any\"\n"));
+    [("schema", schema("asked")), ("reply_schema", schema("replied"))]
+}
+
 /// How a file is written.
 #[derive(Clone, Copy)]
 pub struct Form {

@@ -29,7 +29,7 @@ use linkspan::{
     Asked, Channel, Error, ErrorKind, Listener, Message, Options, Publisher, Request, Result, Server,
     Subscriber, Value,
 };
-use text::{Form, Shape, id, text};
+use text::{Form, Shape, id, schemas_of_server, text, with_schemas};
 
 const SOON: Duration = Duration::from_secs(20);
 const NOW: Duration = Duration::ZERO;
@@ -111,6 +111,11 @@ impl Part {
         ])?;
         if let Some(bytes) = bytes {
             options.set("retain_bytes", &bytes.into())?;
+        }
+        if with_schemas(self.form) {
+            // A newer version each time: it is less than the number of each text that is written with it.
+            let text = format!("name = \"power\"\nversion = {}\ntype = \"text\"\n", self.next);
+            options.set("schema", &text.as_str().into())?;
         }
         Publisher::new(endpoint, &options)
     }
@@ -204,13 +209,21 @@ impl Part {
         ])
     }
 
+    fn server(&self) -> Result<Options> {
+        let mut options = self.durable("worker")?;
+        if with_schemas(self.form) {
+            schemas_of_server().iter().try_for_each(|(name, schema)| options.set(name, schema))?;
+        }
+        Ok(options)
+    }
+
     fn serve(&mut self) -> Result<()> {
         let endpoint = format!("spool:{}", self.path);
         let mut clients = Vec::new();
         let mut server = None;
         // Either side may be the one that makes it.
         if self.random.one_in(2) {
-            server = Some(Server::serve(&endpoint, &self.durable("worker")?)?);
+            server = Some(Server::serve(&endpoint, &self.server()?)?);
         }
         for name in ["panel", "desk"] {
             clients.push((name, Channel::connect(&endpoint, &self.durable(name)?, SOON)?));
@@ -236,7 +249,7 @@ impl Part {
                 }
                 6..10 => {
                     if server.is_none() {
-                        server = Some(Server::serve(&endpoint, &self.durable("worker")?)?);
+                        server = Some(Server::serve(&endpoint, &self.server()?)?);
                     }
                     let Some(server) = &server else { continue };
                     let Some(request) = there(server.next(NOW))?.flatten() else { continue };

@@ -211,7 +211,9 @@ impl Channel {
             let text = "this message wants no answer: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let payload = self.encode(value)?;
+        let (options, limits) = (&self.options, self.options.limits());
+        let payload = Payload::held_to(options.checks_replies_sent(), value, options.encoding(), &limits)
+            .map_err(|e| e.on(&self.shown))?;
         let flags = request.header().flags & flags::IDEMPOTENT;
         let draft = Draft {
             kind: Kind::Reply,

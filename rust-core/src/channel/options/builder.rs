@@ -185,6 +185,15 @@ impl Options {
         self
     }
 
+    /// What is replied to the requests at the name, compared and checked like [`Options::with_schema`]: a client reads what its server
+    /// replies. For servers, and for channels that call.
+    #[cfg(feature = "schema")]
+    #[must_use]
+    pub fn with_reply_schema(mut self, schema: crate::schema::Schema) -> Options {
+        self.reply_schema = Some(crate::schema::Held::new(schema));
+        self
+    }
+
     /// Which values are checked against the schema.
     #[must_use]
     pub fn with_validate(mut self, validate: Validate) -> Options {

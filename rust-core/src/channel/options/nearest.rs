@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers, as [`super::Options::set`] takes them.
-pub const NAMES: [&str; 27] = [
+pub const NAMES: [&str; 28] = [
     "encoding",
     "timeout",
     "client_id",
@@ -29,6 +29,7 @@ pub const NAMES: [&str; 27] = [
     "locked",
     "shared",
     "schema",
+    "reply_schema",
     "validate",
     "spin",
 ];

@@ -28,6 +28,7 @@ fn options_are_set_by_name_and_checked() {
         ("schema", Value::from(true), ErrorKind::WrongType),
         ("schema", Value::from("/nowhere/power.toml"), ErrorKind::NotFound),
         ("schema", Value::from("name = \"a\"\ntype = \"nothing\"\n"), ErrorKind::Malformed),
+        ("reply_schema", Value::from("/nowhere/power.toml"), ErrorKind::NotFound),
         ("validate", Value::from(true), ErrorKind::WrongType),
         ("validate", Value::from("never"), ErrorKind::Unsupported),
         ("ack", Value::from("never"), ErrorKind::Unsupported),
@@ -37,6 +38,40 @@ fn options_are_set_by_name_and_checked() {
         let error = options.set(name, &value).unwrap_err();
         assert_eq!((error.kind(), error.path()), (kind, Some(name)), "{error}");
     }
+}
+
+#[test]
+fn a_schema_is_a_file_or_a_text_by_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("power.toml"), "name = \"file\"\ntype = \"u8\"\n").unwrap();
+    std::fs::write(path("a=b.toml"), "name = \"file\"\ntype = \"u8\"\n").unwrap();
+    let set = |text: &str| {
+        let mut options = Options::default();
+        options.set("schema", &text.into()).map(|()| format!("{:?}", options.schema))
+    };
+    assert!(set(&path("power.toml")).unwrap().contains("file version"));
+    assert!(set(&path("a=b.toml")).unwrap().contains("file version"), "a file wins over a text");
+    assert!(set("name = \"text\"\ntype = \"u8\"").unwrap().contains("text version"));
+    // One line is enough for a text.
+    assert!(set("name = \"text\"").unwrap_err().text().contains("as a schema in one line: schema:1:1"));
+    assert!(set("fields = { a = \"u8\" }").unwrap_err().text().contains("needs a name"));
+    // What is neither: the error says both readings.
+    let neither = set("powr.toml").unwrap_err();
+    assert_eq!(neither.kind(), ErrorKind::NotFound);
+    assert!(
+        neither.text().contains("powr.toml") && neither.text().contains("no schema in one line"),
+        "{neither}"
+    );
+    let text = set(&path("c=d.toml")).unwrap_err();
+    assert_eq!(text.kind(), ErrorKind::Malformed);
+    assert!(text.text().contains("no file is called") && text.text().contains("schema:1:"), "{text}");
+    // What has no content to decide by is read as a file, and said so.
+    assert_eq!(set("").unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(set(&folder.path().display().to_string()).is_err());
+    let long = "x".repeat(10 << 20);
+    assert!(set(&long).unwrap_err().text().len() < 4096);
+    assert!(set(&format!("name = {long}")).unwrap_err().text().len() < 4096);
 }
 
 #[test]
@@ -153,6 +188,7 @@ fn the_documents_have_every_option() {
             "locked" => (o.locked.to_string(), "a file: is written in place under its own lock"),
             "shared" => (o.shared.to_string(), "several processes may serve the name, each with this option, and share its requests"),
             "schema" => ("none".to_owned(), "what messages mean: the path of a file, or a text of the notation ([schemas](schema.md)); compared when the two sides connect"),
+            "reply_schema" => ("none".to_owned(), "of servers and those who call them: the same for what is replied"),
             "validate" => ("none".to_owned(), "values that are checked against the schema: send, receive, both"),
             "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps"),
             new => panic!("the option {new} has no line in docs/transports.md"),

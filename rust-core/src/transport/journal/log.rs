@@ -12,6 +12,7 @@ use super::mask;
 use super::record::{self, Stamp};
 use super::records::Records;
 use super::retention::{Kept, Retention};
+use super::schemas;
 use super::tail;
 use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -55,6 +56,8 @@ pub struct Shape {
     pub segment_bytes: Option<u64>,
     /// Which segments go.
     pub retention: Retention,
+    /// What the records name as their schema, 0 for none: those of a segment name one.
+    pub schema: u64,
 }
 
 /// The writing end.
@@ -76,6 +79,8 @@ pub struct Log {
     /// Why nothing more is taken.
     spoilt: Option<Error>,
     scratch: Vec<u8>,
+    /// The schema of the segment's records; none where it has none yet.
+    written: Option<u64>,
 }
 
 enum Piece<'a> {
@@ -123,6 +128,10 @@ impl Log {
         };
         word.write(&committed)?;
         folder.announce()?;
+        let written = match tail.end > PAGE {
+            true => schemas::of_segment(&folder, &file, segment.first)?,
+            false => None,
+        };
         let kept = Kept::look(&folder, &segments, segment)?;
         let mut log = Log {
             folder,
@@ -139,6 +148,7 @@ impl Log {
             kept,
             spoilt: None,
             scratch: Vec::new(),
+            written,
         };
         log.retire()?;
         Ok(log)
@@ -191,7 +201,8 @@ impl Log {
         let first = self.size(&drafts[0]);
         // What does not understand masks does not understand the next segment either, and says so.
         let old = self.shape.retention.wants_new(&self.segment, now)
-            || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask);
+            || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask)
+            || self.written.is_some_and(|schema| schema != self.shape.schema);
         if self.end > PAGE && (self.end + first > limit || old) {
             self.roll(now).map_err(|e| (drafts.len(), e))?;
         }
@@ -221,6 +232,7 @@ impl Log {
                 after: self.committed.sequence,
                 session: self.session,
                 source: &self.source,
+                schema: self.shape.schema,
                 mask,
             };
             let length = draft.body.len();
@@ -256,6 +268,7 @@ impl Log {
         match written {
             Ok(committed) => {
                 (self.end, self.committed, self.high) = (at, committed, self.high.max(now));
+                self.written = Some(self.shape.schema);
                 Ok(count)
             }
             Err(error) => Err((count, self.undo(error))),
@@ -340,7 +353,7 @@ impl Log {
         let segment = Segment { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
         self.file = self.folder.make_segment(segment)?;
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
-        (self.segment, self.end) = (segment, PAGE);
+        (self.segment, self.end, self.written) = (segment, PAGE, None);
         // What cannot be deleted is no reason to refuse a message: it is tried again with the next segment, and whoever opens
         // the journal is told.
         let _ = self.retire();

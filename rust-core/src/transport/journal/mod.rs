@@ -19,6 +19,7 @@
 //! | how far the journal is safe | `committed` |
 //! | where it ends after a crash | `tail` |
 //! | writing, and which segments go | `log`, `retention` |
+//! | which schemas the records name | `schemas` |
 //! | many senders, one sync | `writer` |
 //! | reading, and where a reader stopped | `reader`, `consumer` |
 //! | a reader of a journal that need not be there yet | `following` |
@@ -38,6 +39,7 @@ mod reader;
 mod record;
 mod records;
 mod retention;
+mod schemas;
 mod tail;
 mod writer;
 
@@ -48,6 +50,7 @@ pub use listing::listing;
 pub use log::Shape;
 pub use reader::{Reader, Start};
 pub use retention::Retention;
+pub use schemas::schemas;
 pub use writer::{Terms, Writer};
 
 #[cfg(test)]

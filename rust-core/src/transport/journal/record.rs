@@ -50,6 +50,8 @@ pub struct Stamp<'a> {
     pub session: u64,
     /// The writer's name.
     pub source: &'a str,
+    /// The first 8 bytes of the fingerprint of its schema, 0 for none.
+    pub schema: u64,
     /// How the body is stored.
     pub mask: Option<Mask>,
 }
@@ -82,6 +84,7 @@ pub fn write_head(into: &mut Vec<u8>, encoding: Encoding, body: u64, body_check:
         sequence: stamp.sequence,
         sent: stamp.sent,
         body_check,
+        schema: stamp.schema,
         ..Header::new(Kind::Data, encoding)
     };
     into.extend_from_slice(&header.to_bytes());
@@ -175,7 +178,8 @@ mod tests {
 
     fn head(source: &str, mask: Option<Mask>) -> Vec<u8> {
         let id = *b"0123456789abcdef";
-        let stamp = Stamp { id: &id, sequence: 7, sent: 5, after: 6, session: u64::MAX - 1, source, mask };
+        let stamp =
+            Stamp { id: &id, sequence: 7, sent: 5, after: 6, session: u64::MAX - 1, source, schema: 3, mask };
         let mut head = Vec::new();
         write_head(&mut head, Encoding::Cbor, 3, 9, &stamp);
         head
@@ -199,6 +203,7 @@ mod tests {
             let length = head_length(source, mask.is_some());
             assert_eq!((head.len(), length), (header.body_offset(), header.body_offset()));
             assert_eq!((header.sequence, header.sent, header.body, header.body_check), (7, 5, 3, 9));
+            assert_eq!(header.schema, 3);
             let bytes = &head[HEADER..HEADER + header.extension];
             let said = read_extension(bytes, b"0123456789abcdef").unwrap();
             let kept = short(source);
@@ -251,6 +256,7 @@ mod tests {
             after: 4,
             session: 0x0102_0304_0506_0709,
             source: "driver",
+            schema: 0,
             mask: None,
         };
         let mut record = Vec::new();

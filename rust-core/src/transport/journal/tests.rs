@@ -396,6 +396,7 @@ fn whole_segments_go_by_size_and_who_wanted_them_is_told() {
     let shape = Shape {
         segment_bytes: Some(PAGE + 1000),
         retention: Retention { bytes: Some(bytes), ..Retention::default() },
+        schema: 0,
     };
     let writer = journal.writer_with(shape).unwrap();
     write(&writer, 1, 2);
@@ -431,7 +432,7 @@ fn whole_segments_go_by_size_and_who_wanted_them_is_told() {
 #[test]
 fn whole_segments_go_by_age_and_by_the_slowest_consumer() {
     let journal = Fixture::new();
-    let with = |retention| Shape { segment_bytes: Some(PAGE + 1000), retention };
+    let with = |retention| Shape { segment_bytes: Some(PAGE + 1000), retention, schema: 0 };
     write(&journal.short(), 1, 30);
     drop(journal.writer_with(with(Retention { consumed: true, ..Retention::default() })).unwrap());
     assert_eq!(journal.segments()[0], 1, "while there is no consumer, nothing goes");

@@ -193,7 +193,9 @@ impl Layout {
             })?;
         }
         // What the messages meant goes with them.
-        self.beneath(&path).remove(attached::NAME)?;
+        for name in [attached::SCHEMA, attached::REPLY_SCHEMA] {
+            self.beneath(&path).remove(name)?;
+        }
         self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 

@@ -11,6 +11,7 @@ fn forged(id: &super::super::block::Identity, sequence: u64, after: u64) -> Vec<
         after,
         session: 9,
         source: "writer",
+        schema: 0,
         mask: None,
     };
     let mut record = Vec::new();
@@ -189,6 +190,7 @@ fn forged_record_of_an_endless_body_is_damage_and_reads_nothing() {
             after: 2,
             session: 9,
             source: "writer",
+            schema: 0,
             mask: None,
         };
         let mut bytes = whole.clone();
