@@ -1,6 +1,7 @@
 """Schemas: both sides are told what differs, compatible versions exchange messages, values are checked where that is asked for."""
 
 import pathlib
+from concurrent.futures import ThreadPoolExecutor
 
 import linkspan
 import pytest
@@ -106,3 +107,37 @@ def test_endpoint_without_schema_or_without_listener_is_told_apart():
         linkspan.schema(at)
     with linkspan.publisher(at), pytest.raises(linkspan.Missing):
         linkspan.schema(at)
+
+
+LEVEL = 'name = "tank"\n[fields.level]\ntype = "f64"\nunit = "m"\n'
+
+
+def test_replies_have_a_schema_of_their_own():
+    with linkspan.serve("unix:lab/tank", schema=WATTS, reply_schema=LEVEL, validate="send") as server:
+        other = LEVEL.replace('"m"', '"cm"')
+        with pytest.raises(linkspan.SchemaMismatch, match="the reply schema tank .*the unit is m there and cm here"):
+            linkspan.connect("unix:lab/tank", timeout=20, schema=WATTS, reply_schema=other)
+        assert linkspan.reply_schema("unix:lab/tank")["type"]["fields"][0]["type"]["unit"] == "m"
+        with (
+            linkspan.connect("unix:lab/tank", timeout=20, schema=WATTS, reply_schema=LEVEL) as client,
+            ThreadPoolExecutor() as pool,
+        ):
+            called = pool.submit(client.call, {"watts": 1.0}, timeout=20)
+            request = server.next(timeout=20)
+            with pytest.raises(linkspan.WrongType, match="level"):
+                request.reply({"level": "high"})
+            request.reply({"level": 2.0})
+            assert called.result().value == {"level": 2.0}
+    with pytest.raises(linkspan.Unsupported, match="reply_schema"):
+        linkspan.publisher("unix:lab/tank", reply_schema=LEVEL)
+
+
+def test_records_of_a_journal_name_the_schema_that_they_were_written_with():
+    newer = WATTS + '[fields.phase]\ntype = "u8"\ndefault = 1\n'
+    for schema in (WATTS, newer):
+        with linkspan.publisher("journal:lab/power", schema=schema) as out:
+            out.send({"watts": 1.0})
+    with linkspan.subscribe("journal:lab/power", timeout=20, schema=newer, from_="first") as reader:
+        fields = [len(linkspan.schema("journal:lab/power", reader.recv())["type"]["fields"]) for _ in range(2)]
+    assert fields == [1, 2]
+    assert len(linkspan.schema("journal:lab/power")["type"]["fields"]) == 2

@@ -130,7 +130,7 @@ fn replies_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
         let asked = scope.spawn(|| caller.call(&reading(1.0), SOON).unwrap());
         let request = listener.recv(SOON).unwrap();
         assert_eq!(listener.reply(&request, &wrong, SOON).unwrap_err().path(), Some("level"));
-        listener.reply(&request, &full(2.0), SOON).unwrap();
+        listener.reply(&request, &Value::map([("level", 2.0)]), SOON).unwrap();
         assert_eq!(asked.join().unwrap().get("level").unwrap(), &Value::Float(2.0));
     });
 }
