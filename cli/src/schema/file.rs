@@ -29,12 +29,19 @@ pub fn load(file: &Path) -> linkspan::Result<Schema> {
 
 /// The schema of what is replied at an endpoint.
 pub fn load_reply(name: &Path) -> linkspan::Result<Schema> {
+    if name.exists() {
+        let text = format!("{} is a file: only an endpoint has a schema of replies", name.display());
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
     let name = utf8(name)?;
     of_form(&registry::reply_schema(name)?, name)
 }
 
 /// Each schema that the records of a journal were written with, and the number of the first one of it; 0 where the records name none.
 pub fn load_all(name: &Path) -> linkspan::Result<Vec<(u64, Schema)>> {
+    if name.exists() {
+        return Ok(vec![(0, load(name)?)]);
+    }
     let name = utf8(name)?;
     let forms = registry::schemas(name)?;
     forms.into_iter().map(|(first, form)| Ok((first, of_form(&form, name)?))).collect()

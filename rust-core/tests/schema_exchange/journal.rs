@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use linkspan::schema::Schema;
 use linkspan::{ErrorKind, Options, Publisher, Result, StartAt, Subscriber, Value, registry};
 
-use crate::support::{SOON, name};
 use super::{newer, reading, schema, watts};
+use crate::support::{SOON, name};
 
 /// A third version: the unit has stayed, the phase has become a wider number.
 fn newest() -> Options {

@@ -7,8 +7,8 @@ use linkspan::{
     Channel, ErrorKind, EventKind, Listener, Options, Publisher, Server, Validate, Value, registry,
 };
 
-use crate::support::{SOON, name};
 use super::{STREAMS, reading, says_so, watts};
+use crate::support::{SOON, name};
 
 /// Replies with `level`, beside requests in watts.
 fn level(unit: &str, more: &str) -> Schema {
