@@ -145,7 +145,7 @@ pub fn reply_schema(endpoint: &str) -> PhpResult<Zval> {
 }
 
 /// The value that a canonical form is.
-fn canonical(form: Vec<u8>) -> PhpResult<Zval> {
+fn canonical(form: Vec<u8>) -> Result<Zval> {
     let bytes = bytes::Bytes::from(form);
     let tape = Tape::sharing(bytes.clone());
     from_wire::zval(codec::decode_into(&bytes, linkspan::Encoding::Cbor, &Limits::default(), tape)?)
