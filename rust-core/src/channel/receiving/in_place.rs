@@ -47,7 +47,7 @@ impl Receiving {
         let is_plain = match small.kind {
             // What it acknowledges in passing, and a schema, are looked at elsewhere.
             Kind::Data | Kind::Request => small.correlation == 0 && self.schema.is_none(),
-            Kind::Reply => true,
+            Kind::Reply => self.reply_schema.is_none(),
             _ => false,
         };
         if !is_plain || !wanted(small.kind) || part.peer.source.is_empty() {
