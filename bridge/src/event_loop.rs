@@ -13,6 +13,7 @@ use crate::engine::{Arrival, Engine, Presence, Sample};
 use crate::exports::Exports;
 use crate::imports::{FOREIGN, Imports};
 use crate::inbox::Inbox;
+use crate::links::Links;
 use crate::revocations::Revocations;
 use crate::service::{Asked, Service};
 use crate::status::{Shown, Status};
@@ -72,6 +73,7 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
         engine: &engine,
         exports: Exports::default(),
         imports: Imports::default(),
+        links: Links::new(engine.id(), config.machine()?, inbox.clone()),
         status,
         shown,
         looked: Instant::now(),
@@ -111,6 +113,7 @@ struct Bridge<'a> {
     engine: &'a dyn Engine,
     exports: Exports,
     imports: Imports,
+    links: Links,
     status: &'a mut Status,
     shown: &'a mut Shown,
     looked: Instant,
@@ -123,16 +126,18 @@ impl Bridge<'_> {
     /// One wait, and all that it brought. Returns whether the service has something to do.
     fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
         let pause = self.shown.show(self.status)?;
-        let left = self.exports.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let next = self.exports.deadline().into_iter().chain(self.links.deadline()).min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let blocked =
             self.imports.is_blocked(self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
-        let pause =
-            [pause, left, blocked].into_iter().flatten().min().map(|it| it.max(Duration::from_millis(1)));
+        let pause = [pause, left, blocked].into_iter().flatten().min();
         let exported: Vec<_> = self.exports.descriptors().collect();
         let imported: Vec<_> = self.imports.descriptors().collect();
+        let (linked, linked_descriptors): (Vec<_>, Vec<_>) = self.links.descriptors().unzip();
         let fixed: [BorrowedFd<'_>; 3] = [service.as_fd(), inbox.as_fd(), watch.as_fd()];
         let named = exported.iter().chain(&imported).map(|(_, descriptor)| descriptor.as_fd());
-        let descriptors: Vec<_> = fixed.into_iter().chain(named).collect();
+        let links = linked_descriptors.iter().map(|descriptor| descriptor.as_fd());
+        let descriptors: Vec<_> = fixed.into_iter().chain(named).chain(links).collect();
         let ready = match wait_any(&descriptors, pause) {
             Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Interrupted) => Vec::new(),
             ready => ready?,
@@ -142,20 +147,28 @@ impl Bridge<'_> {
             ready.iter().filter_map(place).map(|(name, _)| (*name).to_owned()).collect()
         };
         let (out, asking) = (of(3, &exported), of(3 + exported.len(), &imported));
+        let first = 3 + exported.len() + imported.len();
+        let woken: Vec<_> =
+            ready.iter().filter_map(|at| linked.get(at.checked_sub(first)?)).copied().collect();
         self.is_told = ready.contains(&2) && watch.drain();
         let mut look = self.is_told || blocked.is_some_and(|left| left.is_zero());
         for name in out {
             look |= self.exports.pump(&name, self.engine, self.status)?;
         }
         for name in asking {
-            self.imports.pump(&name, self.engine, self.status)?;
+            self.imports.pump(&name, self.engine, &mut self.links, self.status)?;
+        }
+        for link in woken {
+            self.links.wake(link);
         }
         if ready.contains(&1) {
             for arrival in inbox.take() {
                 self.take(arrival)?;
             }
             self.status.dropped = inbox.dropped();
+            self.links.take_answers();
         }
+        self.links.work(self.engine, self.status)?;
         self.exports.expire();
         if look {
             self.look_around()?;
@@ -174,7 +187,7 @@ impl Bridge<'_> {
     }
 
     fn take(&mut self, arrival: Arrival) -> Result<()> {
-        let Bridge { config, engine, imports, exports, status, most, .. } = self;
+        let Bridge { config, engine, imports, exports, links, status, most, .. } = self;
         match arrival {
             Arrival::Bridge(machine, is_there) => {
                 status.meet(&machine, is_there);
@@ -210,6 +223,12 @@ impl Bridge<'_> {
                 imports.ended(&name, status);
                 Ok(())
             }
+            Arrival::BridgeAppeared(bridge) => links.bridge_appeared(bridge, *engine),
+            Arrival::BridgeGone(bridge) => {
+                links.bridge_gone(bridge.id);
+                Ok(())
+            }
+            Arrival::Packet(bytes) => links.take(&bytes, *engine, |name| exports.channel(name)),
             Arrival::Request(name, body, respond) => {
                 exports.request(&name, body, respond, config, status);
                 Ok(())

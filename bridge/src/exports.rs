@@ -24,7 +24,8 @@ pub struct Exports(BTreeMap<String, Exported>);
 
 struct Exported {
     presence: Presence,
-    descriptor: OwnedFd,
+    /// None where nothing of it comes to this program.
+    descriptor: Option<OwnedFd>,
     way: Way,
 }
 
@@ -32,6 +33,7 @@ struct Exported {
 enum Way {
     Publisher { subscriber: Subscriber, outlet: Box<dyn Outlet> },
     Server { channel: Channel, pending: Vec<Pending>, _exported: Box<dyn Any> },
+    Channel { endpoint: String, _exported: Box<dyn Any> },
 }
 
 /// A request that a server of this machine has not answered yet.
@@ -49,14 +51,22 @@ impl Exports {
 
     /// What is to be waited for, with the name that it belongs to.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
-        self.0.iter().map(|(name, exported)| (name.as_str(), &exported.descriptor))
+        self.0.iter().filter_map(|(name, exported)| Some((name.as_str(), exported.descriptor.as_ref()?)))
+    }
+
+    /// Where a name is that is exported as a channel.
+    pub fn channel(&self, name: &str) -> Option<String> {
+        match &self.0.get(name)?.way {
+            Way::Channel { endpoint, .. } => Some(endpoint.clone()),
+            Way::Publisher { .. } | Way::Server { .. } => None,
+        }
     }
 
     /// When the first request has waited too long.
     pub fn deadline(&self) -> Option<Instant> {
         let pending = |exported: &Exported| match &exported.way {
             Way::Server { pending, .. } => pending.iter().map(|pending| pending.until).min(),
-            Way::Publisher { .. } => None,
+            Way::Publisher { .. } | Way::Channel { .. } => None,
         };
         self.0.values().filter_map(pending).min()
     }
@@ -156,13 +166,19 @@ impl Exported {
             Pattern::Publish => {
                 let subscriber = Subscriber::new(&listed.endpoint, &Options::default())?;
                 let descriptor = dup(&subscriber)?;
-                (descriptor, Way::Publisher { subscriber, outlet: engine.export_publisher(&presence)? })
+                let outlet = engine.export_publisher(&presence)?;
+                (Some(descriptor), Way::Publisher { subscriber, outlet })
             }
             Pattern::Request => {
                 let patience = std::time::Duration::from_secs(1);
                 let channel = Channel::connect(&listed.endpoint, &Options::default(), patience)?;
                 let _exported = engine.export_server(&presence)?;
-                (dup(&channel)?, Way::Server { channel, pending: Vec::new(), _exported })
+                (Some(dup(&channel)?), Way::Server { channel, pending: Vec::new(), _exported })
+            }
+            Pattern::Channel if config.tls.is_some() => return Err(without_tls()),
+            Pattern::Channel => {
+                let _exported = engine.export_channel(&presence)?;
+                (None, Way::Channel { endpoint: listed.endpoint.clone(), _exported })
             }
         };
         Ok(Exported { presence, descriptor, way })
@@ -190,6 +206,7 @@ impl Exported {
     fn pump(&mut self, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         for _ in 0..IN_TURN {
             let message = match &mut self.way {
+                Way::Channel { .. } => return Ok(false),
                 Way::Server { channel, pending, .. } => return Ok(answers(channel, pending)),
                 Way::Publisher { subscriber, .. } => match subscriber.try_recv() {
                     Ok(message) => message,
@@ -244,6 +261,13 @@ fn failure(error: &Error) -> RemoteFailure {
     error.remote_failure().cloned().unwrap_or_else(|| engine::failure(error.kind().name(), error.text()))
 }
 
+/// What a machine may do is not said of channels yet.
+pub fn without_tls() -> Error {
+    let text =
+        "channels are carried between bridges without TLS alone: give the name a publisher or a server";
+    Error::new(ErrorKind::Unsupported, text)
+}
+
 /// The descriptor of an object, once: asking for it again would wake the loop again.
 pub fn dup(object: &impl AsFd) -> Result<OwnedFd> {
     let error = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
@@ -263,6 +287,7 @@ fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Patter
         let pattern = match one.pattern {
             Some("publish") => Pattern::Publish,
             Some("request") => Pattern::Request,
+            Some("channel") => Pattern::Channel,
             _ => continue,
         };
         let Some(name) = bare(one).filter(|name| config.exports(name)) else { continue };

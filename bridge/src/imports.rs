@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use linkspan::{Error, ErrorKind, Options, Payload, Publisher, Result, Server, Timestamp, Wait};
+use linkspan::{
+    Error, ErrorKind, Options, Payload, Publisher, RelayListener, Result, Server, Timestamp, Wait,
+};
 
 use crate::config::Config;
 use crate::engine::{Body, Engine, Newest, Origin, Pattern, Presence, Reply, Sample};
-use crate::exports::dup;
+use crate::exports::{dup, without_tls};
+use crate::links::Links;
 use crate::status::Status;
 
 /// What listings show as the machine of a name at which a program publishes that knows the engine alone.
@@ -33,15 +36,32 @@ struct Name {
 enum Local {
     Publisher { presence: Presence, publisher: Publisher, last: u64 },
     Server { presence: Presence, server: Server, descriptor: OwnedFd },
+    Channel { presence: Presence, listener: RelayListener, descriptor: OwnedFd },
     Foreign(Publisher),
 }
 
 impl Local {
     fn presence(&self) -> Option<&Presence> {
         match self {
-            Local::Publisher { presence, .. } | Local::Server { presence, .. } => Some(presence),
+            Local::Publisher { presence, .. }
+            | Local::Server { presence, .. }
+            | Local::Channel { presence, .. } => Some(presence),
             Local::Foreign(_) => None,
         }
+    }
+
+    /// What takes calls for a server or a channel of another machine.
+    fn listen(name: &str, presence: Presence, config: &Config) -> Result<Local> {
+        let options = options(config, &presence.machine);
+        if presence.pattern == Pattern::Channel {
+            if config.tls.is_some() {
+                return Err(without_tls());
+            }
+            let listener = RelayListener::listen(name, &options)?;
+            return Ok(Local::Channel { descriptor: dup(&listener)?, presence, listener });
+        }
+        let server = Server::serve(name, &options)?;
+        Ok(Local::Server { descriptor: dup(&server)?, presence, server })
     }
 }
 
@@ -60,7 +80,9 @@ impl Imports {
     /// What is to be waited for, with the name that it belongs to.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         self.0.iter().filter_map(|(name, it)| match &it.local {
-            Some(Local::Server { descriptor, .. }) => Some((name.as_str(), descriptor)),
+            Some(Local::Server { descriptor, .. } | Local::Channel { descriptor, .. }) => {
+                Some((name.as_str(), descriptor))
+            }
             _ => None,
         })
     }
@@ -155,12 +177,11 @@ impl Imports {
         if name.local.as_ref().is_some_and(|local| local.presence() != Some(&chosen)) {
             name.local = None;
         }
-        if name.local.is_none() && chosen.pattern == Pattern::Request {
-            let options = options(config, &chosen.machine);
-            match Server::serve(of, &options).and_then(|server| Ok((dup(&server)?, server))) {
-                Ok((descriptor, server)) => {
+        if name.local.is_none() && chosen.pattern != Pattern::Publish {
+            match Local::listen(of, chosen, config) {
+                Ok(local) => {
                     status.allow(of);
-                    name.local = Some(Local::Server { presence: chosen, server, descriptor });
+                    name.local = Some(local);
                 }
                 Err(e) => status.refuse(of, refusal(&e)),
             }
@@ -270,9 +291,21 @@ impl Imports {
         }
     }
 
-    /// Sends the requests to other machines that have come at a name.
-    pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<()> {
+    /// Sends the requests to other machines that have come at a name, or lets programs in that call a channel.
+    pub fn pump(
+        &mut self,
+        name: &str,
+        engine: &dyn Engine,
+        links: &mut Links,
+        status: &mut Status,
+    ) -> Result<()> {
         let local = self.0.get(name).and_then(|it| it.local.as_ref());
+        if let Some(Local::Channel { presence, listener, .. }) = local {
+            while let Some(caller) = listener.next_caller() {
+                links.call(caller, name, &presence.machine)?;
+            }
+            return Ok(());
+        }
         let Some(Local::Server { presence, server, .. }) = local else { return Ok(()) };
         for _ in 0..IN_TURN {
             let request = match server.next(Wait::none()) {

@@ -50,6 +50,11 @@ impl Inbox {
         waiting.1 += size;
         waiting.0.push_back(arrival);
         drop(waiting);
+        self.wake();
+    }
+
+    /// Wakes the loop, which takes what waits.
+    pub fn wake(&self) {
         // Any number makes it readable; it fails only where the counter is at its end, and readable.
         let _ = rustix::io::write(&self.0.bell, &[1; 8]);
     }

@@ -7,6 +7,7 @@
 //! | keys of machines: the authority, a machine's folder, what each may do | `keys`, `tls`, `revocations`, `access` |
 //! | the loop that everything goes through | `event_loop` |
 //! | names of this machine for others, names of others here | `exports`, `imports` |
+//! | links between programs of two machines | `links` |
 //! | what an engine between machines has to do; zenoh | `engine` |
 //! | what the loop is woken by | `inbox`, `directory` |
 //! | the service that a controller and a supervisor have to do with | `service` |
@@ -25,6 +26,7 @@ mod exports;
 mod imports;
 mod inbox;
 mod keys;
+mod links;
 mod revocations;
 mod service;
 mod status;

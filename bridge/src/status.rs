@@ -49,6 +49,8 @@ pub struct Status {
     pub requests_in: u64,
     /// Requests of this machine to others.
     pub requests_out: u64,
+    /// Links between programs of this machine and of others.
+    pub links: u64,
     /// Names that are exported.
     pub exported: Vec<String>,
     /// Names that are imported, and their machines.
@@ -272,6 +274,7 @@ impl Status {
             ("dropped", self.dropped.into()),
             ("requests_in", self.requests_in.into()),
             ("requests_out", self.requests_out.into()),
+            ("links", self.links.into()),
             ("exported", self.exported.clone().into()),
             ("imported", texts(&self.imported)),
             ("refused", texts(&self.refused)),

@@ -132,8 +132,8 @@ pub mod value;
 mod verbs;
 
 pub use channel::{
-    Acknowledge, Asked, Channel, Delivery, Event, EventKind, Framing, Listener, Options, Role, StartAt,
-    Validate,
+    Acknowledge, Asked, Channel, Delivery, Event, EventKind, Framing, Listener, Options, RelayCaller,
+    RelayLink, RelayListener, Role, StartAt, Validate,
 };
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};

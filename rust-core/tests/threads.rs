@@ -326,3 +326,21 @@ fn close_out_of_a_callback_of_its_own_wait_ends_that_wait() {
     channel.send(&Value::Int(1), SOON).unwrap();
     assert_eq!(peer.recv(SOON).unwrap().value().unwrap(), &Value::Int(1), "it is not closed");
 }
+
+#[test]
+fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
+    for turn in 0..200 {
+        let name = name("shm");
+        let options = Options::default();
+        let waits = Channel::open(&name, &options, SOON).unwrap();
+        thread::scope(|s| {
+            let sent = s.spawn(|| waits.send(&Value::Int(1), SOON));
+            let came = s.spawn(|| waits.recv(SOON));
+            let comes = Channel::connect(&name, &options, SOON).unwrap();
+            comes.send(&Value::Int(2), SOON).unwrap();
+            assert_eq!(comes.recv(SOON).unwrap().value().unwrap(), &Value::Int(1), "turn {turn}");
+            sent.join().unwrap().unwrap();
+            came.join().unwrap().unwrap();
+        });
+    }
+}

@@ -14,6 +14,8 @@ pub enum Pattern {
     Publish,
     /// A server has it.
     Request,
+    /// A listener has it, or the one end of a channel.
+    Channel,
 }
 
 /// A name of a machine while it is there.
@@ -27,6 +29,15 @@ pub struct Presence {
     pub machine: String,
     /// The incarnation of the program that has it; never 0.
     pub incarnation: u64,
+}
+
+/// Another bridge of the realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// Drawn by chance for its incarnation; never 0.
+    pub id: u64,
+    /// The machine that it is on.
+    pub machine: String,
 }
 
 /// Where a published message comes from: which one it is among all.
@@ -80,6 +91,12 @@ pub enum Arrival {
     Newest(Presence, Newest),
     /// A program that knows the engine alone has ended what it published at the name.
     Ended(String),
+    /// Another bridge is there.
+    BridgeAppeared(Bridge),
+    /// It is there no longer.
+    BridgeGone(Bridge),
+    /// What another bridge has sent: see [`Engine::send`].
+    Packet(Bytes),
     /// A request for an exported server.
     Request(String, Body, Respond),
 }
@@ -95,11 +112,12 @@ pub enum Newest {
 }
 
 impl Arrival {
-    /// The bytes that it holds where it may be dropped or refused, which samples and requests may; else 0.
+    /// The bytes that it holds where it may be dropped or refused, as samples, packets and requests may; else 0.
     pub fn size(&self) -> usize {
         match self {
             Arrival::Sample(sample) => sample.body.bytes.len() + sample.name.len() + 100,
             Arrival::Request(name, body, _) => body.bytes.len() + name.len() + 500,
+            Arrival::Packet(bytes) => bytes.len() + 100,
             _ => 0,
         }
     }
@@ -112,6 +130,15 @@ pub trait Engine {
 
     /// Lets others have a server: requests for it arrive until what is given here is dropped.
     fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>>;
+
+    /// Lets others see that a channel is there until what is given here is dropped. What goes over it is sent between the bridges.
+    fn export_channel(&self, presence: &Presence) -> Result<Box<dyn Any>>;
+
+    /// The number of this bridge's incarnation, as others see it in [`Bridge::id`].
+    fn id(&self) -> u64;
+
+    /// Sends something to another bridge, without waiting for it: it may be lost where the network or the other bridge is slow.
+    fn send(&self, bridge: u64, packet: Bytes) -> Result<()>;
 
     /// Samples of names that may be like this pattern arrive from now on, and perhaps others.
     fn import(&self, pattern: &str) -> Result<()>;

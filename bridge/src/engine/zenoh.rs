@@ -7,8 +7,11 @@
 //! | the newest message; a request | a query on that key |
 //! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/SESSION/bridge` |
 //! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
+//! | where a bridge can be sent something | the liveliness token `linkspan/REALM/@bridge/MACHINE/ID` |
+//! | what one bridge sends to another | the key `linkspan/REALM/@link/ID` |
 
 use std::any::Any;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,13 +21,13 @@ use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Result, Value, codec};
 use zenoh::bytes::ZBytes;
 use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Publisher;
-use zenoh::qos::CongestionControl;
+use zenoh::qos::{CongestionControl, Priority};
 use zenoh::query::{ConsolidationMode, Query, QueryTarget, Queryable};
 use zenoh::sample::{Locality, SampleKind};
 use zenoh::{Session, Wait};
 
 use super::{
-    Arrival, Body, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply, Respond, Sample, failure,
+    Arrival, Body, Bridge, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply, Respond, Sample, failure,
 };
 use crate::access;
 use crate::config::{Config, is_word};
@@ -48,6 +51,8 @@ pub struct Zenoh {
     inbox: Inbox,
     request_timeout: Duration,
     _here: LivelinessToken,
+    /// The number of this bridge's incarnation.
+    id: u64,
 }
 
 impl Zenoh {
@@ -69,6 +74,8 @@ impl Zenoh {
             ("scouting/gossip/enabled", Value::from(config.zenoh.scouting)),
             // What is larger is no message of ours: it is dropped as it comes, and not gathered.
             ("transport/link/rx/max_message_size", Value::from(LONGEST)),
+            // A window of a link goes without waiting: 16 batches of 64 KiB.
+            ("transport/link/tx/queue/size/data_high", Value::from(16)),
         ];
         if let Some(tls) = &config.tls {
             settings.extend(encryption(config, &Folder::read(&tls.folder)?));
@@ -88,7 +95,10 @@ impl Zenoh {
             realm: config.realm.clone(),
             inbox: inbox.clone(),
             request_timeout: config.request_timeout(),
+            // A hasher's seed is drawn by chance.
+            id: RandomState::new().build_hasher().finish() | 1,
         };
+        zenoh.meet_bridges(&machine)?;
         zenoh.watch_presences(machine)?;
         Ok(zenoh)
     }
@@ -103,6 +113,36 @@ impl Zenoh {
         let key = format!("linkspan/{}/@alive/{word}/{machine}/{incarnation:x}/{name}", self.realm);
         let declared = self.session.liveliness().declare_token(key).wait();
         declared.map_err(|e| failed("telling others of a name", &e).on(name))
+    }
+
+    /// Tells the other bridges of this one, and is told of them and what they send.
+    fn meet_bridges(&self, machine: &str) -> Result<()> {
+        let error = |e: zenoh::Error| failed("meeting other bridges", &e);
+        let inbox = self.inbox.clone();
+        let sent =
+            move |sample: zenoh::sample::Sample| inbox.push(Arrival::Packet(bytes_of(sample.payload())));
+        let key = format!("linkspan/{}/@link/{:x}", self.realm, self.id);
+        let subscriber = self.session.declare_subscriber(key).allowed_origin(Locality::Remote);
+        subscriber.callback(sent).background().wait().map_err(error)?;
+        let prefix = format!("linkspan/{}/@bridge/", self.realm);
+        let (inbox, within) = (self.inbox.clone(), prefix.clone());
+        let told = move |sample: zenoh::sample::Sample| {
+            let bridge = sample.key_expr().as_str().strip_prefix(&within).and_then(peer_of);
+            if let Some(bridge) = bridge {
+                inbox.push(match sample.kind() {
+                    SampleKind::Put => Arrival::BridgeAppeared(bridge),
+                    SampleKind::Delete => Arrival::BridgeGone(bridge),
+                });
+            }
+        };
+        let liveliness = self.session.liveliness();
+        let watched =
+            liveliness.declare_subscriber(format!("{prefix}**")).history(true).callback(told).background();
+        watched.wait().map_err(error)?;
+        let token = liveliness.declare_token(format!("{prefix}{machine}/{:x}", self.id));
+        // For as long as the session is there.
+        std::mem::forget(token.wait().map_err(error)?);
+        Ok(())
     }
 
     fn watch_presences(&self, own: String) -> Result<()> {
@@ -178,6 +218,22 @@ impl Engine for Zenoh {
         let declared = self.session.declare_queryable(key).callback(asked).wait();
         let queryable = declared.map_err(|e| failed("exporting a server", &e).on(&presence.name))?;
         Ok(Box::new((queryable, self.token(presence)?)))
+    }
+
+    fn export_channel(&self, presence: &Presence) -> Result<Box<dyn Any>> {
+        Ok(Box::new(self.token(presence)?))
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn send(&self, bridge: u64, packet: Bytes) -> Result<()> {
+        let key = format!("linkspan/{}/@link/{bridge:x}", self.realm);
+        // What is lost is sent again; a queue that is full keeps nobody else waiting.
+        let put = self.session.put(key, ZBytes::from(packet)).congestion_control(CongestionControl::Drop);
+        let put = put.priority(Priority::DataHigh).allowed_destination(Locality::Remote);
+        put.wait().map_err(|e| failed("sending to another bridge", &e))
     }
 
     fn import(&self, pattern: &str) -> Result<()> {
@@ -340,6 +396,7 @@ const fn word_of(pattern: Pattern) -> &'static str {
     match pattern {
         Pattern::Publish => "publish",
         Pattern::Request => "request",
+        Pattern::Channel => "channel",
     }
 }
 
@@ -350,11 +407,19 @@ fn bridge_of(rest: &str) -> Option<&str> {
     (word == BRIDGE && name == BRIDGE && is_word(machine)).then_some(machine)
 }
 
+/// The bridge that the end of a token's key says; none where it is no such key.
+fn peer_of(rest: &str) -> Option<Bridge> {
+    let (machine, id) = rest.split_once('/')?;
+    let id = u64::from_str_radix(id, 16).ok().filter(|id| *id != 0 && is_word(machine))?;
+    Some(Bridge { id, machine: machine.to_owned() })
+}
+
 /// The presence that the end of a token's key says; none where it is no such key.
 fn presence_of(rest: &str) -> Option<Presence> {
     let mut parts = rest.splitn(4, '/');
     let (word, machine, incarnation, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let pattern = [Pattern::Publish, Pattern::Request].into_iter().find(|p| word_of(*p) == word)?;
+    let pattern =
+        [Pattern::Publish, Pattern::Request, Pattern::Channel].into_iter().find(|p| word_of(*p) == word)?;
     let incarnation = u64::from_str_radix(incarnation, 16).ok().filter(|incarnation| *incarnation != 0)?;
     // What others say is shown to people.
     if !is_word(machine) {

@@ -49,6 +49,8 @@ pub struct Peer {
     pub session: u64,
     /// Whose it is.
     pub owner: Owner,
+    /// Whether a bridge hands on what it says: the link may be cut while both sides live.
+    pub relayed: bool,
 }
 
 impl Peer {
@@ -60,6 +62,7 @@ impl Peer {
             limit: greeting.limit.min(options.limit),
             session: greeting.session,
             owner,
+            relayed: greeting.machine.is_some(),
         }
     }
 }
@@ -90,7 +93,14 @@ impl Owner {
 impl Peer {
     /// Whoever is at the other end of a link that leads to many: each frame says who sent it.
     pub fn anybody(pattern: Pattern, options: &Options) -> Peer {
-        Peer { source: "".into(), pattern, limit: options.limit, session: 0, owner: Owner::Anyone }
+        Peer {
+            source: "".into(),
+            pattern,
+            limit: options.limit,
+            session: 0,
+            owner: Owner::Anyone,
+            relayed: false,
+        }
     }
 }
 
@@ -535,10 +545,10 @@ impl Doorman for Keeper {
         }
         let schemas = (ours.schemas, ours.reply_schemas);
         let owner = Owner::of(&arrival.stream, arrival.credentials.as_ref());
-        let name = theirs.client_id.as_deref();
+        let name = theirs.stable_name();
         let identity = match &self.one {
-            Some(_) => Identity::of_other_end(owner.clone(), name),
-            None => Identity::of_dialler(owner.clone(), name, theirs.session),
+            Some(_) => Identity::of_other_end(owner.clone(), name.as_deref()),
+            None => Identity::of_dialler(owner.clone(), name.as_deref(), theirs.session),
         };
         self.check_room(Some((&identity, theirs.session)))?;
         let memory = match &self.one {

@@ -131,6 +131,8 @@ pub struct Greeting {
     pub state: Option<Map>,
     /// The stable name, if it has one.
     pub client_id: Option<String>,
+    /// The machine that it is on, where a bridge hands on what it says: the link may be cut while both sides live.
+    pub machine: Option<String>,
     /// A number drawn by chance for this incarnation.
     pub session: u64,
     /// Nothing below this number will be sent to whoever has not met this session.
@@ -170,6 +172,7 @@ impl Greeting {
             shared: false,
             state: None,
             client_id,
+            machine: None,
             session: random()?,
             first: 0,
             keeps: None,
@@ -206,7 +209,20 @@ impl Greeting {
 
     /// How this side is called as the source of messages.
     pub fn source(&self) -> String {
-        self.client_id.clone().unwrap_or_else(|| format!("{}-{}", self.title, self.pid))
+        let name = self.client_id.clone().unwrap_or_else(|| format!("{}-{}", self.title, self.pid));
+        self.on_machine(name)
+    }
+
+    /// The stable name as it is known here: one of another machine is somebody else than the same one of this machine.
+    pub fn stable_name(&self) -> Option<String> {
+        self.client_id.clone().map(|name| self.on_machine(name))
+    }
+
+    fn on_machine(&self, name: String) -> String {
+        match &self.machine {
+            Some(machine) => format!("{name}@{machine}"),
+            None => name,
+        }
     }
 
     /// The hello frame.
@@ -227,6 +243,9 @@ impl Greeting {
         map.insert("title".into(), self.title.as_str().into());
         if let Some(client_id) = &self.client_id {
             map.insert("client_id".into(), client_id.as_str().into());
+        }
+        if let Some(machine) = &self.machine {
+            map.insert("machine".into(), machine.as_str().into());
         }
         if self.once {
             map.insert("once".into(), true.into());
@@ -301,6 +320,7 @@ impl Greeting {
                 .transpose()?
                 .map(options::client_id)
                 .transpose()?,
+            machine: optional("machine").map(Value::as_text).transpose()?.map(plain_machine),
             session: value.at("session")?.as_u64()?,
             first: optional("first").map(Value::as_u64).transpose()?.unwrap_or(0),
             keeps: match optional("keeps") {
@@ -417,6 +437,11 @@ pub fn title() -> String {
 fn plain_title(name: &str) -> String {
     let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(32).collect();
     if name.is_empty() { "process".into() } else { name }
+}
+
+/// The name of a machine, without what is in none.
+fn plain_machine(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(64).collect()
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]

@@ -14,6 +14,7 @@
 //! | what we and one peer remember of each other | `memory` |
 //! | what a listener remembers of its peers | `register` |
 //! | what outlives a call | `persistent` |
+//! | links of which one end is on another machine | `relay` |
 //! | sending, receiving over it, and whose turn it is | `sending`, `receiving`, `direction`, `turns` |
 
 pub(crate) mod agreement;
@@ -31,6 +32,7 @@ pub(crate) mod plain;
 mod receiving;
 pub(crate) mod record;
 mod register;
+mod relay;
 mod renewal;
 mod sending;
 pub(crate) mod session;
@@ -43,4 +45,5 @@ pub use listener::Listener;
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
 pub use record::{Event, EventKind};
+pub use relay::{RelayCaller, RelayLink, RelayListener};
 pub(crate) use session::redial::{Pause, Redial};

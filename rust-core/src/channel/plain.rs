@@ -49,7 +49,7 @@ pub fn link(
     let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit, dialled);
     // Whether it answers is not known before it does.
     let (source, pattern) = (source.into(), Pattern::Channel);
-    let peer = Peer { source, pattern, limit: options.limit, session: 0, owner };
+    let peer = Peer { source, pattern, limit: options.limit, session: 0, owner, relayed: false };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })
 }
 

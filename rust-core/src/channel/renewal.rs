@@ -87,6 +87,8 @@ pub struct Renewal {
     closed: AtomicBool,
     /// Counts what comes over links that do not count it themselves.
     numbers: Arc<AtomicU64>,
+    /// Whether the newest link may be cut while both sides live, because a bridge hands on what they say.
+    relayed: AtomicBool,
     /// Whether the thread that closes still makes links, to bring away what was not acknowledged.
     leaving: AtomicBool,
     /// Whether a thread of the program waits for one that reads on the library's behalf to let it in.
@@ -125,6 +127,7 @@ impl Renewal {
             changed: Condvar::new(),
             closed: AtomicBool::new(false),
             numbers: Arc::default(),
+            relayed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             knocked: AtomicBool::new(false),
             wake: Arc::new(EventFd::new()?),
@@ -189,7 +192,8 @@ impl Renewal {
 
     /// The link has ended. What is kept for a peer that cannot come back is dropped and counted.
     pub fn lost(&self, record: &Record) {
-        if self.may_return() || self.endpoint.transport().capabilities().cuts {
+        let cuts = self.endpoint.transport().capabilities().cuts || self.relayed.load(Ordering::Acquire);
+        if self.may_return() || cuts {
             return;
         }
         let lasts = self.memory.both().outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
@@ -227,6 +231,7 @@ impl Renewal {
         self.generation.fetch_add(1, Ordering::Release);
         // Whoever comes to send or receive next looks whether something is to be sent again.
         self.memory.replays.store(link.met.is_some(), Ordering::Release);
+        self.relayed.store(link.peer.relayed, Ordering::Release);
         fresh.tx = Some(TxPart { tx: link.tx, peer: link.peer.clone(), met: link.met.clone() });
         fresh.rx = Some(RxPart { rx: link.rx, peer: link.peer, met: link.met, _seat: link.seat });
         self.changed.notify_all();
@@ -282,11 +287,11 @@ impl Renewal {
             fresh.in_hand = true;
             drop(fresh);
             let in_hand = InHand(self);
-            let made = self.make(record, waiting);
-            drop(in_hand);
-            let link = made?;
+            let link = self.make(record, waiting)?;
             record.connected(&link.peer.source);
+            // Before another thread may make one: it would wait for a further peer, and this one has come.
             self.put(link);
+            drop(in_hand);
             fresh = self.fresh();
         }
     }

@@ -65,7 +65,7 @@ impl Entrant {
 
 /// What a newcomer is answered.
 pub struct Answer {
-    /// The frame.
+    /// The frame; empty where the newcomer is answered later, by whoever has its connection then.
     pub frame: Vec<u8>,
     /// Descriptors to go along.
     pub descriptors: Vec<OwnedFd>,
@@ -541,6 +541,7 @@ impl Harbour {
         // A hello's answer is short and the first thing on this connection, so there is room for it, unless the caller has
         // gone: then it has no need of it.
         match answer {
+            Ok(answer) if answer.frame.is_empty() => (answer.admitted)(),
             Ok(answer) => {
                 let fds: Vec<_> = answer.descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
                 let sent = stream.write_with(&answer.frame, &fds);

@@ -1,0 +1,135 @@
+//! What two bridges say to each other of one link, in bytes: a head of fixed width, little-endian, and the bytes of a unit behind it.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0 | what: 0 a unit, 1 how far the sender has come, 2 it does not know the link, 3 the links that it knows |
+//! | 1 | the kind of the unit |
+//! | 2 | 1 where something is missing, or an answer is wanted |
+//! | 3–7 | zero |
+//! | 8–15 | the bridge that sends this |
+//! | 16–23 | the bridge whose program called |
+//! | 24–31 | the number of the link among those |
+//! | 32–39 | the number of the unit |
+//! | 40–47 | the number up to which all units have been received |
+//! | 48–55 | the number up to which all have been passed on to the program |
+
+use bytes::Bytes;
+
+const HEAD: usize = 56;
+
+/// A link between two bridges: the bridge whose program called, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    /// The bridge whose program called.
+    pub caller: u64,
+    /// Counted there.
+    pub number: u64,
+}
+
+/// What is said of the order of one link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The number up to which all units have been received.
+    pub received: u64,
+    /// The number up to which all have been passed on.
+    pub handed: u64,
+    /// Whether something is missing behind those, or the other side is to say how far it has come.
+    pub asks: bool,
+    /// What else.
+    pub what: What,
+}
+
+/// What goes beside that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A unit: its number, its kind, its bytes.
+    Unit(u64, u8, Bytes),
+    /// Nothing.
+    State,
+}
+
+/// What one bridge says to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Something of a link.
+    Of(Id, Packet),
+    /// It does not know this link.
+    Unknown(Id),
+    /// The links with the other one that it knows.
+    Known(Vec<Id>),
+}
+
+impl Said {
+    /// The bytes.
+    pub fn to_bytes(&self, from: u64) -> Vec<u8> {
+        let none = Id { caller: 0, number: 0 };
+        let (what, id, packet) = match self {
+            Said::Of(id, packet) => (u8::from(packet.what == What::State), *id, Some(packet)),
+            Said::Unknown(id) => (2, *id, None),
+            Said::Known(_) => (3, none, None),
+        };
+        let (received, handed) = packet.map_or((0, 0), |packet| (packet.received, packet.handed));
+        let mut unit = (0, 0, Bytes::new());
+        if let Some(Packet { what: What::Unit(number, kind, body), .. }) = packet {
+            unit = (*number, *kind, body.clone());
+        }
+        let mut bytes = Vec::with_capacity(HEAD + unit.2.len());
+        bytes.extend([what, unit.1, packet.is_some_and(|packet| packet.asks).into(), 0, 0, 0, 0, 0]);
+        for field in [from, id.caller, id.number, unit.0, received, handed] {
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+        bytes.extend_from_slice(&unit.2);
+        if let Said::Known(ids) = self {
+            for field in ids.iter().flat_map(|id| [id.caller, id.number]) {
+                bytes.extend_from_slice(&field.to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// The bridge that sent this, and what it says; none where nobody says such a thing.
+    pub fn from_bytes(bytes: &Bytes) -> Option<(u64, Said)> {
+        let field = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let body = (bytes.len() >= HEAD).then(|| bytes.slice(HEAD..))?;
+        let (from, id) = (field(8)?, Id { caller: field(16)?, number: field(24)? });
+        let of = |what| {
+            let (received, handed, asks) = (field(40)?, field(48)?, bytes[2] == 1);
+            Some(Said::Of(id, Packet { received, handed, asks, what }))
+        };
+        let said = match bytes[0] {
+            0 => of(What::Unit(field(32)?, bytes[1], body))?,
+            1 => of(What::State)?,
+            2 => Said::Unknown(id),
+            3 => {
+                let known = (HEAD..bytes.len()).step_by(16);
+                let id = |at: usize| Some(Id { caller: field(at)?, number: field(at + 8)? });
+                Said::Known(known.map(id).collect::<Option<_>>()?)
+            }
+            _ => return None,
+        };
+        Some((from, said))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_read_as_it_was_written() {
+        let id = Id { caller: u64::MAX, number: 3 };
+        let packet = |what| Packet { received: 7, handed: 5, asks: true, what };
+        for said in [
+            Said::Of(id, packet(What::Unit(9, 2, Bytes::from_static(b"bytes")))),
+            Said::Of(id, packet(What::Unit(9, 2, Bytes::new()))),
+            Said::Of(id, packet(What::State)),
+            Said::Unknown(id),
+            Said::Known(vec![id, Id { caller: 1, number: 2 }]),
+        ] {
+            let bytes = Bytes::from(said.to_bytes(11));
+            assert_eq!(Said::from_bytes(&bytes), Some((11, said.clone())), "{said:?}");
+            assert_eq!(Said::from_bytes(&bytes.slice(..HEAD - 1)), None);
+        }
+        assert_eq!(Said::from_bytes(&Bytes::from(vec![4; HEAD])), None);
+    }
+}
