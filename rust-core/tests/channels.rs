@@ -18,6 +18,7 @@ mod publish_conformance;
 mod publish_loss;
 mod registry;
 mod relay;
+mod relay_links;
 mod schema_exchange;
 mod service;
 mod session_room;

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, ErrorKind, Listener, Options, RelayLink, RelayListener, Value};
 
-mod support;
-use support::{SOON, name};
+use crate::support::{SOON, name};
 
 fn is_over(stop: &AtomicBool) -> bool {
     stop.load(Ordering::Relaxed)

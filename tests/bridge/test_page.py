@@ -3,9 +3,10 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
-from conftest import ROOT, SOON, TARGET, free_port
+from conftest import ROOT, SOON, TARGET, Lines, free_port
 
 
 def blocks(language: str) -> list[str]:
@@ -48,7 +49,7 @@ def test_two_machines_in_five_minutes(machines):
 
 def test_security(machines):
     port = str(free_port())
-    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[2:])
+    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[3:])
     north, south = machines("north"), machines("south")
     env = north.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
 
@@ -65,6 +66,17 @@ def test_security(machines):
     said = south.run("bridge", "check", file)
     for line in ("this machine is south", "connects to tls/127.0.0.1:7449", "knows north by its certificate"):
         assert line in said, said
+
+
+def test_channel_of_another_machine(pair):
+    north, south, _ = pair
+    channel = subprocess.Popen([sys.executable, "-uc", blocks("python")[0]], env=north.env, stdout=subprocess.PIPE)
+    north.running.append(channel)
+    south.has("lab/valve")
+    env = south.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-ec", blocks("sh")[2]], env=env, timeout=SOON, check=True)
+    assert Lines(channel).next() == "{'open': True}"
+    assert channel.wait(SOON) == 0
 
 
 def test_configuration_file(machines, tmp_path: Path):
